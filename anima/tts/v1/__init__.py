@@ -1,0 +1,51 @@
+"""Generated from protos/anima/tts/v1 by scripts/gen_protos.py; do not edit."""
+
+from anima.tts.v1.tts_pb2 import (
+    DescribeEngineRequest,
+    DescribeEngineResponse,
+    EndOfText,
+    Flush,
+    Flushed,
+    GENDER_FEMALE,
+    GENDER_MALE,
+    GENDER_UNSPECIFIED,
+    Gender,
+    ListVoicesRequest,
+    ListVoicesResponse,
+    SegmentEnd,
+    Started,
+    SynthesizeConfig,
+    SynthesizeRequest,
+    SynthesizeResponse,
+    TextSegment,
+    Voice,
+)
+from anima.tts.v1.tts_pb2_grpc import (
+    TtsServiceServicer,
+    TtsServiceStub,
+    add_TtsServiceServicer_to_server,
+)
+
+__all__ = [
+    "DescribeEngineRequest",
+    "DescribeEngineResponse",
+    "EndOfText",
+    "Flush",
+    "Flushed",
+    "GENDER_FEMALE",
+    "GENDER_MALE",
+    "GENDER_UNSPECIFIED",
+    "Gender",
+    "ListVoicesRequest",
+    "ListVoicesResponse",
+    "SegmentEnd",
+    "Started",
+    "SynthesizeConfig",
+    "SynthesizeRequest",
+    "SynthesizeResponse",
+    "TextSegment",
+    "TtsServiceServicer",
+    "TtsServiceStub",
+    "Voice",
+    "add_TtsServiceServicer_to_server",
+]
