@@ -1,0 +1,1 @@
+"""The gateway: holds conversations, drives the stages and paces what people see and hear."""
