@@ -1,0 +1,1 @@
+"""Text search that memory and the embedded language engine share: words, vectors, their blend."""

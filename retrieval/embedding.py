@@ -1,0 +1,98 @@
+"""Turns texts into vectors with a sentence encoder in ONNX form, without torch."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from retrieval.minilm import MODEL_FILE, TOKENIZER_FILE, WEIGHTS_SHA256_KEY
+
+_MAX_TOKENS = 256
+_BATCH_SIZE = 16
+
+
+class Embedder:
+    """A sentence encoder, loaded from a folder. Safe for threads.
+
+    It computes with one thread: a query takes a few milliseconds, and on a busy machine a second
+    thread costs more in waiting than it wins.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Loads the model.
+
+        Args:
+            folder: Holds `model.onnx`, made by `retrieval.minilm.build_onnx`, and `tokenizer.json`.
+
+        Raises:
+            FileNotFoundError: A file is missing; the text names it.
+        """
+        for name in (MODEL_FILE, TOKENIZER_FILE):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(f"{folder / name} is missing")
+        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+        # The file asks for padding to 128 tokens, which makes each query as slow as a long text.
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length=_MAX_TOKENS)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(
+            str(folder / MODEL_FILE), options, providers=["CPUExecutionProvider"]
+        )
+        self._dimensions = int(self._session.get_outputs()[0].shape[-1])
+        self._model_id = f"{folder.name}@{self._weights_sha256(folder)[:16]}"
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector."""
+        return self._dimensions
+
+    @property
+    def model_id(self) -> str:
+        """Names the weights: vectors with different model ids must not be compared."""
+        return self._model_id
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Gives a vector of length 1 for each text.
+
+        Args:
+            texts: Any number of texts, also none; of each the first 256 tokens count.
+
+        Returns:
+            Shape [texts, dimensions].
+        """
+        vectors = np.empty((len(texts), self._dimensions), dtype=np.float32)
+        # One by one: the library's batch call starts a thread per core of its own.
+        encoded = [self._tokenizer.encode(text).ids for text in texts]
+        # Texts of like length share a batch, so that little of it is padding.
+        order = sorted(range(len(texts)), key=lambda index: len(encoded[index]))
+        for start in range(0, len(order), _BATCH_SIZE):
+            batch = order[start : start + _BATCH_SIZE]
+            vectors[batch] = self._run([encoded[index] for index in batch])
+        return vectors
+
+    def _run(self, batch: list[list[int]]) -> NDArray[np.float32]:
+        longest = max(len(ids) for ids in batch)
+        input_ids = np.zeros((len(batch), longest), dtype=np.int64)
+        attention_mask = np.zeros((len(batch), longest), dtype=np.int64)
+        for row, ids in enumerate(batch):
+            input_ids[row, : len(ids)] = ids
+            attention_mask[row, : len(ids)] = 1
+        outputs = self._session.run(
+            None, {"input_ids": input_ids, "attention_mask": attention_mask}
+        )
+        return np.asarray(outputs[0], dtype=np.float32)
+
+    def _weights_sha256(self, folder: Path) -> str:
+        recorded = self._session.get_modelmeta().custom_metadata_map.get(WEIGHTS_SHA256_KEY)
+        if recorded:
+            return str(recorded)
+        with (folder / MODEL_FILE).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,95 @@
+"""Finds texts by their words: BM25 with scores that mean the same for every query."""
+
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.text import FUNCTION_WORDS, tokens
+
+_K1 = 1.2
+_B = 0.75
+# How many imagined texts without any of the words stand beside the real ones. Without them a word
+# that is in the only text of a new memory would be worth a fifth of a word that is in none; among
+# thousands of texts they no longer matter.
+_BACKGROUND_TEXTS = 50
+# What a function word counts beside another word that is as rare: a small collection cannot know
+# that "my" is common.
+_FUNCTION_WORD_WEIGHT = 0.3
+
+
+class LexicalIndex:
+    """BM25 (Robertson and Zaragoza, 2009; k1 1.2, b 0.75) over texts that are added one by one.
+
+    Scores lie between 0 and 1: the BM25 score divided by the score of the query as a text of its
+    own. So 1 means that a text fits as well as the query's own words, and a threshold means the
+    same for every query. Not safe for threads: who shares it holds a lock.
+    """
+
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        self._postings: dict[str, tuple[array[int], array[int]]] = {}
+        self._lengths = array("I")
+        self._total_length = 0
+        for text in texts:
+            self.add(text)
+
+    def __len__(self) -> int:
+        """The number of texts."""
+        return len(self._lengths)
+
+    def add(self, text: str) -> None:
+        """Adds a text; its position is the number of texts before it."""
+        position = len(self._lengths)
+        counts = Counter(tokens(text))
+        for token, count in counts.items():
+            postings = self._postings.get(token)
+            if postings is None:
+                postings = self._postings[token] = (array("I"), array("I"))
+            postings[0].append(position)
+            postings[1].append(count)
+        length = counts.total()
+        self._lengths.append(length)
+        self._total_length += length
+
+    def scores(self, query: str) -> NDArray[np.float32]:
+        """Scores every text.
+
+        Args:
+            query: What to look for.
+
+        Returns:
+            Shape [texts], 0 to 1; 0 where a text shares no token with the query.
+        """
+        count = len(self._lengths)
+        scores = np.zeros(count, dtype=np.float32)
+        query_counts = Counter(tokens(query))
+        if not query_counts or not self._total_length:
+            return scores
+        mean_length = self._total_length / count
+        lengths = np.frombuffer(self._lengths, dtype=np.uint32)
+        saturation = (_K1 * (1 - _B + _B / mean_length * lengths)).astype(np.float32)
+        own_saturation = _K1 * (1 - _B + _B / mean_length * query_counts.total())
+        best = 0.0
+        for token, query_count in query_counts.items():
+            postings = self._postings.get(token)
+            weight = self._weight(token, 0 if postings is None else len(postings[0]))
+            best += weight * query_count / (query_count + own_saturation)
+            if postings is not None:
+                positions = np.frombuffer(postings[0], dtype=np.uint32)
+                frequencies = np.frombuffer(postings[1], dtype=np.uint32).astype(np.float32)
+                scores[positions] += weight * frequencies / (frequencies + saturation[positions])
+        np.minimum(scores / np.float32(best), 1, out=scores)
+        return scores
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory the index takes."""
+        # A key with its two arrays takes some 400 bytes; a posting takes two numbers.
+        return 400 * len(self._postings) + 8 * self._total_length + 4 * len(self._lengths)
+
+    def _weight(self, token: str, texts_with_token: int) -> float:
+        texts = len(self._lengths) + _BACKGROUND_TEXTS
+        rarity = float(np.log1p((texts - texts_with_token + 0.5) / (texts_with_token + 0.5)))
+        return rarity * (_FUNCTION_WORD_WEIGHT if token in FUNCTION_WORDS else 1.0)
