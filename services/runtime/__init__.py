@@ -1,0 +1,1 @@
+"""What every server of Anima shares, from its settings to the files of its models."""

@@ -1,0 +1,44 @@
+"""The token that every service can demand."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+
+from services.runtime.errors import Unauthenticated
+
+AUTHORIZATION = "authorization"
+_SCHEME = "bearer"
+
+
+class TokenAuth:
+    """Checks `authorization: Bearer TOKEN`; with no token set, everybody may call."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token.encode() if token else None
+
+    def check(self, metadata: Mapping[str, str]) -> None:
+        """Refuse a caller without the token.
+
+        Raises:
+            Unauthenticated: The token is missing, malformed or wrong.
+        """
+        if self._token is None:
+            return
+        given = metadata.get(AUTHORIZATION)
+        if given is None:
+            raise Unauthenticated(
+                "authorization: missing; send the metadata `authorization: Bearer TOKEN`",
+                reason="TOKEN_MISSING",
+            )
+        scheme, _, token = given.partition(" ")
+        # compare_digest takes the same time wherever the first difference lies
+        if scheme.lower() != _SCHEME or not hmac.compare_digest(
+            token.strip().encode(), self._token
+        ):
+            raise Unauthenticated("authorization: the token is wrong", reason="TOKEN_WRONG")
+
+
+def bearer(token: str) -> str:
+    """Return the value of the metadata `authorization`."""
+    return f"Bearer {token}"

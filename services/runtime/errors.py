@@ -1,0 +1,205 @@
+"""The errors of Anima and their form on the wire.
+
+Code raises an `AnimaError`; the interceptor turns it into a gRPC status with `google.rpc.ErrorInfo`
+(domain "anima.dev") in the trailer `grpc-status-details-bin`, and `error_from_rpc` reads it back on
+the client's side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+
+DOMAIN = "anima.dev"
+DETAILS_KEY = "grpc-status-details-bin"
+MAX_MESSAGE_CHARS = 1000  # the trailers of a call share 8 KiB, and non-ASCII text triples in them
+
+
+class AnimaError(Exception):
+    """An error that a caller may see.
+
+    Attributes:
+        code: The gRPC status of the class.
+        message: The text that the caller reads. It names the fault: the field, the name, the file.
+        reason: A constant in UPPER_SNAKE_CASE for programs.
+        metadata: More for programs, as in `ErrorInfo.metadata`.
+    """
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNKNOWN
+    default_reason: ClassVar[str] = "UNKNOWN"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        metadata: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason or self.default_reason
+        self.metadata = dict(metadata)
+
+    def to_status(self) -> Status:
+        """Return the error as the rich status of the gRPC error model."""
+        number: int = self.code.value[0]
+        status = Status(code=number, message=self.message[:MAX_MESSAGE_CHARS])
+        status.details.append(
+            _packed(ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.metadata))
+        )
+        return status
+
+
+class InvalidRequest(AnimaError):  # noqa: N818 (named by what it says, as gRPC statuses are)
+    """The request itself is wrong; the message names the field."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    default_reason = "INVALID_REQUEST"
+
+
+class NotFound(AnimaError):  # noqa: N818
+    """A thing that the request names does not exist."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    default_reason = "NOT_FOUND"
+
+
+class FailedPrecondition(AnimaError):  # noqa: N818
+    """The request is right, but something has to be done first, such as pulling a model."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    default_reason = "FAILED_PRECONDITION"
+
+
+class Unauthenticated(AnimaError):  # noqa: N818
+    """The token is missing or wrong."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    default_reason = "UNAUTHENTICATED"
+
+
+class Unavailable(AnimaError):  # noqa: N818
+    """The service, or one behind it, cannot answer now."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    default_reason = "UNAVAILABLE"
+
+
+class DeadlineExceeded(AnimaError):  # noqa: N818
+    """The time for the request has run out."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    default_reason = "DEADLINE_EXCEEDED"
+
+
+class InternalError(AnimaError):
+    """The service has failed; its log says why."""
+
+    code = grpc.StatusCode.INTERNAL
+    default_reason = "INTERNAL"
+
+
+class Busy(AnimaError):  # noqa: N818
+    """All places are taken.
+
+    Attributes:
+        retry_after_ms: When to try again, ms; None if a server did not say (a message over the size
+            limit has the same status, and trying again does not help there).
+    """
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    default_reason = "BUSY"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_ms: int | None = 1000,
+        reason: str = "",
+        metadata: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(message, reason=reason, metadata=metadata)
+        self.retry_after_ms = retry_after_ms
+
+    def to_status(self) -> Status:
+        """Return the error as the rich status of the gRPC error model, with `RetryInfo`."""
+        status = super().to_status()
+        if self.retry_after_ms is not None:
+            delay = Duration()
+            delay.FromMilliseconds(self.retry_after_ms)
+            status.details.append(_packed(RetryInfo(retry_delay=delay)))
+        return status
+
+
+_CLASSES: Mapping[grpc.StatusCode, type[AnimaError]] = {
+    cls.code: cls
+    for cls in (
+        InvalidRequest,
+        NotFound,
+        FailedPrecondition,
+        Unauthenticated,
+        Unavailable,
+        DeadlineExceeded,
+        InternalError,
+    )
+} | {
+    grpc.StatusCode.OUT_OF_RANGE: InvalidRequest,
+    grpc.StatusCode.UNIMPLEMENTED: FailedPrecondition,
+    grpc.StatusCode.PERMISSION_DENIED: Unauthenticated,
+    grpc.StatusCode.CANCELLED: Unavailable,
+}
+
+
+def error_from_rpc(error: grpc.aio.AioRpcError) -> AnimaError:
+    """Return what a failed call says, with reason, metadata and retry time if the server sent them.
+
+    Args:
+        error: The error that the call raised.
+
+    Returns:
+        The error of the class that belongs to the status; `InternalError` for a status without one.
+        It is returned, not raised, so that the caller can write `raise error_from_rpc(error) from
+        error`.
+    """
+    code = error.code()
+    message = error.details() or code.name
+    info, retry = _read_details(error)
+    reason = info.reason or code.name
+    metadata = dict(info.metadata)
+    if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
+        retry_after_ms = retry.retry_delay.ToMilliseconds() if retry is not None else None
+        return Busy(message, retry_after_ms=retry_after_ms, reason=reason, metadata=metadata)
+    return _CLASSES.get(code, InternalError)(message, reason=reason, metadata=metadata)
+
+
+def _read_details(error: grpc.aio.AioRpcError) -> tuple[ErrorInfo, RetryInfo | None]:
+    info, retry = ErrorInfo(), None
+    for key, value in error.trailing_metadata() or ():
+        if key != DETAILS_KEY or not isinstance(value, bytes):
+            continue
+        try:
+            details = Status.FromString(value).details
+            for detail in details:
+                detail.Unpack(info)
+                found = RetryInfo()
+                if detail.Unpack(found):
+                    retry = found
+        except (
+            DecodeError
+        ):  # a foreign server may put anything here; the status itself still counts
+            return ErrorInfo(), None
+    return info, retry
+
+
+def _packed(message: ErrorInfo | RetryInfo) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(message)
+    return packed

@@ -1,0 +1,358 @@
+"""What happens around every call, and the one place where errors become statuses.
+
+From outside in: span, metrics, errors, token, readiness, place; then the handler. A handler that
+streams answers runs inside the interceptor's own task from its first line to the closing of its
+generator: grpc.aio itself leaves a cancelled generator to the garbage collector, and a place would
+be held until then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+from opentelemetry.sdk.trace import TracerProvider
+
+from services.runtime.admission import Admission
+from services.runtime.auth import TokenAuth
+from services.runtime.errors import (
+    DETAILS_KEY,
+    AnimaError,
+    Busy,
+    InternalError,
+    InvalidRequest,
+    Unavailable,
+)
+from services.runtime.logs import get_logger
+from services.runtime.metrics import ServerMetrics
+from services.runtime.tracing import end_span, server_span, tracer_provider
+
+HEALTH_PREFIX = "/grpc.health.v1.Health/"
+REFLECTION_PREFIX = "/grpc.reflection."
+
+Context = grpc.aio.ServicerContext[Any, Any]
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+@dataclass(kw_only=True)
+class CallGuard:
+    """What is asked before a call reaches its handler, and what is counted about it.
+
+    Attributes:
+        stage: For the log.
+        auth: The token check.
+        admission: The places.
+        counted_methods: The methods that take a place, by name.
+        metrics: The counters.
+        provider: Where spans go.
+        closed_because: Why calls are refused now, such as warming up; empty: they are not.
+        idle: Set while no call is being served; health and reflection do not count.
+    """
+
+    stage: str
+    auth: TokenAuth
+    admission: Admission
+    counted_methods: frozenset[str]
+    metrics: ServerMetrics
+    provider: TracerProvider
+    closed_because: str
+    closed_reason: str
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _serving: int = 0
+
+    def __post_init__(self) -> None:
+        """Begin idle."""
+        self.idle.set()
+
+    @contextmanager
+    def admit(self, call: _Call) -> Iterator[None]:
+        """Let a call in for the body, or raise why not."""
+        if call.health:
+            yield
+            return
+        self.auth.check(call.metadata)
+        if call.reflection:
+            yield
+            return
+        if self.closed_because:
+            raise Unavailable(self.closed_because, reason=self.closed_reason)
+        self._serving += 1
+        self.idle.clear()
+        try:
+            with self._place(call):
+                yield
+        finally:
+            self._serving -= 1
+            if not self._serving:
+                self.idle.set()
+
+    @contextmanager
+    def _place(self, call: _Call) -> Iterator[None]:
+        if call.name not in self.counted_methods:
+            yield
+            return
+        try:
+            with self.admission.place():
+                active = self.metrics.active_streams.labels(*call.labels)
+                active.inc()
+                try:
+                    yield
+                finally:
+                    active.dec()
+        except Busy as error:
+            if error.reason == "CAPACITY":
+                self.metrics.rejected.labels(*call.labels).inc()
+            raise
+
+
+class _Call:
+    """One call: who asks for what, and when it began."""
+
+    def __init__(self, method: str, context: Context) -> None:
+        self.method = method
+        self.service, _, self.name = method.strip("/").partition("/")
+        self.labels = (self.service, self.name)
+        self.health = method.startswith(HEALTH_PREFIX)
+        self.reflection = method.startswith(REFLECTION_PREFIX)
+        self.metadata = {
+            key: value
+            for key, value in context.invocation_metadata() or ()
+            if isinstance(value, str)
+        }
+        self.started_s = time.perf_counter()
+        self.code = grpc.StatusCode.OK
+
+    @property
+    def observed(self) -> bool:
+        """Whether it has a span and is counted: probes and reflection would drown the rest."""
+        return not (self.health or self.reflection)
+
+    def elapsed_s(self) -> float:
+        """Return the time since the start, s."""
+        return time.perf_counter() - self.started_s
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Puts the guard around every handler."""
+
+    def __init__(self, guard: CallGuard) -> None:
+        self._guard = guard
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Return the handler with the guard around it; None (UNIMPLEMENTED) if there is none."""
+        handler: Any = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = handler_call_details.method
+        behaviour, make = _parts(handler)
+        if handler.response_streaming:
+            wrapped = self._streaming(method, behaviour, handler.request_streaming)
+        else:
+            wrapped = self._unary(method, behaviour, handler.request_streaming)
+        return make(
+            wrapped,
+            request_deserializer=_checked(handler.request_deserializer, handler.request_streaming),
+            response_serializer=handler.response_serializer,
+        )
+
+    def _unary(self, method: str, behaviour: Any, request_streaming: bool) -> Any:
+        async def answer(request: Any, context: Context) -> Any:
+            async with self._around(method, context) as call:
+                received = self._received(call, request, request_streaming)
+                response = await _started(behaviour, received, context)
+                self._sent(call, first=True)
+                return response
+
+        return answer
+
+    def _streaming(self, method: str, behaviour: Any, request_streaming: bool) -> Any:
+        async def answer(request: Any, context: Context) -> None:
+            async with self._around(method, context) as call:
+                received = self._received(call, request, request_streaming)
+                if not inspect.isasyncgenfunction(behaviour):
+                    await _started(behaviour, received, context)
+                    return
+                first = True
+                async with aclosing(behaviour(received, context)) as responses:
+                    async for response in responses:
+                        await context.write(response)
+                        self._sent(call, first=first)
+                        first = False
+
+        return answer
+
+    @asynccontextmanager
+    async def _around(self, method: str, context: Context) -> AsyncIterator[_Call]:
+        call = _Call(method, context)
+        if not call.observed:
+            async with self._answering_errors(call, context):
+                with self._guard.admit(call):
+                    yield call
+            return
+        with (
+            tracer_provider(self._guard.provider),
+            server_span(method, call.metadata) as span,
+            structlog.contextvars.bound_contextvars(stage=self._guard.stage),
+        ):
+            try:
+                async with self._answering_errors(call, context):
+                    with self._guard.admit(call):
+                        yield call
+                call.code = _code_of(context)
+            finally:
+                end_span(span, code_number=call.code.value[0], code_name=call.code.name)
+                metrics = self._guard.metrics
+                metrics.calls.labels(*call.labels, call.code.name).inc()
+                metrics.stream_seconds.labels(*call.labels).observe(call.elapsed_s())
+
+    @asynccontextmanager
+    async def _answering_errors(self, call: _Call, context: Context) -> AsyncIterator[None]:
+        try:
+            yield
+        except asyncio.CancelledError:
+            call.code = grpc.StatusCode.CANCELLED
+            raise
+        except grpc.aio.AbortError:
+            call.code = _code_of(context)
+            raise
+        except Exception as raised:
+            error = as_anima_error(raised)
+            call.code = error.code
+            _log_failure(call, error, raised)
+            await context.abort(
+                error.code,
+                error.to_status().message,
+                trailing_metadata=((DETAILS_KEY, error.to_status().SerializeToString()),),
+            )
+
+    def _received(self, call: _Call, request: Any, request_streaming: bool) -> Any:
+        if isinstance(request, _Undecodable):
+            raise request.error
+        if not call.observed:
+            return request
+        counter = self._guard.metrics.messages.labels(*call.labels, "received")
+        if request_streaming:
+            return _counting(request, counter.inc)
+        counter.inc()
+        return request
+
+    def _sent(self, call: _Call, *, first: bool) -> None:
+        if not call.observed:
+            return
+        self._guard.metrics.messages.labels(*call.labels, "sent").inc()
+        if first:
+            self._guard.metrics.first_response_seconds.labels(*call.labels).observe(
+                call.elapsed_s()
+            )
+
+
+def as_anima_error(error: BaseException) -> AnimaError:
+    """Return what a caller is told about an exception.
+
+    An error of ours is told as it is, out of an `ExceptionGroup` too (that is how a TaskGroup
+    raises it); a failed call to a service behind this one is `Unavailable`; of everything else only
+    "internal error".
+    """
+    leaves = list(_leaves(error))
+    for leaf in leaves:
+        if isinstance(leaf, AnimaError):
+            return leaf
+    for leaf in leaves:
+        if isinstance(leaf, grpc.aio.AioRpcError):
+            return Unavailable(
+                f"a service behind this one failed: {leaf.code().name}: {leaf.details() or ''}",
+                reason="CHILD_CALL_FAILED",
+            )
+    return InternalError("internal error")
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
+
+
+def _log_failure(call: _Call, error: AnimaError, raised: BaseException) -> None:
+    if error is not raised and isinstance(error, InternalError):
+        get_logger().error("call failed", method=call.method, exc_info=raised)
+    elif isinstance(error, InternalError | Unavailable):
+        get_logger().warning(
+            "call failed", method=call.method, code=error.code.name, message=error.message
+        )
+    else:
+        get_logger().debug(
+            "call refused", method=call.method, code=error.code.name, message=error.message
+        )
+
+
+def _parts(handler: Any) -> tuple[Any, Any]:
+    if handler.request_streaming:
+        if handler.response_streaming:
+            return handler.stream_stream, grpc.stream_stream_rpc_method_handler
+        return handler.stream_unary, grpc.stream_unary_rpc_method_handler
+    if handler.response_streaming:
+        return handler.unary_stream, grpc.unary_stream_rpc_method_handler
+    return handler.unary_unary, grpc.unary_unary_rpc_method_handler
+
+
+async def _started(behaviour: Any, request: Any, context: Context) -> Any:
+    if not inspect.iscoroutinefunction(behaviour):
+        # the generated base class: a method that the servicer does not override is a plain function
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the method is not implemented")
+    return await behaviour(request, context)
+
+
+async def _counting(requests: Any, count: Callable[[], None]) -> AsyncIterator[Any]:
+    async for request in requests:
+        count()
+        yield request
+
+
+@dataclass(frozen=True)
+class _Undecodable:
+    """Stands for a unary request that is not what it should be.
+
+    grpc.aio decodes a unary request before the handler runs; an exception there would become
+    UNKNOWN.
+    """
+
+    error: InvalidRequest
+
+
+def _checked(deserializer: Any, request_streaming: bool) -> Any:
+    if deserializer is None:
+        return None
+
+    def deserialize(data: bytes) -> Any:
+        try:
+            return deserializer(data)
+        except DecodeError as error:
+            invalid = InvalidRequest(
+                f"the message cannot be decoded: {error}", reason="UNDECODABLE"
+            )
+            if request_streaming:
+                raise invalid from error
+            return _Undecodable(invalid)
+
+    return deserialize
+
+
+def _code_of(context: Context) -> grpc.StatusCode:
+    code: Any = context.code()
+    return code if isinstance(code, grpc.StatusCode) else _CODES.get(code, grpc.StatusCode.UNKNOWN)

@@ -1,0 +1,111 @@
+"""Prometheus metrics on an HTTP port of their own."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
+
+from services.runtime.settings import SettingsError, split_address
+
+FIRST_RESPONSE_BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 5, 10)
+STREAM_BUCKETS_S = (0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_CALL = ("service", "method")
+
+
+class _HttpServer(Protocol):
+    server_port: int
+
+    def shutdown(self) -> None: ...
+    def server_close(self) -> None: ...
+
+
+class ServerMetrics:
+    """The metrics of one server.
+
+    Labels are `service` and `method` as in the call's path, never anything of a user's.
+
+    Attributes:
+        registry: Where they are; an engine may add its own.
+        active_streams: Streams that hold a place of the capacity.
+        capacity: Places.
+        draining: 1 from SIGTERM on.
+        rejected: Calls refused because all places were taken.
+        calls: Finished calls by gRPC status.
+        messages: Messages of streams and unary calls, `direction` "received" or "sent".
+        stream_seconds: From the call's start to its end.
+        first_response_seconds: From the call's start to the first message sent.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.active_streams = Gauge(
+            "anima_active_streams", "Streams that hold a place.", _CALL, registry=self.registry
+        )
+        self.capacity = Gauge(
+            "anima_capacity", "Places for streams.", ("service",), registry=self.registry
+        )
+        self.draining = Gauge(
+            "anima_draining", "1 while the server drains.", ("service",), registry=self.registry
+        )
+        self.rejected = Counter(
+            "anima_rejected", "Calls refused for want of a place.", _CALL, registry=self.registry
+        )
+        self.calls = Counter(
+            "anima_calls", "Finished calls.", (*_CALL, "code"), registry=self.registry
+        )
+        self.messages = Counter(
+            "anima_messages", "Messages.", (*_CALL, "direction"), registry=self.registry
+        )
+        self.stream_seconds = Histogram(
+            "anima_stream_seconds",
+            "Time from start to end of a call.",
+            _CALL,
+            buckets=STREAM_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.first_response_seconds = Histogram(
+            "anima_first_response_seconds",
+            "Time from the start of a call to its first message.",
+            _CALL,
+            buckets=FIRST_RESPONSE_BUCKETS_S,
+            registry=self.registry,
+        )
+
+
+class MetricsPage:
+    """Serves a registry at `/metrics` in a thread of its own.
+
+    Attributes:
+        address: "host:port" as bound.
+    """
+
+    def __init__(self, registry: CollectorRegistry, listen: str) -> None:
+        host, port = split_address("metrics_listen", listen)
+        try:
+            started = start_http_server(port, addr=host, registry=registry)
+        except OSError as error:
+            raise SettingsError(
+                f"ANIMA_METRICS_LISTEN: cannot listen on {listen}: {error}"
+            ) from error
+        self._server: _HttpServer = started[0]
+        self._thread: threading.Thread = started[1]
+        shown = f"[{host}]" if ":" in host else host
+        self.address = f"{shown}:{self._server.server_port}"
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

@@ -1,0 +1,296 @@
+"""Serving: one way to start, watch and drain every server of Anima."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar
+
+import grpc
+from grpc_health.v1 import (  # type: ignore[import-untyped]
+    health,
+    health_pb2,
+    health_pb2_grpc,
+)
+from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
+from opentelemetry import trace
+
+from services.runtime.admission import Admission
+from services.runtime.auth import TokenAuth
+from services.runtime.errors import AnimaError
+from services.runtime.interceptor import CallGuard, CallInterceptor
+from services.runtime.logs import configure_logging, get_logger
+from services.runtime.metrics import MetricsPage, ServerMetrics
+from services.runtime.settings import ServiceSettings, SettingsError, split_address
+from services.runtime.tracing import create_tracer_provider, tracer_provider
+
+S = TypeVar("S", bound=ServiceSettings)
+
+MIN_PING_INTERVAL_MS = 10_000
+LINGER_S = 0.5
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What a server needs to know about the service that it serves.
+
+    Attributes:
+        service: The full name, "anima.asr.v1.AsrService"; the health name for readiness.
+        add_to_server: Adds the servicer.
+        warm_up: Loads and warms; calls are refused and readiness is NOT_SERVING until it has
+            returned.
+        counted_methods: The methods, by name, that take a place of the capacity.
+        close: Releases what the service holds; runs after the last call has ended.
+    """
+
+    service: str
+    add_to_server: Callable[[grpc.aio.Server], None]
+    warm_up: Callable[[], Awaitable[None]]
+    counted_methods: frozenset[str]
+    close: Callable[[], Awaitable[None]]
+
+
+class Server:
+    """A server that is up. Made by `serving`.
+
+    Attributes:
+        address: Where it listens, "127.0.0.1:50051", with the port that was taken.
+        metrics_address: Where `/metrics` is, None without one.
+        provider: Where its spans go.
+    """
+
+    def __init__(
+        self,
+        *,
+        stage: Stage,
+        settings: ServiceSettings,
+        guard: CallGuard,
+        grpc_server: grpc.aio.Server,
+        health_servicer: health.aio.HealthServicer,
+        address: str,
+        metrics_address: str | None,
+    ) -> None:
+        self.address = address
+        self.metrics_address = metrics_address
+        self._stage = stage
+        self._settings = settings
+        self._guard = guard
+        self._grpc_server = grpc_server
+        self._health = health_servicer
+        self.provider = guard.provider
+        self._warming = asyncio.create_task(self._warm_up(), name=f"{settings.stage} warm-up")
+
+    @property
+    def ready(self) -> Awaitable[None]:
+        """Awaits the end of the warm-up; raises what the warm-up raised."""
+        return asyncio.shield(self._warming)
+
+    async def drain(self, grace_s: float | None = None) -> None:
+        """End well: NOT_SERVING, no new calls, open ones may finish.
+
+        Args:
+            grace_s: The time they have; None: `drain_timeout_s`.
+        """
+        grace = self._settings.drain_timeout_s if grace_s is None else grace_s
+        self._guard.closed_because = f"{self._stage.service} is shutting down"
+        self._guard.closed_reason = "DRAINING"
+        self._guard.metrics.draining.labels(self._stage.service).set(1)
+        await self._health.enter_graceful_shutdown()
+        # Health.Watch and reflection streams stay open for ever; stop(grace) alone would wait for
+        # them
+        stopping = asyncio.create_task(self._grpc_server.stop(grace))
+        idle = asyncio.create_task(self._guard.idle.wait())
+        try:
+            await asyncio.wait({stopping, idle}, return_when=asyncio.FIRST_COMPLETED)
+            await self._grpc_server.stop(min(LINGER_S, grace))
+            await stopping
+        finally:
+            idle.cancel()
+
+    async def stop(self) -> None:
+        """End at once: open calls are cancelled, and their handlers end before this returns."""
+        self._warming.cancel()
+        with suppress(asyncio.CancelledError, Exception):  # the warm-up has logged its own failure
+            await self._warming
+        await self._grpc_server.stop(None)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._guard.idle.wait(), LINGER_S)
+
+    async def _warm_up(self) -> None:
+        with tracer_provider(self._guard.provider):
+            try:
+                await self._stage.warm_up()
+            except Exception as error:
+                self._guard.closed_because = f"{self._stage.service} could not warm up"
+                self._guard.closed_reason = "WARM_UP_FAILED"
+                if isinstance(error, AnimaError | SettingsError):
+                    get_logger().error("warm-up failed", message=str(error))
+                else:
+                    get_logger().error("warm-up failed", exc_info=error)
+                raise
+        if self._guard.closed_reason == "WARMING_UP":
+            self._guard.closed_because = ""
+        await self._health.set(self._stage.service, _SERVING)
+        get_logger().info(
+            "ready",
+            stage=self._settings.stage,
+            address=self.address,
+            metrics=self.metrics_address,
+            capacity=self._settings.capacity,
+        )
+
+
+@asynccontextmanager
+async def serving(stage: Stage, settings: ServiceSettings) -> AsyncIterator[Server]:
+    """Serve for the body.
+
+    The listener is up at once; the warm-up runs beside the body, see `Server.ready`.
+    At the end open calls are cancelled; call `Server.drain` first to let them finish.
+
+    Raises:
+        SettingsError: An address cannot be listened on.
+    """
+    metrics = ServerMetrics()
+    metrics.capacity.labels(stage.service).set(settings.capacity)
+    metrics.draining.labels(stage.service).set(0)
+    guard = CallGuard(
+        stage=settings.stage,
+        auth=TokenAuth(settings.token),
+        admission=Admission(settings.capacity),
+        counted_methods=stage.counted_methods,
+        metrics=metrics,
+        provider=create_tracer_provider(settings),
+        closed_because=f"{stage.service} is still warming up; try again",
+        closed_reason="WARMING_UP",
+    )
+    page = (
+        MetricsPage(metrics.registry, settings.metrics_listen) if settings.metrics_listen else None
+    )
+    server: Server | None = None
+    try:
+        grpc_server, health_servicer = await _build(stage, settings, guard)
+        address = _bind(grpc_server, settings)
+        await grpc_server.start()
+        server = Server(
+            stage=stage,
+            settings=settings,
+            guard=guard,
+            grpc_server=grpc_server,
+            health_servicer=health_servicer,
+            address=address,
+            metrics_address=page.address if page else None,
+        )
+        yield server
+    finally:
+        if server is not None:
+            await server.stop()
+        await stage.close()
+        if page is not None:
+            page.close()
+        guard.provider.shutdown()
+
+
+def run(build: Callable[[S], Stage], settings_class: type[S]) -> NoReturn:
+    """Serve until SIGTERM or SIGINT; for `__main__`.
+
+    The first signal drains: health NOT_SERVING, open streams finish within `drain_timeout_s`,
+    telemetry is flushed. A second one ends the process at once. Exit codes: 0 drained, 1 the
+    warm-up failed, 2 a setting is wrong.
+    """
+    try:
+        settings = settings_class.from_environment()
+        configure_logging(settings)
+        code = asyncio.run(_run(build, settings))
+    except SettingsError as error:
+        sys.stderr.write(f"anima {settings_class.stage}: {error}\n")
+        code = 2
+    _exit(code)
+
+
+async def _run(build: Callable[[S], Stage], settings: S) -> int:
+    stop = asyncio.Event()
+
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set():
+            _exit(128 + number)
+        get_logger().info("draining", signal=number.name, timeout_s=settings.drain_timeout_s)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        stage = build(settings)
+    except AnimaError as error:
+        raise SettingsError(error.message) from error
+    async with serving(stage, settings) as server:
+        trace.set_tracer_provider(server.provider)
+        stopping = asyncio.create_task(stop.wait())
+        ready = asyncio.ensure_future(server.ready)
+        await asyncio.wait({stopping, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done() and ready.exception() is not None:
+            stopping.cancel()
+            return 1
+        await stopping
+        ready.cancel()
+        await server.drain()
+    get_logger().info("stopped")
+    return 0
+
+
+def _exit(code: int) -> NoReturn:
+    # a compute thread that is still busy would hold a normal exit past the time that was promised
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+async def _build(
+    stage: Stage, settings: ServiceSettings, guard: CallGuard
+) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    age_ms = round(settings.max_connection_age_s * 1000)
+    server = grpc.aio.server(
+        interceptors=[CallInterceptor(guard)],
+        options=[
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", settings.max_message_bytes),
+            # without it a second server on the same port starts and takes half of the calls
+            ("grpc.so_reuseport", 0),
+            # the default answers a client's keepalive with GOAWAY "too_many_pings"
+            ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.http2.ping_timeout_ms", 10_000),
+            # no max_connection_age_grace_ms: it is infinite, and streams are never cut
+            *([("grpc.max_connection_age_ms", age_ms)] if age_ms else []),
+        ],
+    )
+    health_servicer = health.aio.HealthServicer()
+    await health_servicer.set(stage.service, _NOT_SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    stage.add_to_server(server)
+    if settings.reflection:
+        names = (stage.service, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+    return server, health_servicer
+
+
+def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> str:
+    host, _ = split_address("listen", settings.listen)
+    try:
+        port = server.add_insecure_port(settings.listen)
+    except RuntimeError as error:
+        raise SettingsError(
+            f"ANIMA_{settings.stage.upper()}_LISTEN: cannot listen on {settings.listen}: {error}"
+        ) from error
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,195 @@
+"""The settings of a server: one frozen model, read from the environment at start."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self, get_origin
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the text names the variable and what to do."""
+
+
+class ServiceSettings(BaseModel):
+    """What every server can be told.
+
+    A field `x` comes from `ANIMA_<STAGE>_X`, else from `ANIMA_X`, else it has its default. An empty
+    variable counts as not set. A field that holds several values is split at commas.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: ClassVar[str] = "service"
+    """The name in variables, logs and metrics, in lower case."""
+    default_port: ClassVar[int] = 50050
+    """The port of `listen` when nothing is set."""
+
+    listen: str = ""
+    """The gRPC address, "host:port"; port 0 takes a free one. Default: the stage's on loopback."""
+    metrics_listen: str = ""
+    """The HTTP address of `/metrics`, "host:port"; empty: none."""
+    token: str | None = Field(default=None, repr=False)
+    """What callers must send as `authorization: Bearer TOKEN`; None: nothing.
+
+    Needed for any address but loopback."""
+    token_file: Path | None = None
+    """A file that holds the token."""
+    engine: str = ""
+    """The name of the entry point in `anima.<stage>.engines`."""
+    capacity: int = Field(default=16, ge=1, le=10_000)
+    """How many counted streams are served at the same time."""
+    max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
+    """The bound of every message, both ways."""
+    drain_timeout_s: float = Field(default=20.0, ge=0, le=3600, allow_inf_nan=False)
+    """The time that open streams have after SIGTERM."""
+    max_connection_age_s: float = Field(default=300.0, ge=0, le=86_400, allow_inf_nan=False)
+    """After this age a connection takes no new calls, so that clients find new replicas; open
+    streams are never cut. 0: connections live for ever."""
+    data_dir: Path = Path(platformdirs.user_data_dir("anima", appauthor=False))
+    """Model store (`models/`) and memory (`memory/`)."""
+    personas_dir: Path = CHECKOUT / "personas"
+    """Persona folders."""
+    log_format: Literal["json", "text"] = "json"
+    """One JSON object a line, or text for people."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is logged."""
+    reflection: bool = True
+    """Whether gRPC reflection is offered."""
+    trace_file: Path | None = None
+    """Finished spans are appended here as JSON lines."""
+    options: Mapping[str, str] = Field(default_factory=dict)
+    """Every other `ANIMA_<STAGE>_*` variable, lower case without the prefix, for engines."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        values = dict(data)
+        if not values.get("listen"):
+            values["listen"] = f"127.0.0.1:{cls.default_port}"
+        if values.get("token_file"):
+            if values.get("token"):
+                raise ValueError("token and token_file are both set; set one of them")
+            values["token"] = read_token_file(Path(values["token_file"]))
+        return values
+
+    @model_validator(mode="after")
+    def _check_addresses(self) -> Self:
+        split_address("listen", self.listen)
+        if self.metrics_listen:
+            split_address("metrics_listen", self.metrics_listen)
+        if self.token is not None and (not self.token.isascii() or not self.token.isprintable()):
+            raise ValueError("token: only printable ASCII characters can travel in metadata")
+        if self.token is None and not is_loopback(self.listen):
+            raise ValueError(
+                f"listen: {self.listen} can be reached from other machines, so callers must prove "
+                "themselves: set ANIMA_TOKEN or ANIMA_TOKEN_FILE, or listen on 127.0.0.1"
+            )
+        return self
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str] | None = None, **overrides: Any
+    ) -> Self:
+        """Read the settings.
+
+        Args:
+            environment: The variables; None: those of the process.
+            **overrides: Fields that do not come from the environment.
+
+        Raises:
+            SettingsError: A value is wrong; the text names the variable.
+        """
+        variables = os.environ if environment is None else environment
+        prefix = f"ANIMA_{cls.stage.upper()}_"
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        for field in cls.model_fields.keys() - {"options"}:
+            for name in (prefix + field.upper(), "ANIMA_" + field.upper()):
+                if variables.get(name):
+                    values[field] = _split(cls, field, variables[name])
+                    sources[field] = name
+                    break
+        values["options"] = {
+            name.removeprefix(prefix).lower(): value
+            for name, value in variables.items()
+            if name.startswith(prefix)
+            and value
+            and name.removeprefix(prefix).lower() not in cls.model_fields
+        }
+        for field in overrides:
+            sources.pop(field, None)
+        try:
+            return cls.model_validate(values | overrides)
+        except ValidationError as error:
+            raise SettingsError(_describe(error, sources)) from None
+
+
+def read_token_file(path: Path) -> str:
+    """Return the token that a file holds, without the white space around it.
+
+    Raises:
+        ValueError: The file cannot be read or is empty.
+    """
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"token_file: {path} cannot be read: {error}") from None
+    if not token:
+        raise ValueError(f"token_file: {path} is empty")
+    return token
+
+
+def split_address(field: str, address: str) -> tuple[str, int]:
+    """Return host and port of "host:port" or "[ipv6]:port".
+
+    Raises:
+        ValueError: It is neither.
+    """
+    host, colon, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{field}: {address!r} is not host:port, such as 127.0.0.1:50051")
+    return host, int(port)
+
+
+def is_loopback(address: str) -> bool:
+    """Say whether "host:port" can be reached from this machine only."""
+    host, _ = split_address("address", address)
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _split(cls: type[ServiceSettings], field: str, value: str) -> Any:
+    if get_origin(cls.model_fields[field].annotation) in (tuple, list, set, frozenset):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _describe(error: ValidationError, sources: Mapping[str, str]) -> str:
+    lines = []
+    for fault in error.errors(include_url=False):
+        text = fault["msg"].removeprefix("Value error, ")
+        field = str(fault["loc"][0]) if fault["loc"] else text.partition(":")[0]
+        source = sources.get(field)
+        if fault["loc"]:
+            given = "" if field == "token" else f" (it is {str(fault['input'])[:80]!r})"
+            lines.append(f"{source or field}: {text}{given}")
+        elif source:
+            lines.append(f"{source}:{text.partition(':')[2]}")
+        else:
+            lines.append(text)
+    return "; ".join(lines)
