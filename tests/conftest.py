@@ -1,0 +1,29 @@
+"""What every test run shares: the options, and the loud list of what was not run."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.requirements import REQUIREMENTS, not_run
+
+STAGES = ("asr", "llm", "memory", "tts", "avatar", "gateway")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the addresses of the servers under test and the token that they want."""
+    for stage in STAGES:
+        parser.addoption(
+            f"--{stage}-address", default=None, help=f"test the {stage} service at HOST:PORT"
+        )
+    parser.addoption("--token", default=None, help="the token that the service wants")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List the requirements that were missing, how many tests that cost, and how to get them."""
+    if not not_run:
+        return
+    terminalreporter.section("NOT RUN:", sep="!", yellow=True)
+    for name, count in sorted(not_run.items()):
+        tests = "1 test" if count == 1 else f"{count} tests"
+        terminalreporter.line(f"{name} ({tests}): {REQUIREMENTS[name].how_to_get}")
+    terminalreporter.line("ANIMA_REQUIRE_ALL=1 turns these into failures.")

@@ -1,0 +1,111 @@
+"""A channel to the stage under test: somebody's server by address, or ours on loopback.
+
+`pytest tests/contract/test_asr.py --asr-address HOST:PORT [--token T]` tests the server at the
+address. Without the option ours is started in this process. (The options stand in
+tests/conftest.py: pytest asks only the conftest files above its arguments for options.)
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+
+from services.runtime.channels import open_channel
+from services.runtime.server import serving
+from services.runtime.settings import ServiceSettings
+
+STARTED_HERE = {
+    "asr": "services.asr",
+    "llm": "services.llm",
+    "memory": "memory",
+    "tts": "services.tts",
+    "avatar": "services.avatar",
+}
+
+
+@asynccontextmanager
+async def stage_channel(
+    request: pytest.FixtureRequest, stage: str, data_dir: Path
+) -> AsyncIterator[grpc.aio.Channel]:
+    """Open a channel to the stage that the options name, else to one started for the body."""
+    address = request.config.getoption(f"--{stage}-address")
+    if address:
+        async with open_channel(address, token=request.config.getoption("--token")) as channel:
+            yield channel
+        return
+    package = STARTED_HERE[stage]
+    settings_class = getattr(
+        importlib.import_module(f"{package}.settings"), f"{stage.capitalize()}Settings"
+    )
+    build = importlib.import_module(f"{package}.servicer").build
+    settings: ServiceSettings = settings_class.from_environment(
+        listen="127.0.0.1:0", **_private_data(stage, data_dir)
+    )
+    async with serving(build(settings), settings) as server:
+        await server.ready
+        async with open_channel(server.address, token=settings.token) as channel:
+            yield channel
+
+
+def _private_data(stage: str, data_dir: Path) -> dict[str, Path]:
+    """Return where the stage keeps its data: a test of memory must not write to the user's.
+
+    The model store is shared, since pulling a model takes minutes: it is linked into the test's
+    folder.
+    """
+    if stage != "memory":
+        return {}
+    models = ServiceSettings.from_environment().data_dir / "models"
+    if models.is_dir():
+        (data_dir / "models").symlink_to(models, target_is_directory=True)
+    return {"data_dir": data_dir}
+
+
+@pytest.fixture
+async def asr_channel(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to the speech recogniser."""
+    async with stage_channel(request, "asr", tmp_path) as channel:
+        yield channel
+
+
+@pytest.fixture
+async def llm_channel(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to the language model."""
+    async with stage_channel(request, "llm", tmp_path) as channel:
+        yield channel
+
+
+@pytest.fixture
+async def memory_channel(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to the memory, empty if it is ours."""
+    async with stage_channel(request, "memory", tmp_path) as channel:
+        yield channel
+
+
+@pytest.fixture
+async def tts_channel(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to the speech synthesiser."""
+    async with stage_channel(request, "tts", tmp_path) as channel:
+        yield channel
+
+
+@pytest.fixture
+async def avatar_channel(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to the avatar."""
+    async with stage_channel(request, "avatar", tmp_path) as channel:
+        yield channel

@@ -1,0 +1,110 @@
+"""What tests need beyond the package index, and what happens when it is missing.
+
+`need("chromium")` skips, and the end of the run lists what was not run and how to get it; with
+ANIMA_REQUIRE_ALL=1 it fails instead, so that a complete run cannot be complete by accident.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from services.runtime.errors import AnimaError
+from services.runtime.model_store import ModelStore
+from services.runtime.settings import ServiceSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+BUF = ROOT / "node_modules" / ".bin" / "buf"
+POCKETSPHINX_TESTDATA = Path("/usr/share/pocketsphinx/test/data")
+
+not_run: dict[str, int] = {}
+"""How many tests were skipped for want of each requirement."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """Something that a machine may lack."""
+
+    present: Callable[[], bool]
+    how_to_get: str
+
+
+def need(name: str) -> None:
+    """Skip the test, or fail it with ANIMA_REQUIRE_ALL=1, if the requirement is missing."""
+    requirement = REQUIREMENTS[name]
+    if _is_present(name):
+        return
+    text = f"{name} is missing; {requirement.how_to_get}"
+    if os.environ.get("ANIMA_REQUIRE_ALL") == "1":
+        pytest.fail(text, pytrace=False)
+    not_run[name] = not_run.get(name, 0) + 1
+    pytest.skip(text)
+
+
+@functools.cache
+def _is_present(name: str) -> bool:
+    return REQUIREMENTS[name].present()
+
+
+def _has_chromium() -> bool:
+    return chromium_path() is not None
+
+
+def chromium_path() -> str | None:
+    """Return the browser's executable: the system's Chromium, or Chrome."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+        path = shutil.which(name)
+        if path:
+            return path
+    return None
+
+
+def _has_library(soname: str) -> bool:
+    listing = subprocess.run(
+        ["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=False
+    ).stdout
+    return soname in listing
+
+
+def _has_model(name: str) -> bool:
+    try:
+        ModelStore(ServiceSettings.from_environment().data_dir / "models").path(name)
+    except AnimaError:
+        return False
+    return True
+
+
+def _has_cjk_font() -> bool:
+    if not shutil.which("fc-list"):
+        return False
+    listing = subprocess.run(["fc-list", ":lang=zh"], capture_output=True, text=True, check=False)
+    return bool(listing.stdout.strip())
+
+
+REQUIREMENTS = {
+    "chromium": Requirement(present=_has_chromium, how_to_get="apt-get install chromium"),
+    "node": Requirement(
+        present=lambda: shutil.which("node") is not None and BUF.exists(),
+        how_to_get="apt-get install nodejs npm, then: npm ci",
+    ),
+    "flite": Requirement(
+        present=lambda: _has_library("libflite.so.1"), how_to_get="apt-get install libflite1"
+    ),
+    "pocketsphinx-testdata": Requirement(
+        present=POCKETSPHINX_TESTDATA.is_dir, how_to_get="apt-get install pocketsphinx-testdata"
+    ),
+    "minilm": Requirement(
+        present=lambda: _has_model("minilm-l6-v2"),
+        how_to_get="run: anima models pull minilm-l6-v2",
+    ),
+    "cjk-font": Requirement(
+        present=_has_cjk_font, how_to_get="apt-get install fontconfig fonts-noto-cjk"
+    ),
+}
