@@ -88,6 +88,7 @@ class Model(_Entry):
         source: Where the files come from.
         files: The files.
         build: "module:function", called with the model's folder after the pull to derive files.
+        embedded: Whether a default engine uses it.
     """
 
     description: str
@@ -95,6 +96,7 @@ class Model(_Entry):
     source: Source
     files: tuple[ModelFile, ...] = Field(min_length=1)
     build: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
+    embedded: bool = False
 
     @property
     def size_bytes(self) -> int:
