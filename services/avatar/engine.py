@@ -1,0 +1,135 @@
+"""What every avatar engine fulfils.
+
+An engine draws pictures; the service in front of it keeps the clock, codes the video and speaks
+gRPC. All methods that draw are called in compute threads, never on the event loop; one `FaceStream`
+is used by one thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+BgrImage = NDArray[np.uint8]
+"""A picture of shape (height, width, 3), blue first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoSpec:
+    """The size and rate of a video; width and height are even."""
+
+    width_px: int
+    height_px: int
+    frame_rate_hz: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvatarInfo:
+    """A face that can be chosen.
+
+    Attributes:
+        name: The name by which it is chosen.
+        display_name: The name shown to people.
+        video: Its own size and rate.
+        licence: SPDX expression of the licence of its pictures.
+    """
+
+    name: str
+    display_name: str
+    video: VideoSpec
+    licence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisemeSpan:
+    """A mouth position and when it is held.
+
+    Attributes:
+        viseme: A number of the contract's enum `Viseme`, 1 to 15.
+        start_sample: The first sample, on the clock of the turn.
+        sample_count: The length in samples, at least 1.
+        stress: 0 none, 1 secondary, 2 primary.
+    """
+
+    viseme: int
+    start_sample: int
+    sample_count: int
+    stress: int = 0
+
+    @property
+    def end_sample(self) -> int:
+        """The sample after the last one."""
+        return self.start_sample + self.sample_count
+
+
+class FaceStream(Protocol):
+    """The face of one turn: it takes audio and visemes and draws frame after frame."""
+
+    @property
+    def look_ahead_samples(self) -> int:
+        """How far beyond a frame's start the engine wants to know the speech, to draw it."""
+
+    @property
+    def known_until_sample(self) -> int:
+        """Up to where the speech is known, by marks or by audio."""
+
+    def add_visemes(self, spans: Sequence[VisemeSpan]) -> None:
+        """Takes visemes in the order of their start."""
+
+    def add_audio(self, samples: NDArray[np.int16]) -> None:
+        """Takes audio that follows what was given before, shape (samples,)."""
+
+    def end_audio(self) -> None:
+        """Says that no audio follows."""
+
+    def draw_next(self) -> BgrImage:
+        """Draws the next frame, from frame 0. The picture is the caller's until the next call."""
+
+    def idle_frame(self) -> int:
+        """Returns the frame of the idle loop that fits best after the last frame drawn."""
+
+
+class AvatarEngine(Protocol):
+    """Draws faces that speak."""
+
+    @property
+    def name(self) -> str:
+        """The name by which settings choose it."""
+
+    @property
+    def version(self) -> str:
+        """The version of the engine."""
+
+    @property
+    def licence(self) -> str:
+        """SPDX expression of the licence of the engine and its model files."""
+
+    def warm_up(self) -> None:
+        """Loads everything.
+
+        Raises:
+            SettingsError: An avatar package is damaged; the text names the file.
+        """
+
+    def avatars(self) -> Sequence[AvatarInfo]:
+        """Returns the avatars, the default first; at least one."""
+
+    def open_stream(
+        self, *, avatar: str, video: VideoSpec, sample_rate_hz: int, turn_id: str, idle_frame: int
+    ) -> FaceStream:
+        """Opens a face for one turn.
+
+        Args:
+            avatar: A name of `avatars()`.
+            video: What to draw.
+            sample_rate_hz: Of the audio.
+            turn_id: Makes the chance in the motion repeatable.
+            idle_frame: The frame of the idle loop at which the face begins.
+        """
+
+    def idle_loop(self, *, avatar: str, video: VideoSpec) -> Iterator[BgrImage]:
+        """Draws the idle loop: whole periods of all motion, the first frame is the neutral pose."""

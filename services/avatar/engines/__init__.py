@@ -1,0 +1,1 @@
+"""The engines of the avatar stage, one file each."""

@@ -1,0 +1,101 @@
+"""The test card: white in a frame whose audio holds a click, else black.
+
+It proves that picture and sound stay together.
+
+Choose it with ANIMA_AVATAR_ENGINE=testcard; ANIMA_AVATAR_CLICK_LEVEL sets what counts as a click
+(of 32,767).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.avatar.clock import FrameClock
+from services.avatar.engine import AvatarInfo, BgrImage, VideoSpec, VisemeSpan
+from services.avatar.settings import AvatarSettings
+from services.runtime.settings import SettingsError
+
+DEFAULT_CLICK_LEVEL = 16_000
+_VIDEO = VideoSpec(width_px=320, height_px=240, frame_rate_hz=25)
+
+
+class TestcardEngine:
+    """Draws the avatar "testcard"."""
+
+    __test__ = False
+    name = "testcard"
+    version = "1"
+    licence = "Apache-2.0"
+
+    def __init__(self, settings: AvatarSettings) -> None:
+        level = settings.options.get("click_level", str(DEFAULT_CLICK_LEVEL))
+        if not level.isdecimal() or not 1 <= int(level) <= 32_767:
+            raise SettingsError(f"ANIMA_AVATAR_CLICK_LEVEL: {level!r} is not in 1..32767")
+        self._click_level = int(level)
+
+    def warm_up(self) -> None:
+        """Needs nothing."""
+
+    def avatars(self) -> Sequence[AvatarInfo]:
+        """Returns the one card."""
+        return [
+            AvatarInfo(
+                name="testcard", display_name="Test card", video=_VIDEO, licence=self.licence
+            )
+        ]
+
+    def open_stream(
+        self, *, avatar: str, video: VideoSpec, sample_rate_hz: int, turn_id: str, idle_frame: int
+    ) -> TestcardStream:
+        """Opens a card."""
+        clock = FrameClock(sample_rate_hz=sample_rate_hz, frame_rate_hz=video.frame_rate_hz)
+        return TestcardStream(video, clock, self._click_level)
+
+    def idle_loop(self, *, avatar: str, video: VideoSpec) -> Iterator[BgrImage]:
+        """One second of black."""
+        return (_card(video, white=False) for _ in range(video.frame_rate_hz))
+
+
+class TestcardStream:
+    """One turn of the card."""
+
+    __test__ = False
+    look_ahead_samples = 0
+
+    def __init__(self, video: VideoSpec, clock: FrameClock, click_level: int) -> None:
+        self._video = video
+        self._clock = clock
+        self._click_level = click_level
+        self._frame = 0
+        self._pending = np.zeros(0, np.int16)
+        self.known_until_sample = 0
+
+    def add_visemes(self, spans: Sequence[VisemeSpan]) -> None:
+        """A card has no mouth."""
+
+    def add_audio(self, samples: NDArray[np.int16]) -> None:
+        """Takes audio that follows what was given before."""
+        self._pending = np.concatenate([self._pending, samples])
+        self.known_until_sample += len(samples)
+
+    def end_audio(self) -> None:
+        """Changes nothing: the card knows each frame's audio when it draws it."""
+
+    def draw_next(self) -> BgrImage:
+        """Draws the next frame."""
+        count = self._clock.sample_of(self._frame + 1) - self._clock.sample_of(self._frame)
+        heard = np.abs(self._pending[:count].astype(np.int32))
+        self._pending = self._pending[count:]
+        self._frame += 1
+        return _card(self._video, white=bool(np.any(heard > self._click_level)))
+
+    def idle_frame(self) -> int:
+        """Returns the frame of the loop that follows."""
+        return self._frame % self._video.frame_rate_hz
+
+
+def _card(video: VideoSpec, *, white: bool) -> BgrImage:
+    return np.full((video.height_px, video.width_px, 3), 255 if white else 0, np.uint8)

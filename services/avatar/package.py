@@ -1,0 +1,194 @@
+"""Avatar packages: a folder with avatar.toml and the pictures of the layers.
+
+Loading checks everything and names the file and the field at fault, so that a damaged package stops
+the service at its start and not a viewer's turn.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from services.runtime.settings import SettingsError
+
+Layer = NDArray[np.uint8]
+"""A picture of shape (height, width, 4), blue first, straight alpha."""
+
+Coordinate = Annotated[float, Field(ge=-10_000, le=10_000, allow_inf_nan=False)]
+Length = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
+Point = tuple[Coordinate, Coordinate]
+Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
+Even = Annotated[int, Field(ge=64, le=1920, multiple_of=2)]
+
+LAYER_NAMES = ("background", "hair_back", "body", "head", "brows", "hair_front", "iris")
+_MAX_LAYER_SIDE_PX = 4096
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Video(_Part):
+    """The avatar's own format."""
+
+    width_px: Even
+    height_px: Even
+    frame_rate_hz: int = Field(ge=10, le=60)
+
+
+class Canvas(_Part):
+    """The coordinates of everything else: x to the right, y down, from the top left."""
+
+    width: Length
+    height: Length
+
+
+class Head(_Part):
+    """The box of the face and the point about which the head turns (the nape)."""
+
+    left: Coordinate
+    right: Coordinate
+    top: Coordinate
+    chin: Coordinate
+    pivot: Point
+
+    @model_validator(mode="after")
+    def _has_an_area(self) -> Head:
+        if self.left >= self.right or self.top >= self.chin:
+            raise ValueError("left must be less than right and top less than chin")
+        return self
+
+    @property
+    def height(self) -> float:
+        """The height of the face, the measure of every opening."""
+        return self.chin - self.top
+
+
+class Mouth(_Part):
+    """The mouth at rest."""
+
+    centre: Point
+    half_width: Length
+    upper_lip: Length
+    lower_lip: Length
+    upper_colour: Colour
+    lower_colour: Colour
+    line_colour: Colour
+    shadow_colour: Colour
+
+
+class Eyes(_Part):
+    """Both eyes, left and right in the picture; one is drawn as the other's mirror image."""
+
+    left: Point
+    right: Point
+    half_width: Length
+    upper_height: Length
+    lower_height: Length
+    iris_radius: Length
+    lid_colour: Colour
+    line_colour: Colour
+
+
+class Manifest(_Part):
+    """What avatar.toml says."""
+
+    format: int = Field(ge=1, le=1)
+    name: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")
+    display_name: str = Field(min_length=1, max_length=100)
+    licence: str = Field(min_length=1, max_length=200)
+    consent: str = Field(min_length=1, max_length=2000)
+    video: Video
+    canvas: Canvas
+    head: Head
+    mouth: Mouth
+    eyes: Eyes
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvatarPackage:
+    """A loaded package.
+
+    Attributes:
+        folder: Where it lies.
+        manifest: What its avatar.toml says.
+        layers: The pictures by the names of `LAYER_NAMES`. All but the iris cover the canvas.
+    """
+
+    folder: Path
+    manifest: Manifest
+    layers: dict[str, Layer]
+
+
+def find_packages(personas_dir: Path) -> list[Path]:
+    """Returns the folders of the avatars of all personas, by name.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    folders = sorted(path.parent for path in personas_dir.glob("*/avatar/avatar.toml"))
+    if not folders:
+        raise SettingsError(
+            f"ANIMA_PERSONAS_DIR: no avatar in {personas_dir} (looked for */avatar/avatar.toml)"
+        )
+    return folders
+
+
+def load_package(folder: Path) -> AvatarPackage:
+    """Loads and checks a package.
+
+    Raises:
+        SettingsError: A file is missing or damaged; the text names it.
+    """
+    manifest = _load_manifest(folder / "avatar.toml")
+    aspect = manifest.canvas.width / manifest.canvas.height
+    layers: dict[str, Layer] = {}
+    for name in LAYER_NAMES:
+        path = folder / f"{name}.png"
+        layers[name] = _load_layer(path)
+        height, width = layers[name].shape[:2]
+        if name != "iris" and abs(width / height / aspect - 1) > 0.01:
+            raise SettingsError(
+                f"{path}: {width} x {height} pixels do not have the shape of the canvas in "
+                "avatar.toml"
+            )
+    return AvatarPackage(folder=folder, manifest=manifest, layers=layers)
+
+
+def _load_manifest(path: Path) -> Manifest:
+    try:
+        with path.open("rb") as file:
+            return Manifest.model_validate(tomllib.load(file))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is not TOML: {error}") from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = ".".join(str(part) for part in fault["loc"])
+        raise SettingsError(f"{path}: {field}: {fault['msg']}") from error
+
+
+def _load_layer(path: Path) -> Layer:
+    try:
+        coded = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    picture = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED) if coded.size else None
+    if picture is None:
+        raise SettingsError(f"{path}: is not a picture that can be decoded")
+    if picture.dtype != np.uint8 or picture.ndim != 3 or max(picture.shape) > _MAX_LAYER_SIDE_PX:
+        raise SettingsError(
+            f"{path}: must be RGB or RGBA with 8 bits and at most {_MAX_LAYER_SIDE_PX} pixels "
+            "a side"
+        )
+    if picture.shape[2] == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2BGRA)
+    return np.asarray(picture, np.uint8)

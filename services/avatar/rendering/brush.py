@@ -1,0 +1,200 @@
+"""Draws small shapes with smooth edges: enlarged, then reduced."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+FloatImage = NDArray[np.float32]
+Colour = tuple[float, float, float]
+
+_WORK_PIXELS = 150_000
+_FRACTION_BITS = 4
+
+
+def bgr(colour: str) -> Colour:
+    """Turns "#rrggbb" into blue, green, red of 0 to 255."""
+    return float(int(colour[5:7], 16)), float(int(colour[3:5], 16)), float(int(colour[1:3], 16))
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of pixels that shows a rectangle of the canvas.
+
+    Attributes:
+        left, top, width, height: In pixels of the picture.
+        scale: Pixels per canvas unit.
+        x, y: The canvas point at the region's top left corner.
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+    scale: float
+    x: float
+    y: float
+
+    @staticmethod
+    def around(
+        box: tuple[float, float, float, float], *, scale: float, origin: tuple[float, float]
+    ) -> Region:
+        """Covers a box (left, top, right, bottom) of the canvas.
+
+        Args:
+            box: In canvas units.
+            scale: Pixels per canvas unit.
+            origin: The canvas point at the picture's top left corner.
+        """
+        left, top = (math.floor((box[i] - origin[i]) * scale) for i in (0, 1))
+        right, bottom = (math.ceil((box[i + 2] - origin[i]) * scale) for i in (0, 1))
+        left, top = max(left, 0), max(top, 0)
+        return Region(
+            left,
+            top,
+            right - left,
+            bottom - top,
+            scale,
+            origin[0] + left / scale,
+            origin[1] + top / scale,
+        )
+
+    def cut(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Returns the region's pixels, as a view."""
+        return picture[self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+class Brush:
+    """Draws into one region. It keeps no picture of its own, so threads may share it."""
+
+    def __init__(self, region: Region) -> None:
+        self.region = region
+        factor = math.sqrt(_WORK_PIXELS / (region.width * region.height))
+        self._factor = max(2, min(6, round(factor)))
+        self._shape = (region.height * self._factor, region.width * self._factor)
+        self._zoom = region.scale * self._factor
+
+    def begin(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Returns an empty enlarged picture and its empty coverage."""
+        return np.zeros((*self._shape, 3), np.uint8), np.zeros(self._shape, np.uint8)
+
+    def blank(self, colour: Colour) -> NDArray[np.uint8]:
+        """Returns an enlarged picture of one colour."""
+        picture = np.empty((*self._shape, 3), np.uint8)
+        picture[:] = np.array(colour, np.uint8)
+        return picture
+
+    def mask(self, points: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """Returns the enlarged coverage of a polygon."""
+        mask = np.zeros(self._shape, np.uint8)
+        cv2.fillPoly(mask, [self._fixed(points)], 255, cv2.LINE_8, _FRACTION_BITS)
+        return mask
+
+    def fill(
+        self,
+        picture: NDArray[np.uint8],
+        cover: NDArray[np.uint8] | None,
+        points: NDArray[np.float64],
+        colour: Colour,
+    ) -> None:
+        """Fills a polygon of canvas points, shape (n, 2)."""
+        fixed = [self._fixed(points)]
+        cv2.fillPoly(picture, fixed, colour, cv2.LINE_8, _FRACTION_BITS)
+        if cover is not None:
+            cv2.fillPoly(cover, fixed, 255, cv2.LINE_8, _FRACTION_BITS)
+
+    def stroke(
+        self,
+        picture: NDArray[np.uint8],
+        cover: NDArray[np.uint8] | None,
+        line: NDArray[np.float64],
+        colour: Colour,
+        thickness: float,
+        *,
+        taper: float,
+    ) -> None:
+        """Draws a line as thick as `thickness` in its middle and `taper` times that at its ends."""
+        u = np.linspace(-1, 1, len(line))
+        half = 0.5 * thickness * (taper + (1 - taper) * (1 - u**2))
+        along = np.gradient(line, axis=0)
+        normal = np.column_stack([-along[:, 1], along[:, 0]])
+        normal /= np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
+        outline = np.vstack([line + normal * half[:, None], (line - normal * half[:, None])[::-1]])
+        self.fill(picture, cover, outline, colour)
+
+    def ellipse(
+        self,
+        picture: NDArray[np.uint8],
+        centre: tuple[float, float],
+        radii: tuple[float, float],
+        colour: Colour,
+    ) -> None:
+        """Fills an ellipse."""
+        self.fill(picture, None, _ellipse(centre, radii), colour)
+
+    def finish(
+        self, picture: NDArray[np.uint8], cover: NDArray[np.uint8]
+    ) -> tuple[FloatImage, FloatImage]:
+        """Reduces to the region's size: colour 0..255 (h, w, 3), coverage 0..1 (h, w, 1)."""
+        size = (self.region.width, self.region.height)
+        colour = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        alpha = cv2.resize(cover, size, interpolation=cv2.INTER_AREA).astype(np.float32)[..., None]
+        alpha /= 255
+        colour /= np.maximum(alpha, 1 / 255)
+        return colour, alpha
+
+    def soft_ellipse(
+        self, centre: tuple[float, float], radii: tuple[float, float], blur: float
+    ) -> FloatImage:
+        """Returns the coverage 0..1 of a blurred ellipse at the region's size.
+
+        Args:
+            centre: In canvas units.
+            radii: In canvas units.
+            blur: The Gaussian's sigma in canvas units.
+        """
+        region = self.region
+        mask = np.zeros((region.height, region.width), np.uint8)
+        points = (_ellipse(centre, radii) - (region.x, region.y)) * region.scale
+        fixed = np.round(points * 16).astype(np.int32)
+        cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, _FRACTION_BITS)
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.5, blur * region.scale)), np.uint8)
+        return np.asarray(mask.astype(np.float32) / 255, np.float32)
+
+    @staticmethod
+    def blend(
+        picture: NDArray[np.uint8] | FloatImage, mask: FloatImage, colour: Colour, opacity: float
+    ) -> None:
+        """Mixes a colour into the picture in place."""
+        cover = (mask * opacity)[..., None]
+        pixels = picture[..., :3]
+        pixels[:] = pixels * (1 - cover) + np.array(colour, np.float32) * cover
+
+    def place(
+        self,
+        picture: NDArray[np.uint8],
+        sprite: NDArray[np.uint8],
+        centre: tuple[float, float],
+        radius: float,
+    ) -> None:
+        """Draws a square BGRA sprite of the given radius into an enlarged picture."""
+        side = sprite.shape[0]
+        zoom = 2 * radius * self._zoom / side
+        x, y = ((centre[i] - (self.region.x, self.region.y)[i]) * self._zoom for i in (0, 1))
+        matrix = np.array([[zoom, 0, x - zoom * side / 2], [0, zoom, y - zoom * side / 2]])
+        size = (self._shape[1], self._shape[0])
+        placed = cv2.warpAffine(sprite, matrix, size, flags=cv2.INTER_LINEAR)
+        cv2.copyTo(placed[..., :3], placed[..., 3], picture)
+
+    def _fixed(self, points: NDArray[np.float64]) -> NDArray[np.int32]:
+        pixels = (points - (self.region.x, self.region.y)) * self._zoom
+        return np.asarray(np.round(pixels * 2**_FRACTION_BITS), np.int32)
+
+
+def _ellipse(centre: tuple[float, float], radii: tuple[float, float]) -> NDArray[np.float64]:
+    t = np.linspace(0, 2 * math.pi, 40, endpoint=False)
+    return np.column_stack([centre[0] + radii[0] * np.cos(t), centre[1] + radii[1] * np.sin(t)])

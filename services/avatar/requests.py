@@ -1,0 +1,133 @@
+"""Checks what a renderer is sent, and brings it into the engine's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anima.avatar.v1 import RenderConfig
+from anima.common.v1 import Marks, VideoCodec, VideoFormat, VisemeMark
+from services.avatar.engine import AvatarInfo, VideoSpec, VisemeSpan
+from services.avatar.visemes import VISEMES
+from services.runtime.errors import InvalidRequest, NotFound
+from services.runtime.validation import check_range, check_rate, check_turn_id
+
+MIN_SIDE_PX, MAX_SIDE_PX = 64, 1920
+MIN_FRAME_RATE_HZ, MAX_FRAME_RATE_HZ = 10, 60
+MAX_SAMPLE = 2**53
+MAX_VISEMES = 100_000
+"""Of one turn: more than an hour of speech."""
+_H264 = VideoCodec.VIDEO_CODEC_H264
+_NO_CODEC = VideoCodec.VIDEO_CODEC_UNSPECIFIED
+
+
+def check_config(config: RenderConfig) -> None:
+    """Refuses a config that cannot be rendered.
+
+    Raises:
+        InvalidRequest: A field is out of range.
+    """
+    check_turn_id("config.turn_id", config.turn_id)
+    check_rate("config.sample_rate_hz", config.sample_rate_hz)
+
+
+def choose_avatar(field: str, name: str, avatars: Sequence[AvatarInfo]) -> AvatarInfo:
+    """Returns the avatar of that name; the first one for an empty name.
+
+    Raises:
+        NotFound: There is none of that name.
+    """
+    if not name:
+        return avatars[0]
+    for avatar in avatars:
+        if avatar.name == name:
+            return avatar
+    known = ", ".join(avatar.name for avatar in avatars)
+    raise NotFound(f"{field}: no avatar is called {name[:64]!r}; known: {known}")
+
+
+def choose_video(field: str, wanted: VideoFormat, own: VideoSpec) -> VideoSpec:
+    """Returns the video to make: what is wanted, and the avatar's own where it says 0.
+
+    Raises:
+        InvalidRequest: The codec is not H.264, or a number is odd or out of range.
+    """
+    if wanted.codec not in (_NO_CODEC, _H264):
+        raise InvalidRequest(f"{field}.codec: {wanted.codec} is not VIDEO_CODEC_H264")
+    video = VideoSpec(
+        width_px=wanted.width_px or own.width_px,
+        height_px=wanted.height_px or own.height_px,
+        frame_rate_hz=wanted.frame_rate_hz or own.frame_rate_hz,
+    )
+    for name, side in (("width_px", video.width_px), ("height_px", video.height_px)):
+        check_range(f"{field}.{name}", side, MIN_SIDE_PX, MAX_SIDE_PX)
+        if side % 2:
+            raise InvalidRequest(f"{field}.{name}: {side} is odd; H.264 needs an even number")
+    check_range(f"{field}.frame_rate_hz", video.frame_rate_hz, MIN_FRAME_RATE_HZ, MAX_FRAME_RATE_HZ)
+    return video
+
+
+class MarksReceiver:
+    """Checks the marks of one stream: of its turn, in order, on its clock."""
+
+    def __init__(self, *, turn_id: str) -> None:
+        self._turn_id = turn_id
+        self._last_start = 0
+        self._count = 0
+
+    def accept(self, marks: Marks, *, epoch: int, rendered_until: int) -> list[VisemeSpan]:
+        """Takes marks.
+
+        Args:
+            marks: As received. Words are not needed here, but they are checked.
+            epoch: The newest epoch of the stream; older marks are dropped.
+            rendered_until: The sample up to which frames have been drawn.
+
+        Returns:
+            The mouth positions that may still be drawn, in order.
+
+        Raises:
+            InvalidRequest: Another turn's marks, an unknown mouth position, or samples out of order
+                or range.
+        """
+        if marks.header.turn_id and marks.header.turn_id != self._turn_id:
+            raise InvalidRequest(
+                f"marks.header.turn_id: {marks.header.turn_id[:64]!r} is not the stream's turn "
+                f"{self._turn_id!r}"
+            )
+        if marks.header.epoch < epoch:
+            return []
+        self._count += len(marks.visemes)
+        if self._count > MAX_VISEMES:
+            raise InvalidRequest(
+                f"marks.visemes: more than {MAX_VISEMES} mouth positions in one turn"
+            )
+        for index, word in enumerate(marks.words):
+            _check_span(
+                f"marks.words[{index}].samples",
+                word.samples.start_sample,
+                word.samples.sample_count,
+            )
+        spans = [self._span(index, mark) for index, mark in enumerate(marks.visemes)]
+        return [span for span in spans if span.sample_count and span.end_sample > rendered_until]
+
+    def _span(self, index: int, mark: VisemeMark) -> VisemeSpan:
+        field = f"marks.visemes[{index}]"
+        start, count = mark.samples.start_sample, mark.samples.sample_count
+        if mark.viseme not in VISEMES:
+            raise InvalidRequest(f"{field}.viseme: {mark.viseme} is not a known mouth position")
+        _check_span(f"{field}.samples", start, count)
+        if start < self._last_start:
+            raise InvalidRequest(
+                f"{field}.samples.start_sample: {start} is before {self._last_start}, where the "
+                "mark before it starts"
+            )
+        check_range(f"{field}.stress", mark.stress, 0, 2)
+        self._last_start = start
+        return VisemeSpan(
+            viseme=mark.viseme, start_sample=start, sample_count=count, stress=mark.stress
+        )
+
+
+def _check_span(field: str, start: int, count: int) -> None:
+    check_range(f"{field}.start_sample", start, 0, MAX_SAMPLE)
+    check_range(f"{field}.sample_count", count, 0, MAX_SAMPLE - start)

@@ -1,0 +1,188 @@
+"""The gRPC face of the avatar stage: messages in, engine calls, messages out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
+
+import cv2
+import grpc
+from opentelemetry import trace
+
+from anima.avatar.v1 import (
+    Avatar,
+    AvatarServiceServicer,
+    DescribeEngineRequest,
+    DescribeEngineResponse,
+    GetIdleLoopRequest,
+    GetIdleLoopResponse,
+    ListAvatarsRequest,
+    ListAvatarsResponse,
+    RenderConfig,
+    RenderRequest,
+    RenderResponse,
+    Started,
+    add_AvatarServiceServicer_to_server,
+)
+from anima.common.v1 import EngineInfo, VideoCodec, VideoFormat, VideoFrame
+from services.avatar.clock import FrameClock
+from services.avatar.encoder import H264Encoder
+from services.avatar.engine import AvatarEngine, VideoSpec
+from services.avatar.idle_loops import IdleLoops
+from services.avatar.metrics import FRAMES, REAL_TIME_FACTOR
+from services.avatar.requests import check_config, choose_avatar, choose_video
+from services.avatar.session import RenderSession
+from services.avatar.settings import AvatarSettings
+from services.avatar.turn import Turn
+from services.runtime.compute import Compute
+from services.runtime.engines import load_engine
+from services.runtime.server import Stage
+from services.runtime.streams import open_stream
+
+SERVICE = "anima.avatar.v1.AvatarService"
+IDLE_CLOCK_HZ = 48_000
+_IDLE_FRAMES_PER_MESSAGE = 10
+
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class AvatarServicer(AvatarServiceServicer):
+    """Serves one engine."""
+
+    def __init__(self, engine: AvatarEngine, compute: Compute, settings: AvatarSettings) -> None:
+        self._engine = engine
+        self._compute = compute
+        self._settings = settings
+        self._loops = IdleLoops(engine, compute, preset=settings.encoder_preset)
+
+    async def warm_up(self) -> None:
+        """Loads the engine and codes the idle loop of every avatar in its own format."""
+        await self._compute.run(self._engine.warm_up)
+        for avatar in self._engine.avatars():
+            await self._loops.get(avatar.name, avatar.video)
+
+    async def Render(  # noqa: N802
+        self, request_iterator: AsyncIterator[RenderRequest], context: _Context
+    ) -> AsyncIterator[RenderResponse]:
+        """See the contract."""
+        config: RenderConfig
+        config, requests = await open_stream(request_iterator)
+        check_config(config)
+        avatar = choose_avatar("config.avatar", config.avatar, self._engine.avatars())
+        video = choose_video("config.video", config.video, avatar.video)
+        turn = await self._compute.run(self._open, config, avatar.name, video)
+        yield RenderResponse(started=Started(avatar=avatar.name, video=_format(video)))
+        try:
+            async for response in RenderSession(config, turn, requests, self._compute).responses():
+                yield response
+        finally:
+            self._report(turn)
+
+    async def GetIdleLoop(  # noqa: N802
+        self, request: GetIdleLoopRequest, context: _Context
+    ) -> AsyncIterator[GetIdleLoopResponse]:
+        """See the contract."""
+        avatar = choose_avatar("avatar", request.avatar, self._engine.avatars())
+        video = choose_video("video", request.video, avatar.video)
+        frames = await self._loops.get(avatar.name, video)
+        clock = FrameClock(sample_rate_hz=IDLE_CLOCK_HZ, frame_rate_hz=video.frame_rate_hz)
+        for first in range(0, len(frames), _IDLE_FRAMES_PER_MESSAGE):
+            part = enumerate(frames[first : first + _IDLE_FRAMES_PER_MESSAGE], first)
+            yield GetIdleLoopResponse(
+                video=_format(video),
+                frames=[
+                    VideoFrame(
+                        start_sample=clock.sample_of(index),
+                        frame_number=index + 1,
+                        key_frame=frame.key_frame,
+                        data=frame.data,
+                    )
+                    for index, frame in part
+                ],
+            )
+
+    async def ListAvatars(  # noqa: N802
+        self, request: ListAvatarsRequest, context: _Context
+    ) -> ListAvatarsResponse:
+        """See the contract."""
+        return ListAvatarsResponse(
+            avatars=[
+                Avatar(
+                    name=avatar.name,
+                    display_name=avatar.display_name,
+                    video=_format(avatar.video),
+                    licence=avatar.licence,
+                )
+                for avatar in self._engine.avatars()
+            ]
+        )
+
+    async def DescribeEngine(  # noqa: N802
+        self, request: DescribeEngineRequest, context: _Context
+    ) -> DescribeEngineResponse:
+        """See the contract."""
+        return DescribeEngineResponse(
+            engine=EngineInfo(
+                name=self._engine.name,
+                version=self._engine.version,
+                licence=self._engine.licence,
+                capacity=self._settings.capacity,
+            )
+        )
+
+    def _open(self, config: RenderConfig, avatar: str, video: VideoSpec) -> Turn:
+        face = self._engine.open_stream(
+            avatar=avatar,
+            video=video,
+            sample_rate_hz=config.sample_rate_hz,
+            turn_id=config.turn_id,
+            idle_frame=config.idle_frame,
+        )
+        clock = FrameClock(sample_rate_hz=config.sample_rate_hz, frame_rate_hz=video.frame_rate_hz)
+        return Turn(face, H264Encoder(video, preset=self._settings.encoder_preset), clock)
+
+    def _report(self, turn: Turn) -> None:
+        FRAMES.labels(self._engine.name).inc(turn.frame_count)
+        if turn.frame_count:
+            REAL_TIME_FACTOR.labels(self._engine.name).observe(turn.real_time_factor)
+        span = trace.get_current_span()
+        span.set_attribute("anima.avatar.frames", turn.frame_count)
+        span.set_attribute("anima.avatar.real_time_factor", turn.real_time_factor)
+
+
+def build(settings: AvatarSettings, engine: AvatarEngine | None = None) -> Stage:
+    """Makes the stage.
+
+    Args:
+        settings: Its settings.
+        engine: The engine; None: the one that the settings name.
+
+    Raises:
+        SettingsError: The engine is unknown or refuses its settings.
+    """
+    # a stream is served by one thread at a time; OpenCV's threads would take the others' cores
+    cv2.setNumThreads(1)
+    if engine is None:
+        engine = load_engine(settings.stage, settings.engine, settings)
+    compute = Compute(threads=settings.compute_threads, name="avatar")
+    servicer = AvatarServicer(engine, compute, settings)
+
+    async def close() -> None:
+        compute.close()
+
+    return Stage(
+        service=SERVICE,
+        add_to_server=lambda server: add_AvatarServiceServicer_to_server(servicer, server),
+        warm_up=servicer.warm_up,
+        counted_methods=frozenset({"Render"}),
+        close=close,
+    )
+
+
+def _format(video: VideoSpec) -> VideoFormat:
+    return VideoFormat(
+        codec=VideoCodec.VIDEO_CODEC_H264,
+        width_px=video.width_px,
+        height_px=video.height_px,
+        frame_rate_hz=video.frame_rate_hz,
+    )
