@@ -3,40 +3,76 @@
 How an edge uses it::
 
     async with Session.open(mesh, config) as session:
-        feeding = asyncio.create_task(feed(session))      # session.text(...), session.audio(...), ...
-        async for event in session.events():              # ConverseResponse, `session_started` first
+        feeding = asyncio.create_task(feed(session))      # session.text(...), session.audio(...),
+        ... async for event in session.events():              # ConverseResponse, `session_started`
+        first
             await send(event)
 
-`gateway.web.edge.routes(mesh: Mesh) -> list[BaseRoute]` is what `gateway.rest` includes if it is present. The HTTP layer has
-checked token, Host and Origin before a route or a WebSocket of the page is called.
+`gateway.web.edge.routes(mesh: Mesh) -> list[BaseRoute]` gives the routes of the page. The HTTP
+layer has checked token, Host and Origin before a route or a WebSocket of the page is called.
 """
 
 from __future__ import annotations
 
+import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anima.asr.v1 import asr_pb2 as asr
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
+from gateway import metrics, notices
+from gateway.answer import Question
+from gateway.listening import Listener, Listening, Utterance
 from gateway.mesh import Mesh
+from gateway.opening import Opening, check_config, open_with
+from gateway.outbox import Outbox
+from gateway.remembering import History, remember
+from gateway.turn import Turn, TurnOutcome
+from services.runtime.validation import check_range, check_text, check_turn_id
 
 __all__ = ["Mesh", "Session"]
+
+_MAX_QUESTION_CHARS = 8000
+_MAX_SAMPLES = 2**53
 
 
 class Session:
     """A conversation with a digital human.
 
     Every method belongs to the event loop that opened the session. Methods that take input raise
-    `InvalidRequest` (`services.runtime.errors`) for wrong input; the session then lives on as if the input had not come.
+    `InvalidRequest` (`services.runtime.errors`) for wrong input; the session then lives on as if
+    the input had not come.
     """
+
+    def __init__(self, *, mesh: Mesh, opening: Opening) -> None:
+        self._mesh = mesh
+        self._opening = opening
+        self._outbox = Outbox()
+        self._history = History()
+        self._epoch = 0
+        self._turn: Turn | None = None
+        self._turn_task: asyncio.Task[None] | None = None
+        self._changing = asyncio.Lock()
+        self._finishing = False
+        self._listening = self._listen()
+        self._listening_task: asyncio.Task[None] | None = None
+        self._started = pb.SessionStarted(
+            session_id=opening.session_id,
+            persona=opening.persona,
+            video=opening.video,
+            sample_rate_hz=mesh.settings.sample_rate_hz if opening.speech else 0,
+        )
+        self._outbox.post(pb.ConverseResponse(session_started=self._started))
 
     @classmethod
     @asynccontextmanager
     async def open(cls, mesh: Mesh, config: pb.ConverseConfig) -> AsyncIterator[Session]:
         """Opens a conversation and closes it at the end of the block.
 
-        Closing cancels everything that is under way and frees the place; the person's last question and the heard part of its
-        answer are still remembered, in the background.
+        Closing cancels everything that is under way and frees the place; the person's last question
+        and the heard part of its answer are still remembered, in the background.
 
         Args:
             mesh: The stages, entered already.
@@ -51,52 +87,176 @@ class Session:
             Busy: All places are taken.
             Unavailable: The language model has never answered, so that no persona is known.
         """
-        raise NotImplementedError
-        yield cls()
+        check_config(config)
+        with mesh.places.place(), metrics.SESSIONS.track_inprogress():
+            session = cls(mesh=mesh, opening=open_with(config, await mesh.catalog()))
+            try:
+                yield session
+            finally:
+                await session._close()
 
     @property
     def started(self) -> pb.SessionStarted:
         """What the session was opened with: id, persona, video format, audio rate."""
-        raise NotImplementedError
+        return self._started
 
     async def text(self, text: str) -> None:
         """Asks a typed question; an answer under way is interrupted first.
 
-        Waits while the client reads too slowly, and until an interrupted answer has stopped (some ms).
+        Waits while the client reads too slowly, and until an interrupted answer has stopped (some
+        ms).
 
         Args:
             text: The question, 1 to 8,000 characters.
         """
-        raise NotImplementedError
+        check_text("text.text", text, _MAX_QUESTION_CHARS)
+        asked_at = asyncio.get_running_loop().time()
+        await self._ask(text, asked_at=asked_at, spoken=False)
 
     async def audio(self, chunk: common.AudioChunk) -> None:
         """Takes microphone audio: on all the time, or only while a button is held.
 
         Args:
-            chunk: Mono int16 at the config's rate; `start_sample` counts from the start of the session's audio, without gaps.
-                `header` may be left out.
+            chunk: Mono int16 at the config's rate; `start_sample` counts from the start of the
+                session's audio, without gaps. `header` may be left out.
         """
-        raise NotImplementedError
+        self._start_listening()
+        await self._listening.audio(chunk)
 
     async def end_of_speech(self) -> None:
-        """Says that the person has finished (button released): the utterance is finished without waiting for silence."""
-        raise NotImplementedError
+        """Says that the person has finished (button released): silence is not waited for."""
+        self._start_listening()
+        self._listening.end_of_speech()
 
     async def stop(self) -> None:
         """Stops the answer under way; does nothing if there is none."""
-        raise NotImplementedError
+        async with self._changing:
+            await self._interrupt()
 
     def playback(self, report: pb.PlaybackReport) -> None:
-        """Notes how far the client has played a turn; what was heard is reckoned from it instead of from the schedule."""
-        raise NotImplementedError
+        """Notes how far the client has played a turn: what was heard is reckoned from it."""
+        check_turn_id("playback.turn_id", report.turn_id)
+        check_range("playback.played_samples", report.played_samples, 0, _MAX_SAMPLES)
+        # A report about an older turn is late, not wrong.
+        if self._turn is not None and self._turn.turn_id == report.turn_id:
+            self._turn.playback(report.played_samples)
 
     def finish(self) -> None:
         """Says that no input follows: `events` ends after the answer under way."""
-        raise NotImplementedError
+        self._finishing = True
+        self._finish_if_idle()
 
     def events(self) -> AsyncIterator[pb.ConverseResponse]:
-        """Gives what the session says, in order; to be read by one reader, at the pace of the client.
+        """Gives what the session says, in order, to one reader.
 
-        What is held for a slow reader is bounded; at an interruption media that has not been read is dropped.
+        What is held for a slow reader is bounded; at an interruption media that has not been read
+        is dropped.
         """
-        raise NotImplementedError
+        return self._outbox.read()
+
+    def fail(self, error: Exception) -> None:
+        """Ends the session for its reader: `events` raises the error at once."""
+        self._outbox.finish(error)
+
+    async def _ask(self, text: str, *, asked_at: float, spoken: bool) -> None:
+        async with self._changing:
+            await self._interrupt()
+            await self._outbox.until_room()
+            opening = self._opening
+            question = Question(
+                turn_id=uuid.uuid4().hex,
+                epoch=self._epoch,
+                text=text,
+                asked_at=asked_at,
+                spoken=spoken,
+                session_id=opening.session_id,
+                user_id=opening.config.user_id,
+                persona=opening.persona,
+                language=opening.config.language,
+                notice_language=opening.listen_language,
+                voice=opening.config.voice,
+                known_voices=opening.voices,
+                avatar=opening.avatar,
+                video=opening.video or common.VideoFormat(),
+                speech=opening.speech,
+                face=opening.video is not None,
+                paced=opening.paced,
+                history=self._history.messages(),
+            )
+            self._turn = Turn(question, mesh=self._mesh, outbox=self._outbox, on_end=self._keep)
+            self._turn_task = self._turn.start()
+            self._turn_task.add_done_callback(lambda _: self._finish_if_idle())
+
+    async def _interrupt(self) -> None:
+        if self._turn is not None and not self._turn.over:
+            self._epoch += 1
+            await self._turn.interrupt(self._epoch)
+
+    def _keep(self, outcome: TurnOutcome) -> None:
+        self._history.add(outcome)
+        config = self._opening.config
+        if config.user_id:
+            session_id = self._opening.session_id
+            self._mesh.in_background(
+                remember(self._mesh, user_id=config.user_id, session_id=session_id, outcome=outcome)
+            )
+
+    def _listen(self) -> Listening:
+        opening = self._opening
+        config = asr.RecognizeConfig(
+            sample_rate_hz=opening.input_rate_hz,
+            language=opening.listen_language,
+            single_utterance=True,
+            endpointing=opening.config.endpointing,
+        )
+        listener = Listener(
+            speech_started=self._on_speech_started,
+            partial=self._on_partial,
+            heard=self._on_heard,
+            away=self._on_away,
+            settled=self._finish_if_idle,
+        )
+        return Listening(self._mesh, listener, config)
+
+    def _start_listening(self) -> None:
+        if self._listening_task is None:
+            self._listening_task = asyncio.create_task(self._listening.run(), name="listening")
+
+    async def _on_speech_started(self, at_sample: int) -> None:
+        started = pb.SpeechStarted(at_sample=at_sample)
+        # Not `put`: what is held for a slow client must not hold back an interruption.
+        self._outbox.post(pb.ConverseResponse(speech_started=started))
+        await self.stop()
+
+    async def _on_partial(self, text: str) -> None:
+        transcript = pb.UserTranscript(text=text)
+        await self._outbox.put(pb.ConverseResponse(user_transcript=transcript))
+
+    async def _on_heard(self, utterance: Utterance) -> None:
+        if not utterance.text:
+            notice = notices.not_understood(self._opening.listen_language)
+            await self._outbox.put(pb.ConverseResponse(notice=notice))
+            return
+        transcript = pb.UserTranscript(text=utterance.text, final=True, words=utterance.words)
+        await self._outbox.put(pb.ConverseResponse(user_transcript=transcript))
+        text = utterance.text[:_MAX_QUESTION_CHARS]
+        await self._ask(text, asked_at=utterance.ended_at, spoken=True)
+
+    def _on_away(self) -> None:
+        notice = notices.degraded("asr", self._opening.listen_language)
+        self._outbox.post(pb.ConverseResponse(notice=notice))
+
+    def _finish_if_idle(self) -> None:
+        answering = self._turn is not None and not self._turn.over
+        if self._finishing and not answering and not self._listening.waiting:
+            self._outbox.finish()
+
+    async def _close(self) -> None:
+        self._outbox.finish()
+        if self._listening_task is not None:
+            self._listening_task.cancel()
+            await asyncio.wait([self._listening_task])
+        if self._turn is not None:
+            await self._turn.abandon()
+        if self._turn_task is not None:
+            await asyncio.wait([self._turn_task])

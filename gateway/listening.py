@@ -1,0 +1,222 @@
+"""Listening: microphone audio to one recogniser stream per utterance, without a gap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from anima.asr.v1 import asr_pb2 as asr
+from anima.common.v1 import common_pb2 as common
+from gateway import metrics
+from gateway.mesh import Mesh
+from gateway.microphone import Microphone
+from gateway.stages import StageFailed, StageStream
+from services.runtime.audio import AudioReceiver
+from services.runtime.logs import get_logger
+
+_CHUNK_MS = 100
+_BACKLOG_S = 10
+_RETRY_AFTER_S = 1.0
+
+RecognizeStream = StageStream[asr.RecognizeRequest, asr.RecognizeResponse]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """What the person said.
+
+    Attributes:
+        text: The text; empty if nothing was understood.
+        words: The words on the clock of the session's microphone audio.
+        ended_at: When the speech ended, on the loop's clock, seconds.
+    """
+
+    text: str
+    words: list[common.WordMark]
+    ended_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """Who is told what was heard. All are called in order and awaited.
+
+    Attributes:
+        speech_started: The person has begun to speak, at a sample of the session's microphone
+            audio.
+        partial: What is recognised so far.
+        heard: An utterance is over.
+        away: Recognition does not work; called once until it works again.
+        settled: No utterance is waited for any more.
+    """
+
+    speech_started: Callable[[int], Awaitable[None]]
+    partial: Callable[[str], Awaitable[None]]
+    heard: Callable[[Utterance], Awaitable[None]]
+    away: Callable[[], None]
+    settled: Callable[[], None]
+
+
+class Listening:
+    """Recognises the microphone audio of a session.
+
+    Args:
+        mesh: The stages.
+        listener: Who is told.
+        config: What every stream is opened with, less turn and epoch.
+    """
+
+    def __init__(self, mesh: Mesh, listener: Listener, config: asr.RecognizeConfig) -> None:
+        self._mesh = mesh
+        self._listener = listener
+        self._config = config
+        self._rate_hz = config.sample_rate_hz
+        self._receiver = AudioReceiver(sample_rate_hz=self._rate_hz)
+        self._microphone = Microphone(sample_rate_hz=self._rate_hz)
+        self._next = 0
+        self._sent = 0
+        self._ends: deque[int] = deque()
+        self._heard_since_end = False
+        self._away = False
+        self._count = 0
+        self._changed = asyncio.Event()
+
+    @property
+    def waiting(self) -> bool:
+        """True while an utterance that was ended by `end_of_speech` has not been recognised."""
+        return bool(self._ends)
+
+    async def audio(self, chunk: common.AudioChunk) -> None:
+        """Takes audio; waits while the recogniser is more than 10 s behind.
+
+        Raises:
+            InvalidRequest: Wrong rate or size, or a gap.
+        """
+        if self._receiver.accept(chunk) is None:
+            return
+        self._microphone.add(chunk.pcm)
+        self._notify()
+        while self._microphone.end_sample - self._sent > _BACKLOG_S * self._rate_hz:
+            await self._changed.wait()
+
+    def end_of_speech(self) -> None:
+        """Ends the utterance with the audio that has come so far."""
+        self._ends.append(self._microphone.end_sample)
+        self._notify()
+
+    async def run(self) -> None:
+        """Recognises until it is cancelled."""
+        while True:
+            while not self._ends and self._microphone.end_sample <= self._next:
+                await self._changed.wait()
+            try:
+                await self._recognise()
+            except StageFailed as failure:
+                await self._fail(failure)
+            if not self._ends:
+                self._listener.settled()
+
+    async def _recognise(self) -> None:
+        base = max(self._next, self._microphone.start_sample)
+        self._count += 1
+        config = asr.RecognizeConfig()
+        config.CopyFrom(self._config)
+        config.turn_id = f"utterance-{self._count}"
+        stream: RecognizeStream = await StageStream.open(
+            "asr",
+            self._mesh.asr.Recognize,
+            asr.RecognizeRequest(config=config),
+            timeout_ms=self._mesh.settings.open_timeout_ms,
+        )
+        self._away = False
+        feeding = asyncio.create_task(self._feed(stream, base), name="asr-feed")
+        try:
+            final = await self._follow(stream, base)
+        finally:
+            feeding.cancel()
+            await asyncio.wait([feeding])
+            await stream.close()
+        await self._conclude(final, base)
+
+    async def _feed(self, stream: RecognizeStream, base: int) -> None:
+        self._sent = base
+        header = common.ChunkHeader(turn_id=f"utterance-{self._count}")
+        while True:
+            end = self._ends[0] if self._ends else self._microphone.end_sample
+            step = min(end, self._sent + self._rate_hz * _CHUNK_MS // 1000)
+            if step > self._sent:
+                header.sequence += 1
+                chunk = common.AudioChunk(
+                    header=header,
+                    start_sample=self._sent - base,
+                    sample_rate_hz=self._rate_hz,
+                    pcm=self._microphone.read(self._sent, step),
+                )
+                await stream.send(asr.RecognizeRequest(audio=chunk))
+                self._sent = step
+                self._notify()
+            elif self._ends:
+                await stream.send(asr.RecognizeRequest(end_of_speech=asr.EndOfSpeech()))
+                return
+            else:
+                await self._changed.wait()
+
+    async def _follow(self, stream: RecognizeStream, base: int) -> asr.Transcript | None:
+        async for response in stream.responses():
+            event = response.WhichOneof("event")
+            if event == "speech_started":
+                await self._listener.speech_started(base + response.speech_started.at_sample)
+            elif event == "partial":
+                await self._listener.partial(response.partial.text)
+            elif event == "final":
+                return response.final
+        return None
+
+    async def _conclude(self, final: asr.Transcript | None, base: int) -> None:
+        by_hand = bool(self._ends) and self._sent >= self._ends[0]
+        # An engine that does not say where the speech ended has used all that it was sent.
+        known = final is not None and final.samples.sample_count > 0
+        end = base + _end(final.samples) if final is not None and known else self._sent
+        self._next = max(end, base + 1)
+        if by_hand:
+            self._next = max(self._next, self._ends.popleft())
+        already_heard = self._heard_since_end
+        self._heard_since_end = not by_hand and (already_heard or final is not None)
+        if final is not None:
+            ended_at = self._microphone.arrived_at(end if known else self._sent)
+            words = [_moved(word, base) for word in final.words]
+            await self._listener.heard(
+                Utterance(text=final.text.strip(), words=words, ended_at=ended_at)
+            )
+        elif by_hand and not already_heard:
+            # The button was pressed and released, and no speech was found in between.
+            ended_at = asyncio.get_running_loop().time()
+            await self._listener.heard(Utterance(text="", words=[], ended_at=ended_at))
+
+    async def _fail(self, failure: StageFailed) -> None:
+        get_logger().warning("recognition failed", problem=str(failure.error))
+        metrics.STAGE_FAILURES.labels("asr").inc()
+        if not self._away or self._ends:
+            self._listener.away()
+        self._away = True
+        self._ends.clear()
+        self._next = self._sent = self._microphone.end_sample
+        self._notify()
+        self._listener.settled()
+        await asyncio.sleep(_RETRY_AFTER_S)
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def _end(span: common.SampleSpan) -> int:
+    return span.start_sample + span.sample_count
+
+
+def _moved(word: common.WordMark, samples: int) -> common.WordMark:
+    moved = common.WordMark()
+    moved.CopyFrom(word)
+    moved.samples.start_sample += samples
+    return moved

@@ -1,0 +1,37 @@
+"""What the gateway counts, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+
+FIRST_MEDIA_SECONDS = Histogram(
+    "anima_gateway_first_media_seconds",
+    "From the end of the question to the first media sent.",
+    buckets=_SECONDS,
+)
+TURNS = Counter("anima_gateway_turns", "Answers, by the reason of their end.", ["reason"])
+STOP_SECONDS = Histogram(
+    "anima_gateway_stop_seconds",
+    "From an interruption to the confirmation of all stages.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+)
+LATENESS_SECONDS = Histogram(
+    "anima_gateway_media_lateness_seconds",
+    "How much later than on the schedule media left.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0),
+)
+STALE_DROPPED = Counter(
+    "anima_gateway_stale_dropped", "Messages of an old epoch that were dropped.", ["stage"]
+)
+STAGE_FAILURES = Counter(
+    "anima_gateway_stage_failures", "Stages that could not do their part of a turn.", ["stage"]
+)
+SESSIONS = Gauge("anima_gateway_sessions", "Open conversations.")
+
+
+def stale_dropped(stage: str, count: int) -> None:
+    """Counts messages of an old epoch."""
+    if count:
+        STALE_DROPPED.labels(stage).inc(count)

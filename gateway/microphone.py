@@ -1,0 +1,58 @@
+"""The microphone audio of a session: its last seconds, and when each sample came."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+
+
+class Microphone:
+    """Keeps audio until it has surely been recognised.
+
+    The recogniser is sent audio past the end of an utterance before it says where the utterance
+    ended; the next utterance starts there, so that what was sent is kept for a while.
+
+    Args:
+        sample_rate_hz: Samples per second.
+        kept_s: How much is kept at most, seconds.
+
+    Attributes:
+        end_sample: The sample after the last one.
+    """
+
+    def __init__(self, *, sample_rate_hz: int, kept_s: int = 30) -> None:
+        self.end_sample = 0
+        self._kept_samples = kept_s * sample_rate_hz
+        self._pcm = bytearray()
+        self._start_sample = 0
+        self._arrivals: list[tuple[int, float]] = []
+
+    @property
+    def start_sample(self) -> int:
+        """The first sample that is still kept."""
+        return self._start_sample
+
+    def add(self, pcm: bytes) -> None:
+        """Takes audio that has just come: int16 little-endian."""
+        self._pcm += pcm
+        self.end_sample += len(pcm) // 2
+        self._arrivals.append((self.end_sample, asyncio.get_running_loop().time()))
+        surplus = self.end_sample - self._start_sample - self._kept_samples
+        if surplus > 0:
+            del self._pcm[: surplus * 2]
+            self._start_sample += surplus
+            first = bisect_left(self._arrivals, (self._start_sample, 0.0))
+            del self._arrivals[:first]
+
+    def read(self, start_sample: int, end_sample: int) -> bytes:
+        """Gives kept audio; what is no longer kept is left out."""
+        first = max(0, start_sample - self._start_sample)
+        last = max(0, end_sample - self._start_sample)
+        return bytes(self._pcm[first * 2 : last * 2])
+
+    def arrived_at(self, sample: int) -> float:
+        """Tells when the audio up to `sample` had come, on the loop's clock, seconds."""
+        place = bisect_left(self._arrivals, (sample, 0.0))
+        if place < len(self._arrivals):
+            return self._arrivals[place][1]
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,81 @@
+"""What a session has said and the client has not read yet: bounded, cleared at interruptions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+from anima.gateway.v1 import gateway_pb2 as pb
+
+
+class Outbox:
+    """Events on their way to one reader.
+
+    Args:
+        max_events: How many events are held before `put` waits.
+    """
+
+    def __init__(self, *, max_events: int = 64) -> None:
+        self._max_events = max_events
+        self._events: deque[pb.ConverseResponse] = deque()
+        self._changed = asyncio.Event()
+        self._finished = False
+        self._error: BaseException | None = None
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    async def until_room(self) -> None:
+        """Waits until there is room for another event."""
+        while len(self._events) >= self._max_events and not self._finished:
+            await self._changed.wait()
+
+    async def put(self, event: pb.ConverseResponse) -> None:
+        """Adds an event; waits while the reader is behind."""
+        await self.until_room()
+        self.post(event)
+
+    def post(self, event: pb.ConverseResponse) -> None:
+        """Adds an event without waiting: for the few whose cause has waited for room already."""
+        if not self._finished:
+            self._events.append(event)
+            self._notify()
+
+    def drop_media(self) -> int:
+        """Drops unread media, marks, text and segments of the turn under way.
+
+        Returns:
+            How many events were dropped.
+        """
+        dropped = ("media", "marks", "text_delta", "segment_started")
+        kept = [event for event in self._events if event.WhichOneof("event") not in dropped]
+        count = len(self._events) - len(kept)
+        self._events = deque(kept)
+        self._notify()
+        return count
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Ends the events after those that are held; with an error the reader gets it at once."""
+        if error is not None:
+            self._events.clear()
+        self._error = self._error or error
+        self._finished = True
+        self._notify()
+
+    async def read(self) -> AsyncIterator[pb.ConverseResponse]:
+        """Gives the events in order until they are finished."""
+        while True:
+            while not self._events:
+                if self._error is not None:
+                    raise self._error
+                if self._finished:
+                    return
+                await self._changed.wait()
+            event = self._events.popleft()
+            self._notify()
+            yield event
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,88 @@
+"""The playout clock of a turn: one absolute schedule from its first media, never moved afterwards.
+
+Sample s of a turn is played `lead_ms` after its media is due to leave, and it is due at t0 + s /
+rate, where t0 is when the first media left. Media that is made too late leaves at once; what
+follows keeps its place on the schedule, so that lateness does not add up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Schedule:
+    """When media leaves, what has been played by now, and how far production may run ahead.
+
+    Args:
+        sample_rate_hz: Samples per second of the turn's audio.
+        lead_ms: How long before its time media leaves.
+        lookahead_ms: How far production may run ahead of playback.
+        paced: False: media leaves as it is made, and production is not held.
+    """
+
+    def __init__(
+        self, *, sample_rate_hz: int, lead_ms: int, lookahead_ms: int, paced: bool
+    ) -> None:
+        self._sample_rate_hz = sample_rate_hz
+        self._lead_s = lead_ms / 1000
+        self._lookahead_samples = lookahead_ms * sample_rate_hz // 1000
+        self._paced = paced
+        self._start: float | None = None
+        self._sent_samples = 0
+        self._moved = asyncio.Event()
+
+    @property
+    def sent_samples(self) -> int:
+        """The first sample that has not left."""
+        return self._sent_samples
+
+    def lateness_s(self, sample: int) -> float:
+        """How much too late media that starts at `sample` would leave now, seconds."""
+        if self._start is None or not self._paced:
+            return 0.0
+        return max(0.0, _now() - self._start - sample / self._sample_rate_hz)
+
+    def played_samples(self) -> int:
+        """The first sample that has not been played by now; without pacing, that has not left."""
+        if self._start is None or not self._paced:
+            return self._sent_samples
+        elapsed = _now() - self._start - self._lead_s
+        return max(0, min(self._sent_samples, int(elapsed * self._sample_rate_hz)))
+
+    def sent(self, end_sample: int) -> None:
+        """Notes that media up to `end_sample` has left; the first call starts the clock."""
+        if self._start is None:
+            self._start = _now()
+        self._sent_samples = max(self._sent_samples, end_sample)
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def until_due(self, sample: int) -> None:
+        """Waits until media that starts at `sample` is due to leave."""
+        if self._paced and self._start is not None:
+            await _sleep_until(self._start + sample / self._sample_rate_hz)
+
+    async def until_room(self, sample: int) -> None:
+        """Waits until audio that starts at `sample` is at most the lookahead ahead of playback."""
+        needed = sample - self._lookahead_samples
+        if not self._paced or needed <= 0:
+            return
+        while self._sent_samples < needed or self._start is None:
+            await self._moved.wait()
+        await _sleep_until(self._start + self._lead_s + needed / self._sample_rate_hz)
+
+    async def until_played(self) -> None:
+        """Waits until everything that has left has been played."""
+        if self._paced and self._start is not None:
+            played_at = self._start + self._lead_s + self._sent_samples / self._sample_rate_hz
+            await _sleep_until(played_at)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _sleep_until(time: float) -> None:
+    delay = time - _now()
+    if delay > 0:
+        await asyncio.sleep(delay)

@@ -1,0 +1,111 @@
+"""The gRPC edge of the gateway: proto in, session call, proto out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from anima.gateway.v1 import gateway_pb2 as pb
+from anima.gateway.v1 import gateway_pb2_grpc
+from gateway.mesh import Mesh
+from gateway.session import Session
+from gateway.settings import GatewaySettings
+from services.runtime.server import Stage
+from services.runtime.streams import open_stream
+
+SERVICE = "anima.gateway.v1.GatewayService"
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
+    """Serves conversations over gRPC."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+
+    async def Converse(  # type: ignore[override]  # noqa: N802
+        self, request_iterator: AsyncIterator[pb.ConverseRequest], context: Context
+    ) -> None:
+        """Holds one conversation."""
+        config, requests = await open_stream(request_iterator)
+        async with Session.open(self._mesh, config) as session:
+            feeding = asyncio.create_task(_feed(session, requests), name="converse-input")
+            try:
+                async for event in session.events():
+                    await context.write(event)
+            finally:
+                feeding.cancel()
+                await asyncio.wait([feeding])
+
+    async def DescribeMesh(  # noqa: N802
+        self,
+        request: pb.DescribeMeshRequest,
+        context: Context,
+    ) -> pb.DescribeMeshResponse:
+        """Says which stages there are and what they offer."""
+        return await self._mesh.describe()
+
+
+async def _feed(session: Session, requests: AsyncIterator[pb.ConverseRequest]) -> None:
+    try:
+        async for request in requests:
+            await _take(session, request)
+    except Exception as error:
+        session.fail(error)
+        return
+    # A cancel looks like this end too; all that follows from it is that the events end after the
+    # answer.
+    session.finish()
+
+
+async def _take(session: Session, request: pb.ConverseRequest) -> None:
+    kind = request.WhichOneof("message")
+    if kind == "audio":
+        await session.audio(request.audio)
+    elif kind == "end_of_speech":
+        await session.end_of_speech()
+    elif kind == "text":
+        await session.text(request.text.text)
+    elif kind == "stop":
+        await session.stop()
+    elif kind == "playback":
+        session.playback(request.playback)
+
+
+def build(settings: GatewaySettings) -> Stage:
+    """Makes the gateway without its HTTP edge.
+
+    Args:
+        settings: The settings.
+    """
+    mesh = Mesh(settings)
+    return stage_of(mesh)
+
+
+def stage_of(mesh: Mesh) -> Stage:
+    """Describes a gateway to the server.
+
+    Args:
+        mesh: The stages; entered at warm-up and left at the close.
+    """
+
+    async def warm_up() -> None:
+        await mesh.__aenter__()
+
+    async def close() -> None:
+        await mesh.__aexit__(None, None, None)
+
+    def add_to_server(server: grpc.aio.Server) -> None:
+        gateway_pb2_grpc.add_GatewayServiceServicer_to_server(GatewayServicer(mesh), server)
+
+    return Stage(
+        service=SERVICE,
+        add_to_server=add_to_server,
+        warm_up=warm_up,
+        counted_methods=frozenset({"Converse"}),
+        close=close,
+    )

@@ -1,0 +1,66 @@
+"""The settings of the gateway."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from services.runtime.settings import ServiceSettings, is_loopback, split_address
+
+
+class GatewaySettings(ServiceSettings):
+    """What the gateway can be told; variables are `ANIMA_GATEWAY_*`.
+
+    `capacity` counts conversations over all edges: gRPC, REST and the page.
+    """
+
+    stage: ClassVar[str] = "gateway"
+    default_port: ClassVar[int] = 50050
+
+    http_listen: str = "127.0.0.1:8080"
+    """The HTTP address of page and REST, "host:port"; port 0 takes a free one."""
+    asr_target: str = "127.0.0.1:50051"
+    """Where speech recognition is: "host:port" or "dns:///name:port"."""
+    llm_target: str = "127.0.0.1:50052"
+    """Where the language model is."""
+    memory_target: str = "127.0.0.1:50053"
+    """Where the memory is."""
+    tts_target: str = "127.0.0.1:50054"
+    """Where speech synthesis is."""
+    avatar_target: str = "127.0.0.1:50055"
+    """Where the talking head is."""
+    stage_token: str | None = Field(default=None, repr=False)
+    """The token that the stages demand; None: the gateway's own."""
+    sample_rate_hz: int = Field(default=24_000, ge=8_000, le=48_000)
+    """Samples per second of all answer audio; speech synthesis delivers it at this rate."""
+    lookahead_ms: int = Field(default=2_000, ge=200, le=30_000)
+    """How far production may run ahead of playback."""
+    lead_ms: int = Field(default=100, ge=0, le=1_000)
+    """How long before its time media leaves."""
+    stop_timeout_ms: int = Field(default=200, ge=1, le=10_000)
+    """How long a stage may take to confirm an interruption before its stream is cancelled."""
+    open_timeout_ms: int = Field(default=5_000, ge=10, le=60_000)
+    """How long to wait for a stage to open a stream, reconnecting included."""
+    avatar_open_timeout_ms: int = Field(default=2_000, ge=10, le=60_000)
+    """The same for the talking head, without which an answer can go on."""
+    recall_timeout_ms: int = Field(default=400, ge=1, le=10_000)
+    """How long an answer waits for memories."""
+    llm_silence_timeout_ms: int = Field(default=30_000, ge=10, le=600_000)
+    """The longest pause of the language model within an answer."""
+    max_answer_chars: int = Field(default=16_000, ge=100, le=100_000)
+    """The longest answer; what follows is cut off."""
+    http_hosts: tuple[str, ...] = ()
+    """More names of the HTTP address, besides its own and those of loopback (Host header)."""
+    ask_timeout_s: float = Field(default=120.0, gt=0, le=3600, allow_inf_nan=False)
+    """How long `POST /v1/ask` may take."""
+
+    @model_validator(mode="after")
+    def _check_http(self) -> Self:
+        split_address("http_listen", self.http_listen)
+        if self.token is None and not is_loopback(self.http_listen):
+            raise ValueError(
+                f"http_listen: {self.http_listen} can be reached by others, so callers must "
+                "prove themselves: set ANIMA_TOKEN or ANIMA_TOKEN_FILE, or listen on 127.0.0.1"
+            )
+        return self

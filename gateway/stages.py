@@ -1,0 +1,240 @@
+"""Streams to the stages: opened within a deadline, bounded both ways, stopped with a confirmation.
+
+All stages speak alike: the first request is `config`, the first response `started`; `interrupt` is
+answered by `interrupted`. Reads and writes of a call happen in tasks of the stream and are never
+cancelled by its users: in grpc.aio a cancelled `read()` or `write()` cancels the whole call, and an
+interrupted answer could not be confirmed any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import grpc
+from google.protobuf.message import Message
+
+from anima.common.v1 import common_pb2 as common
+from anima.gateway.v1 import gateway_pb2 as pb
+from gateway import metrics
+from services.runtime.errors import AnimaError, DeadlineExceeded, Unavailable, error_from_rpc
+
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+_MAX_REQUESTS = 8
+_MAX_RESPONSES = 16
+
+
+class StageFailed(Exception):  # noqa: N818 (named by what it says)
+    """A stage could not do its part.
+
+    Attributes:
+        stage: The name of the stage, such as "tts".
+        error: What it answered, or why it did not.
+    """
+
+    def __init__(self, stage: str, error: AnimaError) -> None:
+        super().__init__(f"{stage}: {error}")
+        self.stage = stage
+        self.error = error
+
+
+class _Call(Protocol):
+    """The part of `grpc.aio.StreamStreamCall` that a stream uses."""
+
+    async def read(self) -> Any: ...
+    async def write(self, request: Any) -> None: ...
+    async def code(self) -> grpc.StatusCode: ...
+    def cancel(self) -> bool: ...
+
+
+class StageStream(Generic[RequestT, ResponseT]):
+    """One stream of one turn to one stage.
+
+    Attributes:
+        stage: The name of the stage.
+        started: The first response.
+    """
+
+    def __init__(self, stage: str, call: _Call, request_type: type[RequestT]) -> None:
+        self.stage = stage
+        self.started: ResponseT
+        self._call = call
+        self._request_type = request_type
+        self._requests: asyncio.Queue[RequestT] = asyncio.Queue(_MAX_REQUESTS)
+        self._responses: asyncio.Queue[ResponseT | None] = asyncio.Queue(_MAX_RESPONSES)
+        self._error: AnimaError | None = None
+        self._stopping_epoch: int | None = None
+        self._confirmed = False
+        self._settled = asyncio.Event()
+        self._ended = False
+        self._reader = asyncio.create_task(self._read(), name=f"{stage}-reader")
+        self._writer = asyncio.create_task(self._write(), name=f"{stage}-writer")
+
+    @classmethod
+    async def open(
+        cls,
+        stage: str,
+        method: Callable[..., Any],
+        config: RequestT,
+        *,
+        timeout_ms: int,
+    ) -> StageStream[RequestT, ResponseT]:
+        """Opens a stream and waits until the stage has started.
+
+        A stage that is just being restarted is waited for; an opening that is cut off is tried once
+        more.
+
+        Args:
+            stage: The name of the stage.
+            method: The method of the stub.
+            config: The first request.
+            timeout_ms: How long all of it may take.
+
+        Raises:
+            StageFailed: The stage is away, full, or refuses the config.
+        """
+        stream: StageStream[RequestT, ResponseT] | None = None
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                for last_try in (False, True):
+                    call = cast(_Call, method(wait_for_ready=True))
+                    stream = cls(stage, call, type(config))
+                    try:
+                        await stream._start(config)
+                    except StageFailed as failure:
+                        if last_try or not isinstance(failure.error, Unavailable):
+                            raise
+                        await stream.close()
+                    else:
+                        return stream
+        except TimeoutError:
+            text = f"{stage} did not start within {timeout_ms} ms"
+            raise StageFailed(stage, DeadlineExceeded(text)) from None
+        finally:
+            if stream is not None and not hasattr(stream, "started"):
+                await stream.close()
+        raise AssertionError("both tries either return or raise")
+
+    async def _start(self, config: RequestT) -> None:
+        await self.send(config)
+        first = await self._responses.get()
+        if first is None:
+            raise StageFailed(self.stage, self._error or Unavailable(f"{self.stage} ended at once"))
+        self.started = first
+
+    @property
+    def ended(self) -> bool:
+        """True once the stage has ended the stream."""
+        return self._ended
+
+    async def send(self, request: RequestT) -> None:
+        """Sends a request; waits while the stage is behind.
+
+        After the end of the stream requests are dropped: `responses` says why it ended.
+        """
+        await self._requests.put(request)
+
+    async def responses(self, *, silence_timeout_ms: int | None = None) -> AsyncIterator[ResponseT]:
+        """Gives what the stage answers, to be read by one reader.
+
+        Args:
+            silence_timeout_ms: The longest pause between two responses; None: any.
+
+        Raises:
+            StageFailed: The stream ended with an error or fell silent.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(
+                    None if silence_timeout_ms is None else silence_timeout_ms / 1000
+                ):
+                    response = await self._responses.get()
+            except TimeoutError:
+                text = f"{self.stage} has been silent for {silence_timeout_ms} ms"
+                raise StageFailed(self.stage, DeadlineExceeded(text)) from None
+            if response is None:
+                if self._error is not None:
+                    raise StageFailed(self.stage, self._error)
+                return
+            yield response
+
+    async def stop(self, epoch: int, *, timeout_ms: int) -> pb.StageStop:
+        """Interrupts the stage, waits for its confirmation and closes the stream.
+
+        Args:
+            epoch: The new epoch; whatever the stage sent before its confirmation is dropped.
+            timeout_ms: How long to wait; then the call is cancelled.
+
+        Returns:
+            Whether the stage confirmed, and how long it took.
+        """
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()
+        self._stopping_epoch = epoch
+        _drain(self._requests)
+        metrics.stale_dropped(self.stage, _drain(self._responses))
+        interrupt = common.Interrupt(epoch=epoch)
+        self._requests.put_nowait(self._request_type(interrupt=interrupt))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self._settled.wait()
+        stopped = pb.StageStop(
+            stage=self.stage,
+            elapsed_us=round((clock() - asked_at) * 1e6),
+            confirmed=self._confirmed,
+        )
+        await self.close()
+        return stopped
+
+    async def close(self) -> None:
+        """Ends the stream: a call that still runs is cancelled."""
+        self._call.cancel()
+        self._writer.cancel()
+        self._reader.cancel()
+        await asyncio.gather(self._reader, self._writer, return_exceptions=True)
+
+    async def _read(self) -> None:
+        try:
+            while (response := await self._call.read()) is not grpc.aio.EOF:
+                await self._take(response)
+            self._confirmed = True
+        except grpc.aio.AioRpcError as error:
+            self._error = error_from_rpc(error)
+        self._ended = True
+        self._settled.set()
+        if self._stopping_epoch is None:
+            await self._responses.put(None)
+
+    async def _take(self, response: Any) -> None:
+        if self._stopping_epoch is None:
+            await self._responses.put(response)
+        elif (
+            response.WhichOneof("event") == "interrupted"
+            and response.interrupted.epoch >= self._stopping_epoch
+        ):
+            self._confirmed = True
+            self._settled.set()
+        else:
+            metrics.stale_dropped(self.stage, 1)
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._call.write(await self._requests.get())
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            # A dead call refuses writes with InvalidStateError; its status reaches the reader. What
+            # is sent from now on is thrown away, so that nobody waits for room.
+            while True:
+                await self._requests.get()
+
+
+def _drain(queue: asyncio.Queue[Any]) -> int:
+    count = 0
+    while not queue.empty():
+        queue.get_nowait()
+        count += 1
+    return count

@@ -1,0 +1,139 @@
+"""The words of an answer: memories, language model, text to the client, segments to speech."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import grpc
+
+from anima.common.v1 import common_pb2 as common
+from anima.gateway.v1 import gateway_pb2 as pb
+from anima.llm.v1 import llm_pb2 as llm
+from anima.memory.v1 import memory_pb2 as memory
+from gateway.answer import Answer
+from gateway.mesh import Mesh
+from gateway.segmenter import Segment, Segmenter
+from gateway.spans import StageSpan
+from gateway.stages import StageFailed
+from services.runtime.errors import error_from_rpc
+
+_MAX_SEGMENTS = 256
+_MAX_MEMORIES = 5
+_ROLES = {
+    memory.SPEAKER_USER: llm.ROLE_USER,
+    memory.SPEAKER_ASSISTANT: llm.ROLE_ASSISTANT,
+}
+
+
+class Writer:
+    """Writes one answer.
+
+    Attributes:
+        language: The language of the answer, known as soon as the model has started.
+        segments: What is to be spoken, None at the end.
+    """
+
+    def __init__(self, answer: Answer, mesh: Mesh) -> None:
+        self.language: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.segments: asyncio.Queue[Segment | None] = asyncio.Queue(_MAX_SEGMENTS)
+        self._answer = answer
+        self._mesh = mesh
+        self._segmenter = Segmenter()
+
+    async def run(self) -> None:
+        """Recalls, writes, and ends the segments also when the model fails."""
+        memories = await self._recall()
+        span = self._answer.spans.begin("llm")
+        try:
+            await self._generate(memories, span)
+        except StageFailed as failure:
+            self._answer.fail(failure)
+        finally:
+            span.end()
+        if not self.language.done():
+            self.language.set_result(self._answer.question.language)
+        await self._hand_on(self._segmenter.finish())
+        await self.segments.put(None)
+
+    async def _recall(self) -> Sequence[llm.Memory]:
+        question = self._answer.question
+        if not question.user_id:
+            return ()
+        span = self._answer.spans.begin("memory")
+        request = memory.RecallRequest(
+            user_id=question.user_id,
+            query=question.text,
+            max_items=_MAX_MEMORIES,
+            exclude_session_id=question.session_id,
+        )
+        try:
+            with span.current():
+                call = self._mesh.memory.Recall(
+                    request, timeout=self._answer.settings.recall_timeout_ms / 1000
+                )
+            recalled = await call
+        except grpc.aio.AioRpcError as error:
+            self._answer.degrade("memory", str(error_from_rpc(error)))
+            return ()
+        finally:
+            span.end()
+        return [
+            llm.Memory(
+                text=found.item.text,
+                score=found.score,
+                role=_ROLES.get(found.item.speaker, llm.ROLE_UNSPECIFIED),
+                created_unix_ms=found.item.created_unix_ms,
+            )
+            for found in recalled.items
+        ]
+
+    async def _generate(self, memories: Sequence[llm.Memory], span: StageSpan) -> None:
+        question = self._answer.question
+        config = llm.GenerateConfig(
+            turn_id=question.turn_id,
+            epoch=question.epoch,
+            persona=question.persona.name,
+            language=question.language,
+            question=question.text,
+            history=question.history,
+            memories=memories,
+        )
+        stream = await self._answer.open_stream(
+            "llm", self._mesh.llm.Generate, llm.GenerateRequest(config=config), span=span
+        )
+        self.language.set_result(stream.started.started.language or question.language)
+        silence_ms = self._answer.settings.llm_silence_timeout_ms
+        async for response in stream.responses(silence_timeout_ms=silence_ms):
+            if self._answer.is_stale("llm", response.header):
+                continue
+            event = response.WhichOneof("event")
+            if event == "delta":
+                span.first_output()
+                if not await self._add(response.delta.text):
+                    await stream.close()
+                    return
+            elif event == "finished":
+                self._answer.sources = response.finished.sources
+                if response.finished.reason == common.END_REASON_LENGTH:
+                    self._answer.reason = common.END_REASON_LENGTH
+
+    async def _add(self, text: str) -> bool:
+        """Takes more text; returns False once the answer is as long as it may be."""
+        answer = self._answer
+        room = answer.settings.max_answer_chars - len(answer.text)
+        text = text[:room]
+        start_char = len(answer.text)
+        delta = pb.TextDelta(header=answer.header("text"), text=text, start_char=start_char)
+        await answer.outbox.put(pb.ConverseResponse(text_delta=delta))
+        answer.text += text
+        await self._hand_on(self._segmenter.push(text))
+        if len(answer.text) < answer.settings.max_answer_chars:
+            return True
+        answer.reason = common.END_REASON_LENGTH
+        return False
+
+    async def _hand_on(self, segments: Sequence[Segment]) -> None:
+        if self._answer.question.speech:
+            for segment in segments:
+                await self.segments.put(segment)

@@ -1,0 +1,461 @@
+# ruff: noqa: N802 (method names come from the protos)
+"""The five scripted stages.
+
+Each records what it was asked (`configs`, `interrupts` ...) and takes its pace and its failures
+from public fields, which a test may change at any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import anima.asr.v1 as asr
+import anima.avatar.v1 as avatar
+import anima.common.v1 as common
+import anima.llm.v1 as llm
+import anima.memory.v1 as memory
+import anima.tts.v1 as tts
+from services.runtime.errors import AnimaError, NotFound
+from services.runtime.streams import open_stream
+from tests.fakes.frames import FRAME_RATE_HZ, HEIGHT_PX, WIDTH_PX, clip
+
+# A piece of an answer, or something to wait for before the next piece.
+Piece = str | asyncio.Event
+Send = Callable[[Any], Any]
+
+VIDEO = common.VideoFormat(
+    codec=common.VIDEO_CODEC_H264,
+    width_px=WIDTH_PX,
+    height_px=HEIGHT_PX,
+    frame_rate_hz=FRAME_RATE_HZ,
+)
+LOUD = 8000
+
+
+@dataclass(kw_only=True)
+class Fake:
+    """What all scripted stages share.
+
+    Attributes:
+        refuse: Raised instead of starting a stream.
+        deaf: Interrupts are not answered and the work goes on.
+        configs: The configs of all streams.
+        interrupts: The epochs of all interrupts.
+    """
+
+    refuse: AnimaError | None = None
+    deaf: bool = False
+    configs: list[Any] = field(default_factory=list)
+    interrupts: list[int] = field(default_factory=list)
+
+    async def opened(self, requests: Any) -> tuple[Any, AsyncIterator[Any]]:
+        if self.refuse is not None:
+            raise self.refuse
+        config, rest = await open_stream(requests)
+        self.configs.append(config)
+        return config, rest
+
+    async def interruptible(
+        self, work: Any, requests: AsyncIterator[Any], other: Callable[[Any], None]
+    ) -> int | None:
+        """Runs the work; gives the epoch if an interrupt stopped it."""
+        working = asyncio.create_task(work)
+        stopped: list[int] = []
+
+        async def listen() -> None:
+            async for request in requests:
+                if request.WhichOneof("message") != "interrupt":
+                    other(request)
+                    continue
+                self.interrupts.append(request.interrupt.epoch)
+                if not self.deaf:
+                    stopped.append(request.interrupt.epoch)
+                    working.cancel()
+                    return
+
+        listening = asyncio.create_task(listen())
+        try:
+            await asyncio.wait([working])
+            if not working.cancelled():
+                working.result()
+            return stopped[0] if stopped else None
+        finally:
+            working.cancel()
+            listening.cancel()
+            await asyncio.wait([working, listening])
+
+
+@dataclass(kw_only=True)
+class FakeLlm(Fake, llm.LlmServiceServicer):
+    """Answers with the pieces of `answer`, `interval_s` between them."""
+
+    answer: Sequence[Piece] = ("This is the first clause,", " and this is the rest.", " Bye now.")
+    answers: dict[str, Sequence[Piece]] = field(default_factory=dict)
+    interval_s: float = 0.0
+    language: str = "en"
+    stuck: bool = False
+
+    async def Generate(self, requests: Any, context: Any) -> None:  # type: ignore[override]
+        config, rest = await self.opened(requests)
+
+        def header(number: int) -> common.ChunkHeader:
+            return common.ChunkHeader(turn_id=config.turn_id, epoch=config.epoch, sequence=number)
+
+        async def work() -> None:
+            started = llm.Started(persona="ani", language=config.language or self.language)
+            await context.write(llm.GenerateResponse(header=header(1), started=started))
+            text = ""
+            for number, piece in enumerate(self.answers.get(config.question, self.answer), 2):
+                if isinstance(piece, asyncio.Event):
+                    await piece.wait()
+                    continue
+                await asyncio.sleep(self.interval_s)
+                delta = llm.TextDelta(text=piece, start_char=len(text))
+                text += piece
+                await context.write(llm.GenerateResponse(header=header(number), delta=delta))
+            if self.stuck:
+                await asyncio.Event().wait()
+            source = llm.Source(kind=llm.SOURCE_KIND_CORPUS, name="hello", score=0.9)
+            finished = llm.Finished(reason=common.END_REASON_COMPLETE, sources=[source])
+            await context.write(llm.GenerateResponse(header=header(99), finished=finished))
+
+        epoch = await self.interruptible(work(), rest, lambda _: None)
+        if epoch is not None:
+            interrupted = common.Interrupted(epoch=epoch)
+            await context.write(llm.GenerateResponse(interrupted=interrupted))
+
+    async def ListPersonas(self, request: Any, context: Any) -> llm.ListPersonasResponse:
+        persona = llm.Persona(
+            name="ani",
+            display_name="Ani",
+            languages=["en", "zh"],
+            voices=[
+                llm.PersonaVoice(language="en", voices=["amy"], rate_percent=110),
+                llm.PersonaVoice(language="zh", voices=["mei"]),
+            ],
+            avatar="ani",
+        )
+        return llm.ListPersonasResponse(personas=[persona])
+
+    async def DescribeEngine(self, request: Any, context: Any) -> llm.DescribeEngineResponse:
+        return llm.DescribeEngineResponse(engine=common.EngineInfo(name="scripted"))
+
+
+@dataclass(kw_only=True)
+class FakeMemory(Fake, memory.MemoryServiceServicer):
+    """Recalls `recalled` and keeps what is remembered."""
+
+    recalled: Sequence[str] = ()
+    delay_s: float = 0.0
+    requests: list[memory.RecallRequest] = field(default_factory=list)
+    remembered: asyncio.Queue[memory.RememberRequest] = field(default_factory=asyncio.Queue)
+
+    async def Recall(self, request: Any, context: Any) -> memory.RecallResponse:
+        self.requests.append(request)
+        if self.refuse is not None:
+            raise self.refuse
+        await asyncio.sleep(self.delay_s)
+        items = [memory.Item(text=text, speaker=memory.SPEAKER_USER) for text in self.recalled]
+        return memory.RecallResponse(
+            items=[memory.RecalledItem(item=item, score=0.8) for item in items]
+        )
+
+    async def Remember(self, request: Any, context: Any) -> memory.RememberResponse:
+        self.remembered.put_nowait(request)
+        return memory.RememberResponse(item_ids=[item.item_id for item in request.items])
+
+    async def DescribeEngine(self, request: Any, context: Any) -> memory.DescribeEngineResponse:
+        return memory.DescribeEngineResponse(engine=common.EngineInfo(name="scripted"))
+
+
+@dataclass(kw_only=True)
+class FakeTts(Fake, tts.TtsServiceServicer):
+    """Speaks each character for `ms_per_char`; a word is a tone whose pitch tells the segment."""
+
+    ms_per_char: int = 20
+    chunk_delay_s: float = 0.0
+    fail_after_chunks: int | None = None
+    fail_with: AnimaError | None = None
+    stale_first: bool = False
+    segments: list[str] = field(default_factory=list)
+    made: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
+
+    async def Synthesize(self, requests: Any, context: Any) -> None:  # type: ignore[override]
+        config, rest = await self.opened(requests)
+        rate = config.sample_rate_hz
+        queue: asyncio.Queue[tts.TextSegment | None] = asyncio.Queue()
+        made = 0
+
+        def take(request: tts.SynthesizeRequest) -> None:
+            kind = request.WhichOneof("message")
+            queue.put_nowait(request.text if kind == "text" else None)
+
+        async def work() -> None:
+            nonlocal made
+            started = tts.Started(voice="amy", sample_rate_hz=rate)
+            await context.write(tts.SynthesizeResponse(started=started))
+            while (segment := await queue.get()) is not None:
+                self.segments.append(segment.text)
+                start = made
+                async for response, samples in self._speak(config, segment, made):
+                    await context.write(response)
+                    made += samples
+                end = tts.SegmentEnd(
+                    header=_header(config, segment.segment),
+                    samples=common.SampleSpan(start_sample=start, sample_count=made - start),
+                    reason=common.END_REASON_COMPLETE,
+                )
+                await context.write(tts.SynthesizeResponse(segment_end=end))
+
+        epoch = await self.interruptible(work(), rest, take)
+        if epoch is not None:
+            interrupted = common.Interrupted(epoch=epoch, produced_samples=made)
+            await context.write(tts.SynthesizeResponse(interrupted=interrupted))
+
+    async def _speak(
+        self, config: tts.SynthesizeConfig, segment: tts.TextSegment, made: int
+    ) -> AsyncIterator[tuple[tts.SynthesizeResponse, int]]:
+        rate = config.sample_rate_hz
+        total = len(segment.text) * self.ms_per_char * rate // 1000
+        marks = _marks(config, segment, made, total)
+        yield tts.SynthesizeResponse(marks=marks), 0
+        times = np.arange(total) / rate
+        pcm = (LOUD * np.sin(2 * np.pi * (200 + 100 * segment.segment) * times)).astype("<i2")
+        header = _header(config, segment.segment)
+        done = 0
+        for number in range(10_000):
+            size = rate * (20 if number == 0 else 100) // 1000
+            piece = pcm[done : done + size]
+            if not len(piece):
+                return
+            if self.fail_with is not None and number == self.fail_after_chunks:
+                raise self.fail_with
+            await asyncio.sleep(self.chunk_delay_s)
+            header.sequence += 1
+            audio = common.AudioChunk(
+                header=header, start_sample=made + done, sample_rate_hz=rate, pcm=piece.tobytes()
+            )
+            yield tts.SynthesizeResponse(audio=audio), len(piece)
+            done += len(piece)
+            self.made.put_nowait(made + done)
+
+    async def ListVoices(self, request: Any, context: Any) -> tts.ListVoicesResponse:
+        voices = [
+            tts.Voice(name="amy", languages=["en"], sample_rate_hz=22050),
+            tts.Voice(name="bob", languages=["en"], sample_rate_hz=22050),
+            tts.Voice(name="mei", languages=["zh"], sample_rate_hz=22050),
+        ]
+        return tts.ListVoicesResponse(voices=voices)
+
+    async def DescribeEngine(self, request: Any, context: Any) -> tts.DescribeEngineResponse:
+        return tts.DescribeEngineResponse(engines=[common.EngineInfo(name="scripted")])
+
+
+@dataclass(kw_only=True)
+class FakeAvatar(Fake, avatar.AvatarServiceServicer):
+    """Gives the audio back with real coded pictures: first one frame, then three a message."""
+
+    fail_with: AnimaError | None = None
+    fail_after_media: int = 0
+    marks: list[common.Marks] = field(default_factory=list)
+    frame_delay_s: float = 0.0
+
+    async def Render(self, requests: Any, context: Any) -> None:  # type: ignore[override]
+        config, rest = await self.opened(requests)
+        queue: asyncio.Queue[common.AudioChunk | None] = asyncio.Queue()
+        renderer = _Renderer(config)
+
+        def take(request: avatar.RenderRequest) -> None:
+            kind = request.WhichOneof("message")
+            if kind == "audio":
+                queue.put_nowait(request.audio)
+            elif kind == "marks":
+                self.marks.append(request.marks)
+            elif kind == "end_of_audio":
+                queue.put_nowait(None)
+
+        async def work() -> None:
+            started = avatar.Started(avatar=config.avatar, video=VIDEO)
+            await context.write(avatar.RenderResponse(started=started))
+            ended = False
+            while not ended:
+                chunk = await queue.get()
+                ended = chunk is None
+                for media in renderer.add(b"" if chunk is None else chunk.pcm, last=ended):
+                    if self.fail_with is not None and renderer.sequence > self.fail_after_media:
+                        raise self.fail_with
+                    await asyncio.sleep(self.frame_delay_s)
+                    await context.write(avatar.RenderResponse(media=media))
+            end = avatar.Ended(sample_count=renderer.sent, frame_count=renderer.frames)
+            await context.write(avatar.RenderResponse(ended=end))
+
+        epoch = await self.interruptible(work(), rest, take)
+        if epoch is not None:
+            interrupted = common.Interrupted(epoch=epoch, produced_samples=renderer.sent)
+            await context.write(avatar.RenderResponse(interrupted=interrupted))
+
+    async def GetIdleLoop(self, request: Any, context: Any) -> None:  # type: ignore[override]
+        if request.avatar not in ("", "ani"):
+            raise NotFound(f"avatar: {request.avatar!r} is not known; there are: ani")
+        step = 48_000 // FRAME_RATE_HZ
+        frames = [
+            common.VideoFrame(start_sample=i * step, frame_number=i + 1, key_frame=key, data=data)
+            for i, (key, data) in enumerate(clip()[:50])
+        ]
+        await context.write(avatar.GetIdleLoopResponse(video=VIDEO, frames=frames[:25]))
+        await context.write(avatar.GetIdleLoopResponse(frames=frames[25:]))
+
+    async def ListAvatars(self, request: Any, context: Any) -> avatar.ListAvatarsResponse:
+        ani = avatar.Avatar(name="ani", display_name="Ani", video=VIDEO)
+        return avatar.ListAvatarsResponse(avatars=[ani])
+
+    async def DescribeEngine(self, request: Any, context: Any) -> avatar.DescribeEngineResponse:
+        return avatar.DescribeEngineResponse(engine=common.EngineInfo(name="scripted"))
+
+
+class _Renderer:
+    """Cuts audio into media, whole frames each."""
+
+    def __init__(self, config: avatar.RenderConfig) -> None:
+        self.sent = 0
+        self.frames = 0
+        self.sequence = 0
+        self._config = config
+        self._frame_samples = config.sample_rate_hz // FRAME_RATE_HZ
+        self._pcm = b""
+
+    def add(self, pcm: bytes, *, last: bool) -> list[common.MediaChunk]:
+        self._pcm += pcm
+        frame_bytes = self._frame_samples * 2
+        if last and len(self._pcm) % frame_bytes:
+            self._pcm += bytes(frame_bytes - len(self._pcm) % frame_bytes)
+        media = []
+        while len(self._pcm) >= (size := self._size(last)) and size:
+            media.append(self._cut(size))
+        return media
+
+    def _size(self, last: bool) -> int:
+        wanted = self._frame_samples * 2 * (1 if self.sequence == 0 else 3)
+        return min(wanted, len(self._pcm)) if last else wanted
+
+    def _cut(self, size: int) -> common.MediaChunk:
+        piece, self._pcm = self._pcm[:size], self._pcm[size:]
+        start = self.sent
+        pictures = []
+        for offset in range(0, size // 2, self._frame_samples):
+            key, data = clip()[self.frames % len(clip())]
+            self.frames += 1
+            pictures.append(
+                common.VideoFrame(
+                    start_sample=start + offset, frame_number=self.frames, key_frame=key, data=data
+                )
+            )
+        self.sent += size // 2
+        self.sequence += 1
+        header = common.ChunkHeader(
+            turn_id=self._config.turn_id, epoch=self._config.epoch, sequence=self.sequence
+        )
+        audio = common.AudioChunk(
+            header=header,
+            start_sample=start,
+            sample_rate_hz=self._config.sample_rate_hz,
+            pcm=piece,
+        )
+        return common.MediaChunk(header=header, audio=audio, frames=pictures)
+
+
+@dataclass(kw_only=True)
+class FakeAsr(Fake, asr.AsrServiceServicer):
+    """Hears speech where the audio is loud; the texts come from `texts`, in order."""
+
+    texts: list[str] = field(default_factory=lambda: ["what can you do"])
+    end_silence_ms: int = 500
+    received: list[tuple[int, bytes]] = field(default_factory=list)
+
+    async def Recognize(self, requests: Any, context: Any) -> None:  # type: ignore[override]
+        config, rest = await self.opened(requests)
+        stream = len(self.configs)
+        await context.write(asr.RecognizeResponse(started=asr.Started(language=config.language)))
+        heard = _Ear(config.sample_rate_hz)
+        async for request in rest:
+            kind = request.WhichOneof("message")
+            if kind == "audio":
+                self.received.append((stream, request.audio.pcm))
+                silence_samples = self.end_silence_ms * config.sample_rate_hz // 1000
+                for event in heard.add(request.audio.pcm, silence_samples):
+                    if event == "started":
+                        at = asr.SpeechStarted(at_sample=heard.first)
+                        await context.write(asr.RecognizeResponse(speech_started=at))
+                        partial = asr.Transcript(text="wh")
+                        await context.write(asr.RecognizeResponse(partial=partial))
+                    else:
+                        await self._finish(heard, context)
+                        return
+            elif kind == "end_of_speech":
+                if heard.first >= 0:
+                    await self._finish(heard, context)
+                return
+
+    async def _finish(self, heard: _Ear, context: Any) -> None:
+        text = self.texts.pop(0)
+        span = common.SampleSpan(start_sample=heard.first, sample_count=heard.last - heard.first)
+        words = [common.WordMark(text=text, samples=span)] if text else []
+        final = asr.Transcript(text=text, words=words, samples=span)
+        await context.write(asr.RecognizeResponse(final=final))
+
+    async def DescribeEngine(self, request: Any, context: Any) -> asr.DescribeEngineResponse:
+        return asr.DescribeEngineResponse(engine=common.EngineInfo(name="scripted"))
+
+
+class _Ear:
+    """Finds the loud stretch."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self.first = -1
+        self.last = 0
+        self._end = 0
+        self._done = False
+
+    def add(self, pcm: bytes, silence_samples: int) -> list[str]:
+        samples = np.abs(np.frombuffer(pcm, "<i2").astype(int))
+        events = []
+        for loud in samples > 1000:
+            if loud:
+                if self.first < 0:
+                    self.first = self._end
+                    events.append("started")
+                self.last = self._end + 1
+            self._end += 1
+            if self.first >= 0 and not self._done and self._end - self.last >= silence_samples:
+                self._done = True
+                events.append("ended")
+        return events
+
+
+def _header(config: tts.SynthesizeConfig, segment: int) -> common.ChunkHeader:
+    return common.ChunkHeader(turn_id=config.turn_id, epoch=config.epoch, segment=segment)
+
+
+def _marks(
+    config: tts.SynthesizeConfig, segment: tts.TextSegment, made: int, total: int
+) -> common.Marks:
+    marks = common.Marks(header=_header(config, segment.segment))
+    place = 0
+    per_char = total / max(1, len(segment.text))
+    for word in segment.text.split():
+        start = segment.text.index(word, place)
+        place = start + len(word)
+        span = common.SampleSpan(
+            start_sample=made + round(start * per_char), sample_count=round(len(word) * per_char)
+        )
+        chars = common.CharSpan(
+            start_char=segment.start_char + start, end_char=segment.start_char + place
+        )
+        marks.words.append(common.WordMark(text=word, chars=chars, samples=span))
+        marks.visemes.append(common.VisemeMark(viseme=common.VISEME_AA, chars=chars, samples=span))
+    return marks
