@@ -17,7 +17,7 @@ _B = 0.75
 _BACKGROUND_TEXTS = 50
 # What a function word counts beside another word that is as rare: a small collection cannot know
 # that "my" is common.
-_FUNCTION_WORD_WEIGHT = 0.3
+_FUNCTION_WORD_WEIGHT = 0.2
 
 
 class LexicalIndex:

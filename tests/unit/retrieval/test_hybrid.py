@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from retrieval.hybrid import HybridIndex, best_first, blend
+from retrieval.hybrid import LEXICAL_WEIGHT, HybridIndex, best_first, blend
 
 TEXTS = ["the cat sat", "a dog barked", "the cat barked"]
 
@@ -24,7 +24,8 @@ def test_a_hit_carries_both_parts_of_its_score() -> None:
     assert hits[0].index == 0
     assert hits[0].score == pytest.approx(1, abs=1e-5)
     for hit in hits:
-        assert hit.score == pytest.approx((hit.vector_score + hit.lexical_score) / 2, abs=1e-6)
+        parts = (1 - LEXICAL_WEIGHT) * hit.vector_score + LEXICAL_WEIGHT * hit.lexical_score
+        assert hit.score == pytest.approx(parts, abs=1e-6)
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
@@ -45,7 +46,7 @@ def test_nothing_is_found_in_nothing() -> None:
 def test_equal_scores_keep_the_order_and_negative_cosines_count_as_none() -> None:
     assert best_first(np.array([0.5, 1, 0.5, 1], np.float32), 3).tolist() == [1, 3, 0]
     joined = blend(np.array([-1, 1], np.float32), np.array([0.5, 0.5], np.float32))
-    assert joined.tolist() == [0.25, 0.75]
+    assert joined.tolist() == pytest.approx([0.3, 0.7])
 
 
 def test_threads_find_the_same() -> None:

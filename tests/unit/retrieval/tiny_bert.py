@@ -118,7 +118,8 @@ class NumpyBert:
         return self._norm(f"{name}.output.LayerNorm", outer + hidden)
 
     def _dense(self, name: str, hidden: NDArray[np.float64]) -> NDArray[np.float64]:
-        return hidden @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
+        product = hidden @ self._weights[f"{name}.weight"].T
+        return np.asarray(product + self._weights[f"{name}.bias"])
 
     def _norm(self, name: str, hidden: NDArray[np.float64]) -> NDArray[np.float64]:
         centred = hidden - hidden.mean(axis=1, keepdims=True)

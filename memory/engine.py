@@ -1,0 +1,77 @@
+"""The interface of a memory engine: what an entry point of `anima.memory.engines` gives.
+
+Requests are checked before they come here. Every method is about one user and must never see the
+items of another.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from anima.common.v1 import EngineInfo
+from memory.item import Item, Position, RecalledItem
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recollection:
+    """What a query brought back."""
+
+    items: list[RecalledItem]
+    skipped: bool
+    """The query needs no memory."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """A part of a user's items, newest first."""
+
+    items: list[Item]
+    next_position: Position | None
+    """Where the next page begins, after this position; None: there is none."""
+    total_count: int
+
+
+class MemoryEngine(Protocol):
+    """Keeps, finds, gives out and erases the items of users."""
+
+    def describe(self) -> EngineInfo:
+        """Says what the engine is."""
+        ...
+
+    async def open(self) -> None:
+        """Opens what the engine needs; other calls follow only after it.
+
+        Raises:
+            SettingsError: It cannot be opened; the text says why and what to do.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Releases everything."""
+        ...
+
+    async def remember(self, user_id: str, items: Sequence[Item]) -> None:
+        """Stores items; returns once they are durable. Known `item_id`s change nothing."""
+        ...
+
+    async def recall(
+        self, user_id: str, query: str, *, max_items: int, min_score: float, exclude_session_id: str
+    ) -> Recollection:
+        """Finds what fits a query, best first; an empty `exclude_session_id` excludes nothing."""
+        ...
+
+    async def list_items(self, user_id: str, *, after: Position | None, page_size: int) -> Page:
+        """Lists items, newest first, from behind a position."""
+        ...
+
+    async def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:
+        """Erases items without a trace; returns how many there were."""
+        ...
+
+    async def forget_everything(self, user_id: str) -> int:
+        """Erases all that is held about a user without a trace; returns how many items it was."""
+        ...
+
+    def export(self, user_id: str) -> AsyncIterator[Item]:
+        """Gives everything that is held about a user, oldest first."""
+        ...

@@ -1,0 +1,36 @@
+"""What the memory holds."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One thing that is remembered. The fields are those of `anima.memory.v1.Item`, checked."""
+
+    item_id: str
+    kind: int
+    """A value of the proto's `ItemKind`."""
+    speaker: int
+    """A value of the proto's `Speaker`."""
+    text: str
+    session_id: str
+    turn_id: str
+    created_unix_ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecalledItem:
+    """An item that was found, with its scores, each 0 to 1."""
+
+    item: Item
+    score: float
+    vector_score: float
+    lexical_score: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """Where an item stands in the order of time; items of the same time stand as they came."""
+
+    created_unix_ms: int
+    row_id: int

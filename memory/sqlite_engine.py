@@ -1,0 +1,254 @@
+"""The embedded memory engine: SQLite as the truth, an index per user in memory, MiniLM vectors."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from typing import ParamSpec, TypeVar
+
+from anima.common.v1 import EngineInfo
+from memory import selector
+from memory.engine import Page, Recollection
+from memory.index import IndexCache
+from memory.item import Item, Position, RecalledItem
+from memory.schema import StoreError
+from memory.settings import MemorySettings
+from memory.store import Store, Vector
+from retrieval.embedding import Embedder
+from services.runtime.compute import Compute
+from services.runtime.errors import FailedPrecondition, InternalError, Unavailable
+from services.runtime.logs import get_logger
+from services.runtime.model_store import ModelStore
+from services.runtime.settings import SettingsError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_WORDS_ONLY = "words only"
+_EXPORT_PAGE = 200
+_EMBED_BATCH = 64
+_ERASING_THREADS = 4
+_PASSING_ERRORS = {
+    sqlite3.SQLITE_FULL: "its disk is full",
+    sqlite3.SQLITE_BUSY: "its database is busy",
+    sqlite3.SQLITE_IOERR: "its disk fails",
+    sqlite3.SQLITE_READONLY: "its disk is read-only",
+    sqlite3.SQLITE_CANTOPEN: "its database cannot be opened",
+}
+
+
+class SqliteMemory:
+    """Keeps the items of all users in one database file."""
+
+    def __init__(self, settings: MemorySettings) -> None:
+        self._settings = settings
+        self._compute = Compute(threads=settings.threads, name="memory")
+        # Writes wait for each other anyway; here they do not hold up searches meanwhile.
+        self._writing = Compute(threads=1, name="memory-write")
+        self._erasing = Compute(threads=_ERASING_THREADS, name="memory-erase")
+        self._embedder: Embedder | None = None
+        self._embedding_rest: asyncio.Task[None] | None = None
+
+    def describe(self) -> EngineInfo:
+        """Says what the engine is; its version names the encoder, or that there is none."""
+        return EngineInfo(
+            name="sqlite",
+            version=f"{version('anima')} ({self._model_id or _WORDS_ONLY})",
+            licence="Apache-2.0",
+            capacity=self._settings.capacity,
+        )
+
+    @property
+    def _model_id(self) -> str:
+        return "" if self._embedder is None else self._embedder.model_id
+
+    async def open(self) -> None:
+        """Loads the encoder and opens the database.
+
+        Without the encoder's files the memory works by words alone, and the log says so.
+
+        Raises:
+            SettingsError: The database cannot be used, or the encoder's files are broken.
+        """
+        self._embedder = await self._compute.run(self._load_embedder)
+        try:
+            self._store = await self._compute.run(
+                Store,
+                self._settings.data_dir / "memory",
+                synchronous=self._settings.synchronous,
+            )
+        except StoreError as error:
+            raise SettingsError(f"ANIMA_DATA_DIR: {error}") from error
+        self._indexes = IndexCache(
+            self._store,
+            model_id=self._model_id,
+            dimensions=None if self._embedder is None else self._embedder.dimensions,
+            max_bytes=self._settings.index_cache_bytes,
+        )
+        get_logger().info(
+            "memory opened", path=str(self._store.path), encoder=self._model_id or _WORDS_ONLY
+        )
+        if self._embedder is not None:
+            self._embedding_rest = asyncio.create_task(self._embed_rest(self._embedder))
+
+    def _load_embedder(self) -> Embedder | None:
+        name = self._settings.embedding_model
+        if not name:
+            return None
+        try:
+            folder = ModelStore(self._settings.data_dir / "models").path(name)
+        except FailedPrecondition as error:
+            get_logger().warning("memory searches by words only", why=error.message)
+            return None
+        try:
+            embedder = Embedder(folder)
+            embedder.embed(["warm"])
+        except Exception as error:  # the runtime raises its own classes for each way to be broken
+            raise SettingsError(
+                f"the model files in {folder} cannot be loaded: {error}; "
+                f"remove the folder and run: anima models pull {name}"
+            ) from error
+        return embedder
+
+    async def close(self) -> None:
+        """Stops the work in the background and closes the database."""
+        if self._embedding_rest is not None:
+            self._embedding_rest.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._embedding_rest
+        if hasattr(self, "_store"):
+            await self._writing.run(self._store.close)
+        for compute in (self._compute, self._writing, self._erasing):
+            compute.close()
+
+    async def remember(self, user_id: str, items: Sequence[Item]) -> None:
+        """Stores items; returns after the commit."""
+        vectors = await self._run(self._compute, self._vectors_of_new, user_id, items)
+        await self._run(self._writing, self._store.add, user_id, items, vectors, self._model_id)
+
+    def _vectors_of_new(self, user_id: str, items: Sequence[Item]) -> list[Vector | None]:
+        vectors: list[Vector | None] = [None] * len(items)
+        if self._embedder is not None:
+            known = self._store.known_item_ids(user_id, [item.item_id for item in items])
+            new = [at for at, item in enumerate(items) if item.item_id not in known]
+            embedded = self._embedder.embed([items[at].text for at in new])
+            for at, vector in zip(new, embedded, strict=True):
+                vectors[at] = vector
+        return vectors
+
+    async def recall(
+        self, user_id: str, query: str, *, max_items: int, min_score: float, exclude_session_id: str
+    ) -> Recollection:
+        """Finds what fits a query, best first."""
+        need = selector.need_of(query)
+        if need is selector.Need.NONE:
+            return Recollection(items=[], skipped=True)
+        found = await self._run(
+            self._compute, self._search, user_id, query, max_items, exclude_session_id
+        )
+        if found and not selector.fits(need, found[0].score, by_words_alone=self._embedder is None):
+            return Recollection(items=[], skipped=True)
+        return Recollection(
+            items=[recalled for recalled in found if recalled.score >= min_score], skipped=False
+        )
+
+    def _search(
+        self, user_id: str, query: str, max_items: int, exclude_session_id: str
+    ) -> list[RecalledItem]:
+        vector = None if self._embedder is None else self._embedder.embed([query])[0]
+        found = self._indexes.search(
+            user_id, query, vector, k=max_items, exclude_session_id=exclude_session_id
+        )
+        # The text comes from the truth, so an item that was just erased is not given out.
+        items = self._store.items([row.row_id for row in found])
+        return [
+            RecalledItem(
+                item=items[row.row_id],
+                score=row.score,
+                vector_score=row.vector_score,
+                lexical_score=row.lexical_score,
+            )
+            for row in found
+            if row.row_id in items
+        ]
+
+    async def list_items(self, user_id: str, *, after: Position | None, page_size: int) -> Page:
+        """Lists items, newest first, from behind a position."""
+        return await self._run(self._compute, self._page, user_id, after, page_size)
+
+    def _page(self, user_id: str, after: Position | None, page_size: int) -> Page:
+        rows = self._store.slice(user_id, after=after, limit=page_size + 1, newest_first=True)
+        page, more = rows[:page_size], len(rows) > page_size
+        return Page(
+            items=[item for _, item in page],
+            next_position=page[-1][0] if more else None,
+            total_count=self._store.count(user_id),
+        )
+
+    async def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:
+        """Erases items without a trace."""
+        return await self._forget(user_id, self._store.forget_items, user_id, item_ids)
+
+    async def forget_everything(self, user_id: str) -> int:
+        """Erases all that is held about a user without a trace."""
+        return await self._forget(user_id, self._store.forget_everything, user_id)
+
+    async def _forget(
+        self, user_id: str, erase: Callable[P, int], *args: P.args, **kwargs: P.kwargs
+    ) -> int:
+        try:
+            return await self._run(self._erasing, erase, *args, **kwargs)
+        finally:
+            self._indexes.drop(user_id)
+
+    async def export(self, user_id: str) -> AsyncIterator[Item]:
+        """Gives everything that is held about a user, oldest first."""
+        # In pages: a reader that stays open would keep erased text in the log file.
+        after: Position | None = None
+        while True:
+            rows = await self._run(
+                self._compute,
+                self._store.slice,
+                user_id,
+                after=after,
+                limit=_EXPORT_PAGE,
+                newest_first=False,
+            )
+            for _, item in rows:
+                yield item
+            if len(rows) < _EXPORT_PAGE:
+                return
+            after = rows[-1][0]
+
+    async def _embed_rest(self, embedder: Embedder) -> None:
+        """Embeds what has no vector of the present encoder: it was missing or another one then."""
+        users = await self._compute.run(self._store.users_without_vectors, embedder.model_id)
+        for user_id in users:
+            state = await self._compute.run(self._store.user_state, user_id)
+            if state is None:
+                continue
+            rows = await self._compute.run(self._store.index_rows, state, 0, embedder.model_id)
+            rest = [row for row in rows if row.vector is None]
+            for start in range(0, len(rest), _EMBED_BATCH):
+                batch = rest[start : start + _EMBED_BATCH]
+                vectors = await self._compute.run(embedder.embed, [row.text for row in batch])
+                pairs = list(zip((row.row_id for row in batch), vectors, strict=True))
+                await self._writing.run(self._store.put_vectors, user_id, pairs, embedder.model_id)
+        if users:
+            get_logger().info("items embedded anew", users=len(users))
+
+    async def _run(
+        self, compute: Compute, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        try:
+            return await compute.run(function, *args, **kwargs)
+        except StoreError as error:
+            raise Unavailable(f"the memory: {error}") from error
+        except sqlite3.Error as error:
+            # The low byte is the kind of the error, the rest its detail.
+            fault = _PASSING_ERRORS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+            get_logger().error("database error", exc_info=error)
+            if fault is None:
+                raise InternalError("the memory's database fails; its log says why") from error
+            raise Unavailable(f"the memory cannot do this now: {fault}") from error

@@ -1,0 +1,364 @@
+"""The truth of the memory: items and their vectors in one SQLite database."""
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.item import Item, Position
+from memory.schema import StoreError, connect, damaged, prepare
+
+Vector = NDArray[np.float32]
+
+_ITEM = "item_id, kind, speaker, text, session_id, turn_id, created_unix_ms"
+_CHECKPOINT_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UserState:
+    """What an index of the user must agree with."""
+
+    row_id: int
+    """The user's row; a user that was erased and came back has another one."""
+    revision: int
+    """Rises with every change that is not an appended item."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexRow:
+    """What an index needs to know of an item."""
+
+    row_id: int
+    text: str
+    session_id: str
+    vector: Vector | None
+
+
+class Store:
+    """One database file, used by one process. Safe for threads; writes come one after the other."""
+
+    def __init__(self, folder: Path, *, synchronous: Literal["full", "normal"] = "full") -> None:
+        """Opens or makes the database `memory.db` in a folder.
+
+        Raises:
+            StoreError: The folder cannot be written, another process uses it, or the database is
+                damaged; the text says which.
+        """
+        self.path = folder / "memory.db"
+        self._synchronous = synchronous
+        self._readers: list[sqlite3.Connection] = []
+        self._write_lock = threading.Lock()
+        self._erasures = 0
+        self._overwritten = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock_file = _lock(folder / "memory.lock")
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be written: {error.strerror}") from error
+        try:
+            self._writer = self._open()
+        except BaseException:
+            self._lock_file.close()
+            raise
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            # Nobody else on the machine may read what people said.
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be written: {error.strerror}") from error
+        try:
+            connection = connect(self.path, self._synchronous)
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"{self.path} cannot be opened: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise damaged(self.path, str(error)) from error
+        try:
+            prepare(connection, self.path)
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            raise damaged(self.path, str(error)) from error
+        except StoreError:
+            connection.close()
+            raise
+        return connection
+
+    def close(self) -> None:
+        """Closes the database; nothing else may run at the same time."""
+        for connection in self._readers:
+            connection.close()
+        self._writer.close()
+        self._lock_file.close()
+
+    # Writing
+
+    def add(
+        self, user_id: str, items: Sequence[Item], vectors: Sequence[Vector | None], model_id: str
+    ) -> None:
+        """Stores items in one transaction and returns after the commit.
+
+        An item whose `item_id` the user already has changes nothing.
+
+        Args:
+            user_id: Whose items.
+            items: The items.
+            vectors: One for each item, None where there is none.
+            model_id: What made the vectors.
+        """
+        with self._transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO user (user_id) VALUES (?)", (user_id,))
+            (user,) = connection.execute(
+                "SELECT id FROM user WHERE user_id = ?", (user_id,)
+            ).fetchone()
+            for item, vector in zip(items, vectors, strict=True):
+                row = connection.execute(
+                    f"INSERT INTO item (user, {_ITEM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+                    " ON CONFLICT (user, item_id) DO NOTHING RETURNING id",
+                    (user, *_values(item)),
+                ).fetchone()
+                if row is not None and vector is not None:
+                    _put_vector(connection, row[0], vector, model_id)
+
+    def put_vectors(
+        self, user_id: str, vectors: Sequence[tuple[int, Vector]], model_id: str
+    ) -> None:
+        """Sets vectors of a user's items by their row ids; rows that are gone are left out."""
+        with self._transaction() as connection:
+            for row_id, vector in vectors:
+                held = connection.execute("SELECT 1 FROM item WHERE id = ?", (row_id,)).fetchone()
+                if held is not None:
+                    _put_vector(connection, row_id, vector, model_id)
+            _raise_revision(connection, user_id)
+
+    def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:
+        """Erases items with their vectors, also from the files' unused parts.
+
+        Returns:
+            How many of them there were.
+
+        Raises:
+            StoreError: They are erased, but their text is still in the log file.
+        """
+        with self._transaction() as connection:
+            cursor = connection.executemany(
+                "DELETE FROM item WHERE item_id = ?"
+                " AND user = (SELECT id FROM user WHERE user_id = ?)",
+                [(item_id, user_id) for item_id in item_ids],
+            )
+            count = cursor.rowcount
+            _raise_revision(connection, user_id)
+            erasure = self._erasures = self._erasures + 1
+        self._overwrite(erasure)
+        return count
+
+    def forget_everything(self, user_id: str) -> int:
+        """Erases the user, with all items and vectors, also from the files' unused parts.
+
+        Returns:
+            How many items the user had.
+
+        Raises:
+            StoreError: All is erased, but its text is still in the log file.
+        """
+        with self._transaction() as connection:
+            (count,) = connection.execute(
+                "SELECT count(*) FROM item WHERE user = (SELECT id FROM user WHERE user_id = ?)",
+                (user_id,),
+            ).fetchone()
+            connection.execute("DELETE FROM user WHERE user_id = ?", (user_id,))
+            erasure = self._erasures = self._erasures + 1
+        self._overwrite(erasure)
+        return int(count)
+
+    def _overwrite(self, erasure: int) -> None:
+        """Rids the files of what was erased up to an erasure.
+
+        `secure_delete` is not enough: when SQLite moves rows from page to page, it leaves copies in
+        the gaps of the old pages, and deleting the row does not reach them. `VACUUM` writes the
+        whole database anew. One run serves all erasures that were waiting for it.
+        """
+        with self._write_lock:
+            if self._overwritten >= erasure:
+                return
+            latest = self._erasures
+            self._writer.execute("VACUUM")
+            for _ in range(_CHECKPOINT_ATTEMPTS):
+                # Waits up to the busy timeout for readers; each reads only for milliseconds.
+                busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                if not busy:
+                    self._overwritten = latest
+                    return
+        raise StoreError("the items are erased, but the log file still holds them: forget again")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._write_lock:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                self._writer.rollback()
+                raise
+
+    # Reading
+
+    def known_item_ids(self, user_id: str, item_ids: Sequence[str]) -> set[str]:
+        """Gives those of the ids that the user already has."""
+        places = ", ".join("?" * len(item_ids))
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT item_id FROM item WHERE item_id IN ({places})"  # noqa: S608
+                " AND user = (SELECT id FROM user WHERE user_id = ?)",
+                (*item_ids, user_id),
+            )
+            return {row[0] for row in rows}
+
+    def user_state(self, user_id: str) -> UserState | None:
+        """Gives what an index of the user must agree with, None if nothing is held about them."""
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT id, revision FROM user WHERE user_id = ?", (user_id,)
+            ).fetchone()
+        return None if row is None else UserState(row_id=row[0], revision=row[1])
+
+    def index_rows(self, user: UserState, after_row_id: int, model_id: str) -> list[IndexRow]:
+        """Gives what came after a row, in the order of the rows, with the vectors of a model."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT item.id, text, session_id, vector FROM item"
+                " LEFT JOIN vec ON vec.item = item.id AND vec.model_id = ?"
+                " WHERE user = ? AND item.id > ? ORDER BY item.id",
+                (model_id, user.row_id, after_row_id),
+            )
+            return [
+                IndexRow(
+                    row_id=row_id,
+                    text=text,
+                    session_id=session_id,
+                    vector=None if blob is None else np.frombuffer(blob, dtype="<f4"),
+                )
+                for row_id, text, session_id, blob in rows
+            ]
+
+    def items(self, row_ids: Sequence[int]) -> dict[int, Item]:
+        """Gives items by their row ids; rows that are gone are left out."""
+        places = ", ".join("?" * len(row_ids))
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT id, {_ITEM} FROM item WHERE id IN ({places})",  # noqa: S608
+                list(row_ids),
+            )
+            return {row[0]: _item(row[1:]) for row in rows}
+
+    def count(self, user_id: str) -> int:
+        """Counts the items of a user."""
+        with self._reading() as connection:
+            (count,) = connection.execute(
+                "SELECT count(*) FROM item WHERE user = (SELECT id FROM user WHERE user_id = ?)",
+                (user_id,),
+            ).fetchone()
+        return int(count)
+
+    def slice(
+        self, user_id: str, *, after: Position | None, limit: int, newest_first: bool
+    ) -> list[tuple[Position, Item]]:
+        """Gives the items behind a position in the order of time, at most `limit`."""
+        sign, order = ("<", "DESC") if newest_first else (">", "ASC")
+        behind = f" AND (created_unix_ms, id) {sign} (?, ?)" if after is not None else ""
+        start = () if after is None else (after.created_unix_ms, after.row_id)
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT id, {_ITEM} FROM item"  # noqa: S608
+                f" WHERE user = (SELECT id FROM user WHERE user_id = ?){behind}"
+                f" ORDER BY created_unix_ms {order}, id {order} LIMIT ?",
+                (user_id, *start, limit),
+            )
+            found = [(row[0], _item(row[1:])) for row in rows]
+        return [
+            (Position(created_unix_ms=item.created_unix_ms, row_id=row_id), item)
+            for row_id, item in found
+        ]
+
+    def users_without_vectors(self, model_id: str) -> list[str]:
+        """Gives the users that have items without a vector of a model."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT user_id FROM item JOIN user ON user.id = item.user"
+                " LEFT JOIN vec ON vec.item = item.id AND vec.model_id = ?"
+                " WHERE vec.item IS NULL",
+                (model_id,),
+            )
+            return [row[0] for row in rows]
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._readers.pop()
+        except IndexError:
+            connection = connect(self.path, self._synchronous)
+            connection.execute("PRAGMA query_only = ON")
+        try:
+            # One snapshot for all queries of the body, and short: erasing waits for it.
+            connection.execute("BEGIN")
+            yield connection
+        finally:
+            connection.rollback()
+            self._readers.append(connection)
+
+
+def _lock(path: Path) -> IO[bytes]:
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise StoreError(f"{path.parent} is used by another memory service") from None
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _put_vector(connection: sqlite3.Connection, row_id: int, vector: Vector, model_id: str) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO vec (item, model_id, dimensions, vector) VALUES (?, ?, ?, ?)",
+        (row_id, model_id, len(vector), vector.astype("<f4").tobytes()),
+    )
+
+
+def _raise_revision(connection: sqlite3.Connection, user_id: str) -> None:
+    connection.execute("UPDATE user SET revision = revision + 1 WHERE user_id = ?", (user_id,))
+
+
+def _values(item: Item) -> tuple[str | int, ...]:
+    return (
+        item.item_id,
+        item.kind,
+        item.speaker,
+        item.text,
+        item.session_id,
+        item.turn_id,
+        item.created_unix_ms,
+    )
+
+
+def _item(row: tuple[str, int, int, str, str, str, int]) -> Item:
+    item_id, kind, speaker, text, session_id, turn_id, created_unix_ms = row
+    return Item(
+        item_id=item_id,
+        kind=kind,
+        speaker=speaker,
+        text=text,
+        session_id=session_id,
+        turn_id=turn_id,
+        created_unix_ms=created_unix_ms,
+    )
