@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _MATRIX = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+_OPUS_RATE_HZ = 48_000
 _SYNC_SAMPLE = 0x02000000
 _DEPENDENT_SAMPLE = 0x01010000
 
@@ -113,13 +114,14 @@ def avc_sample_entry(configuration: bytes, width_px: int, height_px: int) -> byt
     return box(b"avc1", fields, box(b"avcC", configuration))
 
 
-def opus_sample_entry(pre_skip: int, input_rate_hz: int) -> bytes:
+def opus_sample_entry(pre_skip: int) -> bytes:
     """Returns the sample entry of a mono Opus track.
 
-    Source: "Encapsulation of Opus in ISO Base Media File Format", 4.3.2.
+    Source: "Encapsulation of Opus in ISO Base Media File Format", 4.3.2. The input rate there only
+    informs, but Chromium refuses the stream if it is not the 48 kHz of the sample entry.
     """
-    specific = box(b"dOps", struct.pack(">BBHIhB", 0, 1, pre_skip, input_rate_hz, 0, 0))
-    return box(b"Opus", _audio_fields(48_000), specific)
+    specific = box(b"dOps", struct.pack(">BBHIhB", 0, 1, pre_skip, _OPUS_RATE_HZ, 0, 0))
+    return box(b"Opus", _audio_fields(_OPUS_RATE_HZ), specific)
 
 
 def aac_sample_entry(configuration: bytes, rate_hz: int) -> bytes:
@@ -143,11 +145,12 @@ def _descriptor(tag: int, *parts: bytes) -> bytes:
 
 
 def _track(track: Track) -> bytes:
+    volume = 0 if track.is_video else 0x0100
     header = full_box(
         b"tkhd",
         0,
         3,
-        struct.pack(">IIIII8xHHH2x", 0, 0, track.track_id, 0, 0, 0, 0, 0 if track.is_video else 256),
+        struct.pack(">IIIII8xHHH2x", 0, 0, track.track_id, 0, 0, 0, 0, volume),
         _MATRIX,
         struct.pack(">II", track.width_px << 16, track.height_px << 16),
     )

@@ -12,6 +12,7 @@ from anima.common.v1.common_pb2 import MediaChunk, VideoFormat, VideoFrame
 from gateway.web.boxes import Run, Sample, Track, avc_sample_entry, fragment, init_segment
 from gateway.web.h264 import ParameterSets, to_length_prefixed
 from gateway.web.speech_track import AudioCodec, SpeechTrack
+from services.runtime.logs import get_logger
 
 _AUDIO = 1
 _VIDEO = 2
@@ -20,17 +21,15 @@ _VIDEO = 2
 class LiveMuxer:
     """The container of one turn.
 
-    The first chunk decides: with a key frame the stream has pictures and sound, without one only
-    sound. Not safe for threads; calls take well under a millisecond for 100 ms of media.
+    The first chunk decides: with a key frame that carries its parameter sets the stream has
+    pictures and sound, without one only sound. The stream's time starts with the first chunk.
+    Not safe for threads; a call takes well under a millisecond for 100 ms of media.
 
     Args:
         audio_codec: how the audio is coded.
         sample_rate_hz: of the turn's audio.
         video: what the pictures are.
         first: the first chunk of the turn; give it to `append` as well.
-
-    Raises:
-        ValueError: the first frame is not a key frame with its parameter sets.
     """
 
     def __init__(
@@ -46,11 +45,12 @@ class LiveMuxer:
         )
         self._sample_rate_hz = sample_rate_hz
         self._frame_rate_hz = video.frame_rate_hz or 25
+        self._origin_sample = first.audio.start_sample
         self._sequence = 0
         tracks, codecs = [self._speech.track], str(audio_codec)
-        self.has_video = bool(first.frames)
-        if self.has_video:
-            parameters = ParameterSets.of_access_unit(first.frames[0].data)
+        parameters = _parameter_sets(first)
+        self.has_video = parameters is not None
+        if parameters is not None:
             tracks.append(_video_track(parameters, video, sample_rate_hz))
             codecs = f"{parameters.codec},{codecs}"
         kind = "video" if self.has_video else "audio"
@@ -76,7 +76,7 @@ class LiveMuxer:
             runs.append(Run(_AUDIO, audio_start, audio))
         if frames and self.has_video:
             pictures = [self._picture(frame) for frame in frames]
-            runs.append(Run(_VIDEO, frames[0].start_sample, pictures))
+            runs.append(Run(_VIDEO, frames[0].start_sample - self._origin_sample, pictures))
         if not runs:
             return b""
         self._sequence += 1
@@ -87,6 +87,18 @@ class LiveMuxer:
         # Rates that do not divide give frames of unequal length; none may leave a gap.
         length = number * rate // self._frame_rate_hz - (number - 1) * rate // self._frame_rate_hz
         return Sample(to_length_prefixed(frame.data), length, sync=frame.key_frame)
+
+
+def _parameter_sets(first: MediaChunk) -> ParameterSets | None:
+    if not first.frames or not first.frames[0].key_frame:
+        return None
+    try:
+        return ParameterSets.of_access_unit(first.frames[0].data)
+    except ValueError as error:
+        get_logger().warning(
+            "pictures are left out", turn_id=first.header.turn_id, problem=str(error)
+        )
+        return None
 
 
 def _video_track(parameters: ParameterSets, video: VideoFormat, sample_rate_hz: int) -> Track:

@@ -92,7 +92,7 @@ class SpeechTrack:
         extradata = self._encoder.extradata or b""
         if opus:
             pre_skip = int.from_bytes(extradata[10:12], "little")  # of OpusHead, RFC 7845 5.1
-            entry, skipped = opus_sample_entry(pre_skip, self._rate_hz), pre_skip
+            entry, skipped = opus_sample_entry(pre_skip), pre_skip
         else:
             # FFmpeg's coder puts one packet of priming before the sound.
             entry, skipped = aac_sample_entry(extradata, self._rate_hz), self._frame_samples

@@ -1,0 +1,332 @@
+// The page: puts the parts together.
+
+import { Answer } from "./answer.js";
+import { Unauthorized, describeMesh, idleLoop, keepToken, token } from "./api.js";
+import { Captions } from "./captions.js";
+import { Composer } from "./composer.js";
+import { Connection } from "./connection.js";
+import { History } from "./history.js";
+import { switchLanguage, t, translatePage } from "./i18n.js";
+import { MICROPHONE_RATE_HZ, Microphone } from "./microphone.js";
+import { Player, playableCodecs } from "./player.js";
+import { Settings } from "./settings.js";
+import { drawWaterfall } from "./waterfall.js";
+
+const MESH_REFRESH_MS = 20_000;
+const byId = (id) => document.getElementById(id);
+
+const connection = new Connection(token);
+const player = new Player(byId("screen"), byId("talk"));
+const captions = new Captions(byId("captions"), player);
+const history = new History(byId("conversation"));
+const settings = new Settings();
+const microphone = new Microphone();
+const composer = new Composer({ ask, stop, microphone, settings, say: notice });
+const codecs = playableCodecs();
+
+const answers = new Map();
+let epoch = 0;
+let askedAt = 0;
+let shownMs = null;
+let lastWaterfall = null;
+let activity = "";
+let idleOf = "";
+
+// --- what the person does --------------------------------------------------------------------
+
+function ask(text) {
+  if (!connection.isOpen) {
+    notice(t("notSent"));
+    return false;
+  }
+  hideNotice();
+  silence();
+  history.addQuestion(text);
+  question();
+  const content = [{ type: "input_text", text }];
+  connection.send({ type: "conversation.item.create", item: { type: "message", role: "user", content } });
+  connection.send({ type: "response.create" });
+  return true;
+}
+
+function stop() {
+  silence();
+  connection.send({ type: "response.cancel" });
+  setActivity("");
+}
+
+/** Ends picture and sound at once; what is still on its way is older than the next answer. */
+function silence() {
+  player.stop();
+  captions.clear();
+}
+
+function question() {
+  askedAt = performance.now();
+  shownMs = null;
+  byId("suggestions").replaceChildren();
+  setActivity("thinking");
+}
+
+// --- what the gateway says -------------------------------------------------------------------
+
+const HANDLERS = {
+  "session.created": () => {
+    setStatus("online");
+    configure();
+    refreshMesh();
+  },
+  "input_audio_buffer.speech_started": () => setActivity("hearing"),
+  "conversation.item.input_audio_transcription.delta": ({ transcript }) => history.showPartial(transcript),
+  "conversation.item.input_audio_transcription.completed": ({ transcript }) => {
+    history.dropPartial();
+    if (!transcript) return setActivity("");
+    history.addQuestion(transcript);
+    return question();
+  },
+  "response.created": ({ anima }) => {
+    epoch = Math.max(epoch, anima.epoch);
+    answers.set(anima.turn_id, new Answer(anima.turn_id));
+    setActivity("thinking");
+  },
+  "response.output_audio_transcript.delta": addText,
+  "response.output_text.delta": addText,
+  "anima.words": ({ turn_id, segment, words }) => {
+    answers.get(turn_id)?.addWords(words.map((word) => ({
+      text: word.text,
+      segment,
+      startChar: word.start_char,
+      endChar: word.end_char,
+      startSample: word.start_sample,
+    })));
+  },
+  "anima.media": (media) => {
+    if (media.epoch < epoch) return;
+    player.open({
+      id: media.stream,
+      epoch: media.epoch,
+      turnId: media.turn_id,
+      mediaType: media.media_type,
+      rateHz: media.sample_rate_hz,
+      startSample: media.start_sample,
+    });
+  },
+  "anima.interrupted": ({ turn_id, epoch: newEpoch, heard_text }) => {
+    epoch = Math.max(epoch, newEpoch);
+    if (player.turnId === turn_id) silence();
+    const answer = answers.get(turn_id);
+    if (answer) answer.heard = heard_text;
+  },
+  "anima.waterfall": (waterfall) => {
+    lastWaterfall = waterfall;
+    drawTiming();
+    const answer = answers.get(waterfall.turn_id);
+    if (answer) answer.sources = waterfall.sources.map(({ name }) => name);
+  },
+  "response.done": ({ response, anima }) => endAnswer(response, anima),
+  "anima.notice": ({ text, kind }) => {
+    notice(text, kind === "degraded" || kind === "not_understood");
+    if (kind === "not_understood") history.dropPartial();
+    if (kind !== "degraded") setActivity("");
+    if (kind === "degraded") refreshMesh();
+  },
+  error: ({ error }) => {
+    notice(t("failed", { reason: error.message }));
+    setActivity("");
+  },
+};
+
+function addText({ response_id, delta, anima }) {
+  const answer = answers.get(response_id);
+  if (!answer) return;
+  answer.addText(delta, anima.start_char);
+  showAnswer(answer);
+}
+
+function showAnswer(answer) {
+  const playing = player.turnId === answer.turnId;
+  const [said, ahead] = answer.split(playing ? player.positionSamples : -1);
+  history.showAnswer(answer.turnId, said, ahead);
+}
+
+/** The text is complete; the media may play on for a moment. */
+function endAnswer(response, anima) {
+  const answer = answers.get(anima.turn_id);
+  if (!answer) return;
+  answer.status = response.status;
+  if (response.status === "cancelled") answer.heard ??= anima.heard_text;
+  if (player.turnId !== answer.turnId) finishAnswer(answer);
+}
+
+function finishAnswer(answer) {
+  answers.delete(answer.turnId);
+  const cut = answer.status === "cancelled";
+  if (cut && answer.heard !== null) history.showAnswer(answer.turnId, answer.heard, "");
+  else history.showAnswer(answer.turnId, answer.text, "");
+  const sources = [...new Set(answer.sources ?? [])].slice(0, 3).join(", ");
+  history.endAnswer(answer.turnId, cut ? t("interrupted") : sources && `${t("sources")} ${sources}`);
+  if (answers.size === 0) setActivity("");
+}
+
+// --- playing ---------------------------------------------------------------------------------
+
+player.addEventListener("shown", ({ detail: { turnId } }) => {
+  shownMs ??= performance.now() - askedAt;
+  byId("unlock").hidden = true;
+  setActivity("speaking");
+  const answer = answers.get(turnId);
+  if (answer) captions.follow(answer, () => showAnswer(answer));
+  drawTiming();
+});
+player.addEventListener("progress", ({ detail }) => report(detail));
+player.addEventListener("ended", ({ detail }) => {
+  report(detail);
+  captions.clear();
+  const answer = answers.get(detail.turnId);
+  if (answer?.status) finishAnswer(answer);
+});
+player.addEventListener("broken", ({ detail }) => {
+  captions.clear();
+  notice(t("failed", { reason: detail }));
+});
+player.addEventListener("blocked", () => (byId("unlock").hidden = false));
+byId("unlock").addEventListener("click", () => player.unlock());
+
+function report({ turnId, samples }) {
+  connection.send({ type: "anima.playback", turn_id: turnId, played_samples: samples });
+}
+
+function drawTiming() {
+  if (lastWaterfall) drawWaterfall(byId("waterfall"), byId("timing-title"), lastWaterfall.spans, shownMs);
+}
+
+// --- the state of things ---------------------------------------------------------------------
+
+function setStatus(state, places = {}) {
+  byId("status").dataset.state = state;
+  byId("status-text").textContent = t(state, places);
+}
+
+function setActivity(next) {
+  activity = next || (microphone.isOn ? "listening" : "");
+  byId("activity").hidden = !activity;
+  byId("activity-text").textContent = activity && t(activity);
+  composer.showStop(activity === "thinking" || activity === "speaking");
+}
+
+function notice(text, mild = false) {
+  byId("notice-text").textContent = text;
+  byId("notice").classList.toggle("mild", mild);
+  byId("notice").hidden = false;
+}
+
+function hideNotice() {
+  byId("notice").hidden = true;
+}
+
+function configure() {
+  const media = codecs.length ? { media: "fmp4", audio_codecs: codecs } : {};
+  connection.send({
+    type: "session.update",
+    session: {
+      type: "realtime",
+      output_modalities: [codecs.length ? "audio" : "text"],
+      audio: {
+        input: { format: { type: "audio/pcm", rate: MICROPHONE_RATE_HZ } },
+        output: { voice: settings.voice },
+      },
+      anima: { ...settings.session, ...media },
+    },
+  });
+}
+
+async function refreshMesh() {
+  try {
+    settings.show(await describeMesh());
+    setStatus(settings.allReady ? "online" : "degraded");
+    suggest();
+    await showIdle();
+  } catch (error) {
+    if (error instanceof Unauthorized) askToken();
+  }
+}
+
+async function showIdle() {
+  const idle = byId("idle");
+  if (!settings.avatar || settings.avatar === idleOf) return;
+  const before = idle.src;
+  idle.src = await idleLoop(settings.avatar);
+  idleOf = settings.avatar;
+  if (before) URL.revokeObjectURL(before);
+  idle.addEventListener("playing", () => idle.classList.add("ready"), { once: true });
+  idle.play().catch(() => {});
+}
+
+function suggest() {
+  if (byId("conversation").childElementCount > 1) return;
+  if (byId("conversation").childElementCount === 0) {
+    for (const text of settings.texts("greetings").slice(0, 1)) {
+      history.showAnswer("greeting", text, "");
+      history.endAnswer("greeting", "");
+    }
+  }
+  const buttons = settings.texts("suggestions").slice(0, 4).map((text) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = text;
+    button.addEventListener("click", () => ask(text));
+    return button;
+  });
+  byId("suggestions").replaceChildren(...buttons);
+}
+
+function askToken() {
+  byId("token-wrong").hidden = !token();
+  if (!byId("token-dialog").open) byId("token-dialog").showModal();
+}
+
+// --- wiring ----------------------------------------------------------------------------------
+
+connection.addEventListener("event", ({ detail }) => HANDLERS[detail.type]?.(detail));
+connection.addEventListener("media", ({ detail }) => player.feed(detail));
+connection.addEventListener("waiting", ({ detail }) => {
+  setStatus("offline", detail);
+  if (detail.reason) notice(t("refused", detail));
+  silence();
+  for (const answer of answers.values()) finishAnswer(Object.assign(answer, { status: "failed" }));
+  epoch = 0;
+  setActivity("");
+});
+connection.addEventListener("unauthorized", askToken);
+microphone.addEventListener("audio", ({ detail }) => connection.sendAudio(detail));
+microphone.addEventListener("changed", () => setActivity(activity === "listening" ? "" : activity));
+composer.addEventListener("released", () => connection.send({ type: "input_audio_buffer.commit" }));
+settings.addEventListener("changed", () => {
+  silence();
+  configure();
+  showIdle();
+  history.remark(t("newConversation"));
+});
+byId("token-form").addEventListener("submit", () => {
+  keepToken(byId("token").value.trim());
+  connection.connect();
+});
+byId("notice-close").addEventListener("click", hideNotice);
+byId("settings-open").addEventListener("click", () => {
+  refreshMesh();
+  byId("settings").showModal();
+});
+byId("language-switch").addEventListener("click", () => {
+  switchLanguage();
+  settings.draw();
+  suggest();
+  drawTiming();
+  setStatus(byId("status").dataset.state, { seconds: 1 });
+  setActivity(activity);
+});
+setInterval(() => connection.isOpen && !document.hidden && refreshMesh(), MESH_REFRESH_MS);
+
+if (!codecs.length) notice(t("noMedia"), true);
+translatePage();
+setStatus("connecting");
+connection.connect();

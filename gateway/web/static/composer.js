@@ -1,0 +1,140 @@
+// The question box and its buttons.
+
+import { t } from "./i18n.js";
+
+const HOLD_MS = 350;
+const byId = (id) => document.getElementById(id);
+
+/** Events: "released" when a held microphone button is let go. */
+export class Composer extends EventTarget {
+  #box = byId("question");
+  #button = byId("microphone");
+  #ask;
+  #stop;
+  #microphone;
+  #settings;
+  #say;
+  #pressedAt = 0;
+  #wasOn = false;
+
+  /** @param parts {ask(text): boolean, stop(), microphone, settings, say(text)} */
+  constructor({ ask, stop, microphone, settings, say }) {
+    super();
+    this.#ask = ask;
+    this.#stop = stop;
+    this.#microphone = microphone;
+    this.#settings = settings;
+    this.#say = say;
+    byId("composer").addEventListener("submit", (event) => this.#submit(event));
+    byId("stop").addEventListener("click", () => this.#stop());
+    this.#box.addEventListener("keydown", (event) => this.#key(event));
+    this.#box.addEventListener("input", () => this.#fit());
+    this.#wireMicrophone();
+    microphone.addEventListener("level", ({ detail }) => this.#button.style.setProperty("--level", detail));
+    addEventListener("keydown", ({ key }) => {
+      if (key === "Escape" && !byId("stop").hidden && !document.querySelector("dialog[open]")) this.#stop();
+    });
+    this.#fit();
+  }
+
+  /** Shows the stop button instead of the send button while an answer is under way. */
+  showStop(on) {
+    byId("stop").hidden = !on;
+    byId("send").hidden = on && this.#box.value.trim() === "";
+  }
+
+  #submit(event) {
+    event.preventDefault();
+    const text = this.#box.value.trim();
+    if (!text || !this.#ask(text)) return;
+    this.#box.value = "";
+    this.#fit();
+    this.showStop(!byId("stop").hidden);
+  }
+
+  #key(event) {
+    // While an input method composes, Enter takes its suggestion.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    byId("composer").requestSubmit();
+  }
+
+  #fit() {
+    this.#box.style.height = "auto";
+    this.#box.style.height = `${this.#box.scrollHeight}px`;
+    byId("send").disabled = this.#box.value.trim() === "";
+    this.showStop(!byId("stop").hidden);
+  }
+
+  #wireMicrophone() {
+    const button = this.#button;
+    const isKey = ({ key, repeat }) => !repeat && (key === " " || key === "Enter");
+    button.addEventListener("pointerdown", (event) => {
+      button.setPointerCapture(event.pointerId);
+      this.#press();
+    });
+    button.addEventListener("pointerup", () => this.#release());
+    button.addEventListener("pointercancel", () => this.#release());
+    button.addEventListener("keydown", (event) => {
+      if (event.key === " " || event.key === "Enter") event.preventDefault();
+      if (isKey(event)) this.#press();
+    });
+    button.addEventListener("keyup", (event) => {
+      if (!isKey(event)) return;
+      event.preventDefault();
+      this.#release();
+    });
+    // A screen reader's click has no pointer and no key.
+    button.addEventListener("click", ({ detail }) => detail === 0 && this.#toggle());
+    button.addEventListener("contextmenu", (event) => event.preventDefault());
+    this.#settings.addEventListener("micmode", () => this.#show());
+  }
+
+  #press() {
+    this.#pressedAt = performance.now();
+    this.#wasOn = this.#microphone.isOn;
+    if (!this.#wasOn) this.#start();
+  }
+
+  #release() {
+    if (!this.#pressedAt) return;
+    const held = performance.now() - this.#pressedAt > HOLD_MS;
+    this.#pressedAt = 0;
+    const hold = this.#settings.micMode === "hold";
+    if (hold || held) {
+      this.#turnOff();
+      this.dispatchEvent(new Event("released"));
+    } else if (this.#wasOn) {
+      this.#turnOff();
+    }
+  }
+
+  #toggle() {
+    if (this.#pressedAt) return;
+    if (this.#microphone.isOn) this.#turnOff();
+    else this.#start();
+  }
+
+  async #start() {
+    const starting = this.#microphone.start();
+    this.#show();
+    const problem = await starting;
+    if (problem) this.#say(t(problem));
+    this.#show();
+  }
+
+  #turnOff() {
+    this.#microphone.stop();
+    this.#show();
+  }
+
+  #show() {
+    const on = this.#microphone.isOn;
+    const hold = this.#settings.micMode === "hold";
+    const label = t(on ? "microphoneOff" : hold ? "microphoneHold" : "microphoneOn");
+    this.#button.setAttribute("aria-pressed", String(on));
+    this.#button.setAttribute("aria-label", label);
+    this.#button.title = label;
+    this.#microphone.dispatchEvent(new Event("changed"));
+  }
+}

@@ -1,0 +1,107 @@
+// The conversation on the page: what was said by whom.
+
+import { t } from "./i18n.js";
+
+const NEAR_END_PX = 80;
+
+export class History {
+  #list;
+  #partial = null;
+  #bubbles = new Map();
+
+  constructor(list) {
+    this.#list = list;
+  }
+
+  /** Adds what the person said or typed. */
+  addQuestion(text) {
+    this.dropPartial();
+    this.#append(this.#bubble("me", text));
+  }
+
+  /** Shows what is recognised so far. */
+  showPartial(text) {
+    if (!text) return;
+    if (!this.#partial) {
+      this.#partial = this.#bubble("me partial", "");
+      // A screen reader gets the final text only.
+      this.#partial.setAttribute("aria-hidden", "true");
+      this.#append(this.#partial);
+    }
+    this.#partial.lastChild.textContent = text;
+    this.#scroll();
+  }
+
+  dropPartial() {
+    this.#partial?.remove();
+    this.#partial = null;
+  }
+
+  /** Shows an answer as far as it is known. @param said text that was spoken @param ahead the rest */
+  showAnswer(turnId, said, ahead) {
+    let bubble = this.#bubbles.get(turnId);
+    if (!bubble) {
+      bubble = this.#bubble("them", "");
+      bubble.setAttribute("aria-busy", "true");
+      const rest = document.createElement("span");
+      rest.className = "ahead";
+      bubble.append(rest);
+      this.#bubbles.set(turnId, bubble);
+      this.#append(bubble);
+    }
+    const [, spoken, rest] = bubble.childNodes;
+    spoken.textContent = said;
+    rest.textContent = ahead;
+    this.#scroll();
+  }
+
+  /** Ends an answer, with a line below it if there is something to say about it. */
+  endAnswer(turnId, note) {
+    const bubble = this.#bubbles.get(turnId);
+    if (!bubble) return;
+    this.#bubbles.delete(turnId);
+    bubble.removeAttribute("aria-busy");
+    if (!bubble.textContent.trim()) bubble.remove();
+    if (note) {
+      const footer = document.createElement("footer");
+      footer.textContent = note;
+      bubble.append(footer);
+    }
+    this.#scroll();
+  }
+
+  /** Adds a line that nobody said. */
+  remark(text) {
+    const line = document.createElement("li");
+    line.className = "remark";
+    line.textContent = text;
+    this.#append(line);
+  }
+
+  #bubble(kind, text) {
+    const item = document.createElement("li");
+    item.className = `message ${kind}`;
+    const speaker = document.createElement("span");
+    speaker.className = "hidden";
+    speaker.textContent = kind === "them" ? "" : `${t("you")}: `;
+    const words = document.createElement("span");
+    words.dir = "auto";
+    words.textContent = text;
+    item.append(speaker, words);
+    return item;
+  }
+
+  #append(item) {
+    if (this.#partial && item !== this.#partial) this.#partial.before(item);
+    else this.#list.append(item);
+    this.#scroll(true);
+  }
+
+  /** Keeps the newest in view, unless the person reads further up. */
+  #scroll(always = false) {
+    const { scrollHeight, scrollTop, clientHeight } = this.#list;
+    if (always || scrollHeight - scrollTop - clientHeight < NEAR_END_PX) {
+      this.#list.scrollTop = scrollHeight;
+    }
+  }
+}

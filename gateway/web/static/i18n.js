@@ -1,0 +1,177 @@
+// The words of the page, in English and Chinese.
+
+const WORDS = {
+  en: {
+    skip: "Skip to the question box",
+    settings: "Settings",
+    close: "Close",
+    dismiss: "Dismiss",
+    stage: "The digital human",
+    conversation: "Conversation",
+    suggestions: "Questions to start with",
+    question: "Your question",
+    placeholder: "Ask something",
+    send: "Send",
+    stop: "Stop the answer",
+    microphoneOn: "Speak: turn the microphone on",
+    microphoneOff: "Turn the microphone off",
+    microphoneHold: "Hold to speak",
+    unlock: "Tap to see and hear the answer",
+    disclosure: "You are talking to an AI. Its face and voice are synthetic.",
+    persona: "Persona",
+    avatar: "Face",
+    voice: "Voice",
+    language: "Language of the conversation",
+    automatic: "Chosen by the persona",
+    micMode: "Microphone",
+    micOpen: "Keeps listening",
+    micHold: "Hold the button to speak",
+    stages: "Services",
+    ready: "ready",
+    notReady: "not available",
+    tokenTitle: "Access token",
+    tokenWhy: "This gateway asks for a token. It is kept until you close this tab.",
+    token: "Token",
+    tokenWrong: "The gateway did not accept this token.",
+    connect: "Connect",
+    connecting: "Connecting",
+    online: "Connected",
+    degraded: "Connected, but not everything is available",
+    offline: "No connection. Trying again in {seconds} s",
+    listening: "Listening",
+    hearing: "Hearing you",
+    thinking: "Thinking",
+    speaking: "Speaking",
+    you: "You",
+    interrupted: "interrupted",
+    sources: "From",
+    timingEmpty: "How the last answer was made",
+    timingTitle: "First picture after {seconds} s",
+    timingNone: "The last answer had no picture or sound",
+    timingPage: "Shown on this page",
+    timingRow: "{stage}: from {start} ms, for {length} ms",
+    clause: "{stage} {number}",
+    stage_asr: "Hearing",
+    stage_llm: "Language",
+    stage_memory: "Memory",
+    stage_tts: "Voice",
+    stage_avatar: "Face",
+    stage_gateway: "Gateway",
+    micDenied: "The microphone is blocked. Allow it for this page in the browser's address bar, then try again. You can always type.",
+    micMissing: "No microphone was found. Connect one and try again, or type your question.",
+    micBusy: "The microphone is in use by another program. Close it there and try again.",
+    micInsecure: "Browsers give the microphone only to pages on this computer or over https. Type your question, or open the page with https.",
+    noMedia: "This browser cannot play live video. You get text; a current Chrome, Edge, Firefox or Safari shows the face.",
+    refused: "The gateway ended the connection: {reason}",
+    failed: "Something went wrong: {reason}",
+    notSent: "There is no connection yet, so the question was not sent. It is still in the box.",
+    newConversation: "A new conversation began with these settings.",
+  },
+  zh: {
+    skip: "跳到提问框",
+    settings: "设置",
+    close: "关闭",
+    dismiss: "知道了",
+    stage: "数字人",
+    conversation: "对话",
+    suggestions: "可以这样开始",
+    question: "您的问题",
+    placeholder: "想问点什么？",
+    send: "发送",
+    stop: "停止回答",
+    microphoneOn: "说话：打开麦克风",
+    microphoneOff: "关闭麦克风",
+    microphoneHold: "按住说话",
+    unlock: "点按即可观看和收听回答",
+    disclosure: "您正在与人工智能对话，面容与声音均为合成。",
+    persona: "人物",
+    avatar: "形象",
+    voice: "声音",
+    language: "对话语言",
+    automatic: "由人物决定",
+    micMode: "麦克风",
+    micOpen: "持续聆听",
+    micHold: "按住按钮说话",
+    stages: "服务",
+    ready: "就绪",
+    notReady: "不可用",
+    tokenTitle: "访问令牌",
+    tokenWhy: "此网关需要令牌。令牌只保留到您关闭此标签页。",
+    token: "令牌",
+    tokenWrong: "网关未接受此令牌。",
+    connect: "连接",
+    connecting: "正在连接",
+    online: "已连接",
+    degraded: "已连接，但部分服务不可用",
+    offline: "连接中断，{seconds} 秒后重试",
+    listening: "正在聆听",
+    hearing: "听到您在说话",
+    thinking: "正在思考",
+    speaking: "正在回答",
+    you: "您",
+    interrupted: "已打断",
+    sources: "来源",
+    timingEmpty: "上一个回答的生成过程",
+    timingTitle: "{seconds} 秒后出现画面",
+    timingNone: "上一个回答没有画面和声音",
+    timingPage: "在此页面显示",
+    timingRow: "{stage}：从 {start} 毫秒开始，用时 {length} 毫秒",
+    clause: "{stage} {number}",
+    stage_asr: "听音",
+    stage_llm: "语言",
+    stage_memory: "记忆",
+    stage_tts: "声音",
+    stage_avatar: "面容",
+    stage_gateway: "网关",
+    micDenied: "麦克风被禁用。请在浏览器地址栏中允许此页面使用麦克风，然后重试。您也可以打字提问。",
+    micMissing: "未找到麦克风。请连接麦克风后重试，或打字提问。",
+    micBusy: "麦克风正被其他程序占用。请关闭该程序后重试。",
+    micInsecure: "浏览器只允许本机页面或 https 页面使用麦克风。请打字提问，或通过 https 打开此页面。",
+    noMedia: "此浏览器无法播放实时视频，只能显示文字。新版 Chrome、Edge、Firefox 或 Safari 可以显示面容。",
+    refused: "网关结束了连接：{reason}",
+    failed: "出现问题：{reason}",
+    notSent: "尚未连接，问题没有发送，仍保留在输入框中。",
+    newConversation: "已按新设置开始新的对话。",
+  },
+};
+
+const KEY = "anima.interface-language";
+let current = localStorage.getItem(KEY) ?? (navigator.language.startsWith("zh") ? "zh" : "en");
+
+/** The language of the interface, "en" or "zh". */
+export const interfaceLanguage = () => current;
+
+/** The text for a key, its {places} filled in. */
+export function t(key, places = {}) {
+  const text = WORDS[current][key] ?? WORDS.en[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(places[name] ?? ""));
+}
+
+/** The name of a stage; an unknown one keeps its own. */
+export const stageName = (stage) => (WORDS.en[`stage_${stage}`] ? t(`stage_${stage}`) : stage);
+
+/** Writes the texts of all marked elements. */
+export function translatePage() {
+  document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
+  for (const element of document.querySelectorAll("[data-i18n]")) {
+    element.textContent = t(element.dataset.i18n);
+  }
+  for (const element of document.querySelectorAll("[data-i18n-label]")) {
+    const label = t(element.dataset.i18nLabel);
+    element.setAttribute("aria-label", label);
+    if (element.tagName === "BUTTON") element.title = label;
+  }
+  for (const element of document.querySelectorAll("[data-i18n-placeholder]")) {
+    element.placeholder = t(element.dataset.i18nPlaceholder);
+  }
+  const button = document.getElementById("language-switch");
+  button.textContent = current === "zh" ? "English" : "中文";
+  button.lang = current === "zh" ? "en" : "zh";
+}
+
+/** Changes the language of the interface and remembers it. */
+export function switchLanguage() {
+  current = current === "zh" ? "en" : "zh";
+  localStorage.setItem(KEY, current);
+  translatePage();
+}

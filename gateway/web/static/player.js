@@ -1,0 +1,205 @@
+// Shows an answer: one media stream per turn, over the idle loop.
+
+import { FRAGMENT, INIT, LAST } from "./connection.js";
+
+const Source = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
+const FADE_MS = 80;
+const START_BUFFER_S = 0.12;
+const STALL_BUFFER_S = 0.4;
+const REPORT_MS = 250;
+const KEPT_BEHIND_S = 10;
+
+const CODECS = ["opus", "mp4a.40.2"];
+
+/** The audio codecs that this browser plays beside H.264, the best first; empty: no live video. */
+export function playableCodecs() {
+  if (!Source) return [];
+  return CODECS.filter((codec) => Source.isTypeSupported(`video/mp4; codecs="avc1.42E01E,${codec}"`));
+}
+
+/**
+ * Events: "shown" (first picture or sound of a turn), "progress" and "ended"
+ * (detail: {turnId, samples}), "stalled", "blocked" (the browser wants a gesture first),
+ * "broken" (detail: why the browser cannot play the stream).
+ */
+export class Player extends EventTarget {
+  #screen;
+  #video;
+  #stream = null;
+  #queue = [];
+  #source = null;
+  #buffer = null;
+  #objectUrl = "";
+  #started = false;
+  #needed = START_BUFFER_S;
+  #reporter = 0;
+  #fade = 0;
+  /** How often playback ran dry. */
+  stalls = 0;
+
+  constructor(screen, video) {
+    super();
+    this.#screen = screen;
+    this.#video = video;
+    video.disableRemotePlayback = true;
+    video.addEventListener("playing", () => this.#stream && this.#show());
+    video.addEventListener("waiting", () => this.#ranDry());
+    video.addEventListener("ended", () => this.#ended());
+    video.addEventListener("error", () => this.#broke());
+  }
+
+  /** The turn that is shown; null if none. */
+  get turnId() {
+    return this.#stream?.turnId ?? null;
+  }
+
+  /** The sample that is heard now, on the clock of the turn. */
+  get positionSamples() {
+    if (!this.#stream) return 0;
+    return Math.floor(this.#stream.startSample + this.#video.currentTime * this.#stream.rateHz);
+  }
+
+  /** Gets ready for a stream. @param stream {id, epoch, turnId, mediaType, rateHz, startSample} */
+  open(stream) {
+    this.#drop();
+    this.#stream = stream;
+    this.#source = new Source();
+    const source = this.#source;
+    source.addEventListener("sourceopen", () => {
+      if (source !== this.#source) return;
+      this.#buffer = source.addSourceBuffer(stream.mediaType);
+      this.#buffer.addEventListener("updateend", () => source === this.#source && this.#pump());
+      this.#pump();
+    }, { once: true });
+    this.#objectUrl = URL.createObjectURL(source);
+    this.#video.src = this.#objectUrl;
+    this.#video.volume = 1;
+    this.#video.muted = false;
+  }
+
+  /** Takes a binary message; one of another stream or an older epoch is dropped. */
+  feed({ kind, stream, epoch, bytes }) {
+    if (!this.#stream || stream !== this.#stream.id || epoch < this.#stream.epoch) return;
+    if (kind === INIT || kind === FRAGMENT) this.#queue.push(bytes);
+    if (kind === LAST) this.#queue.push(null);
+    this.#pump();
+  }
+
+  /** Stops at once: the sound fades within 80 ms, what is left is dropped. */
+  stop() {
+    if (!this.#stream) return;
+    this.#report("progress");
+    this.#stream = null;
+    this.#queue = [];
+    this.#screen.dataset.state = "idle";
+    clearInterval(this.#reporter);
+    const from = performance.now();
+    const step = () => {
+      const left = 1 - (performance.now() - from) / FADE_MS;
+      if (left > 0) {
+        this.#video.volume = left;
+        this.#fade = requestAnimationFrame(step);
+      } else {
+        this.#drop();
+      }
+    };
+    step();
+  }
+
+  /** Plays after a gesture of the person. */
+  unlock() {
+    this.#video.play().catch(() => {});
+  }
+
+  #pump() {
+    const buffer = this.#buffer;
+    if (!buffer || buffer.updating || this.#source.readyState !== "open") return;
+    if (this.#queue.length > 0) {
+      const bytes = this.#queue[0];
+      if (bytes === null) {
+        this.#queue = [];
+        this.#needed = 0;
+        this.#source.endOfStream();
+      } else if (this.#append(bytes)) {
+        this.#queue.shift();
+      }
+    }
+    this.#play();
+  }
+
+  #append(bytes) {
+    try {
+      this.#buffer.appendBuffer(bytes);
+      return true;
+    } catch (error) {
+      if (error.name !== "QuotaExceededError") throw error;
+      // Full: what was shown goes first; `updateend` then appends again.
+      this.#buffer.remove(0, Math.max(0.1, this.#video.currentTime - KEPT_BEHIND_S));
+      return false;
+    }
+  }
+
+  #play() {
+    const { buffered, currentTime } = this.#video;
+    const ahead = buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0;
+    if (!this.#video.paused || ahead <= 0 || ahead < this.#needed) return;
+    this.#video.play().catch((error) => {
+      if (error.name === "NotAllowedError") this.dispatchEvent(new Event("blocked"));
+    });
+  }
+
+  #show() {
+    if (this.#started) return;
+    this.#started = true;
+    const stream = this.#stream;
+    this.#screen.dataset.state = stream.mediaType.startsWith("video") ? "talk" : "voice";
+    this.#reporter = setInterval(() => this.#report("progress"), REPORT_MS);
+    this.dispatchEvent(new CustomEvent("shown", { detail: { turnId: stream.turnId } }));
+  }
+
+  #ranDry() {
+    if (!this.#started || !this.#stream || this.#source?.readyState !== "open") return;
+    this.stalls += 1;
+    this.#needed = STALL_BUFFER_S;
+    this.#video.pause();
+    this.dispatchEvent(new Event("stalled"));
+  }
+
+  #ended() {
+    if (!this.#stream) return;
+    this.#report("ended");
+    this.#stream = null;
+    clearInterval(this.#reporter);
+    this.#screen.dataset.state = "idle";
+  }
+
+  #broke() {
+    if (!this.#stream) return; // an empty source is an error too
+    const detail = this.#video.error?.message ?? "";
+    this.#drop();
+    this.dispatchEvent(new CustomEvent("broken", { detail }));
+  }
+
+  #report(type) {
+    if (!this.#stream) return;
+    const detail = { turnId: this.#stream.turnId, samples: this.positionSamples };
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  #drop() {
+    cancelAnimationFrame(this.#fade);
+    clearInterval(this.#reporter);
+    this.#stream = this.#source = this.#buffer = null;
+    this.#queue = [];
+    this.#started = false;
+    this.#needed = START_BUFFER_S;
+    this.#screen.dataset.state = "idle";
+    this.#video.pause();
+    if (this.#objectUrl) {
+      URL.revokeObjectURL(this.#objectUrl);
+      this.#objectUrl = "";
+      this.#video.removeAttribute("src");
+      this.#video.load();
+    }
+  }
+}

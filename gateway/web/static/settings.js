@@ -1,0 +1,146 @@
+// What the person can choose: persona, face, voice, language; and how the stages are.
+
+import { interfaceLanguage, stageName, t } from "./i18n.js";
+
+const KEY = "anima.choices";
+const USER_KEY = "anima.user";
+const byId = (id) => document.getElementById(id);
+
+/** Events: "changed" when something else was chosen. */
+export class Settings extends EventTarget {
+  #mesh = { stages: [], personas: [], voices: [], avatars: [] };
+  #choices = { persona: "", avatar: "", voice: "", language: "", micMode: "open", ...stored(KEY) };
+
+  constructor() {
+    super();
+    for (const name of ["persona", "avatar", "voice", "language"]) {
+      byId(name).addEventListener("change", ({ target }) => this.#choose(name, target.value));
+    }
+    byId("mic-mode").addEventListener("change", ({ target }) => {
+      this.#choices.micMode = target.value;
+      this.#keep();
+      this.dispatchEvent(new Event("micmode"));
+    });
+  }
+
+  get micMode() {
+    return this.#choices.micMode;
+  }
+
+  /** The persona that is talked to; undefined before the mesh is known. */
+  get persona() {
+    const { personas } = this.#mesh;
+    return personas.find(({ name }) => name === this.#choices.persona) ?? personas[0];
+  }
+
+  /** The name of the face that is shown. */
+  get avatar() {
+    const known = (name) => this.#mesh.avatars.some((avatar) => avatar.name === name);
+    const wanted = [this.#choices.avatar, this.persona?.avatar].find((name) => name && known(name));
+    return wanted ?? this.#mesh.avatars[0]?.name ?? "";
+  }
+
+  /** True if every stage is ready. */
+  get allReady() {
+    return this.#mesh.stages.every(({ ready }) => ready);
+  }
+
+  /** The `anima` part of `session.update`. */
+  get session() {
+    const { persona, avatar, language } = this.#choices;
+    return { persona, avatar, language, user_id: userId() };
+  }
+
+  get voice() {
+    return this.#choices.voice;
+  }
+
+  /** Texts of the persona in the language that is spoken, or else of the page. */
+  texts(kind) {
+    const wanted = this.#choices.language || interfaceLanguage();
+    const all = this.persona?.[kind] ?? [];
+    const primary = (tag) => tag.toLowerCase().split("-")[0];
+    return all.filter(({ language }) => primary(language) === primary(wanted)).map(({ text }) => text);
+  }
+
+  /** Takes what the gateway says of the mesh. */
+  show(mesh) {
+    this.#mesh = mesh;
+    // A choice that is no longer offered would be refused.
+    for (const [name, list] of [["persona", mesh.personas], ["avatar", mesh.avatars], ["voice", mesh.voices]]) {
+      if (list.length && !list.some((item) => item.name === this.#choices[name])) this.#choices[name] = "";
+    }
+    this.draw();
+  }
+
+  /** Fills the sheet. */
+  draw() {
+    const names = new Intl.DisplayNames(interfaceLanguage(), { type: "language" });
+    const { personas, avatars, voices } = this.#mesh;
+    const languages = this.persona?.languages ?? [];
+    const speaks = (voice) =>
+      !this.#choices.language || voice.languages.some((tag) => tag.startsWith(this.#choices.language));
+    fill("persona", personas.map(labelled), this.persona?.name ?? "", false);
+    fill("avatar", avatars.map(labelled), this.#choices.avatar);
+    fill("voice", voices.filter(speaks).map(labelled), this.#choices.voice);
+    fill("language", languages.map((tag) => [tag, names.of(tag)]), this.#choices.language);
+    byId("mic-mode").value = this.#choices.micMode;
+    byId("persona-name").textContent = this.persona?.display_name ?? "";
+    byId("persona-about").textContent = this.persona?.description ?? "";
+    byId("stages").replaceChildren(...this.#mesh.stages.map(stageRow));
+  }
+
+  #choose(name, value) {
+    this.#choices[name] = value;
+    if (name === "persona") Object.assign(this.#choices, { avatar: "", voice: "", language: "" });
+    if (name === "language") this.#choices.voice = "";
+    this.#keep();
+    this.draw();
+    this.dispatchEvent(new Event("changed"));
+  }
+
+  #keep() {
+    localStorage.setItem(KEY, JSON.stringify(this.#choices));
+  }
+}
+
+const labelled = ({ name, display_name }) => [name, display_name || name];
+
+function fill(id, options, value, automatic = true) {
+  const all = automatic ? [["", t("automatic")], ...options] : options;
+  const select = byId(id);
+  select.replaceChildren(...all.map(([name, label]) => new Option(label, name)));
+  select.value = value;
+}
+
+function stageRow({ stage, ready, engine, problem }) {
+  const dot = document.createElement("span");
+  dot.className = "dot";
+  const name = document.createElement("b");
+  name.textContent = stageName(stage);
+  const state = document.createElement("span");
+  state.textContent = ready ? `${t("ready")} · ${engine?.name ?? ""}` : `${t("notReady")} · ${problem ?? ""}`;
+  const row = document.createElement("li");
+  row.classList.toggle("ready", ready);
+  row.append(dot, name, state);
+  return row;
+}
+
+function stored(key) {
+  try {
+    return JSON.parse(localStorage.getItem(key)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** Whose memory is used: a random name that this browser keeps. */
+function userId() {
+  let id = localStorage.getItem(USER_KEY);
+  if (!id) {
+    const bytes = crypto.getRandomValues(new Uint8Array(12));
+    id = `web-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+    localStorage.setItem(USER_KEY, id);
+  }
+  return id;
+}

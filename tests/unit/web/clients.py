@@ -1,0 +1,116 @@
+"""A page's WebSocket, as tests drive it, and the gateway's edge behind a real server."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+import websockets
+from starlette.applications import Starlette
+
+from gateway.mesh import Mesh
+from gateway.web.edge import routes
+from gateway.web.limits import EdgeLimits
+
+Received = dict[str, Any] | bytes
+
+
+class PageClient:
+    """One connection; keeps everything that came."""
+
+    def __init__(self, socket: websockets.ClientConnection) -> None:
+        self.socket = socket
+        self.received: list[Received] = []
+
+    async def send(self, *events: dict[str, Any]) -> None:
+        for event in events:
+            await self.socket.send(json.dumps(event))
+
+    async def ask(self, text: str) -> None:
+        part = {"type": "input_text", "text": text}
+        item = {"type": "message", "role": "user", "content": [part]}
+        await self.send(
+            {"type": "conversation.item.create", "item": item}, {"type": "response.create"}
+        )
+
+    async def configure(self, **own: Any) -> None:
+        await self.send({"type": "session.update", "session": {"anima": own}})
+
+    async def next(self) -> Received:
+        data = await self.socket.recv()
+        message: Received = json.loads(data) if isinstance(data, str) else data
+        self.received.append(message)
+        return message
+
+    async def until(self, kind: str, fits: Callable[[dict[str, Any]], bool] | None = None) -> Any:
+        """Reads until an event of a type comes, and returns it."""
+        async with asyncio.timeout(20):
+            while True:
+                message = await self.next()
+                if isinstance(message, dict) and message["type"] == kind:
+                    if fits is None or fits(message):
+                        return message
+
+    async def next_of(self, *kinds: str) -> dict[str, Any]:
+        """Reads until an event of one of these types comes, and returns it."""
+        while True:
+            message = await self.next()
+            if isinstance(message, dict) and message["type"] in kinds:
+                return message
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        return [m for m in self.received if isinstance(m, dict) and m["type"] == kind]
+
+    def media(self) -> list[bytes]:
+        return [m for m in self.received if isinstance(m, bytes)]
+
+    async def closed(self) -> tuple[int, str]:
+        """Waits until the other side closes; returns its code and reason."""
+        async with asyncio.timeout(20):
+            try:
+                while True:
+                    await self.next()
+            except websockets.ConnectionClosed as closed:
+                assert closed.rcvd is not None
+                return closed.rcvd.code, closed.rcvd.reason
+
+
+class Page:
+    """Where the edge is."""
+
+    def __init__(self, port: int) -> None:
+        self.address = f"127.0.0.1:{port}"
+
+    @asynccontextmanager
+    async def client(self, **options: Any) -> AsyncIterator[PageClient]:
+        url = f"ws://{self.address}/v1/realtime"
+        async with websockets.connect(url, max_size=None, **options) as socket:
+            yield PageClient(socket)
+
+
+class _Server(uvicorn.Server):
+    """Tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+@asynccontextmanager
+async def serving_page(mesh: Mesh, limits: EdgeLimits | None = None) -> AsyncIterator[Page]:
+    """Serves the routes of the page on a free port of loopback."""
+    app = Starlette(routes=routes(mesh, limits=limits))
+    server = _Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off"))
+    serving = asyncio.create_task(server.serve())
+    await server.listening.wait()
+    try:
+        yield Page(server.servers[0].sockets[0].getsockname()[1])
+    finally:
+        server.should_exit = True
+        await serving
