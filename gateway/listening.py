@@ -79,13 +79,14 @@ class Listening:
         self._ends: deque[int] = deque()
         self._heard_since_end = False
         self._away = False
+        self._concluding = False
         self._count = 0
         self._changed = asyncio.Event()
 
     @property
     def waiting(self) -> bool:
-        """True while an utterance that was ended by `end_of_speech` has not been recognised."""
-        return bool(self._ends)
+        """True while an utterance that has ended is still being recognised or handed on."""
+        return bool(self._ends) or self._concluding
 
     async def audio(self, chunk: common.AudioChunk) -> None:
         """Takes audio; waits while the recogniser is more than 10 s behind.
@@ -137,7 +138,11 @@ class Listening:
             feeding.cancel()
             await asyncio.wait([feeding])
             await stream.close()
-        await self._conclude(final, base)
+        self._concluding = True
+        try:
+            await self._conclude(final, base)
+        finally:
+            self._concluding = False
 
     async def _feed(self, stream: RecognizeStream, base: int) -> None:
         self._sent = base

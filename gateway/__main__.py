@@ -1,0 +1,39 @@
+"""Starts the gateway: `python -m gateway`. gRPC and HTTP share one event loop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gateway.http_server import HttpServer
+from gateway.mesh import Mesh
+from gateway.rest import create_app
+from gateway.servicer import stage_of
+from gateway.settings import GatewaySettings
+from services.runtime.logs import get_logger
+from services.runtime.server import Stage, run
+
+
+def build(settings: GatewaySettings) -> Stage:
+    """Makes the gateway with its HTTP edge.
+
+    Args:
+        settings: The settings.
+    """
+    mesh = Mesh(settings)
+    stage = stage_of(mesh)
+    http = HttpServer(create_app(mesh), settings)
+
+    async def warm_up() -> None:
+        await stage.warm_up()
+        await http.start()
+        get_logger().info("page and REST", address=f"http://{http.address}/")
+
+    async def close() -> None:
+        await http.stop()
+        await stage.close()
+
+    return replace(stage, warm_up=warm_up, close=close)
+
+
+if __name__ == "__main__":
+    run(build, GatewaySettings)

@@ -1,0 +1,74 @@
+"""The HTTP server of the gateway: uvicorn in the event loop of the gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway.settings import GatewaySettings
+from services.runtime.settings import SettingsError, split_address
+
+_GRACE_S = 5
+
+
+class HttpServer:
+    """Serves an application; the signals stay with the process.
+
+    Attributes:
+        address: Where it listens, with the port that was taken; empty before `start`.
+    """
+
+    def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
+        self.address = ""
+        self._settings = settings
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            ws_max_size=settings.max_message_bytes,
+            ws_per_message_deflate=False,
+        )
+        self._server = _Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begins to listen.
+
+        Raises:
+            SettingsError: The address cannot be listened on.
+        """
+        listen = self._settings.http_listen
+        host, port = split_address("http_listen", listen)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            listener = socket.create_server((host, port), family=family)
+        except OSError as error:
+            raise SettingsError(
+                f"ANIMA_GATEWAY_HTTP_LISTEN: cannot listen on {listen}: {error}"
+            ) from error
+        bound = listener.getsockname()[1]
+        self.address = f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
+        self._task = asyncio.create_task(self._server.serve([listener]), name="http")
+
+    async def stop(self) -> None:
+        """Ends; open requests have 5 s."""
+        if self._task is not None:
+            self._server.should_exit = True
+            await self._task
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: gRPC drains on SIGTERM, and HTTP follows."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves the signals alone."""
+        yield

@@ -1,0 +1,124 @@
+"""Recordings: an answer to MP4 or WAV, and a recorded question to samples.
+
+The pictures are never coded again. Everything here computes and belongs into a thread.
+"""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Sequence
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+from anima.common.v1 import common_pb2 as common
+
+QUESTION_RATE_HZ = 16_000
+_AAC_BIT_RATE = 96_000
+# Files that only name other files or addresses (playlists, "concat") must never be opened for a
+# caller.
+_AUDIO_FORMATS = "wav,w64,flac,mp3,ogg,aac,aiff,au,caf,amr,asf,matroska,webm,mov,mp4"
+
+
+class NotAudio(Exception):  # noqa: N818 (named by what it says)
+    """A file holds no audio that can be decoded; the text says why."""
+
+
+class TooLong(Exception):  # noqa: N818
+    """A recording is longer than allowed; the text names the limit."""
+
+
+def to_wav(pcm: bytes, *, sample_rate_hz: int) -> bytes:
+    """Writes mono int16 samples as a WAV file."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(sample_rate_hz)
+        out.writeframes(pcm)
+    return file.getvalue()
+
+
+def to_mp4(
+    frames: Sequence[common.VideoFrame], *, frame_rate_hz: int, pcm: bytes, sample_rate_hz: int
+) -> bytes:
+    """Writes coded pictures and audio as an MP4 file with H.264 and AAC.
+
+    The pictures are copied as they are. The muxer writes an edit list for the priming of AAC, so
+    that sample 0 is heard with the first picture.
+
+    Args:
+        frames: Access units in Annex B, the first one a key frame, one per 1/`frame_rate_hz` s.
+        frame_rate_hz: Pictures per second.
+        pcm: Mono int16 samples; empty: a film without sound.
+        sample_rate_hz: Samples per second.
+    """
+    file = io.BytesIO()
+    coded = io.BytesIO(b"".join(frame.data for frame in frames))
+    with av.open(coded, format="h264") as source, av.open(file, "w", format="mp4") as out:
+        # A stream for pictures that are coded already can only be made after one that was read.
+        video = out.add_stream_from_template(source.streams.video[0])
+        video.time_base = Fraction(1, frame_rate_hz)
+        audio = out.add_stream("aac", rate=sample_rate_hz, layout="mono") if pcm else None
+        for number, frame in enumerate(frames):
+            packet = av.Packet(frame.data)
+            packet.stream = video
+            packet.time_base = Fraction(1, frame_rate_hz)
+            packet.pts = packet.dts = number
+            packet.duration = 1
+            packet.is_keyframe = frame.key_frame
+            out.mux(packet)
+        if audio is not None:
+            audio.bit_rate = _AAC_BIT_RATE
+            out.mux(audio.encode(_audio_frame(pcm, sample_rate_hz)))
+            out.mux(audio.encode(None))
+    return file.getvalue()
+
+
+def read_question(data: bytes, *, max_seconds: float) -> NDArray[np.int16]:
+    """Decodes a recorded question of any common format.
+
+    Args:
+        data: The file.
+        max_seconds: The longest recording.
+
+    Returns:
+        Mono samples at 16,000 Hz.
+
+    Raises:
+        NotAudio: Nothing in it can be decoded as audio.
+        TooLong: It is longer than `max_seconds`.
+    """
+    pieces: list[NDArray[np.int16]] = []
+    count = 0
+    resampler = AudioResampler(format="s16", layout="mono", rate=QUESTION_RATE_HZ)
+    options = {"format_whitelist": _AUDIO_FORMATS, "protocol_whitelist": "pipe"}
+    try:
+        with av.open(io.BytesIO(data), mode="r", options=options) as source:
+            if not source.streams.audio:
+                raise NotAudio("the file has no audio track")
+            for frame in source.decode(source.streams.audio[0]):
+                for piece in resampler.resample(frame):
+                    pieces.append(piece.to_ndarray()[0])
+                    count += len(pieces[-1])
+                if count > max_seconds * QUESTION_RATE_HZ:
+                    raise TooLong(f"the recording is longer than {max_seconds:g} s")
+            pieces += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
+    except (av.error.FFmpegError, ValueError) as error:
+        raise NotAudio(f"the file cannot be decoded as audio: {error}") from error
+    if not count:
+        raise NotAudio("the file holds no sound")
+    return np.concatenate(pieces)
+
+
+def _audio_frame(pcm: bytes, sample_rate_hz: int) -> av.AudioFrame:
+    samples = np.frombuffer(pcm, "<i2")[None, :]
+    frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+    frame.sample_rate = sample_rate_hz
+    frame.time_base = Fraction(1, sample_rate_hz)
+    frame.pts = 0
+    return frame
