@@ -355,4 +355,6 @@ def _checked(deserializer: Any, request_streaming: bool) -> Any:
 
 def _code_of(context: Context) -> grpc.StatusCode:
     code: Any = context.code()
+    if code is None:  # the handler has set none
+        return grpc.StatusCode.OK
     return code if isinstance(code, grpc.StatusCode) else _CODES.get(code, grpc.StatusCode.UNKNOWN)

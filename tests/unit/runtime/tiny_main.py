@@ -1,0 +1,25 @@
+"""The tiny service as a process: `python -m tests.unit.runtime.tiny_main`."""
+
+from __future__ import annotations
+
+import sys
+
+from services.runtime.errors import FailedPrecondition
+from services.runtime.server import Stage, run
+from tests.unit.runtime.tiny_service import TinyServicer, TinySettings, tiny_stage
+
+
+async def fail() -> None:
+    """Fail as a stage without its model does."""
+    raise FailedPrecondition("model x is missing; run: anima models pull x")
+
+
+def build(settings: TinySettings) -> Stage:
+    """Return the stage; the option `fail` makes its warm-up fail."""
+    if "fail" in settings.options:
+        return tiny_stage(TinyServicer(), warm_up=fail)
+    return tiny_stage()
+
+
+if __name__ == "__main__":
+    sys.exit(run(build, TinySettings))
