@@ -1,0 +1,1 @@
+"""The synthesisers, one file per engine, and what they share."""

@@ -1,0 +1,201 @@
+"""flite: English voices of Carnegie Mellon, from the Debian package libflite1."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+
+import numpy as np
+
+from services.runtime.settings import ServiceSettings
+from services.tts.engine import Emit, Gender, SpeechChunk, SpeechRequest, VoiceInfo
+from services.tts.engines.flite_library import VERSION, FliteItem, FliteLibrary, FlitePhone
+from services.tts.engines.library_thread import LibraryThread
+from services.tts.engines.timing import Sound, marks_of
+from services.tts.text_spans import has_speech, phrases, speakable
+
+# The terms are SPDX's "MIT Festival Variant"; see /usr/share/doc/libflite1/copyright.
+_LICENCE = "MIT-Festival"
+
+_VOICES = MappingProxyType(
+    {
+        "slt": ("SLT, American woman (flite)", ("en-US",), Gender.FEMALE),
+        "rms": ("RMS, American man (flite)", ("en-US",), Gender.MALE),
+        "kal16": ("KAL, American man, diphones (flite)", ("en-US",), Gender.MALE),
+        "awb": ("AWB, Scottish man (flite)", ("en-GB-scotland",), Gender.MALE),
+    }
+)
+
+# flite's US phone set (us_phoneset.c; ARPABET in lower case) in IPA.
+_IPA = MappingProxyType(
+    {
+        "aa": "ɑː", "ae": "æ", "ah": "ʌ", "ao": "ɔː", "aw": "aʊ", "ax": "ə", "axr": "ɚ",
+        "ay": "aɪ", "b": "b", "ch": "tʃ", "d": "d", "dh": "ð", "dx": "ɾ", "eh": "ɛ", "el": "l",
+        "em": "m", "en": "n", "er": "ɝ", "ey": "eɪ", "f": "f", "g": "ɡ", "hh": "h", "hv": "h",
+        "ih": "ɪ", "iy": "iː", "jh": "dʒ", "k": "k", "l": "l", "m": "m", "n": "n", "nx": "ŋ",
+        "ng": "ŋ", "ow": "oʊ", "oy": "ɔɪ", "p": "p", "r": "ɹ", "s": "s", "sh": "ʃ", "t": "t",
+        "th": "θ", "uh": "ʊ", "uw": "uː", "v": "v", "w": "w", "y": "j", "z": "z", "zh": "ʒ",
+        "pau": "", "h#": "", "brth": "",
+    }
+)  # fmt: skip
+_VOWELS = frozenset("aeiou")
+
+# What NFKD does not bring down to ASCII, and what flite would not speak.
+_ASCII = MappingProxyType(
+    {
+        "‘": "'", "’": "'", "‚": ",", "‛": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
+        "–": " , ", "—": " , ", "―": " , ", "‐": "-", "‑": "-", "−": "-", "•": ",", "·": " ",
+        "ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O",
+        "ł": "l", "Ł": "L", "đ": "d", "ð": "d", "þ": "th", "ı": "i",
+        "€": " euros ", "£": " pounds ", "¥": " yen ", "°": " degrees ",
+        "×": " times ", "÷": " divided by ", "±": " plus or minus ", "⁄": "/",
+        "，": ", ", "。": ". ", "、": ", ", "；": "; ",
+    }
+)  # fmt: skip
+
+
+class FliteEngine:
+    """flite and its voices slt, rms, kal16 and awb."""
+
+    name = "flite"
+    version = VERSION
+    licence = _LICENCE
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        del settings
+        self._library = FliteLibrary(tuple(_VOICES))
+        self._thread: LibraryThread[FliteItem] = LibraryThread(name="flite")
+        self._voices = [_voice_info(name) for name in self._library.voices]
+
+    def voices(self) -> Sequence[VoiceInfo]:
+        """Lists the voices that are installed, the best first."""
+        return self._voices
+
+    def synthesize(self, request: SpeechRequest, emit: Emit) -> None:
+        """Speaks a segment phrase by phrase, and streams within the phrase."""
+        text = speakable(request.text)
+        start_sample = 0
+        for start, end in phrases(text):
+            phrase = text[start:end]
+            ascii_text, chars = transliterate(phrase)
+            if not has_speech(ascii_text):
+                continue
+            speaker = _PhraseSpeaker(phrase, chars, start_char=start, start_sample=start_sample)
+            for item in self._thread.stream(self._job(ascii_text, request)):
+                chunk = speaker.take(item)
+                if chunk is not None and not emit(chunk):
+                    return
+            rest = speaker.finish()
+            if len(rest.samples) and not emit(rest):
+                return
+            start_sample = speaker.end_sample
+
+    def close(self) -> None:
+        """Ends the library's thread."""
+        self._thread.close()
+
+    def _job(
+        self, ascii_text: str, request: SpeechRequest
+    ) -> Callable[[Callable[[FliteItem], bool]], None]:
+        def produce(emit: Callable[[FliteItem], bool]) -> None:
+            self._library.synthesize(
+                ascii_text,
+                voice=request.voice.name,
+                stretch=100 / request.rate_percent,
+                pitch=request.pitch_percent / 100,
+                emit=emit,
+            )
+
+        return produce
+
+
+class _PhraseSpeaker:
+    """Puts the audio of one phrase on the clock of its marks.
+
+    flite predicts the end of each phone first; the audio then comes out some milliseconds shorter
+    or longer, all of it in the closing pause, which is filled or cut here. The opening pause of a
+    later phrase is left out, since the closing one of the phrase before it is pause enough.
+    """
+
+    def __init__(
+        self, phrase: str, chars: Sequence[int], *, start_char: int, start_sample: int
+    ) -> None:
+        self._phrase = phrase
+        self._chars = chars
+        self._start_char = start_char
+        self._left = 0
+        self._skip = 0
+        self.end_sample = start_sample
+
+    def take(self, item: FliteItem) -> SpeechChunk | None:
+        """Takes what flite emits next; returns what can be sent."""
+        if isinstance(item, list):
+            return self._begin(item)
+        skipped = min(self._skip, len(item))
+        self._skip -= skipped
+        samples = item[skipped:][: self._left]
+        self._left -= len(samples)
+        return SpeechChunk(samples=samples) if len(samples) else None
+
+    def finish(self) -> SpeechChunk:
+        """Returns the silence that flite's audio lacks at the end."""
+        return SpeechChunk(samples=np.zeros(self._left, np.int16))
+
+    def _begin(self, phones: Sequence[FlitePhone]) -> SpeechChunk:
+        sounds = _sounds(phones, self._chars)
+        if self.end_sample > 0 and sounds and not sounds[0].ipa:
+            self._skip = sounds.pop(0).end_sample
+        words, marks = marks_of(
+            self._phrase,
+            sounds,
+            start_char=self._start_char,
+            start_sample=self.end_sample - self._skip,
+        )
+        self._left = sounds[-1].end_sample - self._skip if sounds else 0
+        self.end_sample += self._left
+        return SpeechChunk(samples=np.zeros(0, np.int16), words=words, phonemes=marks)
+
+
+def _sounds(phones: Sequence[FlitePhone], chars: Sequence[int]) -> list[Sound]:
+    sounds: list[Sound] = []
+    start = 0
+    for phone in phones:
+        end = max(round(phone.end_s * FliteLibrary.sample_rate_hz), start)
+        stress = 2 if phone.stressed and phone.name[0] in _VOWELS else 0
+        sounds.append(Sound(_IPA[phone.name], stress, chars[phone.char], start, end))
+        start = end
+    return sounds
+
+
+def transliterate(text: str) -> tuple[str, list[int]]:
+    """Writes a text in ASCII as far as it can be.
+
+    Returns:
+        The ASCII text, and for each of its characters the index of the character it comes from.
+        What has no ASCII form, such as an ideograph, becomes a blank and is not spoken.
+    """
+    pieces: list[str] = []
+    chars: list[int] = []
+    for index, character in enumerate(text):
+        piece = "".join(
+            _ASCII.get(part, part if part.isascii() else "")
+            for part in unicodedata.normalize("NFKD", _ASCII.get(character, character))
+        )
+        piece = piece or ("" if unicodedata.combining(character) else " ")
+        pieces.append(piece)
+        chars.extend([index] * len(piece))
+    return "".join(pieces), chars
+
+
+def _voice_info(name: str) -> VoiceInfo:
+    display_name, languages, gender = _VOICES[name]
+    return VoiceInfo(
+        name=name,
+        display_name=display_name,
+        languages=languages,
+        gender=gender,
+        sample_rate_hz=FliteLibrary.sample_rate_hz,
+        engine=FliteEngine.name,
+        licence=_LICENCE,
+    )

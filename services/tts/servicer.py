@@ -1,0 +1,157 @@
+"""The speech service: proto in, engine call, proto out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from types import MappingProxyType
+from typing import Any
+
+import grpc
+
+from anima.common.v1 import EngineInfo
+from anima.tts.v1 import (
+    GENDER_FEMALE,
+    GENDER_MALE,
+    GENDER_UNSPECIFIED,
+    DescribeEngineRequest,
+    DescribeEngineResponse,
+    ListVoicesRequest,
+    ListVoicesResponse,
+    SynthesizeRequest,
+    SynthesizeResponse,
+    TtsServiceServicer,
+    Voice,
+    add_TtsServiceServicer_to_server,
+)
+from services.runtime.compute import Compute
+from services.runtime.server import Stage
+from services.runtime.streams import open_stream
+from services.tts.engine import Gender, SpeechChunk, SpeechRequest, TtsEngine, VoiceInfo
+from services.tts.requests import check_config
+from services.tts.settings import TtsSettings
+from services.tts.stream import SEGMENTS_AT_WORK, SynthesisStream
+from services.tts.voices import VoiceBook, load_engines
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_GENDERS = MappingProxyType(
+    {
+        Gender.UNKNOWN: GENDER_UNSPECIFIED,
+        Gender.FEMALE: GENDER_FEMALE,
+        Gender.MALE: GENDER_MALE,
+    }
+)
+
+
+class TtsServicer(TtsServiceServicer):
+    """Answers the calls of `anima.tts.v1.TtsService`."""
+
+    def __init__(
+        self,
+        *,
+        engines: Sequence[TtsEngine],
+        book: VoiceBook,
+        compute: Compute,
+        settings: TtsSettings,
+    ) -> None:
+        self._engines = engines
+        self._book = book
+        self._compute = compute
+        self._settings = settings
+
+    async def Synthesize(  # noqa: N802
+        self, request_iterator: AsyncIterator[SynthesizeRequest], context: Context
+    ) -> AsyncIterator[SynthesizeResponse]:
+        """Speaks one turn."""
+        config, requests = await open_stream(request_iterator)
+        stream = SynthesisStream(
+            check_config(config, self._book),
+            book=self._book,
+            compute=self._compute,
+            settings=self._settings,
+        )
+        async with aclosing(stream.run(requests)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def ListVoices(  # noqa: N802
+        self, request: ListVoicesRequest, context: Context
+    ) -> ListVoicesResponse:
+        """Lists the voices, the best of each language first."""
+        voices = (
+            self._book.speaking(request.language, field="language")
+            if request.language
+            else self._book.all()
+        )
+        return ListVoicesResponse(voices=[_voice(voice) for voice in voices])
+
+    async def DescribeEngine(  # noqa: N802
+        self, request: DescribeEngineRequest, context: Context
+    ) -> DescribeEngineResponse:
+        """Says what the engines are, the preferred one first."""
+        return DescribeEngineResponse(
+            engines=[self._engine_info(engine) for engine in self._engines]
+        )
+
+    def _engine_info(self, engine: TtsEngine) -> EngineInfo:
+        languages = {language for voice in engine.voices() for language in voice.languages}
+        return EngineInfo(
+            name=engine.name,
+            version=engine.version,
+            licence=engine.licence,
+            languages=sorted(languages),
+            capacity=self._settings.capacity,
+        )
+
+
+def _voice(voice: VoiceInfo) -> Voice:
+    return Voice(
+        name=voice.name,
+        display_name=voice.display_name,
+        languages=voice.languages,
+        gender=_GENDERS[voice.gender],
+        sample_rate_hz=voice.sample_rate_hz,
+        engine=voice.engine,
+        licence=voice.licence,
+    )
+
+
+def build(settings: TtsSettings) -> Stage:
+    """Makes the stage with the engines that the settings name.
+
+    Raises:
+        SettingsError: An engine is unknown or cannot work here.
+    """
+    engines = load_engines(settings)
+    book = VoiceBook(engines)
+    compute = Compute(threads=SEGMENTS_AT_WORK * settings.capacity, name="tts")
+    servicer = TtsServicer(engines=engines, book=book, compute=compute, settings=settings)
+
+    async def warm_up() -> None:
+        for engine in engines:
+            await compute.run(_speak_a_word, engine)
+
+    async def close() -> None:
+        compute.close()
+        for engine in engines:
+            await asyncio.to_thread(engine.close)
+
+    return Stage(
+        service="anima.tts.v1.TtsService",
+        add_to_server=lambda server: add_TtsServiceServicer_to_server(servicer, server),
+        warm_up=warm_up,
+        counted_methods=frozenset({"Synthesize"}),
+        close=close,
+    )
+
+
+def _speak_a_word(engine: TtsEngine) -> None:
+    """Makes an engine load its voice and lexicon before the first person waits for it."""
+
+    def discard(chunk: SpeechChunk) -> bool:
+        del chunk
+        return True
+
+    engine.synthesize(SpeechRequest(text="One.", voice=engine.voices()[0]), discard)

@@ -1,0 +1,105 @@
+"""The speech of one segment: made in a thread, ahead of being sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+
+from services.runtime.compute import Compute
+from services.runtime.tracing import tracer
+from services.tts.engine import SpeechChunk, SpeechRequest, TtsEngine
+from services.tts.requests import Segment, SpeechConfig
+from services.tts.settings import TtsSettings
+from services.tts.shaping import Piece, SegmentShaper, Shape
+from services.tts.text_spans import ending, has_speech, speakable
+
+_MAX_PIECES_AHEAD = 8
+
+
+class Speech:
+    """A segment whose synthesis runs from the moment this is made.
+
+    At most eight messages wait for the reader; then the engine waits too. Must be closed.
+    """
+
+    def __init__(
+        self, segment: Segment, produce: Callable[[Callable[[Piece], bool]], None], compute: Compute
+    ) -> None:
+        self.segment = segment
+        self._pieces: AsyncGenerator[Piece, None] = compute.stream(
+            produce, max_buffered=_MAX_PIECES_AHEAD
+        )
+        # An asynchronous generator begins with its first reader.
+        self._first: asyncio.Task[Piece | None] = asyncio.create_task(
+            _next(self._pieces), name=f"speech of segment {segment.number}"
+        )
+
+    async def pieces(self) -> AsyncGenerator[Piece, None]:
+        """Yields the messages in order; raises what the engine raised."""
+        piece = await self._first
+        while piece is not None:
+            yield piece
+            piece = await _next(self._pieces)
+
+    async def close(self) -> None:
+        """Stops the engine if it is still at work."""
+        self._first.cancel()
+        # What the engine raised has been seen by whoever read the pieces, or no longer matters.
+        with suppress(asyncio.CancelledError, Exception):
+            await self._first
+        await self._pieces.aclose()
+
+
+async def _next(pieces: AsyncGenerator[Piece, None]) -> Piece | None:
+    return await anext(pieces, None)
+
+
+def producer(
+    segment: Segment, *, engine: TtsEngine, config: SpeechConfig, settings: TtsSettings
+) -> Callable[[Callable[[Piece], bool]], None]:
+    """What makes a segment's messages in a thread."""
+    shape = Shape(
+        from_hz=segment.voice.sample_rate_hz,
+        to_hz=config.sample_rate_hz,
+        lead_ms=settings.lead_silence_ms,
+        pause_ms=_pause_ms(segment.text, settings) * 100 // config.rate_percent,
+        volume_percent=config.volume_percent,
+    )
+    request = SpeechRequest(
+        text=segment.text,
+        voice=segment.voice,
+        rate_percent=config.rate_percent,
+        pitch_percent=config.pitch_percent,
+    )
+
+    def produce(emit: Callable[[Piece], bool]) -> None:
+        if not has_speech(speakable(segment.text)):
+            return
+        shaper = SegmentShaper(shape)
+        listening = True
+
+        def emit_chunk(chunk: SpeechChunk) -> bool:
+            nonlocal listening
+            listening = listening and all(emit(piece) for piece in shaper.feed(chunk))
+            return listening
+
+        with tracer().start_as_current_span("tts.speak_segment") as span:
+            span.set_attribute("anima.segment", segment.number)
+            span.set_attribute("anima.voice", segment.voice.name)
+            span.set_attribute("anima.characters", len(segment.text))
+            engine.synthesize(request, emit_chunk)
+            if listening:
+                all(emit(piece) for piece in shaper.finish())
+
+    return produce
+
+
+def _pause_ms(text: str, settings: TtsSettings) -> int:
+    match ending(text):
+        case "sentence":
+            return settings.sentence_pause_ms
+        case "clause":
+            return settings.clause_pause_ms
+        case _:
+            return settings.joint_pause_ms

@@ -1,0 +1,189 @@
+"""What of a text is spoken: cleaning without moving characters, phrases, and words for captions.
+
+All spans are (start, end) in Unicode code points.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Span = tuple[int, int]
+
+_CLAUSE_ENDS = ",;:，；：、—–"
+_SENTENCE_ENDS = ".!?…。！？｡"
+_CLOSERS = "\"')]}»”’」』）】》"
+_KEPT_IN_WORDS = "%&#@"
+_MIN_PHRASE_CHARS = 60
+_MAX_PHRASE_CHARS = 200
+
+# Han, kana, bopomofo and their extensions: written without spaces, a word of captions each.
+_IDEOGRAPH = re.compile(
+    "[\u3005-\u3007\u3040-\u30ff\u3105-\u312f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+_KANA = re.compile("[\u3040-\u30ff]")
+_HANGUL = re.compile("[\u1100-\u11ff\uac00-\ud7af]")
+_RUN = re.compile(r"\S+")
+
+
+def speakable(text: str) -> str:
+    """Replaces what cannot be spoken by blanks, one for one, so that every index stays valid.
+
+    Controls must never reach eSpeak: it takes U+0001 as the start of an embedded command. Emoji and
+    other pictures are silent, since both engines would read their names out.
+    """
+    return "".join(" " if _unspeakable(character) else character for character in text)
+
+
+def _unspeakable(character: str) -> bool:
+    category = unicodedata.category(character)
+    if category == "So":
+        return character not in "°℃℉№"
+    return (
+        category[0] == "C"
+        or category in {"Zl", "Zp"}
+        or "\ufe00" <= character <= "\ufe0f"
+        or ("\U0001f3fb" <= character <= "\U0001f3ff")
+    )
+
+
+def has_speech(text: str) -> bool:
+    """Says whether any letter, digit or spoken symbol is left in a `speakable` text."""
+    return any(
+        unicodedata.category(character)[0] in "LN" or character in "%&@=+$€£¥°℃℉№"
+        for character in text
+    )
+
+
+def phrases(text: str) -> list[Span]:
+    """Cuts a text where a speaker would breathe, into at most 200 characters each.
+
+    A phrase has at least 60 characters, so that ordinary clauses stay whole; without punctuation it
+    is cut at a blank, and a longer word inside.
+    """
+    spans: list[Span] = []
+    start = 0
+    while len(text) - start > _MIN_PHRASE_CHARS:
+        window = text[start : start + _MAX_PHRASE_CHARS]
+        cut = _phrase_end(window, whole=len(text) - start <= _MAX_PHRASE_CHARS)
+        spans.append((start, start + cut))
+        start += cut
+    if start < len(text):
+        spans.append((start, len(text)))
+    return spans
+
+
+def _phrase_end(window: str, *, whole: bool) -> int:
+    clause = 0
+    for index in range(_MIN_PHRASE_CHARS - 1, len(window)):
+        character = window[index]
+        following = window[index + 1] if index + 1 < len(window) else " "
+        wide = unicodedata.east_asian_width(character) in "WF"
+        if not (wide or following.isspace()):
+            continue
+        if character in _SENTENCE_ENDS:
+            return index + 1
+        if character in _CLAUSE_ENDS:
+            clause = index + 1
+    if whole:
+        return len(window)
+    blank = max(window.rfind(" "), window.rfind("\u3000"))
+    return clause or (blank + 1 if blank >= _MIN_PHRASE_CHARS else len(window))
+
+
+def ending(text: str) -> str:
+    """Says how a text ends: "sentence", "clause", or "" without punctuation."""
+    bare = text.rstrip().rstrip(_CLOSERS).rstrip()
+    if bare.endswith(tuple(_SENTENCE_ENDS)):
+        return "sentence"
+    return "clause" if bare.endswith(tuple(_CLAUSE_ENDS)) else ""
+
+
+def script_language(text: str) -> str:
+    """The language where the script decides it: "zh", "ja" or "ko", else ""."""
+    letters = [character for character in text if character.isalpha()]
+    joined = "".join(letters)
+    if 2 * len(_HANGUL.findall(joined)) > len(letters):
+        return "ko"
+    if 2 * len(_IDEOGRAPH.findall(joined)) <= len(letters):
+        return ""
+    return "ja" if _KANA.search(joined) else "zh"
+
+
+@dataclass(frozen=True)
+class _Token:
+    start: int
+    end: int
+    run: int
+
+
+class CaptionWords:
+    """The words of a text as captions show them, found by the positions that a synthesiser reports.
+
+    Words stand between blanks, without the punctuation around them; an ideograph is a word of its
+    own. Reported positions wander inside numbers and abbreviations, and stand still in a run of
+    Japanese; a word spans from its own start to the last character of its run that no other word
+    claims.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._tokens = list(_tokens(text))
+        self._starts = [token.start for token in self._tokens]
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def index_at(self, char: int) -> int:
+        """The number of the word at a character, else of the last before it, else 0."""
+        return max(bisect_right(self._starts, char) - 1, 0)
+
+    def span(self, index: int, next_index: int) -> Span:
+        """The characters of a word; `next_index` is the number of the next word spoken."""
+        first = self._tokens[index]
+        end = first.end
+        for token in self._tokens[index + 1 : max(next_index, index + 1)]:
+            if token.run != first.run:
+                break
+            end = token.end
+        return first.start, end
+
+
+def _tokens(text: str) -> Sequence[_Token]:
+    tokens: list[_Token] = []
+    for run, match in enumerate(_RUN.finditer(text)):
+        start = match.start()
+        for piece in _pieces(match.group()):
+            end = start + len(piece)
+            span = _bare(text, start, end)
+            if span is not None:
+                tokens.append(_Token(*span, run))
+            start = end
+    return tokens
+
+
+def _pieces(run: str) -> list[str]:
+    pieces = [""]
+    for character in run:
+        if _IDEOGRAPH.match(character) or (
+            unicodedata.category(character)[0] == "P"
+            and unicodedata.east_asian_width(character) in "WF"
+        ):
+            pieces += [character, ""]
+        else:
+            pieces[-1] += character
+    return [piece for piece in pieces if piece]
+
+
+def _bare(text: str, start: int, end: int) -> Span | None:
+    while start < end and _is_punctuation(text[start]):
+        start += 1
+    while end > start and _is_punctuation(text[end - 1]):
+        end -= 1
+    return (start, end) if start < end else None
+
+
+def _is_punctuation(character: str) -> bool:
+    return unicodedata.category(character)[0] == "P" and character not in _KEPT_IN_WORDS

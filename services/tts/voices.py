@@ -1,0 +1,174 @@
+"""Which engines there are, and which voice speaks what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import langcodes
+from langcodes.tag_parser import LanguageTagError
+
+from services.runtime.engines import engine_names, load_engine
+from services.runtime.errors import FailedPrecondition, InvalidRequest, NotFound
+from services.runtime.logs import get_logger
+from services.runtime.settings import SettingsError
+from services.tts.engine import EngineUnavailableError, TtsEngine, VoiceInfo
+from services.tts.settings import TtsSettings
+from services.tts.text_spans import script_language
+
+DEFAULT_LANGUAGE = "en"
+_PREFERRED_ENGINES = ("flite", "espeak")
+# CLDR's distances, by langcodes: up to 5 between countries, 54 and more between scripts.
+_MAX_DISTANCE = 10
+_MAX_NAMES_SHOWN = 12
+
+
+def load_engines(settings: TtsSettings) -> list[TtsEngine]:
+    """Makes the engines that the settings name, in their order.
+
+    With "auto" an engine whose library is missing is left out.
+
+    Raises:
+        SettingsError: A named engine is unknown or cannot work here, or none can.
+    """
+    if settings.engine != "auto":
+        names = [name.strip() for name in settings.engine.split(",") if name.strip()]
+        return [_load(name, settings) for name in names]
+    installed = engine_names("tts")
+    preferred = [name for name in _PREFERRED_ENGINES if name in installed]
+    engines: list[TtsEngine] = []
+    for name in [*preferred, *(name for name in installed if name not in preferred)]:
+        try:
+            engines.append(_load(name, settings))
+        except SettingsError as error:
+            get_logger().info("engine left out", engine=name, message=str(error))
+    if not engines:
+        raise SettingsError(f"ANIMA_TTS_ENGINE: none of {', '.join(installed)} works here")
+    return engines
+
+
+def _load(name: str, settings: TtsSettings) -> TtsEngine:
+    try:
+        engine: TtsEngine = load_engine("tts", name, settings)
+    except EngineUnavailableError as error:
+        raise SettingsError(f"ANIMA_TTS_ENGINE: {name}: {error}") from error
+    return engine
+
+
+class VoiceBook:
+    """All voices of all engines, and the rules by which one is chosen."""
+
+    def __init__(self, engines: Sequence[TtsEngine]) -> None:
+        self._engines: dict[str, TtsEngine] = {}
+        self._voices: dict[str, VoiceInfo] = {}
+        for engine in engines:
+            for voice in engine.voices():
+                self._voices.setdefault(voice.name, voice)
+                self._engines.setdefault(voice.name, engine)
+        self._ranked = lru_cache(maxsize=256)(self._rank)
+
+    def engine(self, voice: VoiceInfo) -> TtsEngine:
+        """The engine that speaks a voice of this book."""
+        return self._engines[voice.name]
+
+    def all(self) -> Sequence[VoiceInfo]:
+        """All voices, those of preferred engines first."""
+        return list(self._voices.values())
+
+    def speaking(self, language: str, *, field: str) -> Sequence[VoiceInfo]:
+        """The voices that speak a language, the best first.
+
+        Raises:
+            InvalidRequest: It is no BCP-47 tag.
+        """
+        return self._ranked(check_language(field, language))
+
+    def choose(self, names: Sequence[str], language: str) -> VoiceInfo:
+        """The voice of a stream.
+
+        Args:
+            names: From the config, by falling preference.
+            language: From the config; empty: a named voice speaks whatever comes.
+
+        Raises:
+            InvalidRequest: The language is no BCP-47 tag.
+            NotFound: The one name given is unknown.
+            FailedPrecondition: No voice speaks the language.
+        """
+        known = [self._voices[name] for name in names if name in self._voices]
+        if len(names) == 1 and not known:
+            shown = ", ".join(voice.name for voice in self.all()[:_MAX_NAMES_SHOWN])
+            raise NotFound(
+                f"config.voices: no voice is called {names[0][:64]!r}; ListVoices has {shown}, ..."
+            )
+        if known and not language:
+            return known[0]
+        return self._best(known, language or DEFAULT_LANGUAGE, field="config.language")
+
+    def for_segment(
+        self, names: Sequence[str], stream_voice: VoiceInfo, *, language: str, text: str
+    ) -> VoiceInfo:
+        """The voice of a segment: the stream's as long as it speaks the segment's language.
+
+        A segment that names no language, but is written in a script that the stream's voice cannot
+        read, is spoken by one that can.
+
+        Raises:
+            InvalidRequest: The language is no BCP-47 tag.
+            FailedPrecondition: No voice speaks the language it names.
+        """
+        if language:
+            known = [stream_voice, *(self._voices[name] for name in names if name in self._voices)]
+            return self._best(known, language, field="text.language")
+        guessed = script_language(text)
+        if not guessed:
+            return stream_voice
+        readers = self._ranked(guessed)
+        return stream_voice if stream_voice in readers or not readers else readers[0]
+
+    def _best(self, preferred: Sequence[VoiceInfo], language: str, *, field: str) -> VoiceInfo:
+        speakers = self.speaking(language, field=field)
+        for voice in [*preferred, *speakers]:
+            if voice in speakers:
+                return voice
+        raise FailedPrecondition(
+            f"{field}: no voice speaks {language!r}; ListVoices tells which languages there are",
+            reason="LANGUAGE_WITHOUT_VOICE",
+        )
+
+    def _rank(self, language: str) -> tuple[VoiceInfo, ...]:
+        order = {
+            engine: number for number, engine in enumerate(dict.fromkeys(self._engine_names()))
+        }
+        ranked: list[tuple[int, int, VoiceInfo]] = []
+        for voice in self._voices.values():
+            nearest = min(_distance(language, tag) for tag in voice.languages)
+            if nearest <= _MAX_DISTANCE:
+                ranked.append((order[voice.engine], nearest, voice))
+        ranked.sort(key=lambda entry: entry[:2])
+        return tuple(voice for *_, voice in ranked)
+
+    def _engine_names(self) -> Iterator[str]:
+        return (voice.engine for voice in self._voices.values())
+
+
+def _distance(language: str, tag: str) -> int:
+    """How far a voice's tag is from the language wanted; a way of writing makes no difference."""
+    if language == tag:
+        return -1
+    wanted, spoken = langcodes.Language.get(language), langcodes.Language.get(tag)
+    if wanted.language == spoken.language and not spoken.script:
+        spoken = spoken.update_dict({"script": wanted.maximize().script})
+    return langcodes.tag_distance(language, spoken)
+
+
+def check_language(field: str, language: str) -> str:
+    """Returns a BCP-47 tag in its standard form.
+
+    Raises:
+        InvalidRequest: It is none.
+    """
+    try:
+        return langcodes.standardize_tag(language)
+    except LanguageTagError as error:
+        raise InvalidRequest(f"{field}: {language[:64]!r} is no BCP-47 tag: {error}") from error
