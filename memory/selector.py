@@ -35,7 +35,7 @@ _CUES = re.compile(
     r"|again|earlier|before|previously|already|yesterday|ago|last|told|said|mentioned|discussed)\b"
     r"|[我咱俺]|记得|记住|忘|上次|上回|之前|以前|刚才|昨天|前天|曾经|提过|说过|告诉过|聊过"
 )
-_NO_WORDS = re.compile(r"[\W_]+")
+_BETWEEN_WORDS = re.compile(r"(?:[^\w']|_)+")
 # Without a cue the best item must fit at least so well. Measured against five conversations of some
 # 590 turns each: 98 of 100 questions about them pass, 80 of 100 about general knowledge do not.
 _MIN_TOP_SCORE = 0.25
@@ -57,7 +57,7 @@ class Need(Enum):
 def need_of(query: str) -> Need:
     """Judges a query by its words alone."""
     text = normalised(query)
-    bare = _NO_WORDS.sub(" ", text.replace("'", "\0")).replace("\0", "'").strip()
+    bare = _BETWEEN_WORDS.sub(" ", text).strip(" '")
     if not bare or bare in _SMALL_TALK:
         return Need.NONE
     return Need.CERTAIN if _CUES.search(text) else Need.OPEN

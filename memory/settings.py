@@ -20,7 +20,7 @@ class MemorySettings(ServiceSettings):
     synchronous: Literal["full", "normal"] = "full"
     """What acknowledged items survive: "full" power loss, "normal" the death of the process."""
     embedding_model: str = "minilm-l6-v2"
-    """The encoder in the model store; empty: search by words alone."""
+    """The encoder in the model store; "none": search by words alone."""
     index_cache_bytes: int = Field(default=256 * 1024 * 1024, ge=1024, le=1 << 40)
     """How much memory the search indexes of users may take; the least recently used go first."""
     threads: int = Field(default=2, ge=1, le=64)

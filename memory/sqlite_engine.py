@@ -94,7 +94,7 @@ class SqliteMemory:
 
     def _load_embedder(self) -> Embedder | None:
         name = self._settings.embedding_model
-        if not name:
+        if name == "none":
             return None
         try:
             folder = ModelStore(self._settings.data_dir / "models").path(name)
