@@ -1,0 +1,1 @@
+"""Speech recognition: microphone audio in, transcripts and speech events out."""

@@ -1,0 +1,44 @@
+"""Turns the events of an engine into messages."""
+
+from anima.asr import v1 as asr
+from anima.common.v1 import SampleSpan, WordMark
+from services.asr import engine
+
+
+def to_response(event: engine.SpeechEvent) -> asr.RecognizeResponse:
+    """Returns the message of an event, without its header."""
+    match event:
+        case engine.SpeechStarted():
+            started = asr.SpeechStarted(at_sample=event.at_sample)
+            return asr.RecognizeResponse(speech_started=started)
+        case engine.Partial():
+            return asr.RecognizeResponse(partial=_transcript(event.transcript))
+        case engine.EndGuess():
+            guess = asr.EndGuess(
+                at_sample=event.at_sample, transcript=_transcript(event.transcript)
+            )
+            return asr.RecognizeResponse(end_guess=guess)
+        case engine.SpeechResumed():
+            resumed = asr.SpeechResumed(at_sample=event.at_sample)
+            return asr.RecognizeResponse(speech_resumed=resumed)
+        case engine.Final():
+            return asr.RecognizeResponse(final=_transcript(event.transcript))
+
+
+def _transcript(transcript: engine.Transcript) -> asr.Transcript:
+    return asr.Transcript(
+        text=transcript.text,
+        words=[_word(word) for word in transcript.words],
+        samples=SampleSpan(
+            start_sample=transcript.start_sample, sample_count=transcript.sample_count
+        ),
+        confidence=transcript.confidence,
+    )
+
+
+def _word(word: engine.Word) -> WordMark:
+    return WordMark(
+        text=word.text,
+        samples=SampleSpan(start_sample=word.start_sample, sample_count=word.sample_count),
+        confidence=word.confidence,
+    )

@@ -1,0 +1,89 @@
+"""Checks what a caller says about its stream."""
+
+import re
+
+from anima.asr.v1 import Endpointing, RecognizeConfig
+from services.asr.endpointing import EndpointingLimits
+from services.asr.engine import EngineDescription, SessionConfig
+from services.runtime.errors import FailedPrecondition, InvalidRequest
+from services.runtime.validation import check_range, check_rate, check_text, check_turn_id
+
+MAX_START_SPEECH_MS = 5_000
+MAX_SILENCE_MS = 10_000
+MAX_UTTERANCE_MS = 120_000
+MAX_PHRASE_HINTS = 1_000
+MAX_PHRASE_CHARS = 200
+
+_LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+
+
+def check_config(config: RecognizeConfig, engine: EngineDescription) -> SessionConfig:
+    """Turns the first message of a stream into what the engine needs.
+
+    Raises:
+        InvalidRequest: A field is wrong; the message names it.
+        FailedPrecondition: The engine does not know the language.
+    """
+    check_turn_id("config.turn_id", config.turn_id)
+    check_rate("config.sample_rate_hz", config.sample_rate_hz)
+    if len(config.phrase_hints) > MAX_PHRASE_HINTS:
+        raise InvalidRequest(
+            f"config.phrase_hints: {len(config.phrase_hints)} are more than {MAX_PHRASE_HINTS}"
+        )
+    for index, phrase in enumerate(config.phrase_hints):
+        check_text(f"config.phrase_hints[{index}]", phrase, MAX_PHRASE_CHARS)
+    return SessionConfig(
+        sample_rate_hz=config.sample_rate_hz,
+        language=choose_language(config.language, engine),
+        limits=check_endpointing(config.endpointing),
+        phrase_hints=tuple(config.phrase_hints),
+    )
+
+
+def check_endpointing(given: Endpointing) -> EndpointingLimits:
+    """Fills in the defaults where a limit is 0.
+
+    Raises:
+        InvalidRequest: A limit is too large.
+    """
+    defaults = EndpointingLimits()
+    for name, highest in (
+        ("start_speech_ms", MAX_START_SPEECH_MS),
+        ("guess_silence_ms", MAX_SILENCE_MS),
+        ("end_silence_ms", MAX_SILENCE_MS),
+        ("max_utterance_ms", MAX_UTTERANCE_MS),
+    ):
+        check_range(f"config.endpointing.{name}", getattr(given, name), 0, highest)
+    return EndpointingLimits(
+        start_speech_ms=given.start_speech_ms or defaults.start_speech_ms,
+        guess_silence_ms=given.guess_silence_ms or defaults.guess_silence_ms,
+        end_silence_ms=given.end_silence_ms or defaults.end_silence_ms,
+        max_utterance_ms=given.max_utterance_ms or defaults.max_utterance_ms,
+    )
+
+
+def choose_language(tag: str, engine: EngineDescription) -> str:
+    """Returns the engine's language for a BCP-47 tag: "en" for "en-GB"; its first for "".
+
+    Raises:
+        InvalidRequest: The tag is malformed.
+        FailedPrecondition: The engine does not know the language.
+    """
+    if not tag:
+        return engine.languages[0]
+    if not _LANGUAGE_TAG.fullmatch(tag):
+        raise InvalidRequest(
+            f"config.language: {tag[:64]!r} is not a BCP-47 language tag, such as 'en'"
+        )
+    wanted = tag.lower()
+    for language in engine.languages:
+        if wanted == language.lower() or wanted.split("-")[0] == language.lower():
+            return language
+    known = ", ".join(engine.languages)
+    raise FailedPrecondition(
+        f"config.language: the engine {engine.name!r} understands {known} only, not {tag!r}; "
+        "another engine is chosen by ANIMA_ASR_ENGINE, from the installed entry points of "
+        "'anima.asr.engines'",
+        reason="LANGUAGE_NOT_SUPPORTED",
+        metadata={"language": tag, "known": known},
+    )

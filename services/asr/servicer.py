@@ -1,0 +1,149 @@
+"""The recognition service: proto in, engine call, proto out."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from anima.asr.v1 import (
+    AsrServiceServicer,
+    DescribeEngineRequest,
+    DescribeEngineResponse,
+    RecognizeConfig,
+    RecognizeRequest,
+    RecognizeResponse,
+    Started,
+    add_AsrServiceServicer_to_server,
+)
+from anima.common.v1 import ChunkHeader, EngineInfo, Interrupted
+from services.asr.answers import to_response
+from services.asr.engine import AsrEngine, Final, RecognitionSession
+from services.asr.requests import check_config
+from services.asr.settings import AsrSettings
+from services.runtime.audio import AudioReceiver
+from services.runtime.engines import load_engine
+from services.runtime.errors import InvalidRequest
+from services.runtime.server import Stage
+from services.runtime.streams import open_stream
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AsrServicer(AsrServiceServicer):
+    """Answers the calls of `anima.asr.v1.AsrService`."""
+
+    def __init__(self, engine: AsrEngine, *, capacity: int) -> None:
+        self._engine = engine
+        self._capacity = capacity
+
+    async def Recognize(  # noqa: N802
+        self, request_iterator: AsyncIterator[RecognizeRequest], context: Context
+    ) -> AsyncIterator[RecognizeResponse]:
+        """Recognises the speech of one stream."""
+        config, requests = await open_stream(request_iterator)
+        session_config = check_config(config, self._engine.description)
+        session = await self._engine.open_session(session_config)
+        try:
+            stream = _Recognition(config, session)
+            yield stream.address(
+                RecognizeResponse(started=Started(language=session_config.language))
+            )
+            async for response in stream.run(requests):
+                yield response
+        finally:
+            session.close()
+
+    async def DescribeEngine(  # noqa: N802
+        self, request: DescribeEngineRequest, context: Context
+    ) -> DescribeEngineResponse:
+        """Says what the engine is."""
+        engine = self._engine.description
+        return DescribeEngineResponse(
+            engine=EngineInfo(
+                name=engine.name,
+                version=engine.version,
+                licence=engine.licence,
+                languages=engine.languages,
+                capacity=self._capacity,
+            )
+        )
+
+
+class _Recognition:
+    """One open stream.
+
+    It reads a message only when the one before it is worked off: a caller that sends faster than
+    the engine recognises is held back by gRPC's flow control, and nothing piles up here.
+    """
+
+    def __init__(self, config: RecognizeConfig, session: RecognitionSession) -> None:
+        self._turn_id = config.turn_id
+        self._epoch = config.epoch
+        self._single_utterance = config.single_utterance
+        self._session = session
+        self._sequence = 0
+        self._audio = AudioReceiver(
+            sample_rate_hz=config.sample_rate_hz, epoch=config.epoch, turn_id=config.turn_id
+        )
+
+    def address(self, response: RecognizeResponse) -> RecognizeResponse:
+        """Gives a response its header."""
+        self._sequence += 1
+        response.header.CopyFrom(
+            ChunkHeader(turn_id=self._turn_id, epoch=self._epoch, sequence=self._sequence)
+        )
+        return response
+
+    async def run(
+        self, requests: AsyncIterator[RecognizeRequest]
+    ) -> AsyncIterator[RecognizeResponse]:
+        """Works off the messages after the config.
+
+        When they end without `end_of_speech`, the open utterance has no result: a half-close says
+        nothing about speech, and a client's cancel looks the same at first.
+        """
+        async for request in requests:
+            if request.HasField("interrupt"):
+                yield self._interrupt(request.interrupt.epoch)
+                continue
+            last = request.HasField("end_of_speech")
+            if last:
+                events = self._session.finish()
+            else:
+                samples = self._audio.accept(request.audio)
+                if samples is None:
+                    continue
+                events = self._session.accept(samples)
+            async for event in events:
+                yield self.address(to_response(event))
+                if self._single_utterance and isinstance(event, Final):
+                    return
+            if last:
+                return
+
+    def _interrupt(self, epoch: int) -> RecognizeResponse:
+        if epoch <= self._epoch:
+            raise InvalidRequest(
+                f"interrupt.epoch: {epoch} is not above {self._epoch}, the epoch of the stream"
+            )
+        self._session.drop()
+        self._epoch = epoch
+        self._audio.raise_epoch(epoch)
+        return self.address(RecognizeResponse(interrupted=Interrupted(epoch=epoch)))
+
+
+def build(settings: AsrSettings) -> Stage:
+    """Makes the stage with the engine that the settings name.
+
+    Raises:
+        SettingsError: The engine is unknown or cannot work here.
+    """
+    engine: AsrEngine = load_engine("asr", settings.engine, settings)
+    servicer = AsrServicer(engine, capacity=settings.capacity)
+    return Stage(
+        service="anima.asr.v1.AsrService",
+        add_to_server=lambda server: add_AsrServiceServicer_to_server(servicer, server),
+        warm_up=engine.warm_up,
+        counted_methods=frozenset({"Recognize"}),
+        close=engine.close,
+    )

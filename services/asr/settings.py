@@ -1,0 +1,29 @@
+"""The settings of the recognition service."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from services.runtime.settings import ServiceSettings
+
+FinalPass = Literal["auto", "always", "never"]
+
+
+class AsrSettings(ServiceSettings):
+    """What the recognition service can be told, beside what every server can."""
+
+    stage: ClassVar[str] = "asr"
+    default_port: ClassVar[int] = 50051
+
+    engine: str = "pocketsphinx"
+    """The name of the entry point in `anima.asr.engines`."""
+    capacity: int = Field(default=4, ge=1, le=10_000)
+    """How many streams are recognised at the same time."""
+    warm_decoders: int = Field(default=1, ge=1, le=10_000)
+    """How many decoders are loaded at the start (90 MB and half a second each); the others are
+    loaded when more streams come at the same time."""
+    final_pass: FinalPass = "auto"  # noqa: S105 (not a password)
+    """Whether a segment is decoded again as a whole when its end is guessed, for fewer errors:
+    "always", "never", or "auto": when it can be done without a long wait."""
+    final_pass_wait_ms: int = Field(default=400, ge=0, le=60_000)
+    """How long "auto" lets a person wait for the second pass after the end of the utterance."""
