@@ -86,7 +86,7 @@ class ClientConfig:
             avatar=self.avatar,
             input_sample_rate_hz=self.input_rate_hz,
             text_only=self.text_only,
-            audio_only=self.audio_only or self.media == "pcm",
+            audio_only=not self.text_only and (self.audio_only or self.media == "pcm"),
         )
 
     def as_event(self) -> dict[str, Any]:

@@ -49,9 +49,10 @@ class PageClient:
         async with asyncio.timeout(20):
             while True:
                 message = await self.next()
-                if isinstance(message, dict) and message["type"] == kind:
-                    if fits is None or fits(message):
-                        return message
+                if not isinstance(message, dict) or message["type"] != kind:
+                    continue
+                if fits is None or fits(message):
+                    return message
 
     async def next_of(self, *kinds: str) -> dict[str, Any]:
         """Reads until an event of one of these types comes, and returns it."""
@@ -73,8 +74,10 @@ class PageClient:
                 while True:
                     await self.next()
             except websockets.ConnectionClosed as closed:
-                assert closed.rcvd is not None
-                return closed.rcvd.code, closed.rcvd.reason
+                close = closed.rcvd
+        if close is None:
+            raise AssertionError("the connection was cut without a close frame")
+        return close.code, close.reason
 
 
 class Page:
@@ -106,7 +109,16 @@ class _Server(uvicorn.Server):
 async def serving_page(mesh: Mesh, limits: EdgeLimits | None = None) -> AsyncIterator[Page]:
     """Serves the routes of the page on a free port of loopback."""
     app = Starlette(routes=routes(mesh, limits=limits))
-    server = _Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off"))
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=0,
+            log_config=None,
+            lifespan="off",
+            ws_per_message_deflate=False,
+        )
+    )
     serving = asyncio.create_task(server.serve())
     await server.listening.wait()
     try:

@@ -11,6 +11,7 @@ from tests.unit.web.clients import Page, serving_page
 @pytest.fixture
 async def stages() -> AsyncIterator[FakeMesh]:
     async with FakeMesh() as mesh:
+        mesh.tts.ms_per_char = 6  # answers are played in real time
         yield mesh
 
 

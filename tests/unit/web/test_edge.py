@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import socket
 import struct
 
 import httpx
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import websockets
 
+from gateway.mesh import Mesh
 from gateway.web.limits import EdgeLimits
 from gateway.web.turn_media import MediaKind
 from tests.fakes.mesh import FakeMesh
@@ -128,7 +130,7 @@ async def test_new_question_interrupts_and_stale_media_stays_away(
     after = PageClient(client.socket)
     after.received = client.received[before:]
     assert epochs(after) == {interrupted["epoch"]}
-    assert {stage["stage"] for stage in interrupted["stages"]} >= {"llm", "tts", "avatar"}
+    assert {stage["stage"] for stage in interrupted["stages"]} >= {"tts", "avatar"}
 
 
 async def test_stop_without_an_answer_is_nothing(page: Page) -> None:
@@ -195,7 +197,8 @@ async def test_failed_stage_is_told_and_the_next_question_works(
     page: Page, stages: FakeMesh
 ) -> None:
     async with page.client() as client:
-        await client.configure(media="fmp4")
+        await client.ask("hi")
+        await client.until("response.done")
         await stages.stop("llm")
         await client.ask("hi")
         told = await client.until("anima.notice")
@@ -231,27 +234,53 @@ async def test_closed_page_frees_its_place(stages: FakeMesh) -> None:
             async with page.client() as second:
                 await second.ask("hi")
                 error = await second.until("error")
-                assert error["error"]["code"] == "busy"
-        async with asyncio.timeout(5), page.client() as third:
-            while True:
-                await third.ask("hi")
-                if (await third.next_of("error", "response.created"))["type"] != "error":
-                    break
+        await until_free(mesh)
+
+    assert error["error"]["code"] == "capacity"
 
 
-async def test_client_that_does_not_read_is_disconnected(stages: FakeMesh) -> None:
+async def test_client_that_does_not_read_loses_its_place(stages: FakeMesh) -> None:
     stages.llm.answer = ["word " * 400]
-    limits = EdgeLimits(max_waiting_bytes=20_000, send_timeout_s=1.0)
-    async with stages.mesh() as mesh, serving_page(mesh, limits) as page:
-        async with page.client(max_queue=1) as client:
-            client.socket.transport.pause_reading()
-            await client.configure(media="fmp4")
-            for _ in range(3_000):
-                await client.send({"type": "session.update", "session": {}})
-            client.socket.transport.resume_reading()
-            code, _ = await client.closed()
+    limits = EdgeLimits(max_waiting_bytes=100_000, burst_messages=10_000)
+    part = {"type": "input_text", "text": "x" * 8_000}
+    item = {"type": "message", "role": "user", "content": [part]}
+    async with (
+        stages.mesh() as mesh,
+        serving_page(mesh, limits) as page,
+        page.client(sock=small_socket(page), compression=None) as client,
+    ):
+        await client.ask("hi")
+        await client.until("response.created")
+        client.socket.transport.pause_reading()
 
-    assert code in {1008, 1013}
+        async def flood() -> None:
+            while True:
+                await client.send({"type": "conversation.item.create", "item": item})
+
+        flooding = asyncio.create_task(flood())
+        await until_free(mesh)
+        flooding.cancel()
+        await asyncio.wait([flooding])
+        client.socket.transport.abort()
+
+    assert len(client.received) < 10
+
+
+async def until_free(mesh: Mesh) -> None:
+    """Waits until no conversation holds a place; a page that has gone may take 5 s."""
+    async with asyncio.timeout(5):
+        while mesh.places.active:  # noqa: ASYNC110 (a count of another part has no event)
+            await asyncio.sleep(0.01)
+
+
+def small_socket(page: Page) -> socket.socket:
+    """Makes a connection that holds little on its own side."""
+    host, _, port = page.address.partition(":")
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    connection.connect((host, int(port)))
+    connection.setblocking(False)
+    return connection
 
 
 async def test_flood_of_messages_is_disconnected(stages: FakeMesh) -> None:
@@ -283,16 +312,15 @@ async def test_idle_conversation_gives_up_its_place_and_goes_on_later(stages: Fa
     async with (
         stages.mesh(capacity=1) as mesh,
         serving_page(mesh, limits) as page,
-        page.client() as first,
-        page.client() as second,
+        page.client() as client,
     ):
-        await first.ask("hi")
-        await first.until("response.done")
-        async with asyncio.timeout(10):
-            while True:
-                await second.ask("hi")
-                if (await second.next_of("error", "response.created"))["type"] != "error":
-                    break
+        await client.ask("hi")
+        await client.until("response.done")
+        await until_free(mesh)
+        await client.ask("hi")
+        done = await client.until("response.done")
+
+    assert done["response"]["status"] == "completed"
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null"])
