@@ -1,0 +1,26 @@
+"""Decides what a persona answers: from its corpus, memory, history and documents, or not at all."""
+
+from __future__ import annotations
+
+from retrieval.hybrid import TextEmbedder
+from services.llm.engines.retrieval.listener import Listener
+from services.llm.engines.retrieval.reply import Reply
+from services.llm.languages import language_of
+from services.llm.persona import Persona
+from services.llm.prompt import Prompt
+
+
+class Answerer:
+    """One persona. Safe for threads: it never changes."""
+
+    def __init__(self, persona: Persona, embedder: TextEmbedder | None) -> None:
+        """Indexes the persona; with an embedder that takes a second per 300 phrasings."""
+        self._languages = persona.profile.languages
+        self._listeners = {
+            language: Listener(persona, language, embedder) for language in self._languages
+        }
+
+    def reply(self, prompt: Prompt) -> Reply:
+        """Answers a question in `prompt.language`, whatever language it is asked in."""
+        asked_in = language_of(prompt.question, self._languages)
+        return self._listeners[asked_in].reply(prompt)

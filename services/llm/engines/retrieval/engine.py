@@ -1,0 +1,90 @@
+"""The embedded engine `retrieval`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from retrieval.embedding import Embedder
+from services.llm.engine import Delta, End, EndReason, EngineDescription
+from services.llm.engines.retrieval.answerer import Answerer
+from services.llm.engines.retrieval.vectors import KeptVectors
+from services.llm.persona import Persona
+from services.llm.prompt import Prompt
+from services.llm.settings import NO_MODEL, LlmSettings
+from services.llm.words import pieces, shorten
+from services.runtime.compute import Compute
+from services.runtime.errors import FailedPrecondition
+from services.runtime.logs import get_logger
+from services.runtime.model_store import ModelStore
+
+
+class RetrievalEngine:
+    """Answers from a persona's corpus and documents, from memories and from the history.
+
+    It finds answers and does not reason. Where nothing fits it says so.
+    """
+
+    def __init__(self, settings: LlmSettings) -> None:
+        self._settings = settings
+        self._compute = Compute(threads=1, name="llm")
+        self._answerers: dict[str, Answerer] = {}
+
+    def describe(self) -> EngineDescription:
+        """Says what the engine is."""
+        # Words of every language are compared; what steers a conversation is known in two.
+        return EngineDescription(
+            name="retrieval", version=version("anima"), licence="Apache-2.0", languages=("en", "zh")
+        )
+
+    async def warm_up(self, personas: Sequence[Persona]) -> None:
+        """Loads the sentence encoder, if it was pulled, and indexes the personas."""
+        self._answerers = await self._compute.run(self._index, personas)
+
+    async def answer(self, prompt: Prompt) -> AsyncGenerator[Delta | End, None]:
+        """Finds the answer, then gives it word by word at the pace of the settings."""
+        answerer = self._answerers[prompt.persona.profile.name]
+        reply = await self._compute.run(answerer.reply, prompt)
+        text, was_cut = shorten(reply.text, prompt.max_words)
+        interval_ms = prompt.word_interval_ms
+        if interval_ms is None:
+            interval_ms = self._settings.word_interval_ms
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        for number, piece in enumerate(pieces(text)):
+            if number:
+                due += interval_ms / 1000
+                await asyncio.sleep(max(0.0, due - loop.time()))
+            yield Delta(piece)
+        yield End(reason=EndReason.LENGTH if was_cut else EndReason.COMPLETE, sources=reply.sources)
+
+    async def close(self) -> None:
+        """Ends the engine's thread."""
+        self._compute.close()
+
+    def _index(self, personas: Sequence[Persona]) -> dict[str, Answerer]:
+        embedder = self._load_embedder()
+        answerers = {persona.profile.name: Answerer(persona, embedder) for persona in personas}
+        if embedder is not None:
+            embedder.keep()
+        return answerers
+
+    def _load_embedder(self) -> KeptVectors | None:
+        model, data_dir = self._settings.embedding_model, self._settings.data_dir
+        if model == NO_MODEL:
+            return None
+        try:
+            embedder = _load(ModelStore(data_dir / "models").path(model))
+        except (FailedPrecondition, FileNotFoundError) as error:
+            get_logger().warning("questions are compared by their words alone", why=str(error))
+            return None
+        return KeptVectors(embedder, data_dir / "llm" / f"vectors-{model}.npz")
+
+
+@cache
+def _load(folder: Path) -> Embedder:
+    """One model in a process, however many engines use it: it takes 90 MB."""
+    return Embedder(folder)

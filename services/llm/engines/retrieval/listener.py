@@ -1,0 +1,282 @@
+"""Answers the questions that are asked in one language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from retrieval.hybrid import TextEmbedder
+from services.llm.engine import Source, SourceKind
+from services.llm.engines.retrieval.conversation import Conversation
+from services.llm.engines.retrieval.entries import EntryIndex, Match
+from services.llm.engines.retrieval.passages import PassageIndex
+from services.llm.engines.retrieval.phrasebook import Said, phrasebook
+from services.llm.engines.retrieval.recollection import Recollection
+from services.llm.engines.retrieval.reply import Reply, unsaid
+from services.llm.languages import primary
+from services.llm.persona import Persona
+from services.llm.prompt import Prompt
+from services.llm.words import count_words
+
+# Tuned on the questions of tests/unit/llm/questions.toml; docs/personas.md has the rates.
+_ACCEPT_WITH_VECTORS: Final = 0.545
+_ACCEPT_BY_WORDS: Final = {"en": 0.52, "zh": 0.43}
+_ACCEPT_BY_WORDS_ELSEWHERE: Final = 0.52
+# "I like tea" is not "I like you".
+_ACCEPT_FOR_STATEMENT: Final = 0.7
+_ACCEPT_PASSAGE: Final = 0.45
+# An entry that fits less than what is accepted, by at most this, is offered and not spoken.
+_OFFER_MARGIN: Final = 0.1
+# What the question before adds to the fit of a follow-up.
+_CONTEXT_WEIGHT: Final = 0.3
+# A further entry is told to who asks for more if it fits the question before by this much.
+_RELATED_FIT: Final = 0.35
+_MAX_OFFERED_WORDS: Final = 20
+# The model of meanings knows English only; other languages are compared by words.
+_EMBEDDED_LANGUAGES: Final = frozenset({"en"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Turn:
+    """A question while it is being answered."""
+
+    prompt: Prompt
+    cleaned: str
+    talk: Conversation
+    said: Said
+    matches: list[Match]
+
+    def say(self, ways: tuple[str, ...], **values: str) -> str:
+        return unsaid(ways, self.prompt.history).format(**values)
+
+
+class Listener:
+    """One persona, asked in one language. Safe for threads: it never changes."""
+
+    def __init__(self, persona: Persona, language: str, embedder: TextEmbedder | None) -> None:
+        self._persona = persona
+        self._language = language
+        self._phrases = phrasebook(language)
+        used = embedder if primary(language) in _EMBEDDED_LANGUAGES else None
+        by_words = _ACCEPT_BY_WORDS.get(primary(language), _ACCEPT_BY_WORDS_ELSEWHERE)
+        self._accept = by_words if used is None else _ACCEPT_WITH_VECTORS
+        self._entries = EntryIndex(persona.entries, language, self._phrases, used)
+        self._passages = PassageIndex(persona.passages, language, self._phrases, used)
+        self._recollection = Recollection(self._phrases)
+        name = re.escape(persona.profile.display_name)
+        misheard = "|".join(map(re.escape, persona.profile.heard_as.get(language, ())))
+        self._misheard = re.compile(rf"\b(?:{misheard})\b", re.IGNORECASE) if misheard else None
+        self._address = re.compile(
+            rf"^\s*(?:(?:hey|hi|hello|ok|okay|嘿|你好)[\s,，]*{name}\b[\s,，.!！:：]*|{name}\s*[,，!！:：]\s*)(?=\w)"
+            rf"|(?<=\w)\s*[,，]\s*{name}\s*[.?!。？！]*\s*$",
+            re.IGNORECASE,
+        )
+        self._name = re.compile(rf"\s*\b{name}\b\s*", re.IGNORECASE)
+
+    def reply(self, prompt: Prompt) -> Reply:
+        """Answers a question in `prompt.language`."""
+        heard = prompt.question
+        if self._misheard is not None:
+            heard = self._misheard.sub(self._persona.profile.display_name, heard)
+        heard = self._address.sub("", heard)
+        said = phrasebook(prompt.language).said
+        if self._phrases.is_filler(heard):
+            return Reply(text=unsaid(said.unclear, prompt.history))
+        turn = _Turn(
+            prompt=prompt,
+            cleaned=self._phrases.clean(heard),
+            talk=Conversation(prompt.history, steers=self._steers),
+            said=said,
+            matches=[
+                match
+                for match in self._entries.find(heard)
+                if prompt.language in match.entry.wordings
+            ],
+        )
+        ways: tuple[Callable[[_Turn], Reply | None], ...] = (
+            self._from_history,
+            self._about_the_person,
+            self._from_corpus,
+            self._courtesy,
+            self._from_memory,
+            self._from_documents,
+        )
+        return next((found for way in ways if (found := way(turn))), None) or self._unknown(turn)
+
+    # What steers the conversation.
+
+    def _steers(self, text: str) -> bool:
+        """Whether a message of the person names no topic of its own."""
+        cleaned, heard = self._phrases.clean(text), self._phrases.heard
+        patterns = (heard.more, heard.repeat, heard.what_i_asked, heard.what_you_said, heard.yes)
+        return any(pattern.fullmatch(cleaned) for pattern in (*patterns, heard.thanks))
+
+    def _from_history(self, turn: _Turn) -> Reply | None:
+        heard, talk = self._phrases.heard, turn.talk
+        if heard.what_i_asked.fullmatch(turn.cleaned):
+            if not talk.last_question:
+                return Reply(text=turn.say(turn.said.nothing_asked))
+            text = turn.say(turn.said.you_asked, text=talk.last_question)
+            return Reply(text=text, sources=(talk.source(talk.last_question),))
+        if heard.repeat.fullmatch(turn.cleaned) or heard.what_you_said.fullmatch(turn.cleaned):
+            return self._repeat(turn)
+        if heard.more.fullmatch(turn.cleaned) and talk.last_topic:
+            return self._more(turn)
+        if heard.yes.fullmatch(turn.cleaned):
+            return self._offered(turn)
+        return None
+
+    def _repeat(self, turn: _Turn) -> Reply:
+        last = turn.talk.last_answer
+        if not last:
+            return Reply(text=turn.say(turn.said.nothing_to_repeat))
+        entry = turn.talk.last_entry(self._persona.entries)
+        texts = [
+            text
+            for wording in (entry.wordings.values() if entry else ())
+            for text in (*wording.answers, wording.more)
+        ]
+        whole = next((text for text in texts if text and text.startswith(last.strip())), last)
+        return Reply(text=whole, sources=(turn.talk.source(last),))
+
+    def _offered(self, turn: _Turn) -> Reply | None:
+        """The answer to the question that the last answer offered."""
+        language = turn.prompt.language
+        for entry in self._persona.entries:
+            wording = entry.wordings.get(language)
+            if wording and any(text in turn.talk.last_answer for text in wording.questions):
+                return self._speak(turn, Match(entry=entry, question="", fit=1.0))
+        return None
+
+    def _more(self, turn: _Turn) -> Reply:
+        talk, language = turn.talk, turn.prompt.language
+        last = talk.last_entry(self._persona.entries)
+        related = self._entries.find(talk.last_topic)
+        if last is None and related and related[0].fit >= self._accept:
+            last = related[0].entry
+        if last is not None and language in last.wordings:
+            more = last.wordings[language].more
+            if more and not talk.was_said(more):
+                return Reply(text=more, sources=(_source(SourceKind.CORPUS, last.id, 1.0),))
+        for match in related:
+            wording = match.entry.wordings.get(language)
+            fits = match.fit >= _RELATED_FIT and (last is None or match.entry.topic == last.topic)
+            if wording and fits and match.entry is not last and not _told(wording.answers, talk):
+                return self._speak(turn, match)
+        return Reply(text=turn.say(turn.said.no_more))
+
+    # What is known.
+
+    def _about_the_person(self, turn: _Turn) -> Reply | None:
+        if not self._recollection.is_personal(turn.cleaned):
+            return None
+        prompt = turn.prompt
+        told = self._recollection.recall(
+            turn.cleaned, prompt.memories, prompt.history, said=turn.said, personal=True
+        )
+        if told is not None or self._best_about_the_person(turn):
+            return told
+        return Reply(text=turn.say(turn.said.not_told))
+
+    def _best_about_the_person(self, turn: _Turn) -> bool:
+        """Whether the corpus speaks of the person: "What is my name?" is not "... your name?"."""
+        best = turn.matches[0] if turn.matches else None
+        return (
+            best is not None
+            and best.fit >= self._accept
+            and self._phrases.heard.first_person.search(self._phrases.clean(best.question))
+            is not None
+        )
+
+    def _from_corpus(self, turn: _Turn) -> Reply | None:
+        best = turn.matches[0] if turn.matches else None
+        if self._phrases.heard.follow_up.search(turn.cleaned) and turn.talk.last_topic:
+            best = self._in_context(turn) or best
+        accept = (
+            max(self._accept, _ACCEPT_FOR_STATEMENT) if self._is_statement(turn) else self._accept
+        )
+        if best is None or best.fit < accept:
+            return None
+        return self._speak(turn, best)
+
+    def _is_statement(self, turn: _Turn) -> bool:
+        """Whether the person tells something about themself."""
+        is_question = turn.prompt.question.endswith(("?", "？"))
+        return not is_question and bool(self._phrases.heard.statement.search(turn.cleaned))
+
+    def _in_context(self, turn: _Turn) -> Match | None:
+        """The entry that fits a follow-up best, given the question before."""
+        context = {match.entry.id: match.fit for match in self._entries.find(turn.talk.last_topic)}
+        last = turn.talk.last_entry(self._persona.entries)
+        found = [
+            Match(
+                entry=match.entry,
+                question=match.question,
+                fit=min(1.0, match.fit + _CONTEXT_WEIGHT * context.get(match.entry.id, 0.0)),
+            )
+            for match in turn.matches
+            if match.entry is not last or match.fit >= self._accept
+        ]
+        return max(found, key=lambda match: match.fit, default=None)
+
+    def _courtesy(self, turn: _Turn) -> Reply | None:
+        heard, said = self._phrases.heard, turn.said
+        plain = self._phrases.plain(self._name.sub(" ", turn.prompt.question))
+        for pattern, ways in (
+            (heard.greeting, said.greeting),
+            (heard.thanks, said.thanks),
+            (heard.goodbye, said.goodbye),
+        ):
+            if pattern.fullmatch(plain):
+                return Reply(text=turn.say(ways))
+        if self._is_statement(turn):
+            return Reply(text=turn.say(said.noted))
+        return None
+
+    def _from_memory(self, turn: _Turn) -> Reply | None:
+        prompt = turn.prompt
+        return self._recollection.recall(
+            turn.cleaned, prompt.memories, prompt.history, said=turn.said, personal=False
+        )
+
+    def _from_documents(self, turn: _Turn) -> Reply | None:
+        # A passage is in one language; a corpus entry may be in several.
+        if turn.prompt.language != self._language:
+            return None
+        found = next(iter(self._passages.find(turn.cleaned)), None)
+        if found is None or found.fit < _ACCEPT_PASSAGE:
+            return None
+        source = _source(SourceKind.DOCUMENT, found.passage.document, found.fit)
+        return Reply(text=found.text, sources=(source,))
+
+    # What is not known.
+
+    def _unknown(self, turn: _Turn) -> Reply:
+        language, profile = turn.prompt.language, self._persona.profile
+        best = turn.matches[0] if turn.matches else None
+        if best is not None and best.fit >= self._accept - _OFFER_MARGIN:
+            question = best.entry.wordings[language].questions[0]
+            if count_words(question) <= _MAX_OFFERED_WORDS:
+                return Reply(text=turn.say(turn.said.did_you_mean, question=question))
+        text = turn.say(profile.unknown.get(language) or turn.said.unknown)
+        suggestions = profile.suggestions.get(language, ())
+        if not suggestions:
+            return Reply(text=text)
+        question = unsaid(suggestions, turn.prompt.history)
+        offer = turn.say(turn.said.suggest, question=question)
+        return Reply(text=text + ("" if text[-1] in "。！？" else " ") + offer)
+
+    def _speak(self, turn: _Turn, match: Match) -> Reply:
+        answers = match.entry.wordings[turn.prompt.language].answers
+        source = _source(SourceKind.CORPUS, match.entry.id, match.fit)
+        return Reply(text=unsaid(answers, turn.prompt.history), sources=(source,))
+
+
+def _told(answers: tuple[str, ...], talk: Conversation) -> bool:
+    return any(talk.was_said(answer) for answer in answers)
+
+
+def _source(kind: SourceKind, name: str, score: float) -> Source:
+    return Source(kind=kind, name=name, score=min(score, 1.0))

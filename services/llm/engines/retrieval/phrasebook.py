@@ -1,0 +1,159 @@
+"""What people say to steer a conversation, and what the engine says itself, by language."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from retrieval.text import normalised
+from services.llm.languages import primary
+
+_DEFAULT_LANGUAGE: Final = "en"
+_UNSPACED_LANGUAGES: Final = frozenset({"zh", "yue", "ja"})
+_PUNCTUATION: Final = re.compile(r"[^\w\s']|_|(?<!\w)'|'(?!\w)")
+# A space beside a character of a language without spaces says nothing.
+_SPACE_AT_CJK: Final = re.compile(r"(?<=[\u3040-\u9fff])\s+|\s+(?=[\u3040-\u9fff])")
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Alike(_Table):
+    """A question about the person and the memories that answer it in other words."""
+
+    question: re.Pattern[str]
+    memory: re.Pattern[str]
+
+
+class Heard(_Table):
+    """Patterns over text in the form of `Phrasebook.clean`."""
+
+    short_forms: tuple[tuple[str, str], ...]
+    same_words: tuple[tuple[str, str], ...]
+    fillers: str
+    endings: str
+    greeting: re.Pattern[str]
+    thanks: re.Pattern[str]
+    goodbye: re.Pattern[str]
+    repeat: re.Pattern[str]
+    what_i_asked: re.Pattern[str]
+    what_you_said: re.Pattern[str]
+    more: re.Pattern[str]
+    yes: re.Pattern[str]
+    follow_up: re.Pattern[str]
+    personal: re.Pattern[str]
+    about_all: re.Pattern[str]
+    statement: re.Pattern[str]
+    first_person: re.Pattern[str]
+    asking: re.Pattern[str]
+    alike: tuple[Alike, ...]
+
+
+class Said(_Table):
+    """What the engine says; of several ways another one is taken each time."""
+
+    greeting: tuple[str, ...]
+    thanks: tuple[str, ...]
+    goodbye: tuple[str, ...]
+    unclear: tuple[str, ...]
+    noted: tuple[str, ...]
+    nothing_to_repeat: tuple[str, ...]
+    you_asked: tuple[str, ...]
+    nothing_asked: tuple[str, ...]
+    no_more: tuple[str, ...]
+    you_told_me: tuple[str, ...]
+    i_told_you: tuple[str, ...]
+    also: str
+    not_told: tuple[str, ...]
+    unknown: tuple[str, ...]
+    suggest: tuple[str, ...]
+    did_you_mean: tuple[str, ...]
+
+
+class SecondPerson(_Table):
+    """How "my dog" becomes "your dog"."""
+
+    blocked: re.Pattern[str]
+    replace: tuple[tuple[str, str], ...]
+
+
+class _Book(_Table):
+    heard: Heard
+    said: Said
+    second_person: SecondPerson
+
+
+class Phrasebook:
+    """What is heard and said in one language; see `wording/en.toml`."""
+
+    def __init__(self, book: _Book, *, unspaced: bool) -> None:
+        self.heard = book.heard
+        self.said = book.said
+        self._second_person = book.second_person
+        self._unspaced = unspaced
+
+    def plain(self, text: str) -> str:
+        """Lower case without punctuation, as a recogniser would write it."""
+        spaced = " ".join(_PUNCTUATION.sub(" ", normalised(text)).split())
+        return _SPACE_AT_CJK.sub("", spaced) if self._unspaced else spaced
+
+    def clean(self, text: str) -> str:
+        """The plain form of a question without the fillers around it, if anything is left."""
+        cleaned = " ".join(_PUNCTUATION.sub(" ", normalised(text)).split())
+        for pattern, long_form in self.heard.short_forms:
+            cleaned = re.sub(pattern, long_form, cleaned)
+        while True:
+            shorter = self._ending.sub("", self._filler.sub("", cleaned, count=1)).strip()
+            if shorter in ("", cleaned):
+                return self.plain(cleaned)
+            cleaned = shorter
+
+    def compared(self, cleaned: str) -> str:
+        """A cleaned question with one word for words that mean the same."""
+        for pattern, replacement in self.heard.same_words:
+            cleaned = re.sub(pattern, replacement, cleaned)
+        return " ".join(cleaned.split())
+
+    def is_filler(self, text: str) -> bool:
+        """Whether nothing was said but "um"."""
+        plain = self.plain(text)
+        return not plain or re.fullmatch(r"(?:(?:um|uh|er|hm|嗯|呃|啊|哦)+\s*)+", plain) is not None
+
+    def in_second_person(self, text: str) -> str:
+        """Turns what a person said about themself to "you", where that is simple."""
+        if self._second_person.blocked.search(normalised(text)):
+            return text
+        for pattern, replacement in self._second_person.replace:
+            text = re.sub(pattern, replacement, text, flags=re.IGNORECASE)
+        return text
+
+    @cached_property
+    def _filler(self) -> re.Pattern[str]:
+        after = r"\s*" if self._unspaced else r"(?:\s+|$)"
+        return re.compile(rf"^(?:{self.heard.fillers}){after}")
+
+    @cached_property
+    def _ending(self) -> re.Pattern[str]:
+        before = r"\s*" if self._unspaced else r"(?:^|\s+)"
+        return re.compile(rf"{before}(?:{self.heard.endings})$")
+
+
+def phrasebook(language: str) -> Phrasebook:
+    """The phrasebook of a language; that of English where there is none."""
+    return _load(primary(language))
+
+
+@cache
+def _load(language: str) -> Phrasebook:
+    folder = files("services.llm.engines.retrieval") / "wording"
+    source = folder / f"{language}.toml"
+    if not source.is_file():
+        return _load(_DEFAULT_LANGUAGE)
+    book = _Book.model_validate(tomllib.loads(source.read_text(encoding="utf-8")))
+    return Phrasebook(book, unspaced=language in _UNSPACED_LANGUAGES)

@@ -1,0 +1,23 @@
+"""What the engine decides to say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.llm.engine import Source
+from services.llm.prompt import Message, Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """An answer before it is cut to length and spoken."""
+
+    text: str
+    sources: tuple[Source, ...] = ()
+
+
+def unsaid(ways: Sequence[str], history: Sequence[Message]) -> str:
+    """The first of several ways to say something that was said least often before."""
+    said = [message.text for message in history if message.role is Role.ASSISTANT]
+    return min(ways, key=lambda way: sum(way in text or text in way for text in said if text))

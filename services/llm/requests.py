@@ -1,0 +1,100 @@
+"""From the wire to the engine's terms, with every field checked."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from anima.llm.v1 import ROLE_ASSISTANT, ROLE_USER, GenerateConfig
+from anima.llm.v1 import Memory as WireMemory
+from services.llm.catalogue import PersonaCatalogue
+from services.llm.languages import TAG, language_of, spoken
+from services.llm.persona import Persona
+from services.llm.prompt import Memory, Message, Prompt, Role, build_prompt
+from services.runtime.errors import InvalidRequest
+from services.runtime.validation import check_range, check_text, check_turn_id
+
+MAX_QUESTION_CHARS: Final = 8_000
+MAX_HISTORY_MESSAGES: Final = 200
+MAX_MEMORIES: Final = 50
+MAX_TEXT_CHARS: Final = 20_000
+MAX_WORD_INTERVAL_MS: Final = 5_000
+
+_ROLES: Final = {ROLE_USER: Role.USER, ROLE_ASSISTANT: Role.ASSISTANT}
+# Scores are sums of floats, so that a perfect one may lie a little above 1.
+_SCORE_TOLERANCE: Final = 1e-3
+
+
+def read_prompt(config: GenerateConfig, catalogue: PersonaCatalogue) -> Prompt:
+    """Turns a config into a prompt.
+
+    Raises:
+        InvalidRequest: A field is wrong; the text names it.
+        NotFound: There is no such persona.
+    """
+    check_turn_id("config.turn_id", config.turn_id)
+    check_text("config.question", config.question, MAX_QUESTION_CHARS)
+    _check_count("config.history", len(config.history), MAX_HISTORY_MESSAGES, "messages")
+    _check_count("config.memories", len(config.memories), MAX_MEMORIES, "memories")
+    interval_ms: int | None = None
+    if config.HasField("word_interval_ms"):
+        interval_ms = config.word_interval_ms
+        check_range("config.word_interval_ms", interval_ms, 0, MAX_WORD_INTERVAL_MS)
+    persona = catalogue.choose("config.persona", config.persona)
+    return build_prompt(
+        turn_id=config.turn_id,
+        persona=persona,
+        language=_language(config, persona),
+        question=config.question.strip(),
+        history=_history(config),
+        memories=[_memory(index, memory) for index, memory in enumerate(config.memories)],
+        max_words=config.max_words,
+        word_interval_ms=interval_ms,
+    )
+
+
+def _check_count(field: str, count: int, most: int, noun: str) -> None:
+    if count > most:
+        raise InvalidRequest(f"{field}: {count} {noun} are more than {most}")
+
+
+def _language(config: GenerateConfig, persona: Persona) -> str:
+    languages = persona.profile.languages
+    if not config.language:
+        return language_of(config.question, languages)
+    if not TAG.fullmatch(config.language):
+        raise InvalidRequest(
+            f"config.language: {config.language[:32]!r} is not a language tag such as 'en' or 'zh'"
+        )
+    language = spoken(config.language, languages)
+    if language is None:
+        raise InvalidRequest(
+            f"config.language: {persona.profile.display_name} does not speak "
+            f"{config.language!r}, but: {', '.join(languages)}"
+        )
+    return language
+
+
+def _history(config: GenerateConfig) -> list[Message]:
+    messages: list[Message] = []
+    for index, message in enumerate(config.history):
+        field = f"config.history[{index}]"
+        role = _ROLES.get(message.role)
+        if role is None:
+            raise InvalidRequest(f"{field}.role: neither ROLE_USER nor ROLE_ASSISTANT")
+        check_text(f"{field}.text", message.text, MAX_TEXT_CHARS, min_chars=0)
+        # An answer that was interrupted before a word of it was heard leaves nothing to look at.
+        if message.text.strip():
+            messages.append(Message(role=role, text=message.text.strip()))
+    return messages
+
+
+def _memory(index: int, memory: WireMemory) -> Memory:
+    field = f"config.memories[{index}]"
+    check_text(f"{field}.text", memory.text, MAX_TEXT_CHARS)
+    check_range(f"{field}.score", memory.score, 0, 1 + _SCORE_TOLERANCE)
+    return Memory(
+        text=memory.text.strip(),
+        score=min(memory.score, 1.0),
+        role=_ROLES.get(memory.role, Role.USER),
+        created_unix_ms=memory.created_unix_ms,
+    )

@@ -1,0 +1,228 @@
+"""The gRPC face of the language-model stage: messages in, engine calls, messages out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import grpc
+from opentelemetry import trace
+
+from anima.common.v1 import (
+    END_REASON_COMPLETE,
+    END_REASON_LENGTH,
+    ChunkHeader,
+    EngineInfo,
+    Interrupt,
+    Interrupted,
+)
+from anima.llm.v1 import (
+    SOURCE_KIND_CORPUS,
+    SOURCE_KIND_DOCUMENT,
+    SOURCE_KIND_HISTORY,
+    SOURCE_KIND_MEMORY,
+    DescribeEngineRequest,
+    DescribeEngineResponse,
+    Finished,
+    GenerateConfig,
+    GenerateRequest,
+    GenerateResponse,
+    ListPersonasRequest,
+    ListPersonasResponse,
+    LlmServiceServicer,
+    Persona,
+    PersonaText,
+    PersonaVoice,
+    Source,
+    Started,
+    TextDelta,
+    add_LlmServiceServicer_to_server,
+)
+from services.llm.catalogue import PersonaCatalogue
+from services.llm.engine import Delta, End, EndReason, LlmEngine, SourceKind
+from services.llm.generation import Generation
+from services.llm.profile import Profile
+from services.llm.prompt import Prompt
+from services.llm.requests import read_prompt
+from services.llm.settings import LlmSettings
+from services.runtime.engines import load_engine
+from services.runtime.server import Stage
+from services.runtime.streams import open_stream
+
+SERVICE: Final = "anima.llm.v1.LlmService"
+
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+_REASONS: Final = {
+    EndReason.COMPLETE: END_REASON_COMPLETE,
+    EndReason.LENGTH: END_REASON_LENGTH,
+}
+_KINDS: Final = {
+    SourceKind.CORPUS: SOURCE_KIND_CORPUS,
+    SourceKind.DOCUMENT: SOURCE_KIND_DOCUMENT,
+    SourceKind.MEMORY: SOURCE_KIND_MEMORY,
+    SourceKind.HISTORY: SOURCE_KIND_HISTORY,
+}
+
+
+class LlmServicer(LlmServiceServicer):
+    """Serves one engine."""
+
+    def __init__(
+        self, engine: LlmEngine, catalogue: PersonaCatalogue, settings: LlmSettings
+    ) -> None:
+        self._engine = engine
+        self._catalogue = catalogue
+        self._settings = settings
+
+    async def warm_up(self) -> None:
+        """Lets the engine load what it needs for the personas."""
+        await self._engine.warm_up(self._catalogue.personas)
+
+    async def close(self) -> None:
+        """Closes the engine."""
+        await self._engine.close()
+
+    async def Generate(  # noqa: N802
+        self, request_iterator: AsyncIterator[GenerateRequest], context: _Context
+    ) -> AsyncIterator[GenerateResponse]:
+        """See the contract."""
+        config: GenerateConfig
+        config, requests = await open_stream(request_iterator)
+        prompt = read_prompt(config, self._catalogue)
+        _describe_turn(prompt)
+        writer = _Responses(config)
+        yield writer.started(prompt)
+        async with Generation(self._engine, prompt, requests, config.epoch) as generation:
+            while True:
+                event = await generation.next_event()
+                if isinstance(event, Interrupt):
+                    await generation.stop()
+                    yield writer.interrupted(event)
+                    return
+                if isinstance(event, End):
+                    yield writer.finished(event)
+                    return
+                yield writer.delta(event)
+
+    async def ListPersonas(  # noqa: N802
+        self, request: ListPersonasRequest, context: _Context
+    ) -> ListPersonasResponse:
+        """See the contract."""
+        return ListPersonasResponse(
+            personas=[_persona(persona.profile) for persona in self._catalogue.personas]
+        )
+
+    async def DescribeEngine(  # noqa: N802
+        self, request: DescribeEngineRequest, context: _Context
+    ) -> DescribeEngineResponse:
+        """See the contract."""
+        engine = self._engine.describe()
+        return DescribeEngineResponse(
+            engine=EngineInfo(
+                name=engine.name,
+                version=engine.version,
+                licence=engine.licence,
+                languages=engine.languages,
+                capacity=self._settings.capacity,
+            )
+        )
+
+
+class _Responses:
+    """Makes the messages of one stream: numbered, and each delta with its place in the answer."""
+
+    def __init__(self, config: GenerateConfig) -> None:
+        self._turn_id = config.turn_id
+        self._epoch = config.epoch
+        self._sequence = 0
+        self._char = 0
+
+    def started(self, prompt: Prompt) -> GenerateResponse:
+        started = Started(persona=prompt.persona.profile.name, language=prompt.language)
+        return GenerateResponse(header=self._header(), started=started)
+
+    def delta(self, delta: Delta) -> GenerateResponse:
+        if self._char == 0:
+            trace.get_current_span().add_event("first text")
+        start = self._char
+        self._char += len(delta.text)
+        return GenerateResponse(
+            header=self._header(), delta=TextDelta(text=delta.text, start_char=start)
+        )
+
+    def finished(self, end: End) -> GenerateResponse:
+        trace.get_current_span().set_attribute("anima.llm.answer_chars", self._char)
+        sources = [
+            Source(kind=_KINDS[source.kind], name=source.name, score=source.score)
+            for source in end.sources
+        ]
+        return GenerateResponse(
+            header=self._header(), finished=Finished(reason=_REASONS[end.reason], sources=sources)
+        )
+
+    def interrupted(self, interrupt: Interrupt) -> GenerateResponse:
+        # In the new epoch: whoever has raised theirs would drop a message of the old one.
+        self._epoch = interrupt.epoch
+        return GenerateResponse(
+            header=self._header(), interrupted=Interrupted(epoch=interrupt.epoch)
+        )
+
+    def _header(self) -> ChunkHeader:
+        self._sequence += 1
+        return ChunkHeader(turn_id=self._turn_id, epoch=self._epoch, sequence=self._sequence)
+
+
+def build(settings: LlmSettings) -> Stage:
+    """Makes the stage from its settings.
+
+    Raises:
+        SettingsError: The engine is unknown, or no persona can be used.
+    """
+    catalogue = PersonaCatalogue.load(settings.personas_dir, settings.default_persona)
+    engine: LlmEngine = load_engine("llm", settings.engine, settings)
+    servicer = LlmServicer(engine, catalogue, settings)
+    return Stage(
+        service=SERVICE,
+        add_to_server=lambda server: add_LlmServiceServicer_to_server(servicer, server),
+        warm_up=servicer.warm_up,
+        counted_methods=frozenset({"Generate"}),
+        close=servicer.close,
+    )
+
+
+def _describe_turn(prompt: Prompt) -> None:
+    span = trace.get_current_span()
+    span.set_attribute("anima.turn_id", prompt.turn_id)
+    span.set_attribute("anima.llm.persona", prompt.persona.profile.name)
+    span.set_attribute("anima.llm.language", prompt.language)
+    span.set_attribute("anima.llm.memories", len(prompt.memories))
+
+
+def _persona(profile: Profile) -> Persona:
+    return Persona(
+        name=profile.name,
+        display_name=profile.display_name,
+        description=profile.description,
+        languages=profile.languages,
+        voices=[
+            PersonaVoice(
+                language=language,
+                voices=voice.names,
+                rate_percent=voice.rate_percent,
+                pitch_percent=voice.pitch_percent,
+            )
+            for language, voice in profile.voices.items()
+        ],
+        avatar=profile.avatar,
+        greetings=_texts(profile.languages, profile.greetings),
+        suggestions=_texts(profile.languages, profile.suggestions),
+    )
+
+
+def _texts(languages: Sequence[str], texts: Mapping[str, Sequence[str]]) -> list[PersonaText]:
+    return [
+        PersonaText(language=language, text=text)
+        for language in languages
+        for text in texts.get(language, ())
+    ]

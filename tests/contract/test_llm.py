@@ -1,0 +1,386 @@
+"""The conformance suite of the language model: any implementation of anima.llm.v1 passes it.
+
+    pytest tests/contract/test_llm.py --llm-address HOST:PORT [--token T]
+
+It asks what every persona with the suite's languages can answer: who it is. What an answer says is
+left to the engine; that it comes in order, stops at once and belongs to its question is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import grpc
+import pytest
+
+from anima.common.v1 import END_REASON_COMPLETE, END_REASON_LENGTH, Interrupt
+from anima.llm.v1 import (
+    ROLE_ASSISTANT,
+    ROLE_USER,
+    SOURCE_KIND_MEMORY,
+    DescribeEngineRequest,
+    GenerateConfig,
+    GenerateRequest,
+    GenerateResponse,
+    ListPersonasRequest,
+    LlmServiceStub,
+    Memory,
+    Message,
+    Source,
+)
+
+if TYPE_CHECKING:
+    from anima.llm.v1.llm_pb2_grpc import LlmServiceAsyncStub
+
+SLOW_MS = 200
+
+
+@pytest.fixture
+def llm(llm_channel: grpc.aio.Channel) -> LlmServiceAsyncStub:
+    return stub(llm_channel)
+
+
+def stub(channel: grpc.aio.Channel) -> LlmServiceAsyncStub:
+    return cast("LlmServiceAsyncStub", LlmServiceStub(channel))
+
+
+def config(question: str = "Who are you?", **fields: Any) -> GenerateConfig:
+    values: dict[str, Any] = {"turn_id": "turn-1", "word_interval_ms": 0, **fields}
+    return GenerateConfig(question=question, **values)
+
+
+@dataclass
+class Answer:
+    """What a stream gave, checked while it was read."""
+
+    text: str = ""
+    language: str = ""
+    reason: int = 0
+    sources: list[Source] = field(default_factory=list)
+    deltas: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+
+    def add(self, response: GenerateResponse, sent: GenerateConfig) -> None:
+        event = response.WhichOneof("event")
+        assert event is not None
+        self.events.append(event)
+        assert response.header.turn_id == sent.turn_id
+        assert response.header.sequence == len(self.events)
+        if event == "started":
+            self.language = response.started.language
+        elif event == "delta":
+            assert response.header.epoch == sent.epoch
+            assert response.delta.text
+            assert response.delta.start_char == len(self.text)
+            self.text += response.delta.text
+            self.deltas.append(response.delta.text)
+        elif event == "finished":
+            self.reason = response.finished.reason
+            self.sources = list(response.finished.sources)
+
+
+async def read(
+    llm: LlmServiceAsyncStub, requests: Iterable[GenerateRequest]
+) -> list[GenerateResponse]:
+    return [response async for response in llm.Generate(iter(requests))]
+
+
+async def ask(llm: LlmServiceAsyncStub, sent: GenerateConfig) -> Answer:
+    answer = Answer()
+    for response in await read(llm, [GenerateRequest(config=sent)]):
+        answer.add(response, sent)
+    assert answer.events[0] == "started"
+    assert answer.events[-1] == "finished"
+    assert set(answer.events[1:-1]) == {"delta"}
+    return answer
+
+
+async def refused(llm: LlmServiceAsyncStub, *requests: GenerateRequest) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await read(llm, requests)
+    return caught.value
+
+
+def chinese_characters(text: str) -> int:
+    return sum("\u4e00" <= one <= "\u9fff" for one in text)
+
+
+async def test_an_answer_comes_in_order(llm: LlmServiceAsyncStub) -> None:
+    answer = await ask(llm, config(epoch=3))
+    assert answer.reason == END_REASON_COMPLETE
+    assert answer.language == "en"
+    assert len(answer.deltas) > 3
+    assert len(answer.text.split()) > 3
+
+
+async def test_an_answer_is_not_one_lump(llm: LlmServiceAsyncStub) -> None:
+    """Text arrives while the rest is still to come, so that speech can begin."""
+    sent = config(word_interval_ms=SLOW_MS)
+    call = llm.Generate(iter([GenerateRequest(config=sent)]))
+    answer = Answer()
+    async for response in call:
+        answer.add(response, sent)
+        if len(answer.deltas) == 2:
+            break
+    call.cancel()
+    assert "finished" not in answer.events
+
+
+async def test_a_chinese_question_gets_a_chinese_answer(llm: LlmServiceAsyncStub) -> None:
+    answer = await ask(llm, config("你是谁？"))
+    assert answer.language.startswith("zh")
+    assert chinese_characters(answer.text) > 5
+    assert "\ufffd" not in answer.text
+    assert all(len(delta.strip()) <= 20 for delta in answer.deltas)
+
+
+async def test_the_language_of_the_answer_can_be_chosen(llm: LlmServiceAsyncStub) -> None:
+    chinese = await ask(llm, config("Who are you?", language="zh"))
+    assert chinese_characters(chinese.text) > 5
+    english = await ask(llm, config("你是谁？", language="en-GB"))
+    assert chinese_characters(english.text) == 0
+    assert english.language == "en"
+
+
+async def test_an_answer_keeps_the_limit_of_words(llm: LlmServiceAsyncStub) -> None:
+    whole = await ask(llm, config("What can you do?"))
+    assert len(whole.text.split()) > 12
+    short = await ask(llm, config("What can you do?", max_words=12))
+    assert 1 <= len(short.text.split()) <= 12
+    assert short.reason == END_REASON_LENGTH
+    chinese = await ask(llm, config("你能做什么？", max_words=10))
+    assert chinese_characters(chinese.text) <= 10
+    assert chinese.reason == END_REASON_LENGTH
+
+
+async def test_what_is_not_known_is_said_honestly(llm: LlmServiceAsyncStub) -> None:
+    """No source may be named for an answer that nothing was found for."""
+    answer = await ask(llm, config("What did Napoleon eat on the third of May 1803?"))
+    assert answer.text
+    assert answer.sources == []
+
+
+async def test_memories_are_used(llm: LlmServiceAsyncStub) -> None:
+    answer = await ask(
+        llm,
+        config(
+            "What is my dog called?",
+            memories=[
+                Memory(text="My dog is called Rex.", score=0.8, role=ROLE_USER),
+                Memory(text="I drink green tea.", score=0.1, role=ROLE_USER),
+            ],
+        ),
+    )
+    assert "Rex" in answer.text
+    assert "tea" not in answer.text
+    assert SOURCE_KIND_MEMORY in [source.kind for source in answer.sources]
+    without = await ask(llm, config("What is my dog called?"))
+    assert "Rex" not in without.text
+
+
+async def test_history_is_used(llm: LlmServiceAsyncStub) -> None:
+    answer = await ask(
+        llm,
+        config(
+            "What did I just ask?",
+            history=[
+                Message(role=ROLE_USER, text="How does the zebra crossing work?"),
+                Message(role=ROLE_ASSISTANT, text="I do not know that."),
+            ],
+        ),
+    )
+    assert "zebra" in answer.text
+
+
+async def test_sources_are_scored(llm: LlmServiceAsyncStub) -> None:
+    answer = await ask(llm, config("Who are you?"))
+    assert all(source.name and 0 <= source.score <= 1 for source in answer.sources)
+
+
+async def interrupted_after(
+    llm: LlmServiceAsyncStub, sent: GenerateConfig, deltas: int, epoch: int
+) -> list[GenerateResponse]:
+    """Interrupts after some deltas and reads to the end."""
+    reached = asyncio.Event()
+
+    async def requests() -> AsyncIterator[GenerateRequest]:
+        yield GenerateRequest(config=sent)
+        await reached.wait()
+        yield GenerateRequest(interrupt=Interrupt(epoch=epoch))
+
+    responses: list[GenerateResponse] = []
+    async for response in llm.Generate(requests()):
+        responses.append(response)
+        if len(responses) > deltas:
+            reached.set()
+    return responses
+
+
+async def test_an_interrupt_is_confirmed_and_nothing_follows(llm: LlmServiceAsyncStub) -> None:
+    sent = config("What can you do?", epoch=4, word_interval_ms=SLOW_MS)
+    responses = await interrupted_after(llm, sent, deltas=2, epoch=5)
+    events = [response.WhichOneof("event") for response in responses]
+    assert events.count("interrupted") == 1
+    assert events[-1] == "interrupted"
+    assert "finished" not in events
+    assert responses[-1].interrupted.epoch == 5
+    assert responses[-1].header.epoch == 5
+    assert responses[-1].interrupted.produced_samples == 0
+
+
+async def test_an_interrupt_is_immediate(llm: LlmServiceAsyncStub) -> None:
+    """Not after the next word, which here is five seconds away."""
+    sent = config("What can you do?", word_interval_ms=5_000)
+    async with asyncio.timeout(3):
+        responses = await interrupted_after(llm, sent, deltas=1, epoch=1)
+    assert responses[-1].WhichOneof("event") == "interrupted"
+
+
+async def test_an_interrupt_right_after_the_config(llm: LlmServiceAsyncStub) -> None:
+    responses = await read(
+        llm,
+        [
+            GenerateRequest(config=config(word_interval_ms=SLOW_MS)),
+            GenerateRequest(interrupt=Interrupt(epoch=7)),
+        ],
+    )
+    assert responses[-1].interrupted.epoch == 7
+
+
+async def test_an_old_epoch_cannot_interrupt(llm: LlmServiceAsyncStub) -> None:
+    sent = config(epoch=4, word_interval_ms=SLOW_MS)
+    error = await refused(
+        llm, GenerateRequest(config=sent), GenerateRequest(interrupt=Interrupt(epoch=4))
+    )
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "interrupt.epoch" in str(error.details())
+
+
+async def test_cancelled_streams_leave_the_service_well(llm: LlmServiceAsyncStub) -> None:
+    description = await llm.DescribeEngine(DescribeEngineRequest())
+    for _ in range(2 * min(description.engine.capacity, 20)):
+        call = llm.Generate(iter([GenerateRequest(config=config(word_interval_ms=SLOW_MS))]))
+        async for response in call:
+            if response.WhichOneof("event") == "delta":
+                break
+        call.cancel()
+    answer = await ask(llm, config())
+    assert answer.reason == END_REASON_COMPLETE
+
+
+async def test_concurrent_answers_equal_single_ones(llm: LlmServiceAsyncStub) -> None:
+    questions = ["Who are you?", "你是谁？", "What can you do?", "How are you?"]
+    single = [await ask(llm, config(question)) for question in questions]
+    together = await asyncio.gather(
+        *(
+            ask(llm, config(question, turn_id=f"turn-{number}", word_interval_ms=number))
+            for number, question in enumerate(questions)
+        )
+    )
+    assert [answer.text for answer in together] == [answer.text for answer in single]
+    assert len({answer.text for answer in together}) > 1
+
+
+async def test_personas_are_listed(llm: LlmServiceAsyncStub) -> None:
+    listed = (await llm.ListPersonas(ListPersonasRequest())).personas
+    assert listed
+    for persona in listed:
+        assert persona.name
+        assert persona.display_name
+        assert persona.languages
+        assert persona.avatar
+        assert {voice.language for voice in persona.voices} == set(persona.languages)
+        assert all(voice.voices for voice in persona.voices)
+        assert {greeting.language for greeting in persona.greetings} == set(persona.languages)
+        answer = await ask(llm, config(persona=persona.name))
+        assert answer.text
+
+
+async def test_the_engine_describes_itself(llm: LlmServiceAsyncStub) -> None:
+    engine = (await llm.DescribeEngine(DescribeEngineRequest())).engine
+    assert engine.name
+    assert engine.version
+    assert engine.licence
+    assert engine.capacity >= 1
+
+
+WRONG_CONFIGS = {
+    "question": [
+        config(""),
+        config("  \n "),
+        config("a" * 8_001),
+        config("nul \x00"),
+    ],
+    "turn_id": [config(turn_id=""), config(turn_id="a b"), config(turn_id="x" * 65)],
+    "history": [
+        config(history=[Message(role=ROLE_USER, text="Hello.")] * 201),
+        config(history=[Message(text="Who says this?")]),
+    ],
+    "memories": [
+        config(memories=[Memory(text="I like tea.", score=0.5, role=ROLE_USER)] * 51),
+        config(memories=[Memory(text="", score=0.5)]),
+        config(memories=[Memory(text="I like tea.", score=float("nan"))]),
+        config(memories=[Memory(text="I like tea.", score=-0.5)]),
+    ],
+    "language": [config(language="no tag!"), config(language="tlh")],
+    "word_interval_ms": [config(word_interval_ms=3_600_000)],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [(name, number) for name, configs in WRONG_CONFIGS.items() for number in range(len(configs))],
+)
+async def test_a_wrong_field_is_named(llm: LlmServiceAsyncStub, name: str, number: int) -> None:
+    error = await refused(llm, GenerateRequest(config=WRONG_CONFIGS[name][number]))
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert f"config.{name}" in str(error.details())
+
+
+async def test_the_longest_question_is_taken(llm: LlmServiceAsyncStub) -> None:
+    answer = await ask(llm, config("why " * 2_000))
+    assert answer.text
+
+
+async def test_an_unknown_persona_is_not_found(llm: LlmServiceAsyncStub) -> None:
+    error = await refused(llm, GenerateRequest(config=config(persona="nobody-of-this-name")))
+    assert error.code() == grpc.StatusCode.NOT_FOUND
+    assert "nobody-of-this-name" in str(error.details())
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [
+        [],
+        [GenerateRequest()],
+        [GenerateRequest(interrupt=Interrupt(epoch=1))],
+        [
+            GenerateRequest(config=config(word_interval_ms=SLOW_MS)),
+            GenerateRequest(config=config(word_interval_ms=SLOW_MS)),
+        ],
+        [GenerateRequest(config=config(word_interval_ms=SLOW_MS)), GenerateRequest()],
+    ],
+    ids=["nothing", "no arm", "no config", "config twice", "no arm later"],
+)
+async def test_a_wrong_order_is_refused(
+    llm: LlmServiceAsyncStub, requests: list[GenerateRequest]
+) -> None:
+    error = await refused(llm, *requests)
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert error.details()
+    answer = await ask(llm, config())
+    assert answer.reason == END_REASON_COMPLETE
+
+
+async def test_a_message_that_is_not_one_is_refused(llm_channel: grpc.aio.Channel) -> None:
+    raw: Any = llm_channel.stream_stream("/anima.llm.v1.LlmService/Generate")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        _ = [response async for response in raw([b"\xff\xff\xff not a message"])]
+    assert caught.value.code() in (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.INTERNAL,
+    )
+    await ask(stub(llm_channel), config())
