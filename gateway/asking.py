@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
+from gateway.feeding import feed
 from gateway.mesh import Mesh
 from gateway.recording import QUESTION_RATE_HZ
 from gateway.session import Session
-from services.runtime.errors import AnimaError, DeadlineExceeded, Unavailable
+from services.runtime.errors import DeadlineExceeded, Unavailable
 
 _CHUNK_SAMPLES = QUESTION_RATE_HZ // 10
 # A recorded question is one utterance, whatever pauses it has.
@@ -35,14 +36,14 @@ class Reply:
         words: When each word is spoken.
         pcm: The audio, mono int16.
         frames: The coded pictures.
-        sample_rate_hz: Samples per second of the audio.
+        sample_rate_hz: Samples per second of the audio; 0 without audio.
         frame_rate_hz: Pictures per second; 0 without video.
         ended: How the turn ended, with its text.
         notices: What the person was told.
     """
 
-    sample_rate_hz: int
-    frame_rate_hz: int
+    sample_rate_hz: int = 0
+    frame_rate_hz: int = 0
     question: str = ""
     words: list[common.WordMark] = field(default_factory=list)
     pcm: bytearray = field(default_factory=bytearray)
@@ -63,7 +64,10 @@ class Reply:
     def add(self, event: pb.ConverseResponse) -> None:
         """Takes an event of the session."""
         kind = event.WhichOneof("event")
-        if kind == "turn_started":
+        if kind == "session_started":
+            self.sample_rate_hz = event.session_started.sample_rate_hz
+            self.frame_rate_hz = event.session_started.video.frame_rate_hz
+        elif kind == "turn_started":
             self.question = event.turn_started.question
         elif kind == "marks":
             self.words.extend(event.marks.words)
@@ -74,6 +78,35 @@ class Reply:
             self.notices.append(event.notice)
         elif kind == "turn_ended":
             self.ended = event.turn_ended
+
+
+def one_question(config: pb.ConverseConfig) -> pb.ConverseConfig:
+    """Gives the config of a conversation of one question, whose answer comes as it is made."""
+    whole = pb.ConverseConfig()
+    whole.CopyFrom(config)
+    whole.pacing = pb.PACING_AS_MADE
+    whole.input_sample_rate_hz = QUESTION_RATE_HZ
+    whole.endpointing.end_silence_ms = _WHOLE_RECORDING_MS
+    whole.endpointing.max_utterance_ms = _WHOLE_RECORDING_MS
+    return whole
+
+
+async def question_requests(
+    question: str | NDArray[np.int16],
+) -> AsyncIterator[pb.ConverseRequest]:
+    """Gives what a client sends after the config to ask one question.
+
+    Args:
+        question: Text, or mono samples at 16,000 Hz.
+    """
+    if isinstance(question, str):
+        yield pb.ConverseRequest(text=pb.TextInput(text=question))
+        return
+    for start in range(0, len(question), _CHUNK_SAMPLES):
+        pcm = question[start : start + _CHUNK_SAMPLES].astype("<i2").tobytes()
+        chunk = common.AudioChunk(start_sample=start, sample_rate_hz=QUESTION_RATE_HZ, pcm=pcm)
+        yield pb.ConverseRequest(audio=chunk)
+    yield pb.ConverseRequest(end_of_speech=pb.EndOfSpeech())
 
 
 async def ask(
@@ -95,17 +128,15 @@ async def ask(
         NotUnderstood: No question was recognised in the samples.
         AnimaError: A field is wrong, the gateway is full, or a stage failed.
     """
-    config.pacing = pb.PACING_AS_MADE
-    config.input_sample_rate_hz = QUESTION_RATE_HZ
-    config.endpointing.end_silence_ms = _WHOLE_RECORDING_MS
-    config.endpointing.max_utterance_ms = _WHOLE_RECORDING_MS
+    reply = Reply()
     try:
-        async with asyncio.timeout(timeout_s), Session.open(mesh, config) as session:
-            reply = Reply(
-                sample_rate_hz=session.started.sample_rate_hz,
-                frame_rate_hz=session.started.video.frame_rate_hz,
+        async with (
+            asyncio.timeout(timeout_s),
+            Session.open(mesh, one_question(config)) as session,
+        ):
+            feeding = asyncio.create_task(
+                feed(session, question_requests(question)), name="ask-feed"
             )
-            feeding = asyncio.create_task(_feed(session, question), name="ask-feed")
             try:
                 async for event in session.events():
                     reply.add(event)
@@ -114,29 +145,17 @@ async def ask(
                 await asyncio.wait([feeding])
     except TimeoutError:
         raise DeadlineExceeded(f"the answer was not ready within {timeout_s:g} s") from None
-    _check(reply)
+    check_reply(reply)
     return reply
 
 
-async def _feed(session: Session, question: str | NDArray[np.int16]) -> None:
-    try:
-        if isinstance(question, str):
-            await session.text(question)
-        else:
-            for start in range(0, len(question), _CHUNK_SAMPLES):
-                pcm = question[start : start + _CHUNK_SAMPLES].astype("<i2").tobytes()
-                chunk = common.AudioChunk(
-                    start_sample=start, sample_rate_hz=QUESTION_RATE_HZ, pcm=pcm
-                )
-                await session.audio(chunk)
-            await session.end_of_speech()
-    except AnimaError as error:
-        session.fail(error)
-        return
-    session.finish()
+def check_reply(reply: Reply) -> None:
+    """Raises what stands in the way of a whole answer.
 
-
-def _check(reply: Reply) -> None:
+    Raises:
+        NotUnderstood: No question was recognised.
+        Unavailable: A stage failed.
+    """
     for notice in reply.notices:
         if notice.kind == pb.NOTICE_KIND_NOT_UNDERSTOOD:
             raise NotUnderstood(notice.text)

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 
 from anima.gateway.v1 import gateway_pb2 as pb
 
+_DROPPED = frozenset({"media", "marks", "text_delta", "segment_started"})
+
 
 class Outbox:
     """Events on their way to one reader.
@@ -20,6 +22,7 @@ class Outbox:
         self._max_events = max_events
         self._events: deque[pb.ConverseResponse] = deque()
         self._changed = asyncio.Event()
+        self._epoch = 0
         self._finished = False
         self._error: BaseException | None = None
 
@@ -38,18 +41,21 @@ class Outbox:
 
     def post(self, event: pb.ConverseResponse) -> None:
         """Adds an event without waiting: for the few whose cause has waited for room already."""
-        if not self._finished:
+        if not self._finished and not self._is_stale(event):
             self._events.append(event)
             self._notify()
 
-    def drop_media(self) -> int:
-        """Drops unread media, marks, text and segments of the turn under way.
+    def drop_below(self, epoch: int) -> int:
+        """Drops media, marks, text and segments of old epochs, unread ones and those to come.
+
+        Args:
+            epoch: The new epoch.
 
         Returns:
-            How many events were dropped.
+            How many unread events were dropped.
         """
-        dropped = ("media", "marks", "text_delta", "segment_started")
-        kept = [event for event in self._events if event.WhichOneof("event") not in dropped]
+        self._epoch = epoch
+        kept = [event for event in self._events if not self._is_stale(event)]
         count = len(self._events) - len(kept)
         self._events = deque(kept)
         self._notify()
@@ -75,6 +81,10 @@ class Outbox:
             event = self._events.popleft()
             self._notify()
             yield event
+
+    def _is_stale(self, event: pb.ConverseResponse) -> bool:
+        kind = event.WhichOneof("event")
+        return kind in _DROPPED and getattr(event, kind).header.epoch < self._epoch
 
     def _notify(self) -> None:
         self._changed.set()

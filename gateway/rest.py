@@ -16,13 +16,13 @@ from starlette.routing import BaseRoute, Route
 
 from anima.avatar.v1 import avatar_pb2 as avatar
 from anima.common.v1 import common_pb2 as common
-from gateway import subtitles
 from gateway.ask_request import AskRequest, read_ask
 from gateway.asking import NotUnderstood, Reply, ask
 from gateway.http_guard import HttpGuard
 from gateway.mesh import Mesh
 from gateway.problems import Problem, problem_of
 from gateway.recording import to_mp4, to_wav
+from gateway.reply_json import to_json
 from gateway.web import edge
 from services.runtime.errors import AnimaError, InternalError, error_from_rpc
 from services.runtime.logs import get_logger
@@ -105,7 +105,7 @@ class Rest:
         timeout_s = self._mesh.settings.ask_timeout_s
         reply = await _while_connected(request, self._answer(asked, timeout_s))
         if media_type == JSON:
-            return JSONResponse(_to_json(reply))
+            return JSONResponse(to_json(reply))
         if media_type == WAV:
             wav = await asyncio.to_thread(
                 to_wav, bytes(reply.pcm), sample_rate_hz=reply.sample_rate_hz
@@ -175,46 +175,6 @@ async def _film(reply: Reply) -> bytes:
         pcm=bytes(reply.pcm),
         sample_rate_hz=reply.sample_rate_hz,
     )
-
-
-def _to_json(reply: Reply) -> dict[str, Any]:
-    lines = subtitles.cues(reply.text, reply.words, sample_rate_hz=reply.sample_rate_hz)
-    ended = MessageToDict(
-        reply.ended, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
-    return {
-        "question": reply.question,
-        "text": reply.text,
-        "turn_id": reply.ended.header.turn_id,
-        "sources": ended["sources"],
-        "first_media_ms": reply.ended.first_media_us / 1000,
-        "duration_ms": len(reply.pcm) // 2 * 1000 // max(1, reply.sample_rate_hz),
-        "spans": [_span(span) for span in reply.ended.spans],
-        "words": [_word(word, reply.sample_rate_hz) for word in reply.words],
-        "subtitles": {"vtt": subtitles.to_vtt(lines), "srt": subtitles.to_srt(lines)},
-        "notices": [notice.text for notice in reply.notices],
-    }
-
-
-def _span(span: Any) -> dict[str, Any]:
-    first = span.first_output_us / 1000 if span.HasField("first_output_us") else None
-    return {
-        "stage": span.stage,
-        "segment": span.segment,
-        "start_ms": span.start_us / 1000,
-        "duration_ms": span.duration_us / 1000,
-        "first_output_ms": first,
-    }
-
-
-def _word(word: common.WordMark, rate_hz: int) -> dict[str, Any]:
-    return {
-        "text": word.text,
-        "start_char": word.chars.start_char,
-        "end_char": word.chars.end_char,
-        "start_ms": word.samples.start_sample * 1000 / rate_hz,
-        "duration_ms": word.samples.sample_count * 1000 / rate_hz,
-    }
 
 
 def _wanted(request: Request) -> str:

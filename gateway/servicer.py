@@ -10,6 +10,7 @@ import grpc
 
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.gateway.v1 import gateway_pb2_grpc
+from gateway.feeding import feed
 from gateway.mesh import Mesh
 from gateway.session import Session
 from gateway.settings import GatewaySettings
@@ -33,7 +34,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         """Holds one conversation."""
         config, requests = await open_stream(request_iterator)
         async with Session.open(self._mesh, config) as session:
-            feeding = asyncio.create_task(_feed(session, requests), name="converse-input")
+            feeding = asyncio.create_task(feed(session, requests), name="converse-input")
             try:
                 async for event in session.events():
                     await context.write(event)
@@ -48,32 +49,6 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> pb.DescribeMeshResponse:
         """Says which stages there are and what they offer."""
         return await self._mesh.describe()
-
-
-async def _feed(session: Session, requests: AsyncIterator[pb.ConverseRequest]) -> None:
-    try:
-        async for request in requests:
-            await _take(session, request)
-    except Exception as error:
-        session.fail(error)
-        return
-    # A cancel looks like this end too; all that follows from it is that the events end after the
-    # answer.
-    session.finish()
-
-
-async def _take(session: Session, request: pb.ConverseRequest) -> None:
-    kind = request.WhichOneof("message")
-    if kind == "audio":
-        await session.audio(request.audio)
-    elif kind == "end_of_speech":
-        await session.end_of_speech()
-    elif kind == "text":
-        await session.text(request.text.text)
-    elif kind == "stop":
-        await session.stop()
-    elif kind == "playback":
-        session.playback(request.playback)
 
 
 def build(settings: GatewaySettings) -> Stage:

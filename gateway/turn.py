@@ -129,7 +129,7 @@ class Turn:
         asked_at = asyncio.get_running_loop().time()
         answer = self._answer
         heard = answer.heard(complete=False)
-        metrics.stale_dropped("client", answer.outbox.drop_media())
+        metrics.stale_dropped("client", answer.outbox.drop_below(epoch))
         await self._cancel()
         stages = await answer.stop_streams(epoch)
         metrics.STOP_SECONDS.observe(asyncio.get_running_loop().time() - asked_at)

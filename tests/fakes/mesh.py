@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,7 +42,8 @@ _SERVICES = {
 class FakeMesh:
     """Starts the five stages; `stop` and `start` take one away and bring it back at its address."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, trace_file: Path | None = None) -> None:
+        self._trace_file = trace_file
         self.asr = FakeAsr()
         self.llm = FakeLlm()
         self.memory = FakeMemory()  # type: ignore[abstract]
@@ -60,8 +63,7 @@ class FakeMesh:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for stage in list(self._running):
-            await self.stop(stage)
+        await asyncio.gather(*(self.stop(stage) for stage in list(self._running)))
 
     async def start(self, stage: str) -> None:
         """Starts a stage, at its old address if it ran before."""
@@ -70,7 +72,9 @@ class FakeMesh:
         async def nothing() -> None:
             return
 
-        settings = ServiceSettings(listen=self.addresses.get(stage, "127.0.0.1:0"))
+        settings = ServiceSettings(
+            listen=self.addresses.get(stage, "127.0.0.1:0"), trace_file=self._trace_file
+        )
         described = Stage(
             service=_SERVICES[stage],
             add_to_server=lambda server: _ADD[stage](servicer, server),

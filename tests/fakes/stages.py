@@ -46,12 +46,16 @@ class Fake:
         deaf: Interrupts are not answered and the work goes on.
         configs: The configs of all streams.
         interrupts: The epochs of all interrupts.
+        open_streams: How many streams are being worked on.
+        stream_ended: Wakes who waits for the end of a stream.
     """
 
     refuse: AnimaError | None = None
     deaf: bool = False
     configs: list[Any] = field(default_factory=list)
     interrupts: list[int] = field(default_factory=list)
+    open_streams: int = 0
+    stream_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def opened(self, requests: Any) -> tuple[Any, AsyncIterator[Any]]:
         if self.refuse is not None:
@@ -65,6 +69,7 @@ class Fake:
     ) -> int | None:
         """Runs the work; gives the epoch if an interrupt stopped it."""
         working = asyncio.create_task(work)
+        self.open_streams += 1
         stopped: list[int] = []
 
         async def listen() -> None:
@@ -88,6 +93,9 @@ class Fake:
             working.cancel()
             listening.cancel()
             await asyncio.wait([working, listening])
+            self.open_streams -= 1
+            self.stream_ended.set()
+            self.stream_ended.clear()
 
 
 @dataclass(kw_only=True)

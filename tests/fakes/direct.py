@@ -1,0 +1,127 @@
+"""The scripted stages without gRPC in between, for tests in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import grpc
+
+from gateway.mesh import Catalog, Mesh
+from gateway.settings import GatewaySettings
+from services.runtime.errors import AnimaError
+from tests.fakes.stages import FakeAsr, FakeAvatar, FakeLlm, FakeMemory, FakeTts
+
+
+class DirectCall:
+    """A call whose handler runs in the same loop."""
+
+    def __init__(self, handler: Callable[[Any, Any], Any]) -> None:
+        self._requests: asyncio.Queue[Any] = asyncio.Queue(1)
+        self._responses: asyncio.Queue[Any] = asyncio.Queue(1)
+        self._task = asyncio.create_task(self._run(handler))
+
+    async def _run(self, handler: Callable[[Any, Any], Any]) -> None:
+        try:
+            await handler(self._iterate(), self)
+            await self._responses.put(grpc.aio.EOF)
+        except AnimaError as error:
+            await self._responses.put(rpc_error(error))
+
+    async def _iterate(self) -> AsyncIterator[Any]:
+        while True:
+            yield await self._requests.get()
+
+    async def write(self, message: Any) -> None:
+        # The gateway writes requests and the handler, through its context, responses.
+        inside = asyncio.current_task() is not None and message.DESCRIPTOR.name.endswith("Response")
+        await (self._responses if inside else self._requests).put(message)
+
+    async def read(self) -> Any:
+        response = await self._responses.get()
+        if isinstance(response, grpc.aio.AioRpcError):
+            raise response
+        return response
+
+    def cancel(self) -> bool:
+        return self._task.cancel()
+
+
+def rpc_error(error: AnimaError) -> grpc.aio.AioRpcError:
+    return grpc.aio.AioRpcError(
+        error.code, grpc.aio.Metadata(), grpc.aio.Metadata(), details=error.message
+    )
+
+
+class DirectStages:
+    """The five scripted stages and a mesh that calls them directly."""
+
+    def __init__(self) -> None:
+        self.asr = FakeAsr()
+        self.llm = FakeLlm()
+        self.memory = FakeMemory()  # type: ignore[abstract]
+        self.tts = FakeTts()
+        self.avatar = FakeAvatar()
+
+    def mesh(self, **changes: Any) -> Mesh:
+        mesh = _DirectMesh(GatewaySettings(**changes))
+        mesh.asr = cast(Any, SimpleNamespace(Recognize=_streaming(self.asr.Recognize)))
+        mesh.llm = cast(
+            Any,
+            SimpleNamespace(
+                Generate=_streaming(self.llm.Generate),
+                ListPersonas=_unary(self.llm.ListPersonas),
+            ),
+        )
+        mesh.tts = cast(
+            Any,
+            SimpleNamespace(
+                Synthesize=_streaming(self.tts.Synthesize), ListVoices=_unary(self.tts.ListVoices)
+            ),
+        )
+        mesh.avatar = cast(
+            Any,
+            SimpleNamespace(
+                Render=_streaming(self.avatar.Render), ListAvatars=_unary(self.avatar.ListAvatars)
+            ),
+        )
+        mesh.memory = cast(
+            Any,
+            SimpleNamespace(
+                Recall=_unary(self.memory.Recall), Remember=_unary(self.memory.Remember)
+            ),
+        )
+        return mesh
+
+
+class _DirectMesh(Mesh):
+    """A mesh without channels."""
+
+    async def catalog(self) -> Catalog:
+        personas = await self.llm.ListPersonas(cast(Any, None))
+        voices = await self.tts.ListVoices(cast(Any, None))
+        avatars = await self.avatar.ListAvatars(cast(Any, None))
+        return Catalog(tuple(personas.personas), tuple(voices.voices), tuple(avatars.avatars))
+
+
+def _streaming(handler: Any) -> Callable[..., DirectCall]:
+    return lambda **_: DirectCall(handler)
+
+
+def _unary(handler: Any) -> Callable[..., Any]:
+    async def call(request: Any, timeout: float | None = None, **_: Any) -> Any:
+        try:
+            return await asyncio.wait_for(handler(request, None), timeout)
+        except AnimaError as error:
+            raise rpc_error(error) from None
+        except TimeoutError:
+            raise grpc.aio.AioRpcError(
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                grpc.aio.Metadata(),
+                grpc.aio.Metadata(),
+                details="Deadline Exceeded",
+            ) from None
+
+    return call

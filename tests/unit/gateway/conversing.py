@@ -1,0 +1,96 @@
+"""Holding a conversation in a test and reading what came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+
+from anima.gateway.v1 import gateway_pb2 as pb
+from gateway.mesh import Mesh
+from gateway.session import Session
+
+Event = pb.ConverseResponse
+
+
+@dataclass
+class Transcript:
+    """What a session has said, with the loop's time of each event."""
+
+    events: list[tuple[float, Event]] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, event: Event) -> None:
+        self.events.append((asyncio.get_running_loop().time(), event))
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def all(self, kind: str) -> list[Any]:
+        return [getattr(e, kind) for _, e in self.events if e.WhichOneof("event") == kind]
+
+    def times(self, kind: str) -> list[float]:
+        return [at for at, e in self.events if e.WhichOneof("event") == kind]
+
+    def kinds(self) -> list[str]:
+        return [str(e.WhichOneof("event")) for _, e in self.events]
+
+    async def until(self, found: Callable[[], Any], *, timeout_s: float = 20) -> Any:
+        """Waits until something holds about what came, and gives it."""
+        async with asyncio.timeout(timeout_s):
+            while not (result := found()):
+                await self.changed.wait()
+        return result
+
+    async def until_kind(self, kind: str, count: int = 1, *, timeout_s: float = 20) -> Any:
+        """Waits for the `count`-th event of a kind."""
+        await self.until(lambda: len(self.all(kind)) >= count, timeout_s=timeout_s)
+        return self.all(kind)[count - 1]
+
+    def problem(self) -> str:
+        return " ".join(self.kinds())
+
+
+@asynccontextmanager
+async def conversation(
+    mesh: Mesh, config: pb.ConverseConfig | None = None
+) -> AsyncIterator[tuple[Session, Transcript]]:
+    """Opens a session and reads its events as they come."""
+    transcript = Transcript()
+    async with Session.open(mesh, config or pb.ConverseConfig()) as session:
+
+        async def read() -> None:
+            async for event in session.events():
+                transcript.add(event)
+
+        reading = asyncio.create_task(read())
+        try:
+            yield session, transcript
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
+
+
+@asynccontextmanager
+async def grpc_conversation(
+    gateway: Any, config: pb.ConverseConfig | None = None, **call_options: Any
+) -> AsyncIterator[tuple[Callable[[pb.ConverseRequest], Any], Transcript]]:
+    """Opens a conversation over gRPC; gives the way to send and what comes."""
+    transcript = Transcript()
+    call = gateway.Converse(**call_options)
+    await call.write(pb.ConverseRequest(config=config or pb.ConverseConfig()))
+
+    async def read() -> None:
+        while (event := await call.read()) is not grpc.aio.EOF:
+            transcript.add(event)
+
+    reading = asyncio.create_task(read())
+    try:
+        yield call.write, transcript
+    finally:
+        call.cancel()
+        reading.cancel()
+        await asyncio.wait([reading])

@@ -1,0 +1,93 @@
+"""Heard text and subtitles: arithmetic on word marks."""
+
+from __future__ import annotations
+
+import pytest
+
+from anima.common.v1 import common_pb2 as common
+from gateway import subtitles
+from gateway.heard import heard_text
+
+RATE = 1000
+
+
+def marks(text: str, *, ms_per_char: int = 50) -> list[common.WordMark]:
+    """Words of a text, spoken evenly; of Chinese text every character."""
+    words = text.split() if " " in text else list(text)
+    found = []
+    place = 0
+    for word in words:
+        start = text.index(word, place)
+        place = start + len(word)
+        found.append(
+            common.WordMark(
+                text=word,
+                chars=common.CharSpan(start_char=start, end_char=place),
+                samples=common.SampleSpan(
+                    start_sample=start * ms_per_char, sample_count=len(word) * ms_per_char
+                ),
+            )
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("played", "heard"),
+    [
+        (0, ""),
+        (100, ""),
+        (151, "Hello,"),
+        (300, "Hello,"),
+        (500, "Hello, big"),
+        (5000, "Hello, big world."),
+    ],
+)
+def test_heard_text_ends_with_the_last_word_of_which_half_was_played(
+    played: int, heard: str
+) -> None:
+    assert heard_text("Hello, big world.", marks("Hello, big world."), played) == heard
+
+
+def test_marks_after_a_word_stay_with_it() -> None:
+    text = "Yes! No."
+    words = marks(text)
+    words[0].chars.end_char = 3
+    assert heard_text(text, words, 200) == "Yes!"
+
+
+def test_subtitles_break_at_sentences_and_have_the_text_of_the_answer() -> None:
+    text = "Dr. Li is here. He waits, and waits."
+    lines = subtitles.cues(text, marks(text), sample_rate_hz=RATE)
+    assert [line.text for line in lines] == ["Dr. Li is here.", "He waits, and waits."]
+    assert [line.start_ms for line in lines] == [0, 16 * 50]
+    assert lines[1].end_ms == len(text) * 50
+
+
+def test_subtitles_are_short_and_never_overlap() -> None:
+    text = " ".join(f"word{number}" for number in range(200))
+    lines = subtitles.cues(text, marks(text), sample_rate_hz=RATE)
+    assert " ".join(line.text for line in lines) == text
+    assert all(len(line.text) <= 84 and line.end_ms - line.start_ms <= 6000 for line in lines)
+    for line, following in zip(lines, lines[1:], strict=False):
+        assert line.start_ms < line.end_ms <= following.start_ms
+
+
+def test_chinese_subtitles() -> None:
+    text = "你好，我是小安。" + "我会说很多话" * 20
+    lines = subtitles.cues(text, marks(text), sample_rate_hz=RATE)
+    assert lines[0].text == "你好，我是小安。"
+    assert "".join(line.text for line in lines) == text
+    assert max(len(line.text) for line in lines) <= 42
+
+
+def test_files_are_webvtt_and_subrip() -> None:
+    lines = subtitles.cues("Hi <b>there</b>.", marks("Hi <b>there</b>."), sample_rate_hz=RATE)
+    vtt, srt = subtitles.to_vtt(lines), subtitles.to_srt(lines)
+    assert vtt.startswith("WEBVTT\n")
+    assert "00:00:00.000 --> 00:00:00.800" in vtt
+    assert srt.startswith("1\n00:00:00,000 --> 00:00:00,800\nHi")
+
+
+def test_no_words_no_lines() -> None:
+    assert subtitles.cues("Hello.", [], sample_rate_hz=RATE) == []
+    assert subtitles.to_vtt([]).startswith("WEBVTT")

@@ -1,0 +1,209 @@
+"""Listening in virtual time: one stream per utterance, no audio lost, trouble told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anima.common.v1 import common_pb2 as common
+from anima.gateway.v1 import gateway_pb2 as pb
+from gateway.session import Session
+from services.runtime.errors import InvalidRequest, Unavailable
+from tests.fakes.direct import DirectStages
+from tests.fakes.stages import LOUD
+from tests.unit.gateway.conversing import conversation
+from tests.virtual_time import in_virtual_time
+
+RATE = 16_000
+
+
+def run(main: Any) -> Any:
+    async def with_stages() -> Any:
+        return await main(DirectStages())
+
+    return in_virtual_time(with_stages)
+
+
+def speech(*parts: float) -> np.ndarray[Any, Any]:
+    """Silence and speech by turns, seconds each; every loud sample is different."""
+    pieces = []
+    for number, seconds in enumerate(parts):
+        count = round(seconds * RATE)
+        loud = LOUD + np.arange(count) % 1000
+        pieces.append(loud if number % 2 else np.zeros(count))
+    return np.concatenate(pieces).astype("<i2")
+
+
+class Speaker:
+    """Sends audio as a microphone does: 20 ms at a time, in real time."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.sample = 0
+
+    async def say(self, samples: np.ndarray[Any, Any]) -> None:
+        for start in range(0, len(samples), RATE // 50):
+            piece = samples[start : start + RATE // 50]
+            await self.session.audio(
+                common.AudioChunk(
+                    start_sample=self.sample, sample_rate_hz=RATE, pcm=piece.tobytes()
+                )
+            )
+            self.sample += len(piece)
+            await asyncio.sleep(len(piece) / RATE)
+
+
+def test_spoken_question_is_answered_and_the_clock_is_the_sessions() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.asr.texts = ["one", "two"]
+        async with conversation(stages.mesh()) as (session, said):
+            microphone = Speaker(session)
+            await microphone.say(speech(0.5, 1.0, 0.7))
+            await said.until_kind("turn_ended")
+            await microphone.say(speech(0.5, 1.0, 0.7))
+            await said.until_kind("turn_ended", 2)
+            starts = [started.at_sample for started in said.all("speech_started")]
+            assert starts == [RATE // 2, round(2.7 * RATE)]
+            finals = [t for t in said.all("user_transcript") if t.final]
+            assert [t.text for t in finals] == ["one", "two"]
+            assert [t.words[0].samples.start_sample for t in finals] == starts
+            assert [t.question for t in said.all("turn_started")] == ["one", "two"]
+            assert all(config.single_utterance for config in stages.asr.configs)
+
+    run(main)
+
+
+def test_no_audio_is_lost_between_utterances() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.asr.texts = ["one", "two", "three"]
+        whole = speech(0.3, 0.6, 0.6, 0.8, 0.6, 0.5, 0.6)
+        async with conversation(stages.mesh()) as (session, said):
+            await Speaker(session).say(whole)
+            await said.until_kind("turn_started", 3)
+        loud = [
+            np.concatenate([np.frombuffer(pcm, "<i2") for number, pcm in stages.asr.received if number == stream])
+            for stream in (1, 2, 3)
+        ]  # fmt: skip
+        loud = [samples[samples > 0] for samples in loud]
+        heard = np.concatenate(loud)
+        assert np.array_equal(heard, whole[whole > 0])
+
+    run(main)
+
+
+def test_latency_counts_from_the_end_of_speech() -> None:
+    async def main(stages: DirectStages) -> None:
+        async with conversation(stages.mesh()) as (session, said):
+            await Speaker(session).say(speech(0.5, 1.0, 1.5))
+            ended = await said.until_kind("turn_ended")
+            assert ended.first_media_us == pytest.approx(500_000, abs=60_000)
+            recognised = next(span for span in ended.spans if span.stage == "asr")
+            assert recognised.start_us == 0
+            assert recognised.duration_us == pytest.approx(500_000, abs=60_000)
+
+    run(main)
+
+
+def test_end_of_speech_does_not_wait_for_silence() -> None:
+    async def main(stages: DirectStages) -> None:
+        async with conversation(stages.mesh()) as (session, said):
+            await Speaker(session).say(speech(0.2, 1.0))
+            await session.end_of_speech()
+            ended = await said.until_kind("turn_ended")
+            assert ended.first_media_us < 100_000
+
+    run(main)
+
+
+def test_button_without_speech_is_not_understood_and_late_release_says_nothing() -> None:
+    async def main(stages: DirectStages) -> None:
+        async with conversation(stages.mesh()) as (session, said):
+            microphone = Speaker(session)
+            await microphone.say(speech(0.5))
+            await session.end_of_speech()
+            notice = await said.until_kind("notice")
+            assert notice.kind == pb.NOTICE_KIND_NOT_UNDERSTOOD
+            await microphone.say(speech(0.2, 1.0, 0.8))
+            await session.end_of_speech()
+            await said.until_kind("turn_ended")
+            await asyncio.sleep(5)
+            assert len(said.all("notice")) == 1
+
+    run(main)
+
+
+def test_empty_result_is_not_understood() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.asr.texts = ["", "now"]
+        async with conversation(stages.mesh(), pb.ConverseConfig(language="zh")) as (session, said):
+            microphone = Speaker(session)
+            await microphone.say(speech(0.2, 1.0, 0.8))
+            notice = await said.until_kind("notice")
+            assert notice.kind == pb.NOTICE_KIND_NOT_UNDERSTOOD
+            assert "请" in notice.text
+            assert not said.all("turn_started")
+            await microphone.say(speech(0.2, 1.0, 0.8))
+            await said.until_kind("turn_ended")
+
+    run(main)
+
+
+def test_speech_interrupts_an_answer() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.asr.texts = ["stop that"]
+        stages.llm.answer = ["This is a very long first clause,", *[" and so on and on"] * 40]
+        async with conversation(stages.mesh()) as (session, said):
+            await session.text("Tell me.")
+            await said.until_kind("media", 10)
+            await Speaker(session).say(speech(0.2, 1.0, 0.7))
+            interrupted = await said.until_kind("turn_interrupted")
+            kinds = said.kinds()
+            assert kinds.index("speech_started") < kinds.index("turn_interrupted")
+            assert interrupted.header.epoch == 1
+            assert said.all("turn_started")[1].question == "stop that"
+            assert said.all("turn_started")[1].header.epoch == 1
+
+    run(main)
+
+
+def test_recogniser_that_is_away_is_told_once_and_comes_back() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.asr.refuse = Unavailable("restarting")
+        async with conversation(stages.mesh()) as (session, said):
+            microphone = Speaker(session)
+            await microphone.say(speech(0.5, 1.0, 3.0))
+            (notice,) = said.all("notice")
+            assert (notice.kind, notice.stage) == (pb.NOTICE_KIND_DEGRADED, "asr")
+            await session.text("Hello?")
+            await said.until_kind("turn_ended")
+            stages.asr.refuse = None
+            await microphone.say(speech(2.0, 1.0, 0.8))
+            await said.until_kind("turn_ended", 2)
+            assert len(said.all("notice")) == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("chunk", "text"),
+    [
+        (common.AudioChunk(sample_rate_hz=8000, pcm=bytes(2)), "sample_rate_hz: 8000"),
+        (common.AudioChunk(sample_rate_hz=RATE, pcm=bytes(3)), "3 bytes"),
+        (common.AudioChunk(sample_rate_hz=RATE, pcm=bytes(70_000)), "70000 bytes"),
+        (common.AudioChunk(sample_rate_hz=RATE, pcm=bytes(2), start_sample=9), "start_sample: 9"),
+    ],
+)
+def test_wrong_audio_is_refused_and_the_session_lives_on(
+    chunk: common.AudioChunk, text: str
+) -> None:
+    async def main(stages: DirectStages) -> None:
+        async with conversation(stages.mesh()) as (session, said):
+            with pytest.raises(InvalidRequest, match=text):
+                await session.audio(chunk)
+            await Speaker(session).say(speech(0.2, 1.0, 0.8))
+            await said.until_kind("turn_ended")
+
+    run(main)
