@@ -59,7 +59,7 @@ def configure_logging(settings: ServiceSettings) -> None:
     remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
             processors=[remove_meta, *rendering],
         )
     )
@@ -77,8 +77,9 @@ def add_trace_id(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 def drop_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Replace the values of keys that name a secret."""
-    for key in event.keys() & _SECRET_KEYS:
-        event[key] = "(hidden)"
+    for key in event:
+        if key.lower() in _SECRET_KEYS:
+            event[key] = "(hidden)"
     return event
 
 

@@ -136,8 +136,9 @@ class Server:
                 else:
                     get_logger().error("warm-up failed", exc_info=error)
                 raise
-        if self._guard.closed_reason == "WARMING_UP":
-            self._guard.closed_because = ""
+        if self._guard.closed_reason != "WARMING_UP":
+            return  # the drain has begun before the end of the warm-up
+        self._guard.closed_because = ""
         await self._health.set(self._stage.service, _SERVING)
         get_logger().info(
             "ready",

@@ -1,0 +1,59 @@
+"""A run says what it has not run, and how to get what was missing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.requirements import REQUIREMENTS, ROOT
+
+MISSING_MODEL = """
+from tests.requirements import need
+
+def test_that_needs_a_model():
+    need("minilm")
+"""
+
+
+def run_pytest(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a test that needs a model with a model store that is empty."""
+    test = folder / "test_missing.py"
+    test.write_text(MISSING_MODEL)
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "tests.conftest"),
+            *(f"--rootdir={ROOT}", "-c", str(ROOT / "pyproject.toml"), str(test)),
+        ],
+        cwd=ROOT,
+        env={
+            **{name: value for name, value in os.environ.items() if name != "ANIMA_REQUIRE_ALL"},
+            "ANIMA_DATA_DIR": str(folder),
+            **variables,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_missing_requirement_is_skipped_and_listed(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "NOT RUN:" in done.stdout
+    assert "minilm (1 test): run: anima models pull minilm-l6-v2" in done.stdout
+
+
+def test_missing_requirement_fails_a_complete_run(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, ANIMA_REQUIRE_ALL="1")
+    assert done.returncode == 1, done.stdout
+    assert "minilm is missing; run: anima models pull minilm-l6-v2" in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(REQUIREMENTS))
+def test_every_requirement_says_how_to_get_it(name: str) -> None:
+    assert isinstance(REQUIREMENTS[name].present(), bool)
+    assert REQUIREMENTS[name].how_to_get.startswith(("apt-get install ", "run: anima "))
