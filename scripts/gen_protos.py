@@ -1,7 +1,7 @@
 """Generate the Python stubs in `anima/` from the protos.
 
-The tools are the oldest supported ones, in an environment of their own, so that the stubs load on every protobuf
-runtime from 5.29 to 7.x: gencode newer than the runtime is refused by protobuf, gencode older than it is not.
+The tools are the oldest supported ones, in an environment of their own, so that the stubs load on
+every protobuf runtime from 5.29 to 7.x: protobuf refuses gencode that is newer than the runtime.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import argparse
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import venv
 from pathlib import Path
@@ -22,7 +21,7 @@ TOOLS_ENVIRONMENT = ROOT / ".cache" / "proto-tools"
 
 
 def tools_python() -> Path:
-    """Return the interpreter of the tools' environment, making it if it is missing or of other versions."""
+    """Return the interpreter of the tools' environment, which is made when it is out of date."""
     python = TOOLS_ENVIRONMENT / "bin" / "python"
     stamp = TOOLS_ENVIRONMENT / "tools.txt"
     wanted = "\n".join(TOOLS)
@@ -42,18 +41,25 @@ def exported_names(package: Path) -> dict[str, list[str]]:
         types = (package / f"{module.stem}.pyi").read_text()
         classes = re.findall(r"^class ([A-Z]\w*)[(:]", types, re.MULTILINE)
         enum_values = re.findall(r"^([A-Z][A-Z0-9_]+): \w+\.ValueType", types, re.MULTILINE)
-        exports[module.stem] = sorted({name for name in classes if not name.startswith("_")} | set(enum_values))
+        exports[module.stem] = sorted(
+            {name for name in classes if not name.startswith("_")} | set(enum_values)
+        )
     for module in sorted(package.glob("*_pb2_grpc.py")):
-        names = re.findall(r"^(?:class (\w+Stub|\w+Servicer)\(|def (add_\w+_to_server)\()", module.read_text(), re.MULTILINE)
+        names = re.findall(
+            r"^(?:class (\w+Stub|\w+Servicer)\(|def (add_\w+_to_server)\()",
+            module.read_text(),
+            re.MULTILINE,
+        )
         exports[module.stem] = sorted("".join(name) for name in names)
     return {module: names for module, names in exports.items() if names}
 
 
 def write_package(package: Path) -> None:
-    """Write the `__init__.py` that makes every message and stub importable from the package itself."""
+    """Write the `__init__.py` that exports every message and stub of the package."""
     exports = exported_names(package)
     name = ".".join(package.parts[-3:])
-    lines = [f'"""Generated from protos/{"/".join(package.parts[-3:])} by scripts/gen_protos.py; do not edit."""', ""]
+    origin = "/".join(package.parts[-3:])
+    lines = [f'"""Generated from protos/{origin} by scripts/gen_protos.py; do not edit."""', ""]
     for module, names in exports.items():
         lines += [f"from {name}.{module} import (", *(f"    {each}," for each in names), ")"]
     everything = sorted(each for names in exports.values() for each in names)
@@ -75,7 +81,7 @@ def generate(out: Path) -> None:
                 f"--python_out={staging}", f"--grpc_python_out={staging}",
                 f"--mypy_out={staging}", f"--mypy_grpc_out={staging}", *files,
             ],
-            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE if not sys.stderr.isatty() else None,
+            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         for folder in sorted(Path(staging).glob("anima/*/v1")):
             for empty in folder.glob("common_pb2_grpc.py*"):
@@ -89,7 +95,12 @@ def generate(out: Path) -> None:
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT, help="folder to write anima/ into (default: the repository)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT,
+        help="folder to write anima/ into (default: the repository)",
+    )
     generate(parser.parse_args().out)
 
 

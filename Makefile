@@ -1,0 +1,52 @@
+# Every verb of the project. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= $(firstword $(shell command -v python3.11 python3))
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test check format protos bench clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.installed ## make .venv, install Anima and the model files of the embedded engines
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Anima needs Python 3.11 or newer, $(PYTHON) is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'The venv module is incomplete: apt-get install python3-venv'; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	$(BIN)/anima models pull --embedded
+	@touch $@
+
+setup-dev: .venv/.installed-dev ## what the tests need besides
+
+.venv/.installed-dev: .venv/.installed package-lock.json
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@if command -v npm >/dev/null; then npm ci --silent; else echo 'npm is missing: buf cannot check the protos'; fi
+	@touch $@
+
+run: setup ## start every service, the gateway and the page; Ctrl-C stops all
+	$(BIN)/anima up
+
+test: setup-dev check ## the whole test suite
+	$(BIN)/python -m pytest
+
+check: setup-dev ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup-dev ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+protos: setup-dev ## generate the stubs from protos/
+	$(BIN)/python scripts/gen_protos.py
+
+bench: setup-dev ## figures of the mesh on this machine
+	$(BIN)/python -m bench
+
+clean: ## remove what setup made
+	rm -rf .venv .cache node_modules

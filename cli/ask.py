@@ -1,0 +1,223 @@
+"""`anima ask`: one question to a mesh, the answer as text, film, sound, subtitles or JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, cast
+
+import grpc
+import typer
+from rich.progress import Progress, TaskID
+
+from anima.common.v1 import common_pb2 as common
+from anima.gateway.v1 import gateway_pb2 as pb
+from anima.gateway.v1 import gateway_pb2_grpc
+from cli.console import fail, progress, results
+from cli.layout import LOOPBACK, free_layout
+from cli.supervisor import State, Status, Supervisor
+from gateway import subtitles
+from gateway.ask_request import MAX_AUDIO_S
+from gateway.asking import NotUnderstood, Reply, check_reply, one_question, question_requests
+from gateway.recording import NotAudio, TooLong, read_question, to_mp4, to_wav
+from gateway.reply_json import to_json
+from services.runtime.channels import open_channel
+from services.runtime.errors import AnimaError, error_from_rpc
+from services.runtime.settings import ServiceSettings
+
+_TIMEOUT_S: Final = 300.0
+
+
+def _film(reply: Reply) -> bytes:
+    if not reply.frames:
+        fail("the answer has no picture: the talking head is away.", remedy="Ask for a .wav file.")
+    return to_mp4(
+        reply.frames,
+        frame_rate_hz=reply.frame_rate_hz,
+        pcm=bytes(reply.pcm),
+        sample_rate_hz=reply.sample_rate_hz,
+    )
+
+
+def _cues(reply: Reply) -> list[subtitles.Cue]:
+    return subtitles.cues(reply.text, reply.words, sample_rate_hz=reply.sample_rate_hz)
+
+
+def _json(reply: Reply) -> bytes:
+    return json.dumps(to_json(reply), ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+_WRITERS: Final[Mapping[str, Callable[[Reply], bytes]]] = {
+    ".mp4": _film,
+    ".wav": lambda reply: to_wav(bytes(reply.pcm), sample_rate_hz=reply.sample_rate_hz),
+    ".json": _json,
+    ".vtt": lambda reply: subtitles.to_vtt(_cues(reply)).encode(),
+    ".srt": lambda reply: subtitles.to_srt(_cues(reply)).encode(),
+    ".txt": lambda reply: reply.text.encode() + b"\n",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What the command line asked for."""
+
+    question: Any
+    """Text, or mono samples at 16,000 Hz."""
+    config: pb.ConverseConfig
+    files: tuple[Path, ...]
+
+
+def ask(
+    text: Annotated[str | None, typer.Argument(help="The question, typed.", metavar="TEXT")] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The question, spoken: WAV, FLAC, MP3, ..."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the answer goes: .mp4 .wav .json .vtt .srt .txt")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Text, subtitles, word and stage times as JSON.")
+    ] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="Start a mesh for this call and stop it afterwards.")
+    ] = False,
+    gateway: Annotated[
+        str, typer.Option(help="gRPC address of the gateway.", envvar="ANIMA_GATEWAY")
+    ] = f"{LOOPBACK}:50050",
+    persona: Annotated[str, typer.Option(help="Who answers (see: anima persona list).")] = "",
+    language: Annotated[
+        str, typer.Option(help="Language to answer in, such as en or zh; default: the question's.")
+    ] = "",
+    voice: Annotated[str, typer.Option(help="The voice; default: the persona's.")] = "",
+    avatar: Annotated[str, typer.Option(help="The face; default: the persona's.")] = "",
+    user: Annotated[str, typer.Option(help="Whose memory is used; default: nobody's.")] = "",
+) -> None:
+    """Ask one question and get the answer as text, film, sound, subtitles or JSON.
+
+    The text of the answer is printed while it is written.
+    """
+    files = tuple(path for path in (out, json_file) if path is not None)
+    for path in files:
+        _check_target(path, json_file)
+    asked = _Asked(
+        question=_question(text, audio),
+        config=pb.ConverseConfig(
+            user_id=user,
+            persona=persona,
+            language=language,
+            voice=voice,
+            avatar=avatar,
+            # pictures take most of the time; where nobody gets them they are not made
+            audio_only=not any(path.suffix == ".mp4" for path in files),
+            text_only=not files,
+        ),
+        files=files,
+    )
+    try:
+        reply = asyncio.run(_ask(asked, gateway=None if local else gateway))
+    except NotUnderstood as error:
+        fail(str(error), remedy="Speak near the microphone, in a language the recogniser knows.")
+    except AnimaError as error:
+        fail(str(error), remedy="" if local else "Is a mesh running? Start one with: anima up")
+    for path in files:
+        content = _json(reply) if path is json_file else _WRITERS[path.suffix](reply)
+        path.write_bytes(content)
+
+
+def _check_target(path: Path, json_file: Path | None) -> None:
+    if path is not json_file and path.suffix not in _WRITERS:
+        fail(f"{path}: unknown kind of file.", remedy=f"Use one of {' '.join(_WRITERS)}")
+    if not path.absolute().parent.is_dir():
+        fail(f"{path}: there is no such folder.")
+
+
+def _question(text: str | None, audio: Path | None) -> Any:
+    if (text is None) == (audio is None):
+        fail("give either TEXT or --audio FILE.", remedy='For example: anima ask "Who are you?"')
+    if text is not None:
+        return text
+    assert audio is not None  # noqa: S101
+    try:
+        return read_question(audio.read_bytes(), max_seconds=MAX_AUDIO_S)
+    except (NotAudio, TooLong) as error:
+        fail(f"{audio}: {error}")
+
+
+async def _ask(asked: _Asked, *, gateway: str | None) -> Reply:
+    with progress() as display:
+        task = display.add_task("connecting", total=None)
+        async with contextlib.AsyncExitStack() as stack:
+            if gateway is None:
+                gateway = await stack.enter_async_context(_local_mesh(display, task))
+            return await _converse(asked, gateway, display, task)
+
+
+@contextlib.asynccontextmanager
+async def _local_mesh(display: Progress, task: TaskID) -> AsyncIterator[str]:
+    layout = free_layout()
+    ready: set[str] = set()
+
+    def show(status: Status) -> None:
+        if status.state is State.READY:
+            ready.add(status.member.name)
+        text = f"starting the mesh: {', '.join(sorted(ready)) or 'nothing ready yet'}"
+        display.update(task, description=text, completed=len(ready), total=len(layout.members))
+
+    with tempfile.TemporaryDirectory(prefix="anima-") as logs:
+        token = ServiceSettings.from_environment().token
+        supervisor = Supervisor(layout, log_folder=Path(logs), token=token, on_change=show)
+        async with supervisor.running():
+            await supervisor.until_settled()
+            for status in supervisor.statuses.values():
+                if status.state is State.FAILED:
+                    fail(
+                        f"{status.member.name} cannot start: {status.problem}",
+                        remedy="anima doctor",
+                    )
+            yield layout.gateway.address
+
+
+async def _converse(asked: _Asked, gateway: str, display: Progress, task: TaskID) -> Reply:
+    token = ServiceSettings.from_environment().token
+    async with open_channel(gateway, token=token) as channel:
+        stub = cast(
+            "gateway_pb2_grpc.GatewayServiceAsyncStub",
+            gateway_pb2_grpc.GatewayServiceStub(channel),
+        )
+        call = stub.Converse(_requests(asked))
+        reply = Reply()
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                async for event in call:
+                    reply.add(event)
+                    _show(event, reply, display, task)
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) from error
+        except TimeoutError:
+            fail(f"the answer was not ready within {_TIMEOUT_S:g} s.")
+    results.print()
+    check_reply(reply)
+    return reply
+
+
+async def _requests(asked: _Asked) -> AsyncIterator[pb.ConverseRequest]:
+    yield pb.ConverseRequest(config=one_question(asked.config))
+    async for request in question_requests(asked.question):
+        yield request
+
+
+def _show(event: pb.ConverseResponse, reply: Reply, display: Progress, task: TaskID) -> None:
+    kind = event.WhichOneof("event")
+    if kind == "text_delta":
+        results.out(event.text_delta.text, end="")
+    elif kind == "media" and reply.sample_rate_hz:
+        seconds = len(reply.pcm) / 2 / reply.sample_rate_hz
+        display.update(task, description=f"answering: {seconds:.1f} s of speech", total=None)
+    elif kind == "turn_ended" and event.turn_ended.reason == common.END_REASON_COMPLETE:
+        display.update(task, description="writing")

@@ -1,0 +1,206 @@
+"""`anima doctor`: what is missing on this machine and how to get it."""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib.metadata
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import typer
+from rich.table import Table
+
+from cli.console import console, results
+from cli.layout import LOOPBACK, fixed_layout, taken_addresses
+from cli.models import model_store
+from services.runtime.engines import engine_names
+from services.runtime.model_store import ModelState, StoredModel
+from services.runtime.settings import ServiceSettings, SettingsError
+
+_DISK_NEEDED_BYTES: Final = 500 * 2**20
+_MEMORY_NEEDED_BYTES: Final = 2 * 2**30
+
+
+class Verdict(StrEnum):
+    """How serious a finding is."""
+
+    FINE = "ok"
+    OPTIONAL = "optional"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one check found."""
+
+    subject: str
+    verdict: Verdict
+    detail: str
+    remedy: str = ""
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    fine = sys.version_info >= (3, 11)
+    return Finding(
+        subject="Python",
+        verdict=Verdict.FINE if fine else Verdict.MISSING,
+        detail=version,
+        remedy="" if fine else "Install Python 3.11 or newer.",
+    )
+
+
+def _settings() -> Finding:
+    try:
+        settings = ServiceSettings.from_environment()
+    except SettingsError as error:
+        return Finding(
+            subject="settings",
+            verdict=Verdict.MISSING,
+            detail=str(error),
+            remedy="Mend the variable.",
+        )
+    return Finding(subject="settings", verdict=Verdict.FINE, detail=f"data in {settings.data_dir}")
+
+
+def _disk() -> Finding:
+    folder = ServiceSettings.from_environment().data_dir
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    fine = free >= _DISK_NEEDED_BYTES
+    return Finding(
+        subject="disk",
+        verdict=Verdict.FINE if fine else Verdict.MISSING,
+        detail=f"{free / 2**30:.1f} GiB free at {folder}",
+        remedy="" if fine else "Free 500 MiB, or set ANIMA_DATA_DIR to another disk.",
+    )
+
+
+def _memory() -> Finding:
+    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    fine = size >= _MEMORY_NEEDED_BYTES
+    return Finding(
+        subject="memory",
+        verdict=Verdict.FINE if fine else Verdict.MISSING,
+        detail=f"{size / 2**30:.1f} GiB, {os.cpu_count()} cores",
+        remedy="" if fine else "The whole mesh needs 2 GiB; run fewer services on this machine.",
+    )
+
+
+def _models() -> list[Finding]:
+    return [_model(entry) for entry in model_store().list()]
+
+
+def _model(entry: StoredModel) -> Finding:
+    if entry.state is ModelState.PRESENT:
+        return Finding(
+            subject=f"model {entry.name}", verdict=Verdict.FINE, detail=entry.model.description
+        )
+    return Finding(
+        subject=f"model {entry.name}",
+        verdict=Verdict.MISSING if entry.model.embedded else Verdict.OPTIONAL,
+        detail=f"{entry.state} {entry.detail}: {entry.model.description}",
+        remedy=f"anima models pull {entry.name}",
+    )
+
+
+def _flite() -> Finding:
+    fine = ctypes.util.find_library("flite_cmu_us_slt") is not None
+    return Finding(
+        subject="flite",
+        verdict=Verdict.FINE if fine else Verdict.OPTIONAL,
+        detail="better English voices" if not fine else "English voices slt, rms, awb, kal16",
+        remedy="" if fine else "apt-get install libflite1 (without it, eSpeak NG speaks English)",
+    )
+
+
+def _engines() -> list[Finding]:
+    return [
+        Finding(
+            subject=f"{stage} engines",
+            verdict=Verdict.FINE if engine_names(stage) else Verdict.MISSING,
+            detail=", ".join(engine_names(stage)) or "none",
+            remedy="" if engine_names(stage) else "Install Anima again: make setup",
+        )
+        for stage in ("asr", "llm", "tts", "avatar")
+    ]
+
+
+def _ports() -> Finding:
+    taken = taken_addresses(fixed_layout(http_address=f"{LOOPBACK}:8080", first_port=50050))
+    return Finding(
+        subject="ports",
+        verdict=Verdict.OPTIONAL if taken else Verdict.FINE,
+        detail=f"in use: {', '.join(taken)}" if taken else "8080 and 50050 to 50055 are free",
+        remedy="A mesh may be running already; else use anima up --http and --first-port."
+        if taken
+        else "",
+    )
+
+
+def _optional_extra(distribution: str, extra: str, purpose: str) -> Finding:
+    try:
+        detail = f"{distribution} {importlib.metadata.version(distribution)}"
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(
+            subject=extra,
+            verdict=Verdict.OPTIONAL,
+            detail=purpose,
+            remedy=f"pip install 'anima[{extra}]'",
+        )
+    return Finding(subject=extra, verdict=Verdict.FINE, detail=detail)
+
+
+def _otlp() -> Finding:
+    return _optional_extra(
+        "opentelemetry-exporter-otlp-proto-grpc", "otlp", "sends traces to a collector"
+    )
+
+
+_CHECKS: Final[tuple[Callable[[], Finding | list[Finding]], ...]] = (
+    _python,
+    _settings,
+    _disk,
+    _memory,
+    _models,
+    _flite,
+    _engines,
+    _ports,
+    _otlp,
+)
+_COLOURS: Final = {Verdict.FINE: "green", Verdict.OPTIONAL: "yellow", Verdict.MISSING: "bold red"}
+
+
+def examine() -> list[Finding]:
+    """Run all checks."""
+    findings: list[Finding] = []
+    for check in _CHECKS:
+        found = check()
+        findings += found if isinstance(found, list) else [found]
+        if any(each.subject == "settings" and each.verdict is Verdict.MISSING for each in findings):
+            break  # every further check reads the settings
+    return findings
+
+
+def doctor() -> None:
+    """Say what is missing on this machine and how to get it."""
+    findings = examine()
+    table = Table("", "what", "found", "to do")
+    for finding in findings:
+        table.add_row(
+            f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]",
+            finding.subject,
+            finding.detail,
+            finding.remedy,
+        )
+    results.print(table)
+    if missing := [each for each in findings if each.verdict is Verdict.MISSING]:
+        console.print(f"[bold red]{len(missing)} thing(s) are missing.[/]")
+        raise typer.Exit(1)
+    console.print("Anima can run here.")

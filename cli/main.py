@@ -1,0 +1,46 @@
+"""The command `anima`: starts a mesh, asks it, and looks after personas and model files."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from cli import ask, doctor, models, persona, up
+
+app = typer.Typer(
+    name="anima",
+    help="A digital human to talk to: voice, face and memory, streamed through gRPC services.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("up")(up.up)
+app.command("ask")(ask.ask)
+app.command("doctor")(doctor.doctor)
+app.add_typer(persona.app, name="persona")
+app.add_typer(models.app, name="models")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"anima {version('anima')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    """Only the options that stand before a command."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,78 @@
+"""`anima models`: the model files of engines, pulled before use and never at request time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.console import console, fail, progress, results
+from services.runtime.errors import AnimaError
+from services.runtime.model_store import ModelState, ModelStore, StoredModel
+from services.runtime.settings import ServiceSettings
+
+app = typer.Typer(help="List and pull model files.", no_args_is_help=True)
+
+
+def model_store() -> ModelStore:
+    """Return the store that the services use."""
+    return ModelStore(ServiceSettings.from_environment().data_dir / "models")
+
+
+def _names(incomplete: str) -> list[str]:
+    return [entry.name for entry in model_store().list() if entry.name.startswith(incomplete)]
+
+
+@app.command("list")
+def list_() -> None:
+    """List the models: what each is for, its licence, and whether it is here."""
+    table = Table("name", "state", "MB", "licence", "from", "what it is")
+    for entry in model_store().list():
+        table.add_row(
+            entry.name,
+            f"{entry.state} {entry.detail}".strip(),
+            f"{entry.model.size_bytes / 1e6:.0f}",
+            entry.model.licence,
+            entry.model.source.kind,
+            entry.model.description,
+        )
+    results.print(table)
+
+
+@app.command("pull")
+def pull(
+    names: Annotated[
+        list[str] | None, typer.Argument(autocompletion=_names, help="Models to pull.")
+    ] = None,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="All that the default engines use.")
+    ] = False,
+) -> None:
+    """Pull models into the store and check them against their pinned sha256."""
+    store = model_store()
+    known = {entry.name: entry for entry in store.list()}
+    wanted = [*(names or []), *(name for name in known if embedded and known[name].model.embedded)]
+    if not wanted:
+        fail("no model was named.", remedy="Name one of `anima models list`, or use --embedded.")
+    for name in wanted:
+        if name not in known:
+            fail(f"there is no model {name}.", remedy=f"Known: {', '.join(known)}.")
+        _pull(store, known[name])
+
+
+def _pull(store: ModelStore, entry: StoredModel) -> None:
+    if entry.state is ModelState.PRESENT:
+        console.print(f"{entry.name} is here already.")
+        return
+    with progress(download=True) as display:
+        task = display.add_task(entry.name, total=None)
+
+        def show(done: int, total: int | None, step: str) -> None:
+            display.update(task, completed=done, total=total, description=f"{entry.name}: {step}")
+
+        try:
+            store.pull(entry.name, show)
+        except AnimaError as error:
+            fail(f"{entry.name} could not be pulled: {error}")
+    console.print(f"{entry.name} is here now.")

@@ -1,0 +1,79 @@
+"""`anima persona`: who the mesh can speak as."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.console import console, fail, results
+from services.llm.persona import (
+    PersonaError,
+    PersonaListing,
+    check_persona,
+    create_persona,
+    list_personas,
+    load_persona,
+)
+from services.llm.settings import LlmSettings
+
+app = typer.Typer(help="List, check and create personas.", no_args_is_help=True)
+
+Folder = Annotated[
+    Path | None, typer.Option("--folder", help="Folder of personas (default: ANIMA_PERSONAS_DIR).")
+]
+
+
+def _folder(chosen: Path | None) -> Path:
+    return chosen or LlmSettings.from_environment().personas_dir
+
+
+def _names(incomplete: str) -> list[str]:
+    listings = list_personas(_folder(None))
+    return [each.name for each in listings if each.name.startswith(incomplete)]
+
+
+Name = Annotated[str, typer.Argument(autocompletion=_names, help="The persona's name.")]
+
+
+@app.command("list")
+def list_(folder: Folder = None) -> None:
+    """List the personas: who they are and what they know."""
+    table = Table("name", "languages", "voices", "avatar", "answers", "who it is")
+    for listing in list_personas(_folder(folder)):
+        table.add_row(listing.name, *_columns(listing))
+    results.print(table)
+
+
+def _columns(listing: PersonaListing) -> tuple[str, ...]:
+    if listing.profile is None or listing.problems:
+        return "", "", "", "", f"[red]run: anima persona check {listing.name}[/]"
+    profile = listing.profile
+    voices = ", ".join(voice.names[0] for voice in profile.voices.values())
+    answers = str(len(load_persona(listing.folder).entries))
+    return ", ".join(profile.languages), voices, profile.avatar, answers, profile.description
+
+
+@app.command("check")
+def check(name: Name, folder: Folder = None) -> None:
+    """Check a persona's folder and say what to mend."""
+    target = _folder(folder) / name
+    if problems := check_persona(target):
+        fail(f"{name} cannot be used:", remedy="\n".join(problems))
+    results.print(f"{name} is fine: {target}")
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="Lower-case letters, digits, - and _.")],
+    folder: Folder = None,
+) -> None:
+    """Create a persona's folder from a commented template that works at once."""
+    try:
+        target = create_persona(_folder(folder), name)
+    except PersonaError as error:
+        fail("; ".join(error.problems))
+    results.print(str(target))
+    console.print(f"Edit persona.toml and corpus/, then run: anima persona check {name}")

@@ -1,0 +1,74 @@
+"""Any service killed during an answer: the session lives, the person is told, and it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from anima.common import v1 as common
+from anima.gateway import v1 as gateway
+from tests.e2e.conversation import conversation
+from tests.mesh_process import MeshProcess, running_mesh
+from tests.requirements import need
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+QUESTION = "What is Anima?"
+
+
+@pytest.fixture(scope="module")
+def slow_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProcess]:
+    """A mesh whose language model is so slow that every stage is at work at the first media."""
+    need("minilm")
+    folder = tmp_path_factory.mktemp("slow-mesh")
+    with running_mesh(folder, {"ANIMA_LLM_WORD_INTERVAL_MS": "250"}) as mesh:
+        yield mesh
+
+
+def kill(mesh: MeshProcess, module: str) -> None:
+    children = psutil.Process(mesh.process.pid).children()
+    victims = [child for child in children if child.cmdline()[-1] == module]
+    assert len(victims) == 1
+    victims[0].kill()
+
+
+@pytest.mark.parametrize(
+    ("stage", "module"),
+    [("llm", "services.llm"), ("tts", "services.tts"), ("avatar", "services.avatar")],
+)
+async def test_a_stage_of_the_answer(slow_mesh: MeshProcess, stage: str, module: str) -> None:
+    async with conversation(slow_mesh.gateway_address) as session:
+        await session.ask(QUESTION)
+        await session.until_kind("media")
+        kill(slow_mesh, module)
+        notice = await session.until_kind("notice")
+        assert notice.notice.stage == stage
+        assert notice.notice.text
+        ended = (await session.until_kind("turn_ended")).turn_ended
+        assert ended.reason in (common.END_REASON_ERROR, common.END_REASON_COMPLETE)
+
+        slow_mesh.wait_for(rf"{stage} +restarting")
+        events = await session.turn(QUESTION)
+        assert events[-1].turn_ended.reason == common.END_REASON_COMPLETE
+        assert any(event.media.frames for event in events)
+
+
+async def test_the_memory(slow_mesh: MeshProcess) -> None:
+    config = gateway.ConverseConfig(user_id="killed-memory")
+    async with conversation(slow_mesh.gateway_address, config) as session:
+        await session.ask(QUESTION)
+        await session.until_kind("media")
+        kill(slow_mesh, "memory")
+        assert (
+            await session.until_kind("turn_ended")
+        ).turn_ended.reason == common.END_REASON_COMPLETE
+        events = await session.turn("Who are you?")
+        assert events[-1].turn_ended.reason == common.END_REASON_COMPLETE
+
+
+async def test_a_killed_service_comes_back_ready(slow_mesh: MeshProcess) -> None:
+    kill(slow_mesh, "services.asr")
+    slow_mesh.wait_for(r"asr +restarting")
+    slow_mesh.wait_for(r"asr +ready", occurrence=2)

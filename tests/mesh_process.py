@@ -1,0 +1,129 @@
+"""A mesh as its users start it: the process `anima up`, for tests that need the whole."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from cli.layout import fixed_layout, taken_addresses
+
+READY_TIMEOUT_S = 60.0
+
+
+@dataclass
+class MeshProcess:
+    """A running `anima up`."""
+
+    process: subprocess.Popen[str]
+    first_port: int
+    http_address: str
+    logs: Path
+    lines: list[str] = field(default_factory=list)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    @property
+    def gateway_address(self) -> str:
+        return f"127.0.0.1:{self.first_port}"
+
+    def address(self, stage: str) -> str:
+        stages = ["gateway", "asr", "llm", "memory", "tts", "avatar"]
+        return f"127.0.0.1:{self.first_port + stages.index(stage)}"
+
+    @property
+    def page(self) -> str:
+        return f"http://{self.http_address}/"
+
+    def wait_for(
+        self, pattern: str, *, occurrence: int = 1, timeout_s: float = READY_TIMEOUT_S
+    ) -> None:
+        """Wait until a line that fits the pattern has been printed for the n-th time."""
+
+        def seen() -> bool:
+            return sum(bool(re.search(pattern, line)) for line in self.lines) >= occurrence
+
+        with self._changed:
+            if (
+                not self._changed.wait_for(
+                    lambda: seen() or self.process.poll() is not None, timeout_s
+                )
+                or not seen()
+            ):
+                raise AssertionError(
+                    f"{pattern!r} did not appear in:\n" + "".join(self.lines) + self.log_tails()
+                )
+
+    def log_tails(self) -> str:
+        return "\n".join(
+            f"--- {log.name}\n{log.read_text()[-2000:]}" for log in sorted(self.logs.glob("*.log"))
+        )
+
+    def read(self, stream: IO[str]) -> None:
+        for line in stream:
+            with self._changed:
+                self.lines.append(line)
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+
+def free_first_port() -> int:
+    """Find six free ports in a row, outside the range that the kernel hands out."""
+    for _ in range(100):
+        port = random.randrange(20_000, 30_000, 10)
+        if not taken_addresses(fixed_layout(http_address=f"127.0.0.1:{port + 8}", first_port=port)):
+            return port
+    raise RuntimeError("no free ports")
+
+
+@contextmanager
+def running_mesh(
+    folder: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[MeshProcess]:
+    """Run `anima up` on free ports, and stop it as Ctrl-C would."""
+    port = free_first_port()
+    http_address = f"127.0.0.1:{port + 8}"
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "cli",
+            "up",
+            "--http",
+            http_address,
+            "--first-port",
+            str(port),
+            "--logs",
+            str(folder),
+        ],
+        env={**os.environ, "COLUMNS": "200", **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    mesh = MeshProcess(process=process, first_port=port, http_address=http_address, logs=folder)
+    assert process.stderr is not None
+    reader = threading.Thread(target=mesh.read, args=(process.stderr,), daemon=True)
+    reader.start()
+    try:
+        mesh.wait_for("Talk to Anima")
+        yield mesh
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        reader.join(10)
+        process.stderr.close()
