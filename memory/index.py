@@ -103,10 +103,10 @@ class UserIndex:
             # One query is too little work to share: on busy cores a second thread makes it slower
             # by far. OpenMP keeps the number per calling thread, so it is set where it counts.
             faiss.omp_set_num_threads(1)
-            # All of them: the joined score needs the cosine also where only the words are near.
-            near, row_ids = self._vectors.search(vector[np.newaxis], self._vectors.ntotal)
+            # Not only the nearest: the joined score needs the cosine also where the words are near.
+            _, near, row_ids = self._vectors.range_search(vector[np.newaxis], 0.0)
             held = np.frombuffer(self._row_ids, dtype=np.int64)
-            cosines[np.searchsorted(held, row_ids[0])] = np.clip(near[0], 0, 1)
+            cosines[np.searchsorted(held, row_ids)] = np.minimum(near, 1)
         return cosines
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from typing import ParamSpec, TypeVar
 
@@ -49,6 +49,7 @@ class SqliteMemory:
         self._erasing = Compute(threads=_ERASING_THREADS, name="memory-erase")
         self._embedder: Embedder | None = None
         self._embedding_rest: asyncio.Task[None] | None = None
+        self._opened = ExitStack()
 
     def describe(self) -> EngineInfo:
         """Says what the engine is; its version names the encoder, or that there is none."""
@@ -80,6 +81,7 @@ class SqliteMemory:
             )
         except StoreError as error:
             raise SettingsError(f"ANIMA_DATA_DIR: {error}") from error
+        self._opened.callback(self._store.close)
         self._indexes = IndexCache(
             self._store,
             model_id=self._model_id,
@@ -117,8 +119,7 @@ class SqliteMemory:
             self._embedding_rest.cancel()
             with suppress(asyncio.CancelledError):
                 await self._embedding_rest
-        if hasattr(self, "_store"):
-            await self._writing.run(self._store.close)
+        await self._writing.run(self._opened.close)
         for compute in (self._compute, self._writing, self._erasing):
             compute.close()
 
@@ -223,6 +224,12 @@ class SqliteMemory:
 
     async def _embed_rest(self, embedder: Embedder) -> None:
         """Embeds what has no vector of the present encoder: it was missing or another one then."""
+        try:
+            await self._embed_users(embedder)
+        except Exception as error:  # the memory works without; the next start tries again
+            get_logger().error("embedding of earlier items stopped", exc_info=error)
+
+    async def _embed_users(self, embedder: Embedder) -> None:
         users = await self._compute.run(self._store.users_without_vectors, embedder.model_id)
         for user_id in users:
             state = await self._compute.run(self._store.user_state, user_id)

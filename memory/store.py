@@ -92,11 +92,12 @@ class Store:
         return connection
 
     def close(self) -> None:
-        """Closes the database; nothing else may run at the same time."""
-        for connection in self._readers:
-            connection.close()
-        self._writer.close()
-        self._lock_file.close()
+        """Closes the database once a write that has begun is done; nothing may come after."""
+        with self._write_lock:
+            for connection in self._readers:
+                connection.close()
+            self._writer.close()
+            self._lock_file.close()
 
     # Writing
 

@@ -56,6 +56,8 @@ def tokens(text: str) -> list[str]:
 
 def normalised(text: str) -> str:
     """Brings a text into the form that is compared: NFKC, lower case, Latin without accents."""
+    if text.isascii():
+        return text.lower()
     lowered = unicodedata.normalize("NFKD", text).lower().translate(_APOSTROPHES)
     return unicodedata.normalize("NFKC", _ACCENTS_ON_LATIN.sub("", lowered))
 

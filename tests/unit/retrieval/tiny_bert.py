@@ -124,4 +124,4 @@ class NumpyBert:
     def _norm(self, name: str, hidden: NDArray[np.float64]) -> NDArray[np.float64]:
         centred = hidden - hidden.mean(axis=1, keepdims=True)
         scaled = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + self._epsilon)
-        return scaled * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
+        return np.asarray(scaled * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"])
