@@ -137,10 +137,10 @@ class Animator:
             loop * LOOP_S + b for loop in range(first_loop, first_loop + 6) for b in BLINKS_S
         ]
         for before, after in pairwise(moments):
-            earliest, latest = before + _MIN_BLINK_GAP_S, after - _MIN_BLINK_GAP_S
-            at = self._random.uniform(earliest, max(earliest, latest))
-            if earliest < latest and at > loop_now and self._random.random() < 0.7:
-                return now_s + at - loop_now
+            earliest = max(before, loop_now) + _MIN_BLINK_GAP_S
+            latest = after - _MIN_BLINK_GAP_S
+            if earliest < latest and self._random.random() < 0.7:
+                return now_s + self._random.uniform(earliest, latest) - loop_now
         return None
 
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 FloatImage = NDArray[np.float32]
 Colour = tuple[float, float, float]
+Sprite = tuple[FloatImage, FloatImage]
+"""A drawn part: `picture * sprite[1] + sprite[0]` lays it over a picture, rounding included."""
 
 _WORK_PIXELS = 150_000
 _FRACTION_BITS = 4
@@ -74,7 +76,7 @@ class Brush:
     def __init__(self, region: Region) -> None:
         self.region = region
         factor = math.sqrt(_WORK_PIXELS / (region.width * region.height))
-        self._factor = max(2, min(6, round(factor)))
+        self._factor = max(2, min(4, round(factor)))
         self._shape = (region.height * self._factor, region.width * self._factor)
         self._zoom = region.scale * self._factor
 
@@ -85,7 +87,7 @@ class Brush:
     def blank(self, colour: Colour) -> NDArray[np.uint8]:
         """Returns an enlarged picture of one colour."""
         picture = np.empty((*self._shape, 3), np.uint8)
-        picture[:] = np.array(colour, np.uint8)
+        cv2.rectangle(picture, (0, 0), (self._shape[1], self._shape[0]), colour, cv2.FILLED)
         return picture
 
     def mask(self, points: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -93,6 +95,10 @@ class Brush:
         mask = np.zeros(self._shape, np.uint8)
         cv2.fillPoly(mask, [self._fixed(points)], 255, cv2.LINE_8, _FRACTION_BITS)
         return mask
+
+    def cover(self, cover: NDArray[np.uint8], points: NDArray[np.float64]) -> None:
+        """Adds a polygon to an enlarged coverage."""
+        cv2.fillPoly(cover, [self._fixed(points)], 255, cv2.LINE_8, _FRACTION_BITS)
 
     def fill(
         self,
@@ -102,10 +108,9 @@ class Brush:
         colour: Colour,
     ) -> None:
         """Fills a polygon of canvas points, shape (n, 2)."""
-        fixed = [self._fixed(points)]
-        cv2.fillPoly(picture, fixed, colour, cv2.LINE_8, _FRACTION_BITS)
+        cv2.fillPoly(picture, [self._fixed(points)], colour, cv2.LINE_8, _FRACTION_BITS)
         if cover is not None:
-            cv2.fillPoly(cover, fixed, 255, cv2.LINE_8, _FRACTION_BITS)
+            self.cover(cover, points)
 
     def stroke(
         self,

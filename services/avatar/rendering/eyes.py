@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from services.avatar.package import Eyes, Layer
-from services.avatar.rendering.brush import Brush, Region, bgr
+from services.avatar.rendering.brush import Brush, Region, Sprite, bgr
 
 _WHITE = bgr("#f7f2ee")
 _CORNER = bgr("#e3a493")
 _LIGHT = bgr("#ffffff")
 _U = np.linspace(-1, 1, 41)
+_STEPS = 100
+_KEPT_SPRITES = 48
+"""Enough for every phase of a blink; an open eye is drawn once."""
 
 
 class EyePainter:
@@ -32,6 +37,7 @@ class EyePainter:
                 (x - 1.5 * w, y - w, x + 1.5 * w, y + 0.75 * w), scale=scale, origin=origin
             )
         )
+        self._sprite = lru_cache(_KEPT_SPRITES)(self._draw)
         self._lid, self._line = bgr(eyes.lid_colour), bgr(eyes.line_colour)
 
     @property
@@ -43,16 +49,24 @@ class EyePainter:
         self, picture: NDArray[np.uint8], *, blink: float, gaze_x: float, gaze_y: float
     ) -> None:
         """Paints the eye onto a picture of shape (height, width, 3 or more) in place."""
+        steps = (round(value * _STEPS) for value in (blink, gaze_x, gaze_y))
+        eye, rest = self._sprite(*steps)
+        skin = self._brush.region.cut(picture)
+        skin[..., :3] = skin[..., :3] * rest + eye
+
+    def _draw(self, blink_steps: int, gaze_x_steps: int, gaze_y_steps: int) -> Sprite:
+        blink, gaze_x, gaze_y = (
+            value / _STEPS for value in (blink_steps, gaze_x_steps, gaze_y_steps)
+        )
         brush, eyes = self._brush, self._eyes
         w = eyes.half_width
         upper, lower = self._edges()
         lid = upper + (lower - (0, 0.02 * w) - upper) * blink
-        skin = brush.region.cut(picture)
         colour, cover = brush.begin()
         if blink < 0.98:
-            self._draw_ball(colour, np.vstack([lid, lower[::-1]]), gaze_x, gaze_y)
-            brush_cover = np.vstack([lid, lower[::-1]])
-            cv2.copyTo(brush.mask(brush_cover), brush.mask(brush_cover), cover)
+            opening = np.vstack([lid, lower[::-1]])
+            self._draw_ball(colour, opening, gaze_x, gaze_y)
+            brush.cover(cover, opening)
         if blink > 0.01:
             brush.fill(colour, cover, np.vstack([upper, lid[::-1]]), self._lid)
         brush.stroke(colour, cover, lower, bgr("#9a6354"), 0.045 * w, taper=0.4)
@@ -60,7 +74,7 @@ class EyePainter:
         eye, alpha = brush.finish(colour, cover)
         if blink < 0.98:
             self._shade(eye, lid)
-        skin[..., :3] = np.clip(skin[..., :3] * (1 - alpha) + eye * alpha + 0.5, 0, 255)
+        return eye * alpha + np.float32(0.5), 1 - alpha
 
     def _edges(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The edges of the open eye from the inner to the outer corner, each of shape (41, 2)."""

@@ -162,8 +162,8 @@ class _Fields:
         v = (y - middle[1]) / head.height
         self._depth = np.exp(-((u / 0.42) ** 2) - (v / 0.48) ** 2).astype(np.float32)
         below = np.clip((y - mouth[1]) / (head.chin - mouth[1]), 0, 1)
-        rim = np.clip((head.chin + 0.25 * head.height - y) / (0.25 * head.height), 0, 1)
-        side = np.exp(-((u / 0.36) ** 4))
+        rim = np.clip((head.chin + 0.14 * head.height - y) / (0.14 * head.height), 0, 1)
+        side = np.exp(-((u / 0.37) ** 8))
         self._jaw = (below * below * (3 - 2 * below) * rim * side).astype(np.float32)
         brow = (y - (head.top + 0.385 * head.height)) / (0.07 * head.height)
         self._brow = (np.exp(-(brow**2)) * np.exp(-((u / 0.4) ** 4))).astype(np.float32)

@@ -1,0 +1,73 @@
+"""How fast the face is drawn and coded on one core: python -m bench.avatar [--seconds 8]."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import cv2
+import numpy as np
+
+from services.avatar.clock import FrameClock
+from services.avatar.encoder import H264Encoder
+from services.avatar.engine import VideoSpec, VisemeSpan
+from services.avatar.engines.portrait import PortraitEngine
+from services.avatar.settings import AvatarSettings
+from services.avatar.turn import Turn
+
+RATE_HZ = 24_000
+FORMATS = (
+    VideoSpec(width_px=512, height_px=512, frame_rate_hz=25),
+    VideoSpec(width_px=720, height_px=1280, frame_rate_hz=25),
+    VideoSpec(width_px=1920, height_px=1080, frame_rate_hz=25),
+)
+
+
+def speech(seconds: int) -> tuple[list[VisemeSpan], np.ndarray[tuple[int], np.dtype[np.int16]]]:
+    """Twelve visemes a second, never the same twice: nothing can be kept from before."""
+    random = np.random.default_rng(7)
+    length = RATE_HZ // 12
+    visemes = random.integers(2, 16, seconds * 12)
+    spans = [
+        VisemeSpan(viseme=int(viseme), start_sample=i * length, sample_count=length)
+        for i, viseme in enumerate(visemes)
+    ]
+    return spans, random.normal(0, 3000, seconds * RATE_HZ).astype(np.int16)
+
+
+def frames_per_s(engine: PortraitEngine, video: VideoSpec, seconds: int) -> tuple[float, float]:
+    """Returns frames per second of one core, and the stream's Mbit/s."""
+    settings = AvatarSettings()
+    clock = FrameClock(sample_rate_hz=RATE_HZ, frame_rate_hz=video.frame_rate_hz)
+    face = engine.open_stream(
+        avatar="anima", video=video, sample_rate_hz=RATE_HZ, turn_id="bench", idle_frame=0
+    )
+    turn = Turn(face, H264Encoder(video, preset=settings.encoder_preset), clock)
+    spans, audio = speech(seconds)
+    size = 0
+    began = time.process_time()
+    turn.add_visemes(spans)
+    turn.add_audio(audio, 1)
+    turn.end()
+    while count := turn.ready_frames():
+        size += sum(len(frame.data) for frame in turn.render(count).frames)
+    spent = time.process_time() - began
+    return turn.frame_count / spent, size * 8 / seconds / 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=8, help="speech per format")
+    seconds = parser.parse_args().seconds
+    cv2.setNumThreads(1)
+    engine = PortraitEngine(AvatarSettings())
+    engine.warm_up()
+    print("format      frames/s on one core   real-time factor   Mbit/s")
+    for video in FORMATS:
+        rate, megabits = frames_per_s(engine, video, seconds)
+        size = f"{video.width_px}x{video.height_px}"
+        print(f"{size:10} {rate:22.0f} {video.frame_rate_hz / rate:18.3f} {megabits:8.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,563 @@
+"""What every avatar service does, asked over gRPC alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, cast
+
+import av
+import grpc
+import numpy as np
+import pytest
+import pytest_asyncio
+from numpy.typing import NDArray
+
+from anima.avatar.v1 import (
+    AvatarServiceStub,
+    DescribeEngineRequest,
+    Ended,
+    EndOfAudio,
+    Flush,
+    GetIdleLoopRequest,
+    ListAvatarsRequest,
+    RenderConfig,
+    RenderRequest,
+    RenderResponse,
+    Started,
+)
+from anima.common.v1 import (
+    AudioChunk,
+    ChunkHeader,
+    Interrupt,
+    Interrupted,
+    Marks,
+    MediaChunk,
+    SampleSpan,
+    VideoCodec,
+    VideoFormat,
+    VideoFrame,
+    VisemeMark,
+    WordMark,
+)
+from tests.contract.conftest import stage_channel
+
+if TYPE_CHECKING:
+    from anima.avatar.v1.avatar_pb2_grpc import AvatarServiceAsyncStub
+
+RATE = 16_000
+SMALL = VideoFormat(width_px=128, height_px=128, frame_rate_hz=25)
+
+
+# Warming up codes the idle loop, about a second: one server serves all tests of this file.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stub(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[AvatarServiceAsyncStub]:
+    async with stage_channel(request, "avatar", tmp_path_factory.mktemp("avatar")) as channel:
+        yield cast("AvatarServiceAsyncStub", AvatarServiceStub(channel))
+
+
+def config(**changes: object) -> RenderRequest:
+    values: dict[str, object] = {"turn_id": "turn-1", "sample_rate_hz": RATE, "video": SMALL}
+    return RenderRequest(config=RenderConfig(**(values | changes)))  # type: ignore[arg-type]
+
+
+def audio(start: int, samples: NDArray[np.int16], **changes: object) -> RenderRequest:
+    values: dict[str, object] = {
+        "header": ChunkHeader(turn_id="turn-1", segment=1, sequence=1),
+        "start_sample": start,
+        "sample_rate_hz": RATE,
+        "pcm": samples.astype("<i2").tobytes(),
+    }
+    return RenderRequest(audio=AudioChunk(**(values | changes)))  # type: ignore[arg-type]
+
+
+def pieces(samples: NDArray[np.int16], size: int = 1600) -> list[RenderRequest]:
+    return [audio(i, samples[i : i + size]) for i in range(0, len(samples), size)]
+
+
+def marks(*parts: tuple[int, int, int]) -> RenderRequest:
+    """Marks of (viseme, start, count)."""
+    return RenderRequest(
+        marks=Marks(
+            visemes=[
+                VisemeMark(
+                    viseme=viseme,  # type: ignore[arg-type]
+                    samples=SampleSpan(start_sample=start, sample_count=count),
+                )
+                for viseme, start, count in parts
+            ]
+        )
+    )
+
+
+END = RenderRequest(end_of_audio=EndOfAudio())
+
+
+def interrupt(epoch: int) -> RenderRequest:
+    return RenderRequest(interrupt=Interrupt(epoch=epoch))
+
+
+def sound(seconds: float, seed: int = 1) -> NDArray[np.int16]:
+    return np.random.default_rng(seed).integers(-6000, 6000, round(seconds * RATE)).astype(np.int16)
+
+
+@dataclass
+class Rendered:
+    """Everything that a stream answered."""
+
+    events: list[str] = field(default_factory=list)
+    started: Started | None = None
+    media: list[MediaChunk] = field(default_factory=list)
+    ended: Ended | None = None
+    interrupted: Interrupted | None = None
+
+    def take(self, response: RenderResponse) -> None:
+        event = response.WhichOneof("event")
+        assert event is not None
+        self.events.append(event)
+        if event == "media":
+            self.media.append(response.media)
+        else:
+            setattr(self, event, getattr(response, event))
+
+    @property
+    def pcm(self) -> bytes:
+        return b"".join(chunk.audio.pcm for chunk in self.media)
+
+    def pictures(self) -> list[NDArray[np.uint8]]:
+        return decode(frame.data for chunk in self.media for frame in chunk.frames)
+
+
+def decode(units: Iterable[bytes]) -> list[NDArray[np.uint8]]:
+    decoder = av.CodecContext.create("h264", "r")
+    frames = [frame for data in units for frame in decoder.decode(av.Packet(data))]
+    frames += decoder.decode(None)
+    return [np.asarray(frame.to_ndarray(format="bgr24"), np.uint8) for frame in frames]
+
+
+async def render(stub: AvatarServiceAsyncStub, requests: Iterable[RenderRequest]) -> Rendered:
+    async def send() -> AsyncIterator[RenderRequest]:
+        for request in requests:
+            yield request
+
+    rendered = Rendered()
+    async for response in stub.Render(send()):
+        rendered.take(response)
+    return rendered
+
+
+async def refused(
+    stub: AvatarServiceAsyncStub, requests: Iterable[RenderRequest]
+) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await render(stub, requests)
+    return caught.value
+
+
+async def next_event(call: grpc.aio.StreamStreamCall[RenderRequest, RenderResponse]) -> str:
+    response = await call.read()
+    assert isinstance(response, RenderResponse)
+    return response.WhichOneof("event") or ""
+
+
+async def works(stub: AvatarServiceAsyncStub) -> bool:
+    samples = sound(0.1)
+    rendered = await render(stub, [config(), audio(0, samples), END])
+    return rendered.ended is not None and rendered.pcm.startswith(samples.tobytes())
+
+
+async def test_says_what_it_is_and_whom_it_can_show(stub: AvatarServiceAsyncStub) -> None:
+    engine = (await stub.DescribeEngine(DescribeEngineRequest())).engine
+    assert engine.name
+    assert engine.version
+    assert engine.licence
+    assert engine.capacity >= 1
+    avatars = (await stub.ListAvatars(ListAvatarsRequest())).avatars
+    assert avatars
+    for avatar in avatars:
+        assert avatar.name
+        assert avatar.display_name
+        assert avatar.licence
+        assert avatar.video.width_px % 2 == avatar.video.height_px % 2 == 0
+
+
+async def test_the_audio_comes_back_byte_for_byte_with_its_frames(
+    stub: AvatarServiceAsyncStub,
+) -> None:
+    samples = sound(1.73)
+    rendered = await render(stub, [config(), *pieces(samples, 1777), END])
+    assert rendered.events[0] == "started"
+    assert rendered.events[-1] == "ended"
+    assert set(rendered.events[1:-1]) == {"media"}
+    assert rendered.started is not None
+    assert rendered.started.avatar
+    assert rendered.started.video.codec == VideoCodec.VIDEO_CODEC_H264
+    assert rendered.started.video.width_px == 128
+
+    padding = rendered.pcm[2 * len(samples) :]
+    assert rendered.pcm[: 2 * len(samples)] == samples.tobytes()
+    assert not any(padding)
+    assert rendered.ended is not None
+    assert rendered.ended.sample_count == len(rendered.pcm) // 2
+    assert 0 <= rendered.ended.sample_count - len(samples) < RATE / 25
+    assert rendered.ended.frame_count == 44
+    assert len(rendered.pictures()) == 44
+
+
+async def test_frames_stand_on_the_sample_clock(stub: AvatarServiceAsyncStub) -> None:
+    for rate, fps in ((16_000, 25), (22_050, 30), (44_100, 60), (8_000, 10)):
+        await check_clock(stub, rate, fps)
+
+
+async def check_clock(stub: AvatarServiceAsyncStub, rate: int, fps: int) -> None:
+    samples = sound(1.3)[: int(1.3 * rate)]
+    video = VideoFormat(width_px=64, height_px=64, frame_rate_hz=fps)
+    rendered = await render(
+        stub,
+        [
+            config(sample_rate_hz=rate, video=video),
+            *(
+                audio(i, samples[i : i + 2000], sample_rate_hz=rate)
+                for i in range(0, len(samples), 2000)
+            ),
+            END,
+        ],
+    )
+    frames = [frame for chunk in rendered.media for frame in chunk.frames]
+    for index, frame in enumerate(frames):
+        assert frame.frame_number == index + 1
+        assert frame.start_sample == (2 * index * rate + fps) // (2 * fps)
+    assert [chunk.header.sequence for chunk in rendered.media] == list(
+        range(1, len(rendered.media) + 1)
+    )
+    at = 0
+    for chunk in rendered.media:
+        assert chunk.audio.start_sample == at
+        assert chunk.header.turn_id == "turn-1"
+        at += len(chunk.audio.pcm) // 2
+        assert all(chunk.audio.start_sample <= frame.start_sample < at for frame in chunk.frames)
+    assert len(rendered.media[0].frames) == 1
+    assert all(len(chunk.audio.pcm) / 2 <= 0.15 * rate for chunk in rendered.media)
+    assert frames[0].key_frame
+    keys = [frame.frame_number for frame in frames if frame.key_frame]
+    assert all(b - a <= 2 * fps for a, b in zip(keys, [*keys[1:], len(frames)], strict=True))
+
+
+async def test_the_first_frame_comes_before_the_second_second_is_sent(
+    stub: AvatarServiceAsyncStub,
+) -> None:
+    samples = sound(2)
+    arrived = asyncio.Event()
+
+    async def send() -> AsyncIterator[RenderRequest]:
+        yield config()
+        yield marks((11, 0, 2 * RATE))
+        yield audio(0, samples[:RATE])
+        await arrived.wait()
+        yield audio(RATE, samples[RATE:])
+        yield END
+
+    async for response in stub.Render(send()):
+        if response.WhichOneof("event") == "media":
+            arrived.set()
+    assert arrived.is_set()
+
+
+async def test_a_flush_renders_what_is_there(stub: AvatarServiceAsyncStub) -> None:
+    got = asyncio.Event()
+    frames = 0
+
+    async def send() -> AsyncIterator[RenderRequest]:
+        yield config()
+        yield audio(0, sound(0.2))
+        yield RenderRequest(flush=Flush())
+        await got.wait()
+        yield END
+
+    async for response in stub.Render(send()):
+        frames += len(response.media.frames)
+        if frames == 5:
+            got.set()
+    assert frames == 5
+
+
+async def test_the_mouth_moves_in_vowels_and_is_still_in_silence(
+    stub: AvatarServiceAsyncStub,
+) -> None:
+    """Measured in the pictures: the idle motion is the same, so only the mouth can differ."""
+
+    async def talk(viseme: int) -> list[NDArray[np.uint8]]:
+        silence = np.zeros(RATE, np.int16)
+        rendered = await render(stub, [config(), marks((viseme, 0, RATE)), *pieces(silence), END])
+        return rendered.pictures()
+
+    still, silent, vowel = await talk(1), await talk(1), await talk(11)
+    assert all(np.array_equal(a, b) for a, b in zip(still, silent, strict=True))
+    change = [float(np.abs(a.astype(int) - b).max()) for a, b in zip(still, vowel, strict=True)]
+    assert max(change[:1]) < 40
+    assert min(change[5:20]) > 60
+    assert change[-1] < 60
+
+
+async def test_no_audio_is_a_turn_without_frames(stub: AvatarServiceAsyncStub) -> None:
+    rendered = await render(stub, [config(), END])
+    assert rendered.events == ["started", "ended"]
+    assert rendered.ended == Ended(idle_frame=rendered.ended.idle_frame if rendered.ended else 0)
+
+
+async def test_an_interrupt_is_confirmed_and_nothing_follows(stub: AvatarServiceAsyncStub) -> None:
+    rendered = Rendered()
+    first = asyncio.Event()
+
+    async def send() -> AsyncIterator[RenderRequest]:
+        yield config(epoch=3)
+        for request in pieces(sound(8)):
+            request.audio.header.epoch = 3
+            yield request
+        await first.wait()
+        yield interrupt(4)
+
+    async for response in stub.Render(send()):
+        rendered.take(response)
+        if rendered.media:
+            first.set()
+    assert rendered.events[-1] == "interrupted"
+    assert rendered.events.count("interrupted") == 1
+    assert rendered.interrupted is not None
+    assert rendered.interrupted.epoch == 4
+    assert rendered.interrupted.produced_samples >= len(rendered.pcm) // 2
+    assert "ended" not in rendered.events
+
+
+async def test_an_interrupt_overtakes_audio_that_waits(stub: AvatarServiceAsyncStub) -> None:
+    rendered = await render(stub, [config(), *pieces(sound(8)), interrupt(1)])
+    assert rendered.events[-1] == "interrupted"
+    assert len(rendered.pcm) < 2 * 6 * RATE
+
+
+async def test_old_audio_is_dropped_without_a_gap(stub: AvatarServiceAsyncStub) -> None:
+    samples = sound(0.3)
+    new = ChunkHeader(turn_id="turn-1", epoch=2)
+    rendered = await render(
+        stub,
+        [
+            config(epoch=2),
+            audio(0, samples[:1600], header=ChunkHeader(turn_id="turn-1", epoch=1)),
+            audio(1600, samples[1600:], header=new),
+            END,
+        ],
+    )
+    assert rendered.pcm.startswith(samples[1600:].tobytes())
+
+
+async def test_two_streams_do_not_mix(stub: AvatarServiceAsyncStub) -> None:
+    async def one(seed: int) -> tuple[Rendered, bytes]:
+        samples = sound(1.2, seed)
+        rendered = await render(stub, [config(turn_id="turn-1"), *pieces(samples), END])
+        return rendered, samples.tobytes()
+
+    alone, _ = await one(1)
+    together = await asyncio.gather(one(1), one(2))
+    for rendered, sent in together:
+        assert rendered.pcm.startswith(sent)
+    again = together[0][0]
+    assert again.pcm == alone.pcm
+    for a, b in zip(alone.pictures(), again.pictures(), strict=True):
+        assert np.abs(a.astype(int) - b).mean() < 3
+
+
+async def test_the_idle_loop_is_decodable_from_its_start_and_repeats(
+    stub: AvatarServiceAsyncStub,
+) -> None:
+    frames: list[VideoFrame] = []
+    async for response in stub.GetIdleLoop(GetIdleLoopRequest(video=SMALL)):
+        assert response.video.width_px == 128
+        frames += response.frames
+    assert frames[0].key_frame
+    assert [frame.frame_number for frame in frames] == list(range(1, len(frames) + 1))
+    assert [frame.start_sample for frame in frames[:3]] == [0, 1920, 3840]
+    pictures = [p.astype(int) for p in decode(frame.data for frame in [*frames, *frames])]
+    assert len(pictures) == 2 * len(frames)
+    seam = np.abs(pictures[len(frames)] - pictures[len(frames) - 1]).mean()
+    steps = [np.abs(b - a).mean() for a, b in pairwise(pictures[: len(frames)])]
+    assert seam <= 1.5 * max(steps)
+
+
+async def test_a_turn_starts_where_the_idle_loop_stands_and_says_where_it_goes_on(
+    stub: AvatarServiceAsyncStub,
+) -> None:
+    loop: list[bytes] = []
+    async for response in stub.GetIdleLoop(GetIdleLoopRequest(video=SMALL)):
+        loop += [frame.data for frame in response.frames]
+    idle = [p.astype(int) for p in decode(loop)]
+    largest = max(np.abs(b - a).mean() for a, b in pairwise(idle))
+    first = len(idle) // 3
+    silence = np.zeros(RATE, np.int16)
+    rendered = await render(stub, [config(idle_frame=first), *pieces(silence), END])
+    talk = [p.astype(int) for p in rendered.pictures()]
+    assert rendered.ended is not None
+    assert rendered.ended.idle_frame < len(idle)
+    assert np.abs(talk[0] - idle[first]).mean() <= 1.5 * largest
+    assert np.abs(talk[-1] - idle[rendered.ended.idle_frame]).mean() <= 1.5 * largest
+
+
+GOOD = sound(0.1)
+BAD_STREAMS: dict[str, tuple[list[RenderRequest], str]] = {
+    "nothing": ([], "config"),
+    "no config": ([audio(0, GOOD)], "config"),
+    "config twice": ([config(), config()], "config"),
+    "no arm first": ([RenderRequest()], "message"),
+    "no arm later": ([config(), RenderRequest()], "message"),
+    "no turn": ([config(turn_id="")], "config.turn_id"),
+    "bad turn": ([config(turn_id="a b")], "config.turn_id"),
+    "rate too low": ([config(sample_rate_hz=7999)], "config.sample_rate_hz"),
+    "rate too high": ([config(sample_rate_hz=48_001)], "config.sample_rate_hz"),
+    "no rate": ([config(sample_rate_hz=0)], "config.sample_rate_hz"),
+    "odd width": ([config(video=VideoFormat(width_px=513))], "config.video.width_px"),
+    "odd height": ([config(video=VideoFormat(height_px=513))], "config.video.height_px"),
+    "too large": ([config(video=VideoFormat(width_px=20_000))], "config.video.width_px"),
+    "too small": ([config(video=VideoFormat(height_px=2))], "config.video.height_px"),
+    "too slow": ([config(video=VideoFormat(frame_rate_hz=9))], "config.video.frame_rate_hz"),
+    "too fast": ([config(video=VideoFormat(frame_rate_hz=61))], "config.video.frame_rate_hz"),
+    "unknown codec": (
+        [config(video=VideoFormat(codec=99))],  # type: ignore[arg-type]
+        "config.video.codec",
+    ),
+    "other rate": ([config(), audio(0, GOOD, sample_rate_hz=8000)], "audio.sample_rate_hz"),
+    "gap": ([config(), audio(0, GOOD), audio(1601, GOOD)], "audio.start_sample"),
+    "overlap": ([config(), audio(0, GOOD), audio(1599, GOOD)], "audio.start_sample"),
+    "half a sample": ([config(), audio(0, GOOD, pcm=b"\1\2\3")], "audio.pcm"),
+    "too much at once": ([config(), audio(0, GOOD, pcm=bytes(65_538))], "audio.pcm"),
+    "another turn's audio": (
+        [config(), audio(0, GOOD, header=ChunkHeader(turn_id="other"))],
+        "audio.header.turn_id",
+    ),
+    "another turn's marks": (
+        [config(), RenderRequest(marks=Marks(header=ChunkHeader(turn_id="other")))],
+        "marks.header.turn_id",
+    ),
+    "viseme not set": ([config(), marks((0, 0, 100))], "marks.visemes[0].viseme"),
+    "unknown viseme": ([config(), marks((1, 0, 100), (16, 100, 100))], "marks.visemes[1].viseme"),
+    "negative start": ([config(), marks((11, -5, 100))], "marks.visemes[0].samples.start_sample"),
+    "negative length": ([config(), marks((11, 5, -1))], "marks.visemes[0].samples.sample_count"),
+    "enormous length": ([config(), marks((11, 5, 2**62))], "marks.visemes[0].samples"),
+    "marks backwards": (
+        [config(), marks((11, 500, 100), (2, 100, 100))],
+        "marks.visemes[1].samples.start_sample",
+    ),
+    "word with a negative start": (
+        [
+            config(),
+            RenderRequest(
+                marks=Marks(words=[WordMark(text="a", samples=SampleSpan(start_sample=-1))])
+            ),
+        ],
+        "marks.words[0].samples.start_sample",
+    ),
+    "audio after the end": (
+        [config(), *pieces(sound(4)), END, audio(4 * RATE, GOOD)],
+        "end_of_audio",
+    ),
+    "end twice": ([config(), *pieces(sound(4)), END, END], "end_of_audio"),
+    "closed without an end": ([config(), audio(0, GOOD)], "end_of_audio"),
+    "interrupt of the same epoch": ([config(epoch=2), interrupt(2)], "interrupt.epoch"),
+}
+
+
+async def test_bad_input_is_refused_by_name_and_the_service_lives(
+    stub: AvatarServiceAsyncStub,
+) -> None:
+    for name, (requests, fault) in BAD_STREAMS.items():
+        error = await refused(stub, requests)
+        assert error.code() == grpc.StatusCode.INVALID_ARGUMENT, name
+        assert fault in (error.details() or ""), name
+        assert await works(stub), name
+
+
+async def test_an_unknown_avatar_is_not_found(stub: AvatarServiceAsyncStub) -> None:
+    error = await refused(stub, [config(avatar="nobody-of-this-name")])
+    assert error.code() == grpc.StatusCode.NOT_FOUND
+    assert "nobody-of-this-name" in (error.details() or "")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for _ in stub.GetIdleLoop(GetIdleLoopRequest(avatar="nobody-of-this-name")):
+            pass
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_an_odd_idle_loop_is_refused(stub: AvatarServiceAsyncStub) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for _ in stub.GetIdleLoop(GetIdleLoopRequest(video=VideoFormat(width_px=513))):
+            pass
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "video.width_px" in (caught.value.details() or "")
+
+
+async def test_marks_beyond_the_audio_and_late_marks_do_no_harm(
+    stub: AvatarServiceAsyncStub,
+) -> None:
+    samples = sound(0.5)
+    rendered = await render(
+        stub,
+        [
+            config(),
+            marks((11, 0, 1600), (1, 1600, 10**9)),
+            *pieces(samples),
+            marks((2, 10**9, 5)),
+            marks((2, 10**9, 0)),
+            END,
+        ],
+    )
+    assert rendered.pcm.startswith(samples.tobytes())
+
+
+async def test_empty_chunks_of_audio_are_nothing(stub: AvatarServiceAsyncStub) -> None:
+    samples = sound(0.1)
+    rendered = await render(stub, [config(), audio(0, samples[:0]), audio(0, samples), END])
+    assert rendered.pcm.startswith(samples.tobytes())
+
+
+async def test_a_full_service_says_when_to_come_back(stub: AvatarServiceAsyncStub) -> None:
+    capacity = (await stub.DescribeEngine(DescribeEngineRequest())).engine.capacity
+    if capacity > 16:
+        pytest.skip("the server under test has too many places to fill them here")
+    release = asyncio.Event()
+
+    async def hold() -> AsyncIterator[RenderRequest]:
+        yield config()
+        await release.wait()
+        yield END
+
+    calls = [stub.Render(hold()) for _ in range(capacity)]
+    for call in calls:
+        assert await next_event(call) == "started"
+    error = await refused(stub, [config(), END])
+    assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    release.set()
+    for call in calls:
+        assert await next_event(call) == "ended"
+    assert await works(stub)
+
+
+async def test_a_caller_who_goes_away_leaves_nothing_behind(stub: AvatarServiceAsyncStub) -> None:
+    async def endless() -> AsyncIterator[RenderRequest]:
+        yield config()
+        at = 0
+        piece = sound(0.1)
+        while True:
+            yield audio(at, piece)
+            at += len(piece)
+
+    call = stub.Render(endless())
+    for _ in range(5):
+        await call.read()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call.read()
+    assert await works(stub)

@@ -1,0 +1,25 @@
+from pathlib import Path
+
+import pytest
+
+from services.avatar.engines.portrait import PortraitEngine
+from services.avatar.package import AvatarPackage, load_package
+from services.avatar.settings import AvatarSettings
+from services.runtime.settings import CHECKOUT
+
+
+@pytest.fixture(scope="session")
+def package_folder() -> Path:
+    return CHECKOUT / "personas" / "anima" / "avatar"
+
+
+@pytest.fixture(scope="session")
+def package(package_folder: Path) -> AvatarPackage:
+    return load_package(package_folder)
+
+
+@pytest.fixture(scope="session")
+def portrait() -> PortraitEngine:
+    engine = PortraitEngine(AvatarSettings())
+    engine.warm_up()
+    return engine

@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.avatar.animation import Animator
+from services.avatar.engine import VisemeSpan
+from services.avatar.idle import IdleMotion
+from services.avatar.parameters import FaceParameters, MouthShape
+from tests.unit.avatar.speech import AA, FF, IH, OU, PP, RATE, SIL, noise, silence, spans, vowel
+
+FPS = 25
+CLOSED = MouthShape()
+
+
+def animate(
+    marks: list[VisemeSpan],
+    audio: NDArray[np.int16],
+    *,
+    idle_frame: int = 0,
+    seed: str = "turn",
+    fps: int = FPS,
+) -> list[FaceParameters]:
+    animator = Animator(sample_rate_hz=RATE, frame_rate_hz=fps, idle_frame=idle_frame, seed=seed)
+    animator.add_visemes(marks)
+    animator.add_audio(audio)
+    animator.end_audio()
+    return [animator.next() for _ in range(len(audio) * fps // RATE)]
+
+
+def test_silence_keeps_the_mouth_closed_and_still_by_marks_and_by_sound() -> None:
+    for marks in ([], spans((SIL, 2))):
+        assert {face.mouth for face in animate(marks, silence(2))} == {CLOSED}
+
+
+def test_a_hum_below_the_threshold_is_silence() -> None:
+    assert {face.mouth for face in animate([], noise(2, rms=25))} == {CLOSED}
+
+
+def test_the_mouth_opens_in_vowels_and_is_exactly_closed_soon_after() -> None:
+    faces = animate(spans((SIL, 0.4), (AA, 0.4), (SIL, 0.8)), silence(1.6))
+    jaw = [face.mouth.jaw for face in faces]
+    assert jaw[:8] == [0] * 8
+    assert max(jaw) > 0.85
+    assert min(jaw[12:18]) > 0.7
+    assert {face.mouth for face in faces[25:]} == {CLOSED}
+
+
+def test_the_mouth_leads_the_sound_by_no_more_than_two_frames() -> None:
+    jaw = [
+        face.mouth.jaw for face in animate(spans((SIL, 0.4), (AA, 0.4), (SIL, 0.4)), silence(1.2))
+    ]
+    first = next(i for i, value in enumerate(jaw) if value > 0.05)
+    assert 8 <= first <= 10, "sound begins with frame 10"
+
+
+@pytest.mark.parametrize("length_s", [0.03, 0.05, 0.08, 0.12])
+@pytest.mark.parametrize("offset_s", [0.0, 0.013, 0.027])
+def test_lips_close_in_every_closure_however_short(length_s: float, offset_s: float) -> None:
+    marks = spans((AA, 0.4 + offset_s), (PP, length_s), (AA, 0.4))
+    faces = animate(marks, silence(0.9 + length_s))
+    start, end = 0.4 + offset_s - 0.04, 0.4 + offset_s + length_s + 0.04
+    near = [f.mouth for i, f in enumerate(faces) if start <= i / FPS < end]
+    closed = [mouth for mouth in near if mouth.jaw == 0 and mouth.press == 1]
+    assert closed
+    assert len(closed) <= length_s * FPS + 1
+    assert max(f.mouth.jaw for f in faces[:9]) > 0.85
+    assert max(f.mouth.jaw for f in faces[13:]) > 0.85
+
+
+def test_visemes_shape_the_mouth() -> None:
+    def held(viseme: int) -> MouthShape:
+        return animate(spans((viseme, 0.6)), silence(0.6))[8].mouth
+
+    assert held(IH).width > 0.5 > held(IH).jaw
+    assert held(OU).rounding > 0.85
+    assert held(FF).tuck > 0.9
+    assert held(AA).jaw > 2 * held(OU).jaw
+
+
+def test_without_marks_the_mouth_follows_the_sound() -> None:
+    audio = np.concatenate([silence(0.4), vowel(0.4), silence(0.4), vowel(0.4), silence(0.6)])
+    jaw = np.array([face.mouth.jaw for face in animate([], audio)])
+    opening = np.array(
+        [np.abs(part.astype(float)).mean() for part in np.split(audio[: len(jaw) * 640], len(jaw))]
+    )
+    assert jaw[12:18].max() > 0.4
+    assert jaw[32:38].max() > 0.4
+    assert jaw[:8].max() == 0
+    assert jaw[-8:].max() == 0
+    assert np.corrcoef(jaw, opening)[0, 1] > 0.7
+
+
+@pytest.mark.parametrize("level", [0.05, 0.2, 0.9])
+def test_quiet_and_loud_speakers_open_the_mouth_alike(level: float) -> None:
+    jaw = [face.mouth.jaw for face in animate([], vowel(3, level=level))]
+    assert max(jaw) > 0.35
+
+
+def test_two_visemes_give_no_jitter() -> None:
+    jaw = np.array([face.mouth.jaw for face in animate(spans((IH, 1), (AA, 1)), silence(2))])
+    turns = np.sum(np.diff(np.sign(np.diff(jaw)[np.abs(np.diff(jaw)) > 1e-3])) != 0)
+    assert turns <= 2
+
+
+def test_the_same_turn_moves_alike_and_another_one_differently() -> None:
+    audio = vowel(12)
+    first, again, other = (animate([], audio, seed=seed) for seed in ("a", "a", "b"))
+    assert first == again
+    assert first != other
+
+
+def test_blinks_are_two_to_six_seconds_apart() -> None:
+    faces = animate([], vowel(60))
+    closed = [face.blink > 0.9 for face in faces]
+    starts = [i for i in range(1, len(closed)) if closed[i] and not closed[i - 1]]
+    gaps = np.diff(starts) / FPS
+    assert len(starts) >= 12
+    assert gaps.min() >= 1.9
+    assert gaps.max() <= 6
+
+
+def test_the_idle_motion_is_periodic_and_begins_neutral() -> None:
+    motion = IdleMotion(frame_rate_hz=FPS)
+    assert motion.at(0) == FaceParameters()
+    assert motion.at(motion.frame_count) == motion.at(0)
+    last, first, second = (motion.at(i).head for i in (motion.frame_count - 1, 0, 1))
+    assert abs(first.x - last.x) == pytest.approx(abs(second.x - first.x), abs=0.2)
+
+
+@pytest.mark.parametrize("idle_frame", [0, 57, 199, 4711])
+def test_a_turn_begins_and_ends_in_poses_of_the_loop(idle_frame: int) -> None:
+    animator = Animator(sample_rate_hz=RATE, frame_rate_hz=FPS, idle_frame=idle_frame, seed="x")
+    audio = vowel(3)
+    animator.add_audio(audio)
+    animator.end_audio()
+    faces = [animator.next() for _ in range(75)]
+    motion = IdleMotion(frame_rate_hz=FPS)
+    assert animator.idle_frame() == (idle_frame + 75) % 200
+    steps = [
+        abs(motion.at(i + 1).head.pitch - motion.at(i).head.pitch)
+        for i in range(motion.frame_count)
+    ]
+    start, end = motion.at(idle_frame).head, motion.at(idle_frame + 74).head
+    assert abs(faces[0].head.pitch - start.pitch) < 1.5 * max(steps)
+    assert abs(faces[-1].head.pitch - end.pitch) < 1.5 * max(steps)
+    assert faces[-1].mouth.jaw < 0.05
+
+
+def test_memory_stays_bounded_over_a_long_turn() -> None:
+    animator = Animator(sample_rate_hz=RATE, frame_rate_hz=FPS, idle_frame=0, seed="x")
+    for second in range(120):
+        start = second * RATE
+        animator.add_visemes([VisemeSpan(viseme=AA, start_sample=start, sample_count=RATE)])
+        animator.add_audio(silence(1))
+        for _ in range(FPS):
+            animator.next()
+    assert len(animator._mouth._spans) < 5
+    assert len(animator._sound._mouths) < 300

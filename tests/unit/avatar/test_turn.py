@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.avatar.clock import FrameClock
+from services.avatar.encoder import H264Encoder
+from services.avatar.engine import VideoSpec
+from services.avatar.engines.portrait import PortraitEngine
+from services.avatar.engines.testcard import TestcardEngine
+from services.avatar.settings import AvatarSettings
+from services.avatar.turn import RenderedChunk, Turn
+from services.runtime.settings import SettingsError
+from tests.unit.avatar.speech import AA, RATE, spans, vowel
+from tests.unit.avatar.video import decode
+
+VIDEO = VideoSpec(width_px=64, height_px=64, frame_rate_hz=25)
+FRAME = RATE // 25
+
+
+@pytest.fixture
+def turn(portrait: PortraitEngine) -> Turn:
+    face = portrait.open_stream(
+        avatar="anima", video=VIDEO, sample_rate_hz=RATE, turn_id="t", idle_frame=0
+    )
+    return Turn(
+        face,
+        H264Encoder(VIDEO, preset="superfast"),
+        FrameClock(sample_rate_hz=RATE, frame_rate_hz=25),
+    )
+
+
+def drain(turn: Turn) -> list[RenderedChunk]:
+    chunks = []
+    while count := turn.ready_frames():
+        chunks.append(turn.render(count))
+    return chunks
+
+
+def audio_of(chunks: list[RenderedChunk]) -> NDArray[np.int16]:
+    return np.concatenate([chunk.samples for chunk in chunks])
+
+
+def test_marks_before_the_audio_cost_no_time(turn: Turn) -> None:
+    turn.add_visemes(spans((AA, 1.0)))
+    turn.add_audio(vowel(0.04), 1)
+    (chunk,) = drain(turn)
+    assert (len(chunk.frames), len(chunk.samples)) == (1, FRAME)
+    turn.add_audio(vowel(0.08), 1)
+    (chunk,) = drain(turn)
+    assert chunk.frame_samples == [FRAME, 2 * FRAME]
+
+
+def test_without_marks_a_frame_waits_for_its_look_ahead_and_no_longer(turn: Turn) -> None:
+    turn.add_audio(vowel(0.08), 1)
+    assert turn.ready_frames() == 0
+    turn.add_audio(vowel(0.01), 1)
+    assert turn.ready_frames() == 1
+
+
+def test_a_flush_renders_every_whole_frame(turn: Turn) -> None:
+    turn.add_audio(vowel(0.15), 1)
+    turn.flush()
+    chunks = drain(turn)
+    assert [len(chunk.frames) for chunk in chunks] == [1, 2]
+    turn.add_audio(vowel(0.05), 1)
+    turn.flush()
+    assert [len(chunk.frames) for chunk in drain(turn)] == [2]
+
+
+@pytest.mark.parametrize("samples", [0, 1, FRAME - 1, FRAME, FRAME + 1, 5 * FRAME + 17])
+def test_the_end_fills_up_to_a_whole_frame_with_silence(turn: Turn, samples: int) -> None:
+    audio = vowel(1)[:samples]
+    turn.add_audio(audio, 1)
+    turn.end()
+    chunks = drain(turn)
+    frames = -(-samples // FRAME)
+    assert turn.frame_count == frames
+    assert turn.sample_count == frames * FRAME
+    if frames:
+        heard = audio_of(chunks)
+        assert np.array_equal(heard[:samples], audio)
+        assert not heard[samples:].any()
+
+
+def test_a_chunk_carries_the_clause_of_its_first_sample(turn: Turn) -> None:
+    for segment in (1, 2, 3):
+        turn.add_audio(vowel(0.2), segment)
+    turn.end()
+    expected = {0: 1, FRAME: 1, 3 * FRAME: 1, 5 * FRAME: 2, 7 * FRAME: 2, 9 * FRAME: 2}
+    got = {chunk.start_sample: chunk.segment for chunk in drain(turn)}
+    assert expected.items() <= got.items()
+    assert set(got.values()) == {1, 2, 3}
+
+
+def test_the_real_time_factor_is_compute_over_playing_time(turn: Turn) -> None:
+    assert turn.real_time_factor == 0
+    turn.add_audio(vowel(1), 1)
+    turn.end()
+    drain(turn)
+    assert 0 < turn.real_time_factor == pytest.approx(turn.compute_s / 1.0)
+
+
+@pytest.mark.parametrize(("rate", "fps"), [(16_000, 25), (44_100, 30), (8_000, 60)])
+def test_the_test_card_flashes_in_the_very_frame_of_the_click(rate: int, fps: int) -> None:
+    video = VideoSpec(width_px=64, height_px=64, frame_rate_hz=fps)
+    clock = FrameClock(sample_rate_hz=rate, frame_rate_hz=fps)
+    engine = TestcardEngine(AvatarSettings())
+    face = engine.open_stream(
+        avatar="testcard", video=video, sample_rate_hz=rate, turn_id="t", idle_frame=0
+    )
+    turn = Turn(face, H264Encoder(video, preset="superfast"), clock)
+    audio = np.zeros(rate, np.int16)
+    clicks = [clock.sample_of(3), clock.sample_of(9) - 1, rate - 1]
+    audio[clicks] = (20_000, -32_768, 16_001)
+    turn.add_audio(audio, 1)
+    turn.end()
+    pictures = decode(frame.data for chunk in drain(turn) for frame in chunk.frames)
+    white = [index for index, picture in enumerate(pictures) if picture.mean() > 128]
+    assert white == [3, 8, fps - 1]
+
+
+def test_the_click_level_can_be_set_and_is_checked() -> None:
+    engine = TestcardEngine(AvatarSettings(options={"click_level": "100"}))
+    face = engine.open_stream(
+        avatar="testcard", video=VIDEO, sample_rate_hz=RATE, turn_id="t", idle_frame=0
+    )
+    face.add_audio(np.full(FRAME, 101, np.int16))
+    assert face.draw_next().min() == 255
+    with pytest.raises(SettingsError, match="ANIMA_AVATAR_CLICK_LEVEL"):
+        TestcardEngine(AvatarSettings(options={"click_level": "loud"}))
