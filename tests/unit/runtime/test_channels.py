@@ -23,6 +23,7 @@ from tests.unit.runtime.tiny_service import (
     open_tiny_stream,
     tiny_server,
     tiny_stub,
+    typed_stub,
 )
 
 
@@ -32,10 +33,21 @@ def spans_in(path: Path) -> dict[str, dict[str, Any]]:
     return {span["name"]: span for span in spans}
 
 
+async def test_stream_is_the_one_of_a_plain_channel() -> None:
+    async with (
+        tiny_server() as server,
+        tiny_stub(server.address, token="t") as stub,
+        grpc.aio.insecure_channel(server.address) as plain,
+    ):
+        call, plain_call = stub.Recognize(), typed_stub(plain).Recognize()
+        assert type(call) is type(plain_call)
+        call.cancel()
+        plain_call.cancel()
+
+
 async def test_stream_keeps_write_read_and_status() -> None:
     async with tiny_server() as server, tiny_stub(server.address, token="t") as stub:
         call: Any = stub.Recognize()
-        assert isinstance(call, grpc.aio.StreamStreamCall)
         await call.write(config_request())
         assert (await call.read()).WhichOneof("event") == "started"
         for _ in range(3):

@@ -127,7 +127,11 @@ async def test_producer_that_never_got_a_thread_does_not_run(compute: Compute) -
     ran = threading.Event()
     occupying = asyncio.create_task(compute.run(go.wait, WAIT_S))
     await asyncio.sleep(0)
-    stream = compute.stream(lambda emit: ran.set())
+
+    def produce(emit: Callable[[int], bool]) -> None:
+        ran.set()
+
+    stream = compute.stream(produce)
     reading = asyncio.create_task(anext(stream))
     await asyncio.sleep(0)
     reading.cancel()

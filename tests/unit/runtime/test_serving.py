@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import grpc
 import httpx
@@ -13,7 +14,7 @@ from grpc_reflection.v1alpha import (  # type: ignore[import-untyped]
     reflection_pb2_grpc,
 )
 
-from anima.asr.v1 import AsrServiceStub, DescribeEngineRequest, EndOfSpeech, RecognizeRequest
+from anima.asr.v1 import DescribeEngineRequest, EndOfSpeech, RecognizeRequest
 from anima.common.v1 import AudioChunk
 from services.runtime.errors import Busy, FailedPrecondition, Unavailable, error_from_rpc
 from services.runtime.server import serving
@@ -27,6 +28,7 @@ from tests.unit.runtime.tiny_service import (
     tiny_server,
     tiny_stage,
     tiny_stub,
+    typed_stub,
 )
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -188,7 +190,7 @@ async def test_stream_outlives_the_age_of_its_connection() -> None:
         tiny_server(max_connection_age_s=0.3) as server,
         tiny_stub(server.address) as stub,
     ):
-        call = stub.Recognize()
+        call: Any = stub.Recognize()
         await call.write(config_request())
         first_peer = (await call.read()).started.language
         async with asyncio.timeout(10):
@@ -239,7 +241,7 @@ async def test_stage_is_closed_after_the_last_handler_has_ended() -> None:
 
     async with tiny_server(tiny_stage(servicer, close=close)) as server:
         channel = grpc.aio.insecure_channel(server.address)
-        await open_tiny_stream(AsrServiceStub(channel))
+        await open_tiny_stream(typed_stub(channel))
     assert ended_before_close == [True]
     await channel.close()
 

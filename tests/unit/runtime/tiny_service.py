@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 
@@ -31,6 +31,9 @@ from services.runtime.server import Server, Stage, serving
 from services.runtime.settings import ServiceSettings
 from services.runtime.streams import open_stream
 from services.runtime.tracing import tracer
+
+if TYPE_CHECKING:  # the stub's awaitable form exists for type checkers only
+    from anima.asr.v1.asr_pb2_grpc import AsrServiceAsyncStub
 
 SERVICE = "anima.asr.v1.AsrService"
 SECRET = "the password is swordfish"
@@ -87,7 +90,7 @@ class TinyServicer(AsrServiceServicer):
                 await context.abort(grpc.StatusCode.DATA_LOSS, "said by the handler")
             case "child":
                 async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
-                    await AsrServiceStub(channel).DescribeEngine(DescribeEngineRequest())
+                    await typed_stub(channel).DescribeEngine(DescribeEngineRequest())
 
 
 async def _raise(error: Exception) -> None:
@@ -124,11 +127,16 @@ async def tiny_server(stage: Stage | None = None, **settings: Any) -> AsyncItera
         yield server
 
 
+def typed_stub(channel: grpc.aio.Channel) -> AsrServiceAsyncStub:
+    """Return the stub of the tiny service."""
+    return cast("AsrServiceAsyncStub", AsrServiceStub(channel))
+
+
 @asynccontextmanager
-async def tiny_stub(address: str, **channel: Any) -> AsyncIterator[AsrServiceStub]:
+async def tiny_stub(address: str, **channel: Any) -> AsyncIterator[AsrServiceAsyncStub]:
     """Open a channel to the tiny service for the body."""
     async with open_channel(address, **channel) as opened:
-        yield AsrServiceStub(opened)
+        yield typed_stub(opened)
 
 
 def config_request(language: str = "en") -> RecognizeRequest:
@@ -136,7 +144,7 @@ def config_request(language: str = "en") -> RecognizeRequest:
     return RecognizeRequest(config=RecognizeConfig(turn_id="t1", language=language))
 
 
-async def open_tiny_stream(stub: AsrServiceStub, language: str = "en") -> Any:
+async def open_tiny_stream(stub: AsrServiceAsyncStub, language: str = "en") -> Any:
     """Open a stream and read its first answer."""
     call: Any = stub.Recognize()
     await call.write(config_request(language))
