@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import cv2
@@ -73,8 +74,10 @@ class AvatarServicer(AvatarServiceServicer):
         turn = await self._compute.run(self._open, config, avatar.name, video)
         yield RenderResponse(started=Started(avatar=avatar.name, video=_format(video)))
         try:
-            async for response in RenderSession(config, turn, requests, self._compute).responses():
-                yield response
+            session = RenderSession(config, turn, requests, self._compute)
+            async with aclosing(session.responses()) as responses:
+                async for response in responses:
+                    yield response
         finally:
             self._report(turn)
 

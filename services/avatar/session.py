@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,7 @@ class RenderSession:
         self._end_seen = False
         self._sequence = 0
 
-    async def responses(self) -> AsyncIterator[RenderResponse]:
+    async def responses(self) -> AsyncGenerator[RenderResponse, None]:
         """Yields everything after `started`.
 
         Raises:

@@ -23,8 +23,8 @@ LEAD_S = 0.05
 LOOK_AHEAD_S = 0.09
 """How far beyond a frame the marks must be known: the lead and the next closure's middle."""
 
-_ATTACK_S = 0.018
-"""Time constant; 10 to 90 % takes 2.2 times as long, about 40 ms."""
+_ATTACK_S = 0.021
+"""Time constant; 10 to 90 % takes 2.2 times as long, about 45 ms."""
 _RELEASE_S = 0.041
 """Time constant of closing, about 90 ms from 90 to 10 %."""
 _STEP_S = 0.005
@@ -51,7 +51,7 @@ _TARGETS: dict[int, MouthShape] = {
     14: MouthShape(jaw=0.65, rounding=0.7),
     15: MouthShape(jaw=0.3, rounding=1.0),
 }
-_STRESS = (0.9, 0.97, 1.05)
+_STRESS = (0.82, 0.9, 1.0)
 
 VISEMES = frozenset(_TARGETS)
 """The numbers of all mouth positions of the contract."""

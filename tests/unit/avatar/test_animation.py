@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -40,8 +42,8 @@ def test_the_mouth_opens_in_vowels_and_is_exactly_closed_soon_after() -> None:
     faces = animate(spans((SIL, 0.4), (AA, 0.4), (SIL, 0.8)), silence(1.6))
     jaw = [face.mouth.jaw for face in faces]
     assert jaw[:8] == [0] * 8
-    assert max(jaw) > 0.85
-    assert min(jaw[12:18]) > 0.7
+    assert max(jaw) > 0.75
+    assert min(jaw[12:18]) > 0.65
     assert {face.mouth for face in faces[25:]} == {CLOSED}
 
 
@@ -63,8 +65,8 @@ def test_lips_close_in_every_closure_however_short(length_s: float, offset_s: fl
     closed = [mouth for mouth in near if mouth.jaw == 0 and mouth.press == 1]
     assert closed
     assert len(closed) <= length_s * FPS + 1
-    assert max(f.mouth.jaw for f in faces[:9]) > 0.85
-    assert max(f.mouth.jaw for f in faces[13:]) > 0.85
+    assert max(f.mouth.jaw for f in faces[:9]) > 0.75
+    assert max(f.mouth.jaw for f in faces[13:]) > 0.75
 
 
 def test_visemes_shape_the_mouth() -> None:
@@ -72,7 +74,7 @@ def test_visemes_shape_the_mouth() -> None:
         return animate(spans((viseme, 0.6)), silence(0.6))[8].mouth
 
     assert held(IH).width > 0.5 > held(IH).jaw
-    assert held(OU).rounding > 0.85
+    assert held(OU).rounding > 0.75
     assert held(FF).tuck > 0.9
     assert held(AA).jaw > 2 * held(OU).jaw
 
@@ -110,7 +112,7 @@ def test_the_same_turn_moves_alike_and_another_one_differently() -> None:
 
 
 def test_blinks_are_two_to_six_seconds_apart() -> None:
-    faces = animate([], vowel(60))
+    faces = animate([], noise(60, rms=3000))
     closed = [face.blink > 0.9 for face in faces]
     starts = [i for i in range(1, len(closed)) if closed[i] and not closed[i - 1]]
     gaps = np.diff(starts) / FPS
@@ -156,3 +158,20 @@ def test_memory_stays_bounded_over_a_long_turn() -> None:
             animator.next()
     assert len(animator._mouth._spans) < 5
     assert len(animator._sound._mouths) < 300
+
+
+def test_the_mouth_is_closed_by_the_end_even_if_the_speech_is_cut_off() -> None:
+    jaw = [face.mouth.jaw for face in animate(spans((AA, 1)), vowel(1))]
+    assert jaw[-5] > 0.7
+    assert jaw[-1] == 0
+
+
+def test_marks_that_come_late_are_followed_from_then_on() -> None:
+    animator = Animator(sample_rate_hz=RATE, frame_rate_hz=FPS, idle_frame=0, seed="x")
+    animator.add_audio(silence(1))
+    before = [animator.next().mouth for _ in range(10)]
+    animator.add_visemes(spans((AA, 1)))
+    after = [animator.next().mouth.jaw for _ in range(10)]
+    assert set(before) == {CLOSED}
+    assert after[-1] > 0.75
+    assert max(abs(b - a) for a, b in pairwise([0, *after])) < 0.9

@@ -1,0 +1,108 @@
+"""What cannot be seen from outside: bounds, and what a slow reader holds back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+
+from anima.avatar.v1 import EndOfAudio, RenderConfig, RenderRequest
+from anima.common.v1 import AudioChunk
+from services.avatar.clock import FrameClock
+from services.avatar.encoder import H264Encoder
+from services.avatar.engine import VideoSpec
+from services.avatar.engines.testcard import TestcardEngine
+from services.avatar.idle_loops import IdleLoops
+from services.avatar.session import MAX_WAITING_S, RenderSession
+from services.avatar.settings import AvatarSettings
+from services.avatar.turn import Turn
+from services.runtime.compute import Compute
+
+RATE = 8000
+VIDEO = VideoSpec(width_px=64, height_px=64, frame_rate_hz=10)
+
+
+@pytest.fixture
+def compute() -> Compute:
+    return Compute(threads=1, name="test")
+
+
+def new_turn() -> Turn:
+    face = TestcardEngine(AvatarSettings()).open_stream(
+        avatar="testcard", video=VIDEO, sample_rate_hz=RATE, turn_id="t", idle_frame=0
+    )
+    clock = FrameClock(sample_rate_hz=RATE, frame_rate_hz=10)
+    return Turn(face, H264Encoder(VIDEO, preset="ultrafast"), clock)
+
+
+async def test_a_slow_reader_stops_the_sender(compute: Compute) -> None:
+    sent_s = 0
+    stopped = asyncio.Event()
+
+    async def send() -> AsyncIterator[RenderRequest]:
+        nonlocal sent_s
+        for second in range(60):
+            yield RenderRequest(
+                audio=AudioChunk(
+                    start_sample=second * RATE, sample_rate_hz=RATE, pcm=bytes(2 * RATE)
+                )
+            )
+            sent_s = second + 1
+            if sent_s == MAX_WAITING_S:
+                stopped.set()
+        yield RenderRequest(end_of_audio=EndOfAudio())
+
+    config = RenderConfig(turn_id="t", sample_rate_hz=RATE)
+    turn = new_turn()
+    responses = RenderSession(config, turn, send(), compute).responses()
+    first = await anext(responses)
+    assert len(first.media.frames) == 1
+    await stopped.wait()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert sent_s <= MAX_WAITING_S + 1
+    assert turn.frame_count == 1
+
+    frames = 1
+    async for response in responses:
+        frames += len(response.media.frames)
+        assert sent_s <= turn.sample_count // RATE + MAX_WAITING_S + 2
+    assert frames == 600
+    compute.close()
+
+
+async def test_an_abandoned_session_ends_its_reader(compute: Compute) -> None:
+    ended = asyncio.Event()
+
+    async def send() -> AsyncIterator[RenderRequest]:
+        try:
+            yield RenderRequest(
+                audio=AudioChunk(start_sample=0, sample_rate_hz=RATE, pcm=bytes(2 * RATE))
+            )
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    config = RenderConfig(turn_id="t", sample_rate_hz=RATE)
+    responses = RenderSession(config, new_turn(), send(), compute).responses()
+    await anext(responses)
+    await responses.aclose()
+    await ended.wait()
+    compute.close()
+
+
+async def test_an_idle_loop_is_made_once_for_all_who_want_it(compute: Compute) -> None:
+    loops = IdleLoops(TestcardEngine(AvatarSettings()), compute, preset="ultrafast")
+    first, second = await asyncio.gather(loops.get("testcard", VIDEO), loops.get("testcard", VIDEO))
+    assert first is second
+    assert len(first) == 10
+
+
+async def test_few_idle_loops_are_kept(compute: Compute) -> None:
+    loops = IdleLoops(TestcardEngine(AvatarSettings()), compute, preset="ultrafast")
+    sizes = np.arange(64, 64 + 2 * 20, 2)
+    for side in sizes:
+        spec = VideoSpec(width_px=int(side), height_px=64, frame_rate_hz=10)
+        await loops.get("testcard", spec)
+    assert len(loops._loops) <= 8
+    compute.close()
