@@ -157,33 +157,41 @@ def _fields(values: Any) -> AskFields:
     if not isinstance(values, dict):
         raise Problem(422, "the body must be a JSON object")
     try:
-        return AskFields.model_validate(values)
+        fields = AskFields.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"])[:80]
         raise Problem(422, f"{name}: {first['msg']}") from None
+    for field, value in fields:
+        if isinstance(value, str):
+            _check_unicode(field, value)
+    return fields
+
+
+def _check_unicode(field: str, value: str) -> None:
+    # Half of a surrogate pair is valid JSON, but not text.
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise Problem(422, f"{field}: is not valid Unicode at character {error.start}") from None
 
 
 def _config(fields: AskFields) -> pb.ConverseConfig:
     for name, side in fields.video:
         if not 0 <= side < 2**31:
             raise Problem(422, f"video.{name}: {side} is not in range")
-    try:
-        return pb.ConverseConfig(
-            user_id=fields.user_id,
-            persona=fields.persona,
-            language=fields.language,
-            voice=fields.voice,
-            avatar=fields.avatar,
-            video=common.VideoFormat(
-                width_px=fields.video.width_px,
-                height_px=fields.video.height_px,
-                frame_rate_hz=fields.video.frame_rate_hz,
-            ),
-        )
-    except ValueError as error:
-        # Half of a surrogate pair is valid JSON, but not text.
-        raise Problem(422, f"a field is not valid Unicode: {error}") from None
+    return pb.ConverseConfig(
+        user_id=fields.user_id,
+        persona=fields.persona,
+        language=fields.language,
+        voice=fields.voice,
+        avatar=fields.avatar,
+        video=common.VideoFormat(
+            width_px=fields.video.width_px,
+            height_px=fields.video.height_px,
+            frame_rate_hz=fields.video.frame_rate_hz,
+        ),
+    )
 
 
 async def _samples(audio: UploadFile) -> NDArray[np.int16]:

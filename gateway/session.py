@@ -30,6 +30,8 @@ from gateway.opening import Opening, check_config, open_with
 from gateway.outbox import Outbox
 from gateway.remembering import History, remember
 from gateway.turn import Turn, TurnOutcome
+from services.runtime.errors import InvalidRequest
+from services.runtime.logs import get_logger
 from services.runtime.validation import check_range, check_text, check_turn_id
 
 __all__ = ["Mesh", "Session"]
@@ -110,6 +112,8 @@ class Session:
             text: The question, 1 to 8,000 characters.
         """
         check_text("text.text", text, _MAX_QUESTION_CHARS)
+        if not text.isascii():
+            _check_unicode(text)
         asked_at = asyncio.get_running_loop().time()
         await self._ask(text, asked_at=asked_at, spoken=False)
 
@@ -221,6 +225,13 @@ class Session:
     def _start_listening(self) -> None:
         if self._listening_task is None:
             self._listening_task = asyncio.create_task(self._listening.run(), name="listening")
+            self._listening_task.add_done_callback(self._on_listening_done)
+
+    def _on_listening_done(self, task: asyncio.Task[None]) -> None:
+        # It runs until it is cancelled: any other end is a fault of ours that the client must see.
+        if not task.cancelled() and (error := task.exception()) is not None:
+            get_logger().error("listening failed", exc_info=error)
+            self._outbox.finish(error)
 
     async def _on_speech_started(self, at_sample: int) -> None:
         started = pb.SpeechStarted(at_sample=at_sample)
@@ -260,3 +271,13 @@ class Session:
             await self._turn.abandon()
         if self._turn_task is not None:
             await asyncio.wait([self._turn_task])
+
+
+def _check_unicode(text: str) -> None:
+    # JSON can hold half of a surrogate pair, which no message can carry.
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(
+            f"text.text: is not valid Unicode at character {error.start}"
+        ) from None

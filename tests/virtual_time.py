@@ -1,6 +1,7 @@
-"""An event loop whose clock jumps to the next timer: minutes of pacing run in milliseconds, always alike.
+"""An event loop whose clock jumps to the next timer: minutes of pacing run in milliseconds.
 
-Only for code that waits for timers and for other tasks of the loop: while nothing is ready, time passes.
+Only for code that waits for timers and for other tasks of the loop: while nothing is ready,
+time passes.
 """
 
 from __future__ import annotations

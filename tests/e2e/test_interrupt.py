@@ -115,9 +115,7 @@ async def test_interrupting_again_and_again() -> None:
             for number in range(10):
                 await session.text(f"Question {number}?")
                 if number % 2:
-                    await said.until(
-                        lambda n=number: said.all("media") and len(said.all("turn_started")) > n
-                    )
+                    await said.until_kind("media", len(said.all("media")) + 1)
             await session.stop()
             await said.until_kind("turn_ended", 10)
             assert [i.header.epoch for i in said.all("turn_interrupted")] == list(range(1, 11))

@@ -1,4 +1,4 @@
-"""The overlap: while clause 1 plays clause 2 is made, and the first audio waits for no second clause."""
+"""The overlap: clause 2 is made while clause 1 plays, and the first audio waits for no other."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ async def test_trace_shows_that_clause_2_is_made_while_clause_1_plays(tmp_path: 
 async def test_trace_context_reaches_the_stages(tmp_path: Path) -> None:
     stage_traces = tmp_path / "stages.jsonl"
     gateway_traces = tmp_path / "gateway.jsonl"
-    async with FakeMesh(trace_file=stage_traces) as fake:
-        async with (
-            fake.gateway(trace_file=gateway_traces) as gateway,
-            grpc_conversation(gateway, pb.ConverseConfig(user_id="eve")) as (send, said),
-        ):
-            await send(pb.ConverseRequest(text=pb.TextInput(text="Tell me.")))
-            await said.until_kind("turn_ended")
-            await fake.memory.remembered.get()
+    async with (
+        FakeMesh(trace_file=stage_traces) as fake,
+        fake.gateway(trace_file=gateway_traces) as gateway,
+        grpc_conversation(gateway, pb.ConverseConfig(user_id="eve")) as (send, said),
+    ):
+        await send(pb.ConverseRequest(text=pb.TextInput(text="Tell me.")))
+        await said.until_kind("turn_ended")
+        await fake.memory.remembered.get()
     read = [json.loads(line) for line in gateway_traces.read_text().splitlines()]
     (turn,) = [span for span in read if span["name"] == "turn"]
     served = [json.loads(line) for line in stage_traces.read_text().splitlines()]

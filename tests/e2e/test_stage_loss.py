@@ -10,6 +10,7 @@ import pytest
 
 import anima.common.v1 as common
 import anima.gateway.v1 as pb
+import anima.llm.v1 as llm
 from gateway.session import Session
 from tests.fakes.mesh import FakeMesh
 from tests.unit.gateway.conversing import conversation
@@ -24,6 +25,7 @@ RATE = 16_000
 async def test_stage_that_dies_in_an_answer(stage: str, language: str) -> None:
     async with FakeMesh() as fake, fake.mesh() as mesh:
         fake.llm.answer, fake.llm.interval_s = LONG, 0.02
+        fake.tts.ms_per_char = 8
         async with conversation(mesh, pb.ConverseConfig(language=language)) as (session, said):
             await session.text("First?")
             await said.until_kind("media", 4)
@@ -120,9 +122,7 @@ async def test_model_that_was_never_there_is_unavailable() -> None:
             async with Session.open(mesh, pb.ConverseConfig()):
                 pytest.fail("the session was opened")
         await fake.start("llm")
-        async with asyncio.timeout(5):
-            while not (await mesh.catalog()).personas:
-                await asyncio.sleep(0.05)
+        await mesh.llm.ListPersonas(llm.ListPersonasRequest(), wait_for_ready=True, timeout=5)
         async with conversation(mesh) as (session, said):
             await session.text("Hello?")
             await said.until_kind("turn_ended")

@@ -111,7 +111,7 @@ def _streaming(handler: Any) -> Callable[..., DirectCall]:
 
 
 def _unary(handler: Any) -> Callable[..., Any]:
-    async def call(request: Any, timeout: float | None = None, **_: Any) -> Any:
+    async def call(request: Any, timeout: float | None = None, **_: Any) -> Any:  # noqa: ASYNC109
         try:
             return await asyncio.wait_for(handler(request, None), timeout)
         except AnimaError as error:

@@ -105,10 +105,12 @@ class FakeMesh:
             yield mesh
 
     @asynccontextmanager
-    async def gateway(self, **changes: Any) -> AsyncIterator[gateway_api.GatewayServiceStub]:
-        """Serves a gateway over gRPC and opens a channel to it."""
+    async def gateway(self, **changes: Any) -> AsyncIterator[Any]:
+        """Serves a gateway over gRPC; gives a stub with the `address` of the server."""
         settings = self.settings(**changes)
         async with serving(build(settings), settings) as server:
             await server.ready
             async with open_channel(server.address, token=settings.token) as channel:
-                yield gateway_api.GatewayServiceStub(channel)
+                stub: Any = gateway_api.GatewayServiceStub(channel)
+                stub.address = server.address
+                yield stub

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from anima.common.v1 import common_pb2 as common
@@ -68,7 +70,7 @@ def test_subtitles_are_short_and_never_overlap() -> None:
     lines = subtitles.cues(text, marks(text), sample_rate_hz=RATE)
     assert " ".join(line.text for line in lines) == text
     assert all(len(line.text) <= 84 and line.end_ms - line.start_ms <= 6000 for line in lines)
-    for line, following in zip(lines, lines[1:], strict=False):
+    for line, following in pairwise(lines):
         assert line.start_ms < line.end_ms <= following.start_ms
 
 

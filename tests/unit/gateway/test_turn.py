@@ -82,7 +82,7 @@ def test_media_leaves_on_time_and_production_keeps_to_the_lookahead() -> None:
             ended_at = said.times("turn_ended")[0]
             (ended,) = said.all("turn_ended")
             assert ended_at - zero == pytest.approx(ended.sample_count / RATE + 0.1, abs=0.01)
-            # The stage's own buffers lie on top of the 2 s: a message under way at each of its hops.
+            # On top of the 2 s comes a message under way at each hop.
             assert max(made_ahead) < 2.0 + 20 * 0.1
             assert ended.sample_count / RATE > 25
 
@@ -220,10 +220,13 @@ def test_slow_memory_degrades_and_the_answer_goes_on() -> None:
 @pytest.mark.parametrize(
     ("config", "kinds"),
     [
-        (pb.ConverseConfig(text_only=True), {"session_started", "turn_started", "text_delta", "turn_ended"}),
+        (
+            pb.ConverseConfig(text_only=True),
+            {"session_started", "turn_started", "text_delta", "turn_ended"},
+        ),
         (pb.ConverseConfig(audio_only=True), None),
     ],
-)  # fmt: skip
+)
 def test_answers_without_face_or_voice(config: pb.ConverseConfig, kinds: set[str] | None) -> None:
     async def main(stages: DirectStages) -> None:
         async with conversation(stages.mesh(), config) as (session, said):
