@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Any
 
@@ -29,6 +30,9 @@ def get_logger() -> Any:
 def configure_logging(settings: ServiceSettings) -> None:
     """Send the logs of the process, those of libraries too, to stderr in the form that is set."""
     level = _LEVELS.get(settings.log_level, logging.ERROR)
+    # gRPC's core writes lines of its own form to stderr; what matters of them is in the status of a
+    # call. Once grpc is imported, ERROR no longer silences its INFO lines; NONE does.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -78,7 +78,7 @@ class ServiceSettings(BaseModel):
             values["listen"] = f"127.0.0.1:{cls.default_port}"
         if values.get("token_file"):
             if values.get("token"):
-                raise ValueError("token and token_file are both set; set one of them")
+                raise ValueError("ANIMA_TOKEN and ANIMA_TOKEN_FILE are both set; set one of them")
             values["token"] = read_token_file(Path(values["token_file"]))
         return values
 

@@ -15,7 +15,8 @@ from services.runtime.settings import ServiceSettings
 
 
 @pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
+def _restore_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

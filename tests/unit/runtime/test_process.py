@@ -15,7 +15,7 @@ import grpc
 import pytest
 
 from tests.requirements import ROOT
-from tests.unit.runtime.tiny_service import open_tiny_stream, tiny_stub
+from tests.unit.runtime.tiny_service import config_request, open_tiny_stream, tiny_stub
 
 pytestmark = pytest.mark.process
 
@@ -81,6 +81,7 @@ async def test_sigterm_drains(tmp_path: Path) -> None:
             assert await tiny.exit_code() == 0
     assert "stopped" in tiny.lines[-1]
     assert "swordfish" not in "".join(tiny.lines)
+    assert all(json.loads(line)["stage"] == "tiny" for line in tiny.lines)
     assert len(spans.read_text().splitlines()) == 2
 
 
@@ -101,23 +102,16 @@ async def test_failure_is_logged_with_its_trace_and_without_locals() -> None:
         ready = await tiny.event("ready")
         async with tiny_stub(ready["address"]) as stub:
             traceparent = f"00-{'a' * 32}-{'b' * 16}-01"
-            call = stub.Recognize(metadata=(("traceparent", traceparent),))
-            with pytest.raises((AssertionError, grpc.aio.AioRpcError)):
-                await open_failing(call)
+            call: Any = stub.Recognize(
+                iter([config_request("unknown")]), metadata=(("traceparent", traceparent),)
+            )
+            assert await call.code() == grpc.StatusCode.INTERNAL
             logged = await tiny.event("call failed")
     assert logged["trace_id"] == "a" * 32
     assert logged["method"] == "/anima.asr.v1.AsrService/Recognize"
     frames = logged["exception"][0]["frames"]
     assert frames
     assert all(not frame.get("locals") for frame in frames)
-
-
-async def open_failing(call: Any) -> None:
-    """Ask for an unknown exception and read the answer."""
-    from tests.unit.runtime.tiny_service import config_request
-
-    await call.write(config_request("unknown"))
-    await call.read()
 
 
 @pytest.mark.parametrize(

@@ -23,15 +23,18 @@ def run_pytest(folder: Path, **variables: str) -> subprocess.CompletedProcess[st
     """Run a test that needs a model with a model store that is empty."""
     test = folder / "test_missing.py"
     test.write_text(MISSING_MODEL)
+    empty = folder / "pytest.ini"
+    empty.write_text("[pytest]\n")
     return subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "tests.conftest"),
-            *(f"--rootdir={ROOT}", "-c", str(ROOT / "pyproject.toml"), str(test)),
+            *("-c", str(empty), str(test)),
         ],
         cwd=ROOT,
         env={
             **{name: value for name, value in os.environ.items() if name != "ANIMA_REQUIRE_ALL"},
             "ANIMA_DATA_DIR": str(folder),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             **variables,
         },
         capture_output=True,
