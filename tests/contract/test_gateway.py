@@ -201,7 +201,7 @@ async def test_wrong_input_is_named(
 async def test_bytes_that_are_no_message(request: pytest.FixtureRequest, gateway: Any) -> None:
     address = request.config.getoption("--gateway-address") or gateway.address
     async with open_channel(address, token=request.config.getoption("--token")) as channel:
-        raw = channel.stream_stream("/anima.gateway.v1.GatewayService/Converse")
+        raw: Any = channel.stream_stream("/anima.gateway.v1.GatewayService/Converse")
         with pytest.raises(grpc.aio.AioRpcError):
             async for _ in raw(iter([b"\xff\xff\xff\xff"])):
                 pass

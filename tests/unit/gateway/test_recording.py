@@ -30,7 +30,7 @@ def test_film_is_as_long_as_its_sound_and_a_click_stays_at_its_frame(count: int,
     film = to_mp4(
         frames(count), frame_rate_hz=FRAME_RATE_HZ, pcm=pcm.tobytes(), sample_rate_hz=rate
     )
-    with av.open(io.BytesIO(film)) as file:
+    with av.open(io.BytesIO(film), mode="r") as file:
         video, audio = file.streams.video[0], file.streams.audio[0]
         assert (video.codec_context.name, audio.codec_context.name) == ("h264", "aac")
         assert _seconds(video) == pytest.approx(count / FRAME_RATE_HZ)
@@ -46,7 +46,7 @@ def test_film_is_as_long_as_its_sound_and_a_click_stays_at_its_frame(count: int,
 
 def test_pictures_are_copied() -> None:
     film = to_mp4(frames(30), frame_rate_hz=FRAME_RATE_HZ, pcm=b"", sample_rate_hz=0)
-    with av.open(io.BytesIO(film)) as file:
+    with av.open(io.BytesIO(film), mode="r") as file:
         assert len(file.streams) == 1
         copied = [packet for packet in file.demux(video=0) if packet.size]
         assert [p.is_keyframe for p in copied] == [key for key, _ in clip()[:30]]
@@ -120,7 +120,7 @@ def test_odd_numbers_are_read_as_silence_not_as_a_crash() -> None:
 def _coded(samples: Any, container: str, codec: str, rate: int, layout: str) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format=container) as out:
-        stream = out.add_stream(codec, rate=rate, layout=layout)
+        stream: Any = out.add_stream(codec, rate=rate, layout=layout)
         frame = av.AudioFrame.from_ndarray(
             np.tile(samples.astype(np.float32), (1 if layout == "mono" else 2, 1)),
             format="fltp",

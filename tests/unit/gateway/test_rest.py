@@ -60,8 +60,8 @@ async def test_film() -> None:
         )
         assert response.status_code == 200
         assert response.headers["content-type"] == "video/mp4"
-        with av.open(io.BytesIO(response.content)) as film:
-            pictures = sum(1 for _ in film.decode(video=0))
+        with av.open(io.BytesIO(response.content), mode="r") as film:
+            pictures = len(list(film.decode(video=0)))
             seconds = [float((s.duration or 0) * (s.time_base or 0)) for s in film.streams]
         assert seconds[0] == pytest.approx(pictures / 25)
         assert abs(seconds[0] - seconds[1]) <= 0.04
@@ -104,8 +104,8 @@ async def test_mesh_health_and_idle_loop() -> None:
         assert [s["stage"] for s in mesh["stages"]] == ["asr", "llm", "memory", "tts", "avatar"]
         assert mesh["personas"][0]["name"] == "ani"
         loop = await client.get("/v1/avatars/ani/idle.mp4")
-        with av.open(io.BytesIO(loop.content)) as film:
-            assert sum(1 for _ in film.decode(video=0)) == 50
+        with av.open(io.BytesIO(loop.content), mode="r") as film:
+            assert len(list(film.decode(video=0))) == 50
         assert "'x'" in problem(await client.get("/v1/avatars/x/idle.mp4"), 404)
         assert "width_px" in problem(await client.get("/v1/avatars/ani/idle.mp4?width_px=-1"), 422)
         await fake.stop("llm")
