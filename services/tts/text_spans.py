@@ -9,7 +9,6 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 Span = tuple[int, int]
 
@@ -113,25 +112,18 @@ def script_language(text: str) -> str:
     return "ja" if _KANA.search(joined) else "zh"
 
 
-@dataclass(frozen=True)
-class _Token:
-    start: int
-    end: int
-    run: int
-
-
 class CaptionWords:
     """The words of a text as captions show them, found by the positions that a synthesiser reports.
 
     Words stand between blanks, without the punctuation around them; an ideograph is a word of its
-    own. Reported positions wander inside numbers and abbreviations, and stand still in a run of
-    Japanese; a word spans from its own start to the last character of its run that no other word
-    claims.
+    own. Reported positions wander inside numbers and abbreviations, stand still in a run of
+    Japanese, and skip the second word where eSpeak speaks two as one ("I am"): a word reaches to
+    the next one that is spoken, so that captions lose nothing.
     """
 
     def __init__(self, text: str) -> None:
         self._tokens = list(_tokens(text))
-        self._starts = [token.start for token in self._tokens]
+        self._starts = [start for start, _ in self._tokens]
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -142,24 +134,18 @@ class CaptionWords:
 
     def span(self, index: int, next_index: int) -> Span:
         """The characters of a word; `next_index` is the number of the next word spoken."""
-        first = self._tokens[index]
-        end = first.end
-        for token in self._tokens[index + 1 : max(next_index, index + 1)]:
-            if token.run != first.run:
-                break
-            end = token.end
-        return first.start, end
+        return self._tokens[index][0], self._tokens[max(index, next_index - 1)][1]
 
 
-def _tokens(text: str) -> Sequence[_Token]:
-    tokens: list[_Token] = []
-    for run, match in enumerate(_RUN.finditer(text)):
+def _tokens(text: str) -> Sequence[Span]:
+    tokens: list[Span] = []
+    for match in _RUN.finditer(text):
         start = match.start()
         for piece in _pieces(match.group()):
             end = start + len(piece)
             span = _bare(text, start, end)
             if span is not None:
-                tokens.append(_Token(*span, run))
+                tokens.append(span)
             start = end
     return tokens
 

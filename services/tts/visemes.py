@@ -42,7 +42,7 @@ _CLASSES: tuple[tuple[Viseme.ValueType, str], ...] = (
     (VISEME_RR, "r ɹ ɻ ʀ ɝ ɚ ɜ"),
     (VISEME_AA, "a ɑ ɐ ʌ æ ɒ ɶ"),
     (VISEME_E, "e ɛ ə ɘ œ ø ɤ ɞ ᵊ"),
-    (VISEME_IH, "i ɪ ɨ j y ʏ ɥ ᵻ"),
+    (VISEME_IH, "i ɪ ɨ j ʲ y ʏ ɥ ᵻ"),
     (VISEME_OH, "o ɔ ɵ"),
     (VISEME_OU, "u ʊ w ʍ ɯ ʉ ɰ ᵿ"),
 )
@@ -64,8 +64,8 @@ def visemes_of(ipa: str) -> tuple[tuple[Viseme.ValueType, int], ...]:
     Returns:
         Pairs of viseme and weight; empty if nothing of the phoneme is known.
     """
-    # A decomposed "ç" would be a plain "c" with a mark.
-    text = unicodedata.normalize("NFC", ipa)
+    # Composed, "ä" (a centralised "a") would be a symbol of its own.
+    text = unicodedata.normalize("NFD", ipa)
     found: list[tuple[Viseme.ValueType, int]] = []
     index = 0
     while index < len(text):

@@ -1,10 +1,10 @@
-"""A client of the speech service for tests: speaks a turn and checks what every turn must fulfil."""
+"""A client of the speech service for tests: speaks a turn, checks what every turn must fulfil."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import numpy as np
@@ -28,6 +28,9 @@ from anima.tts.v1 import (
     TextSegment,
     TtsServiceStub,
 )
+
+if TYPE_CHECKING:
+    from anima.tts.v1.tts_pb2_grpc import TtsServiceAsyncStub
 
 TURN_ID = "turn-1"
 
@@ -71,6 +74,11 @@ class Turn:
         return [word.text for part in self.spoken.values() for word in part.words]
 
 
+def service(channel: grpc.aio.Channel) -> TtsServiceAsyncStub:
+    """The stub with its asynchronous types; the class has no others at run time."""
+    return cast("TtsServiceAsyncStub", cast(object, TtsServiceStub(channel)))
+
+
 def config(**fields: Any) -> SynthesizeRequest:
     return SynthesizeRequest(config=SynthesizeConfig(**({"turn_id": TURN_ID} | fields)))
 
@@ -112,7 +120,7 @@ async def exchange(channel: grpc.aio.Channel, requests: Sequence[SynthesizeReque
         for request in requests
         if request.WhichOneof("message") == "text"
     }
-    answers = [answer async for answer in TtsServiceStub(channel).Synthesize(iter(requests))]
+    answers = [answer async for answer in service(channel).Synthesize(iter(requests))]
     turn = collect(answers, sent)
     assert list(turn.spoken) == list(sent)
     for part in turn.spoken.values():
@@ -163,8 +171,8 @@ def collect(answers: Sequence[SynthesizeResponse], sent: dict[int, TextSegment])
 
 def _take_marks(part: Spoken, marks: Marks, clock: int) -> None:
     """Marks come before or with their audio."""
-    for mark in (*marks.words, *marks.visemes):
-        assert mark.samples.start_sample + max(mark.samples.sample_count, 1) > clock
+    for span in [mark.samples for mark in marks.words] + [mark.samples for mark in marks.visemes]:
+        assert span.start_sample + max(span.sample_count, 1) > clock
     part.words.extend(marks.words)
     part.visemes.extend(marks.visemes)
 
@@ -235,11 +243,10 @@ def pitch_hz(samples: NDArray[np.int16], sample_rate_hz: int) -> float:
                 for lag in range(low, high)
             ]
         )
-        if scores.max() > 0.8:
-            lag = low + int(np.argmax(scores > 0.93 * scores.max()))
-            while lag + 1 < high and scores[lag + 1 - low] > scores[lag - low]:
-                lag += 1
-            found.append(sample_rate_hz / lag)
+        peaks = 1 + np.flatnonzero((scores[1:-1] > scores[:-2]) & (scores[1:-1] >= scores[2:]))
+        if len(peaks) and scores[peaks].max() > 0.8:
+            nearly = peaks[scores[peaks] > 0.9 * scores[peaks].max()]
+            found.append(sample_rate_hz / (low + int(nearly[0])))
     return float(np.median(found))
 
 

@@ -30,6 +30,8 @@ from services.tts.text_spans import has_speech, phrases, speakable
 _LICENCE = "GPL-3.0-or-later"
 _NORMAL_WORDS_PER_MINUTE = 175
 _NORMAL_PITCH = 50
+_NORMAL_RANGE = 50
+_MIDDLE = 0.24
 _STOPS = tuple("pbtdkɡgqɢʔcɟʈɖ")
 _CLOSURE_MS = 45
 # Languages with a higher number are only related: Cantonese lists "zh" with 8.
@@ -96,7 +98,7 @@ class EspeakEngine:
                     phrase,
                     identifier=self._identifiers[request.voice.name],
                     words_per_minute=round(_NORMAL_WORDS_PER_MINUTE * request.rate_percent / 100),
-                    pitch=pitch_setting(request.pitch_percent),
+                    pitch=pitch_settings(request.pitch_percent),
                 )
             emit(phrase_spoken)
 
@@ -125,13 +127,16 @@ class EspeakEngine:
         )
 
 
-def pitch_setting(percent: int) -> int:
-    """The pitch value of eSpeak, 0 to 100, for a pitch in percent, 50 to 200.
+def pitch_settings(percent: int) -> tuple[int, int]:
+    """The base and the range, 0 to 100 each, with which a voice speaks at a pitch in percent.
 
-    Its table of factors (pitch_adjust_tab in wavegen.c) runs from 64/128 over 128/128 at 50 to
-    255/128: an octave to each side in equal steps.
+    eSpeak (wavegen.c) multiplies only the base of a voice, by 64/128 to 255/128 for 0 to 100 in
+    equal steps of the octave, and keeps the middle of the range, which lies 0.24 of the base above
+    it in its standard voice (pitch 82 118). So the middle can come down to 60 % and up to 180 %.
     """
-    return min(max(round(_NORMAL_PITCH * (1 + math.log2(percent / 100))), 0), 100)
+    factor = min(max(percent / 100 * (1 + _MIDDLE) - _MIDDLE, 0.5), 2.0)
+    base = round(_NORMAL_PITCH * (1 + math.log2(factor)))
+    return base, min(_NORMAL_RANGE * percent // 100, 99)
 
 
 def sounds_of(events: Sequence[EspeakEvent], *, sample_count: int, closure: int) -> list[Sound]:

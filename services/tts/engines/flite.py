@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+from services.runtime.audio import StreamResampler
 from services.runtime.settings import ServiceSettings
-from services.tts.engine import Emit, Gender, SpeechChunk, SpeechRequest, VoiceInfo
+from services.tts.engine import Emit, Gender, Samples, SpeechChunk, SpeechRequest, VoiceInfo
 from services.tts.engines.flite_library import VERSION, FliteItem, FliteLibrary, FlitePhone
 from services.tts.engines.library_thread import LibraryThread
 from services.tts.engines.timing import Sound, marks_of
@@ -39,6 +40,7 @@ _IPA = MappingProxyType(
         "pau": "", "h#": "", "brth": "",
     }
 )  # fmt: skip
+_FIXED_PITCH = frozenset(("rms",))
 _VOWELS = frozenset("aeiou")
 
 # What NFKD does not bring down to ASCII, and what flite would not speak.
@@ -81,7 +83,13 @@ class FliteEngine:
             ascii_text, chars = transliterate(phrase)
             if not has_speech(ascii_text):
                 continue
-            speaker = _PhraseSpeaker(phrase, chars, start_char=start, start_sample=start_sample)
+            speaker = _PhraseSpeaker(
+                phrase,
+                chars,
+                start_char=start,
+                start_sample=start_sample,
+                resampled_pitch=_resampled_pitch(request),
+            )
             for item in self._thread.stream(self._job(ascii_text, request)):
                 chunk = speaker.take(item)
                 if chunk is not None and not emit(chunk):
@@ -98,11 +106,13 @@ class FliteEngine:
     def _job(
         self, ascii_text: str, request: SpeechRequest
     ) -> Callable[[Callable[[FliteItem], bool]], None]:
+        resampled = _resampled_pitch(request)
+
         def produce(emit: Callable[[FliteItem], bool]) -> None:
             self._library.synthesize(
                 ascii_text,
                 voice=request.voice.name,
-                stretch=100 / request.rate_percent,
+                stretch=resampled * 100 / request.rate_percent,
                 pitch=request.pitch_percent / 100,
                 emit=emit,
             )
@@ -119,31 +129,45 @@ class _PhraseSpeaker:
     """
 
     def __init__(
-        self, phrase: str, chars: Sequence[int], *, start_char: int, start_sample: int
+        self,
+        phrase: str,
+        chars: Sequence[int],
+        *,
+        start_char: int,
+        start_sample: int,
+        resampled_pitch: float,
     ) -> None:
         self._phrase = phrase
         self._chars = chars
         self._start_char = start_char
         self._left = 0
         self._skip = 0
+        self._speedup = resampled_pitch
+        rate = FliteLibrary.sample_rate_hz
+        self._resampler = StreamResampler(round(rate * resampled_pitch), rate)
         self.end_sample = start_sample
 
     def take(self, item: FliteItem) -> SpeechChunk | None:
         """Takes what flite emits next; returns what can be sent."""
         if isinstance(item, list):
             return self._begin(item)
-        skipped = min(self._skip, len(item))
-        self._skip -= skipped
-        samples = item[skipped:][: self._left]
-        self._left -= len(samples)
+        samples = self._cut(self._resampler.process(item))
         return SpeechChunk(samples=samples) if len(samples) else None
 
     def finish(self) -> SpeechChunk:
         """Returns the silence that flite's audio lacks at the end."""
-        return SpeechChunk(samples=np.zeros(self._left, np.int16))
+        tail = self._cut(self._resampler.finish())
+        return SpeechChunk(samples=np.concatenate([tail, np.zeros(self._left, np.int16)]))
+
+    def _cut(self, samples: Samples) -> Samples:
+        skipped = min(self._skip, len(samples))
+        self._skip -= skipped
+        kept = samples[skipped:][: self._left]
+        self._left -= len(kept)
+        return kept
 
     def _begin(self, phones: Sequence[FlitePhone]) -> SpeechChunk:
-        sounds = _sounds(phones, self._chars)
+        sounds = _sounds(phones, self._chars, speedup=self._speedup)
         if self.end_sample > 0 and sounds and not sounds[0].ipa:
             self._skip = sounds.pop(0).end_sample
         words, marks = marks_of(
@@ -157,11 +181,20 @@ class _PhraseSpeaker:
         return SpeechChunk(samples=np.zeros(0, np.int16), words=words, phonemes=marks)
 
 
-def _sounds(phones: Sequence[FlitePhone], chars: Sequence[int]) -> list[Sound]:
+def _resampled_pitch(request: SpeechRequest) -> float:
+    """The part of the pitch that resampling must bring; 1: none.
+
+    rms models its pitch contour whole (spamf0), and flite then overlooks `f0_shift` (2.2,
+    cst_spamf0.c): such a voice speaks slower by the factor and is played faster.
+    """
+    return request.pitch_percent / 100 if request.voice.name in _FIXED_PITCH else 1.0
+
+
+def _sounds(phones: Sequence[FlitePhone], chars: Sequence[int], *, speedup: float) -> list[Sound]:
     sounds: list[Sound] = []
     start = 0
     for phone in phones:
-        end = max(round(phone.end_s * FliteLibrary.sample_rate_hz), start)
+        end = max(round(phone.end_s * FliteLibrary.sample_rate_hz / speedup), start)
         stress = 2 if phone.stressed and phone.name[0] in _VOWELS else 0
         sounds.append(Sound(_IPA[phone.name], stress, chars[phone.char], start, end))
         start = end

@@ -19,6 +19,7 @@ import numpy as np
 from services.tts.engine import EngineUnavailableError, Samples
 
 VERSION = "2.2"
+LIBRARY = "libflite.so.1"
 _STREAM_CONTINUE, _STREAM_STOP = 0, -1
 _MIN_STREAM_SAMPLES = 1600
 _NOISE_SEED = 1
@@ -89,7 +90,7 @@ class FliteLibrary:
 
     def __init__(self, voices: tuple[str, ...]) -> None:
         try:
-            self._flite = _load("libflite.so.1")
+            self._flite = _load(LIBRARY)
             # The voices' libraries leave their language and lexicon to the global name space.
             self._dependencies = [_load("libflite_cmulex.so.1"), _load("libflite_usenglish.so.1")]
         except OSError as error:

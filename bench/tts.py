@@ -1,0 +1,77 @@
+"""Measures the speech engines: first audio, real-time factor, and the whole service over gRPC."""
+
+import asyncio
+import time
+from statistics import median
+
+from services.runtime.channels import open_channel
+from services.runtime.server import serving
+from services.tts.engine import SpeechChunk, SpeechRequest, TtsEngine, VoiceInfo
+from services.tts.servicer import build
+from services.tts.settings import TtsSettings
+from services.tts.voices import load_engines
+from tests.contract.tts_turn import config, end_of_text, segments, service
+
+RUNS = 5
+VOICES = ("slt", "rms", "awb", "kal16", "espeak-en-us", "espeak-cmn", "espeak-de")
+TEXTS = {
+    "espeak-cmn": "我可以回答你的问题，也可以给你讲一个故事。",
+    "espeak-de": "Ich kann deine Fragen beantworten und dir eine Geschichte erzählen.",
+}
+ENGLISH = "I can answer your questions, and I can tell you a story about the sea."
+
+
+def measure(engine: TtsEngine, voice: VoiceInfo) -> tuple[float, float, float]:
+    """First audio and all audio in seconds of compute, and the seconds of audio."""
+    began = time.perf_counter()
+    first: list[float] = []
+    samples = 0
+
+    def receive(chunk: SpeechChunk) -> bool:
+        nonlocal samples
+        if len(chunk.samples) and not first:
+            first.append(time.perf_counter() - began)
+        samples += len(chunk.samples)
+        return True
+
+    engine.synthesize(SpeechRequest(text=TEXTS.get(voice.name, ENGLISH), voice=voice), receive)
+    return first[0], time.perf_counter() - began, samples / voice.sample_rate_hz
+
+
+def bench_engines() -> None:
+    print("engine  voice          first audio ms   RTF")
+    for engine in load_engines(TtsSettings()):
+        for voice in engine.voices():
+            if voice.name in VOICES:
+                runs = [measure(engine, voice) for _ in range(RUNS)]
+                first_ms = median(run[0] for run in runs) * 1000
+                factor = median(run[1] / run[2] for run in runs)
+                print(f"{engine.name:7} {voice.name:14} {first_ms:14.1f}   {factor:.4f}")
+        engine.close()
+
+
+async def bench_service() -> None:
+    settings = TtsSettings(listen="127.0.0.1:0", log_level="error")
+    firsts: list[float] = []
+    async with serving(build(settings), settings) as server:
+        await server.ready
+        async with open_channel(server.address) as channel:
+            for _ in range(4 * RUNS):
+                requests = [config(), *segments([ENGLISH]), end_of_text()]
+                began = time.perf_counter()
+                first = 0.0
+                async for answer in service(channel).Synthesize(iter(requests)):
+                    if answer.HasField("audio") and not first:
+                        first = time.perf_counter() - began
+                firsts.append(first)
+    firsts.sort()
+    print(f"service, first audio ms: p50 {1000 * median(firsts):.1f}, max {1000 * firsts[-1]:.1f}")
+
+
+def main() -> None:
+    bench_engines()
+    asyncio.run(bench_service())
+
+
+if __name__ == "__main__":
+    main()

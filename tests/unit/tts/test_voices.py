@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+
+from services.runtime.errors import FailedPrecondition, InvalidRequest, NotFound
+from services.runtime.settings import SettingsError
+from services.tts.engines.espeak import EspeakEngine
+from services.tts.engines.flite import FliteEngine
+from services.tts.settings import TtsSettings
+from services.tts.voices import VoiceBook, load_engines
+
+
+@pytest.fixture
+def book(espeak: EspeakEngine) -> VoiceBook:
+    return VoiceBook([espeak])
+
+
+@pytest.mark.parametrize(
+    ("language", "voice"),
+    [
+        ("en", "espeak-en-gb"),
+        ("en-US", "espeak-en-us"),
+        ("en-AU", "espeak-en-gb"),
+        ("zh", "espeak-cmn"),
+        ("zh-Hans-CN", "espeak-cmn"),
+        ("zh-TW", "espeak-cmn"),
+        ("zh_CN", "espeak-cmn"),
+        ("cmn", "espeak-cmn"),
+        ("yue-HK", "espeak-yue"),
+        ("pt-BR", "espeak-pt-br"),
+        ("pt-PT", "espeak-pt"),
+        ("no", "espeak-nb"),
+        ("fr-CA", "espeak-fr"),
+    ],
+)
+def test_a_language_finds_its_voice(book: VoiceBook, language: str, voice: str) -> None:
+    assert book.choose([], language).name == voice
+
+
+@pytest.mark.parametrize("language", ["zu", "br", "x-klingon"])
+def test_a_language_without_a_voice(book: VoiceBook, language: str) -> None:
+    with pytest.raises(FailedPrecondition, match="no voice speaks"):
+        book.choose([], language)
+
+
+@pytest.mark.parametrize("language", ["!", "english", "en--US", "en-US-"])
+def test_what_is_no_tag(book: VoiceBook, language: str) -> None:
+    with pytest.raises(InvalidRequest, match="BCP-47"):
+        book.choose([], language)
+
+
+def test_names_by_falling_preference(book: VoiceBook) -> None:
+    assert book.choose(["espeak-de"], "").name == "espeak-de"
+    assert book.choose(["nobody", "espeak-de"], "").name == "espeak-de"
+    assert book.choose(["espeak-de", "espeak-en-us"], "en").name == "espeak-en-us"
+    assert book.choose(["espeak-de"], "zh").name == "espeak-cmn"
+    assert book.choose(["nobody", "no-one"], "zh").name == "espeak-cmn"
+    with pytest.raises(NotFound, match="nobody"):
+        book.choose(["nobody"], "")
+
+
+def test_a_segment_changes_the_voice_only_if_it_must(book: VoiceBook) -> None:
+    english = book.choose(["espeak-en-us"], "")
+
+    def voice(text: str, language: str = "", names: tuple[str, ...] = ()) -> str:
+        return book.for_segment(names, english, language=language, text=text).name
+
+    assert voice("Hello") == "espeak-en-us"
+    assert voice("Hello", "en-GB") == "espeak-en-us"
+    assert voice("Guten Tag", "de") == "espeak-de"
+    assert voice("你好") == "espeak-cmn"
+    assert voice("你好", "zh", ("espeak-yue", "espeak-cmn")) == "espeak-cmn"
+    assert voice("好 OK OK") == "espeak-en-us"
+
+
+def test_flite_comes_first_for_english(flite: FliteEngine, espeak: EspeakEngine) -> None:
+    book = VoiceBook([flite, espeak])
+    assert [voice.name for voice in book.speaking("en-US", field="x")][:2] == ["slt", "rms"]
+    assert book.choose([], "").name == "slt"
+    assert book.choose([], "de").name == "espeak-de"
+
+
+def test_engines_by_name() -> None:
+    (engine,) = load_engines(TtsSettings(engine="espeak"))
+    assert engine.name == "espeak"
+    engine.close()
+    with pytest.raises(SettingsError, match="nothing"):
+        load_engines(TtsSettings(engine="nothing"))
+
+
+def test_auto_leaves_out_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.tts.engines.flite_library.LIBRARY", "libflite-missing.so.1")
+    (engine,) = load_engines(TtsSettings())
+    assert engine.name == "espeak"
+    engine.close()
+    with pytest.raises(SettingsError, match="apt-get install libflite1"):
+        load_engines(TtsSettings(engine="flite"))
