@@ -196,7 +196,7 @@ async def serving(stage: Stage, settings: ServiceSettings) -> AsyncIterator[Serv
         await stage.close()
         if page is not None:
             page.close()
-        guard.provider.shutdown()
+        await asyncio.to_thread(guard.provider.shutdown)  # sends what is left
 
 
 def run(build: Callable[[S], Stage], settings_class: type[S]) -> NoReturn:

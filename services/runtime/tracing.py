@@ -32,6 +32,7 @@ from services.runtime.logs import get_logger
 from services.runtime.settings import ServiceSettings
 
 OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+EXPORT_TIMEOUT_S = 3
 
 _propagator = TraceContextTextMapPropagator()
 _provider: ContextVar[TracerProvider | None] = ContextVar("anima_tracer_provider", default=None)
@@ -165,12 +166,15 @@ def _otlp_exporter() -> SpanExporter | None:
         return None
     try:
         module = importlib.import_module("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
-    except ImportError:
+    except ImportError as error:
         get_logger().warning(
-            "no traces are sent: the extra is not installed",
+            "no traces are sent: the exporter is not installed",
             variable=OTLP_ENDPOINT,
+            why=str(error),
             install="pip install 'anima[otlp]'",
         )
         return None
-    exporter: SpanExporter = module.OTLPSpanExporter()
+    # a collector that is away must not hold the exit of a server for the exporter's own 10 s
+    timeout_s = None if os.environ.get("OTEL_EXPORTER_OTLP_TIMEOUT") else EXPORT_TIMEOUT_S
+    exporter: SpanExporter = module.OTLPSpanExporter(timeout=timeout_s)
     return exporter
