@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +48,10 @@ class FinalPassPolicy:
 class DecoderSpeed:
     """How long a second pass takes on this machine, learned as it goes."""
 
+    USUAL_MS_PER_SECOND: ClassVar[float] = 200.0
+
     def __init__(self) -> None:
-        self._ms_per_second = 200.0
+        self._ms_per_second = self.USUAL_MS_PER_SECOND
 
     def expected_ms(self, samples: int) -> float:
         """How long `samples` at 16 kHz will take."""
@@ -57,8 +59,17 @@ class DecoderSpeed:
 
     def learn(self, samples: int, took_ms: float) -> None:
         """Takes a measurement into account."""
-        measured = took_ms * DECODER_RATE_HZ / samples
-        self._ms_per_second += 0.3 * (min(measured, 2000.0) - self._ms_per_second)
+        self._approach(took_ms * DECODER_RATE_HZ / samples)
+
+    def forget(self) -> None:
+        """Trusts the measurements less, after a pass that was not made.
+
+        Otherwise a machine that was busy once would never try a second pass again.
+        """
+        self._approach(self.USUAL_MS_PER_SECOND)
+
+    def _approach(self, ms_per_second: float) -> None:
+        self._ms_per_second += 0.3 * (ms_per_second - self._ms_per_second)
 
 
 class Segment:
@@ -123,6 +134,8 @@ class Segment:
         if len(audio) and policy.worth_it(speed.expected_ms(len(audio))):
             whole = np.concatenate([audio, padding])
             self._decoded = asyncio.create_task(self._decode_again(whole, speed))
+        else:
+            speed.forget()
 
     async def settle(self, wait_s: float | None) -> None:
         """Puts the best result that there is into `words`.

@@ -124,6 +124,7 @@ def main() -> None:
     os.dup2(2, 1)
     with contextlib.suppress(BrokenPipeError):
         serve(sys.stdin.buffer, answers)
+    os._exit(0)  # freeing 90 MB of models piece by piece would only delay the end of the service
 
 
 if __name__ == "__main__":

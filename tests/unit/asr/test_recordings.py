@@ -1,0 +1,155 @@
+"""The embedded engine on recorded speech of real people; prints its word error rate."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import jiwer
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.asr.endpointing import EndpointingLimits
+from services.asr.engine import EndGuess, Final, SessionConfig, SpeechEvent
+from services.asr.engines.pocketsphinx import PocketsphinxEngine
+from services.asr.settings import AsrSettings
+from services.runtime.errors import Busy, Unavailable
+from tests.speech import (
+    RATE_HZ,
+    Recording,
+    card_commands,
+    go_forward,
+    quiet_room,
+    read_novel,
+    robot_commands,
+    with_silence,
+)
+
+
+@asynccontextmanager
+async def started(**settings: object) -> AsyncIterator[PocketsphinxEngine]:
+    engine = PocketsphinxEngine(AsrSettings.model_validate(settings))
+    await engine.warm_up()
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def hear(engine: PocketsphinxEngine, samples: NDArray[np.int16]) -> list[SpeechEvent]:
+    """Recognise a recording sent in messages of 100 ms."""
+    session = await engine.open_session(
+        SessionConfig(sample_rate_hz=RATE_HZ, language="en", limits=EndpointingLimits())
+    )
+    events: list[SpeechEvent] = []
+    try:
+        for start in range(0, len(samples), RATE_HZ // 10):
+            events += [e async for e in session.accept(samples[start : start + RATE_HZ // 10])]
+        events += [event async for event in session.finish()]
+    finally:
+        session.close()
+    return events
+
+
+def final_text(events: Sequence[SpeechEvent]) -> str:
+    return " ".join(event.transcript.text for event in events if isinstance(event, Final))
+
+
+async def word_errors(
+    engine: PocketsphinxEngine, recordings: list[Recording], label: str
+) -> tuple[float, int]:
+    """Word error rate and number of words of recordings; prints it."""
+    expected = [one.text.replace("mister", "mr") for one in recordings]
+    heard = [
+        final_text(await hear(engine, with_silence(one.samples, before_ms=300)))
+        for one in recordings
+    ]
+    rate = float(jiwer.wer(expected, heard))
+    words = sum(len(text.split()) for text in expected)
+    print(f"\nword error rate, {label}: {100 * rate:.1f} % of {words} words")
+    return rate, words
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_word_error_rate_on_recorded_speech() -> None:
+    async with started(final_pass="always") as engine:
+        commands = [*card_commands(), *robot_commands()]
+        of_commands, command_words = await word_errors(engine, commands, "short commands")
+        of_novel, novel_words = await word_errors(engine, read_novel(), "read novel")
+    words = command_words + novel_words
+    of_all = (of_commands * command_words + of_novel * novel_words) / words
+    print(f"word error rate, all recordings: {100 * of_all:.1f} % of {words} words")
+    assert of_commands <= 0.25
+    assert of_novel <= 0.40
+    assert of_all <= 0.33
+
+
+async def test_a_decoder_that_was_used_before_gives_the_same_result() -> None:
+    command = with_silence(go_forward().samples)
+    async with started(capacity=1, final_pass="always") as engine:
+        first = await hear(engine, command)
+        await hear(engine, with_silence(card_commands()[0].samples))
+        assert await hear(engine, command) == first
+
+
+async def test_confidence_comes_with_the_final_only() -> None:
+    async with started(final_pass="never") as engine:
+        events = await hear(engine, with_silence(go_forward().samples))
+    guess = next(event.transcript for event in events if isinstance(event, EndGuess))
+    final = next(event.transcript for event in events if isinstance(event, Final))
+    assert guess.confidence is None
+    assert final.confidence is not None
+    assert 0 < final.confidence <= 1
+    assert [word.text for word in final.words] == final.text.split()
+
+
+async def test_words_stand_where_they_are_spoken() -> None:
+    recording = go_forward()
+    loud = np.flatnonzero(np.abs(recording.samples) > 1_000)
+    async with started(final_pass="always") as engine:
+        events = await hear(engine, with_silence(recording.samples))
+    words = next(event.transcript.words for event in events if isinstance(event, Final))
+    assert abs(words[0].start_sample - loud[0]) < RATE_HZ // 4
+    last = words[-1].start_sample + words[-1].sample_count
+    assert abs(last - loud[-1]) < RATE_HZ // 4
+
+
+async def test_dropped_speech_has_no_result() -> None:
+    async with started() as engine:
+        session = await engine.open_session(
+            SessionConfig(sample_rate_hz=RATE_HZ, language="en", limits=EndpointingLimits())
+        )
+        speech = go_forward().samples[:24_000]
+        events = [event async for event in session.accept(speech)]
+        assert events
+        session.drop()
+        after = [event async for event in session.accept(quiet_room(1_000))]
+        after += [event async for event in session.finish()]
+        session.close()
+    assert after == []
+
+
+async def test_no_more_streams_than_decoders() -> None:
+    config = SessionConfig(sample_rate_hz=RATE_HZ, language="en", limits=EndpointingLimits())
+    async with started(capacity=1) as engine:
+        session = await engine.open_session(config)
+        with pytest.raises(Busy, match="1 decoders"):
+            await engine.open_session(config)
+        session.close()
+        (await engine.open_session(config)).close()
+
+
+async def test_a_dead_decoder_fails_its_stream_and_is_replaced() -> None:
+    async with started(capacity=1) as engine:
+        session = await engine.open_session(
+            SessionConfig(sample_rate_hz=RATE_HZ, language="en", limits=EndpointingLimits())
+        )
+        [decoder] = engine._pool._lent
+        decoder._process.kill()
+        with pytest.raises(Unavailable, match="decoder process has ended"):
+            async for _ in session.accept(go_forward().samples):
+                pass
+        session.close()
+        assert final_text(await hear(engine, with_silence(go_forward().samples)))
