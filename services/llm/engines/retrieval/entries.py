@@ -10,16 +10,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from retrieval.hybrid import HybridIndex, TextEmbedder
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.hybrid import TextEmbedder, best_first, blend
+from retrieval.lexical import LexicalIndex
 from retrieval.text import FUNCTION_WORDS, tokens
 from services.llm.corpus import Entry
 from services.llm.engines.retrieval.phrasebook import Phrasebook
 
 _CANDIDATES: Final = 48
 _FUNCTION_WORD_WEIGHT: Final = 0.4
-_VECTOR_SHARE: Final = 0.55
-# How much of the score of words the whole entry has beside the phrasing.
-_ENTRY_SHARE: Final = 0.25
+# Shares of the fit: the vector of the phrasing, that of the whole entry, the rest to the words.
+_PHRASING_SHARE: Final = 0.35
+_WHOLE_SHARE: Final = 0.45
+# Share of the score of words that counts a word wherever it stands in the entry.
+_ANYWHERE_SHARE: Final = 0.25
 # A misheard word counts as the known word that is spelled like it, but for less.
 _MISHEARD_CUTOFF: Final = 0.84
 _MISHEARD_MIN_CHARS: Final = 5
@@ -39,11 +45,12 @@ class Match:
 class EntryIndex:
     """The entries of a persona in one language. Safe for threads: it never changes.
 
-    The fit of a question to a phrasing blends the cosine of their vectors with a score of words:
-    the harmonic mean of how much of each is found in the other, and how much of the question is
-    found anywhere in the entry. Words are weighted by how rare they are in the corpus, so that
-    "What is the capital of France?" does not fit "What is Anima?"; the vectors let "Do you need
-    the internet?" fit "Do you work offline?".
+    The fit blends three scores. Words: the harmonic mean of how much of question and phrasing is
+    found in the other, and how much of the question is found anywhere in the entry; words are
+    weighted by how rare they are in the corpus, so that "What is the capital of France?" does not
+    fit "What is Anima?". Meaning: the cosine with the phrasing, which lets "Do you need the
+    internet?" fit "Do you work offline?". Meaning of the whole: the cosine with the mean of all
+    phrasings and the answer, which rules out what only happens to sound like one phrasing.
     """
 
     def __init__(
@@ -61,8 +68,11 @@ class EntryIndex:
             for question in entry.wordings[language].questions
         ]
         texts = [phrases.clean(question) for _, question, _ in self._rows]
-        self._index = HybridIndex(texts, embedder)
-        self._uses_vectors = embedder is not None
+        self._lexical = LexicalIndex(texts)
+        self._embedder = embedder if texts else None
+        if self._embedder is not None:
+            self._vectors = self._embedder.embed(texts)
+            self._wholes = self._whole_vectors(self._embedder, language)
         self._entry_words: dict[str, set[str]] = {}
         for entry, _, words in self._rows:
             self._entry_words.setdefault(entry.id, set()).update(words)
@@ -80,16 +90,37 @@ class EntryIndex:
         words = self._heard(self._phrases.compared(cleaned) or cleaned)
         if not words:
             return []
+        phrasing_scores = whole_scores = None
+        if self._embedder is not None:
+            vector = self._embedder.embed([cleaned])[0]
+            phrasing_scores, whole_scores = self._vectors @ vector, self._wholes @ vector
+        candidates = blend(phrasing_scores, self._lexical.scores(cleaned))
         best: dict[str, Match] = {}
-        for hit in self._index.search(cleaned, _CANDIDATES):
-            entry, phrasing, known = self._rows[hit.index]
-            fit = (1 - _ENTRY_SHARE) * self._overlap(words, known)
-            fit += _ENTRY_SHARE * self._covered(words, self._entry_words[entry.id])
-            if self._uses_vectors:
-                fit = (1 - _VECTOR_SHARE) * fit + _VECTOR_SHARE * hit.vector_score
-            if entry.id not in best or best[entry.id].fit < fit:
+        for position in best_first(candidates, _CANDIDATES):
+            entry, phrasing, known = self._rows[position]
+            fit = (1 - _ANYWHERE_SHARE) * self._overlap(words, known)
+            fit += _ANYWHERE_SHARE * self._covered(words, self._entry_words[entry.id])
+            if phrasing_scores is not None and whole_scores is not None:
+                fit *= 1 - _PHRASING_SHARE - _WHOLE_SHARE
+                fit += _PHRASING_SHARE * float(phrasing_scores[position])
+                fit += _WHOLE_SHARE * float(whole_scores[position])
+            if fit > 0 and (entry.id not in best or best[entry.id].fit < fit):
                 best[entry.id] = Match(entry=entry, question=phrasing, fit=min(fit, 1.0))
         return sorted(best.values(), key=lambda match: -match.fit)
+
+    def _whole_vectors(self, embedder: TextEmbedder, language: str) -> NDArray[np.float32]:
+        """For each row the vector of its whole entry: phrasings and answer in equal parts."""
+        rows_of: dict[str, list[int]] = {}
+        for position, (entry, _, _) in enumerate(self._rows):
+            rows_of.setdefault(entry.id, []).append(position)
+        first = [self._rows[positions[0]][0].wordings[language] for positions in rows_of.values()]
+        answers = embedder.embed([f"{one.questions[0]} {one.answers[0]}" for one in first])
+        wholes = np.empty_like(self._vectors)
+        for answer, positions in zip(answers, rows_of.values(), strict=True):
+            phrasings = self._vectors[positions].mean(axis=0)
+            whole = phrasings / np.linalg.norm(phrasings) + answer
+            wholes[positions] = whole / np.linalg.norm(whole)
+        return wholes
 
     def _heard(self, cleaned: str) -> dict[str, float]:
         """The words of a question, each with how sure it is that it was said."""

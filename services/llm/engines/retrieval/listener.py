@@ -21,8 +21,8 @@ from services.llm.prompt import Prompt
 from services.llm.words import count_words
 
 # Tuned on the questions of tests/unit/llm/questions.toml; docs/personas.md has the rates.
-_ACCEPT_WITH_VECTORS: Final = 0.545
-_ACCEPT_BY_WORDS: Final = {"en": 0.52, "zh": 0.43}
+_ACCEPT_WITH_VECTORS: Final = 0.45
+_ACCEPT_BY_WORDS: Final = {"en": 0.52, "zh": 0.41}
 _ACCEPT_BY_WORDS_ELSEWHERE: Final = 0.52
 # "I like tea" is not "I like you".
 _ACCEPT_FOR_STATEMENT: Final = 0.7
@@ -81,6 +81,9 @@ class Listener:
         if self._misheard is not None:
             heard = self._misheard.sub(self._persona.profile.display_name, heard)
         heard = self._address.sub("", heard)
+        bare = self._phrases.plain(self._name.sub(" ", heard))
+        if self._is_courtesy(bare):
+            heard = bare
         said = phrasebook(prompt.language).said
         if self._phrases.is_filler(heard):
             return Reply(text=unsaid(said.unclear, prompt.history))
@@ -127,6 +130,10 @@ class Listener:
         if heard.yes.fullmatch(turn.cleaned):
             return self._offered(turn)
         return None
+
+    def _is_courtesy(self, plain: str) -> bool:
+        heard = self._phrases.heard
+        return any(one.fullmatch(plain) for one in (heard.greeting, heard.thanks, heard.goodbye))
 
     def _repeat(self, turn: _Turn) -> Reply:
         last = turn.talk.last_answer
@@ -223,13 +230,12 @@ class Listener:
 
     def _courtesy(self, turn: _Turn) -> Reply | None:
         heard, said = self._phrases.heard, turn.said
-        plain = self._phrases.plain(self._name.sub(" ", turn.prompt.question))
         for pattern, ways in (
             (heard.greeting, said.greeting),
             (heard.thanks, said.thanks),
             (heard.goodbye, said.goodbye),
         ):
-            if pattern.fullmatch(plain):
+            if pattern.fullmatch(turn.cleaned):
                 return Reply(text=turn.say(ways))
         if self._is_statement(turn):
             return Reply(text=turn.say(said.noted))

@@ -55,7 +55,8 @@ class KeptVectors:
     def _read(self) -> dict[bytes, Vector]:
         self._stored: set[bytes] = set()
         try:
-            with np.load(self._file, allow_pickle=False) as content:
+            # Opened here: numpy leaves the file of a damaged archive open.
+            with self._file.open("rb") as file, np.load(file, allow_pickle=False) as content:
                 if str(content["model_id"]) != self._embedder.model_id:
                     return {}
                 keys, vectors = content["keys"], content["vectors"]
