@@ -45,9 +45,8 @@ class StageFailed(Exception):  # noqa: N818 (named by what it says)
 class _Call(Protocol):
     """The part of `grpc.aio.StreamStreamCall` that a stream uses."""
 
-    async def read(self) -> Any: ...
+    def __aiter__(self) -> AsyncIterator[Any]: ...
     async def write(self, request: Any) -> None: ...
-    async def code(self) -> grpc.StatusCode: ...
     def cancel(self) -> bool: ...
 
 
@@ -199,11 +198,16 @@ class StageStream(Generic[RequestT, ResponseT]):
 
     async def _read(self) -> None:
         try:
-            while (response := await self._call.read()) is not grpc.aio.EOF:
+            # Not `read()`: after a write to a stream that the stage has just finished it refuses
+            # what came before the end. The status is then INTERNAL "Internal error from Core".
+            async for response in self._call:
                 await self._take(response)
             self._confirmed = True
         except grpc.aio.AioRpcError as error:
             self._error = error_from_rpc(error)
+            # So a stage that finished while it was being interrupted has stopped, by any status.
+            finished = self._stopping_epoch is not None and not isinstance(self._error, Unavailable)
+            self._confirmed = self._confirmed or finished
         self._ended = True
         self._settled.set()
         if self._stopping_epoch is None:

@@ -120,3 +120,18 @@ async def test_interrupting_again_and_again() -> None:
             await said.until_kind("turn_ended", 10)
             assert [i.header.epoch for i in said.all("turn_interrupted")] == list(range(1, 11))
             assert len(said.all("turn_started")) == 10
+
+
+async def test_stage_that_has_just_finished_counts_as_stopped() -> None:
+    """The whole answer is spoken long before it is played: the stream is over but not read."""
+    async with FakeMesh() as fake, fake.mesh() as mesh:
+        fake.llm.answer = ["This is one long sentence without a stop " + "and so on " * 20]
+        async with conversation(mesh) as (session, said):
+            await session.text("Tell me.")
+            await said.until_kind("media", 12)
+            async with asyncio.timeout(2):
+                while fake.tts.open_streams:
+                    await fake.tts.stream_ended.wait()
+            await session.stop()
+            interrupted = await said.until_kind("turn_interrupted")
+            assert all(stop.confirmed for stop in interrupted.stages)

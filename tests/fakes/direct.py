@@ -39,11 +39,11 @@ class DirectCall:
         inside = asyncio.current_task() is not None and message.DESCRIPTOR.name.endswith("Response")
         await (self._responses if inside else self._requests).put(message)
 
-    async def read(self) -> Any:
-        response = await self._responses.get()
-        if isinstance(response, grpc.aio.AioRpcError):
-            raise response
-        return response
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        while (response := await self._responses.get()) is not grpc.aio.EOF:
+            if isinstance(response, grpc.aio.AioRpcError):
+                raise response
+            yield response
 
     def cancel(self) -> bool:
         return self._task.cancel()
