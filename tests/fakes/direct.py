@@ -12,7 +12,8 @@ import grpc
 from gateway.mesh import Catalog, Mesh
 from gateway.settings import GatewaySettings
 from services.runtime.errors import AnimaError
-from tests.fakes.stages import FakeAsr, FakeAvatar, FakeLlm, FakeMemory, FakeTts
+from tests.fakes.recogniser import FakeAsr
+from tests.fakes.stages import FakeAvatar, FakeLlm, FakeMemory, FakeTts
 
 
 class DirectCall:

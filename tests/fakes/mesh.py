@@ -21,7 +21,8 @@ from gateway.settings import GatewaySettings
 from services.runtime.channels import open_channel
 from services.runtime.server import Stage, serving
 from services.runtime.settings import ServiceSettings
-from tests.fakes.stages import FakeAsr, FakeAvatar, FakeLlm, FakeMemory, FakeTts
+from tests.fakes.recogniser import FakeAsr
+from tests.fakes.stages import FakeAvatar, FakeLlm, FakeMemory, FakeTts
 
 _ADD: dict[str, Any] = {
     "asr": asr.add_AsrServiceServicer_to_server,
