@@ -27,7 +27,7 @@ from gateway.asking import NotUnderstood, Reply, check_reply, one_question, ques
 from gateway.recording import NotAudio, TooLong, read_question, to_mp4, to_wav
 from gateway.reply_json import to_json
 from services.runtime.channels import open_channel
-from services.runtime.errors import AnimaError, error_from_rpc
+from services.runtime.errors import AnimaError, Unavailable, error_from_rpc
 from services.runtime.settings import ServiceSettings
 
 _TIMEOUT_S: Final = 300.0
@@ -114,7 +114,7 @@ def ask(
             voice=voice,
             avatar=avatar,
             # pictures take most of the time; where nobody gets them they are not made
-            audio_only=not any(path.suffix == ".mp4" for path in files),
+            audio_only=bool(files) and not any(path.suffix == ".mp4" for path in files),
             text_only=not files,
         ),
         files=files,
@@ -123,8 +123,10 @@ def ask(
         reply = asyncio.run(_ask(asked, gateway=None if local else gateway))
     except NotUnderstood as error:
         fail(str(error), remedy="Speak near the microphone, in a language the recogniser knows.")
-    except AnimaError as error:
+    except Unavailable as error:
         fail(str(error), remedy="" if local else "Is a mesh running? Start one with: anima up")
+    except AnimaError as error:
+        fail(str(error))
     for path in files:
         content = _json(reply) if path is json_file else _WRITERS[path.suffix](reply)
         path.write_bytes(content)
@@ -185,31 +187,42 @@ async def _local_mesh(display: Progress, task: TaskID) -> AsyncIterator[str]:
 
 async def _converse(asked: _Asked, gateway: str, display: Progress, task: TaskID) -> Reply:
     token = ServiceSettings.from_environment().token
+    reply = Reply()
     async with open_channel(gateway, token=token) as channel:
         stub = cast(
             "gateway_pb2_grpc.GatewayServiceAsyncStub",
             gateway_pb2_grpc.GatewayServiceStub(channel),
         )
-        call = stub.Converse(_requests(asked))
-        reply = Reply()
+        call: Any = stub.Converse()
+        sending: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(_TIMEOUT_S):
+                await call.write(pb.ConverseRequest(config=one_question(asked.config)))
                 async for event in call:
+                    # Nothing is written before the session is open: grpc.aio hides the status of
+                    # a refused stream behind INTERNAL if a write is under way.
+                    sending = sending or asyncio.create_task(_send(call, asked))
                     reply.add(event)
                     _show(event, reply, display, task)
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) from error
         except TimeoutError:
             fail(f"the answer was not ready within {_TIMEOUT_S:g} s.")
+        finally:
+            if sending is not None:
+                sending.cancel()
+                await asyncio.wait([sending])
     results.print()
     check_reply(reply)
     return reply
 
 
-async def _requests(asked: _Asked) -> AsyncIterator[pb.ConverseRequest]:
-    yield pb.ConverseRequest(config=one_question(asked.config))
-    async for request in question_requests(asked.question):
-        yield request
+async def _send(call: Any, asked: _Asked) -> None:
+    # A stream that has ended refuses writes in several ways; why it ended, the reader is told.
+    with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        async for request in question_requests(asked.question):
+            await call.write(request)
+        await call.done_writing()
 
 
 def _show(event: pb.ConverseResponse, reply: Reply, display: Progress, task: TaskID) -> None:

@@ -9,7 +9,7 @@ from services.runtime.errors import FailedPrecondition, InvalidRequest
 from services.runtime.validation import check_range, check_rate, check_text, check_turn_id
 
 MAX_START_SPEECH_MS = 5_000
-MAX_SILENCE_MS = 10_000
+MAX_SILENCE_MS = 120_000
 MAX_UTTERANCE_MS = 120_000
 MAX_PHRASE_HINTS = 1_000
 MAX_PHRASE_CHARS = 200

@@ -111,13 +111,13 @@ class Endpointing(google.protobuf.message.Message):
     END_SILENCE_MS_FIELD_NUMBER: builtins.int
     MAX_UTTERANCE_MS_FIELD_NUMBER: builtins.int
     start_speech_ms: builtins.int
-    """Speech that must be heard before an utterance starts, ms. Default 96."""
+    """Speech that must be heard before an utterance starts, ms, at most 5,000. Default 96."""
     guess_silence_ms: builtins.int
-    """Silence after which `end_guess` is sent, ms. Default 200."""
+    """Silence after which `end_guess` is sent, ms, at most 120,000. Default 200."""
     end_silence_ms: builtins.int
-    """Silence that ends the utterance, ms. Default 500."""
+    """Silence that ends the utterance, ms, at most 120,000. Default 500."""
     max_utterance_ms: builtins.int
-    """The longest utterance, ms; then it is ended as if by silence. Default 30,000."""
+    """The longest utterance, ms; then it is ended as if by silence; at most 120,000. Default 30,000."""
     def __init__(
         self,
         *,
