@@ -9,6 +9,7 @@ from typing import Any
 
 from anima.common.v1.common_pb2 import ChunkHeader, EndReason, Marks
 from anima.gateway.v1 import gateway_pb2 as pb
+from anima.llm.v1.llm_pb2 import SourceKind
 
 Event = dict[str, Any]
 
@@ -17,6 +18,11 @@ _STATUS = {
     EndReason.END_REASON_INTERRUPTED: "cancelled",
     EndReason.END_REASON_LENGTH: "incomplete",
     EndReason.END_REASON_ERROR: "failed",
+}
+_SOURCE_KINDS = {
+    SourceKind.SOURCE_KIND_CORPUS: "corpus",
+    SourceKind.SOURCE_KIND_DOCUMENT: "document",
+    SourceKind.SOURCE_KIND_MEMORY: "memory",
 }
 _NOTICE_KINDS = {
     pb.NOTICE_KIND_STAGE_FAILED: "stage_failed",
@@ -241,5 +247,12 @@ def _waterfall(ended: pb.TurnEnded) -> Event:
             }
             for span in ended.spans
         ],
-        "sources": [{"name": source.name, "score": source.score} for source in ended.sources],
+        "sources": [
+            {
+                "kind": _SOURCE_KINDS.get(source.kind, "other"),
+                "name": source.name,
+                "score": source.score,
+            }
+            for source in ended.sources
+        ],
     }

@@ -5,6 +5,7 @@ const LINE_COLUMNS = 84;
 /** Positions are Unicode code points of the text, times are samples of the turn. */
 export class Answer {
   #points = [];
+  #segments = new Map();
 
   constructor(turnId) {
     this.turnId = turnId;
@@ -21,6 +22,11 @@ export class Answer {
   addText(text, start) {
     const piece = Array.from(text);
     this.#points.splice(start, piece.length, ...piece);
+  }
+
+  /** Notes where a clause stands in the text. */
+  addSegment(number, start, end) {
+    this.#segments.set(number, { start, end });
   }
 
   /** Adds words with their times; they come in the order in which they are spoken. */
@@ -48,55 +54,46 @@ export class Answer {
   }
 
   /**
-   * The caption for a moment: pieces of text of one line, each lit or not; null before the first
-   * word. A line is part of one clause, so that it changes where the voice pauses.
+   * The caption for a moment: the line of the clause that is spoken, cut where its words have begun;
+   * null before the first word.
    */
   caption(sample) {
     const begun = this.begun(sample);
-    if (begun === 0) return null;
-    const { first, last } = this.#line(begun - 1);
-    const pieces = [];
-    let at = this.words[first].startChar;
-    for (let index = first; index <= last; index += 1) {
-      const word = this.words[index];
-      const next = index < last ? this.words[index + 1].startChar : this.#closing(index);
-      pieces.push({ text: this.#points.slice(at, next).join(""), lit: index < begun });
-      at = next;
-    }
-    return { key: `${first}-${last}`, pieces };
+    const word = this.words[begun - 1];
+    const segment = word && this.#segments.get(word.segment);
+    if (!segment) return null;
+    const line = this.#lines(segment).find(({ end }) => word.startChar < end);
+    if (!line) return null;
+    const cut = Math.min(this.#closing(word.endChar), line.end);
+    const text = (from, to) => this.#points.slice(from, to).join("");
+    return { lit: text(line.start, cut), ahead: text(cut, line.end) };
   }
 
   /** Where the punctuation behind a word ends. */
-  #closing(index) {
-    const next = this.words[index + 1]?.startChar ?? this.#points.length;
-    let end = this.words[index].endChar;
-    while (end < next && !/\s/u.test(this.#points[end])) end += 1;
+  #closing(end) {
+    while (end < this.#points.length && /[^\s\p{L}\p{N}]/u.test(this.#points[end])) end += 1;
     return end;
   }
 
-  /** The words of the line in which a word stands. */
-  #line(index) {
-    const { segment } = this.words[index];
-    let start = index;
-    while (start > 0 && this.words[start - 1].segment === segment) start -= 1;
-    let first = start;
-    let columns = 0;
-    let last = start;
-    for (; last < this.words.length && this.words[last].segment === segment; last += 1) {
-      columns += width(this.words[last].text) + 1;
-      if (columns > LINE_COLUMNS && last > first) {
-        if (last > index) break;
-        first = last;
-        columns = width(this.words[last].text);
-      }
-    }
-    return { first, last: last - 1 };
+  /** A clause in lines of about equal length. */
+  #lines({ start, end }) {
+    const points = this.#points.slice(start, end);
+    const total = points.reduce((sum, point) => sum + columns(point), 0);
+    const target = total / Math.ceil(total / LINE_COLUMNS);
+    const lines = [];
+    let from = start;
+    let filled = 0;
+    points.forEach((point, index) => {
+      filled += columns(point);
+      const mayBreak = point === " " || columns(point) === 2;
+      if (filled < target || !mayBreak || index === points.length - 1) return;
+      lines.push({ start: from, end: start + index + 1 });
+      from = start + index + 1;
+      filled = 0;
+    });
+    return [...lines, { start: from, end }];
   }
 }
 
-/** Columns of a text: an East Asian character takes two. */
-function width(text) {
-  let columns = 0;
-  for (const point of text) columns += point.codePointAt(0) >= 0x2e80 ? 2 : 1;
-  return columns;
-}
+/** Columns of a character: an East Asian one takes two. */
+const columns = (point) => (point.codePointAt(0) >= 0x2e80 ? 2 : 1);

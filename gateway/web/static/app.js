@@ -91,6 +91,8 @@ const HANDLERS = {
   },
   "response.output_audio_transcript.delta": addText,
   "response.output_text.delta": addText,
+  "anima.segment": ({ turn_id, segment, start_char, end_char }) =>
+    answers.get(turn_id)?.addSegment(segment, start_char, end_char),
   "anima.words": ({ turn_id, segment, words }) => {
     answers.get(turn_id)?.addWords(words.map((word) => ({
       text: word.text,
@@ -121,7 +123,8 @@ const HANDLERS = {
     lastWaterfall = waterfall;
     drawTiming();
     const answer = answers.get(waterfall.turn_id);
-    if (answer) answer.sources = waterfall.sources.map(({ name }) => name);
+    const told = ({ kind }) => kind !== "corpus"; // what the persona simply knows
+    if (answer) answer.sources = waterfall.sources.filter(told).map(({ name }) => name);
   },
   "response.done": ({ response, anima }) => endAnswer(response, anima),
   "anima.notice": ({ text, kind }) => {
@@ -197,7 +200,9 @@ function report({ turnId, samples }) {
 }
 
 function drawTiming() {
-  if (lastWaterfall) drawWaterfall(byId("waterfall"), byId("timing-title"), lastWaterfall.spans, shownMs);
+  if (!lastWaterfall) return;
+  byId("timing").hidden = false;
+  drawWaterfall(byId("waterfall"), byId("timing-title"), lastWaterfall.spans, shownMs);
 }
 
 // --- the state of things ---------------------------------------------------------------------
@@ -243,7 +248,7 @@ function configure() {
 async function refreshMesh() {
   try {
     settings.show(await describeMesh());
-    setStatus(settings.allReady ? "online" : "degraded");
+    if (connection.isOpen) setStatus(settings.allReady ? "online" : "degraded");
     suggest();
     await showIdle();
   } catch (error) {

@@ -3,20 +3,22 @@
 export class Captions {
   #element;
   #player;
-  #answer = null;
-  #key = "";
-  #spans = [];
+  #lit = document.createElement("span");
+  #ahead = document.createElement("span");
   #frame = 0;
 
   constructor(element, player) {
     this.#element = element;
     this.#player = player;
+    this.#lit.className = "lit";
+    const line = document.createElement("span");
+    line.append(this.#lit, this.#ahead);
+    element.append(line);
   }
 
   /** Follows an answer while it plays. @param {(sample: number) => void} spoken told of each change */
   follow(answer, spoken) {
     this.clear();
-    this.#answer = answer;
     let begun = 0;
     const step = () => {
       const sample = this.#player.positionSamples;
@@ -33,24 +35,14 @@ export class Captions {
   /** Takes the captions away. */
   clear() {
     cancelAnimationFrame(this.#frame);
-    this.#answer = null;
     this.#element.classList.remove("shown");
   }
 
   #draw(caption) {
     if (!caption) return;
     this.#element.classList.add("shown");
-    if (caption.key !== this.#key || caption.pieces.length !== this.#spans.length) {
-      this.#key = caption.key;
-      this.#spans = caption.pieces.map(({ text }) => {
-        const span = document.createElement("span");
-        span.textContent = text;
-        return span;
-      });
-      const line = document.createElement("span");
-      line.append(...this.#spans);
-      this.#element.replaceChildren(line);
-    }
-    caption.pieces.forEach(({ lit }, index) => this.#spans[index].classList.toggle("lit", lit));
+    const { lit, ahead } = caption;
+    if (this.#lit.textContent !== lit) this.#lit.textContent = lit;
+    if (this.#ahead.textContent !== ahead) this.#ahead.textContent = ahead;
   }
 }

@@ -8,7 +8,7 @@ const PHASES = 128;
 /** Taps of a windowed sinc: the low-pass that keeps what 16 kHz can carry. */
 function lowPass(ratio) {
   const reach = HALF_WIDTH * ratio;
-  const taps = new Float32Array(Math.ceil(reach * PHASES) + 2);
+  const taps = new Float32Array(Math.ceil(reach) * PHASES + 2);
   for (let index = 0; index < taps.length; index += 1) {
     const at = index / PHASES;
     const x = (Math.PI * at * 0.94) / ratio;

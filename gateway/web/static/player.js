@@ -4,8 +4,9 @@ import { FRAGMENT, INIT, LAST } from "./connection.js";
 
 const Source = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
 const FADE_MS = 80;
-const START_BUFFER_S = 0.12;
+const START_BUFFER_S = 0.2;
 const STALL_BUFFER_S = 0.4;
+const LAST_PACKET_S = 0.06;
 const REPORT_MS = 250;
 const KEPT_BEHIND_S = 10;
 
@@ -111,6 +112,12 @@ export class Player extends EventTarget {
     this.#video.play().catch(() => {});
   }
 
+  /** Seconds of media that wait to be played. */
+  get #ahead() {
+    const { buffered, currentTime } = this.#video;
+    return buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0;
+  }
+
   #pump() {
     const buffer = this.#buffer;
     if (!buffer || buffer.updating || this.#source.readyState !== "open") return;
@@ -120,6 +127,11 @@ export class Player extends EventTarget {
         this.#queue = [];
         this.#needed = 0;
         this.#source.endOfStream();
+        // Halted within the last packet: playing on from the very end would start all over.
+        if (this.#video.paused && this.#started && this.#ahead < LAST_PACKET_S) {
+          this.#ended();
+          return;
+        }
       } else if (this.#append(bytes)) {
         this.#queue.shift();
       }
@@ -140,8 +152,7 @@ export class Player extends EventTarget {
   }
 
   #play() {
-    const { buffered, currentTime } = this.#video;
-    const ahead = buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0;
+    const ahead = this.#ahead;
     if (!this.#video.paused || ahead <= 0 || ahead < this.#needed) return;
     this.#video.play().catch((error) => {
       if (error.name === "NotAllowedError") this.dispatchEvent(new Event("blocked"));
@@ -159,6 +170,7 @@ export class Player extends EventTarget {
 
   #ranDry() {
     if (!this.#started || !this.#stream || this.#source?.readyState !== "open") return;
+    if (this.#ahead > START_BUFFER_S) return; // it only gets going
     this.stalls += 1;
     this.#needed = STALL_BUFFER_S;
     this.#video.pause();

@@ -2,6 +2,8 @@
 
 import { stageName, t } from "./i18n.js";
 
+const LEAST_MS = 2_000;
+
 /**
  * @param list the element to fill
  * @param title the element that says when the first picture came
@@ -19,11 +21,15 @@ export function drawWaterfall(list, title, spans, shownMs) {
     firstMs: first_output_us === null ? null : first_output_us / 1000,
   }));
   const from = Math.min(0, ...rows.map((row) => row.startMs));
-  const to = Math.max(shownMs ?? 1, ...rows.map((row) => row.startMs + row.lengthMs));
-  const percent = (ms) => `${((ms - from) / (to - from)) * 100}%`;
-  const items = rows.sort((a, b) => a.startMs - b.startMs).map((row) => drawRow(row, percent));
+  const to = Math.max(shownMs ?? 0, ...rows.map((row) => row.startMs + row.lengthMs), 1);
+  // What leads to the first picture is over soon; the rest of a long answer would squeeze it.
+  const end = Math.min(to, Math.max(LEAST_MS, (shownMs ?? 0) * 3));
+  const percent = (ms) => `${((Math.min(ms, end) - from) / (end - from)) * 100}%`;
+  const inView = rows.filter((row) => row.startMs < end).sort((a, b) => a.startMs - b.startMs);
+  const items = inView.map((row) => drawRow(row, percent));
   if (shownMs !== null) {
-    items.push(drawRow({ stage: "page", name: t("timingPage"), startMs: shownMs, lengthMs: 0, firstMs: shownMs }, percent));
+    const page = { stage: "page", name: t("timingPage"), startMs: shownMs, lengthMs: 0, firstMs: shownMs };
+    items.push(drawRow(page, percent));
   }
   list.replaceChildren(...items);
 }

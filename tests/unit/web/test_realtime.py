@@ -5,7 +5,7 @@ from typing import Any
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
-from anima.llm.v1.llm_pb2 import Persona, Source
+from anima.llm.v1.llm_pb2 import Persona, Source, SourceKind
 from gateway.web.realtime import Translator, error_event
 
 HEADER = common.ChunkHeader(turn_id="t1", epoch=2, segment=1, sequence=1)
@@ -131,12 +131,13 @@ def test_waterfall_tells_apart_no_output_and_output_at_once() -> None:
         pb.StageSpan(stage="llm", duration_us=5, first_output_us=0),
         pb.StageSpan(stage="memory", duration_us=5),
     ]
-    ended = pb.TurnEnded(header=HEADER, spans=spans, sources=[Source(name="faq", score=0.5)])
+    source = Source(kind=SourceKind.SOURCE_KIND_DOCUMENT, name="faq", score=0.5)
+    ended = pb.TurnEnded(header=HEADER, spans=spans, sources=[source])
 
     waterfall = next(e for e in events(turn_ended=ended) if e["type"] == "anima.waterfall")
 
     assert [span["first_output_us"] for span in waterfall["spans"]] == [0, None]
-    assert waterfall["sources"] == [{"name": "faq", "score": 0.5}]
+    assert waterfall["sources"] == [{"kind": "document", "name": "faq", "score": 0.5}]
 
 
 def test_session_says_whether_there_is_video() -> None:

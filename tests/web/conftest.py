@@ -1,0 +1,97 @@
+"""A real mesh with the embedded engines, and a real Chromium."""
+
+import os
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from services.runtime.settings import ServiceSettings
+from tests.mesh_process import MeshProcess, free_first_port, running_mesh
+from tests.requirements import chromium_path, need
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+)
+
+
+@dataclass(frozen=True)
+class WebMesh:
+    """A mesh whose talking head tells how many answers it renders."""
+
+    process: MeshProcess
+    metrics_address: str
+
+    @property
+    def page(self) -> str:
+        return self.process.page
+
+    def rendered_answers(self) -> int:
+        with urllib.request.urlopen(f"http://{self.metrics_address}/metrics", timeout=5) as metrics:
+            lines = metrics.read().decode().splitlines()
+        active = [line for line in lines if line.startswith("anima_active_streams{")]
+        return sum(int(float(line.split()[-1])) for line in active)
+
+
+@pytest.fixture(scope="package")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebMesh]:
+    """Runs `anima up` with a memory of its own."""
+    need("chromium")
+    data = tmp_path_factory.mktemp("data")
+    models = ServiceSettings.from_environment().data_dir / "models"
+    if models.exists():
+        (data / "models").symlink_to(models)
+    metrics_address = f"127.0.0.1:{free_first_port()}"
+    environment = {
+        "ANIMA_DATA_DIR": str(data),
+        "ANIMA_AVATAR_METRICS_LISTEN": metrics_address,
+        "OMP_NUM_THREADS": "1",
+    }
+    with running_mesh(tmp_path_factory.mktemp("logs"), environment) as process:
+        yield WebMesh(process, metrics_address)
+
+
+@pytest.fixture(scope="package")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@contextmanager
+def chromium(playwright: Playwright, *flags: str) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(
+        executable_path=chromium_path(),
+        args=[*FLAGS, *flags],
+        ignore_default_args=["--headless", "--mute-audio"],
+    )
+    try:
+        yield browser
+    finally:
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    with chromium(playwright) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go: ANIMA_SCREENSHOTS, or a folder of the run."""
+    folder = os.environ.get("ANIMA_SCREENSHOTS")
+    if not folder:
+        return tmp_path_factory.mktemp("screenshots")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return Path(folder)

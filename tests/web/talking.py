@@ -1,0 +1,77 @@
+"""The page as a person uses it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, Page
+
+from tests.web.conftest import WebMesh
+
+TIMEOUT_S = 30.0
+
+
+class Talk:
+    """An open page; it remembers what the browser complained about."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                self.complaints.append(message.text)
+                if message.type in {"error", "warning"}
+                else None
+            ),
+        )
+
+    def evaluate(self, script: str, argument: Any = None) -> Any:
+        return self.page.evaluate(script, argument)
+
+    def until(self, script: str, timeout_s: float = TIMEOUT_S) -> Any:
+        """Waits until a script gives something true; the page's policy forbids eval in the page."""
+        end = time.monotonic() + timeout_s
+        while not (value := self.page.evaluate(script)):
+            if time.monotonic() > end:
+                raise AssertionError(f"never came true: {script}\n{self.complaints}\n{self.text}")
+            self.page.wait_for_timeout(20)
+        return value
+
+    @property
+    def text(self) -> str:
+        return self.page.inner_text("body")
+
+    def ask(self, question: str) -> None:
+        self.page.fill("#question", question)
+        self.page.press("#question", "Enter")
+
+    def until_speaking(self) -> None:
+        self.until(f"{TALK}.currentTime > 0.3 && {STATE} === 'talk'")
+
+    def until_idle(self, timeout_s: float = 60.0) -> None:
+        self.until(f"{STATE} === 'idle' && document.getElementById('stop').hidden", timeout_s)
+
+    def answer(self) -> str:
+        """Returns the text of the newest answer."""
+        return self.page.locator(".message.them").last.inner_text()
+
+
+TALK = "document.getElementById('talk')"
+STATE = "document.getElementById('screen').dataset.state"
+
+
+@contextmanager
+def talking(browser: Browser, mesh: WebMesh, **options: Any) -> Iterator[Talk]:
+    """Opens the page in a context of its own and waits until it is connected."""
+    context = browser.new_context(**options)
+    try:
+        talk = Talk(context.new_page())
+        talk.page.goto(mesh.page)
+        talk.page.wait_for_selector("#status[data-state=online]")
+        talk.until("document.getElementById('idle').classList.contains('ready')")
+        yield talk
+    finally:
+        context.close()
