@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -60,6 +60,8 @@ class Mesh:
     Attributes:
         settings: The settings of the gateway.
         places: The places for conversations, over all edges.
+        on_going_away: Called, each once, when the gateway begins to drain; open conversations are
+            in it.
         asr: The stub of speech recognition; `llm`, `memory`, `tts` and `avatar` likewise.
     """
 
@@ -72,6 +74,7 @@ class Mesh:
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings
         self.places = Admission(settings.capacity)
+        self.on_going_away: set[Callable[[], None]] = set()
         self._channels = AsyncExitStack()
         self._listing = _Listing()
         self._background: set[asyncio.Task[None]] = set()
@@ -95,6 +98,11 @@ class Mesh:
             for task in late:
                 task.cancel()
         await self._channels.aclose()
+
+    def go_away(self) -> None:
+        """Tells every open conversation that the gateway is going away."""
+        for tell in tuple(self.on_going_away):
+            tell()
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs work that outlives its session; closing the mesh waits up to 5 s for it."""

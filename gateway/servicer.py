@@ -83,4 +83,5 @@ def stage_of(mesh: Mesh) -> Stage:
         warm_up=warm_up,
         counted_methods=frozenset({"Converse"}),
         close=close,
+        draining=mesh.go_away,
     )

@@ -92,9 +92,11 @@ class Session:
         check_config(config)
         with mesh.places.place(), metrics.SESSIONS.track_inprogress():
             session = cls(mesh=mesh, opening=open_with(config, await mesh.catalog()))
+            mesh.on_going_away.add(session._go_away)
             try:
                 yield session
             finally:
+                mesh.on_going_away.discard(session._go_away)
                 await session._close()
 
     @property
@@ -256,6 +258,11 @@ class Session:
     def _on_away(self) -> None:
         notice = notices.degraded("asr", self._opening.listen_language)
         self._outbox.post(pb.ConverseResponse(notice=notice))
+
+    def _go_away(self) -> None:
+        notice = notices.going_away(self._opening.listen_language)
+        self._outbox.post(pb.ConverseResponse(notice=notice))
+        self.finish()
 
     def _finish_if_idle(self) -> None:
         answering = self._turn is not None and not self._turn.over

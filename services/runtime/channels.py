@@ -21,6 +21,7 @@ from services.runtime.tracing import inject
 
 DEFAULT_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_RECONNECT_BACKOFF_MS = 2000
+CONNECT_TIMEOUT_MS = 5000
 
 
 def open_channel(
@@ -58,7 +59,8 @@ def open_channel(
             # without it a frozen peer is noticed after a minute, whatever keepalive_timeout says
             ("grpc.http2.ping_timeout_ms", 10_000),
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
+            # despite its name this is the time that one attempt to connect may take
+            ("grpc.min_reconnect_backoff_ms", CONNECT_TIMEOUT_MS),
             ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_BACKOFF_MS),
             ("grpc.dns_min_time_between_resolutions_ms", 5000),
             # a proxy of the environment is for the web, not for the mesh

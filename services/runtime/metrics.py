@@ -6,12 +6,11 @@ import threading
 from typing import Protocol
 
 from prometheus_client import (
+    REGISTRY,
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
-    PlatformCollector,
-    ProcessCollector,
     start_http_server,
 )
 
@@ -35,7 +34,7 @@ class ServerMetrics:
     Labels are `service` and `method` as in the call's path, never anything of a user's.
 
     Attributes:
-        registry: Where they are; an engine may add its own.
+        registry: Where they are, with those that parts of a stage put into the default registry.
         active_streams: Streams that hold a place of the capacity.
         capacity: Places.
         draining: 1 from SIGTERM on.
@@ -48,8 +47,8 @@ class ServerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
+        # what a stage measures of itself, and the process: prometheus_client's default registry
+        self.registry.register(REGISTRY)
         self.active_streams = Gauge(
             "anima_active_streams", "Streams that hold a place.", _CALL, registry=self.registry
         )

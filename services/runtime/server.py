@@ -49,6 +49,7 @@ class Stage:
             returned.
         counted_methods: The methods, by name, that take a place of the capacity.
         close: Releases what the service holds; runs after the last call has ended.
+        draining: Called when the server begins to drain, to tell whoever is connected.
     """
 
     service: str
@@ -56,6 +57,7 @@ class Stage:
     warm_up: Callable[[], Awaitable[None]]
     counted_methods: frozenset[str]
     close: Callable[[], Awaitable[None]]
+    draining: Callable[[], None] = lambda: None
 
 
 class Server:
@@ -104,6 +106,7 @@ class Server:
         self._guard.closed_reason = "DRAINING"
         self._guard.metrics.draining.labels(self._stage.service).set(1)
         await self._health.enter_graceful_shutdown()
+        self._stage.draining()
         # Health.Watch and reflection streams stay open for ever; stop(grace) alone would wait for
         # them
         stopping = asyncio.create_task(self._grpc_server.stop(grace))

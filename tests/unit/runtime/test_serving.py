@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import (  # type: ignore[import-untyped]
     reflection_pb2,
     reflection_pb2_grpc,
 )
+from prometheus_client import REGISTRY, Gauge
 
 from anima.asr.v1 import DescribeEngineRequest, EndOfSpeech, RecognizeRequest
 from anima.common.v1 import AudioChunk
@@ -279,6 +280,21 @@ async def test_metrics_are_served() -> None:
         assert "Health" not in text
         await server.drain(grace_s=0)
         assert f'anima_draining{{service="{SERVICE}"}} 1.0' in await metrics()
+
+
+async def test_what_a_stage_measures_of_itself_is_served_too() -> None:
+    own = Gauge("tiny_of_its_own", "What a part of a stage measures.")
+    own.set(7)
+    try:
+        async with (
+            tiny_server(metrics_listen="127.0.0.1:0") as server,
+            httpx.AsyncClient(trust_env=False) as http,
+        ):
+            text = (await http.get(f"http://{server.metrics_address}/metrics")).text
+    finally:
+        REGISTRY.unregister(own)
+    assert "tiny_of_its_own 7.0" in text
+    assert text.count("# HELP process_resident_memory_bytes") == 1
 
 
 async def test_taken_metrics_port_is_refused() -> None:

@@ -1,0 +1,53 @@
+"""A gateway that is told to stop: open conversations hear it and finish what is being said."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+
+import anima.gateway.v1 as pb
+from anima.common import v1 as common
+from gateway.servicer import build
+from services.runtime.channels import open_channel
+from services.runtime.server import serving
+from tests.fakes.mesh import FakeMesh
+from tests.unit.gateway.conversing import grpc_conversation
+
+
+async def test_an_answer_under_way_is_finished_and_the_person_is_told() -> None:
+    async with FakeMesh() as fake:
+        settings = fake.settings()
+        more = asyncio.Event()
+        fake.llm.answer = ["Well, this comes first,", more, " and this comes after the signal."]
+        async with serving(build(settings), settings) as server:
+            await server.ready
+            async with open_channel(server.address) as channel:
+                stub = pb.GatewayServiceStub(channel)
+                async with grpc_conversation(stub) as (send, said):
+                    await send(pb.ConverseRequest(text=pb.TextInput(text="Tell me.")))
+                    await said.until_kind("media")
+                    draining = asyncio.create_task(server.drain())
+                    notice = await said.until_kind("notice")
+                    assert notice.kind == pb.NOTICE_KIND_GOING_AWAY
+                    assert notice.text
+                    more.set()
+                    ended = await said.until_kind("turn_ended")
+                    assert ended.reason == common.END_REASON_COMPLETE
+                    assert ended.text.endswith("after the signal.")
+                    await asyncio.wait_for(draining, 20)
+
+
+async def test_an_idle_conversation_does_not_hold_the_drain() -> None:
+    async with FakeMesh() as fake:
+        settings = fake.settings(drain_timeout_s=3600)
+        async with serving(build(settings), settings) as server:
+            await server.ready
+            async with open_channel(server.address) as channel:
+                call = pb.GatewayServiceStub(channel).Converse()
+                await call.write(pb.ConverseRequest(config=pb.ConverseConfig()))
+                await call.read()
+                await asyncio.wait_for(server.drain(), 20)
+                assert (await call.read()).notice.kind == pb.NOTICE_KIND_GOING_AWAY
+                assert await call.read() is grpc.aio.EOF
+                assert await call.code() is grpc.StatusCode.OK
