@@ -46,7 +46,13 @@ class Film:
         per_frame = round(self.audio.size / self.audio_s / self.frame_rate_hz)
         audio = np.pad(self.audio, (0, per_frame * len(self.pictures)))
         frames = audio[: per_frame * len(self.pictures)].reshape(len(self.pictures), per_frame)
-        return np.sqrt((frames.astype(np.float64) ** 2).mean(axis=1))
+        return np.asarray(np.sqrt((frames.astype(np.float64) ** 2).mean(axis=1)))
+
+
+def _duration_s(stream: av.VideoStream | av.AudioStream) -> float:
+    assert stream.duration is not None
+    assert stream.time_base is not None
+    return float(stream.duration * stream.time_base)
 
 
 def watch(path: Path) -> Film:
@@ -54,9 +60,11 @@ def watch(path: Path) -> Film:
         video, audio = source.streams.video[0], source.streams.audio[0]
         assert video.average_rate is not None
         codecs = video.codec_context.name, audio.codec_context.name
-        video_s, audio_s = (float(each.duration * each.time_base) for each in (video, audio))
+        video_s, audio_s = _duration_s(video), _duration_s(audio)
         rate_hz = float(video.average_rate)
-        pictures = [np.asarray(f.to_ndarray(format="bgr24")) for f in source.decode(video)]
+        pictures = [
+            np.asarray(frame.to_ndarray(format="bgr24"), np.uint8) for frame in source.decode(video)
+        ]
     with av.open(str(path)) as source:
         samples = np.concatenate([frame.to_ndarray()[0] for frame in source.decode(audio=0)])
     return Film(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import grpc
 
@@ -44,7 +45,8 @@ async def test_an_idle_conversation_does_not_hold_the_drain() -> None:
         async with serving(build(settings), settings) as server:
             await server.ready
             async with open_channel(server.address) as channel:
-                call = pb.GatewayServiceStub(channel).Converse()
+                stub: Any = pb.GatewayServiceStub(channel)
+                call = stub.Converse()
                 await call.write(pb.ConverseRequest(config=pb.ConverseConfig()))
                 await call.read()
                 await asyncio.wait_for(server.drain(), 20)

@@ -58,22 +58,22 @@ class ClickingTts(FakeTts):
 
 
 def flash_times_ms(film: bytes) -> NDArray[np.float64]:
-    with av.open(io.BytesIO(film)) as source:
+    with av.open(io.BytesIO(film), "r") as source:
         times, levels = [], []
         for frame in source.decode(video=0):
-            times.append(frame.time * 1000)
+            times.append(float(frame.time or 0.0) * 1000)
             levels.append(frame.to_ndarray(format="gray8").mean())
     white = np.array(levels) > 128
     return np.array(times)[white & ~np.roll(white, 1)]
 
 
 def click_times_ms(film: bytes) -> NDArray[np.float64]:
-    with av.open(io.BytesIO(film)) as source:
+    with av.open(io.BytesIO(film), "r") as source:
         rate_hz = source.streams.audio[0].rate
         first_ms: float | None = None
         pieces = []
         for frame in source.decode(audio=0):
-            first_ms = frame.time * 1000 if first_ms is None else first_ms
+            first_ms = float(frame.time or 0.0) * 1000 if first_ms is None else first_ms
             pieces.append(np.abs(frame.to_ndarray()).max(axis=0))
     assert first_ms is not None
     loud = np.concatenate(pieces) > 0.3
