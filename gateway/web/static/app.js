@@ -247,7 +247,7 @@ function configure() {
 
 async function refreshMesh() {
   try {
-    settings.show(await describeMesh());
+    if (settings.show(await describeMesh())) configure();
     if (connection.isOpen) setStatus(settings.allReady ? "online" : "degraded");
     suggest();
     await showIdle();

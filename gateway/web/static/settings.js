@@ -63,14 +63,16 @@ export class Settings extends EventTarget {
     return all.filter(({ language }) => primary(language) === primary(wanted)).map(({ text }) => text);
   }
 
-  /** Takes what the gateway says of the mesh. */
+  /** Takes what the gateway says of the mesh. @returns {boolean} true if a choice had to be dropped */
   show(mesh) {
     this.#mesh = mesh;
+    const before = JSON.stringify(this.#choices);
     // A choice that is no longer offered would be refused.
     for (const [name, list] of [["persona", mesh.personas], ["avatar", mesh.avatars], ["voice", mesh.voices]]) {
       if (list.length && !list.some((item) => item.name === this.#choices[name])) this.#choices[name] = "";
     }
     this.draw();
+    return before !== JSON.stringify(this.#choices);
   }
 
   /** Fills the sheet. */
