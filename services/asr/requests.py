@@ -1,6 +1,7 @@
 """Checks what a caller says about its stream."""
 
 import re
+from types import MappingProxyType
 
 from anima.asr.v1 import Endpointing, RecognizeConfig
 from services.asr.endpointing import EndpointingLimits
@@ -15,6 +16,7 @@ MAX_PHRASE_HINTS = 1_000
 MAX_PHRASE_CHARS = 200
 
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+_NAMES = MappingProxyType({"en": "English", "zh": "Chinese"})
 
 
 def check_config(config: RecognizeConfig, engine: EngineDescription) -> SessionConfig:
@@ -80,8 +82,9 @@ def choose_language(tag: str, engine: EngineDescription) -> str:
         if wanted == language.lower() or wanted.split("-")[0] == language.lower():
             return language
     known = ", ".join(engine.languages)
+    spoken = ", ".join(_NAMES.get(language, language) for language in engine.languages)
     raise FailedPrecondition(
-        f"config.language: the engine {engine.name!r} understands {known} only, not {tag!r}; "
+        f"config.language: the engine {engine.name!r} understands {spoken} only, not {tag!r}; "
         "another engine is chosen by ANIMA_ASR_ENGINE, from the installed entry points of "
         "'anima.asr.engines'",
         reason="LANGUAGE_NOT_SUPPORTED",

@@ -20,10 +20,11 @@ class AsrSettings(ServiceSettings):
     capacity: int = Field(default=4, ge=1, le=10_000)
     """How many streams are recognised at the same time."""
     warm_decoders: int = Field(default=1, ge=1, le=10_000)
-    """How many decoders are loaded at the start (90 MB and half a second each); the others are
+    """How many decoders are loaded at the start (145 MB and half a second each); the others are
     loaded when more streams come at the same time."""
     final_pass: FinalPass = "auto"  # noqa: S105 (not a password)
-    """Whether a segment is decoded again as a whole when its end is guessed, for fewer errors:
-    "always", "never", or "auto": when it can be done without a long wait."""
-    final_pass_wait_ms: int = Field(default=400, ge=0, le=60_000)
+    """Whether a segment is decoded again as a whole when its end is guessed: "always", "never", or
+    "auto": when it can be done without a long wait, which means short commands. On recorded speech
+    it takes the word error rate from 25 % to 23 %."""
+    final_pass_wait_ms: int = Field(default=100, ge=0, le=60_000)
     """How long "auto" lets a person wait for the second pass after the end of the utterance."""

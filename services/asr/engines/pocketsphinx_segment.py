@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from services.asr.engine import Transcript, Word
 from services.asr.engines.pocketsphinx_decoder import DecoderProcess
-from services.asr.engines.pocketsphinx_worker import BEGIN, DECODE, END, FEED, MEASURE
+from services.asr.engines.pocketsphinx_worker import (
+    BEGIN,
+    BEGIN_SAME_SPEAKER,
+    DECODE,
+    END,
+    FEED,
+)
 from services.asr.settings import FinalPass
 
 DECODER_RATE_HZ = 16_000
@@ -78,15 +84,15 @@ class Segment:
     Args:
         decoder: Used by nobody else while the segment lives.
         start_sample: Where its audio begins.
-        mean: The cepstral mean of the speaker so far, "" if it is not known yet.
+        same_speaker: Whether the decoder has heard the speaker before, in another segment.
     """
 
-    def __init__(self, decoder: DecoderProcess, *, start_sample: int, mean: str) -> None:
+    def __init__(self, decoder: DecoderProcess, *, start_sample: int, same_speaker: bool) -> None:
         self.start_sample = start_sample
         self.end_sample = start_sample
-        self.mean = mean
         self.words: tuple[Word, ...] = ()
         self._decoder = decoder
+        self._same_speaker = same_speaker
         self._live = False
         self._ended: asyncio.Future[dict[str, Any]] | None = None
         self._decoded: asyncio.Task[dict[str, Any]] | None = None
@@ -99,9 +105,8 @@ class Segment:
         """
         pcm = audio.tobytes()
         if not self._live:
-            if not self.mean:
-                self.mean = (await self._decoder.request(MEASURE, pcm))["mean"]
-            self._begin()
+            self._decoder.request(BEGIN_SAME_SPEAKER if self._same_speaker else BEGIN)
+            self._live = True
         self.end_sample += len(audio)
         before = [word.text for word in self.words]
         answer = await self._decoder.request(FEED, pcm)
@@ -146,9 +151,7 @@ class Segment:
         if self._decoded is not None:
             done, _ = await asyncio.wait({self._decoded}, timeout=wait_s)
             if done:
-                answer = self._decoded.result()
-                self.mean = answer["mean"]
-                self.words = self._read_words(answer, sure=True)
+                self.words = self._read_words(self._decoded.result(), sure=True)
                 return
         if self._ended is not None:
             self.words = self._read_words(await self._ended, sure=True)
@@ -161,10 +164,6 @@ class Segment:
             return None
         self._live = False
         return self._decoder.request(END)
-
-    def _begin(self) -> None:
-        self._decoder.request(BEGIN, self.mean.encode("ascii"))
-        self._live = True
 
     async def _decode_again(self, audio: NDArray[np.int16], speed: DecoderSpeed) -> dict[str, Any]:
         if self._ended is not None:

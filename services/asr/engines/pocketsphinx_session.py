@@ -66,7 +66,7 @@ class PocketsphinxSession:
             config.limits, sample_rate_hz=VAD_RATE_HZ, window_samples=WINDOW_SAMPLES
         )
         self._history = AudioHistory()
-        self._mean = ""
+        self._heard_before = False
         self._segment: Segment | None = None
         self._closed_segment: Segment | None = None
         self._settled: tuple[Word, ...] = ()
@@ -141,7 +141,10 @@ class PocketsphinxSession:
                 yield Final(transcript=self._transcript(None, end_sample=segment.end_sample))
 
     def _open_segment(self, start_sample: int) -> None:
-        self._segment = Segment(self._decoder, start_sample=start_sample, mean=self._mean)
+        self._segment = Segment(
+            self._decoder, start_sample=start_sample, same_speaker=self._heard_before
+        )
+        self._heard_before = True
 
     async def _close_segment(self, speech_end: int) -> Segment:
         segment = self._segment
@@ -163,7 +166,6 @@ class PocketsphinxSession:
         if segment is None:
             raise RuntimeError("no segment is closed")
         await segment.settle(wait_s)
-        self._mean = segment.mean
         self._settled += segment.words
         self._closed_segment = None
         return segment

