@@ -1,8 +1,9 @@
 """The playout clock of a turn: one absolute schedule from its first media, never moved afterwards.
 
-Sample s of a turn is played `lead_ms` after its media is due to leave, and it is due at t0 + s /
-rate, where t0 is when the first media left. Media that is made too late leaves at once; what
-follows keeps its place on the schedule, so that lateness does not add up.
+Sample s of a turn is played at t0 + s / rate, where t0 is when the first media left, and its media
+leaves `lead_ms` before: a player holds that much, and gets it at once when an answer begins. Media
+that is made too late leaves at once; what follows keeps its place on the schedule, so that lateness
+does not add up.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ class Schedule:
 
     Args:
         sample_rate_hz: Samples per second of the turn's audio.
-        lead_ms: How long before its time media leaves.
+        lead_ms: How long before it is played media leaves.
         lookahead_ms: How far production may run ahead of playback.
         paced: False: media leaves as it is made, and production is not held.
     """
@@ -40,13 +41,13 @@ class Schedule:
         """How much too late media that starts at `sample` would leave now, seconds."""
         if self._start is None or not self._paced:
             return 0.0
-        return max(0.0, _now() - self._start - sample / self._sample_rate_hz)
+        return max(0.0, _now() - self._due(sample, self._start))
 
     def played_samples(self) -> int:
         """The first sample that has not been played by now; without pacing, that has not left."""
         if self._start is None or not self._paced:
             return self._sent_samples
-        elapsed = _now() - self._start - self._lead_s
+        elapsed = _now() - self._start
         return max(0, min(self._sent_samples, int(elapsed * self._sample_rate_hz)))
 
     def sent(self, end_sample: int) -> None:
@@ -60,7 +61,7 @@ class Schedule:
     async def until_due(self, sample: int) -> None:
         """Waits until media that starts at `sample` is due to leave."""
         if self._paced and self._start is not None:
-            await _sleep_until(self._start + sample / self._sample_rate_hz)
+            await _sleep_until(self._due(sample, self._start))
 
     async def until_room(self, sample: int) -> None:
         """Waits until audio that starts at `sample` is at most the lookahead ahead of playback."""
@@ -69,13 +70,15 @@ class Schedule:
             return
         while self._sent_samples < needed or self._start is None:
             await self._moved.wait()
-        await _sleep_until(self._start + self._lead_s + needed / self._sample_rate_hz)
+        await _sleep_until(self._start + needed / self._sample_rate_hz)
 
     async def until_played(self) -> None:
         """Waits until everything that has left has been played."""
         if self._paced and self._start is not None:
-            played_at = self._start + self._lead_s + self._sent_samples / self._sample_rate_hz
-            await _sleep_until(played_at)
+            await _sleep_until(self._start + self._sent_samples / self._sample_rate_hz)
+
+    def _due(self, sample: int, start: float) -> float:
+        return start + max(0.0, sample / self._sample_rate_hz - self._lead_s)
 
 
 def _now() -> float:

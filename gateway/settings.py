@@ -36,8 +36,8 @@ class GatewaySettings(ServiceSettings):
     """Samples per second of all answer audio; speech synthesis delivers it at this rate."""
     lookahead_ms: int = Field(default=2_000, ge=200, le=30_000)
     """How far production may run ahead of playback."""
-    lead_ms: int = Field(default=100, ge=0, le=1_000)
-    """How long before its time media leaves."""
+    lead_ms: int = Field(default=300, ge=0, le=1_000)
+    """How long before it is played media leaves; browsers begin once they hold about 270 ms."""
     stop_timeout_ms: int = Field(default=200, ge=1, le=10_000)
     """How long a stage may take to confirm an interruption before its stream is cancelled."""
     open_timeout_ms: int = Field(default=5_000, ge=10, le=60_000)

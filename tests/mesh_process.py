@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from cli.layout import fixed_layout, taken_addresses
+from services.runtime.settings import ServiceSettings
 
 READY_TIMEOUT_S = 60.0
 
@@ -85,6 +86,16 @@ def free_first_port() -> int:
     raise RuntimeError("no free ports")
 
 
+def _own_data(folder: Path) -> Path:
+    """Make a data folder with the models that are here and nobody's memory."""
+    data = folder / "data"
+    data.mkdir()
+    models = ServiceSettings.from_environment().data_dir / "models"
+    if models.exists():
+        (data / "models").symlink_to(models)
+    return data
+
+
 @contextmanager
 def running_mesh(
     folder: Path, environment: Mapping[str, str] | None = None
@@ -92,6 +103,7 @@ def running_mesh(
     """Run `anima up` on free ports, and stop it as Ctrl-C would."""
     port = free_first_port()
     http_address = f"127.0.0.1:{port + 8}"
+    data = _own_data(folder)
     process = subprocess.Popen(
         [
             sys.executable,
@@ -105,7 +117,7 @@ def running_mesh(
             "--logs",
             str(folder),
         ],
-        env={**os.environ, "COLUMNS": "200", **(environment or {})},
+        env={**os.environ, "COLUMNS": "200", "ANIMA_DATA_DIR": str(data), **(environment or {})},
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

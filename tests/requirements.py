@@ -89,6 +89,9 @@ def _has_cjk_font() -> bool:
 
 
 REQUIREMENTS = {
+    "curl": Requirement(
+        present=lambda: shutil.which("curl") is not None, how_to_get="apt-get install curl"
+    ),
     "chromium": Requirement(present=_has_chromium, how_to_get="apt-get install chromium"),
     "node": Requirement(
         present=lambda: shutil.which("node") is not None and BUF.exists(),

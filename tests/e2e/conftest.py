@@ -13,6 +13,5 @@ from tests.requirements import need
 @pytest.fixture(scope="session")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProcess]:
     need("minilm")
-    folder = tmp_path_factory.mktemp("mesh")
-    with running_mesh(folder, {"ANIMA_MEMORY_FOLDER": str(folder / "memory")}) as running:
+    with running_mesh(tmp_path_factory.mktemp("mesh")) as running:
         yield running

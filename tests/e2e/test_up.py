@@ -1,0 +1,92 @@
+"""`anima up`: starts, says what is wrong, leaves nothing behind, obeys its settings."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from anima.gateway import v1 as gateway
+from services.runtime.channels import open_channel
+from tests.mesh_process import free_first_port, running_mesh
+from tests.requirements import need
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+
+def up(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cli", "up", *arguments],
+        env={**os.environ, "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    port = free_first_port()
+    with socket.create_server(("127.0.0.1", port + 3)):
+        where = ("--first-port", str(port), "--http", str(port + 8))
+        ended = up(*where, "--logs", str(tmp_path))
+    assert ended.returncode == 1
+    assert f"127.0.0.1:{port + 3}" in ended.stderr
+    assert "--first-port" in ended.stderr
+
+
+def test_a_wrong_setting_ends_the_mesh_and_names_the_variable(tmp_path: Path) -> None:
+    port = free_first_port()
+    where = ("--first-port", str(port), "--http", str(port + 8), "--logs", str(tmp_path))
+    ended = up(*where, ANIMA_TTS_CAPACITY="none")
+    assert ended.returncode == 1
+    assert "tts cannot start: " in ended.stderr
+    assert "ANIMA_TTS_CAPACITY" in ended.stderr
+
+
+def test_an_open_address_needs_a_token(tmp_path: Path) -> None:
+    port = free_first_port()
+    ended = up("--first-port", str(port), "--http", f"0.0.0.0:{port + 8}", "--logs", str(tmp_path))
+    assert ended.returncode == 1
+    assert "ANIMA_TOKEN" in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals) -> None:
+    need("minilm")
+    with running_mesh(tmp_path) as mesh:
+        process = psutil.Process(mesh.process.pid)
+        children = process.children(recursive=True)
+        assert len(children) >= 6
+        mesh.process.send_signal(number)
+        _, alive = psutil.wait_procs(children, timeout=30)
+        assert not alive
+
+
+async def test_an_engine_is_switched_and_a_token_is_demanded_by_settings(tmp_path: Path) -> None:
+    need("minilm")
+    environment = {"ANIMA_TTS_ENGINE": "espeak", "ANIMA_TOKEN": "a-secret-of-the-test"}
+    with running_mesh(tmp_path, environment) as mesh:
+        async with open_channel(mesh.gateway_address, token="a-secret-of-the-test") as channel:
+            stub: Any = gateway.GatewayServiceStub(channel)
+            described = await stub.DescribeMesh(gateway.DescribeMeshRequest())
+        engines = {stage.stage: stage.engine.name for stage in described.stages}
+        assert engines["tts"] == "espeak"
+        assert all(stage.ready for stage in described.stages)
+        async with httpx.AsyncClient(base_url=mesh.page, trust_env=False) as http:
+            question = {"text": "Who are you?"}
+            assert (await http.post("/v1/ask", json=question)).status_code == 401
+            allowed = {"authorization": "Bearer a-secret-of-the-test"}
+            answer = await http.post(
+                "/v1/ask?format=json", json=question, headers=allowed, timeout=60
+            )
+            assert answer.status_code == 200
+        assert "a-secret-of-the-test" not in mesh.log_tails() + "".join(mesh.lines)
