@@ -88,6 +88,8 @@ class Client:
     def __init__(self, stub: GatewayServiceAsyncStub) -> None:
         self._call: Any = stub.Converse()
         self._sent_samples = 0
+        self._speaking = False
+        self._writing = asyncio.Lock()
 
     async def open(self, config: gateway.ConverseConfig) -> None:
         """Send the config and wait until the session is open."""
@@ -100,6 +102,10 @@ class Client:
         """End the conversation."""
         await self._call.done_writing()
         self._call.cancel()
+
+    async def _write(self, request: gateway.ConverseRequest) -> None:
+        async with self._writing:  # a call takes one write at a time
+            await self._call.write(request)
 
     async def ask(self, question: str, speech: NDArray[np.int16]) -> TurnFigures:
         """Speak a question at the pace of a microphone and time the answer's beginning."""
@@ -124,14 +130,15 @@ class Client:
                     times.setdefault("media", now)
                     if event.media.frames:
                         times.setdefault("frame", now)
-                        await self._call.write(gateway.ConverseRequest(stop=gateway.Stop()))
+                        await self._write(gateway.ConverseRequest(stop=gateway.Stop()))
                 elif kind == "notice":
                     raise RuntimeError(f"the mesh said: {event.notice.text}")
                 elif kind in ("turn_ended", "turn_interrupted") and "frame" in times:
                     break
         finally:
-            microphone.cancel()
-            await asyncio.gather(microphone, return_exceptions=True)
+            # Not cancelled: in grpc.aio the cancel of a write under way cancels the whole call.
+            self._speaking = False
+            await microphone
         end = end_of_speech.result()
         since = {name: moment - end for name, moment in times.items()}
         nothing = float("inf")
@@ -148,7 +155,10 @@ class Client:
         self, samples: NDArray[np.int16], speech_samples: int, end_of_speech: asyncio.Future[float]
     ) -> None:
         start = time.perf_counter()
+        self._speaking = True
         for first in range(0, samples.size, CHUNK_SAMPLES):
+            if not self._speaking:
+                return
             chunk = samples[first : first + CHUNK_SAMPLES]
             # A microphone hands a chunk over after its last sample has been heard.
             await asyncio.sleep(
@@ -162,7 +172,7 @@ class Client:
                 pcm=chunk.astype("<i2").tobytes(),
             )
             self._sent_samples += chunk.size
-            await self._call.write(gateway.ConverseRequest(audio=audio))
+            await self._write(gateway.ConverseRequest(audio=audio))
 
 
 @contextlib.asynccontextmanager
@@ -180,10 +190,15 @@ async def local_mesh() -> AsyncIterator[Supervisor]:
 
 
 def peak_memory_mib(process_id: int) -> float:
-    """Return the largest resident size that a process has had, MiB."""
+    """Return the sum of the largest resident sizes of a service and its workers, MiB."""
+    workers = [child.pid for child in psutil.Process(process_id).children(recursive=True)]
+    return sum(_peak_kib(each) for each in (process_id, *workers)) / 1024
+
+
+def _peak_kib(process_id: int) -> int:
     for line in Path(f"/proc/{process_id}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
+            return int(line.split()[1])
     raise RuntimeError("the kernel does not tell VmHWM")
 
 
