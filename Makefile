@@ -22,9 +22,9 @@ setup: .venv/.installed ## make .venv, install Anima and the model files of the 
 
 setup-dev: .venv/.installed-dev ## what the tests need besides
 
-.venv/.installed-dev: .venv/.installed package-lock.json
+.venv/.installed-dev: .venv/.installed package.json
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@if command -v npm >/dev/null; then npm ci --silent; else echo 'npm is missing: buf cannot check the protos'; fi
+	@npm install --no-package-lock --loglevel=error || echo 'buf is not here (it comes by npm): the protos will not be checked'
 	@touch $@
 
 run: setup ## start every service, the gateway and the page; Ctrl-C stops all
