@@ -8,10 +8,70 @@ import builtins
 import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
+import google.protobuf.timestamp_pb2
+import sys
 import typing
 
+if sys.version_info >= (3, 10):
+    import typing as typing_extensions
+else:
+    import typing_extensions
+
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _Activity:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ActivityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Activity.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ACTIVITY_UNSPECIFIED: _Activity.ValueType  # 0
+    """As ACTIVITY_IDLE."""
+    ACTIVITY_IDLE: _Activity.ValueType  # 1
+    """Waits."""
+    ACTIVITY_LISTENING: _Activity.ValueType  # 2
+    """Listens to the person: attentive, with small nods."""
+    ACTIVITY_THINKING: _Activity.ValueType  # 3
+    """Thinks about the answer: the gaze wanders off."""
+
+class Activity(_Activity, metaclass=_ActivityEnumTypeWrapper):
+    """What a face does while it does not speak."""
+
+ACTIVITY_UNSPECIFIED: Activity.ValueType  # 0
+"""As ACTIVITY_IDLE."""
+ACTIVITY_IDLE: Activity.ValueType  # 1
+"""Waits."""
+ACTIVITY_LISTENING: Activity.ValueType  # 2
+"""Listens to the person: attentive, with small nods."""
+ACTIVITY_THINKING: Activity.ValueType  # 3
+"""Thinks about the answer: the gaze wanders off."""
+global___Activity = Activity
+
+class _AvatarKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _AvatarKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_AvatarKind.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    AVATAR_KIND_UNSPECIFIED: _AvatarKind.ValueType  # 0
+    """Not known."""
+    AVATAR_KIND_ILLUSTRATION: _AvatarKind.ValueType  # 1
+    """Drawn: nobody in particular."""
+    AVATAR_KIND_PHOTO: _AvatarKind.ValueType  # 2
+    """A photo."""
+
+class AvatarKind(_AvatarKind, metaclass=_AvatarKindEnumTypeWrapper):
+    """What the pictures of an avatar are."""
+
+AVATAR_KIND_UNSPECIFIED: AvatarKind.ValueType  # 0
+"""Not known."""
+AVATAR_KIND_ILLUSTRATION: AvatarKind.ValueType  # 1
+"""Drawn: nobody in particular."""
+AVATAR_KIND_PHOTO: AvatarKind.ValueType  # 2
+"""A photo."""
+global___AvatarKind = AvatarKind
 
 @typing.final
 class RenderRequest(google.protobuf.message.Message):
@@ -77,6 +137,8 @@ class RenderConfig(google.protobuf.message.Message):
     SAMPLE_RATE_HZ_FIELD_NUMBER: builtins.int
     VIDEO_FIELD_NUMBER: builtins.int
     IDLE_FRAME_FIELD_NUMBER: builtins.int
+    AI_MARK_FIELD_NUMBER: builtins.int
+    ACTIVITY_FIELD_NUMBER: builtins.int
     turn_id: builtins.str
     """The turn; see ChunkHeader.turn_id."""
     epoch: builtins.int
@@ -87,6 +149,10 @@ class RenderConfig(google.protobuf.message.Message):
     """Samples per second of the audio, 8,000 to 48,000."""
     idle_frame: builtins.int
     """The frame of the idle loop that the person sees when the first frame is shown, from 0."""
+    ai_mark: builtins.bool
+    """Draws a small mark in a corner that says that the picture is made by AI."""
+    activity: global___Activity.ValueType
+    """The loop that the person sees when the first frame is shown; `idle_frame` counts in it."""
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
         """What the video should be; width, height or rate 0: the avatar's own."""
@@ -100,9 +166,11 @@ class RenderConfig(google.protobuf.message.Message):
         sample_rate_hz: builtins.int = ...,
         video: anima.common.v1.common_pb2.VideoFormat | None = ...,
         idle_frame: builtins.int = ...,
+        ai_mark: builtins.bool = ...,
+        activity: global___Activity.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["video", b"video"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["avatar", b"avatar", "epoch", b"epoch", "idle_frame", b"idle_frame", "sample_rate_hz", b"sample_rate_hz", "turn_id", b"turn_id", "video", b"video"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["activity", b"activity", "ai_mark", b"ai_mark", "avatar", b"avatar", "epoch", b"epoch", "idle_frame", b"idle_frame", "sample_rate_hz", b"sample_rate_hz", "turn_id", b"turn_id", "video", b"video"]) -> None: ...
 
 global___RenderConfig = RenderConfig
 
@@ -229,8 +297,14 @@ class GetIdleLoopRequest(google.protobuf.message.Message):
 
     AVATAR_FIELD_NUMBER: builtins.int
     VIDEO_FIELD_NUMBER: builtins.int
+    ACTIVITY_FIELD_NUMBER: builtins.int
+    AI_MARK_FIELD_NUMBER: builtins.int
     avatar: builtins.str
     """The name of the avatar; empty: the service's first."""
+    activity: global___Activity.ValueType
+    """What the face does; unspecified: ACTIVITY_IDLE."""
+    ai_mark: builtins.bool
+    """Draws a small mark in a corner that says that the picture is made by AI."""
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
         """What the video should be; width, height or rate 0: the avatar's own."""
@@ -240,9 +314,11 @@ class GetIdleLoopRequest(google.protobuf.message.Message):
         *,
         avatar: builtins.str = ...,
         video: anima.common.v1.common_pb2.VideoFormat | None = ...,
+        activity: global___Activity.ValueType = ...,
+        ai_mark: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["video", b"video"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["avatar", b"avatar", "video", b"video"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["activity", b"activity", "ai_mark", b"ai_mark", "avatar", b"avatar", "video", b"video"]) -> None: ...
 
 global___GetIdleLoopRequest = GetIdleLoopRequest
 
@@ -315,15 +391,29 @@ class Avatar(google.protobuf.message.Message):
     DISPLAY_NAME_FIELD_NUMBER: builtins.int
     VIDEO_FIELD_NUMBER: builtins.int
     LICENCE_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    CREATED_FIELD_NUMBER: builtins.int
+    CONSENT_FIELD_NUMBER: builtins.int
+    DELETABLE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name by which it is chosen."""
     display_name: builtins.str
     """The name shown to people."""
     licence: builtins.str
     """SPDX expression of the licence of its pictures."""
+    kind: global___AvatarKind.ValueType
+    """What its pictures are."""
+    consent: builtins.str
+    """The statement of why the pictures may be used, as given when it was made."""
+    deletable: builtins.bool
+    """It was made by CreateAvatar, so DeleteAvatar can delete it."""
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
         """Its own video format."""
+
+    @property
+    def created(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was made; unset for one that belongs to the installation."""
 
     def __init__(
         self,
@@ -332,11 +422,233 @@ class Avatar(google.protobuf.message.Message):
         display_name: builtins.str = ...,
         video: anima.common.v1.common_pb2.VideoFormat | None = ...,
         licence: builtins.str = ...,
+        kind: global___AvatarKind.ValueType = ...,
+        created: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        consent: builtins.str = ...,
+        deletable: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["video", b"video"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["display_name", b"display_name", "licence", b"licence", "name", b"name", "video", b"video"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["created", b"created", "video", b"video"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["consent", b"consent", "created", b"created", "deletable", b"deletable", "display_name", b"display_name", "kind", b"kind", "licence", b"licence", "name", b"name", "video", b"video"]) -> None: ...
 
 global___Avatar = Avatar
+
+@typing.final
+class CreateAvatarRequest(google.protobuf.message.Message):
+    """A message of one who makes an avatar."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONFIG_FIELD_NUMBER: builtins.int
+    PHOTO_FIELD_NUMBER: builtins.int
+    END_OF_PHOTO_FIELD_NUMBER: builtins.int
+    photo: builtins.bytes
+    """A piece of the file, in order: 1 byte to 1 MiB; 32 MiB in all."""
+    @property
+    def config(self) -> global___CreateAvatarConfig:
+        """The first message, exactly once."""
+
+    @property
+    def end_of_photo(self) -> global___EndOfPhoto:
+        """The file is whole. Exactly once, last: a stream that ends without it makes nothing."""
+
+    def __init__(
+        self,
+        *,
+        config: global___CreateAvatarConfig | None = ...,
+        photo: builtins.bytes = ...,
+        end_of_photo: global___EndOfPhoto | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["config", b"config", "end_of_photo", b"end_of_photo", "message", b"message", "photo", b"photo"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["config", b"config", "end_of_photo", b"end_of_photo", "message", b"message", "photo", b"photo"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["config", "photo", "end_of_photo"] | None: ...
+
+global___CreateAvatarRequest = CreateAvatarRequest
+
+@typing.final
+class CreateAvatarConfig(google.protobuf.message.Message):
+    """What to make."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: builtins.int
+    CONSENT_FIELD_NUMBER: builtins.int
+    LICENCE_FIELD_NUMBER: builtins.int
+    VIDEO_FIELD_NUMBER: builtins.int
+    REPLACE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The name by which it is chosen: lower-case letters, digits, - and _, at most 64, beginning with a letter or digit."""
+    display_name: builtins.str
+    """The name shown to people, at most 100 characters; empty: the name."""
+    consent: builtins.str
+    """Why the picture of this person may be used, in the words of who makes it: 10 to 2,000 characters. Required."""
+    licence: builtins.str
+    """SPDX expression of the licence of the photo; empty: LicenseRef-private."""
+    replace: builtins.bool
+    """Puts it in the place of one of the same name that was made before."""
+    @property
+    def video(self) -> anima.common.v1.common_pb2.VideoFormat:
+        """What the video should be; width, height or rate 0: chosen by the photo."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        display_name: builtins.str = ...,
+        consent: builtins.str = ...,
+        licence: builtins.str = ...,
+        video: anima.common.v1.common_pb2.VideoFormat | None = ...,
+        replace: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["video", b"video"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["consent", b"consent", "display_name", b"display_name", "licence", b"licence", "name", b"name", "replace", b"replace", "video", b"video"]) -> None: ...
+
+global___CreateAvatarConfig = CreateAvatarConfig
+
+@typing.final
+class EndOfPhoto(google.protobuf.message.Message):
+    """Ends the photo."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___EndOfPhoto = EndOfPhoto
+
+@typing.final
+class CreateAvatarResponse(google.protobuf.message.Message):
+    """A message to one who makes an avatar."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: builtins.int
+    WARNING_FIELD_NUMBER: builtins.int
+    DONE_FIELD_NUMBER: builtins.int
+    @property
+    def progress(self) -> global___CreationProgress:
+        """A step has begun."""
+
+    @property
+    def warning(self) -> global___CreationWarning:
+        """Something that makes the result less good, and what to change."""
+
+    @property
+    def done(self) -> global___CreationDone:
+        """The avatar is there and can be used."""
+
+    def __init__(
+        self,
+        *,
+        progress: global___CreationProgress | None = ...,
+        warning: global___CreationWarning | None = ...,
+        done: global___CreationDone | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["done", b"done", "event", b"event", "progress", b"progress", "warning", b"warning"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["done", b"done", "event", b"event", "progress", b"progress", "warning", b"warning"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["progress", "warning", "done"] | None: ...
+
+global___CreateAvatarResponse = CreateAvatarResponse
+
+@typing.final
+class CreationProgress(google.protobuf.message.Message):
+    """How far the making is."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: builtins.int
+    PERCENT_FIELD_NUMBER: builtins.int
+    step: builtins.str
+    """What is done now, in words for people."""
+    percent: builtins.int
+    """How much is done, 0 to 100."""
+    def __init__(
+        self,
+        *,
+        step: builtins.str = ...,
+        percent: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["percent", b"percent", "step", b"step"]) -> None: ...
+
+global___CreationProgress = CreationProgress
+
+@typing.final
+class CreationWarning(google.protobuf.message.Message):
+    """Something that makes the result less good."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    reason: builtins.str
+    """A name for programs, such as HEAD_TURNED, LOW_RESOLUTION, BLURRED, MOUTH_OPEN."""
+    message: builtins.str
+    """One sentence that says what to change."""
+    def __init__(
+        self,
+        *,
+        reason: builtins.str = ...,
+        message: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["message", b"message", "reason", b"reason"]) -> None: ...
+
+global___CreationWarning = CreationWarning
+
+@typing.final
+class CreationDone(google.protobuf.message.Message):
+    """The avatar is there."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AVATAR_FIELD_NUMBER: builtins.int
+    PREVIEW_JPEG_FIELD_NUMBER: builtins.int
+    preview_jpeg: builtins.bytes
+    """A JPEG of its face at rest."""
+    @property
+    def avatar(self) -> global___Avatar:
+        """The avatar."""
+
+    def __init__(
+        self,
+        *,
+        avatar: global___Avatar | None = ...,
+        preview_jpeg: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["avatar", b"avatar"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["avatar", b"avatar", "preview_jpeg", b"preview_jpeg"]) -> None: ...
+
+global___CreationDone = CreationDone
+
+@typing.final
+class DeleteAvatarRequest(google.protobuf.message.Message):
+    """Asks to delete an avatar."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Its name."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+
+global___DeleteAvatarRequest = DeleteAvatarRequest
+
+@typing.final
+class DeleteAvatarResponse(google.protobuf.message.Message):
+    """The avatar is deleted."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___DeleteAvatarResponse = DeleteAvatarResponse
 
 @typing.final
 class DescribeEngineRequest(google.protobuf.message.Message):

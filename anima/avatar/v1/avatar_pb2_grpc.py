@@ -50,6 +50,16 @@ class AvatarServiceStub(object):
                 request_serializer=anima_dot_avatar_dot_v1_dot_avatar__pb2.ListAvatarsRequest.SerializeToString,
                 response_deserializer=anima_dot_avatar_dot_v1_dot_avatar__pb2.ListAvatarsResponse.FromString,
                 _registered_method=True)
+        self.CreateAvatar = channel.stream_stream(
+                '/anima.avatar.v1.AvatarService/CreateAvatar',
+                request_serializer=anima_dot_avatar_dot_v1_dot_avatar__pb2.CreateAvatarRequest.SerializeToString,
+                response_deserializer=anima_dot_avatar_dot_v1_dot_avatar__pb2.CreateAvatarResponse.FromString,
+                _registered_method=True)
+        self.DeleteAvatar = channel.unary_unary(
+                '/anima.avatar.v1.AvatarService/DeleteAvatar',
+                request_serializer=anima_dot_avatar_dot_v1_dot_avatar__pb2.DeleteAvatarRequest.SerializeToString,
+                response_deserializer=anima_dot_avatar_dot_v1_dot_avatar__pb2.DeleteAvatarResponse.FromString,
+                _registered_method=True)
         self.DescribeEngine = channel.unary_unary(
                 '/anima.avatar.v1.AvatarService/DescribeEngine',
                 request_serializer=anima_dot_avatar_dot_v1_dot_avatar__pb2.DescribeEngineRequest.SerializeToString,
@@ -88,6 +98,29 @@ class AvatarServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateAvatar(self, request_iterator, context):
+        """Makes an avatar of a photo. Config first, then the file in pieces, then `end_of_photo`.
+
+        Order of answers: `progress` for each step, `warning` as often as there is something to say, then `done`, once.
+        Whoever creates an avatar states why it may be used (`consent`); the statement is stored with it. A name that is
+        taken is only given anew with `replace`. Errors: INVALID_ARGUMENT for a wrong order or field, and for a photo of
+        which no avatar can be made: the text says what to change, and ErrorInfo.reason is one of NOT_AN_IMAGE,
+        IMAGE_TOO_LARGE, NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL, FACE_TURNED_AWAY, FACE_CUT_OFF and
+        MOUTH_TOO_OPEN. FAILED_PRECONDITION with the reason NAME_TAKEN, MODEL_MISSING, or NOT_SUPPORTED from an engine that
+        cannot. RESOURCE_EXHAUSTED when one is being made already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAvatar(self, request, context):
+        """Deletes an avatar that was made of a photo, with every file of it. Turns that are being rendered go on.
+        Errors: NOT_FOUND, FAILED_PRECONDITION for an avatar that belongs to the installation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DescribeEngine(self, request, context):
         """Says what the engine is.
         """
@@ -112,6 +145,16 @@ def add_AvatarServiceServicer_to_server(servicer, server):
                     servicer.ListAvatars,
                     request_deserializer=anima_dot_avatar_dot_v1_dot_avatar__pb2.ListAvatarsRequest.FromString,
                     response_serializer=anima_dot_avatar_dot_v1_dot_avatar__pb2.ListAvatarsResponse.SerializeToString,
+            ),
+            'CreateAvatar': grpc.stream_stream_rpc_method_handler(
+                    servicer.CreateAvatar,
+                    request_deserializer=anima_dot_avatar_dot_v1_dot_avatar__pb2.CreateAvatarRequest.FromString,
+                    response_serializer=anima_dot_avatar_dot_v1_dot_avatar__pb2.CreateAvatarResponse.SerializeToString,
+            ),
+            'DeleteAvatar': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAvatar,
+                    request_deserializer=anima_dot_avatar_dot_v1_dot_avatar__pb2.DeleteAvatarRequest.FromString,
+                    response_serializer=anima_dot_avatar_dot_v1_dot_avatar__pb2.DeleteAvatarResponse.SerializeToString,
             ),
             'DescribeEngine': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeEngine,
@@ -201,6 +244,60 @@ class AvatarService(object):
             '/anima.avatar.v1.AvatarService/ListAvatars',
             anima_dot_avatar_dot_v1_dot_avatar__pb2.ListAvatarsRequest.SerializeToString,
             anima_dot_avatar_dot_v1_dot_avatar__pb2.ListAvatarsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateAvatar(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/anima.avatar.v1.AvatarService/CreateAvatar',
+            anima_dot_avatar_dot_v1_dot_avatar__pb2.CreateAvatarRequest.SerializeToString,
+            anima_dot_avatar_dot_v1_dot_avatar__pb2.CreateAvatarResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAvatar(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/anima.avatar.v1.AvatarService/DeleteAvatar',
+            anima_dot_avatar_dot_v1_dot_avatar__pb2.DeleteAvatarRequest.SerializeToString,
+            anima_dot_avatar_dot_v1_dot_avatar__pb2.DeleteAvatarResponse.FromString,
             options,
             channel_credentials,
             insecure,

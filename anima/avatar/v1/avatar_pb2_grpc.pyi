@@ -46,6 +46,29 @@ class AvatarServiceStub:
     ]
     """Lists the avatars."""
 
+    CreateAvatar: grpc.StreamStreamMultiCallable[
+        anima.avatar.v1.avatar_pb2.CreateAvatarRequest,
+        anima.avatar.v1.avatar_pb2.CreateAvatarResponse,
+    ]
+    """Makes an avatar of a photo. Config first, then the file in pieces, then `end_of_photo`.
+
+    Order of answers: `progress` for each step, `warning` as often as there is something to say, then `done`, once.
+    Whoever creates an avatar states why it may be used (`consent`); the statement is stored with it. A name that is
+    taken is only given anew with `replace`. Errors: INVALID_ARGUMENT for a wrong order or field, and for a photo of
+    which no avatar can be made: the text says what to change, and ErrorInfo.reason is one of NOT_AN_IMAGE,
+    IMAGE_TOO_LARGE, NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL, FACE_TURNED_AWAY, FACE_CUT_OFF and
+    MOUTH_TOO_OPEN. FAILED_PRECONDITION with the reason NAME_TAKEN, MODEL_MISSING, or NOT_SUPPORTED from an engine that
+    cannot. RESOURCE_EXHAUSTED when one is being made already.
+    """
+
+    DeleteAvatar: grpc.UnaryUnaryMultiCallable[
+        anima.avatar.v1.avatar_pb2.DeleteAvatarRequest,
+        anima.avatar.v1.avatar_pb2.DeleteAvatarResponse,
+    ]
+    """Deletes an avatar that was made of a photo, with every file of it. Turns that are being rendered go on.
+    Errors: NOT_FOUND, FAILED_PRECONDITION for an avatar that belongs to the installation.
+    """
+
     DescribeEngine: grpc.UnaryUnaryMultiCallable[
         anima.avatar.v1.avatar_pb2.DescribeEngineRequest,
         anima.avatar.v1.avatar_pb2.DescribeEngineResponse,
@@ -79,6 +102,29 @@ class AvatarServiceAsyncStub:
         anima.avatar.v1.avatar_pb2.ListAvatarsResponse,
     ]
     """Lists the avatars."""
+
+    CreateAvatar: grpc.aio.StreamStreamMultiCallable[
+        anima.avatar.v1.avatar_pb2.CreateAvatarRequest,
+        anima.avatar.v1.avatar_pb2.CreateAvatarResponse,
+    ]
+    """Makes an avatar of a photo. Config first, then the file in pieces, then `end_of_photo`.
+
+    Order of answers: `progress` for each step, `warning` as often as there is something to say, then `done`, once.
+    Whoever creates an avatar states why it may be used (`consent`); the statement is stored with it. A name that is
+    taken is only given anew with `replace`. Errors: INVALID_ARGUMENT for a wrong order or field, and for a photo of
+    which no avatar can be made: the text says what to change, and ErrorInfo.reason is one of NOT_AN_IMAGE,
+    IMAGE_TOO_LARGE, NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL, FACE_TURNED_AWAY, FACE_CUT_OFF and
+    MOUTH_TOO_OPEN. FAILED_PRECONDITION with the reason NAME_TAKEN, MODEL_MISSING, or NOT_SUPPORTED from an engine that
+    cannot. RESOURCE_EXHAUSTED when one is being made already.
+    """
+
+    DeleteAvatar: grpc.aio.UnaryUnaryMultiCallable[
+        anima.avatar.v1.avatar_pb2.DeleteAvatarRequest,
+        anima.avatar.v1.avatar_pb2.DeleteAvatarResponse,
+    ]
+    """Deletes an avatar that was made of a photo, with every file of it. Turns that are being rendered go on.
+    Errors: NOT_FOUND, FAILED_PRECONDITION for an avatar that belongs to the installation.
+    """
 
     DescribeEngine: grpc.aio.UnaryUnaryMultiCallable[
         anima.avatar.v1.avatar_pb2.DescribeEngineRequest,
@@ -119,6 +165,33 @@ class AvatarServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[anima.avatar.v1.avatar_pb2.ListAvatarsResponse, collections.abc.Awaitable[anima.avatar.v1.avatar_pb2.ListAvatarsResponse]]:
         """Lists the avatars."""
+
+    @abc.abstractmethod
+    def CreateAvatar(
+        self,
+        request_iterator: _MaybeAsyncIterator[anima.avatar.v1.avatar_pb2.CreateAvatarRequest],
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[anima.avatar.v1.avatar_pb2.CreateAvatarResponse], collections.abc.AsyncIterator[anima.avatar.v1.avatar_pb2.CreateAvatarResponse]]:
+        """Makes an avatar of a photo. Config first, then the file in pieces, then `end_of_photo`.
+
+        Order of answers: `progress` for each step, `warning` as often as there is something to say, then `done`, once.
+        Whoever creates an avatar states why it may be used (`consent`); the statement is stored with it. A name that is
+        taken is only given anew with `replace`. Errors: INVALID_ARGUMENT for a wrong order or field, and for a photo of
+        which no avatar can be made: the text says what to change, and ErrorInfo.reason is one of NOT_AN_IMAGE,
+        IMAGE_TOO_LARGE, NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL, FACE_TURNED_AWAY, FACE_CUT_OFF and
+        MOUTH_TOO_OPEN. FAILED_PRECONDITION with the reason NAME_TAKEN, MODEL_MISSING, or NOT_SUPPORTED from an engine that
+        cannot. RESOURCE_EXHAUSTED when one is being made already.
+        """
+
+    @abc.abstractmethod
+    def DeleteAvatar(
+        self,
+        request: anima.avatar.v1.avatar_pb2.DeleteAvatarRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[anima.avatar.v1.avatar_pb2.DeleteAvatarResponse, collections.abc.Awaitable[anima.avatar.v1.avatar_pb2.DeleteAvatarResponse]]:
+        """Deletes an avatar that was made of a photo, with every file of it. Turns that are being rendered go on.
+        Errors: NOT_FOUND, FAILED_PRECONDITION for an avatar that belongs to the installation.
+        """
 
     @abc.abstractmethod
     def DescribeEngine(
