@@ -93,6 +93,8 @@ class Eyes(_Part):
     upper_height: Length
     lower_height: Length
     iris_radius: Length
+    lashes: float = Field(default=1.0, ge=0, le=2)
+    """How long the lashes are; 0 draws the line of the lid alone."""
     lid_colour: Colour
     line_colour: Colour
 
