@@ -12,8 +12,9 @@ from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
 from anima.tts.v1 import tts_pb2 as tts
 from gateway import metrics, notices
+from gateway.gate import Gate
 from gateway.heard import heard_text
-from gateway.outbox import Outbox
+from gateway.idling import IdleLoop
 from gateway.playout import Schedule
 from gateway.settings import GatewaySettings
 from gateway.spans import SpanLog, StageSpan
@@ -44,6 +45,8 @@ class Question:
         face: False: no video.
         paced: False: media leaves as it is made.
         history: What was said and heard before.
+        ai_mark: True: pictures carry the mark that a machine made them.
+        idle: The idle loop that the client shows before.
     """
 
     turn_id: str
@@ -64,6 +67,8 @@ class Question:
     face: bool
     paced: bool
     history: Sequence[llm.Message]
+    ai_mark: bool
+    idle: IdleLoop
 
 
 @dataclass(kw_only=True)
@@ -73,7 +78,7 @@ class Answer:
     Attributes:
         question: What is answered.
         settings: The settings of the gateway.
-        outbox: Where events go.
+        outbox: Where events go; shut while the answer is only a guess.
         spans: When each stage worked.
         schedule: The playout clock.
         stop_above: Stops the parts of the turn that feed a stage, given its name.
@@ -84,11 +89,13 @@ class Answer:
         failure: The first stage that failed.
         first_media_us: From the end of the question to the first media; 0 if there was none.
         reported_samples: How far the client says it has played; None if it never said.
+        idle_frame: The frame of the idle loop that follows the last frame; None without video.
+        stale: How many messages were dropped because of an interruption.
     """
 
     question: Question
     settings: GatewaySettings
-    outbox: Outbox
+    outbox: Gate
     spans: SpanLog
     schedule: Schedule
     stop_above: Callable[[str], None]
@@ -99,6 +106,8 @@ class Answer:
     failure: StageFailed | None = None
     first_media_us: int = 0
     reported_samples: int | None = None
+    idle_frame: int | None = None
+    stale: int = 0
     _streams: list[StageStream[Any, Any]] = field(default_factory=list)
     _sequence: dict[str, int] = field(default_factory=dict)
 
@@ -125,7 +134,9 @@ class Answer:
         """Interrupts all stages that are at work and waits for their confirmations."""
         timeout_ms = self.settings.stop_timeout_ms
         running = [stream for stream in self._streams if not stream.ended]
-        return list(await asyncio.gather(*(s.stop(epoch, timeout_ms=timeout_ms) for s in running)))
+        stops = await asyncio.gather(*(s.stop(epoch, timeout_ms=timeout_ms) for s in running))
+        self.stale += sum(stream.stale for stream in running)
+        return list(stops)
 
     async def close_streams(self) -> None:
         """Closes all streams of the turn."""
@@ -145,6 +156,7 @@ class Answer:
         """Tells whether a message of a stage is of an old epoch, and counts it."""
         stale = header.epoch < self.question.epoch
         if stale:
+            self.stale += 1
             metrics.stale_dropped(stage, 1)
         return stale
 
@@ -186,7 +198,10 @@ class Answer:
         """
         if complete or not self.question.speech:
             return self.text
-        played = self.schedule.played_samples()
-        if self.reported_samples is not None:
-            played = min(self.reported_samples, self.schedule.sent_samples)
-        return heard_text(self.text, self.words, played)
+        return heard_text(self.text, self.words, self.heard_samples())
+
+    def heard_samples(self) -> int:
+        """The first sample that has not been played: by the client's report, else the schedule."""
+        if self.reported_samples is None:
+            return self.schedule.played_samples()
+        return min(self.reported_samples, self.schedule.sent_samples)

@@ -33,3 +33,5 @@ async def _take(session: Session, request: pb.ConverseRequest) -> None:
         await session.stop()
     elif kind == "playback":
         session.playback(request.playback)
+    elif kind == "idle":
+        session.idle(request.idle.frame, request.idle.activity)

@@ -6,10 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from anima.asr.v1 import asr_pb2 as asr
 from anima.common.v1 import common_pb2 as common
 from gateway import metrics
+from gateway.endofturn import EndOfTurn
 from gateway.mesh import Mesh
 from gateway.microphone import Microphone
 from gateway.stages import StageFailed, StageStream
@@ -30,12 +32,21 @@ class Utterance:
     Attributes:
         text: The text; empty if nothing was understood.
         words: The words on the clock of the session's microphone audio.
+        started_at: When the speech began, on the loop's clock, seconds.
         ended_at: When the speech ended, on the loop's clock, seconds.
     """
 
     text: str
     words: list[common.WordMark]
+    started_at: float
     ended_at: float
+
+
+class Guessed(Protocol):
+    """Takes a guess."""
+
+    async def __call__(self, text: str, *, seconds: float, ended_at: float) -> None:
+        """Takes what was recognised, how long the speech was and when it ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,16 +55,23 @@ class Listener:
 
     Attributes:
         speech_started: The person has begun to speak, at a sample of the session's microphone
-            audio.
+            audio and a time of the loop's clock.
         partial: What is recognised so far.
+        guessed: The person has probably finished: what is recognised so far, how long the speech
+            was, and when it ended on the loop's clock.
+        resumed: The last guess was wrong.
         heard: An utterance is over.
+        lost: The result of what was heard will not come.
         away: Recognition does not work; called once until it works again.
         settled: No utterance is waited for any more.
     """
 
-    speech_started: Callable[[int], Awaitable[None]]
+    speech_started: Callable[[int, float], Awaitable[None]]
     partial: Callable[[str], Awaitable[None]]
+    guessed: Guessed
+    resumed: Callable[[], Awaitable[None]]
     heard: Callable[[Utterance], Awaitable[None]]
+    lost: Callable[[], Awaitable[None]]
     away: Callable[[], None]
     settled: Callable[[], None]
 
@@ -65,9 +83,17 @@ class Listening:
         mesh: The stages.
         listener: Who is told.
         config: What every stream is opened with, less turn and epoch.
+        end_of_turn: Says how long a pause ends an utterance; None: the recogniser alone decides.
     """
 
-    def __init__(self, mesh: Mesh, listener: Listener, config: asr.RecognizeConfig) -> None:
+    def __init__(
+        self,
+        mesh: Mesh,
+        listener: Listener,
+        config: asr.RecognizeConfig,
+        *,
+        end_of_turn: EndOfTurn | None = None,
+    ) -> None:
         self._mesh = mesh
         self._listener = listener
         self._config = config
@@ -82,6 +108,10 @@ class Listening:
         self._concluding = False
         self._count = 0
         self._changed = asyncio.Event()
+        self._end_of_turn = end_of_turn
+        self._started_sample = 0
+        self._enough: int | None = None
+        self._cut_off = False
 
     @property
     def waiting(self) -> bool:
@@ -114,6 +144,7 @@ class Listening:
             try:
                 await self._recognise()
             except StageFailed as failure:
+                await self._listener.lost()
                 await self._fail(failure)
             if not self._ends:
                 self._listener.settled()
@@ -131,6 +162,7 @@ class Listening:
             timeout_ms=self._mesh.settings.open_timeout_ms,
         )
         self._away = False
+        self._enough = None
         feeding = asyncio.create_task(self._feed(stream, base), name="asr-feed")
         try:
             final = await self._follow(stream, base)
@@ -149,6 +181,8 @@ class Listening:
         header = common.ChunkHeader(turn_id=f"utterance-{self._count}")
         while True:
             end = self._ends[0] if self._ends else self._microphone.end_sample
+            if self._enough is not None:
+                end = min(end, max(self._sent, self._enough))
             step = min(end, self._sent + self._rate_hz * _CHUNK_MS // 1000)
             if step > self._sent:
                 header.sequence += 1
@@ -161,7 +195,8 @@ class Listening:
                 await stream.send(asr.RecognizeRequest(audio=chunk))
                 self._sent = step
                 self._notify()
-            elif self._ends:
+            elif self._ends or (self._enough is not None and self._sent >= self._enough):
+                self._cut_off = not self._ends
                 await stream.send(asr.RecognizeRequest(end_of_speech=asr.EndOfSpeech()))
                 return
             else:
@@ -171,12 +206,37 @@ class Listening:
         async for response in stream.responses():
             event = response.WhichOneof("event")
             if event == "speech_started":
-                await self._listener.speech_started(base + response.speech_started.at_sample)
+                await self._start(base + response.speech_started.at_sample)
+            elif event == "end_guess":
+                await self._guess(response.end_guess, base)
+            elif event == "speech_resumed":
+                self._enough = None
+                await self._listener.resumed()
             elif event == "partial":
                 await self._listener.partial(response.partial.text)
             elif event == "final":
                 return response.final
         return None
+
+    async def _start(self, at_sample: int) -> None:
+        # `_next` is where the last utterance ended.
+        if self._cut_off and self._end_of_turn is not None:
+            self._end_of_turn.went_on((at_sample - self._next) / self._rate_hz)
+        self._cut_off = False
+        self._started_sample = at_sample
+        await self._listener.speech_started(at_sample, self._microphone.arrived_at(at_sample))
+
+    async def _guess(self, guess: asr.EndGuess, base: int) -> None:
+        end = base + guess.at_sample
+        text = guess.transcript.text.strip()
+        if self._end_of_turn is not None:
+            self._enough = end + self._end_of_turn.silence_ms(text) * self._rate_hz // 1000
+            self._notify()
+        await self._listener.guessed(
+            text,
+            seconds=(end - self._started_sample) / self._rate_hz,
+            ended_at=self._microphone.arrived_at(end),
+        )
 
     async def _conclude(self, final: asr.Transcript | None, base: int) -> None:
         by_hand = bool(self._ends) and self._sent >= self._ends[0]
@@ -191,13 +251,19 @@ class Listening:
         if final is not None:
             ended_at = self._microphone.arrived_at(end if known else self._sent)
             words = [_moved(word, base) for word in final.words]
+            started_at = self._microphone.arrived_at(base + final.samples.start_sample)
             await self._listener.heard(
-                Utterance(text=final.text.strip(), words=words, ended_at=ended_at)
+                Utterance(
+                    text=final.text.strip(), words=words, started_at=started_at, ended_at=ended_at
+                )
             )
         elif by_hand and not already_heard:
             # The button was pressed and released, and no speech was found in between.
             ended_at = asyncio.get_running_loop().time()
-            await self._listener.heard(Utterance(text="", words=[], ended_at=ended_at))
+            nothing = Utterance(text="", words=[], started_at=ended_at, ended_at=ended_at)
+            await self._listener.heard(nothing)
+        else:
+            await self._listener.lost()
 
     async def _fail(self, failure: StageFailed) -> None:
         get_logger().warning("recognition failed", problem=str(failure.error))

@@ -22,6 +22,20 @@ LATENESS_SECONDS = Histogram(
     "How much later than on the schedule media left.",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0),
 )
+SILENCE_SECONDS = Histogram(
+    "anima_gateway_silence_seconds",
+    "From the start of speech or the command that stopped an answer until nothing more was sent.",
+    buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0),
+)
+SPECULATIONS = Counter(
+    "anima_gateway_speculations",
+    "Answers begun on a guess that the person had finished.",
+    ["result"],
+)
+HOLDS = Counter(
+    "anima_gateway_holds", "Answers held because somebody spoke, by what became of it.", ["result"]
+)
+UNDERRUNS = Counter("anima_gateway_underruns", "How often playback at a client ran dry.")
 STALE_DROPPED = Counter(
     "anima_gateway_stale_dropped", "Messages of an old epoch that were dropped.", ["stage"]
 )

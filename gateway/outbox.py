@@ -39,10 +39,18 @@ class Outbox:
         await self.until_room()
         self.post(event)
 
-    def post(self, event: pb.ConverseResponse) -> None:
-        """Adds an event without waiting: for the few whose cause has waited for room already."""
+    def post(self, event: pb.ConverseResponse, *, urgent: bool = False) -> None:
+        """Adds an event without waiting: for the few whose cause has waited for room already.
+
+        Args:
+            event: The event.
+            urgent: It overtakes all that is not read yet.
+        """
         if not self._finished and not self._is_stale(event):
-            self._events.append(event)
+            if urgent:
+                self._events.appendleft(event)
+            else:
+                self._events.append(event)
             self._notify()
 
     def drop_below(self, epoch: int) -> int:

@@ -44,6 +44,7 @@ class Player:
     async def run(self) -> None:
         """Sends the media on its schedule and waits until all of it has been played."""
         try:
+            await self._answer.outbox.until_open()
             while (media := await self.media.get()) is not None:
                 await self._play(media)
             await self._send_marks(None)

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import asyncio
 
+# Timers fire a little early, and floating point may leave a rest that no timer can wait for.
+_EARLY_S = 1e-4
+
 
 class Schedule:
     """When media leaves, what has been played by now, and how far production may run ahead.
@@ -31,6 +34,9 @@ class Schedule:
         self._start: float | None = None
         self._sent_samples = 0
         self._moved = asyncio.Event()
+        self._running = asyncio.Event()
+        self._running.set()
+        self._held_at: float | None = None
 
     @property
     def sent_samples(self) -> int:
@@ -47,8 +53,29 @@ class Schedule:
         """The first sample that has not been played by now; without pacing, that has not left."""
         if self._start is None or not self._paced:
             return self._sent_samples
-        elapsed = _now() - self._start
+        elapsed = (_now() if self._held_at is None else self._held_at) - self._start
         return max(0, min(self._sent_samples, int(elapsed * self._sample_rate_hz)))
+
+    def hold(self) -> None:
+        """Stops the clock: nothing leaves and nothing counts as played until `go_on`."""
+        if self._held_at is None:
+            self._held_at = _now()
+            self._running.clear()
+
+    def go_on(self) -> float:
+        """Lets the clock go on where it was stopped.
+
+        Returns:
+            How long it was stopped, seconds.
+        """
+        if self._held_at is None:
+            return 0.0
+        held_s = _now() - self._held_at
+        self._held_at = None
+        if self._start is not None:
+            self._start += held_s
+        self._running.set()
+        return held_s
 
     def sent(self, end_sample: int) -> None:
         """Notes that media up to `end_sample` has left; the first call starts the clock."""
@@ -60,8 +87,9 @@ class Schedule:
 
     async def until_due(self, sample: int) -> None:
         """Waits until media that starts at `sample` is due to leave."""
+        await self._running.wait()
         if self._paced and self._start is not None:
-            await _sleep_until(self._due(sample, self._start))
+            await self._until(max(0.0, sample / self._sample_rate_hz - self._lead_s))
 
     async def until_room(self, sample: int) -> None:
         """Waits until audio that starts at `sample` is at most the lookahead ahead of playback."""
@@ -70,12 +98,21 @@ class Schedule:
             return
         while self._sent_samples < needed or self._start is None:
             await self._moved.wait()
-        await _sleep_until(self._start + needed / self._sample_rate_hz)
+        await self._until(needed / self._sample_rate_hz)
 
     async def until_played(self) -> None:
         """Waits until everything that has left has been played."""
         if self._paced and self._start is not None:
-            await _sleep_until(self._start + self._sent_samples / self._sample_rate_hz)
+            await self._until(self._sent_samples / self._sample_rate_hz)
+
+    async def _until(self, seconds: float) -> None:
+        """Waits until the clock, which may be stopped meanwhile, shows a time."""
+        while True:
+            await self._running.wait()
+            delay = (self._start or 0.0) + seconds - _now()
+            if delay <= _EARLY_S:
+                return
+            await asyncio.sleep(delay)
 
     def _due(self, sample: int, start: float) -> float:
         return start + max(0.0, sample / self._sample_rate_hz - self._lead_s)
@@ -83,9 +120,3 @@ class Schedule:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-async def _sleep_until(time: float) -> None:
-    delay = time - _now()
-    if delay > 0:
-        await asyncio.sleep(delay)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 
 import grpc
 
@@ -23,8 +24,8 @@ _TIMEOUT_S = 4.0
 class History:
     """What was said and heard in a session; the oldest messages fall out."""
 
-    def __init__(self) -> None:
-        self._messages: deque[llm.Message] = deque(maxlen=_MAX_MESSAGES)
+    def __init__(self, earlier: Sequence[llm.Message] = ()) -> None:
+        self._messages: deque[llm.Message] = deque(earlier, maxlen=_MAX_MESSAGES)
 
     def add(self, outcome: TurnOutcome) -> None:
         """Adds a question and what was heard of its answer."""

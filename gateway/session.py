@@ -15,29 +15,33 @@ layer has checked token, Host and Origin before a route or a WebSocket of the pa
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from anima.asr.v1 import asr_pb2 as asr
+from anima.avatar.v1 import avatar_pb2 as avatar
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
+from anima.llm.v1 import llm_pb2 as llm
 from gateway import metrics, notices
-from gateway.answer import Question
+from gateway.endofturn import UNFINISHED_MS, TextAndPause
+from gateway.idling import IdleLoop
 from gateway.listening import Listener, Listening, Utterance
 from gateway.mesh import Mesh
 from gateway.opening import Opening, check_config, open_with
 from gateway.outbox import Outbox
-from gateway.remembering import History, remember
-from gateway.turn import Turn, TurnOutcome
+from gateway.remembering import History
+from gateway.turn_taking import MAX_QUESTION_CHARS, TurnTaking
 from services.runtime.errors import InvalidRequest
 from services.runtime.logs import get_logger
 from services.runtime.validation import check_range, check_text, check_turn_id
 
 __all__ = ["Mesh", "Session"]
 
-_MAX_QUESTION_CHARS = 8000
 _MAX_SAMPLES = 2**53
+_MAX_COUNT = 2**32 - 1
+_MAX_EARLIER_CHARS = 16_000
+_ROLES = {"user": llm.ROLE_USER, "assistant": llm.ROLE_ASSISTANT}
 
 
 class Session:
@@ -48,16 +52,21 @@ class Session:
     the input had not come.
     """
 
-    def __init__(self, *, mesh: Mesh, opening: Opening) -> None:
+    def __init__(self, *, mesh: Mesh, opening: Opening, history: History) -> None:
         self._mesh = mesh
         self._opening = opening
         self._outbox = Outbox()
-        self._history = History()
-        self._epoch = 0
-        self._turn: Turn | None = None
-        self._turn_task: asyncio.Task[None] | None = None
-        self._changing = asyncio.Lock()
         self._finishing = False
+        video = opening.video
+        self._idle = IdleLoop(frame_rate_hz=0 if video is None else video.frame_rate_hz)
+        self._turns = TurnTaking(
+            mesh=mesh,
+            opening=opening,
+            outbox=self._outbox,
+            history=history,
+            idle=self._idle,
+            on_idle=self._finish_if_idle,
+        )
         self._listening = self._listen()
         self._listening_task: asyncio.Task[None] | None = None
         self._started = pb.SessionStarted(
@@ -70,7 +79,13 @@ class Session:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, mesh: Mesh, config: pb.ConverseConfig) -> AsyncIterator[Session]:
+    async def open(
+        cls,
+        mesh: Mesh,
+        config: pb.ConverseConfig,
+        *,
+        history: Sequence[tuple[str, str]] = (),
+    ) -> AsyncIterator[Session]:
         """Opens a conversation and closes it at the end of the block.
 
         Closing cancels everything that is under way and frees the place; the person's last question
@@ -79,6 +94,8 @@ class Session:
         Args:
             mesh: The stages, entered already.
             config: What the client wants. Empty fields mean the defaults of the contract.
+            history: What was said and heard in an earlier session that this one goes on, oldest
+                first: ("user" or "assistant", text).
 
         Yields:
             The open session; its first event is `session_started`.
@@ -90,8 +107,11 @@ class Session:
             Unavailable: The language model has never answered, so that no persona is known.
         """
         check_config(config)
+        earlier = History([_message(role, text) for role, text in history])
         with mesh.places.place(), metrics.SESSIONS.track_inprogress():
-            session = cls(mesh=mesh, opening=open_with(config, await mesh.catalog()))
+            session = cls(
+                mesh=mesh, opening=open_with(config, await mesh.catalog()), history=earlier
+            )
             mesh.on_going_away.add(session._go_away)
             try:
                 yield session
@@ -113,11 +133,11 @@ class Session:
         Args:
             text: The question, 1 to 8,000 characters.
         """
-        check_text("text.text", text, _MAX_QUESTION_CHARS)
+        check_text("text.text", text, MAX_QUESTION_CHARS)
         if not text.isascii():
             _check_unicode(text)
         asked_at = asyncio.get_running_loop().time()
-        await self._ask(text, asked_at=asked_at, spoken=False)
+        await self._turns.ask(text, asked_at=asked_at)
 
     async def audio(self, chunk: common.AudioChunk) -> None:
         """Takes microphone audio: on all the time, or only while a button is held.
@@ -136,16 +156,24 @@ class Session:
 
     async def stop(self) -> None:
         """Stops the answer under way; does nothing if there is none."""
-        async with self._changing:
-            await self._interrupt()
+        await self._turns.stop()
 
     def playback(self, report: pb.PlaybackReport) -> None:
         """Notes how far the client has played a turn: what was heard is reckoned from it."""
         check_turn_id("playback.turn_id", report.turn_id)
         check_range("playback.played_samples", report.played_samples, 0, _MAX_SAMPLES)
         # A report about an older turn is late, not wrong.
-        if self._turn is not None and self._turn.turn_id == report.turn_id:
-            self._turn.playback(report.played_samples)
+        if (turn := self._turns.turn(report.turn_id)) is not None:
+            turn.playback(report)
+
+    def idle(
+        self, frame: int, activity: avatar.Activity.ValueType = avatar.ACTIVITY_UNSPECIFIED
+    ) -> None:
+        """Notes which frame of the idle loop the client shows now, so that answers begin there."""
+        check_range("idle.frame", frame, 0, _MAX_COUNT)
+        if activity not in avatar.Activity.values():
+            raise InvalidRequest(f"idle.activity: {activity} is not a known activity")
+        self._idle.report(frame, activity)
 
     def finish(self) -> None:
         """Says that no input follows: `events` ends after the answer under way."""
@@ -164,49 +192,6 @@ class Session:
         """Ends the session for its reader: `events` raises the error at once."""
         self._outbox.finish(error)
 
-    async def _ask(self, text: str, *, asked_at: float, spoken: bool) -> None:
-        async with self._changing:
-            await self._interrupt()
-            await self._outbox.until_room()
-            opening = self._opening
-            question = Question(
-                turn_id=uuid.uuid4().hex,
-                epoch=self._epoch,
-                text=text,
-                asked_at=asked_at,
-                spoken=spoken,
-                session_id=opening.session_id,
-                user_id=opening.config.user_id,
-                persona=opening.persona,
-                language=opening.config.language,
-                notice_language=opening.listen_language,
-                voice=opening.config.voice,
-                known_voices=opening.voices,
-                avatar=opening.avatar,
-                video=opening.video or common.VideoFormat(),
-                speech=opening.speech,
-                face=opening.video is not None,
-                paced=opening.paced,
-                history=self._history.messages(),
-            )
-            self._turn = Turn(question, mesh=self._mesh, outbox=self._outbox, on_end=self._keep)
-            self._turn_task = self._turn.start()
-            self._turn_task.add_done_callback(lambda _: self._finish_if_idle())
-
-    async def _interrupt(self) -> None:
-        if self._turn is not None and not self._turn.over:
-            self._epoch += 1
-            await self._turn.interrupt(self._epoch)
-
-    def _keep(self, outcome: TurnOutcome) -> None:
-        self._history.add(outcome)
-        config = self._opening.config
-        if config.user_id:
-            session_id = self._opening.session_id
-            self._mesh.in_background(
-                remember(self._mesh, user_id=config.user_id, session_id=session_id, outcome=outcome)
-            )
-
     def _listen(self) -> Listening:
         opening = self._opening
         config = asr.RecognizeConfig(
@@ -215,14 +200,23 @@ class Session:
             single_utterance=True,
             endpointing=opening.config.endpointing,
         )
+        # Who says how long a pause must be gets just that.
+        judged = self._mesh.settings.semantic_end_of_turn and not config.endpointing.end_silence_ms
+        if judged:
+            config.endpointing.end_silence_ms = UNFINISHED_MS
         listener = Listener(
             speech_started=self._on_speech_started,
             partial=self._on_partial,
+            guessed=self._turns.guessed,
+            resumed=self._turns.resumed,
             heard=self._on_heard,
+            lost=self._turns.silent,
             away=self._on_away,
             settled=self._finish_if_idle,
         )
-        return Listening(self._mesh, listener, config)
+        return Listening(
+            self._mesh, listener, config, end_of_turn=TextAndPause() if judged else None
+        )
 
     def _start_listening(self) -> None:
         if self._listening_task is None:
@@ -235,25 +229,25 @@ class Session:
             get_logger().error("listening failed", exc_info=error)
             self._outbox.finish(error)
 
-    async def _on_speech_started(self, at_sample: int) -> None:
+    async def _on_speech_started(self, at_sample: int, at: float) -> None:
         started = pb.SpeechStarted(at_sample=at_sample)
         # Not `put`: what is held for a slow client must not hold back an interruption.
         self._outbox.post(pb.ConverseResponse(speech_started=started))
-        await self.stop()
+        await self._turns.speech_started(at)
 
     async def _on_partial(self, text: str) -> None:
+        await self._turns.partial(text)
         transcript = pb.UserTranscript(text=text)
         await self._outbox.put(pb.ConverseResponse(user_transcript=transcript))
 
     async def _on_heard(self, utterance: Utterance) -> None:
-        if not utterance.text:
+        if utterance.text:
+            transcript = pb.UserTranscript(text=utterance.text, final=True, words=utterance.words)
+            await self._outbox.put(pb.ConverseResponse(user_transcript=transcript))
+        elif not self._turns.answering:
             notice = notices.not_understood(self._opening.listen_language)
             await self._outbox.put(pb.ConverseResponse(notice=notice))
-            return
-        transcript = pb.UserTranscript(text=utterance.text, final=True, words=utterance.words)
-        await self._outbox.put(pb.ConverseResponse(user_transcript=transcript))
-        text = utterance.text[:_MAX_QUESTION_CHARS]
-        await self._ask(text, asked_at=utterance.ended_at, spoken=True)
+        await self._turns.heard(utterance)
 
     def _on_away(self) -> None:
         notice = notices.degraded("asr", self._opening.listen_language)
@@ -265,8 +259,7 @@ class Session:
         self.finish()
 
     def _finish_if_idle(self) -> None:
-        answering = self._turn is not None and not self._turn.over
-        if self._finishing and not answering and not self._listening.waiting:
+        if self._finishing and not self._turns.answering and not self._listening.waiting:
             self._outbox.finish()
 
     async def _close(self) -> None:
@@ -274,10 +267,14 @@ class Session:
         if self._listening_task is not None:
             self._listening_task.cancel()
             await asyncio.wait([self._listening_task])
-        if self._turn is not None:
-            await self._turn.abandon()
-        if self._turn_task is not None:
-            await asyncio.wait([self._turn_task])
+        await self._turns.close()
+
+
+def _message(role: str, text: str) -> llm.Message:
+    if role not in _ROLES:
+        raise InvalidRequest(f"history: {role[:20]!r} is neither 'user' nor 'assistant'")
+    check_text("history", text, _MAX_EARLIER_CHARS)
+    return llm.Message(role=_ROLES[role], text=text)
 
 
 def _check_unicode(text: str) -> None:

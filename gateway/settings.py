@@ -4,9 +4,34 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, field_validator, model_validator
 
 from services.runtime.settings import ServiceSettings, is_loopback, split_address
+
+
+class IceServer(BaseModel, frozen=True, extra="forbid"):
+    """A STUN or TURN server, as browsers write it in `RTCIceServer`."""
+
+    urls: tuple[str, ...]
+    """Such as "stun:example.org:3478" or "turns:example.org?transport=tcp"."""
+    username: str | None = None
+    credential: str | None = Field(default=None, repr=False)
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _one_or_many(cls, urls: object) -> object:
+        return (urls,) if isinstance(urls, str) else urls
+
+    @field_validator("urls")
+    @classmethod
+    def _known_schemes(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if url.partition(":")[0] not in ("stun", "stuns", "turn", "turns"):
+                raise ValueError(f"{url!r} does not begin with stun:, stuns:, turn: or turns:")
+        return urls
+
+
+_ICE_SERVERS = TypeAdapter(tuple[IceServer, ...])
 
 
 class GatewaySettings(ServiceSettings):
@@ -44,6 +69,11 @@ class GatewaySettings(ServiceSettings):
     """How long to wait for a stage to open a stream, reconnecting included."""
     avatar_open_timeout_ms: int = Field(default=2_000, ge=10, le=60_000)
     """The same for the talking head, without which an answer can go on."""
+    speculation: bool = True
+    """Whether an answer is begun as soon as the person has probably finished."""
+    semantic_end_of_turn: bool = True
+    """Whether the words said so far decide how long a pause ends an utterance; a session that asks
+    for an `end_silence_ms` gets that instead."""
     recall_timeout_ms: int = Field(default=400, ge=1, le=10_000)
     """How long an answer waits for memories."""
     llm_silence_timeout_ms: int = Field(default=30_000, ge=10, le=600_000)
@@ -52,8 +82,22 @@ class GatewaySettings(ServiceSettings):
     """The longest answer; what follows is cut off."""
     http_hosts: tuple[str, ...] = ()
     """More names of the HTTP address, besides its own and those of loopback (Host header)."""
+    ice_servers: str = Field(default="", repr=False)
+    """STUN and TURN servers of the page's WebRTC: a JSON list of `RTCIceServer`; none by default.
+    Browsers get them too, credentials included."""
     ask_timeout_s: float = Field(default=120.0, gt=0, le=3600, allow_inf_nan=False)
     """How long `POST /v1/ask` may take."""
+
+    @field_validator("ice_servers")
+    @classmethod
+    def _check_ice_servers(cls, value: str) -> str:
+        _ICE_SERVERS.validate_json(value or "[]")
+        return value
+
+    @property
+    def ice_server_list(self) -> tuple[IceServer, ...]:
+        """The servers of `ice_servers`."""
+        return _ICE_SERVERS.validate_json(self.ice_servers or "[]")
 
     @model_validator(mode="after")
     def _check_http(self) -> Self:

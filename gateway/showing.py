@@ -30,6 +30,7 @@ class Face:
         self._unrendered: list[common.AudioChunk] = []
         self._shown = False
         self._input_ended = False
+        self._opened_at = 0.0
         self._span: StageSpan | None = None
 
     async def run(self) -> None:
@@ -89,18 +90,28 @@ class Face:
             avatar=question.avatar,
             sample_rate_hz=self._answer.settings.sample_rate_hz,
             video=question.video,
+            idle_frame=question.idle.first_frame(),
+            activity=question.idle.activity,
+            ai_mark=question.ai_mark,
         )
+        self._opened_at = asyncio.get_running_loop().time()
         return await self._answer.open_stream(
             "avatar", self._mesh.avatar.Render, avatar.RenderRequest(config=config), span=span
         )
 
     async def _take(self, response: avatar.RenderResponse) -> None:
-        if response.WhichOneof("event") != "media":
+        event = response.WhichOneof("event")
+        if event == "ended":
+            self._answer.idle_frame = response.ended.idle_frame
+        if event != "media":
             return
         if self._answer.is_stale("avatar", response.media.header):
             return
         if self._span is not None:
             self._span.first_output()
+        if not self._shown:
+            now = asyncio.get_running_loop().time()
+            self._answer.question.idle.shown_after(now - self._opened_at)
         self._shown = True
         self._unrendered.clear()
         await self._player.media.put(response.media)

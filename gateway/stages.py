@@ -56,11 +56,13 @@ class StageStream(Generic[RequestT, ResponseT]):
     Attributes:
         stage: The name of the stage.
         started: The first response.
+        stale: How many responses were dropped after the interrupt.
     """
 
     def __init__(self, stage: str, call: _Call, request_type: type[RequestT]) -> None:
         self.stage = stage
         self.started: ResponseT
+        self.stale = 0
         self._call = call
         self._request_type = request_type
         self._requests: asyncio.Queue[RequestT] = asyncio.Queue(_MAX_REQUESTS)
@@ -175,7 +177,7 @@ class StageStream(Generic[RequestT, ResponseT]):
         asked_at = clock()
         self._stopping_epoch = epoch
         _drain(self._requests)
-        metrics.stale_dropped(self.stage, _drain(self._responses))
+        self._count_stale(_drain(self._responses))
         interrupt = common.Interrupt(epoch=epoch)
         self._requests.put_nowait(self._request_type(interrupt=interrupt))
         with contextlib.suppress(TimeoutError):
@@ -223,7 +225,11 @@ class StageStream(Generic[RequestT, ResponseT]):
             self._confirmed = True
             self._settled.set()
         else:
-            metrics.stale_dropped(self.stage, 1)
+            self._count_stale(1)
+
+    def _count_stale(self, count: int) -> None:
+        self.stale += count
+        metrics.stale_dropped(self.stage, count)
 
     async def _write(self) -> None:
         try:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics
 from gateway.answer import Answer, Question
+from gateway.gate import Gate
 from gateway.mesh import Mesh
 from gateway.outbox import Outbox
 from gateway.playing import Player
@@ -22,6 +23,7 @@ from gateway.playout import Schedule
 from gateway.showing import Face
 from gateway.spans import SpanLog
 from gateway.speaking import Speaker
+from gateway.utterances import normal
 from gateway.writing import Writer
 from services.runtime.logs import get_logger
 
@@ -54,6 +56,8 @@ class Turn:
         mesh: The stages.
         outbox: Where events go.
         on_end: Called once, just before the last event of the turn.
+        speculative: The question is a guess: nothing leaves until `commit`, and `discard` drops the
+            answer without a trace.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Turn:
         mesh: Mesh,
         outbox: Outbox,
         on_end: Callable[[TurnOutcome], None],
+        speculative: bool = False,
     ) -> None:
         settings = mesh.settings
         self._on_end = on_end
@@ -70,10 +75,11 @@ class Turn:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reported = asyncio.Event()
         self._over = False
+        self._speculative = speculative
         self._answer = Answer(
             question=question,
             settings=settings,
-            outbox=outbox,
+            outbox=Gate(outbox, is_open=not speculative),
             spans=SpanLog(turn_id=question.turn_id, asked_at=question.asked_at),
             schedule=Schedule(
                 sample_rate_hz=settings.sample_rate_hz,
@@ -83,7 +89,11 @@ class Turn:
             ),
             stop_above=self._stop_above,
         )
+        self._outbox = outbox
         self._work: asyncio.Task[None] | None = None
+        self._held_at: float | None = None
+        self._silence_us = 0
+        self._underruns = 0
 
     @property
     def turn_id(self) -> str:
@@ -95,33 +105,98 @@ class Turn:
         """True once the last event of the turn has been posted or nothing more is wanted of it."""
         return self._over
 
-    def start(self) -> asyncio.Task[None]:
-        """Begins to answer.
+    @property
+    def spoken(self) -> bool:
+        """True if the question was spoken, not typed."""
+        return self._answer.question.spoken
 
-        Returns:
-            The task; it is done after `turn_ended`.
-        """
-        question = self._answer.question
-        started = pb.TurnStarted(
-            header=common.ChunkHeader(turn_id=question.turn_id, epoch=question.epoch),
-            question=question.text,
-        )
-        self._answer.outbox.post(pb.ConverseResponse(turn_started=started))
-        if question.spoken:
-            self._answer.spans.begin("asr", started_at=question.asked_at).end()
-        self._work = asyncio.create_task(self._run(), name=f"turn {question.turn_id}")
+    @property
+    def work(self) -> asyncio.Task[None]:
+        """The task that answers, once the turn was started; it is done after `turn_ended`."""
+        if self._work is None:
+            raise RuntimeError("the turn has not been started")
         return self._work
 
-    def playback(self, played_samples: int) -> None:
-        """Notes how far the client has played."""
-        self._answer.reported_samples = max(played_samples, self._answer.reported_samples or 0)
+    def start(self) -> None:
+        """Begins to answer."""
+        question = self._answer.question
+        if not self._speculative:
+            self._announce(self._answer.outbox)
+        self._work = asyncio.create_task(self._run(), name=f"turn {question.turn_id}")
+
+    def answers(self, text: str) -> bool:
+        """Tells whether a turn that was begun on a guess can answer a question."""
+        question = self._answer.question
+        return self._answer.failure is None and normal(question.text) == normal(text)
+
+    def commit(self, text: str, *, asked_at: float) -> None:
+        """Lets a turn that was begun on a guess answer: what it has made leaves now.
+
+        Args:
+            text: The question.
+            asked_at: The end of the question on the loop's clock, seconds.
+        """
+        answer = self._answer
+        answer.question = replace(answer.question, text=text, asked_at=asked_at)
+        answer.spans.asked_at = asked_at
+        self._announce(self._outbox)
+        answer.outbox.open()
+
+    async def discard(self) -> None:
+        """Drops a turn that was begun on a guess: no event, no history, no memory."""
+        self._over = True
+        await self._cancel()
+        await self._answer.close_streams()
+        self._answer.spans.finish("discarded")
+
+    def playback(self, report: pb.PlaybackReport) -> None:
+        """Notes how far the client has played, and how often that ran dry."""
+        answer = self._answer
+        answer.reported_samples = max(report.played_samples, answer.reported_samples or 0)
+        metrics.UNDERRUNS.inc(max(0, report.underruns - self._underruns))
+        self._underruns = max(report.underruns, self._underruns)
         self._reported.set()
 
-    async def interrupt(self, epoch: int) -> None:
+    def hold(self) -> None:
+        """Stops playout where it is, and tells the client to."""
+        answer = self._answer
+        answer.schedule.hold()
+        self._held_at = asyncio.get_running_loop().time()
+        if answer.question.speech:
+            header = common.ChunkHeader(turn_id=self.turn_id, epoch=answer.question.epoch)
+            paused = pb.TurnPaused(header=header, at_sample=answer.heard_samples())
+            answer.outbox.post(pb.ConverseResponse(turn_paused=paused), urgent=True)
+
+    def resume(self) -> None:
+        """Lets playout go on where it was stopped."""
+        answer = self._answer
+        held_us = round(answer.schedule.go_on() * 1e6)
+        self._held_at = None
+        if answer.question.speech and not self._over:
+            header = common.ChunkHeader(turn_id=self.turn_id, epoch=answer.question.epoch)
+            resumed = pb.TurnResumed(header=header, paused_us=held_us)
+            answer.outbox.post(pb.ConverseResponse(turn_resumed=resumed))
+
+    def is_ending(self, within_s: float) -> bool:
+        """Tells whether all has been made and at most this much of it is left to play."""
+        schedule = self._answer.schedule
+        left = schedule.sent_samples - schedule.played_samples()
+        speaking = self._tasks.get("speaking")
+        made = speaking is not None and speaking.done()
+        return made and left <= within_s * self._answer.settings.sample_rate_hz
+
+    @property
+    def unheard(self) -> bool:
+        """True if nothing of the answer was heard so far."""
+        answer = self._answer
+        return not (answer.heard(complete=False) if answer.question.speech else answer.text)
+
+    async def interrupt(self, epoch: int, *, cause_at: float) -> None:
         """Stops every stage and tells the client; does nothing if the turn is over.
 
         Args:
             epoch: The new epoch of the session.
+            cause_at: When the person began to speak or gave the command, on the loop's clock.
         """
         if self._over:
             return
@@ -129,7 +204,12 @@ class Turn:
         asked_at = asyncio.get_running_loop().time()
         answer = self._answer
         heard = answer.heard(complete=False)
-        metrics.stale_dropped("client", answer.outbox.drop_below(epoch))
+        dropped = answer.outbox.drop_below(epoch)
+        answer.stale += dropped
+        metrics.stale_dropped("client", dropped)
+        silent_at = asyncio.get_running_loop().time() if self._held_at is None else self._held_at
+        self._silence_us = max(1, round((silent_at - cause_at) * 1e6))
+        metrics.SILENCE_SECONDS.observe(self._silence_us / 1e6)
         await self._cancel()
         stages = await answer.stop_streams(epoch)
         metrics.STOP_SECONDS.observe(asyncio.get_running_loop().time() - asked_at)
@@ -149,6 +229,16 @@ class Turn:
             await self._cancel()
             self._end(common.ChunkHeader(turn_id=self.turn_id), heard)
         await self._answer.close_streams()
+
+    def _announce(self, outbox: Gate | Outbox) -> None:
+        question = self._answer.question
+        started = pb.TurnStarted(
+            header=common.ChunkHeader(turn_id=question.turn_id, epoch=question.epoch),
+            question=question.text,
+        )
+        outbox.post(pb.ConverseResponse(turn_started=started))
+        if question.spoken:
+            self._answer.spans.begin("asr", started_at=question.asked_at).end()
 
     async def _run(self) -> None:
         try:
@@ -172,13 +262,13 @@ class Turn:
         writer = Writer(answer, mesh)
         async with asyncio.TaskGroup() as group:
             self._tasks["writing"] = group.create_task(writer.run(), name="writing")
-            if not answer.question.speech:
-                return
-            face = Face(answer, mesh, player=player)
-            speaker = Speaker(answer, mesh, writer=writer, face=face, player=player)
-            self._tasks["speaking"] = group.create_task(speaker.run(), name="speaking")
-            group.create_task(face.run(), name="showing")
-            group.create_task(player.run(), name="playing")
+            if answer.question.speech:
+                face = Face(answer, mesh, player=player)
+                speaker = Speaker(answer, mesh, writer=writer, face=face, player=player)
+                self._tasks["speaking"] = group.create_task(speaker.run(), name="speaking")
+                group.create_task(face.run(), name="showing")
+                group.create_task(player.run(), name="playing")
+        await answer.outbox.until_open()
         await self._until_reported()
 
     async def _until_reported(self) -> None:
@@ -221,5 +311,9 @@ class Turn:
             spans=answer.spans.finish(reason),
             first_media_us=answer.first_media_us,
             sources=answer.sources,
+            idle_frame=answer.idle_frame,
+            silence_us=self._silence_us,
+            stale_dropped=answer.stale,
+            speculative=self._speculative,
         )
         answer.outbox.post(pb.ConverseResponse(turn_ended=ended))

@@ -48,6 +48,34 @@ PACING_AS_MADE: Pacing.ValueType  # 2
 """Media leaves as soon as it is made; for recordings."""
 global___Pacing = Pacing
 
+class _VideoLevel:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _VideoLevelEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_VideoLevel.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    VIDEO_LEVEL_UNSPECIFIED: _VideoLevel.ValueType  # 0
+    """Not set."""
+    VIDEO_LEVEL_FULL: _VideoLevel.ValueType  # 1
+    """All frames."""
+    VIDEO_LEVEL_REDUCED_RATE: _VideoLevel.ValueType  # 2
+    """Fewer frames per second."""
+    VIDEO_LEVEL_IDLE_LOOP: _VideoLevel.ValueType  # 3
+    """No frames come: the client shows the idle loop to the voice."""
+
+class VideoLevel(_VideoLevel, metaclass=_VideoLevelEnumTypeWrapper):
+    """How much video an answer has."""
+
+VIDEO_LEVEL_UNSPECIFIED: VideoLevel.ValueType  # 0
+"""Not set."""
+VIDEO_LEVEL_FULL: VideoLevel.ValueType  # 1
+"""All frames."""
+VIDEO_LEVEL_REDUCED_RATE: VideoLevel.ValueType  # 2
+"""Fewer frames per second."""
+VIDEO_LEVEL_IDLE_LOOP: VideoLevel.ValueType  # 3
+"""No frames come: the client shows the idle loop to the voice."""
+global___VideoLevel = VideoLevel
+
 class _NoticeKind:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -92,6 +120,7 @@ class ConverseRequest(google.protobuf.message.Message):
     TEXT_FIELD_NUMBER: builtins.int
     STOP_FIELD_NUMBER: builtins.int
     PLAYBACK_FIELD_NUMBER: builtins.int
+    IDLE_FIELD_NUMBER: builtins.int
     @property
     def config(self) -> global___ConverseConfig:
         """The first message, exactly once."""
@@ -116,6 +145,10 @@ class ConverseRequest(google.protobuf.message.Message):
     def playback(self) -> global___PlaybackReport:
         """What has been played."""
 
+    @property
+    def idle(self) -> global___IdleReport:
+        """Which frame of the idle loop is being shown."""
+
     def __init__(
         self,
         *,
@@ -125,10 +158,11 @@ class ConverseRequest(google.protobuf.message.Message):
         text: global___TextInput | None = ...,
         stop: global___Stop | None = ...,
         playback: global___PlaybackReport | None = ...,
+        idle: global___IdleReport | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["audio", b"audio", "config", b"config", "end_of_speech", b"end_of_speech", "message", b"message", "playback", b"playback", "stop", b"stop", "text", b"text"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["audio", b"audio", "config", b"config", "end_of_speech", b"end_of_speech", "message", b"message", "playback", b"playback", "stop", b"stop", "text", b"text"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["config", "audio", "end_of_speech", "text", "stop", "playback"] | None: ...
+    def HasField(self, field_name: typing.Literal["audio", b"audio", "config", b"config", "end_of_speech", b"end_of_speech", "idle", b"idle", "message", b"message", "playback", b"playback", "stop", b"stop", "text", b"text"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["audio", b"audio", "config", b"config", "end_of_speech", b"end_of_speech", "idle", b"idle", "message", b"message", "playback", b"playback", "stop", b"stop", "text", b"text"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["config", "audio", "end_of_speech", "text", "stop", "playback", "idle"] | None: ...
 
 global___ConverseRequest = ConverseRequest
 
@@ -150,6 +184,7 @@ class ConverseConfig(google.protobuf.message.Message):
     VIDEO_FIELD_NUMBER: builtins.int
     PACING_FIELD_NUMBER: builtins.int
     ENDPOINTING_FIELD_NUMBER: builtins.int
+    AI_MARK_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """Identifies the session, 1 to 64 characters of [A-Za-z0-9_.-]; empty: the gateway chooses."""
     user_id: builtins.str
@@ -170,6 +205,8 @@ class ConverseConfig(google.protobuf.message.Message):
     """True: audio is made, video is not."""
     pacing: global___Pacing.ValueType
     """How media leaves."""
+    ai_mark: builtins.bool
+    """True: every picture carries a visible mark that says that it is made by a machine."""
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
         """What the video should be; 0: the avatar's own."""
@@ -193,9 +230,10 @@ class ConverseConfig(google.protobuf.message.Message):
         video: anima.common.v1.common_pb2.VideoFormat | None = ...,
         pacing: global___Pacing.ValueType = ...,
         endpointing: anima.asr.v1.asr_pb2.Endpointing | None = ...,
+        ai_mark: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["endpointing", b"endpointing", "video", b"video"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["audio_only", b"audio_only", "avatar", b"avatar", "endpointing", b"endpointing", "input_sample_rate_hz", b"input_sample_rate_hz", "language", b"language", "pacing", b"pacing", "persona", b"persona", "session_id", b"session_id", "text_only", b"text_only", "user_id", b"user_id", "video", b"video", "voice", b"voice"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["ai_mark", b"ai_mark", "audio_only", b"audio_only", "avatar", b"avatar", "endpointing", b"endpointing", "input_sample_rate_hz", b"input_sample_rate_hz", "language", b"language", "pacing", b"pacing", "persona", b"persona", "session_id", b"session_id", "text_only", b"text_only", "user_id", b"user_id", "video", b"video", "voice", b"voice"]) -> None: ...
 
 global___ConverseConfig = ConverseConfig
 
@@ -249,19 +287,47 @@ class PlaybackReport(google.protobuf.message.Message):
 
     TURN_ID_FIELD_NUMBER: builtins.int
     PLAYED_SAMPLES_FIELD_NUMBER: builtins.int
+    UNDERRUNS_FIELD_NUMBER: builtins.int
     turn_id: builtins.str
     """The turn."""
     played_samples: builtins.int
     """The first sample that has not been played."""
+    underruns: builtins.int
+    """How often playback of the turn has run dry so far."""
     def __init__(
         self,
         *,
         turn_id: builtins.str = ...,
         played_samples: builtins.int = ...,
+        underruns: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["played_samples", b"played_samples", "turn_id", b"turn_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["played_samples", b"played_samples", "turn_id", b"turn_id", "underruns", b"underruns"]) -> None: ...
 
 global___PlaybackReport = PlaybackReport
+
+@typing.final
+class IdleReport(google.protobuf.message.Message):
+    """Which frame of the idle loop the client shows. One report is enough while the loop runs on: the gateway reckons
+    the frame of a later moment by the frame rate.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FRAME_FIELD_NUMBER: builtins.int
+    ACTIVITY_FIELD_NUMBER: builtins.int
+    frame: builtins.int
+    """The frame that is shown now, from 0."""
+    activity: anima.avatar.v1.avatar_pb2.Activity.ValueType
+    """The loop that is shown; unspecified: the one of waiting."""
+    def __init__(
+        self,
+        *,
+        frame: builtins.int = ...,
+        activity: anima.avatar.v1.avatar_pb2.Activity.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["activity", b"activity", "frame", b"frame"]) -> None: ...
+
+global___IdleReport = IdleReport
 
 @typing.final
 class ConverseResponse(google.protobuf.message.Message):
@@ -280,6 +346,9 @@ class ConverseResponse(google.protobuf.message.Message):
     TURN_INTERRUPTED_FIELD_NUMBER: builtins.int
     TURN_ENDED_FIELD_NUMBER: builtins.int
     NOTICE_FIELD_NUMBER: builtins.int
+    TURN_PAUSED_FIELD_NUMBER: builtins.int
+    TURN_RESUMED_FIELD_NUMBER: builtins.int
+    QUALITY_FIELD_NUMBER: builtins.int
     @property
     def session_started(self) -> global___SessionStarted:
         """The session is open."""
@@ -324,6 +393,18 @@ class ConverseResponse(google.protobuf.message.Message):
     def notice(self) -> global___Notice:
         """Something that the person or the client should know."""
 
+    @property
+    def turn_paused(self) -> global___TurnPaused:
+        """Somebody may be interrupting: hold playback at once, keep all media."""
+
+    @property
+    def turn_resumed(self) -> global___TurnResumed:
+        """It was no interruption: go on where playback was held."""
+
+    @property
+    def quality(self) -> global___VideoQuality:
+        """The video of the answer gets simpler, or whole again."""
+
     def __init__(
         self,
         *,
@@ -338,10 +419,13 @@ class ConverseResponse(google.protobuf.message.Message):
         turn_interrupted: global___TurnInterrupted | None = ...,
         turn_ended: global___TurnEnded | None = ...,
         notice: global___Notice | None = ...,
+        turn_paused: global___TurnPaused | None = ...,
+        turn_resumed: global___TurnResumed | None = ...,
+        quality: global___VideoQuality | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["event", b"event", "marks", b"marks", "media", b"media", "notice", b"notice", "segment_started", b"segment_started", "session_started", b"session_started", "speech_started", b"speech_started", "text_delta", b"text_delta", "turn_ended", b"turn_ended", "turn_interrupted", b"turn_interrupted", "turn_started", b"turn_started", "user_transcript", b"user_transcript"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["event", b"event", "marks", b"marks", "media", b"media", "notice", b"notice", "segment_started", b"segment_started", "session_started", b"session_started", "speech_started", b"speech_started", "text_delta", b"text_delta", "turn_ended", b"turn_ended", "turn_interrupted", b"turn_interrupted", "turn_started", b"turn_started", "user_transcript", b"user_transcript"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["session_started", "speech_started", "user_transcript", "turn_started", "text_delta", "segment_started", "marks", "media", "turn_interrupted", "turn_ended", "notice"] | None: ...
+    def HasField(self, field_name: typing.Literal["event", b"event", "marks", b"marks", "media", b"media", "notice", b"notice", "quality", b"quality", "segment_started", b"segment_started", "session_started", b"session_started", "speech_started", b"speech_started", "text_delta", b"text_delta", "turn_ended", b"turn_ended", "turn_interrupted", b"turn_interrupted", "turn_paused", b"turn_paused", "turn_resumed", b"turn_resumed", "turn_started", b"turn_started", "user_transcript", b"user_transcript"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["event", b"event", "marks", b"marks", "media", b"media", "notice", b"notice", "quality", b"quality", "segment_started", b"segment_started", "session_started", b"session_started", "speech_started", b"speech_started", "text_delta", b"text_delta", "turn_ended", b"turn_ended", "turn_interrupted", b"turn_interrupted", "turn_paused", b"turn_paused", "turn_resumed", b"turn_resumed", "turn_started", b"turn_started", "user_transcript", b"user_transcript"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["session_started", "speech_started", "user_transcript", "turn_started", "text_delta", "segment_started", "marks", "media", "turn_interrupted", "turn_ended", "notice", "turn_paused", "turn_resumed", "quality"] | None: ...
 
 global___ConverseResponse = ConverseResponse
 
@@ -543,6 +627,85 @@ class TurnInterrupted(google.protobuf.message.Message):
 global___TurnInterrupted = TurnInterrupted
 
 @typing.final
+class TurnPaused(google.protobuf.message.Message):
+    """The answer is held. What follows is `turn_resumed` or `turn_interrupted`, within about two seconds."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: builtins.int
+    AT_SAMPLE_FIELD_NUMBER: builtins.int
+    at_sample: builtins.int
+    """The first sample that has not been played, as far as the gateway knows."""
+    @property
+    def header(self) -> anima.common.v1.common_pb2.ChunkHeader:
+        """The address: turn and epoch."""
+
+    def __init__(
+        self,
+        *,
+        header: anima.common.v1.common_pb2.ChunkHeader | None = ...,
+        at_sample: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["header", b"header"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at_sample", b"at_sample", "header", b"header"]) -> None: ...
+
+global___TurnPaused = TurnPaused
+
+@typing.final
+class TurnResumed(google.protobuf.message.Message):
+    """The held answer goes on."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: builtins.int
+    PAUSED_US_FIELD_NUMBER: builtins.int
+    paused_us: builtins.int
+    """How long it was held, microseconds."""
+    @property
+    def header(self) -> anima.common.v1.common_pb2.ChunkHeader:
+        """The address: turn and epoch."""
+
+    def __init__(
+        self,
+        *,
+        header: anima.common.v1.common_pb2.ChunkHeader | None = ...,
+        paused_us: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["header", b"header"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["header", b"header", "paused_us", b"paused_us"]) -> None: ...
+
+global___TurnResumed = TurnResumed
+
+@typing.final
+class VideoQuality(google.protobuf.message.Message):
+    """The video changes because rendering is slower, or again faster, than real time."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: builtins.int
+    LEVEL_FIELD_NUMBER: builtins.int
+    FRAME_RATE_HZ_FIELD_NUMBER: builtins.int
+    level: global___VideoLevel.ValueType
+    """How much video follows."""
+    frame_rate_hz: builtins.int
+    """Frames per second of what follows; 0 if none follow."""
+    @property
+    def header(self) -> anima.common.v1.common_pb2.ChunkHeader:
+        """The address: the turn and the epoch from whose next media it holds."""
+
+    def __init__(
+        self,
+        *,
+        header: anima.common.v1.common_pb2.ChunkHeader | None = ...,
+        level: global___VideoLevel.ValueType = ...,
+        frame_rate_hz: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["header", b"header"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["frame_rate_hz", b"frame_rate_hz", "header", b"header", "level", b"level"]) -> None: ...
+
+global___VideoQuality = VideoQuality
+
+@typing.final
 class StageStop(google.protobuf.message.Message):
     """A stage has stopped."""
 
@@ -582,6 +745,10 @@ class TurnEnded(google.protobuf.message.Message):
     SPANS_FIELD_NUMBER: builtins.int
     FIRST_MEDIA_US_FIELD_NUMBER: builtins.int
     SOURCES_FIELD_NUMBER: builtins.int
+    IDLE_FRAME_FIELD_NUMBER: builtins.int
+    SILENCE_US_FIELD_NUMBER: builtins.int
+    STALE_DROPPED_FIELD_NUMBER: builtins.int
+    SPECULATIVE_FIELD_NUMBER: builtins.int
     reason: anima.common.v1.common_pb2.EndReason.ValueType
     """Why it ended."""
     text: builtins.str
@@ -592,6 +759,16 @@ class TurnEnded(google.protobuf.message.Message):
     """How long the audio is, samples."""
     first_media_us: builtins.int
     """From the end of the question to the first media sent, microseconds; 0 if there was none."""
+    idle_frame: builtins.int
+    """The frame of the idle loop that fits best after the last frame, from 0; not set without video."""
+    silence_us: builtins.int
+    """From the cause of an interruption (speech or stop) until nothing more was sent, microseconds; 0 if there was
+    no interruption.
+    """
+    stale_dropped: builtins.int
+    """How many messages of the interrupted answer were dropped unsent."""
+    speculative: builtins.bool
+    """True: the answer was begun on a guess that the person had finished, which then proved right."""
     @property
     def header(self) -> anima.common.v1.common_pb2.ChunkHeader:
         """The address: turn and epoch."""
@@ -615,9 +792,14 @@ class TurnEnded(google.protobuf.message.Message):
         spans: collections.abc.Iterable[global___StageSpan] | None = ...,
         first_media_us: builtins.int = ...,
         sources: collections.abc.Iterable[anima.llm.v1.llm_pb2.Source] | None = ...,
+        idle_frame: builtins.int | None = ...,
+        silence_us: builtins.int = ...,
+        stale_dropped: builtins.int = ...,
+        speculative: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["header", b"header"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["first_media_us", b"first_media_us", "header", b"header", "heard_text", b"heard_text", "reason", b"reason", "sample_count", b"sample_count", "sources", b"sources", "spans", b"spans", "text", b"text"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_idle_frame", b"_idle_frame", "header", b"header", "idle_frame", b"idle_frame"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_idle_frame", b"_idle_frame", "first_media_us", b"first_media_us", "header", b"header", "heard_text", b"heard_text", "idle_frame", b"idle_frame", "reason", b"reason", "sample_count", b"sample_count", "silence_us", b"silence_us", "sources", b"sources", "spans", b"spans", "speculative", b"speculative", "stale_dropped", b"stale_dropped", "text", b"text"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_idle_frame", b"_idle_frame"]) -> typing.Literal["idle_frame"] | None: ...
 
 global___TurnEnded = TurnEnded
 
