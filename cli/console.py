@@ -6,6 +6,7 @@ from typing import Final, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -24,7 +25,7 @@ results: Final = Console(highlight=False, soft_wrap=True)
 
 def fail(problem: str, *, remedy: str = "", code: int = 1) -> NoReturn:
     """Say what is wrong and what to do about it, and end the command."""
-    console.print(f"[bold red]Error:[/] {problem}", markup=True)
+    console.print(f"[bold red]Error:[/] {escape(problem)}")
     if remedy:
         console.print(remedy, markup=False)
     raise typer.Exit(code)

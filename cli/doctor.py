@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from cli.console import console, results
@@ -195,9 +196,9 @@ def doctor() -> None:
     for finding in findings:
         table.add_row(
             f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]",
-            finding.subject,
-            finding.detail,
-            finding.remedy,
+            escape(finding.subject),
+            escape(finding.detail),
+            escape(finding.remedy),
         )
     results.print(table)
     if missing := [each for each in findings if each.verdict is Verdict.MISSING]:

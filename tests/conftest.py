@@ -1,9 +1,10 @@
-"""What every test run shares: the options, and the loud list of what was not run."""
+"""What every test run shares: the options, the figures, and the loud list of what was not run."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.figures import figures
 from tests.requirements import REQUIREMENTS, not_run
 
 STAGES = ("asr", "llm", "memory", "tts", "avatar", "gateway")
@@ -19,7 +20,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """List the requirements that were missing, how many tests that cost, and how to get them."""
+    """Print what was measured, and which requirements were missing and how to get them."""
+    if figures:
+        terminalreporter.section("measured")
+        for line in figures:
+            terminalreporter.line(line)
     if not not_run:
         return
     terminalreporter.section("NOT RUN:", sep="!", yellow=True)

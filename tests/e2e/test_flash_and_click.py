@@ -24,6 +24,7 @@ from services.avatar.settings import AvatarSettings
 from services.runtime.server import serving
 from tests.fakes.mesh import FakeMesh
 from tests.fakes.stages import FakeTts
+from tests.figures import report
 
 CLICK_EVERY_MS = 520
 CLICK_LEVEL = 30_000
@@ -106,7 +107,7 @@ async def test_flash_and_click_meet_in_the_film(frame_rate_hz: int) -> None:
     flashes, clicks = flash_times_ms(film), click_times_ms(film)
     assert flashes.size == clicks.size >= 8
     offsets = flashes - clicks
-    print(
+    report(
         f"picture after sound at {frame_rate_hz} Hz: {offsets.min():.1f} to {offsets.max():.1f} ms"
     )
     allowed_ms = max(LARGEST_OFFSET_MS, 1000 / frame_rate_hz)

@@ -15,6 +15,7 @@ from services.asr.engine import EndGuess, Final, SessionConfig, SpeechEvent
 from services.asr.engines.pocketsphinx import PocketsphinxEngine
 from services.asr.settings import AsrSettings
 from services.runtime.errors import Busy, Unavailable
+from tests.figures import report
 from tests.speech import (
     RATE_HZ,
     Recording,
@@ -67,7 +68,7 @@ async def word_errors(
     ]
     rate = float(jiwer.wer(expected, heard))
     words = sum(len(text.split()) for text in expected)
-    print(f"\nword error rate, {label}: {100 * rate:.1f} % of {words} words")
+    report(f"word error rate, {label}: {100 * rate:.1f} % of {words} words")
     return rate, words
 
 
@@ -80,7 +81,7 @@ async def test_word_error_rate_of_live_decoding() -> None:
         of_novel, novel_words = await word_errors(engine, read_novel(), "read novel, live")
     words = command_words + novel_words
     of_all = (of_commands * command_words + of_novel * novel_words) / words
-    print(f"word error rate, all recordings, live: {100 * of_all:.1f} % of {words} words")
+    report(f"word error rate, all recordings, live: {100 * of_all:.1f} % of {words} words")
     assert of_commands <= 0.25
     assert of_novel <= 0.40
     assert of_all <= 0.33

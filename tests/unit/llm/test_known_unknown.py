@@ -14,6 +14,7 @@ from services.llm.engines.retrieval.answerer import Answerer
 from services.llm.persona import Persona
 from services.llm.settings import LlmSettings
 from services.runtime.model_store import ModelStore
+from tests.figures import report
 from tests.requirements import need
 from tests.unit.llm.talk import prompt_for
 
@@ -55,10 +56,10 @@ class Rates:
         self.hit_rate = 1 - (len(missed) + len(offered) + len(wrong)) / known
         self.wrong_rate = len(wrong) / known
         self.honest_rate = 1 - len(invented) / unknown
-        print(
-            f"\n{part} {language}: known {known}: hit {self.hit_rate:.1%}, offered "
+        report(
+            f"{part} {language}: known {known}: hit {self.hit_rate:.1%}, offered "
             f"{len(offered) / known:.1%}, wrong {self.wrong_rate:.1%}; unknown {unknown}: honest "
-            f"{self.honest_rate:.1%}\n  missed {missed}\n  wrong {wrong}\n  invented {invented}"
+            f"{self.honest_rate:.1%}"
         )
 
 
@@ -140,5 +141,5 @@ def test_every_question_of_the_corpus_finds_its_answer(
                 elif not sources:
                     lost.append((asked, entry.id, ""))
     total = sum(len(entry.wordings[language].questions) for entry in anima.entries)
-    print(f"\n{language}: {len(lost)} of {2 * total} lost: {lost}")
+    report(f"{language}: {len(lost)} of {2 * total} lost: {lost}")
     assert len(lost) <= 0.01 * total

@@ -6,6 +6,7 @@ import pytest
 from pocketsphinx import Decoder, get_model_path
 
 from services.tts.engines.flite import FliteEngine
+from tests.figures import report
 from tests.unit.tts.speaking import utter
 
 SENTENCES = ["The weather is very nice this morning.", "Please tell me what time it is."]
@@ -34,5 +35,5 @@ def test_most_words_are_understood(flite: FliteEngine, decoder: Decoder, voice: 
         words = [word.strip(",.?").lower() for word in sentence.split()]
         expected += len(words)
         found += sum(word in heard for word in words)
-    print(f"{voice}: {found} of {expected} words understood")
+    report(f"{voice}: {found} of {expected} words understood")
     assert found >= 0.8 * expected

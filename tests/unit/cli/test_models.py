@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+
+CONTENT = b"the weights"
+REGISTRY = """
+[models.tiny]
+description = "A tiny model"
+licence = "Apache-2.0"
+source = {{ kind = "file", folder = "{folder}" }}
+
+[[models.tiny.files]]
+name = "tiny.bin"
+sha256 = "{sha256}"
+size_bytes = {size}
+"""
+
+
+def run(data: Path, *arguments: str) -> Result:
+    environment = {"COLUMNS": "300", "ANIMA_DATA_DIR": str(data)}
+    return CliRunner().invoke(app, ["models", *arguments], env=environment)
+
+
+def registered(tmp_path: Path, content: bytes) -> Path:
+    source, data = tmp_path / "source", tmp_path / "data"
+    source.mkdir()
+    (data / "models").mkdir(parents=True)
+    (source / "tiny.bin").write_bytes(content)
+    text = REGISTRY.format(
+        folder=source, sha256=hashlib.sha256(CONTENT).hexdigest(), size=len(CONTENT)
+    )
+    (data / "models" / "models.toml").write_text(text)
+    return data
+
+
+def test_a_model_is_listed_pulled_and_then_here(tmp_path: Path) -> None:
+    data = registered(tmp_path, CONTENT)
+    assert "missing" in next(
+        line for line in run(data, "list").output.splitlines() if "tiny" in line
+    )
+    assert run(data, "pull", "tiny").exit_code == 0
+    assert (data / "models" / "tiny" / "tiny.bin").read_bytes() == CONTENT
+    assert "present" in next(
+        line for line in run(data, "list").output.splitlines() if "tiny" in line
+    )
+    assert "here already" in run(data, "pull", "tiny").output
+
+
+def test_another_content_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    data = registered(tmp_path, b"the weighty")
+    ended = run(data, "pull", "tiny")
+    assert ended.exit_code == 1
+    assert "sha256" in ended.output
+    assert not (data / "models" / "tiny").exists()
+
+
+def test_an_unknown_model_and_no_model_are_told(tmp_path: Path) -> None:
+    data = registered(tmp_path, CONTENT)
+    assert "there is no model huge" in run(data, "pull", "huge").output
+    assert "no model was named" in run(data, "pull").output
