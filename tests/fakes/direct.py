@@ -64,7 +64,7 @@ class DirectStages:
         self.llm = FakeLlm()
         self.memory = FakeMemory()  # type: ignore[abstract]
         self.tts = FakeTts()
-        self.avatar = FakeAvatar()
+        self.avatar = FakeAvatar()  # type: ignore[abstract]
 
     def mesh(self, **changes: Any) -> Mesh:
         mesh = _DirectMesh(GatewaySettings(**changes))

@@ -49,7 +49,7 @@ class FakeMesh:
         self.llm = FakeLlm()
         self.memory = FakeMemory()  # type: ignore[abstract]
         self.tts = FakeTts()
-        self.avatar = FakeAvatar()
+        self.avatar = FakeAvatar()  # type: ignore[abstract]
         self.addresses: dict[str, str] = {}
         self._running: dict[str, AsyncExitStack] = {}
 

@@ -10,15 +10,30 @@ import numpy as np
 
 import anima.asr.v1 as asr
 import anima.common.v1 as common
+from services.runtime.errors import AnimaError
 from tests.fakes.stages import Fake
 
 
 @dataclass(kw_only=True)
 class FakeAsr(Fake, asr.AsrServiceServicer):
-    """Hears speech where the audio is loud; the texts come from `texts`, in order."""
+    """Hears speech where the audio is loud; the texts come from `texts`, in order.
+
+    Attributes:
+        texts: The results.
+        end_silence_ms: The silence that ends an utterance; None: what the config says.
+        guess_silence_ms: The silence after which a guess is sent; None: never.
+        guesses: The texts of the guesses, in order; then the result that will come.
+        partial: What is recognised at the start of speech.
+        fail_after_start: Raised once speech has started.
+        received: Which stream got which audio.
+    """
 
     texts: list[str] = field(default_factory=lambda: ["what can you do"])
-    end_silence_ms: int = 500
+    end_silence_ms: int | None = 500
+    guess_silence_ms: int | None = None
+    guesses: list[str] = field(default_factory=list)
+    partial: str = "wh"
+    fail_after_start: AnimaError | None = None
     received: list[tuple[int, bytes]] = field(default_factory=list)
 
     async def Recognize(self, requests: Any, context: Any) -> None:  # type: ignore[override]
@@ -30,20 +45,32 @@ class FakeAsr(Fake, asr.AsrServiceServicer):
             kind = request.WhichOneof("message")
             if kind == "audio":
                 self.received.append((stream, request.audio.pcm))
-                silence_samples = self.end_silence_ms * config.sample_rate_hz // 1000
-                for event in heard.add(request.audio.pcm, silence_samples):
-                    if event == "started":
-                        at = asr.SpeechStarted(at_sample=heard.first)
-                        await context.write(asr.RecognizeResponse(speech_started=at))
-                        partial = asr.Transcript(text="wh")
-                        await context.write(asr.RecognizeResponse(partial=partial))
-                    else:
+                end_ms = self.end_silence_ms or config.endpointing.end_silence_ms
+                for event in heard.add(request.audio.pcm, end_ms, self.guess_silence_ms):
+                    if event == "ended":
                         await self._finish(heard, context)
                         return
+                    await self._tell(event, heard, context)
             elif kind == "end_of_speech":
                 if heard.first >= 0:
                     await self._finish(heard, context)
                 return
+
+    async def _tell(self, event: str, heard: _Ear, context: Any) -> None:
+        if event == "started":
+            started = asr.SpeechStarted(at_sample=heard.first)
+            await context.write(asr.RecognizeResponse(speech_started=started))
+            partial = asr.Transcript(text=self.partial)
+            await context.write(asr.RecognizeResponse(partial=partial))
+            if self.fail_after_start is not None:
+                raise self.fail_after_start
+        elif event == "guessed":
+            text = self.guesses.pop(0) if self.guesses else self.texts[0]
+            guess = asr.EndGuess(at_sample=heard.last, transcript=asr.Transcript(text=text))
+            await context.write(asr.RecognizeResponse(end_guess=guess))
+        else:
+            resumed = asr.SpeechResumed(at_sample=heard.last)
+            await context.write(asr.RecognizeResponse(speech_resumed=resumed))
 
     async def _finish(self, heard: _Ear, context: Any) -> None:
         text = self.texts.pop(0)
@@ -62,20 +89,34 @@ class _Ear:
     def __init__(self, rate_hz: int) -> None:
         self.first = -1
         self.last = 0
+        self._rate_hz = rate_hz
         self._end = 0
+        self._guessed = False
         self._done = False
 
-    def add(self, pcm: bytes, silence_samples: int) -> list[str]:
-        samples = np.abs(np.frombuffer(pcm, "<i2").astype(int))
+    def add(self, pcm: bytes, end_silence_ms: int, guess_silence_ms: int | None) -> list[str]:
+        end_silence = end_silence_ms * self._rate_hz // 1000
+        guess_silence = self._rate_hz * 3600
+        if guess_silence_ms is not None:
+            guess_silence = guess_silence_ms * self._rate_hz // 1000
         events = []
-        for loud in samples > 1000:
+        for loud in np.abs(np.frombuffer(pcm, "<i2").astype(int)) > 1000:
             if loud:
                 if self.first < 0:
                     self.first = self._end
                     events.append("started")
                 self.last = self._end + 1
+                if self._guessed:
+                    self._guessed = False
+                    events.append("resumed")
             self._end += 1
-            if self.first >= 0 and not self._done and self._end - self.last >= silence_samples:
+            silence = self._end - self.last
+            if self.first < 0 or self._done:
+                continue
+            if silence >= guess_silence and not self._guessed:
+                self._guessed = True
+                events.append("guessed")
+            if silence >= end_silence:
                 self._done = True
                 events.append("ended")
         return events

@@ -13,8 +13,27 @@ import grpc
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.mesh import Mesh
 from gateway.session import Session
+from tests.fakes.direct import DirectStages
+from tests.virtual_time import in_virtual_time
 
 Event = pb.ConverseResponse
+
+RATE = 24_000
+SENTENCES = [f" This is sentence number {number} of the long answer." for number in range(30)]
+LONG = ("Well, let me see,", *SENTENCES)
+
+
+def run(main: Any) -> Any:
+    """Runs a test against scripted stages in virtual time."""
+
+    async def with_stages() -> Any:
+        return await main(DirectStages())
+
+    return in_virtual_time(with_stages)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 @dataclass

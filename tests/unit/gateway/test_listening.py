@@ -3,57 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import numpy as np
 import pytest
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.session import Session
 from services.runtime.errors import InvalidRequest, Unavailable
 from tests.fakes.direct import DirectStages
-from tests.fakes.stages import LOUD
-from tests.unit.gateway.conversing import conversation
-from tests.virtual_time import in_virtual_time
-
-RATE = 16_000
-
-
-def run(main: Any) -> Any:
-    async def with_stages() -> Any:
-        return await main(DirectStages())
-
-    return in_virtual_time(with_stages)
-
-
-def speech(*parts: float) -> np.ndarray[Any, Any]:
-    """Silence and speech by turns, seconds each; every loud sample is different."""
-    pieces = []
-    for number, seconds in enumerate(parts):
-        count = round(seconds * RATE)
-        loud = LOUD + np.arange(count) % 1000
-        pieces.append(loud if number % 2 else np.zeros(count))
-    return np.concatenate(pieces).astype("<i2")
-
-
-class Speaker:
-    """Sends audio as a microphone does: 20 ms at a time, in real time."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.sample = 0
-
-    async def say(self, samples: np.ndarray[Any, Any]) -> None:
-        for start in range(0, len(samples), RATE // 50):
-            piece = samples[start : start + RATE // 50]
-            await self.session.audio(
-                common.AudioChunk(
-                    start_sample=self.sample, sample_rate_hz=RATE, pcm=piece.tobytes()
-                )
-            )
-            self.sample += len(piece)
-            await asyncio.sleep(len(piece) / RATE)
+from tests.unit.gateway.conversing import conversation, run
+from tests.unit.gateway.speaking import MICROPHONE_RATE, Speaker, speech
 
 
 def test_spoken_question_is_answered_and_the_clock_is_the_sessions() -> None:
@@ -66,7 +25,7 @@ def test_spoken_question_is_answered_and_the_clock_is_the_sessions() -> None:
             await microphone.say(speech(0.5, 1.0, 0.7))
             await said.until_kind("turn_ended", 2)
             starts = [started.at_sample for started in said.all("speech_started")]
-            assert starts == [RATE // 2, round(2.7 * RATE)]
+            assert starts == [MICROPHONE_RATE // 2, round(2.7 * MICROPHONE_RATE)]
             finals = [t for t in said.all("user_transcript") if t.final]
             assert [t.text for t in finals] == ["one", "two"]
             assert [t.words[0].samples.start_sample for t in finals] == starts
@@ -187,9 +146,12 @@ def test_recogniser_that_is_away_is_told_once_and_comes_back() -> None:
     ("chunk", "text"),
     [
         (common.AudioChunk(sample_rate_hz=8000, pcm=bytes(2)), "sample_rate_hz: 8000"),
-        (common.AudioChunk(sample_rate_hz=RATE, pcm=bytes(3)), "3 bytes"),
-        (common.AudioChunk(sample_rate_hz=RATE, pcm=bytes(70_000)), "70000 bytes"),
-        (common.AudioChunk(sample_rate_hz=RATE, pcm=bytes(2), start_sample=9), "start_sample: 9"),
+        (common.AudioChunk(sample_rate_hz=MICROPHONE_RATE, pcm=bytes(3)), "3 bytes"),
+        (common.AudioChunk(sample_rate_hz=MICROPHONE_RATE, pcm=bytes(70_000)), "70000 bytes"),
+        (
+            common.AudioChunk(sample_rate_hz=MICROPHONE_RATE, pcm=bytes(2), start_sample=9),
+            "start_sample: 9",
+        ),
     ],
 )
 def test_wrong_audio_is_refused_and_the_session_lives_on(
