@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check format protos bench clean
+.PHONY: help setup setup-dev run test check format protos bench bench-memory clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ protos: setup-dev ## generate the stubs from protos/
 
 bench: setup-dev ## figures of the mesh on this machine
 	$(BIN)/python -m bench
+
+bench-memory: setup-dev ## figures of the memory; CONVERSATIONS=FILE measures what it recalls
+	$(BIN)/python -m bench.memory $(if $(CONVERSATIONS),--conversations '$(CONVERSATIONS)')
 
 clean: ## remove what setup made
 	rm -rf .venv .cache node_modules

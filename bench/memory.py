@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anima.memory import v1 as wire
+from bench import recall
 from memory.item import Item
 from memory.servicer import build
 from memory.settings import MemorySettings
@@ -159,7 +160,12 @@ def bench(calls: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=100, help="how often each call is measured")
-    bench(parser.parse_args().calls)
+    parser.add_argument("--conversations", type=Path, help="a file as bench.recall takes it")
+    arguments = parser.parse_args()
+    bench(arguments.calls)
+    if arguments.conversations is not None:
+        models = ServiceSettings.from_environment().data_dir / "models"
+        recall.bench(arguments.conversations, Embedder(ModelStore(models).path("minilm-l6-v2")))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,16 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.item import searched_text
+from memory.ranking import (
+    ASSISTANT,
+    FULL_RANK,
+    USER,
+    Neighbours,
+    asked_speakers,
+    prior,
+    with_surroundings,
+)
 from memory.store import IndexRow, Store, UserState
 from retrieval.hybrid import best_first, blend
 from retrieval.lexical import LexicalIndex
@@ -21,6 +31,9 @@ class Found:
 
     row_id: int
     score: float
+    """By which rows are ordered: the row, its surroundings, and what it is."""
+    own_score: float
+    """How well the row alone fits."""
     vector_score: float
     lexical_score: float
 
@@ -32,23 +45,50 @@ class UserIndex:
         """Makes an empty index; `dimensions` is the length of a vector, None without vectors."""
         self._lexical = LexicalIndex()
         self._row_ids = array("q")
-        self._sessions: dict[str, list[int]] = {}
-        self._vectors = (
-            None if dimensions is None else faiss.IndexIDMap2(faiss.IndexFlatIP(dimensions))
-        )
+        self._sessions: dict[str, int] = {}
+        self._session_of = array("i")
+        self._last_of_session: dict[str, int] = {}
+        self._previous = array("i")
+        self._next = array("i")
+        self._speakers: dict[str, int] = {}
+        self._speaker_of = array("i")
+        self._is_question = array("b")
+        self._is_fact = array("b")
+        self._position_of_vector = array("q")
+        self._vectors = None if dimensions is None else faiss.IndexFlatIP(dimensions)
 
     def add(self, rows: Sequence[IndexRow]) -> None:
         """Adds rows; their ids must rise."""
+        with_vector = []
         for row in rows:
-            if row.session_id:
-                self._sessions.setdefault(row.session_id, []).append(len(self._row_ids))
+            position = len(self._row_ids)
             self._row_ids.append(row.row_id)
-            self._lexical.add(row.text)
-        with_vector = [row for row in rows if row.vector is not None]
+            self._lexical.add(searched_text(row.speaker_name, row.text))
+            self._place(position, row)
+            label = row.speaker_name or (ASSISTANT if row.by_assistant else USER)
+            self._speaker_of.append(self._speakers.setdefault(label, len(self._speakers)))
+            self._is_question.append(row.text.rstrip().endswith(("?", "？")))
+            self._is_fact.append(row.is_fact)
+            if self._vectors is not None and row.vector is not None:
+                with_vector.append(row.vector)
+                self._position_of_vector.append(position)
         if self._vectors is not None and with_vector:
-            matrix = np.stack([row.vector for row in with_vector if row.vector is not None])
-            ids = np.array([row.row_id for row in with_vector], dtype=np.int64)
-            self._vectors.add_with_ids(matrix, ids)
+            self._vectors.add(np.stack(with_vector))
+
+    def _place(self, position: int, row: IndexRow) -> None:
+        # An item without a session is a session of its own.
+        key = row.session_id or f"\0{position}"
+        self._session_of.append(self._sessions.setdefault(key, len(self._sessions)))
+        self._next.append(-1)
+        if row.is_fact:
+            self._previous.append(-1)
+            return
+        before = self._last_of_session.get(key, -1)
+        self._previous.append(before)
+        if before >= 0:
+            self._next[before] = position
+        if row.session_id:
+            self._last_of_session[key] = position
 
     @property
     def last_row_id(self) -> int:
@@ -58,11 +98,10 @@ class UserIndex:
     @property
     def size_bytes(self) -> int:
         """About how much memory the index takes."""
-        vectors = 0
-        if self._vectors is not None:
-            # Besides its numbers FAISS keeps each id twice, in a list and in a hash table.
-            vectors = self._vectors.ntotal * (4 * self._vectors.d + 56)
-        return 16 * len(self._row_ids) + self._lexical.size_bytes + vectors
+        vectors = 0 if self._vectors is None else self._vectors.ntotal * (4 * self._vectors.d + 8)
+        return (
+            26 * len(self._row_ids) + 200 * len(self._sessions) + self._lexical.size_bytes + vectors
+        )
 
     def search(
         self, query: str, vector: NDArray[np.float32] | None, k: int, exclude_session_id: str
@@ -78,36 +117,59 @@ class UserIndex:
         Returns:
             At most k rows with a score above 0, best first; of equal ones the newest first.
         """
+        if not self._row_ids:
+            return []
         lexical = self._lexical.scores(query)
         cosines = None if vector is None else self._cosines(vector)
-        scores = blend(cosines, lexical)
-        excluded = self._sessions.get(exclude_session_id, []) if exclude_session_id else []
-        kept = np.ones(len(scores), dtype=np.bool_)
-        kept[excluded] = False
-        newest_first = np.flatnonzero(kept)[::-1]
+        ranks = self._ranks(query, lexical, cosines)
+        if exclude_session_id in self._sessions:
+            ranks[_view(self._session_of) == self._sessions[exclude_session_id]] = 0
+        own = blend(cosines, lexical)
+        count = len(ranks)
         return [
             Found(
                 row_id=self._row_ids[position],
-                score=float(scores[position]),
+                score=min(1.0, float(ranks[position]) / FULL_RANK),
+                own_score=float(own[position]),
                 vector_score=0.0 if cosines is None else float(cosines[position]),
                 lexical_score=float(lexical[position]),
             )
-            for position in newest_first[best_first(scores[newest_first], k)]
-            if scores[position] > 0
+            for position in (count - 1 - best_first(ranks[::-1], k)).tolist()
+            if ranks[position] > 0
         ]
+
+    def _ranks(
+        self, query: str, lexical: NDArray[np.float32], cosines: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        session_of = _view(self._session_of)
+        sessions = self._lexical.group_scores(query, session_of, len(self._sessions))
+        neighbours = Neighbours(previous=_view(self._previous), next=_view(self._next))
+        relevance = with_surroundings(lexical, cosines, sessions[session_of], neighbours)
+        asked = asked_speakers(query, set(self._speakers))
+        codes = [code for label, code in self._speakers.items() if label in asked]
+        return relevance * prior(
+            self._lexical.lengths,
+            np.frombuffer(self._is_question, dtype=np.bool_),
+            np.isin(_view(self._speaker_of), codes),
+            np.frombuffer(self._is_fact, dtype=np.bool_),
+        )
 
     def _cosines(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """Gives the cosine of every row, 0 to 1; 0 for rows without a vector."""
         cosines = np.zeros(len(self._row_ids), dtype=np.float32)
         if self._vectors is not None and self._vectors.ntotal:
-            # One query is too little work to share: on busy cores a second thread makes it slower
-            # by far. OpenMP keeps the number per calling thread, so it is set where it counts.
-            faiss.omp_set_num_threads(1)
             # Not only the nearest: the joined score needs the cosine also where the words are near.
-            _, near, row_ids = self._vectors.range_search(vector[np.newaxis], 0.0)
-            held = np.frombuffer(self._row_ids, dtype=np.int64)
-            cosines[np.searchsorted(held, row_ids)] = np.minimum(near, 1)
+            # FAISS would hand over all of them one by one, so its numbers are multiplied in place.
+            count, dimensions = self._vectors.ntotal, self._vectors.d
+            held = faiss.rev_swig_ptr(self._vectors.get_xb(), count * dimensions)
+            near = held.reshape(count, dimensions) @ vector
+            cosines[np.frombuffer(self._position_of_vector, dtype=np.int64)] = np.clip(near, 0, 1)
         return cosines
+
+
+def _view(numbers: "array[int]") -> NDArray[np.int32]:
+    # A copy: while a view exists, the array cannot grow.
+    return np.array(numbers, dtype=np.int32)
 
 
 class _Entry:

@@ -16,6 +16,17 @@ class Item:
     session_id: str
     turn_id: str
     created_unix_ms: int
+    speaker_name: str = ""
+
+    @property
+    def searched_text(self) -> str:
+        """By what the item is found."""
+        return searched_text(self.speaker_name, self.text)
+
+
+def searched_text(speaker_name: str, text: str) -> str:
+    """Joins a text with the name of who said it, so that it is found by both."""
+    return f"{speaker_name}: {text}" if speaker_name else text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,43 +1,15 @@
 """The tables of the memory's database and how a connection to it is set up."""
 
+import hashlib
 import sqlite3
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-VERSION = 1
-BUSY_TIMEOUT_MS = 5_000
+from memory.migrations import MIGRATIONS
 
-# Row ids are never used again (AUTOINCREMENT): an index in memory knows by the highest one what it
-# has seen. `revision` rises when an index that has seen all rows must still be made anew.
-# There is no FTS5 table on purpose: until SQLite 3.42 it keeps the words of a deleted text in its
-# segments, and its ranking counts the texts of all users. The index in memory does neither.
-_TABLES = """
-CREATE TABLE user (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    user_id TEXT NOT NULL UNIQUE,
-    revision INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE TABLE item (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    user INTEGER NOT NULL REFERENCES user ON DELETE CASCADE,
-    item_id TEXT NOT NULL,
-    kind INTEGER NOT NULL,
-    speaker INTEGER NOT NULL,
-    text TEXT NOT NULL,
-    session_id TEXT NOT NULL,
-    turn_id TEXT NOT NULL,
-    created_unix_ms INTEGER NOT NULL,
-    UNIQUE (user, item_id)
-) STRICT;
-CREATE INDEX item_by_row ON item (user, id);
-CREATE INDEX item_by_time ON item (user, created_unix_ms, id);
-CREATE TABLE vec (
-    item INTEGER PRIMARY KEY REFERENCES item ON DELETE CASCADE,
-    model_id TEXT NOT NULL,
-    dimensions INTEGER NOT NULL,
-    vector BLOB NOT NULL
-) STRICT;
-"""
+BUSY_TIMEOUT_MS = 5_000
 
 
 class StoreError(Exception):
@@ -67,24 +39,79 @@ def connect(path: Path, synchronous: Literal["full", "normal"]) -> sqlite3.Conne
     return connection
 
 
-def prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Makes the tables of a new database, or checks an old one.
+def prepare(connection: sqlite3.Connection, path: Path, steps: Sequence[str] = MIGRATIONS) -> None:
+    """Brings the tables to the present version: makes them, or takes the steps that are missing.
+
+    Each step is taken in a transaction of its own and noted with its checksum.
 
     Raises:
-        StoreError: The database is damaged or of another version.
+        StoreError: The database is damaged, of a newer program, or was made by other steps.
     """
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
-    if version == 0 and tables == 0:
-        connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
-    elif version != VERSION:
-        raise StoreError(
-            f"{path} has version {version} of the tables, this program needs {VERSION}: "
-            "use the program that made it, or another ANIMA_DATA_DIR"
-        )
     fault = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     if fault != "ok":
         raise damaged(path, fault)
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(steps):
+        raise StoreError(
+            f"{path} has version {version} of the tables, this program knows {len(steps)}: "
+            "use the program that made it, or another ANIMA_DATA_DIR"
+        )
+    if version == 0 and _table_names(connection):
+        raise StoreError(f"{path} is a database of something else: use another ANIMA_DATA_DIR")
+    _check_taken(connection, path, steps[:version])
+    for number in range(version + 1, len(steps) + 1):
+        _take(connection, steps, number)
+
+
+def _table_names(connection: sqlite3.Connection) -> set[str]:
+    rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    return {row[0] for row in rows}
+
+
+def _check_taken(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
+    # The first release kept no notes.
+    if "migration" not in _table_names(connection):
+        return
+    taken = dict(connection.execute("SELECT version, sha256 FROM migration").fetchall())
+    for number, step in enumerate(steps, 1):
+        if taken.get(number) != _sha256(step):
+            raise StoreError(
+                f"{path}: step {number} of its tables is not the one of this program: "
+                "use the program that made it"
+            )
+
+
+def _take(connection: sqlite3.Connection, steps: Sequence[str], number: int) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in _statements(steps[number - 1]):
+            connection.execute(statement)
+        if "migration" in _table_names(connection):
+            now_unix_ms = time.time_ns() // 1_000_000
+            connection.executemany(
+                "INSERT OR IGNORE INTO migration (version, sha256, applied_unix_ms)"
+                " VALUES (?, ?, ?)",
+                [(n, _sha256(steps[n - 1]), now_unix_ms) for n in range(1, number + 1)],
+            )
+        connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    # Not executescript(): it would end the transaction.
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _sha256(step: str) -> str:
+    return hashlib.sha256(step.encode()).hexdigest()
 
 
 def damaged(path: Path, fault: str) -> StoreError:

@@ -22,6 +22,7 @@ SERVICE = "anima.memory.v1.MemoryService"
 
 MAX_USER_ID_CHARS = 128
 MAX_ITEMS = 100
+MAX_NAME_CHARS = 64
 MAX_TEXT_CHARS = 8_000
 MAX_RECALLED = 50
 DEFAULT_RECALLED = 5
@@ -162,6 +163,8 @@ def _checked_item(field: str, item: wire.Item, now_unix_ms: int) -> Item:
     if item.speaker not in wire.Speaker.values():
         raise InvalidRequest(f"{field}.speaker: {item.speaker} is not known")
     check_range(f"{field}.created_unix_ms", item.created_unix_ms, 0, MAX_UNIX_MS)
+    if item.speaker_name:
+        check_text(f"{field}.speaker_name", item.speaker_name, MAX_NAME_CHARS)
     return Item(
         item_id=item.item_id or uuid.uuid4().hex,
         kind=item.kind or wire.ITEM_KIND_TURN,
@@ -170,6 +173,7 @@ def _checked_item(field: str, item: wire.Item, now_unix_ms: int) -> Item:
         session_id=item.session_id,
         turn_id=item.turn_id,
         created_unix_ms=item.created_unix_ms or now_unix_ms,
+        speaker_name=item.speaker_name,
     )
 
 
@@ -190,6 +194,7 @@ def _message(item: Item) -> wire.Item:
         session_id=item.session_id,
         turn_id=item.turn_id,
         created_unix_ms=item.created_unix_ms,
+        speaker_name=item.speaker_name,
     )
 
 

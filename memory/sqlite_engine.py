@@ -11,7 +11,7 @@ from anima.common.v1 import EngineInfo
 from memory import selector
 from memory.engine import Page, Recollection
 from memory.index import IndexCache
-from memory.item import Item, Position, RecalledItem
+from memory.item import Item, Position, RecalledItem, searched_text
 from memory.schema import StoreError
 from memory.settings import MemorySettings
 from memory.store import Store, Vector
@@ -133,7 +133,7 @@ class SqliteMemory:
         if self._embedder is not None:
             known = self._store.known_item_ids(user_id, [item.item_id for item in items])
             new = [at for at, item in enumerate(items) if item.item_id not in known]
-            embedded = self._embedder.embed([items[at].text for at in new])
+            embedded = self._embedder.embed([items[at].searched_text for at in new])
             for at, vector in zip(new, embedded, strict=True):
                 vectors[at] = vector
         return vectors
@@ -145,10 +145,10 @@ class SqliteMemory:
         need = selector.need_of(query)
         if need is selector.Need.NONE:
             return Recollection(items=[], skipped=True)
-        found = await self._run(
+        best, found = await self._run(
             self._compute, self._search, user_id, query, max_items, exclude_session_id
         )
-        if found and not selector.fits(need, found[0].score, by_words_alone=self._embedder is None):
+        if found and not selector.fits(need, best, by_words_alone=self._embedder is None):
             return Recollection(items=[], skipped=True)
         return Recollection(
             items=[recalled for recalled in found if recalled.score >= min_score], skipped=False
@@ -156,14 +156,16 @@ class SqliteMemory:
 
     def _search(
         self, user_id: str, query: str, max_items: int, exclude_session_id: str
-    ) -> list[RecalledItem]:
+    ) -> tuple[float, list[RecalledItem]]:
+        """Gives how well the best item fits by itself, and the items."""
         vector = None if self._embedder is None else self._embedder.embed([query])[0]
         found = self._indexes.search(
             user_id, query, vector, k=max_items, exclude_session_id=exclude_session_id
         )
         # The text comes from the truth, so an item that was just erased is not given out.
         items = self._store.items([row.row_id for row in found])
-        return [
+        best = max((row.own_score for row in found), default=0.0)
+        return best, [
             RecalledItem(
                 item=items[row.row_id],
                 score=row.score,
@@ -239,7 +241,8 @@ class SqliteMemory:
             rest = [row for row in rows if row.vector is None]
             for start in range(0, len(rest), _EMBED_BATCH):
                 batch = rest[start : start + _EMBED_BATCH]
-                vectors = await self._compute.run(embedder.embed, [row.text for row in batch])
+                texts = [searched_text(row.speaker_name, row.text) for row in batch]
+                vectors = await self._compute.run(embedder.embed, texts)
                 pairs = list(zip((row.row_id for row in batch), vectors, strict=True))
                 await self._writing.run(self._store.put_vectors, user_id, pairs, embedder.model_id)
         if users:

@@ -13,12 +13,13 @@ from typing import IO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anima.memory.v1 import ITEM_KIND_FACT, SPEAKER_ASSISTANT
 from memory.item import Item, Position
 from memory.schema import StoreError, connect, damaged, prepare
 
 Vector = NDArray[np.float32]
 
-_ITEM = "item_id, kind, speaker, text, session_id, turn_id, created_unix_ms"
+_ITEM = "item_id, kind, speaker, text, session_id, turn_id, created_unix_ms, speaker_name"
 _CHECKPOINT_ATTEMPTS = 3
 
 
@@ -40,6 +41,9 @@ class IndexRow:
     text: str
     session_id: str
     vector: Vector | None
+    speaker_name: str = ""
+    by_assistant: bool = False
+    is_fact: bool = False
 
 
 class Store:
@@ -121,7 +125,7 @@ class Store:
             ).fetchone()
             for item, vector in zip(items, vectors, strict=True):
                 row = connection.execute(
-                    f"INSERT INTO item (user, {_ITEM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+                    f"INSERT INTO item (user, {_ITEM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
                     " ON CONFLICT (user, item_id) DO NOTHING RETURNING id",
                     (user, *_values(item)),
                 ).fetchone()
@@ -235,7 +239,7 @@ class Store:
         """Gives what came after a row, in the order of the rows, with the vectors of a model."""
         with self._reading() as connection:
             rows = connection.execute(
-                "SELECT item.id, text, session_id, vector FROM item"
+                "SELECT item.id, text, session_id, vector, speaker_name, speaker, kind FROM item"
                 " LEFT JOIN vec ON vec.item = item.id AND vec.model_id = ?"
                 " WHERE user = ? AND item.id > ? ORDER BY item.id",
                 (model_id, user.row_id, after_row_id),
@@ -246,8 +250,11 @@ class Store:
                     text=text,
                     session_id=session_id,
                     vector=None if blob is None else np.frombuffer(blob, dtype="<f4"),
+                    speaker_name=speaker_name,
+                    by_assistant=speaker == SPEAKER_ASSISTANT,
+                    is_fact=kind == ITEM_KIND_FACT,
                 )
-                for row_id, text, session_id, blob in rows
+                for row_id, text, session_id, blob, speaker_name, speaker, kind in rows
             ]
 
     def items(self, row_ids: Sequence[int]) -> dict[int, Item]:
@@ -349,11 +356,12 @@ def _values(item: Item) -> tuple[str | int, ...]:
         item.session_id,
         item.turn_id,
         item.created_unix_ms,
+        item.speaker_name,
     )
 
 
-def _item(row: tuple[str, int, int, str, str, str, int]) -> Item:
-    item_id, kind, speaker, text, session_id, turn_id, created_unix_ms = row
+def _item(row: tuple[str, int, int, str, str, str, int, str]) -> Item:
+    item_id, kind, speaker, text, session_id, turn_id, created_unix_ms, speaker_name = row
     return Item(
         item_id=item_id,
         kind=kind,
@@ -362,4 +370,5 @@ def _item(row: tuple[str, int, int, str, str, str, int]) -> Item:
         session_id=session_id,
         turn_id=turn_id,
         created_unix_ms=created_unix_ms,
+        speaker_name=speaker_name,
     )

@@ -3,6 +3,7 @@
 from array import array
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,26 +63,64 @@ class LexicalIndex:
         Returns:
             Shape [texts], 0 to 1; 0 where a text shares no token with the query.
         """
-        count = len(self._lengths)
+        return self._scores(query, np.frombuffer(self._lengths, dtype=np.uint32), None)
+
+    def group_scores(
+        self, query: str, group_of: NDArray[np.int32], group_count: int
+    ) -> NDArray[np.float32]:
+        """Scores groups of texts as if each were one long text.
+
+        Args:
+            query: What to look for.
+            group_of: The group of each text, shape [texts], from 0.
+            group_count: How many groups there are.
+
+        Returns:
+            Shape [groups], 0 to 1.
+        """
+        texts = np.frombuffer(self._lengths, dtype=np.uint32)
+        lengths = np.bincount(group_of, weights=texts, minlength=group_count)
+        return self._scores(query, lengths, group_of)
+
+    @property
+    def lengths(self) -> NDArray[np.uint32]:
+        """The number of tokens of each text, shape [texts]."""
+        return np.array(self._lengths, dtype=np.uint32)
+
+    def _scores(
+        self, query: str, lengths: NDArray[Any], group_of: NDArray[np.int32] | None
+    ) -> NDArray[np.float32]:
+        count = len(lengths)
         scores = np.zeros(count, dtype=np.float32)
         query_counts = Counter(tokens(query))
         if not query_counts or not self._total_length:
             return scores
         mean_length = self._total_length / count
-        lengths = np.frombuffer(self._lengths, dtype=np.uint32)
         saturation = (_K1 * (1 - _B + _B / mean_length * lengths)).astype(np.float32)
         own_saturation = _K1 * (1 - _B + _B / mean_length * query_counts.total())
         best = 0.0
         for token, query_count in query_counts.items():
-            postings = self._postings.get(token)
-            weight = self._weight(token, 0 if postings is None else len(postings[0]))
+            positions, frequencies = self._occurrences(token, group_of, count)
+            weight = _weight(token, len(positions), count)
             best += weight * query_count / (query_count + own_saturation)
-            if postings is not None:
-                positions = np.frombuffer(postings[0], dtype=np.uint32)
-                frequencies = np.frombuffer(postings[1], dtype=np.uint32).astype(np.float32)
-                scores[positions] += weight * frequencies / (frequencies + saturation[positions])
+            scores[positions] += weight * frequencies / (frequencies + saturation[positions])
         np.minimum(scores / np.float32(best), 1, out=scores)
         return scores
+
+    def _occurrences(
+        self, token: str, group_of: NDArray[np.int32] | None, count: int
+    ) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Gives the texts, or groups, that have a token, and how often each has it."""
+        postings = self._postings.get(token)
+        if postings is None:
+            return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
+        positions = np.frombuffer(postings[0], dtype=np.uint32)
+        frequencies = np.frombuffer(postings[1], dtype=np.uint32).astype(np.float32)
+        if group_of is None:
+            return positions, frequencies
+        in_groups = np.bincount(group_of[positions], weights=frequencies, minlength=count)
+        groups = np.flatnonzero(in_groups)
+        return groups, in_groups[groups].astype(np.float32)
 
     @property
     def size_bytes(self) -> int:
@@ -89,7 +128,8 @@ class LexicalIndex:
         # A key with its two arrays takes some 400 bytes; a posting takes two numbers.
         return 400 * len(self._postings) + 8 * self._total_length + 4 * len(self._lengths)
 
-    def _weight(self, token: str, texts_with_token: int) -> float:
-        texts = len(self._lengths) + _BACKGROUND_TEXTS
-        rarity = float(np.log1p((texts - texts_with_token + 0.5) / (texts_with_token + 0.5)))
-        return rarity * (_FUNCTION_WORD_WEIGHT if token in FUNCTION_WORDS else 1.0)
+
+def _weight(token: str, texts_with_token: int, text_count: int) -> float:
+    texts = text_count + _BACKGROUND_TEXTS
+    rarity = float(np.log1p((texts - texts_with_token + 0.5) / (texts_with_token + 0.5)))
+    return rarity * (_FUNCTION_WORD_WEIGHT if token in FUNCTION_WORDS else 1.0)

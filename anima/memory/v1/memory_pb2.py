@@ -25,47 +25,47 @@ _sym_db = _symbol_database.Default()
 from anima.common.v1 import common_pb2 as anima_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61nima/memory/v1/memory.proto\x12\x0f\x61nima.memory.v1\x1a\x1c\x61nima/common/v1/common.proto\"\xb7\x01\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.anima.memory.v1.ItemKind\x12)\n\x07speaker\x18\x03 \x01(\x0e\x32\x18.anima.memory.v1.Speaker\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x12\n\nsession_id\x18\x05 \x01(\t\x12\x0f\n\x07turn_id\x18\x06 \x01(\t\x12\x17\n\x0f\x63reated_unix_ms\x18\x07 \x01(\x03\"H\n\x0fRememberRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12$\n\x05items\x18\x02 \x03(\x0b\x32\x15.anima.memory.v1.Item\"$\n\x10RememberResponse\x12\x10\n\x08item_ids\x18\x01 \x03(\t\"q\n\rRecallRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\x11\n\tmax_items\x18\x03 \x01(\r\x12\x11\n\tmin_score\x18\x04 \x01(\x02\x12\x1a\n\x12\x65xclude_session_id\x18\x05 \x01(\t\"O\n\x0eRecallResponse\x12,\n\x05items\x18\x01 \x03(\x0b\x32\x1d.anima.memory.v1.RecalledItem\x12\x0f\n\x07skipped\x18\x02 \x01(\x08\"o\n\x0cRecalledItem\x12#\n\x04item\x18\x01 \x01(\x0b\x32\x15.anima.memory.v1.Item\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x14\n\x0cvector_score\x18\x03 \x01(\x02\x12\x15\n\rlexical_score\x18\x04 \x01(\x02\"E\n\x0bListRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"b\n\x0cListResponse\x12$\n\x05items\x18\x01 \x03(\x0b\x32\x15.anima.memory.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x04\"i\n\rForgetRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12)\n\x05items\x18\x02 \x01(\x0b\x32\x18.anima.memory.v1.ItemIdsH\x00\x12\x14\n\neverything\x18\x03 \x01(\x08H\x00\x42\x06\n\x04what\"\x1b\n\x07ItemIds\x12\x10\n\x08item_ids\x18\x01 \x03(\t\")\n\x0e\x46orgetResponse\x12\x17\n\x0f\x66orgotten_count\x18\x01 \x01(\x04\" \n\rExportRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"5\n\x0e\x45xportResponse\x12#\n\x04item\x18\x01 \x01(\x0b\x32\x15.anima.memory.v1.Item\"\x17\n\x15\x44\x65scribeEngineRequest\"E\n\x16\x44\x65scribeEngineResponse\x12+\n\x06\x65ngine\x18\x01 \x01(\x0b\x32\x1b.anima.common.v1.EngineInfo*M\n\x08ItemKind\x12\x19\n\x15ITEM_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eITEM_KIND_TURN\x10\x01\x12\x12\n\x0eITEM_KIND_FACT\x10\x02*K\n\x07Speaker\x12\x17\n\x13SPEAKER_UNSPECIFIED\x10\x00\x12\x10\n\x0cSPEAKER_USER\x10\x01\x12\x15\n\x11SPEAKER_ASSISTANT\x10\x02\x32\xeb\x03\n\rMemoryService\x12O\n\x08Remember\x12 .anima.memory.v1.RememberRequest\x1a!.anima.memory.v1.RememberResponse\x12I\n\x06Recall\x12\x1e.anima.memory.v1.RecallRequest\x1a\x1f.anima.memory.v1.RecallResponse\x12\x43\n\x04List\x12\x1c.anima.memory.v1.ListRequest\x1a\x1d.anima.memory.v1.ListResponse\x12I\n\x06\x46orget\x12\x1e.anima.memory.v1.ForgetRequest\x1a\x1f.anima.memory.v1.ForgetResponse\x12K\n\x06\x45xport\x12\x1e.anima.memory.v1.ExportRequest\x1a\x1f.anima.memory.v1.ExportResponse0\x01\x12\x61\n\x0e\x44\x65scribeEngine\x12&.anima.memory.v1.DescribeEngineRequest\x1a\'.anima.memory.v1.DescribeEngineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61nima/memory/v1/memory.proto\x12\x0f\x61nima.memory.v1\x1a\x1c\x61nima/common/v1/common.proto\"\xcd\x01\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.anima.memory.v1.ItemKind\x12)\n\x07speaker\x18\x03 \x01(\x0e\x32\x18.anima.memory.v1.Speaker\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x12\n\nsession_id\x18\x05 \x01(\t\x12\x0f\n\x07turn_id\x18\x06 \x01(\t\x12\x17\n\x0f\x63reated_unix_ms\x18\x07 \x01(\x03\x12\x14\n\x0cspeaker_name\x18\x08 \x01(\t\"H\n\x0fRememberRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12$\n\x05items\x18\x02 \x03(\x0b\x32\x15.anima.memory.v1.Item\"$\n\x10RememberResponse\x12\x10\n\x08item_ids\x18\x01 \x03(\t\"q\n\rRecallRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\x11\n\tmax_items\x18\x03 \x01(\r\x12\x11\n\tmin_score\x18\x04 \x01(\x02\x12\x1a\n\x12\x65xclude_session_id\x18\x05 \x01(\t\"O\n\x0eRecallResponse\x12,\n\x05items\x18\x01 \x03(\x0b\x32\x1d.anima.memory.v1.RecalledItem\x12\x0f\n\x07skipped\x18\x02 \x01(\x08\"o\n\x0cRecalledItem\x12#\n\x04item\x18\x01 \x01(\x0b\x32\x15.anima.memory.v1.Item\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x14\n\x0cvector_score\x18\x03 \x01(\x02\x12\x15\n\rlexical_score\x18\x04 \x01(\x02\"E\n\x0bListRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"b\n\x0cListResponse\x12$\n\x05items\x18\x01 \x03(\x0b\x32\x15.anima.memory.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x04\"i\n\rForgetRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12)\n\x05items\x18\x02 \x01(\x0b\x32\x18.anima.memory.v1.ItemIdsH\x00\x12\x14\n\neverything\x18\x03 \x01(\x08H\x00\x42\x06\n\x04what\"\x1b\n\x07ItemIds\x12\x10\n\x08item_ids\x18\x01 \x03(\t\")\n\x0e\x46orgetResponse\x12\x17\n\x0f\x66orgotten_count\x18\x01 \x01(\x04\" \n\rExportRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"5\n\x0e\x45xportResponse\x12#\n\x04item\x18\x01 \x01(\x0b\x32\x15.anima.memory.v1.Item\"\x17\n\x15\x44\x65scribeEngineRequest\"E\n\x16\x44\x65scribeEngineResponse\x12+\n\x06\x65ngine\x18\x01 \x01(\x0b\x32\x1b.anima.common.v1.EngineInfo*M\n\x08ItemKind\x12\x19\n\x15ITEM_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eITEM_KIND_TURN\x10\x01\x12\x12\n\x0eITEM_KIND_FACT\x10\x02*K\n\x07Speaker\x12\x17\n\x13SPEAKER_UNSPECIFIED\x10\x00\x12\x10\n\x0cSPEAKER_USER\x10\x01\x12\x15\n\x11SPEAKER_ASSISTANT\x10\x02\x32\xeb\x03\n\rMemoryService\x12O\n\x08Remember\x12 .anima.memory.v1.RememberRequest\x1a!.anima.memory.v1.RememberResponse\x12I\n\x06Recall\x12\x1e.anima.memory.v1.RecallRequest\x1a\x1f.anima.memory.v1.RecallResponse\x12\x43\n\x04List\x12\x1c.anima.memory.v1.ListRequest\x1a\x1d.anima.memory.v1.ListResponse\x12I\n\x06\x46orget\x12\x1e.anima.memory.v1.ForgetRequest\x1a\x1f.anima.memory.v1.ForgetResponse\x12K\n\x06\x45xport\x12\x1e.anima.memory.v1.ExportRequest\x1a\x1f.anima.memory.v1.ExportResponse0\x01\x12\x61\n\x0e\x44\x65scribeEngine\x12&.anima.memory.v1.DescribeEngineRequest\x1a\'.anima.memory.v1.DescribeEngineResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'anima.memory.v1.memory_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ITEMKIND']._serialized_start=1221
-  _globals['_ITEMKIND']._serialized_end=1298
-  _globals['_SPEAKER']._serialized_start=1300
-  _globals['_SPEAKER']._serialized_end=1375
+  _globals['_ITEMKIND']._serialized_start=1243
+  _globals['_ITEMKIND']._serialized_end=1320
+  _globals['_SPEAKER']._serialized_start=1322
+  _globals['_SPEAKER']._serialized_end=1397
   _globals['_ITEM']._serialized_start=80
-  _globals['_ITEM']._serialized_end=263
-  _globals['_REMEMBERREQUEST']._serialized_start=265
-  _globals['_REMEMBERREQUEST']._serialized_end=337
-  _globals['_REMEMBERRESPONSE']._serialized_start=339
-  _globals['_REMEMBERRESPONSE']._serialized_end=375
-  _globals['_RECALLREQUEST']._serialized_start=377
-  _globals['_RECALLREQUEST']._serialized_end=490
-  _globals['_RECALLRESPONSE']._serialized_start=492
-  _globals['_RECALLRESPONSE']._serialized_end=571
-  _globals['_RECALLEDITEM']._serialized_start=573
-  _globals['_RECALLEDITEM']._serialized_end=684
-  _globals['_LISTREQUEST']._serialized_start=686
-  _globals['_LISTREQUEST']._serialized_end=755
-  _globals['_LISTRESPONSE']._serialized_start=757
-  _globals['_LISTRESPONSE']._serialized_end=855
-  _globals['_FORGETREQUEST']._serialized_start=857
-  _globals['_FORGETREQUEST']._serialized_end=962
-  _globals['_ITEMIDS']._serialized_start=964
-  _globals['_ITEMIDS']._serialized_end=991
-  _globals['_FORGETRESPONSE']._serialized_start=993
-  _globals['_FORGETRESPONSE']._serialized_end=1034
-  _globals['_EXPORTREQUEST']._serialized_start=1036
-  _globals['_EXPORTREQUEST']._serialized_end=1068
-  _globals['_EXPORTRESPONSE']._serialized_start=1070
-  _globals['_EXPORTRESPONSE']._serialized_end=1123
-  _globals['_DESCRIBEENGINEREQUEST']._serialized_start=1125
-  _globals['_DESCRIBEENGINEREQUEST']._serialized_end=1148
-  _globals['_DESCRIBEENGINERESPONSE']._serialized_start=1150
-  _globals['_DESCRIBEENGINERESPONSE']._serialized_end=1219
-  _globals['_MEMORYSERVICE']._serialized_start=1378
-  _globals['_MEMORYSERVICE']._serialized_end=1869
+  _globals['_ITEM']._serialized_end=285
+  _globals['_REMEMBERREQUEST']._serialized_start=287
+  _globals['_REMEMBERREQUEST']._serialized_end=359
+  _globals['_REMEMBERRESPONSE']._serialized_start=361
+  _globals['_REMEMBERRESPONSE']._serialized_end=397
+  _globals['_RECALLREQUEST']._serialized_start=399
+  _globals['_RECALLREQUEST']._serialized_end=512
+  _globals['_RECALLRESPONSE']._serialized_start=514
+  _globals['_RECALLRESPONSE']._serialized_end=593
+  _globals['_RECALLEDITEM']._serialized_start=595
+  _globals['_RECALLEDITEM']._serialized_end=706
+  _globals['_LISTREQUEST']._serialized_start=708
+  _globals['_LISTREQUEST']._serialized_end=777
+  _globals['_LISTRESPONSE']._serialized_start=779
+  _globals['_LISTRESPONSE']._serialized_end=877
+  _globals['_FORGETREQUEST']._serialized_start=879
+  _globals['_FORGETREQUEST']._serialized_end=984
+  _globals['_ITEMIDS']._serialized_start=986
+  _globals['_ITEMIDS']._serialized_end=1013
+  _globals['_FORGETRESPONSE']._serialized_start=1015
+  _globals['_FORGETRESPONSE']._serialized_end=1056
+  _globals['_EXPORTREQUEST']._serialized_start=1058
+  _globals['_EXPORTREQUEST']._serialized_end=1090
+  _globals['_EXPORTRESPONSE']._serialized_start=1092
+  _globals['_EXPORTRESPONSE']._serialized_end=1145
+  _globals['_DESCRIBEENGINEREQUEST']._serialized_start=1147
+  _globals['_DESCRIBEENGINEREQUEST']._serialized_end=1170
+  _globals['_DESCRIBEENGINERESPONSE']._serialized_start=1172
+  _globals['_DESCRIBEENGINERESPONSE']._serialized_end=1241
+  _globals['_MEMORYSERVICE']._serialized_start=1400
+  _globals['_MEMORYSERVICE']._serialized_end=1891
 # @@protoc_insertion_point(module_scope)

@@ -81,6 +81,7 @@ class Item(google.protobuf.message.Message):
     SESSION_ID_FIELD_NUMBER: builtins.int
     TURN_ID_FIELD_NUMBER: builtins.int
     CREATED_UNIX_MS_FIELD_NUMBER: builtins.int
+    SPEAKER_NAME_FIELD_NUMBER: builtins.int
     item_id: builtins.str
     """Identifies the item within its user, 1 to 64 characters of [A-Za-z0-9_.-]; empty on storing: the service chooses."""
     kind: global___ItemKind.ValueType
@@ -95,6 +96,8 @@ class Item(google.protobuf.message.Message):
     """The turn it was said in; may be empty."""
     created_unix_ms: builtins.int
     """When it was said, ms since 1970-01-01 UTC; 0 on storing: now."""
+    speaker_name: builtins.str
+    """The name of who said it, where more than two speak or are known by name; may be empty, at most 64 characters."""
     def __init__(
         self,
         *,
@@ -105,8 +108,9 @@ class Item(google.protobuf.message.Message):
         session_id: builtins.str = ...,
         turn_id: builtins.str = ...,
         created_unix_ms: builtins.int = ...,
+        speaker_name: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["created_unix_ms", b"created_unix_ms", "item_id", b"item_id", "kind", b"kind", "session_id", b"session_id", "speaker", b"speaker", "text", b"text", "turn_id", b"turn_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["created_unix_ms", b"created_unix_ms", "item_id", b"item_id", "kind", b"kind", "session_id", b"session_id", "speaker", b"speaker", "speaker_name", b"speaker_name", "text", b"text", "turn_id", b"turn_id"]) -> None: ...
 
 global___Item = Item
 

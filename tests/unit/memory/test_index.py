@@ -54,7 +54,12 @@ def test_the_best_are_those_of_a_plain_computation(store: Store) -> None:
     cosines = EMBEDDER.embed(texts) @ EMBEDDER.embed([query])[0]
     plain = np.sort(blend(cosines, LexicalIndex(texts).scores(query)))[::-1]
     found = search(cache_of(store), "u", query, k=40)
-    np.testing.assert_allclose([row.score for row in found], plain[:40], atol=1e-6)
+    scores = [row.score for row in found]
+    assert scores == sorted(scores, reverse=True)
+    own = sorted(
+        (row.own_score for row in search(cache_of(store), "u", query, k=300)), reverse=True
+    )
+    np.testing.assert_allclose(own[:40], plain[:40], atol=1e-6)
 
 
 def test_of_equal_items_the_newest_is_first(store: Store) -> None:

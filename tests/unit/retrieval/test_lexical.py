@@ -73,3 +73,15 @@ def test_scores_lie_between_zero_and_one(texts: list[str], query: str) -> None:
     scores = LexicalIndex(texts).scores(query)
     assert scores.shape == (len(texts),)
     assert np.all((scores >= 0) & (scores <= 1))
+
+
+def test_a_group_scores_as_its_texts_in_one() -> None:
+    texts = ["the dog barks", "it rains", "a walk with the dog in Graz", "我住在北京", "rain again"]
+    group_of = np.array([0, 0, 1, 2, 1], dtype=np.int32)
+    joined = LexicalIndex(
+        [" ".join(t for t, g in zip(texts, group_of, strict=True) if g == n) for n in range(3)]
+    )
+    for query in ("Where did I walk the dog?", "北京", "rain", "nothing of this kind"):
+        np.testing.assert_allclose(
+            LexicalIndex(texts).group_scores(query, group_of, 3), joined.scores(query), atol=1e-6
+        )

@@ -1,0 +1,49 @@
+"""The steps that make the tables of the memory's database, oldest first.
+
+A step that is in a release never changes; what comes later is a new step.
+"""
+
+# Row ids are never used again (AUTOINCREMENT): an index in memory knows by the highest one what it
+# has seen. `revision` rises when an index that has seen all rows must still be made anew.
+# There is no FTS5 table on purpose: until SQLite 3.42 it keeps the words of a deleted text in its
+# segments, and its ranking counts the texts of all users. The index in memory does neither.
+_ITEMS = """
+CREATE TABLE user (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id TEXT NOT NULL UNIQUE,
+    revision INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE item (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user INTEGER NOT NULL REFERENCES user ON DELETE CASCADE,
+    item_id TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    speaker INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    turn_id TEXT NOT NULL,
+    created_unix_ms INTEGER NOT NULL,
+    UNIQUE (user, item_id)
+) STRICT;
+CREATE INDEX item_by_row ON item (user, id);
+CREATE INDEX item_by_time ON item (user, created_unix_ms, id);
+CREATE TABLE vec (
+    item INTEGER PRIMARY KEY REFERENCES item ON DELETE CASCADE,
+    model_id TEXT NOT NULL,
+    dimensions INTEGER NOT NULL,
+    vector BLOB NOT NULL
+) STRICT;
+"""
+
+# The first release kept no notes of its steps; from here on each is noted with its checksum.
+_SPEAKER_NAMES = """
+CREATE TABLE migration (
+    version INTEGER PRIMARY KEY,
+    sha256 TEXT NOT NULL,
+    applied_unix_ms INTEGER NOT NULL
+) STRICT;
+ALTER TABLE item ADD COLUMN speaker_name TEXT NOT NULL DEFAULT '';
+"""
+
+MIGRATIONS = (_ITEMS, _SPEAKER_NAMES)
+"""The steps in their order; the number of a step is the version that it makes."""

@@ -1,0 +1,114 @@
+"""Joins what speaks for an item: its own words and meaning, its surroundings, and what it is.
+
+All weights were set on one conversation of LoCoMo's form and hold on others; `bench/recall.py`
+measures them.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.hybrid import blend
+from retrieval.text import normalised
+
+Scores = NDArray[np.float32]
+
+# What a score of the neighbours in the talk adds: an answer is found by its question, and a short
+# remark by what it was about.
+_PREVIOUS_LEXICAL = 0.25
+_NEXT_LEXICAL = 0.2
+_PREVIOUS_VECTOR = 0.1
+_NEXT_VECTOR = 0.05
+# What it adds that the whole session fits.
+_SESSION_LEXICAL = 0.3
+# Of two items that fit alike, the one that says more is the better evidence; a question is seldom
+# evidence of anything; and what a person asks about themselves, they said themselves.
+_LENGTH = 0.08
+_QUESTION = 0.15
+_SPEAKER = 0.4
+_FACT = 0.4
+
+_ASKED_WHAT_WAS_ANSWERED = re.compile(
+    r"\b(?:you|your)\b.*\b(?:say|said|tell|told|explain\w*|recommend\w*|suggest\w*|promis\w*|mean)\b"
+    r"|你.*(?:说过|告诉|推荐|建议|答应|讲)"
+)
+_ASKED_ABOUT_THE_PERSON = re.compile(
+    r"\b(?:i|i'm|i've|i'd|i'll|me|my|mine|myself|we|our|us)\b|[我咱俺]"
+)
+
+FULL_RANK = 2.0
+"""A rank that counts as a full score: the query's own words, said in a session about them."""
+
+USER = "\0user"
+"""The label of a person who has no name in the items."""
+ASSISTANT = "\0assistant"
+"""The label of the digital human."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Neighbours:
+    """Who stands beside whom; positions of rows, -1 for nobody."""
+
+    previous: NDArray[np.int32]
+    next: NDArray[np.int32]
+
+
+def asked_speakers(query: str, labels: set[str]) -> set[str]:
+    """Gives the labels of those whose words a query asks for; none if it does not say."""
+    text = normalised(query)
+    named = {
+        label for label in labels if re.search(rf"(?<!\w){re.escape(normalised(label))}", text)
+    }
+    if named:
+        return named
+    if _ASKED_WHAT_WAS_ANSWERED.search(text):
+        return {ASSISTANT}
+    return {USER} if _ASKED_ABOUT_THE_PERSON.search(text) else set()
+
+
+def with_surroundings(
+    lexical: Scores, cosines: Scores | None, sessions: Scores, neighbours: Neighbours
+) -> Scores:
+    """Gives the relevance of each row: its own and that of what stands around it.
+
+    Args:
+        lexical: Of each row, 0 to 1.
+        cosines: Of each row, 0 to 1; None without vectors.
+        sessions: The lexical score of each row's session, 0 to 1.
+        neighbours: Of each row.
+
+    Returns:
+        Shape [rows], 0 or more.
+    """
+    relevance = blend(cosines, lexical) + np.float32(_SESSION_LEXICAL) * sessions
+    relevance += _PREVIOUS_LEXICAL * _at(lexical, neighbours.previous)
+    relevance += _NEXT_LEXICAL * _at(lexical, neighbours.next)
+    if cosines is not None:
+        relevance += _PREVIOUS_VECTOR * _at(cosines, neighbours.previous)
+        relevance += _NEXT_VECTOR * _at(cosines, neighbours.next)
+    return np.asarray(relevance, dtype=np.float32)
+
+
+def prior(
+    lengths: NDArray[np.uint32],
+    are_questions: NDArray[np.bool_],
+    are_asked: NDArray[np.bool_],
+    are_facts: NDArray[np.bool_],
+) -> Scores:
+    """Gives by what each row's relevance is multiplied, whatever the query says.
+
+    Args:
+        lengths: The number of tokens of each row.
+        are_questions: Which rows are questions.
+        are_asked: Which rows are of a speaker the query asks for.
+        are_facts: Which rows are facts; short by nature, so their length does not count.
+    """
+    length = np.where(are_facts, 1 + _FACT, 1 + _LENGTH * np.log1p(lengths))
+    question = 1 - _QUESTION * are_questions
+    return np.asarray(length * question * (1 + _SPEAKER * are_asked), dtype=np.float32)
+
+
+def _at(scores: Scores, positions: NDArray[np.int32]) -> Scores:
+    return np.where(positions >= 0, scores[positions], np.float32(0))
