@@ -82,6 +82,10 @@ class Mouth(_Part):
     lower_colour: Colour
     line_colour: Colour
     shadow_colour: Colour
+    smile: float = Field(default=0.16, ge=-0.3, le=0.5)
+    """How far the corners lie above the middle at rest, in half widths."""
+    gleam: float = Field(default=0.5, ge=0, le=1)
+    """How much the lips shine."""
 
 
 class Eyes(_Part):
@@ -129,13 +133,14 @@ class AvatarPackage:
     layers: dict[str, Layer]
 
 
-def find_packages(personas_dir: Path) -> list[Path]:
-    """Returns the folders of the avatars of all personas, by name.
+def find_packages(personas_dir: Path, avatars_dir: Path) -> list[Path]:
+    """Returns the folders of the avatars of all personas and of those that belong to none.
 
     Raises:
         SettingsError: There is none.
     """
-    folders = sorted(path.parent for path in personas_dir.glob("*/avatar/avatar.toml"))
+    files = [*personas_dir.glob("*/avatar/avatar.toml"), *avatars_dir.glob("*/avatar.toml")]
+    folders = sorted(path.parent for path in files)
     if not folders:
         raise SettingsError(
             f"ANIMA_PERSONAS_DIR: no avatar in {personas_dir} (looked for */avatar/avatar.toml)"

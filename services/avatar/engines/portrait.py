@@ -41,7 +41,7 @@ class PortraitEngine:
             SettingsError: A package is damaged, or two have the same name.
         """
         packages: dict[str, AvatarPackage] = {}
-        for folder in find_packages(self._settings.personas_dir):
+        for folder in find_packages(self._settings.personas_dir, self._settings.avatars_dir):
             package = load_package(folder)
             other = packages.setdefault(package.manifest.name, package)
             if other is not package:

@@ -70,13 +70,58 @@ class Region:
         return picture[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
+def ribbon(line: NDArray[np.float64], thickness: float, *, taper: float) -> NDArray[np.float64]:
+    """Returns the outline of a line, `taper` times as thick at its ends as in its middle."""
+    u = np.linspace(-1, 1, len(line))
+    half = 0.5 * thickness * (taper + (1 - taper) * (1 - u**2))
+    along = np.gradient(line, axis=0)
+    normal = np.column_stack([-along[:, 1], along[:, 0]])
+    normal /= np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
+    return np.vstack([line + normal * half[:, None], (line - normal * half[:, None])[::-1]])
+
+
+@dataclass(frozen=True, slots=True)
+class SoftMask:
+    """Coverage 0..1 of a part of a region, shape (rows, columns, 1)."""
+
+    rows: slice
+    columns: slice
+    cover: FloatImage
+
+
+class Wash:
+    """Colours laid over each other, kept apart from what they are laid on."""
+
+    def __init__(self, brush: Brush) -> None:
+        height, width = brush.region.height, brush.region.width
+        self._drawn: FloatImage = np.zeros((height, width, 3), np.float32)
+        self._rest: FloatImage = np.ones((height, width, 1), np.float32)
+
+    def over(self, mask: SoftMask, colour: Colour, opacity: float) -> None:
+        """Lays one colour through a mask."""
+        cover = mask.cover * np.float32(opacity)
+        drawn, rest = (part[mask.rows, mask.columns] for part in (self._drawn, self._rest))
+        drawn += (np.array(colour, np.float32) - drawn) * cover
+        rest *= 1 - cover
+
+    def lay(self, picture: FloatImage, mask: SoftMask) -> None:
+        """Lays a picture of the region's size through a mask."""
+        drawn, rest = (part[mask.rows, mask.columns] for part in (self._drawn, self._rest))
+        drawn += (picture[mask.rows, mask.columns] - drawn) * mask.cover
+        rest *= 1 - mask.cover
+
+    def sprite(self) -> Sprite:
+        """Returns what has been laid."""
+        return self._drawn + np.float32(0.5), self._rest
+
+
 class Brush:
     """Draws into one region. It keeps no picture of its own, so threads may share it."""
 
     def __init__(self, region: Region) -> None:
         self.region = region
         factor = math.sqrt(_WORK_PIXELS / (region.width * region.height))
-        self._factor = max(2, min(4, round(factor)))
+        self._factor = max(2, min(3, round(factor)))
         self._shape = (region.height * self._factor, region.width * self._factor)
         self._zoom = region.scale * self._factor
 
@@ -95,6 +140,11 @@ class Brush:
         mask = np.zeros(self._shape, np.uint8)
         cv2.fillPoly(mask, [self._fixed(points)], 255, cv2.LINE_8, _FRACTION_BITS)
         return mask
+
+    def plain(self, colour: Colour) -> FloatImage:
+        """Returns a picture of one colour at the region's size."""
+        shape = (self.region.height, self.region.width, 3)
+        return np.broadcast_to(np.array(colour, np.float32), shape).copy()
 
     def cover(self, cover: NDArray[np.uint8], points: NDArray[np.float64]) -> None:
         """Adds a polygon to an enlarged coverage."""
@@ -123,13 +173,7 @@ class Brush:
         taper: float,
     ) -> None:
         """Draws a line as thick as `thickness` in its middle and `taper` times that at its ends."""
-        u = np.linspace(-1, 1, len(line))
-        half = 0.5 * thickness * (taper + (1 - taper) * (1 - u**2))
-        along = np.gradient(line, axis=0)
-        normal = np.column_stack([-along[:, 1], along[:, 0]])
-        normal /= np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
-        outline = np.vstack([line + normal * half[:, None], (line - normal * half[:, None])[::-1]])
-        self.fill(picture, cover, outline, colour)
+        self.fill(picture, cover, ribbon(line, thickness, taper=taper), colour)
 
     def ellipse(
         self,
@@ -142,42 +186,77 @@ class Brush:
         self.fill(picture, None, _ellipse(centre, radii), colour)
 
     def finish(
-        self, picture: NDArray[np.uint8], cover: NDArray[np.uint8]
-    ) -> tuple[FloatImage, FloatImage]:
-        """Reduces to the region's size: colour 0..255 (h, w, 3), coverage 0..1 (h, w, 1)."""
-        size = (self.region.width, self.region.height)
-        colour = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-        alpha = cv2.resize(cover, size, interpolation=cv2.INTER_AREA).astype(np.float32)[..., None]
-        alpha /= 255
-        colour /= np.maximum(alpha, 1 / 255)
-        return colour, alpha
-
-    def soft_ellipse(
-        self, centre: tuple[float, float], radii: tuple[float, float], blur: float
-    ) -> FloatImage:
-        """Returns the coverage 0..1 of a blurred ellipse at the region's size.
+        self, picture: NDArray[np.uint8], cover: NDArray[np.uint8], *, soften: float = 0
+    ) -> tuple[FloatImage, SoftMask]:
+        """Reduces to the region's size: a picture and its coverage.
 
         Args:
-            centre: In canvas units.
-            radii: In canvas units.
+            picture: The enlarged picture.
+            cover: Its coverage.
+            soften: The Gaussian's sigma in canvas units.
+        """
+        size = (self.region.width, self.region.height)
+        both = cv2.resize(cv2.merge([picture, cover]), size, interpolation=cv2.INTER_AREA).astype(
+            np.float32
+        )
+        if soften * self.region.scale > 0.3:
+            both = np.asarray(
+                cv2.GaussianBlur(both, (0, 0), soften * self.region.scale), np.float32
+            )
+        alpha = np.asarray(both[..., 3:] / 255, np.float32)
+        colour = np.asarray(both[..., :3] / np.maximum(alpha, 1 / 255), np.float32)
+        return colour, SoftMask(slice(None), slice(None), alpha)
+
+    def soft(self, *polygons: NDArray[np.float64], blur: float) -> SoftMask:
+        """Returns the coverage of blurred polygons, kept where there is any.
+
+        Args:
+            *polygons: Canvas points, shape (n, 2) each; they do not overlap.
             blur: The Gaussian's sigma in canvas units.
         """
         region = self.region
-        mask = np.zeros((region.height, region.width), np.uint8)
-        points = (_ellipse(centre, radii) - (region.x, region.y)) * region.scale
-        fixed = np.round(points * 16).astype(np.int32)
-        cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, _FRACTION_BITS)
-        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.5, blur * region.scale)), np.uint8)
-        return np.asarray(mask.astype(np.float32) / 255, np.float32)
+        sigma = max(0.4, blur * region.scale)
+        pixels = [(points - (region.x, region.y)) * region.scale for points in polygons]
+        margin = 3 * sigma + 1
+        left, top = np.floor(np.min([p.min(axis=0) for p in pixels], axis=0) - margin).astype(int)
+        right, bottom = np.ceil(np.max([p.max(axis=0) for p in pixels], axis=0) + margin).astype(
+            int
+        )
+        left, top = (
+            min(max(0, int(low)), side - 1)
+            for low, side in ((left, region.width), (top, region.height))
+        )
+        right, bottom = (
+            max(left + 1, min(region.width, right)),
+            max(top + 1, min(region.height, bottom)),
+        )
+        mask = np.zeros((bottom - top, right - left), np.uint8)
+        fixed = [np.round((p - (left, top)) * 2**_FRACTION_BITS).astype(np.int32) for p in pixels]
+        cv2.fillPoly(mask, fixed, 255, cv2.LINE_AA, _FRACTION_BITS)
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.uint8)
+        cover = np.multiply(mask, 1 / 255, dtype=np.float32)[..., None]
+        return SoftMask(slice(top, bottom), slice(left, right), cover)
+
+    def soft_ellipse(
+        self, *centres: tuple[float, float], radii: tuple[float, float], blur: float
+    ) -> SoftMask:
+        """Returns the coverage of blurred ellipses; lengths in canvas units."""
+        return self.soft(*(_ellipse(centre, radii) for centre in centres), blur=blur)
+
+    def outside(
+        self, centre: tuple[float, float], radii: tuple[float, float], blur: float
+    ) -> SoftMask:
+        """Returns the coverage of everything but a blurred ellipse."""
+        within = self.soft_ellipse(centre, radii=radii, blur=blur)
+        cover = np.ones((self.region.height, self.region.width, 1), np.float32)
+        cover[within.rows, within.columns] -= within.cover
+        return SoftMask(slice(None), slice(None), cover)
 
     @staticmethod
-    def blend(
-        picture: NDArray[np.uint8] | FloatImage, mask: FloatImage, colour: Colour, opacity: float
-    ) -> None:
+    def blend(picture: FloatImage, mask: SoftMask, colour: Colour, opacity: float) -> None:
         """Mixes a colour into the picture in place."""
-        cover = (mask * opacity)[..., None]
-        pixels = picture[..., :3]
-        pixels[:] = pixels * (1 - cover) + np.array(colour, np.float32) * cover
+        pixels = picture[mask.rows, mask.columns]
+        pixels += (np.array(colour, np.float32) - pixels) * (mask.cover * np.float32(opacity))
 
     def place(
         self,

@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.avatar.package import Eyes, Layer
-from services.avatar.rendering.brush import Brush, Region, Sprite, bgr
+from services.avatar.rendering.brush import Brush, Region, Sprite, Wash, bgr, ribbon
 
-_WHITE = bgr("#f7f2ee")
+_WHITE = bgr("#f6f1ee")
 _CORNER = bgr("#e3a493")
+_BALL_SHADE = bgr("#a98f8c")
 _LIGHT = bgr("#ffffff")
+_GLIMMER = bgr("#d9bfa8")
+_RIM = bgr("#96604f")
+_CREASE = bgr("#8d5643")
 _U = np.linspace(-1, 1, 41)
 _STEPS = 100
 _KEPT_SPRITES = 48
@@ -58,31 +62,57 @@ class EyePainter:
         blink, gaze_x, gaze_y = (
             value / _STEPS for value in (blink_steps, gaze_x_steps, gaze_y_steps)
         )
-        brush, eyes = self._brush, self._eyes
-        w = eyes.half_width
-        upper, lower = self._edges()
+        brush, w = self._brush, self._eyes.half_width
+        upper, lower = self._edges(gaze_y)
         lid = upper + (lower - (0, 0.02 * w) - upper) * blink
-        colour, cover = brush.begin()
+        wash = Wash(brush)
+        self._draw_lids(wash, upper, lid, lower, blink)
         if blink < 0.98:
+            colour, cover = brush.begin()
             opening = np.vstack([lid, lower[::-1]])
             self._draw_ball(colour, opening, gaze_x, gaze_y)
             brush.cover(cover, opening)
-        if blink > 0.01:
-            brush.fill(colour, cover, np.vstack([upper, lid[::-1]]), self._lid)
-        brush.stroke(colour, cover, lower, bgr("#9a6354"), 0.045 * w, taper=0.4)
+            ball, alpha = brush.finish(colour, cover)
+            self._shade(ball, lid)
+            wash.lay(ball, alpha)
+        rim = brush.soft(ribbon(lower, 0.05 * w, taper=0.4), blur=0.015 * w)
+        wash.over(rim, _RIM, 0.5 + 0.3 * blink)
+        colour, cover = brush.begin()
         self._draw_lashes(colour, cover, lid, blink)
-        eye, alpha = brush.finish(colour, cover)
-        if blink < 0.98:
-            self._shade(eye, lid)
-        return eye * alpha + np.float32(0.5), 1 - alpha
+        wash.lay(*brush.finish(colour, cover, soften=0.012 * w))
+        return wash.sprite()
 
-    def _edges(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _draw_lids(
+        self,
+        wash: Wash,
+        upper: NDArray[np.float64],
+        lid: NDArray[np.float64],
+        lower: NDArray[np.float64],
+        blink: float,
+    ) -> None:
+        """The skin over the ball: the crease, its shade, and what closes over the eye."""
+        brush, w = self._brush, self._eyes.half_width
+        crease = upper - (0, 0.2 * w) + (lid - upper) * 0.12
+        crease[:, 1] += 0.1 * w * np.abs(_U) ** 3
+        between = np.vstack([crease, lid[::-1]])
+        if blink > 0.01:
+            wash.over(brush.soft(np.vstack([upper, lid[::-1]]), blur=0.01 * w), self._lid, 1)
+            bulge = brush.soft(np.vstack([upper, lid[::-1]]), blur=0.1 * w)
+            wash.over(bulge, _LIGHT, 0.12 * blink)
+        wash.over(brush.soft(between, blur=0.05 * w), self._line, 0.2 * (1 - 0.6 * blink))
+        fold = brush.soft(ribbon(crease[2:-1], 0.06 * w, taper=0.2), blur=0.02 * w)
+        wash.over(fold, _CREASE, 0.75 - 0.2 * blink)
+        bag = lower[6:-4] - (0, -0.14 * w)
+        wash.over(brush.soft(ribbon(bag, 0.07 * w, taper=0), blur=0.05 * w), _CREASE, 0.22)
+
+    def _edges(self, gaze_y: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The edges of the open eye from the inner to the outer corner, each of shape (41, 2)."""
         eyes, (x0, y0) = self._eyes, self._centre
         x = x0 + self._outward * eyes.half_width * _U
         tilt = -0.07 * eyes.half_width * _U
         arch = (1 - np.abs(_U - 0.06 * (1 - _U**2)) ** 2.25) ** 0.82
-        upper = y0 + tilt - eyes.upper_height * arch
+        # the upper lid follows the gaze
+        upper = y0 + tilt - (eyes.upper_height - 0.1 * eyes.half_width * gaze_y) * arch
         belly = (1 - np.abs(_U + 0.0) ** 2.4) ** 0.9
         lower = y0 + tilt + eyes.lower_height * belly
         return np.column_stack([x, upper]), np.column_stack([x, lower])
@@ -93,15 +123,13 @@ class EyePainter:
         brush, eyes, (x0, y0) = self._brush, self._eyes, self._centre
         w, r = eyes.half_width, eyes.iris_radius
         ball = brush.blank(_WHITE)
-        brush.ellipse(
-            ball, (x0 - self._outward * 0.98 * w, y0 + 0.06 * w), (0.12 * w, 0.12 * w), _CORNER
-        )
+        corner = (x0 - self._outward * 0.97 * w, y0 + 0.06 * w)
+        brush.ellipse(ball, corner, (0.13 * w, 0.12 * w), _CORNER)
         at = (x0 + 0.22 * w * gaze_x, y0 - 0.14 * r + 0.14 * w * gaze_y)
         brush.place(ball, self._iris, at, r)
-        brush.ellipse(ball, (at[0] - 0.34 * r, at[1] - 0.36 * r), (0.22 * r, 0.24 * r), _LIGHT)
-        brush.ellipse(
-            ball, (at[0] + 0.36 * r, at[1] + 0.36 * r), (0.1 * r, 0.1 * r), bgr("#e9d3c0")
-        )
+        brush.ellipse(ball, (at[0] - 0.36 * r, at[1] - 0.4 * r), (0.2 * r, 0.22 * r), _LIGHT)
+        brush.ellipse(ball, (at[0] - 0.08 * r, at[1] - 0.5 * r), (0.07 * r, 0.08 * r), _LIGHT)
+        brush.ellipse(ball, (at[0] + 0.4 * r, at[1] + 0.42 * r), (0.1 * r, 0.09 * r), _GLIMMER)
         cv2.copyTo(ball, brush.mask(opening), colour)
 
     def _draw_lashes(
@@ -111,18 +139,31 @@ class EyePainter:
         lid: NDArray[np.float64],
         blink: float,
     ) -> None:
-        brush, w = self._brush, self._eyes.half_width
-        thickness = 0.14 * w * (0.35 + 0.65 * ((_U + 1) / 2) ** 0.7)
-        end = lid[-1] + np.array([self._outward * 0.16 * w, -0.13 * w * (1 - 1.4 * blink)])
-        top = np.vstack([lid - np.column_stack([0 * _U, thickness]), end])
+        brush, w, lashes = self._brush, self._eyes.half_width, self._eyes.lashes
+        thickness = w * (0.045 + 0.06 * lashes * ((_U + 1) / 2) ** 0.8)
+        reach = np.array([self._outward * 0.1 * w, -0.07 * w * (1 - 1.6 * blink)]) * lashes
+        top = np.vstack([lid - np.column_stack([0 * _U, thickness]), lid[-1] + reach])
         brush.fill(colour, cover, np.vstack([top, lid[::-1]]), self._line)
-        crease = lid * (1, 0.25) + self._edges()[0] * (0, 0.75)
-        crease = crease - (0, (0.19 - 0.05 * blink) * w)
-        brush.stroke(colour, cover, crease[3:-1], bgr("#b98066"), 0.045 * w, taper=0.2)
+        if not lashes:
+            return
+        for at in range(10, len(_U), 2):
+            u = (_U[at] + 1) / 2
+            length = lashes * w * (0.07 + 0.09 * u)
+            lean = self._outward * length * (0.15 + 0.75 * u)
+            lift = length * (1 - 1.55 * blink)
+            root = lid[at] - (0, 0.6 * thickness[at])
+            t = np.linspace(0, 1, 7)[:, None]
+            hair = root + t * (0.4 * lean, -lift) + t**2 * (0.6 * lean, 0.12 * lift)
+            outline = np.vstack([hair - (0.012 * w, 0), (hair - (-0.012 * w, 0))[::-1]])
+            outline[6:8] = hair[-1]
+            brush.fill(colour, cover, outline, self._line)
 
-    def _shade(self, eye: NDArray[np.float32], lid: NDArray[np.float64]) -> None:
-        """The lid's shadow on the eyeball."""
-        x0, w = self._centre[0], self._eyes.half_width
-        y = float(lid[len(_U) // 2, 1])
-        mask = self._brush.soft_ellipse((x0, y), (0.85 * w, 0.1 * w), 0.09 * w)
-        self._brush.blend(eye, mask, self._line, 0.5)
+    def _shade(self, ball: NDArray[np.float32], lid: NDArray[np.float64]) -> None:
+        """Roundness, and the lid's shadow on the eyeball."""
+        brush, w = self._brush, self._eyes.half_width
+        x0, y0 = self._centre
+        rim = brush.outside((x0, y0), (0.78 * w, 0.62 * w), 0.22 * w)
+        brush.blend(ball, rim, _BALL_SHADE, 0.6)
+        below = lid - (0, -0.07 * w)
+        shadow = brush.soft(np.vstack([lid - (0, 0.2 * w), below[::-1]]), blur=0.055 * w)
+        brush.blend(ball, shadow, self._line, 0.55)

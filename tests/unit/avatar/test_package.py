@@ -66,7 +66,7 @@ def test_a_grey_picture_is_refused(copy: Path) -> None:
         ("width_px = 512", "width_px = 513", "avatar.toml: video.width_px"),
         ("half_width = 31", "half_width = nan", "avatar.toml: mouth.half_width"),
         ("left = 171", "left = 400", "avatar.toml: head"),
-        ('"#c4625d"', '"red"', "avatar.toml: mouth.upper_colour"),
+        ('"#bf6862"', '"red"', "avatar.toml: mouth.upper_colour"),
     ],
 )
 def test_a_damaged_manifest_names_the_field(copy: Path, old: str, new: str, fault: str) -> None:
@@ -77,20 +77,22 @@ def test_a_damaged_manifest_names_the_field(copy: Path, old: str, new: str, faul
 
 def test_an_empty_personas_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"ANIMA_PERSONAS_DIR: no avatar in"):
-        PortraitEngine(AvatarSettings(personas_dir=tmp_path)).warm_up()
+        PortraitEngine(AvatarSettings(personas_dir=tmp_path, avatars_dir=tmp_path)).warm_up()
 
 
 def test_two_packages_of_one_name_are_refused(copy: Path, package_folder: Path) -> None:
     personas = copy.parent.parent
     shutil.copytree(package_folder, personas / "zoe" / "avatar")
     with pytest.raises(SettingsError, match=r"zoe/avatar/avatar.toml: name: 'anima' is also"):
-        PortraitEngine(AvatarSettings(personas_dir=personas)).warm_up()
+        PortraitEngine(
+            AvatarSettings(personas_dir=personas, avatars_dir=personas / "none")
+        ).warm_up()
 
 
 def test_the_default_avatar_comes_first(copy: Path, package_folder: Path) -> None:
     personas = copy.parent.parent
     shutil.copytree(package_folder, personas / "bea" / "avatar")
     edit(personas / "bea" / "avatar", 'name = "anima"', 'name = "aa"')
-    engine = PortraitEngine(AvatarSettings(personas_dir=personas))
+    engine = PortraitEngine(AvatarSettings(personas_dir=personas, avatars_dir=personas / "none"))
     engine.warm_up()
     assert [avatar.name for avatar in engine.avatars()] == ["anima", "aa"]
