@@ -98,6 +98,7 @@ class Writer:
             question=question.text,
             history=question.history,
             memories=memories,
+            user_id=question.user_id,
         )
         stream = await self._answer.open_stream(
             "llm", self._mesh.llm.Generate, llm.GenerateRequest(config=config), span=span

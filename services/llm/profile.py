@@ -7,10 +7,22 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+ADAPTER_PATTERN: Final = r"^([A-Za-z0-9][A-Za-z0-9._-]{0,127})?$"
 
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8_000)]
 Percent = Annotated[int, Field(ge=25, le=400)]
+
+_BY_LANGUAGE: Final = (
+    "system",
+    "voices",
+    "greetings",
+    "suggestions",
+    "unknown",
+    "heard_as",
+    "style",
+    "examples",
+)
 
 
 class _Table(BaseModel):
@@ -31,6 +43,13 @@ class Voice(_Table):
     @classmethod
     def _accept_names_alone(cls, value: object) -> object:
         return {"names": value} if isinstance(value, list) else value
+
+
+class Example(_Table):
+    """A question with an answer in the persona's own tone."""
+
+    question: Text
+    answer: Text
 
 
 class Limits(_Table):
@@ -56,13 +75,17 @@ class Profile(_Table):
     suggestions: dict[Language, tuple[Text, ...]] = {}
     unknown: dict[Language, tuple[Text, ...]] = {}
     heard_as: dict[Language, tuple[Text, ...]] = {}
+    style: dict[Language, Text] = {}
+    examples: dict[Language, tuple[Example, ...]] = {}
+    adapter: Annotated[str, StringConstraints(pattern=ADAPTER_PATTERN)] = ""
+    """A LoRA adapter of the language model; empty: the model as it is."""
     limits: Limits = Limits()
 
     @model_validator(mode="after")
     def _check_languages(self) -> Profile:
         if len(set(self.languages)) != len(self.languages):
             raise ValueError(f"languages: a language stands twice: {', '.join(self.languages)}")
-        for field in ("system", "voices", "greetings", "suggestions", "unknown", "heard_as"):
+        for field in _BY_LANGUAGE:
             for language in getattr(self, field):
                 if language not in self.languages:
                     raise ValueError(f"{field}.{language}: {language!r} is not in languages")

@@ -18,6 +18,7 @@ MAX_HISTORY_MESSAGES: Final = 200
 MAX_MEMORIES: Final = 50
 MAX_TEXT_CHARS: Final = 20_000
 MAX_WORD_INTERVAL_MS: Final = 5_000
+MAX_USER_ID_CHARS: Final = 256
 
 _ROLES: Final = {ROLE_USER: Role.USER, ROLE_ASSISTANT: Role.ASSISTANT}
 # Scores are sums of floats, so that a perfect one may lie a little above 1.
@@ -39,6 +40,7 @@ def read_prompt(config: GenerateConfig, catalogue: PersonaCatalogue) -> Prompt:
     if config.HasField("word_interval_ms"):
         interval_ms = config.word_interval_ms
         check_range("config.word_interval_ms", interval_ms, 0, MAX_WORD_INTERVAL_MS)
+    check_text("config.user_id", config.user_id, MAX_USER_ID_CHARS, min_chars=0)
     persona = catalogue.choose("config.persona", config.persona)
     return build_prompt(
         turn_id=config.turn_id,
@@ -49,6 +51,7 @@ def read_prompt(config: GenerateConfig, catalogue: PersonaCatalogue) -> Prompt:
         memories=[_memory(index, memory) for index, memory in enumerate(config.memories)],
         max_words=config.max_words,
         word_interval_ms=interval_ms,
+        user_id=config.user_id,
     )
 
 

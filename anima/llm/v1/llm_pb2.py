@@ -25,49 +25,49 @@ _sym_db = _symbol_database.Default()
 from anima.common.v1 import common_pb2 as anima_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61nima/llm/v1/llm.proto\x12\x0c\x61nima.llm.v1\x1a\x1c\x61nima/common/v1/common.proto\"}\n\x0fGenerateRequest\x12.\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1c.anima.llm.v1.GenerateConfigH\x00\x12/\n\tinterrupt\x18\x02 \x01(\x0b\x32\x1a.anima.common.v1.InterruptH\x00\x42\t\n\x07message\"\xfc\x01\n\x0eGenerateConfig\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\x0f\n\x07persona\x18\x03 \x01(\t\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x10\n\x08question\x18\x05 \x01(\t\x12&\n\x07history\x18\x06 \x03(\x0b\x32\x15.anima.llm.v1.Message\x12&\n\x08memories\x18\x07 \x03(\x0b\x32\x14.anima.llm.v1.Memory\x12\x11\n\tmax_words\x18\x08 \x01(\r\x12\x1d\n\x10word_interval_ms\x18\t \x01(\rH\x00\x88\x01\x01\x42\x13\n\x11_word_interval_ms\"9\n\x07Message\x12 \n\x04role\x18\x01 \x01(\x0e\x32\x12.anima.llm.v1.Role\x12\x0c\n\x04text\x18\x02 \x01(\t\"`\n\x06Memory\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12 \n\x04role\x18\x03 \x01(\x0e\x32\x12.anima.llm.v1.Role\x12\x17\n\x0f\x63reated_unix_ms\x18\x04 \x01(\x03\"\xfe\x01\n\x10GenerateResponse\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12(\n\x07started\x18\x02 \x01(\x0b\x32\x15.anima.llm.v1.StartedH\x00\x12(\n\x05\x64\x65lta\x18\x03 \x01(\x0b\x32\x17.anima.llm.v1.TextDeltaH\x00\x12*\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x16.anima.llm.v1.FinishedH\x00\x12\x33\n\x0binterrupted\x18\x05 \x01(\x0b\x32\x1c.anima.common.v1.InterruptedH\x00\x42\x07\n\x05\x65vent\",\n\x07Started\x12\x0f\n\x07persona\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\"-\n\tTextDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x12\n\nstart_char\x18\x02 \x01(\r\"]\n\x08\x46inished\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.anima.common.v1.EndReason\x12%\n\x07sources\x18\x02 \x03(\x0b\x32\x14.anima.llm.v1.Source\"M\n\x06Source\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.anima.llm.v1.SourceKind\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02\"\x15\n\x13ListPersonasRequest\"?\n\x14ListPersonasResponse\x12\'\n\x08personas\x18\x01 \x03(\x0b\x32\x15.anima.llm.v1.Persona\"\xef\x01\n\x07Persona\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x11\n\tlanguages\x18\x04 \x03(\t\x12*\n\x06voices\x18\x05 \x03(\x0b\x32\x1a.anima.llm.v1.PersonaVoice\x12\x0e\n\x06\x61vatar\x18\x06 \x01(\t\x12,\n\tgreetings\x18\x07 \x03(\x0b\x32\x19.anima.llm.v1.PersonaText\x12.\n\x0bsuggestions\x18\x08 \x03(\x0b\x32\x19.anima.llm.v1.PersonaText\"]\n\x0cPersonaVoice\x12\x10\n\x08language\x18\x01 \x01(\t\x12\x0e\n\x06voices\x18\x02 \x03(\t\x12\x14\n\x0crate_percent\x18\x03 \x01(\r\x12\x15\n\rpitch_percent\x18\x04 \x01(\r\"-\n\x0bPersonaText\x12\x10\n\x08language\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x17\n\x15\x44\x65scribeEngineRequest\"E\n\x16\x44\x65scribeEngineResponse\x12+\n\x06\x65ngine\x18\x01 \x01(\x0b\x32\x1b.anima.common.v1.EngineInfo*?\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_ASSISTANT\x10\x02*\x8c\x01\n\nSourceKind\x12\x1b\n\x17SOURCE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12SOURCE_KIND_CORPUS\x10\x01\x12\x18\n\x14SOURCE_KIND_DOCUMENT\x10\x02\x12\x16\n\x12SOURCE_KIND_MEMORY\x10\x03\x12\x17\n\x13SOURCE_KIND_HISTORY\x10\x04\x32\x8f\x02\n\nLlmService\x12M\n\x08Generate\x12\x1d.anima.llm.v1.GenerateRequest\x1a\x1e.anima.llm.v1.GenerateResponse(\x01\x30\x01\x12U\n\x0cListPersonas\x12!.anima.llm.v1.ListPersonasRequest\x1a\".anima.llm.v1.ListPersonasResponse\x12[\n\x0e\x44\x65scribeEngine\x12#.anima.llm.v1.DescribeEngineRequest\x1a$.anima.llm.v1.DescribeEngineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61nima/llm/v1/llm.proto\x12\x0c\x61nima.llm.v1\x1a\x1c\x61nima/common/v1/common.proto\"}\n\x0fGenerateRequest\x12.\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1c.anima.llm.v1.GenerateConfigH\x00\x12/\n\tinterrupt\x18\x02 \x01(\x0b\x32\x1a.anima.common.v1.InterruptH\x00\x42\t\n\x07message\"\x8d\x02\n\x0eGenerateConfig\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\x0f\n\x07persona\x18\x03 \x01(\t\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x10\n\x08question\x18\x05 \x01(\t\x12&\n\x07history\x18\x06 \x03(\x0b\x32\x15.anima.llm.v1.Message\x12&\n\x08memories\x18\x07 \x03(\x0b\x32\x14.anima.llm.v1.Memory\x12\x11\n\tmax_words\x18\x08 \x01(\r\x12\x1d\n\x10word_interval_ms\x18\t \x01(\rH\x00\x88\x01\x01\x12\x0f\n\x07user_id\x18\n \x01(\tB\x13\n\x11_word_interval_ms\"9\n\x07Message\x12 \n\x04role\x18\x01 \x01(\x0e\x32\x12.anima.llm.v1.Role\x12\x0c\n\x04text\x18\x02 \x01(\t\"`\n\x06Memory\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12 \n\x04role\x18\x03 \x01(\x0e\x32\x12.anima.llm.v1.Role\x12\x17\n\x0f\x63reated_unix_ms\x18\x04 \x01(\x03\"\xfe\x01\n\x10GenerateResponse\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12(\n\x07started\x18\x02 \x01(\x0b\x32\x15.anima.llm.v1.StartedH\x00\x12(\n\x05\x64\x65lta\x18\x03 \x01(\x0b\x32\x17.anima.llm.v1.TextDeltaH\x00\x12*\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x16.anima.llm.v1.FinishedH\x00\x12\x33\n\x0binterrupted\x18\x05 \x01(\x0b\x32\x1c.anima.common.v1.InterruptedH\x00\x42\x07\n\x05\x65vent\",\n\x07Started\x12\x0f\n\x07persona\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\"-\n\tTextDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x12\n\nstart_char\x18\x02 \x01(\r\"]\n\x08\x46inished\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.anima.common.v1.EndReason\x12%\n\x07sources\x18\x02 \x03(\x0b\x32\x14.anima.llm.v1.Source\"M\n\x06Source\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.anima.llm.v1.SourceKind\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02\"\x15\n\x13ListPersonasRequest\"?\n\x14ListPersonasResponse\x12\'\n\x08personas\x18\x01 \x03(\x0b\x32\x15.anima.llm.v1.Persona\"\xef\x01\n\x07Persona\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x11\n\tlanguages\x18\x04 \x03(\t\x12*\n\x06voices\x18\x05 \x03(\x0b\x32\x1a.anima.llm.v1.PersonaVoice\x12\x0e\n\x06\x61vatar\x18\x06 \x01(\t\x12,\n\tgreetings\x18\x07 \x03(\x0b\x32\x19.anima.llm.v1.PersonaText\x12.\n\x0bsuggestions\x18\x08 \x03(\x0b\x32\x19.anima.llm.v1.PersonaText\"]\n\x0cPersonaVoice\x12\x10\n\x08language\x18\x01 \x01(\t\x12\x0e\n\x06voices\x18\x02 \x03(\t\x12\x14\n\x0crate_percent\x18\x03 \x01(\r\x12\x15\n\rpitch_percent\x18\x04 \x01(\r\"-\n\x0bPersonaText\x12\x10\n\x08language\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x17\n\x15\x44\x65scribeEngineRequest\"E\n\x16\x44\x65scribeEngineResponse\x12+\n\x06\x65ngine\x18\x01 \x01(\x0b\x32\x1b.anima.common.v1.EngineInfo*?\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_ASSISTANT\x10\x02*\x8c\x01\n\nSourceKind\x12\x1b\n\x17SOURCE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12SOURCE_KIND_CORPUS\x10\x01\x12\x18\n\x14SOURCE_KIND_DOCUMENT\x10\x02\x12\x16\n\x12SOURCE_KIND_MEMORY\x10\x03\x12\x17\n\x13SOURCE_KIND_HISTORY\x10\x04\x32\x8f\x02\n\nLlmService\x12M\n\x08Generate\x12\x1d.anima.llm.v1.GenerateRequest\x1a\x1e.anima.llm.v1.GenerateResponse(\x01\x30\x01\x12U\n\x0cListPersonas\x12!.anima.llm.v1.ListPersonasRequest\x1a\".anima.llm.v1.ListPersonasResponse\x12[\n\x0e\x44\x65scribeEngine\x12#.anima.llm.v1.DescribeEngineRequest\x1a$.anima.llm.v1.DescribeEngineResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'anima.llm.v1.llm_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=1701
-  _globals['_ROLE']._serialized_end=1764
-  _globals['_SOURCEKIND']._serialized_start=1767
-  _globals['_SOURCEKIND']._serialized_end=1907
+  _globals['_ROLE']._serialized_start=1718
+  _globals['_ROLE']._serialized_end=1781
+  _globals['_SOURCEKIND']._serialized_start=1784
+  _globals['_SOURCEKIND']._serialized_end=1924
   _globals['_GENERATEREQUEST']._serialized_start=70
   _globals['_GENERATEREQUEST']._serialized_end=195
   _globals['_GENERATECONFIG']._serialized_start=198
-  _globals['_GENERATECONFIG']._serialized_end=450
-  _globals['_MESSAGE']._serialized_start=452
-  _globals['_MESSAGE']._serialized_end=509
-  _globals['_MEMORY']._serialized_start=511
-  _globals['_MEMORY']._serialized_end=607
-  _globals['_GENERATERESPONSE']._serialized_start=610
-  _globals['_GENERATERESPONSE']._serialized_end=864
-  _globals['_STARTED']._serialized_start=866
-  _globals['_STARTED']._serialized_end=910
-  _globals['_TEXTDELTA']._serialized_start=912
-  _globals['_TEXTDELTA']._serialized_end=957
-  _globals['_FINISHED']._serialized_start=959
-  _globals['_FINISHED']._serialized_end=1052
-  _globals['_SOURCE']._serialized_start=1054
-  _globals['_SOURCE']._serialized_end=1131
-  _globals['_LISTPERSONASREQUEST']._serialized_start=1133
-  _globals['_LISTPERSONASREQUEST']._serialized_end=1154
-  _globals['_LISTPERSONASRESPONSE']._serialized_start=1156
-  _globals['_LISTPERSONASRESPONSE']._serialized_end=1219
-  _globals['_PERSONA']._serialized_start=1222
-  _globals['_PERSONA']._serialized_end=1461
-  _globals['_PERSONAVOICE']._serialized_start=1463
-  _globals['_PERSONAVOICE']._serialized_end=1556
-  _globals['_PERSONATEXT']._serialized_start=1558
-  _globals['_PERSONATEXT']._serialized_end=1603
-  _globals['_DESCRIBEENGINEREQUEST']._serialized_start=1605
-  _globals['_DESCRIBEENGINEREQUEST']._serialized_end=1628
-  _globals['_DESCRIBEENGINERESPONSE']._serialized_start=1630
-  _globals['_DESCRIBEENGINERESPONSE']._serialized_end=1699
-  _globals['_LLMSERVICE']._serialized_start=1910
-  _globals['_LLMSERVICE']._serialized_end=2181
+  _globals['_GENERATECONFIG']._serialized_end=467
+  _globals['_MESSAGE']._serialized_start=469
+  _globals['_MESSAGE']._serialized_end=526
+  _globals['_MEMORY']._serialized_start=528
+  _globals['_MEMORY']._serialized_end=624
+  _globals['_GENERATERESPONSE']._serialized_start=627
+  _globals['_GENERATERESPONSE']._serialized_end=881
+  _globals['_STARTED']._serialized_start=883
+  _globals['_STARTED']._serialized_end=927
+  _globals['_TEXTDELTA']._serialized_start=929
+  _globals['_TEXTDELTA']._serialized_end=974
+  _globals['_FINISHED']._serialized_start=976
+  _globals['_FINISHED']._serialized_end=1069
+  _globals['_SOURCE']._serialized_start=1071
+  _globals['_SOURCE']._serialized_end=1148
+  _globals['_LISTPERSONASREQUEST']._serialized_start=1150
+  _globals['_LISTPERSONASREQUEST']._serialized_end=1171
+  _globals['_LISTPERSONASRESPONSE']._serialized_start=1173
+  _globals['_LISTPERSONASRESPONSE']._serialized_end=1236
+  _globals['_PERSONA']._serialized_start=1239
+  _globals['_PERSONA']._serialized_end=1478
+  _globals['_PERSONAVOICE']._serialized_start=1480
+  _globals['_PERSONAVOICE']._serialized_end=1573
+  _globals['_PERSONATEXT']._serialized_start=1575
+  _globals['_PERSONATEXT']._serialized_end=1620
+  _globals['_DESCRIBEENGINEREQUEST']._serialized_start=1622
+  _globals['_DESCRIBEENGINEREQUEST']._serialized_end=1645
+  _globals['_DESCRIBEENGINERESPONSE']._serialized_start=1647
+  _globals['_DESCRIBEENGINERESPONSE']._serialized_end=1716
+  _globals['_LLMSERVICE']._serialized_start=1927
+  _globals['_LLMSERVICE']._serialized_end=2198
 # @@protoc_insertion_point(module_scope)

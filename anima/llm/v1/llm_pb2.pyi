@@ -119,6 +119,7 @@ class GenerateConfig(google.protobuf.message.Message):
     MEMORIES_FIELD_NUMBER: builtins.int
     MAX_WORDS_FIELD_NUMBER: builtins.int
     WORD_INTERVAL_MS_FIELD_NUMBER: builtins.int
+    USER_ID_FIELD_NUMBER: builtins.int
     turn_id: builtins.str
     """The turn; see ChunkHeader.turn_id."""
     epoch: builtins.int
@@ -133,6 +134,10 @@ class GenerateConfig(google.protobuf.message.Message):
     """The most words (Chinese: characters) of an answer; 0: the persona's limit."""
     word_interval_ms: builtins.int
     """Pause between words, ms, for engines that need no time to think; not set: the engine's default."""
+    user_id: builtins.str
+    """Whose conversation it is, as in anima.memory.v1; at most 256 characters. An engine that keeps the beginnings
+    of prompts shares them only within one user; empty: with nobody.
+    """
     @property
     def history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Message]:
         """The conversation so far, oldest first, with only the heard part of answers; at most 200 messages."""
@@ -153,9 +158,10 @@ class GenerateConfig(google.protobuf.message.Message):
         memories: collections.abc.Iterable[global___Memory] | None = ...,
         max_words: builtins.int = ...,
         word_interval_ms: builtins.int | None = ...,
+        user_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_word_interval_ms", b"_word_interval_ms", "word_interval_ms", b"word_interval_ms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_word_interval_ms", b"_word_interval_ms", "epoch", b"epoch", "history", b"history", "language", b"language", "max_words", b"max_words", "memories", b"memories", "persona", b"persona", "question", b"question", "turn_id", b"turn_id", "word_interval_ms", b"word_interval_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_word_interval_ms", b"_word_interval_ms", "epoch", b"epoch", "history", b"history", "language", b"language", "max_words", b"max_words", "memories", b"memories", "persona", b"persona", "question", b"question", "turn_id", b"turn_id", "user_id", b"user_id", "word_interval_ms", b"word_interval_ms"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_word_interval_ms", b"_word_interval_ms"]) -> typing.Literal["word_interval_ms"] | None: ...
 
 global___GenerateConfig = GenerateConfig

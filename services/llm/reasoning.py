@@ -1,0 +1,54 @@
+"""Keeps what a model thinks aloud out of what is spoken."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_OPENERS: Final = ("<think>", "<thinking>", "<reasoning>", "<|begin_of_thought|>")
+_CLOSERS: Final = ("</think>", "</thinking>", "</reasoning>", "<|end_of_thought|>")
+
+
+class ReasoningFilter:
+    """Drops `<think>...</think>` and its kin from a text that comes in pieces of any size.
+
+    A block that never ends is dropped to the end. Models whose chat template has already opened the
+    block write only its end: start with `inside=True` for those.
+    """
+
+    def __init__(self, *, inside: bool = False) -> None:
+        self._inside = inside
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """Takes more text; returns what of it is certainly part of the answer."""
+        self._held += text
+        kept: list[str] = []
+        while True:
+            markers = _CLOSERS if self._inside else _OPENERS
+            found = [(self._held.find(marker), marker) for marker in markers]
+            places = [place for place in found if place[0] >= 0]
+            if not places:
+                break
+            position, marker = min(places)
+            if not self._inside:
+                kept.append(self._held[:position])
+            self._held = self._held[position + len(marker) :]
+            self._inside = not self._inside
+        undecided = _undecided(self._held, markers)
+        if not self._inside:
+            kept.append(self._held[: len(self._held) - undecided])
+        self._held = self._held[len(self._held) - undecided :]
+        return "".join(kept)
+
+    def finish(self) -> str:
+        """Returns what was held back because it could have begun a block."""
+        held, self._held = self._held, ""
+        return "" if self._inside else held
+
+
+def _undecided(text: str, markers: tuple[str, ...]) -> int:
+    """How many characters at the end may be the beginning of a marker."""
+    for length in range(min(len(text), max(map(len, markers)) - 1), 0, -1):
+        if any(marker.startswith(text[-length:]) for marker in markers):
+            return length
+    return 0

@@ -1,0 +1,165 @@
+"""Writes units, amounts of money and ranges as they are said, in a text that comes in pieces."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_UNITS_EN: Final = {
+    "km/h": ("kilometre per hour", "kilometres per hour"),
+    "m/s": ("metre per second", "metres per second"),
+    "km": ("kilometre", "kilometres"),
+    "cm": ("centimetre", "centimetres"),
+    "mm": ("millimetre", "millimetres"),
+    "m": ("metre", "metres"),
+    "kg": ("kilogram", "kilograms"),
+    "mg": ("milligram", "milligrams"),
+    "g": ("gram", "grams"),
+    "ml": ("millilitre", "millilitres"),
+    "l": ("litre", "litres"),
+    "ms": ("millisecond", "milliseconds"),
+    "s": ("second", "seconds"),
+    "min": ("minute", "minutes"),
+    "h": ("hour", "hours"),
+    "Hz": ("hertz", "hertz"),
+    "kHz": ("kilohertz", "kilohertz"),
+    "MHz": ("megahertz", "megahertz"),
+    "GHz": ("gigahertz", "gigahertz"),
+    "kB": ("kilobyte", "kilobytes"),
+    "KB": ("kilobyte", "kilobytes"),
+    "MB": ("megabyte", "megabytes"),
+    "GB": ("gigabyte", "gigabytes"),
+    "TB": ("terabyte", "terabytes"),
+    "W": ("watt", "watts"),
+    "kW": ("kilowatt", "kilowatts"),
+    "kWh": ("kilowatt hour", "kilowatt hours"),
+    "V": ("volt", "volts"),
+    "°C": ("degree Celsius", "degrees Celsius"),
+    "°F": ("degree Fahrenheit", "degrees Fahrenheit"),
+    "°": ("degree", "degrees"),
+    "%": ("percent", "percent"),
+}
+_UNITS_ZH: Final = {
+    "km/h": "公里每小时",
+    "m/s": "米每秒",
+    "km": "公里",
+    "cm": "厘米",
+    "mm": "毫米",
+    "m": "米",
+    "kg": "公斤",
+    "mg": "毫克",
+    "g": "克",
+    "ml": "毫升",
+    "l": "升",
+    "ms": "毫秒",
+    "s": "秒",
+    "min": "分钟",
+    "h": "小时",
+    "Hz": "赫兹",
+    "kHz": "千赫",
+    "MHz": "兆赫",
+    "GHz": "吉赫",
+    "kB": "KB",
+    "KB": "KB",
+    "MB": "MB",
+    "GB": "GB",
+    "TB": "TB",
+    "W": "瓦",
+    "kW": "千瓦",
+    "kWh": "度",
+    "V": "伏",
+    "°C": "摄氏度",
+    "°F": "华氏度",
+    "°": "度",
+}
+_MONEY_EN: Final = {
+    "$": ("dollar", "dollars"),
+    "€": ("euro", "euros"),
+    "£": ("pound", "pounds"),
+    "¥": ("yuan", "yuan"),
+}
+_MONEY_ZH: Final = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元"}
+_SCALES: Final = ("thousand", "million", "billion", "trillion")
+_NUMBER: Final = r"\d+(?:[,.]\d+)*"
+_CHUNK: Final = re.compile(
+    rf"(?P<money>[$€£¥])(?P<amount>{_NUMBER})(?:\ (?P<scale>{'|'.join(_SCALES)}))?(?![A-Za-z0-9_])"
+    rf"|(?P<low>{_NUMBER})\ ?[–—]\ ?(?=\d)"
+    rf"|(?P<number>{_NUMBER})(?P<gap>\ ?)(?P<unit>[A-Za-z°%℃℉/]+)(?![A-Za-z0-9_])"
+    rf"|(?P<about>[~～])(?=\d)|(?P<plain>{_NUMBER})"
+)
+# What may still grow into something above stays until the next character tells.
+_OPEN: Final = re.compile(
+    rf"(?:[$€£¥~～]|[$€£¥]?{_NUMBER}[,.]?(?:\ ?[A-Za-z°%℃℉/]{{0,8}}|\ ?[–—]\ ?)|"
+    rf"[$€£¥]{_NUMBER}\ [a-z]{{0,8}})$"
+)
+_SAME_UNIT: Final = {"℃": "°C", "℉": "°F"}
+
+
+class SpokenUnits:
+    """Spells out units, money and ranges; digits are left to the voice, which can read them."""
+
+    def __init__(self, language: str) -> None:
+        self._chinese = language.lower().startswith(("zh", "yue"))
+        self._spells = self._chinese or language.lower().partition("-")[0] == "en"
+        self._held = ""
+        self._in_word = False
+
+    def feed(self, text: str) -> str:
+        """Takes more text; returns what can be said of it now."""
+        if not self._spells:
+            return text
+        # One at a time, so that where a piece ends can make no difference.
+        return "".join(self._read(char) for char in text)
+
+    def finish(self) -> str:
+        """Returns what was held back."""
+        held, self._held = self._held, ""
+        return self._spell(held)
+
+    def _read(self, char: str) -> str:
+        held = self._held + char
+        # digits inside a word, as in MP3, are no amount
+        if not self._in_word and _OPEN.fullmatch(held):
+            self._held = held
+            return ""
+        self._held = ""
+        spoken = self._spell(held)
+        if len(held) > 1 and spoken.endswith(char) and _OPEN.fullmatch(char):
+            self._held = char  # the next amount begins where this one ends
+            return spoken[:-1]
+        self._in_word = char.isascii() and char.isalnum()
+        return spoken
+
+    def _spell(self, text: str) -> str:
+        return _CHUNK.sub(self._replacement, text)
+
+    def _replacement(self, match: re.Match[str]) -> str:
+        if match["money"]:
+            return self._money(match)
+        if match["low"]:
+            return f"{match['low']}到" if self._chinese else f"{match['low']} to "
+        if match["about"]:
+            return "大约" if self._chinese else "about "
+        if match["unit"]:
+            return self._unit(match)
+        return match[0]
+
+    def _money(self, match: re.Match[str]) -> str:
+        amount, scale = match["amount"], match["scale"]
+        if self._chinese:
+            return f"{amount}{_MONEY_ZH[match['money']]}" if not scale else match[0]
+        one, many = _MONEY_EN[match["money"]]
+        if scale:
+            return f"{amount} {scale} {many}"
+        return f"{amount} {one if amount == '1' else many}"
+
+    def _unit(self, match: re.Match[str]) -> str:
+        unit = _SAME_UNIT.get(match["unit"], match["unit"])
+        number = match["number"]
+        if self._chinese:
+            if unit == "%":
+                return f"百分之{number}"
+            spoken = _UNITS_ZH.get(unit)
+            return f"{number}{spoken}" if spoken else match[0]
+        names = _UNITS_EN.get(unit)
+        return f"{number} {names[0] if number == '1' else names[1]}" if names else match[0]

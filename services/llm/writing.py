@@ -1,0 +1,60 @@
+"""From what a model writes to what an answer says: spoken text only, and not too much of it."""
+
+from __future__ import annotations
+
+from services.llm.prompt import Prompt
+from services.llm.reasoning import ReasoningFilter
+from services.llm.speech_text import SpeechText
+from services.llm.words import pieces
+
+
+class Writing:
+    """The answer to one prompt while a model writes it.
+
+    Reasoning is dropped, markup becomes speech, and the answer ends before the word that would be
+    one too many. What comes out is the same however the model's text is cut into pieces.
+
+    Attributes:
+        full: Whether the limit of words was reached; what comes after is dropped.
+    """
+
+    def __init__(self, prompt: Prompt, *, opens_in_reasoning: bool = False) -> None:
+        self.full = False
+        self._reasoning = ReasoningFilter(inside=opens_in_reasoning)
+        self._speech = SpeechText(prompt.language)
+        self._room = prompt.max_words
+        self._piece = ""  # the last piece that was given out; more of it may come
+        self._held = ""  # what may turn out to belong to the word that is too many
+
+    def feed(self, text: str) -> str:
+        """Takes more of the model's text; returns what the answer says more."""
+        return self._limited(self._speech.feed(self._reasoning.feed(text)))
+
+    def finish(self) -> str:
+        """Ends the text; returns what was held back."""
+        rest = self._speech.feed(self._reasoning.finish()) + self._speech.finish()
+        said = self._limited(rest)
+        return said if self.full else said + self._held
+
+    def _limited(self, text: str) -> str:
+        if self.full or not text:
+            return ""
+        text, self._held = self._held + text, ""
+        said, known = "", self._piece
+        for piece in pieces(known + text):
+            new = piece.removeprefix(known)
+            if not _is_word(piece):
+                self._held, self._piece, known = self._held + new, "", ""
+                continue
+            if not known:
+                if self._room == 0:
+                    self.full = True
+                    return said
+                self._room -= 1
+            said += self._held + new
+            self._held, self._piece, known = "", piece, ""
+        return said
+
+
+def _is_word(piece: str) -> bool:
+    return any(char.isalnum() for char in piece)
