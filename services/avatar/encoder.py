@@ -60,6 +60,7 @@ class H264Encoder:
             ),
         }
         self._context = context
+        self._planes = np.empty((video.height_px * 3 // 2, video.width_px), np.uint8)
 
     def encode(self, picture: BgrImage) -> CodedFrame:
         """Codes the next picture.
@@ -67,8 +68,8 @@ class H264Encoder:
         Args:
             picture: Shape (height, width, 3) as in the spec.
         """
-        planes = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), np.uint8)
-        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420, dst=self._planes)
+        frame = av.VideoFrame.from_ndarray(self._planes, format="yuv420p")
         frame.pts = self._frame_count
         frame.time_base = self._context.time_base
         if self._frame_count % self._video.frame_rate_hz == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -16,6 +17,9 @@ Sprite = tuple[FloatImage, FloatImage]
 
 _WORK_PIXELS = 150_000
 _FRACTION_BITS = 4
+_SIGMA_PX = 1.4
+_BYTE = np.float32(1 / 255)
+_COUNT = np.arange(4096, dtype=np.float32)
 
 
 def bgr(colour: str) -> Colour:
@@ -72,12 +76,19 @@ class Region:
 
 def ribbon(line: NDArray[np.float64], thickness: float, *, taper: float) -> NDArray[np.float64]:
     """Returns the outline of a line, `taper` times as thick at its ends as in its middle."""
-    u = np.linspace(-1, 1, len(line))
-    half = 0.5 * thickness * (taper + (1 - taper) * (1 - u**2))
-    along = np.gradient(line, axis=0)
-    normal = np.column_stack([-along[:, 1], along[:, 0]])
-    normal /= np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
-    return np.vstack([line + normal * half[:, None], (line - normal * half[:, None])[::-1]])
+    half = 0.5 * thickness * _profile(len(line), taper)
+    along = np.empty_like(line)
+    along[1:-1] = line[2:] - line[:-2]
+    along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
+    half /= np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
+    aside = along[:, ::-1] * half[:, None]
+    aside[:, 0] *= -1
+    return np.concatenate([line + aside, (line - aside)[::-1]])
+
+
+@lru_cache(64)
+def _profile(count: int, taper: float) -> NDArray[np.float64]:
+    return np.asarray(taper + (1 - taper) * (1 - np.linspace(-1, 1, count) ** 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,26 +227,64 @@ class Brush:
         """
         region = self.region
         sigma = max(0.4, blur * region.scale)
-        pixels = [(points - (region.x, region.y)) * region.scale for points in polygons]
-        margin = 3 * sigma + 1
-        left, top = np.floor(np.min([p.min(axis=0) for p in pixels], axis=0) - margin).astype(int)
-        right, bottom = np.ceil(np.max([p.max(axis=0) for p in pixels], axis=0) + margin).astype(
-            int
+        # a wide blur looks the same when it is done on fewer pixels
+        shrink = max(1, int(sigma / _SIGMA_PX))
+        unit = 2**_FRACTION_BITS / shrink
+        # OpenCV counts from the middle of the first pixel
+        middle = 0.5 * (unit - 2**_FRACTION_BITS)
+        fixed = [
+            np.rint((points - (region.x, region.y)) * (region.scale * unit) + middle).astype(
+                np.int32
+            )
+            for points in polygons
+        ]
+        left, top, width, height = cv2.boundingRect(
+            fixed[0] if len(fixed) == 1 else np.vstack(fixed)
         )
+        margin = math.ceil(3 * sigma / shrink) + 1
+        right = min(-(-region.width // shrink), ((left + width) >> _FRACTION_BITS) + margin + 1)
+        bottom = min(-(-region.height // shrink), ((top + height) >> _FRACTION_BITS) + margin + 1)
         left, top = (
-            min(max(0, int(low)), side - 1)
-            for low, side in ((left, region.width), (top, region.height))
+            max(0, (left >> _FRACTION_BITS) - margin),
+            max(0, (top >> _FRACTION_BITS) - margin),
         )
-        right, bottom = (
-            max(left + 1, min(region.width, right)),
-            max(top + 1, min(region.height, bottom)),
-        )
+        if right <= left or bottom <= top:
+            return SoftMask(slice(0), slice(0), np.zeros((0, 0, 1), np.float32))
         mask = np.zeros((bottom - top, right - left), np.uint8)
-        fixed = [np.round((p - (left, top)) * 2**_FRACTION_BITS).astype(np.int32) for p in pixels]
-        cv2.fillPoly(mask, fixed, 255, cv2.LINE_AA, _FRACTION_BITS)
-        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.uint8)
-        cover = np.multiply(mask, 1 / 255, dtype=np.float32)[..., None]
-        return SoftMask(slice(top, bottom), slice(left, right), cover)
+        start = np.array((left, top)) << _FRACTION_BITS
+        cv2.fillPoly(mask, [f - start for f in fixed], 255, cv2.LINE_AA, _FRACTION_BITS)
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma / shrink), np.uint8)
+        rows, columns = slice(top * shrink, bottom * shrink), slice(left * shrink, right * shrink)
+        if shrink > 1:
+            size = (mask.shape[1] * shrink, mask.shape[0] * shrink)
+            mask = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+            mask = mask[: region.height - rows.start, : region.width - columns.start]
+        return SoftMask(rows, columns, np.multiply(mask, _BYTE, dtype=np.float32)[..., None])
+
+    def glow(
+        self, *centres: tuple[float, float], radii: tuple[float, float], blur: float
+    ) -> SoftMask:
+        """Returns the coverage of soft spots: blurred rectangles, which cost little.
+
+        Args:
+            *centres: Where they are; canvas units, like the other lengths.
+            radii: Half their width and height.
+            blur: How soft their edges are, at least about half the smaller radius.
+        """
+        region = self.region
+        reach = [(r + 2.2 * blur) for r in radii]
+        left = (min(x for x, _ in centres) - reach[0] - region.x) * region.scale
+        right = (max(x for x, _ in centres) + reach[0] - region.x) * region.scale
+        top = (min(y for _, y in centres) - reach[1] - region.y) * region.scale
+        bottom = (max(y for _, y in centres) + reach[1] - region.y) * region.scale
+        columns = slice(max(0, int(left)), max(1, min(region.width, int(right) + 2)))
+        rows = slice(max(0, int(top)), max(1, min(region.height, int(bottom) + 2)))
+        xs = region.x + (_COUNT[columns] + 0.5) / region.scale
+        ys = region.y + (_COUNT[rows] + 0.5) / region.scale
+        cover = np.zeros((len(ys), len(xs)), np.float32)
+        for x, y in centres:
+            cover += np.outer(_spread(ys - y, radii[1], blur), _spread(xs - x, radii[0], blur))
+        return SoftMask(rows, columns, cover[..., None])
 
     def soft_ellipse(
         self, *centres: tuple[float, float], radii: tuple[float, float], blur: float
@@ -243,11 +292,8 @@ class Brush:
         """Returns the coverage of blurred ellipses; lengths in canvas units."""
         return self.soft(*(_ellipse(centre, radii) for centre in centres), blur=blur)
 
-    def outside(
-        self, centre: tuple[float, float], radii: tuple[float, float], blur: float
-    ) -> SoftMask:
-        """Returns the coverage of everything but a blurred ellipse."""
-        within = self.soft_ellipse(centre, radii=radii, blur=blur)
+    def outside(self, within: SoftMask) -> SoftMask:
+        """Returns the coverage of everything else."""
         cover = np.ones((self.region.height, self.region.width, 1), np.float32)
         cover[within.rows, within.columns] -= within.cover
         return SoftMask(slice(None), slice(None), cover)
@@ -277,6 +323,14 @@ class Brush:
     def _fixed(self, points: NDArray[np.float64]) -> NDArray[np.int32]:
         pixels = (points - (self.region.x, self.region.y)) * self._zoom
         return np.asarray(np.round(pixels * 2**_FRACTION_BITS), np.int32)
+
+
+def _spread(distance: FloatImage, radius: float, blur: float) -> FloatImage:
+    """A blurred bar of one dimension: 1 in its middle if it is wider than its blur."""
+    k = np.float32(1.25 / blur)
+    return np.asarray(
+        0.5 * (np.tanh((distance + radius) * k) - np.tanh((distance - radius) * k)), np.float32
+    )
 
 
 def _ellipse(centre: tuple[float, float], radii: tuple[float, float]) -> NDArray[np.float64]:

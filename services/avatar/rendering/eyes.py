@@ -162,7 +162,7 @@ class EyePainter:
         """Roundness, and the lid's shadow on the eyeball."""
         brush, w = self._brush, self._eyes.half_width
         x0, y0 = self._centre
-        rim = brush.outside((x0, y0), (0.78 * w, 0.62 * w), 0.22 * w)
+        rim = brush.outside(brush.soft_ellipse((x0, y0), radii=(0.78 * w, 0.62 * w), blur=0.22 * w))
         brush.blend(ball, rim, _BALL_SHADE, 0.6)
         below = lid - (0, -0.07 * w)
         shadow = brush.soft(np.vstack([lid - (0, 0.2 * w), below[::-1]]), blur=0.055 * w)

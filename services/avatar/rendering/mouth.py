@@ -60,7 +60,7 @@ class MouthPainter:
         w = mouth.half_width
         self._brush = Brush(
             Region.around(
-                (x - 1.6 * w, y - 0.9 * w, x + 1.6 * w, y + 1.75 * w), scale=scale, origin=origin
+                (x - 1.35 * w, y - 0.6 * w, x + 1.35 * w, y + 1.6 * w), scale=scale, origin=origin
             )
         )
         self._sprite = lru_cache(_KEPT_SPRITES)(self._draw)
@@ -142,11 +142,11 @@ class MouthPainter:
         edge = y0 + 0.085 * w + 0.04 * w * shape.jaw
         reach = (0.86 - 0.16 * shape.rounding) * half
         middle = (x0, floor - 0.62 * lips.gap)
-        deep = brush.soft_ellipse(middle, radii=(0.7 * half, 0.3 * lips.gap), blur=0.1 * lips.gap)
+        deep = brush.glow(middle, radii=(0.7 * half, 0.3 * lips.gap), blur=0.1 * lips.gap)
         brush.blend(colour, deep, _DEEP, 0.9)
         brush.blend(colour, brush.soft_ellipse(tongue, radii=radii, blur=0.035 * w), _TONGUE, 1)
         gleam = (tongue[0] - 0.1 * w, tongue[1] - 0.55 * radii[1])
-        wet = brush.soft_ellipse(gleam, radii=(0.5 * radii[0], 0.22 * radii[1]), blur=0.08 * w)
+        wet = brush.glow(gleam, radii=(0.5 * radii[0], 0.22 * radii[1]), blur=0.08 * w)
         brush.blend(colour, wet, _TONGUE_LIGHT, 0.45)
         row = brush.soft(_upper_teeth(x0, edge, reach, w), blur=0.014 * w)
         brush.blend(colour, row, _TEETH, 1)
@@ -167,13 +167,15 @@ class MouthPainter:
         places = [x0 + k * _TOOTH * w * (1 - 0.035 * abs(k)) for k in range(-2, 3)]
         seams = [ribbon(np.array([(x, top), (x, edge)]), 0.02 * w, taper=1) for x in places]
         brush.blend(colour, brush.soft(*seams, blur=0.01 * w), _TEETH_SHADE, 0.3)
-        corners = brush.outside((x0, teeth[1]), (0.5 * half, 0.9 * w), 0.2 * half)
+        (left, y), (right, _) = lips.upper_inner[[0, -1]]
+        radii = (0.3 * half, 0.3 * w)
+        corners = brush.glow((left, y), (right, y), radii=radii, blur=0.25 * half)
         brush.blend(colour, corners, _CAVITY, 0.62)
         above = lips.upper_inner - (0, -0.05 * w - 0.06 * lips.gap)
         shadow = _ring(lips.upper_inner - (0, 0.3 * w), above)
         depth = 0.3 + 0.3 * min(1.0, 2 * lips.gap / w)
         brush.blend(colour, brush.soft(shadow, blur=0.05 * w), _CAVITY, depth)
-        low = brush.soft_ellipse((x0, roof + lips.gap), radii=(0.8 * half, 0.03 * w), blur=0.06 * w)
+        low = brush.glow((x0, roof + lips.gap), radii=(0.8 * half, 0.03 * w), blur=0.06 * w)
         brush.blend(colour, low, _CAVITY, 0.35)
 
     def _shade_skin(self, wash: Wash, lips: _Lips, shape: MouthShape) -> None:
@@ -181,13 +183,13 @@ class MouthPainter:
         brush, w = self._brush, self._mouth.half_width
         x0 = self._mouth.centre[0]
         bottom = float(lips.lower_outer[len(_U) // 2, 1])
-        under = brush.soft_ellipse(
+        under = brush.glow(
             (x0, bottom + 0.15 * w), radii=(0.55 * lips.half_width, 0.11 * w), blur=0.12 * w
         )
         wash.over(under, self._shadow, 0.4)
         (left, y), (right, _) = lips.upper_inner[[0, -1]]
         y -= 0.01 * w
-        dimples = brush.soft_ellipse(
+        dimples = brush.glow(
             (left - 0.03 * w, y), (right + 0.03 * w, y), radii=(0.07 * w, 0.09 * w), blur=0.06 * w
         )
         wash.over(dimples, self._shadow, 0.55 + 0.2 * shape.width)
@@ -203,21 +205,21 @@ class MouthPainter:
         peak, roof = (float(edge[middle, 1]) for edge in (lips.upper_outer, lips.upper_inner))
         dark = brush.soft(ribbon(lips.upper_inner, 0.12 * w, taper=0.5), blur=0.05 * w)
         brush.blend(mouth, dark, self._line, 0.4)
-        side = brush.outside(
-            (x0, (peak + bottom) / 2), (0.66 * lips.half_width, 0.8 * w), 0.2 * lips.half_width
-        )
+        (left, y), (right, _) = lips.upper_inner[[0, -1]]
+        radii = (0.22 * lips.half_width, 0.25 * w)
+        side = brush.glow((left, y), (right, y), radii=radii, blur=0.2 * lips.half_width)
         brush.blend(mouth, side, self._line, 0.3)
         edge = brush.soft(ribbon(lips.lower_outer, 0.1 * w, taper=0.6), blur=0.05 * w)
         brush.blend(mouth, edge, self._line, 0.22)
         thick = bottom - top
-        gleam = brush.soft_ellipse(
+        gleam = brush.glow(
             (x0 - 0.1 * w, top + 0.42 * thick),
             radii=(0.4 * lips.half_width, 0.13 * thick),
             blur=0.08 * w,
         )
         brush.blend(mouth, gleam, _GLEAM, self._mouth.gleam * (1 - 0.4 * shape.press))
         aside, y = 0.2 * lips.half_width, peak + 0.3 * (roof - peak)
-        crests = brush.soft_ellipse(
+        crests = brush.glow(
             (x0 - aside, y),
             (x0 + aside, y),
             radii=(0.16 * lips.half_width, 0.02 * w),

@@ -25,6 +25,9 @@ _JAW_DROP = 0.030
 """How far the chin sinks at jaw 1, in face heights."""
 _BROW_RISE = 0.022
 _BREATH_RISE = 0.006
+_NO_MAP = np.empty(0, np.float32)
+_GRID_STEP = 3.0
+"""How far apart, in canvas units, the motion of the head is reckoned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,8 @@ class Scene:
         for eye in self._eyes:
             eye.paint(head, blink=face.blink, gaze_x=face.gaze_x, gaze_y=face.gaze_y)
         self._mouth.paint(head, face.mouth)
-        map_x, map_y = self._fields.maps(face, rise)
-        moved = cv2.remap(head, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        way = self._fields.maps(face, rise)
+        moved = cv2.remap(head, way, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         _blend(picture[self._head.box], np.asarray(moved, np.uint8))
         return picture
 
@@ -151,10 +154,14 @@ class _Fields:
         origin: tuple[float, float],
     ) -> None:
         height, width = sheet.pixels.shape[:2]
+        self._size = (width, height)
         self._unit = head.height * scale
         self._pivot = ((head.pivot[0] - origin[0]) * scale, (head.pivot[1] - origin[1]) * scale)
-        self._x = np.arange(width, dtype=np.float32)[None]
-        self._y = np.arange(height, dtype=np.float32)[:, None]
+        step = max(1, int(_GRID_STEP * scale))
+        columns, rows = -(-width // step), -(-height // step)
+        # the middle of each cell, as cv2.resize sees it
+        self._x = (np.arange(columns, dtype=np.float32)[None] + 0.5) * (width / columns) - 0.5
+        self._y = (np.arange(rows, dtype=np.float32)[:, None] + 0.5) * (height / rows) - 0.5
         x = self._x / scale + origin[0]
         y = self._y / scale + origin[1]
         middle = ((head.left + head.right) / 2, (head.top + head.chin) / 2)
@@ -168,8 +175,11 @@ class _Fields:
         brow = (y - (head.top + 0.385 * head.height)) / (0.07 * head.height)
         self._brow = (np.exp(-(brow**2)) * np.exp(-((u / 0.4) ** 4))).astype(np.float32)
 
-    def maps(self, face: FaceParameters, rise: float) -> tuple[FloatImage, FloatImage]:
-        """Returns the source x and y of every pixel, float32, the sheet's size."""
+    def maps(self, face: FaceParameters, rise: float) -> FloatImage:
+        """Returns the source x and y of every pixel, shape (height, width, 2), the sheet's size.
+
+        They change slowly from pixel to pixel, so they are reckoned on a grid and interpolated.
+        """
         pose, unit = face.head, self._unit
         angle = math.radians(pose.roll_deg)
         cos, sin = math.cos(angle), math.sin(angle)
@@ -184,7 +194,8 @@ class _Fields:
             map_y -= self._jaw * np.float32(_JAW_DROP * unit * face.mouth.jaw)
         if face.brow:
             map_y += self._brow * np.float32(_BROW_RISE * unit * face.brow)
-        return map_x, map_y
+        full = cv2.resize(cv2.merge([map_x, map_y]), self._size, interpolation=cv2.INTER_CUBIC)
+        return np.asarray(full, np.float32)
 
 
 def _lay(picture: BgrImage, sheet: _Sheet, matrix: NDArray[np.float64]) -> None:
