@@ -25,7 +25,6 @@ _JAW_DROP = 0.030
 """How far the chin sinks at jaw 1, in face heights."""
 _BROW_RISE = 0.022
 _BREATH_RISE = 0.006
-_NO_MAP = np.empty(0, np.float32)
 _GRID_STEP = 3.0
 """How far apart, in canvas units, the motion of the head is reckoned."""
 
@@ -101,8 +100,8 @@ class Scene:
         for eye in self._eyes:
             eye.paint(head, blink=face.blink, gaze_x=face.gaze_x, gaze_y=face.gaze_y)
         self._mouth.paint(head, face.mouth)
-        way = self._fields.maps(face, rise)
-        moved = cv2.remap(head, way, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        map_x, map_y = self._fields.maps(face, rise)
+        moved = cv2.remap(head, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         _blend(picture[self._head.box], np.asarray(moved, np.uint8))
         return picture
 
@@ -175,8 +174,8 @@ class _Fields:
         brow = (y - (head.top + 0.385 * head.height)) / (0.07 * head.height)
         self._brow = (np.exp(-(brow**2)) * np.exp(-((u / 0.4) ** 4))).astype(np.float32)
 
-    def maps(self, face: FaceParameters, rise: float) -> FloatImage:
-        """Returns the source x and y of every pixel, shape (height, width, 2), the sheet's size.
+    def maps(self, face: FaceParameters, rise: float) -> tuple[FloatImage, FloatImage]:
+        """Returns the source x and y of every pixel, float32, the sheet's size.
 
         They change slowly from pixel to pixel, so they are reckoned on a grid and interpolated.
         """
@@ -194,7 +193,10 @@ class _Fields:
             map_y -= self._jaw * np.float32(_JAW_DROP * unit * face.mouth.jaw)
         if face.brow:
             map_y += self._brow * np.float32(_BROW_RISE * unit * face.brow)
-        full = cv2.resize(cv2.merge([map_x, map_y]), self._size, interpolation=cv2.INTER_CUBIC)
+        return self._enlarged(map_x), self._enlarged(map_y)
+
+    def _enlarged(self, grid: FloatImage) -> FloatImage:
+        full = cv2.resize(grid, self._size, interpolation=cv2.INTER_CUBIC)
         return np.asarray(full, np.float32)
 
 
