@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check format protos bench bench-memory clean
+.PHONY: help setup setup-dev run test check format protos bench bench-memory bench-orchestration clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench: setup-dev ## figures of the mesh on this machine
 
 bench-memory: setup-dev ## figures of the memory; CONVERSATIONS=FILE measures what it recalls
 	$(BIN)/python -m bench.memory $(if $(CONVERSATIONS),--conversations '$(CONVERSATIONS)')
+
+bench-orchestration: setup-dev ## what the gateway itself costs, with 1, 10 and 50 sessions
+	$(BIN)/python -m bench.orchestration
 
 clean: ## remove what setup made
 	rm -rf .venv .cache node_modules

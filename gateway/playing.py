@@ -13,6 +13,7 @@ from gateway.answer import Answer
 from gateway.spans import StageSpan
 
 _MAX_MEDIA = 32
+_MAX_MESSAGE_MS = 200
 
 
 class Player:
@@ -30,6 +31,7 @@ class Player:
         self._segments: list[int] = []
         self._span: StageSpan | None = None
         self._playing = 0
+        self._kept: list[common.MediaChunk | None] = []
 
     def add_marks(self, marks: common.Marks) -> None:
         """Takes marks whose media follows."""
@@ -45,13 +47,43 @@ class Player:
         """Sends the media on its schedule and waits until all of it has been played."""
         try:
             await self._answer.outbox.until_open()
-            while (media := await self.media.get()) is not None:
+            while (media := await self._next()) is not None:
                 await self._play(media)
             await self._send_marks(None)
             await self._answer.schedule.until_played()
         finally:
             if self._span is not None:
                 self._span.end()
+
+    async def _next(self) -> common.MediaChunk | None:
+        """Gives the next message: two that are there already leave as one, which costs half."""
+        media = self._kept.pop() if self._kept else await self.media.get()
+        if media is None or not media.audio.start_sample:
+            return media
+        longest = self._answer.settings.sample_rate_hz * _MAX_MESSAGE_MS // 1000
+        pcm = [media.audio.pcm]
+        count = len(pcm[0]) // 2
+        while not self.media.empty():
+            more = self.media.get_nowait()
+            if more is None or not self._continues(media, count, more, longest):
+                self._kept.append(more)
+                break
+            pcm.append(more.audio.pcm)
+            count += len(more.audio.pcm) // 2
+            media.frames.extend(more.frames)
+        if len(pcm) > 1:
+            media.audio.pcm = b"".join(pcm)
+        return media
+
+    def _continues(
+        self, media: common.MediaChunk, count: int, more: common.MediaChunk, longest: int
+    ) -> bool:
+        start = media.audio.start_sample
+        return (
+            count + len(more.audio.pcm) // 2 <= longest
+            and more.audio.start_sample == start + count
+            and self._segment_at(more.audio.start_sample) == self._segment_at(start)
+        )
 
     async def _play(self, media: common.MediaChunk) -> None:
         schedule = self._answer.schedule

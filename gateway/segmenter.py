@@ -18,6 +18,7 @@ from gateway import characters
 _HARD_LIMIT_CHARS = 1500
 _CJK_WEIGHT = 3
 _FIRST_CLAUSE_WEIGHT = 12
+_SURE_SENTENCE_WORDS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,10 @@ class Segmenter:
         segments: list[Segment] = []
         for character in text:
             self._feed(character, segments)
+        if self._waiting is _Waiting.SENTENCE and self._is_plain_sentence():
+            # The first sentence is not held until the model's next word.
+            self._waiting = None
+            self._cut(len(self._held), segments)
         return segments
 
     def finish(self) -> list[Segment]:
@@ -135,6 +140,18 @@ class Segmenter:
             return False
         word = self._held.split()[-1][:-1]
         return word.replace("'", "").replace("’", "").replace("-", "").isalpha()
+
+    def _is_plain_sentence(self) -> bool:
+        """Tells whether the first sentence surely ends at the mark that it ends with now.
+
+        After three words, outside of quotes, a full stop directly behind a plain word: a decimal, a
+        domain or an abbreviation looks different, or the model cuts its words elsewhere.
+        """
+        words = self._held.split()
+        if self._number or self._open or len(words) < _SURE_SENTENCE_WORDS:
+            return False
+        word, mark = words[-1][:-1], words[-1][-1]
+        return mark in ".?!" and len(word) > 1 and word.isalpha() and word[1:].islower()
 
     def _extends(self, character: str) -> bool:
         """Tells whether a character after a mark still belongs to the mark."""

@@ -150,10 +150,11 @@ class StageStream(Generic[RequestT, ResponseT]):
         """
         while True:
             try:
-                async with asyncio.timeout(
-                    None if silence_timeout_ms is None else silence_timeout_ms / 1000
-                ):
+                if silence_timeout_ms is None or not self._responses.empty():
                     response = await self._responses.get()
+                else:
+                    async with asyncio.timeout(silence_timeout_ms / 1000):
+                        response = await self._responses.get()
             except TimeoutError:
                 text = f"{self.stage} has been silent for {silence_timeout_ms} ms"
                 raise StageFailed(self.stage, DeadlineExceeded(text)) from None

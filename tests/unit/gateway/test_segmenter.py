@@ -157,3 +157,30 @@ def test_no_token_is_broken(tokens: list[str]) -> None:
     assert "".join(texts(text)).count("we say") == len(tokens)
     for token, segment in zip(tokens, texts(text), strict=True):
         assert token in segment
+
+
+@pytest.mark.parametrize(
+    ("pieces", "at_once"),
+    [
+        (["This is a plain sentence."], ["This is a plain sentence."]),
+        (["Is this a", " plain question?"], ["Is this a plain question?"]),
+        (["It costs about 3."], []),
+        (["You can ask Dr."], []),
+        (['He said "this is a sentence.'], []),
+        (["Not so long."], []),
+        (["Read all of it at anima.dev/docs"], []),
+    ],
+)
+def test_plain_first_sentence_does_not_wait_for_the_next_word(
+    pieces: list[str], at_once: list[str]
+) -> None:
+    segmenter = Segmenter()
+    segments = [segment.text for piece in pieces for segment in segmenter.push(piece)]
+    assert segments == at_once
+
+
+def test_later_sentences_wait_for_the_next_word() -> None:
+    segmenter = Segmenter()
+    assert len(segmenter.push("This is a plain sentence.")) == 1
+    assert not segmenter.push(" And this is another one.")
+    assert len(segmenter.push(" So")) == 1

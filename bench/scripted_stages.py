@@ -1,0 +1,190 @@
+# ruff: noqa: N802 (method names come from the protos)
+"""Stages that only keep time, each a process of its own: what is measured is what stands between.
+
+`ANIMA_SCRIPTED_ROLE=llm python -m bench.scripted_stages`; roles are llm, tts and avatar. The model
+gives 60 tokens, one every 20 ms, in five sentences of twelve; the voice needs 100 ms for the first
+audio of a sentence and then gives 3 s of it at once, 20 ms in the first message and 100 ms in each
+that follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, ClassVar, Final
+
+import anima.avatar.v1 as avatar
+import anima.common.v1 as common
+import anima.llm.v1 as llm
+import anima.tts.v1 as tts
+from services.runtime.audio import chunk_sizes
+from services.runtime.server import Stage, run
+from services.runtime.settings import ServiceSettings
+from services.runtime.streams import open_stream
+
+TOKEN_S: Final = 0.02
+SENTENCES: Final = 5
+TOKENS_PER_SENTENCE: Final = 12
+FIRST_AUDIO_S: Final = 0.1
+SENTENCE_S: Final = 3.0
+
+
+class ScriptedSettings(ServiceSettings):
+    """The settings of a scripted stage."""
+
+    stage: ClassVar[str] = "scripted"
+    capacity: int = 256
+    role: str = "llm"
+    """Which stage it is: llm, tts or avatar."""
+
+
+def tokens() -> list[str]:
+    """Return the words of the answer."""
+    words = []
+    for _ in range(SENTENCES):
+        words += [f" word{chr(97 + number)}" for number in range(TOKENS_PER_SENTENCE - 1)]
+        words.append(" done.")
+    return words
+
+
+class ScriptedLlm(llm.LlmServiceServicer):
+    """Writes the answer."""
+
+    async def Generate(self, requests: Any, context: Any) -> None:  # type: ignore[override]
+        config, rest = await open_stream(requests)
+        header = common.ChunkHeader(turn_id=config.turn_id, epoch=config.epoch)
+        await context.write(
+            llm.GenerateResponse(header=header, started=llm.Started(persona="ani", language="en"))
+        )
+        writing = asyncio.create_task(self._write(header, context))
+        await _until_interrupted(writing, rest, context, llm.GenerateResponse)
+
+    async def _write(self, header: common.ChunkHeader, context: Any) -> None:
+        start = asyncio.get_running_loop().time()
+        for number, token in enumerate(tokens(), 1):
+            # One schedule from the start, so that timers' lateness does not add up.
+            due = start + number * TOKEN_S
+            await asyncio.sleep(due - asyncio.get_running_loop().time())
+            header.sequence += 1
+            await context.write(
+                llm.GenerateResponse(header=header, delta=llm.TextDelta(text=token))
+            )
+        finished = llm.Finished(reason=common.END_REASON_COMPLETE)
+        await context.write(llm.GenerateResponse(header=header, finished=finished))
+
+    async def ListPersonas(self, request: Any, context: Any) -> llm.ListPersonasResponse:
+        persona = llm.Persona(name="ani", display_name="Ani", languages=["en"])
+        return llm.ListPersonasResponse(personas=[persona])
+
+
+class ScriptedTts(tts.TtsServiceServicer):
+    """Speaks the answer."""
+
+    async def Synthesize(self, requests: Any, context: Any) -> None:  # type: ignore[override]
+        config, rest = await open_stream(requests)
+        started = tts.Started(voice="amy", sample_rate_hz=config.sample_rate_hz)
+        await context.write(tts.SynthesizeResponse(started=started))
+        texts: asyncio.Queue[tts.TextSegment | None] = asyncio.Queue()
+        speaking = asyncio.create_task(self._speak(config, texts, context))
+
+        async def others() -> AsyncIterator[Any]:
+            async for request in rest:
+                kind = request.WhichOneof("message")
+                if kind == "interrupt":
+                    yield request
+                elif kind == "text":
+                    texts.put_nowait(request.text)
+                elif kind == "end_of_text":
+                    texts.put_nowait(None)
+
+        await _until_interrupted(speaking, others(), context, tts.SynthesizeResponse)
+
+    async def _speak(
+        self, config: Any, texts: asyncio.Queue[tts.TextSegment | None], context: Any
+    ) -> None:
+        made = 0
+        rate = config.sample_rate_hz
+        while (text := await texts.get()) is not None:
+            header = common.ChunkHeader(
+                turn_id=config.turn_id, epoch=config.epoch, segment=text.segment
+            )
+            await asyncio.sleep(FIRST_AUDIO_S)
+            start, end = made, made + round(SENTENCE_S * rate)
+            sizes = chunk_sizes(rate)
+            while made < end:
+                size = min(next(sizes), end - made)
+                header.sequence += 1
+                audio = common.AudioChunk(
+                    header=header, start_sample=made, sample_rate_hz=rate, pcm=bytes(size * 2)
+                )
+                await context.write(tts.SynthesizeResponse(audio=audio))
+                made += size
+            samples = common.SampleSpan(start_sample=start, sample_count=made - start)
+            ended = tts.SegmentEnd(
+                header=header, samples=samples, reason=common.END_REASON_COMPLETE
+            )
+            await context.write(tts.SynthesizeResponse(segment_end=ended))
+
+    async def ListVoices(self, request: Any, context: Any) -> tts.ListVoicesResponse:
+        voice = tts.Voice(name="amy", languages=["en"], sample_rate_hz=24_000)
+        return tts.ListVoicesResponse(voices=[voice])
+
+
+class ScriptedAvatars(avatar.AvatarServiceServicer):
+    """Only says that there is a face, so that the gateway's list of choices is whole."""
+
+    async def ListAvatars(self, request: Any, context: Any) -> avatar.ListAvatarsResponse:
+        return avatar.ListAvatarsResponse(avatars=[avatar.Avatar(name="ani")])
+
+
+async def _until_interrupted(
+    work: asyncio.Task[None], requests: AsyncIterator[Any], context: Any, response: Any
+) -> None:
+    async def interrupts() -> int:
+        async for request in requests:
+            if request.WhichOneof("message") == "interrupt":
+                return int(request.interrupt.epoch)
+        await asyncio.Event().wait()
+        raise AssertionError("nobody wakes it")
+
+    listening = asyncio.create_task(interrupts())
+    try:
+        await asyncio.wait([work, listening], return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()
+            return
+        epoch = listening.result()
+        work.cancel()
+        await asyncio.wait([work])
+        await context.write(response(interrupted=common.Interrupted(epoch=epoch)))
+    finally:
+        work.cancel()
+        listening.cancel()
+        await asyncio.wait([work, listening])
+
+
+_ROLES: Final[dict[str, Callable[[Any], None]]] = {
+    "llm": lambda server: llm.add_LlmServiceServicer_to_server(ScriptedLlm(), server),  # type: ignore[abstract]
+    "tts": lambda server: tts.add_TtsServiceServicer_to_server(ScriptedTts(), server),  # type: ignore[abstract]
+    "avatar": lambda server: avatar.add_AvatarServiceServicer_to_server(ScriptedAvatars(), server),  # type: ignore[abstract]
+}
+
+
+def build(settings: ScriptedSettings) -> Stage:
+    """Describe a scripted stage to the server."""
+
+    async def nothing() -> None:
+        return
+
+    return Stage(
+        service=f"anima.{settings.role}.v1.{settings.role.capitalize()}Service",
+        add_to_server=_ROLES[settings.role],
+        warm_up=nothing,
+        counted_methods=frozenset(),
+        close=nothing,
+        draining=lambda: None,
+    )
+
+
+if __name__ == "__main__":
+    run(build, ScriptedSettings)
