@@ -6,10 +6,10 @@ settings of the service. It knows nothing of gRPC.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from services.llm.persona import Persona
 from services.llm.prompt import Prompt
@@ -70,6 +70,10 @@ class EngineDescription:
     """BCP-47 tags; empty if the language does not matter."""
 
 
+Report: TypeAlias = Callable[[str], Awaitable[None]]
+"""Told why the engine cannot answer now; an empty text: it can again."""
+
+
 class LlmEngine(Protocol):
     """Writes answers."""
 
@@ -98,4 +102,13 @@ class LlmEngine(Protocol):
 
     async def close(self) -> None:
         """Frees what `warm_up` took."""
+        ...
+
+
+@runtime_checkable
+class WatchedEngine(Protocol):
+    """An engine that can fail after its warm-up and come back."""
+
+    async def watch(self, report: Report) -> None:
+        """Reports each change until it is cancelled; runs from the end of the warm-up."""
         ...

@@ -39,7 +39,7 @@ from anima.llm.v1 import (
     add_LlmServiceServicer_to_server,
 )
 from services.llm.catalogue import PersonaCatalogue
-from services.llm.engine import Delta, End, EndReason, LlmEngine, SourceKind
+from services.llm.engine import Delta, End, EndReason, LlmEngine, SourceKind, WatchedEngine
 from services.llm.generation import Generation
 from services.llm.profile import Profile
 from services.llm.prompt import Prompt
@@ -188,6 +188,7 @@ def build(settings: LlmSettings) -> Stage:
         warm_up=servicer.warm_up,
         counted_methods=frozenset({"Generate"}),
         close=servicer.close,
+        watch=engine.watch if isinstance(engine, WatchedEngine) else None,
     )
 
 

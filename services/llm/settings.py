@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from pathlib import Path
+from typing import ClassVar, Final, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from services.runtime.settings import ServiceSettings
+from services.runtime.settings import ServiceSettings, read_token_file
 
 NO_MODEL: Final = "none"
 
@@ -28,3 +29,27 @@ class LlmSettings(ServiceSettings):
 
     embedding_model: str = "minilm-l6-v2"
     """Model of the store that compares meanings; "none": compare words only."""
+
+    api_key: str | None = Field(default=None, repr=False)
+    """The key of a model's server; never logged."""
+    api_key_file: Path | None = None
+    """A file that holds the key."""
+
+    @model_validator(mode="after")
+    def _check_key(self) -> Self:
+        if self.api_key and self.api_key_file:
+            raise ValueError("api_key: ANIMA_LLM_API_KEY_FILE is set too; set one of them")
+        key = self.api_key
+        if key is not None and (not key.isascii() or not key.isprintable() or " " in key):
+            raise ValueError("api_key: only printable ASCII without spaces can be a key")
+        return self
+
+    def read_api_key(self) -> str | None:
+        """The key as it is now: a file may be renewed while the service runs.
+
+        Raises:
+            ValueError: The file cannot be read or is empty.
+        """
+        if self.api_key_file is not None:
+            return read_token_file(self.api_key_file)
+        return self.api_key

@@ -50,6 +50,8 @@ class Stage:
         counted_methods: The methods, by name, that take a place of the capacity.
         close: Releases what the service holds; runs after the last call has ended.
         draining: Called when the server begins to drain, to tell whoever is connected.
+        watch: Runs from the end of the warm-up for a service that may fail and come back. What it
+            is given tells why calls are refused now, empty: they are served; readiness follows.
     """
 
     service: str
@@ -58,6 +60,7 @@ class Stage:
     counted_methods: frozenset[str]
     close: Callable[[], Awaitable[None]]
     draining: Callable[[], None] = lambda: None
+    watch: Callable[[Callable[[str], Awaitable[None]]], Awaitable[None]] | None = None
 
 
 class Server:
@@ -89,6 +92,7 @@ class Server:
         self._health = health_servicer
         self.provider = guard.provider
         self._warming = asyncio.create_task(self._warm_up(), name=f"{settings.stage} warm-up")
+        self._watching: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> Awaitable[None]:
@@ -120,9 +124,11 @@ class Server:
 
     async def stop(self) -> None:
         """End at once: open calls are cancelled, and their handlers end before this returns."""
-        self._warming.cancel()
-        with suppress(asyncio.CancelledError, Exception):  # the warm-up has logged its own failure
-            await self._warming
+        for task in (self._warming, self._watching):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError, Exception):  # it has logged its own failure
+                    await task
         await self._grpc_server.stop(None)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._guard.idle.wait(), LINGER_S)
@@ -143,6 +149,7 @@ class Server:
             return  # the drain has begun before the end of the warm-up
         self._guard.closed_because = ""
         await self._health.set(self._stage.service, _SERVING)
+        self._watching = asyncio.create_task(self._watch(), name=f"{self._settings.stage} watch")
         get_logger().info(
             "ready",
             stage=self._settings.stage,
@@ -150,6 +157,24 @@ class Server:
             metrics=self.metrics_address,
             capacity=self._settings.capacity,
         )
+
+    async def _watch(self) -> None:
+        if self._stage.watch is None:
+            return
+        try:
+            await self._stage.watch(self._report)
+        except Exception as error:
+            get_logger().error("watch failed", exc_info=error)
+            await self._report(f"{self._stage.service} cannot tell whether it works")
+
+    async def _report(self, why: str) -> None:
+        if self._guard.closed_reason == "DRAINING":
+            return
+        self._guard.closed_because = why
+        self._guard.closed_reason = "NOT_READY"
+        # once the drain has begun, the health service itself lets nothing be set
+        await self._health.set(self._stage.service, _NOT_SERVING if why else _SERVING)
+        get_logger().warning("readiness changed", stage=self._settings.stage, why=why or "ready")
 
 
 @asynccontextmanager

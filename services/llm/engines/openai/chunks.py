@@ -1,0 +1,79 @@
+"""The chunks of a streamed chat completion."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from services.runtime.errors import Unavailable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """What one event said."""
+
+    text: str = ""
+    reasons: bool = False
+    """Whether it held reasoning, which is not spoken."""
+    calls_tool: bool = False
+    finish_reason: str = ""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    answer_tokens: int = 0
+
+
+def read_chunk(data: str) -> Chunk:
+    """Reads the JSON of an event; fields that nobody knows are passed over.
+
+    Raises:
+        Unavailable: It is no JSON object, or it is the server's report of an error.
+    """
+    try:
+        event = json.loads(data)
+    except ValueError:
+        event = None
+    if not isinstance(event, dict):
+        raise Unavailable("the model's server sent an event that is no JSON object")
+    if event.get("error"):
+        raise Unavailable(f"the model's server failed: {error_text(event)}")
+    choice = _first(event.get("choices"))
+    delta = _table(choice.get("delta"))
+    usage = _table(event.get("usage"))
+    return Chunk(
+        text=_text(delta.get("content")),
+        reasons=bool(delta.get("reasoning_content") or delta.get("reasoning")),
+        calls_tool=bool(delta.get("tool_calls") or delta.get("function_call")),
+        finish_reason=str(choice.get("finish_reason") or ""),
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        cached_tokens=_count(_table(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        answer_tokens=_count(usage.get("completion_tokens")),
+    )
+
+
+def error_text(body: Any) -> str:
+    """What a server says about an error, whatever form it gives that; at most 300 characters."""
+    error = _first(body) if isinstance(body, list) else body
+    if isinstance(error, dict):
+        error = error.get("error", error)
+    if isinstance(error, dict):
+        error = error.get("message") or error.get("detail") or error
+    return " ".join(str(error).split())[:300]
+
+
+def _first(value: object) -> dict[str, Any]:
+    return _table(value[0]) if isinstance(value, list) and value else {}
+
+
+def _table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _text(content: object) -> str:
+    if isinstance(content, list):  # some servers send a list of parts
+        return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
