@@ -1,29 +1,34 @@
 """The animation of one turn: the idle motion goes on, and speech adds to it.
 
 Because the idle motion never stops, a turn begins in the pose that the viewer sees and ends in a
-pose of the loop. What speech adds to the head fades in, and out before the end of what is known of
-the speech, so that it is gone whenever the turn ends.
+pose of the loop. What speech adds to head, brows and gaze lives on the voice: it grows while
+something is spoken and is gone soon after, so nothing is left of it after the pause that ends a
+turn. Everything depends on the speech alone, never on when it arrived.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.avatar.clock import FrameClock
 from services.avatar.engine import VisemeSpan
-from services.avatar.idle import BLINK_S, BLINKS_S, LOOP_S, IdleMotion, lid_closure
+from services.avatar.idle import BLINKS_S, LOOP_S, IdleMotion, lid_closure
 from services.avatar.loudness import SoundTrack
 from services.avatar.parameters import FaceParameters, HeadPose
 from services.avatar.visemes import LOOK_AHEAD_S, MouthTrack
 
-_FADE_S = 0.4
-_MIN_BLINK_GAP_S = 2.0
+_VOICE_RISE_S, _VOICE_FALL_S = 0.35, 0.07
+"""Time constants of what speech adds."""
+_NOD_RISE_S, _NOD_FALL_S = 0.07, 0.2
+_CUT_OFF_S = 0.25
+_PAUSE_S = 0.12
+_BLINK_GAP_S = 2.0
 
 
 class Animator:
@@ -46,11 +51,16 @@ class Animator:
         self._mouth = MouthTrack(self._clock, self._sound)
         self._random = random.Random(seed)
         self._frame = 0
-        self._emphasis = 0.0
+        self._voice = 0.0
+        self._accent = 0.0
+        self._mean = 0.3
         self._sway = 0.0
         self._sway_aim = 0.0
-        self._fade = 0.0
-        self._extra_blink_s: float | None = self._plan_blink(0.0)
+        self._glance = 0.0
+        self._glance_aim = 0.0
+        self._silent_s = 1.0
+        self._blink_s: float | None = None
+        self._last_blink_s = 0.0
 
     @property
     def look_ahead_samples(self) -> int:
@@ -83,66 +93,63 @@ class Animator:
         start = self._clock.sample_of(self._frame)
         idle = self._idle.at(self._first_idle_frame + self._frame)
         mouth = self._mouth.at_frame(self._frame)
-        self._move(start)
+        self._move(self._mouth.speech_at(start), self._mouth.left_s(start))
+        nod = self._voice * self._accent
         extra = HeadPose(
-            yaw=0.35 * self._sway,
-            pitch=0.5 * self._emphasis,
-            roll_deg=0.5 * self._sway,
-            y=2.5 * self._emphasis,
+            yaw=0.4 * self._voice * self._sway,
+            pitch=0.6 * nod,
+            roll_deg=0.7 * self._voice * self._sway,
+            x=1.5 * self._voice * self._sway,
+            y=3.0 * nod,
         )
-        blink = max(idle.blink, self._extra_blink(start))
+        blink = max(idle.blink, self._extra_blink())
         self._sound.forget(start)
         self._frame += 1
         return replace(
             idle,
             mouth=mouth,
-            head=idle.head.plus(_scaled(extra, self._fade)),
+            head=idle.head.plus(extra),
             blink=blink,
-            brow=0.6 * self._fade * self._emphasis,
+            brow=0.7 * max(0.0, nod),
+            gaze_x=idle.gaze_x + 0.3 * self._voice * self._glance,
+            gaze_y=idle.gaze_y + 0.15 * self._voice * abs(self._glance),
         )
 
-    def _move(self, start: int) -> None:
-        """Follows the loudness slowly; changes the side of the sway now and then."""
+    def _move(self, speech: float, left_s: float) -> None:
+        """Lets the head follow the accents, and changes the side of the sway now and then."""
         step_s = 1 / self._idle.frame_rate_hz
-        level = self._sound.level_at(start)
-        self._emphasis += (level**2 - self._emphasis) * min(1.0, step_s / 0.18)
+        time_s = _VOICE_RISE_S if speech else _VOICE_FALL_S
+        self._voice += (float(speech > 0) - self._voice) * (1 - math.exp(-step_s / time_s))
+        if speech:
+            # only speech that is cut off comes here; a pause has calmed the head by itself
+            self._voice = min(self._voice, max(0.0, left_s - step_s) / _CUT_OFF_S)
+            self._mean += (speech - self._mean) * min(1.0, step_s / 1.5)
+        aim = min(1.0, max(-0.3, 1.6 * (speech - self._mean))) if speech else 0.0
+        time_s = _NOD_RISE_S if aim > self._accent else _NOD_FALL_S
+        self._accent += (aim - self._accent) * (1 - math.exp(-step_s / time_s))
         if self._random.random() < step_s / 1.6:
             self._sway_aim = self._random.uniform(-1, 1)
         self._sway += (self._sway_aim - self._sway) * min(1.0, step_s / 0.5)
-        left_s = (self._sound.sample_count - start) / self._clock.sample_rate_hz - step_s
-        room = min(1.0, max(0.0, left_s / _FADE_S))
-        self._fade = min(room, self._fade + step_s / _FADE_S)
+        if self._random.random() < step_s / 1.2:
+            away = self._random.random() < 0.4
+            self._glance_aim = self._random.choice((-1, 1)) * away
+        self._glance += (self._glance_aim - self._glance) * (1 - math.exp(-step_s / 0.04))
+        self._begin_blink(speech, step_s)
 
-    def _extra_blink(self, start: int) -> float:
-        """A blink between those of the loop; it begins only when there is audio to finish it in."""
-        now_s = start / self._clock.sample_rate_hz
-        if self._extra_blink_s is None:
+    def _begin_blink(self, speech: float, step_s: float) -> None:
+        """People blink where a phrase begins: then there is speech enough to finish it in."""
+        now_s = self._frame * step_s
+        loop_s = (now_s + self._first_idle_frame * step_s) % LOOP_S
+        to_next_s = min((blink - loop_s) % LOOP_S for blink in BLINKS_S)
+        since_last_s = min(
+            min((loop_s - blink) % LOOP_S for blink in BLINKS_S), now_s - self._last_blink_s
+        )
+        begins = speech > 0 and self._silent_s >= _PAUSE_S and now_s > 0
+        if begins and min(to_next_s, since_last_s) >= _BLINK_GAP_S:
+            self._blink_s = self._last_blink_s = now_s
+        self._silent_s = 0.0 if speech else self._silent_s + step_s
+
+    def _extra_blink(self) -> float:
+        if self._blink_s is None:
             return 0.0
-        since = now_s - self._extra_blink_s
-        if since <= 0:
-            left_s = self._sound.sample_count / self._clock.sample_rate_hz - now_s
-            if since > -2 / self._idle.frame_rate_hz and left_s < 2 * BLINK_S:
-                self._extra_blink_s = self._plan_blink(now_s + 1)
-            return 0.0
-        if since >= BLINK_S:
-            self._extra_blink_s = self._plan_blink(now_s)
-            return 0.0
-        return lid_closure(since)
-
-    def _plan_blink(self, now_s: float) -> float | None:
-        """Chooses a moment in one of the loop's longer gaps, at least 2 s from any other blink."""
-        loop_now = now_s + self._first_idle_frame / self._idle.frame_rate_hz
-        first_loop = int(loop_now // LOOP_S)
-        moments = [
-            loop * LOOP_S + b for loop in range(first_loop, first_loop + 6) for b in BLINKS_S
-        ]
-        for before, after in pairwise(moments):
-            earliest = max(before, loop_now) + _MIN_BLINK_GAP_S
-            latest = after - _MIN_BLINK_GAP_S
-            if earliest < latest and self._random.random() < 0.7:
-                return now_s + self._random.uniform(earliest, latest) - loop_now
-        return None
-
-
-def _scaled(pose: HeadPose, by: float) -> HeadPose:
-    return HeadPose(pose.yaw * by, pose.pitch * by, pose.roll_deg * by, pose.x * by, pose.y * by)
+        return lid_closure(self._frame / self._idle.frame_rate_hz - self._blink_s)

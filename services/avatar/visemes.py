@@ -20,8 +20,8 @@ from services.avatar.loudness import SoundTrack
 from services.avatar.parameters import MouthShape
 
 LEAD_S = 0.05
-LOOK_AHEAD_S = 0.09
-"""How far beyond a frame the marks must be known: the lead and the next closure's middle."""
+LOOK_AHEAD_S = 0.1
+"""How far beyond a frame the speech must be known: the lead, the neighbours, the ear's window."""
 
 _ATTACK_S = 0.021
 """Time constant; 10 to 90 % takes 2.2 times as long, about 45 ms."""
@@ -29,6 +29,8 @@ _RELEASE_S = 0.041
 """Time constant of closing, about 90 ms from 90 to 10 %."""
 _STEP_S = 0.005
 _CLOSURE_EARLY_S = 0.02
+_SPREAD_S = 0.02
+"""How far sounds reach into their neighbours."""
 _STILL = 0.02
 
 _SIL, _PP = 1, 2
@@ -52,6 +54,7 @@ _TARGETS: dict[int, MouthShape] = {
     15: MouthShape(jaw=0.3, rounding=1.0),
 }
 _STRESS = (0.82, 0.9, 1.0)
+_STRENGTH = (0.3, 0.7, 1.0)
 
 VISEMES = frozenset(_TARGETS)
 """The numbers of all mouth positions of the contract."""
@@ -96,6 +99,12 @@ class MouthTrack:
         """Says where the speech ends: by then the mouth is closed."""
         self._end = sample
 
+    def left_s(self, sample: int) -> float:
+        """How much speech is left, in seconds; infinite as long as nobody has said."""
+        if self._end is None:
+            return math.inf
+        return (self._end - sample) / self._clock.sample_rate_hz
+
     def at_frame(self, frame: int) -> MouthShape:
         """Returns the mouth of a frame; frames must be asked for in order."""
         start = self._clock.sample_of(frame)
@@ -123,13 +132,36 @@ class MouthTrack:
         self._mouth = aim + (self._mouth - aim) * keep
         self._mouth[(aim == 0) & (self._mouth < _STILL)] = 0.0
 
+    def speech_at(self, sample: int) -> float:
+        """How strongly something is spoken, 0 (silence) to 1, by the marks, else by loudness."""
+        if not self._is_marked(sample):
+            return self._sound.level_at(sample)
+        span = self._span_at(sample)
+        return 0.0 if span is None or span.viseme == _SIL else _STRENGTH[span.stress]
+
+    def _is_marked(self, sample: int) -> bool:
+        return self._marked_from is not None and self._marked_from <= sample < self._marked_until
+
+    def _span_at(self, sample: int) -> VisemeSpan | None:
+        for span in self._spans:
+            if span.start_sample <= sample < span.end_sample:
+                return span
+        return None
+
     def _aim(self, sample: int) -> _Vector:
-        if self._marked_from is not None and self._marked_from <= sample < self._marked_until:
-            for span in self._spans:
-                if span.start_sample <= sample < span.end_sample:
-                    return _vector(_TARGETS[span.viseme], _STRESS[span.stress])
-            return _REST
-        return _vector(self._sound.mouth_at(sample), 1.0)
+        """The target of a moment, mixed with its neighbours': sounds colour each other."""
+        aside = self._clock.samples(_SPREAD_S)
+        here = self._target(sample)
+        around = self._target(sample - aside) + self._target(sample + aside)
+        mixed = 0.5 * here + 0.25 * around
+        mixed[_PRESS:] = here[_PRESS:]
+        return mixed
+
+    def _target(self, sample: int) -> _Vector:
+        if not self._is_marked(sample):
+            return _vector(self._sound.mouth_at(sample), 1.0)
+        span = self._span_at(sample)
+        return _REST if span is None else _vector(_TARGETS[span.viseme], _STRESS[span.stress])
 
     def _closes_in(self, frame: int, start: int) -> bool:
         """Says whether lips are closed in a frame: within the closure, or nearest to its middle."""

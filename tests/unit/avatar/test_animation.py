@@ -157,7 +157,7 @@ def test_memory_stays_bounded_over_a_long_turn() -> None:
         for _ in range(FPS):
             animator.next()
     assert len(animator._mouth._spans) < 5
-    assert len(animator._sound._mouths) < 300
+    assert len(animator._sound._levels) < 300
 
 
 def test_the_mouth_is_closed_by_the_end_even_if_the_speech_is_cut_off() -> None:
@@ -175,3 +175,50 @@ def test_marks_that_come_late_are_followed_from_then_on() -> None:
     assert set(before) == {CLOSED}
     assert after[-1] > 0.75
     assert max(abs(b - a) for a, b in pairwise([0, *after])) < 0.9
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_the_face_is_the_same_however_the_speech_arrives(marked: bool) -> None:
+    parts = [(SIL, 0.3), (AA, 0.3), (PP, 0.1), (IH, 0.4), (SIL, 0.4), (OU, 0.5), (SIL, 0.4)]
+    marks = spans(*parts) if marked else []
+    audio = np.concatenate([silence(s) if v == SIL else vowel(s) for v, s in parts])
+    whole = animate(marks, audio)
+    animator = Animator(sample_rate_hz=RATE, frame_rate_hz=FPS, idle_frame=0, seed="turn")
+    drip: list[FaceParameters] = []
+    waiting = list(marks)
+    for start in range(0, len(audio), 160):
+        while waiting and waiting[0].start_sample < start + 3200:
+            animator.add_visemes([waiting.pop(0)])
+        animator.add_audio(audio[start : start + 160])
+        known = animator.known_until_sample - animator.look_ahead_samples
+        heard = min(known, start + 160 - RATE // FPS)
+        while len(drip) * RATE // FPS <= heard:
+            drip.append(animator.next())
+    animator.end_audio()
+    drip += [animator.next() for _ in range(len(whole) - len(drip))]
+    assert drip == whole
+
+
+def test_the_head_nods_with_the_stress_and_the_brows_rise() -> None:
+    def pitch(stress: int) -> list[float]:
+        marks = [
+            VisemeSpan(
+                viseme=AA,
+                start_sample=i * RATE // 5,
+                sample_count=RATE // 5,
+                stress=stress if i == 8 else 0,
+            )
+            for i in range(15)
+        ]
+        return [face.head.pitch + face.brow for face in animate(marks, silence(3))]
+
+    more = np.array(pitch(2)) - np.array(pitch(0))
+    assert np.abs(more[:39]).max() < 1e-9
+    assert more[40:48].max() > 0.4
+    assert 40 <= int(more.argmax()) <= 46
+
+
+def test_in_silence_nothing_moves_but_the_loop() -> None:
+    motion = IdleMotion(frame_rate_hz=FPS)
+    for marks in ([], spans((SIL, 8))):
+        assert animate(marks, silence(8)) == [motion.at(i) for i in range(200)]

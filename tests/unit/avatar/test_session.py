@@ -20,6 +20,7 @@ from services.runtime.compute import Compute
 
 RATE = 8000
 VIDEO = VideoSpec(width_px=64, height_px=64, frame_rate_hz=10)
+CARD = TestcardEngine(AvatarSettings()).avatars()[0]
 
 
 @pytest.fixture
@@ -93,16 +94,16 @@ async def test_an_abandoned_session_ends_its_reader(compute: Compute) -> None:
 
 async def test_an_idle_loop_is_made_once_for_all_who_want_it(compute: Compute) -> None:
     loops = IdleLoops(TestcardEngine(AvatarSettings()), compute, preset="ultrafast")
-    first, second = await asyncio.gather(loops.get("testcard", VIDEO), loops.get("testcard", VIDEO))
+    first, second = await asyncio.gather(loops.get(CARD, VIDEO), loops.get(CARD, VIDEO))
     assert first is second
     assert len(first) == 10
 
 
 async def test_few_idle_loops_are_kept(compute: Compute) -> None:
     loops = IdleLoops(TestcardEngine(AvatarSettings()), compute, preset="ultrafast")
-    sizes = np.arange(64, 64 + 2 * 20, 2)
+    sizes = np.arange(64, 64 + 2 * 30, 2)
     for side in sizes:
         spec = VideoSpec(width_px=int(side), height_px=64, frame_rate_hz=10)
-        await loops.get("testcard", spec)
-    assert len(loops._loops) <= 8
+        await loops.get(CARD, spec)
+    assert len(loops._loops) <= 24
     compute.close()

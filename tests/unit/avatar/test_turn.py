@@ -51,7 +51,7 @@ def test_marks_before_the_audio_cost_no_time(turn: Turn) -> None:
 
 
 def test_without_marks_a_frame_waits_for_its_look_ahead_and_no_longer(turn: Turn) -> None:
-    turn.add_audio(vowel(0.08), 1)
+    turn.add_audio(vowel(0.09), 1)
     assert turn.ready_frames() == 0
     turn.add_audio(vowel(0.01), 1)
     assert turn.ready_frames() == 1
