@@ -54,14 +54,50 @@ class MemoryEngine(Protocol):
         """Stores items; returns once they are durable. Known `item_id`s change nothing."""
         ...
 
-    async def recall(
-        self, user_id: str, query: str, *, max_items: int, min_score: float, exclude_session_id: str
-    ) -> Recollection:
-        """Finds what fits a query, best first; an empty `exclude_session_id` excludes nothing."""
+    async def restore(self, user_id: str, items: Sequence[Item]) -> int:
+        """Stores items of an export, facts as they were; returns how many were new."""
         ...
 
-    async def list_items(self, user_id: str, *, after: Position | None, page_size: int) -> Page:
-        """Lists items, newest first, from behind a position."""
+    async def recall(
+        self,
+        user_id: str,
+        query: str,
+        *,
+        max_items: int,
+        min_score: float,
+        exclude_session_id: str,
+        kinds: Sequence[int] = (),
+        include_past: bool = False,
+    ) -> Recollection:
+        """Finds what fits a query, best first.
+
+        Args:
+            user_id: Whose memory.
+            query: What to look for.
+            max_items: The most items.
+            min_score: Items with a lower score are left out.
+            exclude_session_id: Items of this session are left out; empty: none.
+            kinds: Only items of these kinds; empty: all.
+            include_past: Also facts that no longer hold.
+        """
+        ...
+
+    async def list_items(
+        self, user_id: str, *, after: Position | None, page_size: int, kinds: Sequence[int] = ()
+    ) -> Page:
+        """Lists items, of some kinds or all, newest first, from behind a position."""
+        ...
+
+    async def pin(self, user_id: str, item_ids: Sequence[str], *, pinned: bool) -> int:
+        """Keeps facts from being forgotten by time, or lets them go; returns how many."""
+        ...
+
+    async def correct(self, user_id: str, item_id: str, value: str) -> Item | None:
+        """Ends a fact; returns the one that takes its place, None if `value` is empty.
+
+        Raises:
+            NotFound: The user has no such fact.
+        """
         ...
 
     async def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:

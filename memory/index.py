@@ -104,7 +104,12 @@ class UserIndex:
         )
 
     def search(
-        self, query: str, vector: NDArray[np.float32] | None, k: int, exclude_session_id: str
+        self,
+        query: str,
+        vector: NDArray[np.float32] | None,
+        k: int,
+        exclude_session_id: str,
+        facts: bool | None = None,
     ) -> list[Found]:
         """Finds the rows with the highest scores, exactly.
 
@@ -113,6 +118,7 @@ class UserIndex:
             vector: Of the query, shape [dimensions]; None: words alone count.
             k: The most rows.
             exclude_session_id: Rows of this session do not count; empty: all count.
+            facts: True: only facts count; False: only what is none; None: both.
 
         Returns:
             At most k rows with a score above 0, best first; of equal ones the newest first.
@@ -124,6 +130,8 @@ class UserIndex:
         ranks = self._ranks(query, lexical, cosines)
         if exclude_session_id in self._sessions:
             ranks[_view(self._session_of) == self._sessions[exclude_session_id]] = 0
+        if facts is not None:
+            ranks[np.frombuffer(self._is_fact, dtype=np.bool_) != facts] = 0
         own = blend(cosines, lexical)
         count = len(ranks)
         return [
@@ -220,6 +228,7 @@ class IndexCache:
         *,
         k: int,
         exclude_session_id: str,
+        facts: bool | None = None,
     ) -> list[Found]:
         """Searches the items of a user as they are now; see `UserIndex.search`."""
         with self._lock:
@@ -227,7 +236,9 @@ class IndexCache:
             self._entries.move_to_end(user_id)
         with entry.lock:
             index = self._current(user_id, entry)
-            found = [] if index is None else index.search(query, vector, k, exclude_session_id)
+            found = (
+                [] if index is None else index.search(query, vector, k, exclude_session_id, facts)
+            )
         self._shrink(user_id)
         return found
 

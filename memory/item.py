@@ -4,6 +4,23 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Fact:
+    """What a fact says. The fields are those of `anima.memory.v1.Fact`."""
+
+    subject: str
+    attribute: str
+    value: str
+    source_item_ids: tuple[str, ...]
+    valid_from_unix_ms: int
+    valid_to_unix_ms: int
+    """0: it holds."""
+    confidence: float
+    superseded_by: str
+    pinned: bool
+    extractor: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
     """One thing that is remembered. The fields are those of `anima.memory.v1.Item`, checked."""
 
@@ -17,6 +34,8 @@ class Item:
     turn_id: str
     created_unix_ms: int
     speaker_name: str = ""
+    fact: Fact | None = None
+    """For facts that were distilled, corrected or imported."""
 
     @property
     def searched_text(self) -> str:

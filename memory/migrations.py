@@ -45,5 +45,41 @@ CREATE TABLE migration (
 ALTER TABLE item ADD COLUMN speaker_name TEXT NOT NULL DEFAULT '';
 """
 
-MIGRATIONS = (_ITEMS, _SPEAKER_NAMES)
+# A fact is an item with a row here. A fact whose last source goes, goes too: what a person erases
+# must not live on in what was read out of it. A fact that the person set themselves has no source.
+# `distillation` says by which rules an item was read; empty: by none yet.
+_FACTS = """
+CREATE TABLE fact (
+    item INTEGER PRIMARY KEY REFERENCES item ON DELETE CASCADE,
+    subject TEXT NOT NULL,
+    attribute TEXT NOT NULL,
+    value TEXT NOT NULL,
+    value_key TEXT NOT NULL,
+    valid_from_unix_ms INTEGER NOT NULL,
+    valid_to_unix_ms INTEGER NOT NULL DEFAULT 0,
+    confidence REAL NOT NULL,
+    superseded_by TEXT NOT NULL DEFAULT '',
+    pinned INTEGER NOT NULL DEFAULT 0,
+    extractor TEXT NOT NULL
+) STRICT;
+CREATE TABLE fact_source (
+    fact INTEGER NOT NULL REFERENCES fact ON DELETE CASCADE,
+    source INTEGER NOT NULL REFERENCES item ON DELETE CASCADE,
+    PRIMARY KEY (fact, source)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX fact_source_by_source ON fact_source (source);
+CREATE TRIGGER fact_without_source AFTER DELETE ON fact_source
+WHEN NOT EXISTS (SELECT 1 FROM fact_source WHERE fact = OLD.fact)
+BEGIN
+    DELETE FROM item WHERE id = OLD.fact;
+END;
+CREATE TABLE distillation (
+    item INTEGER PRIMARY KEY REFERENCES item ON DELETE CASCADE,
+    extractor TEXT NOT NULL
+) STRICT;
+CREATE INDEX distillation_by_extractor ON distillation (extractor, item);
+INSERT INTO distillation (item, extractor) SELECT id, '' FROM item WHERE kind = 1 AND speaker = 1;
+"""
+
+MIGRATIONS = (_ITEMS, _SPEAKER_NAMES, _FACTS)
 """The steps in their order; the number of a step is the version that it makes."""

@@ -1,7 +1,6 @@
 """The memory service on the wire: checks requests and hands them to the engine."""
 
 import time
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import cast
 
@@ -9,7 +8,13 @@ import grpc
 
 from anima.memory import v1 as wire
 from memory.engine import MemoryEngine
-from memory.item import Item, RecalledItem
+from memory.messages import (
+    MAX_TEXT_CHARS,
+    MAX_VALUE_CHARS,
+    checked_item,
+    message_of,
+    recalled_message_of,
+)
 from memory.paging import page_token, position_of
 from memory.settings import MemorySettings
 from memory.sqlite_engine import SqliteMemory
@@ -22,15 +27,11 @@ SERVICE = "anima.memory.v1.MemoryService"
 
 MAX_USER_ID_CHARS = 128
 MAX_ITEMS = 100
-MAX_NAME_CHARS = 64
-MAX_TEXT_CHARS = 8_000
 MAX_RECALLED = 50
 DEFAULT_RECALLED = 5
 MAX_PAGE_SIZE = 500
 DEFAULT_PAGE_SIZE = 50
-MAX_FORGOTTEN_IDS = 1_000
-# 9999-12-31T23:59:59.999Z
-MAX_UNIX_MS = 253_402_300_799_999
+MAX_ITEM_IDS = 1_000
 
 _Context = grpc.aio.ServicerContext[object, object]
 
@@ -50,7 +51,9 @@ def build(settings: MemorySettings) -> Stage:
         service=SERVICE,
         add_to_server=lambda server: wire.add_MemoryServiceServicer_to_server(servicer, server),
         warm_up=engine.open,
-        counted_methods=frozenset({"Remember", "Recall", "List", "Forget", "Export"}),
+        counted_methods=frozenset(
+            {"Remember", "Recall", "List", "Forget", "Export", "Import", "Pin", "Correct"}
+        ),
         close=engine.close,
     )
 
@@ -70,8 +73,7 @@ class MemoryServicer(wire.MemoryServiceServicer):
             raise InvalidRequest(f"items: {len(request.items)} are not 1 to {MAX_ITEMS}")
         now_unix_ms = time.time_ns() // 1_000_000
         items = [
-            _checked_item(f"items[{at}]", item, now_unix_ms)
-            for at, item in enumerate(request.items)
+            checked_item(f"items[{at}]", item, now_unix_ms) for at, item in enumerate(request.items)
         ]
         await self._engine.remember(request.user_id, items)
         return wire.RememberResponse(item_ids=[item.item_id for item in items])
@@ -92,9 +94,11 @@ class MemoryServicer(wire.MemoryServiceServicer):
             max_items=request.max_items or DEFAULT_RECALLED,
             min_score=request.min_score,
             exclude_session_id=request.exclude_session_id,
+            kinds=_checked_kinds(request.kinds),
+            include_past=request.include_past,
         )
         return wire.RecallResponse(
-            items=[_recalled_message(recalled) for recalled in recollection.items],
+            items=[recalled_message_of(recalled) for recalled in recollection.items],
             skipped=recollection.skipped,
         )
 
@@ -106,11 +110,14 @@ class MemoryServicer(wire.MemoryServiceServicer):
         check_range("page_size", request.page_size, 0, MAX_PAGE_SIZE)
         after = position_of(request.user_id, request.page_token) if request.page_token else None
         page = await self._engine.list_items(
-            request.user_id, after=after, page_size=request.page_size or DEFAULT_PAGE_SIZE
+            request.user_id,
+            after=after,
+            page_size=request.page_size or DEFAULT_PAGE_SIZE,
+            kinds=_checked_kinds(request.kinds),
         )
         behind = page.next_position
         return wire.ListResponse(
-            items=[_message(item) for item in page.items],
+            items=[message_of(item) for item in page.items],
             next_page_token="" if behind is None else page_token(request.user_id, behind),
             total_count=page.total_count,
         )
@@ -123,7 +130,7 @@ class MemoryServicer(wire.MemoryServiceServicer):
         what = request.WhichOneof("what")
         if what == "items":
             count = await self._engine.forget_items(
-                request.user_id, _checked_ids(request.items.item_ids)
+                request.user_id, _checked_ids("items.item_ids", request.items.item_ids)
             )
         elif what == "everything":
             if not request.everything:
@@ -139,7 +146,49 @@ class MemoryServicer(wire.MemoryServiceServicer):
         """Streams everything that is held about a user, oldest first."""
         _check_user(request.user_id)
         async for item in self._engine.export(request.user_id):
-            yield wire.ExportResponse(item=_message(item))
+            yield wire.ExportResponse(item=message_of(item))
+
+    async def Import(  # noqa: N802
+        self, request_iterator: AsyncIterator[wire.ImportRequest], context: _Context
+    ) -> wire.ImportResponse:
+        """Stores items of an export, with what facts say."""
+        user_id, received, stored = "", 0, 0
+        now_unix_ms = time.time_ns() // 1_000_000
+        async for request in request_iterator:
+            if not user_id:
+                _check_user(request.user_id)
+                user_id = request.user_id
+            if request.user_id not in ("", user_id):
+                raise InvalidRequest("user_id: an import is for one user")
+            if len(request.items) > MAX_ITEMS:
+                raise InvalidRequest(f"items: {len(request.items)} are more than {MAX_ITEMS}")
+            items = [
+                checked_item(f"items[{at}]", item, now_unix_ms, with_fact=True)
+                for at, item in enumerate(request.items)
+            ]
+            stored += await self._engine.restore(user_id, items)
+            received += len(items)
+        if not user_id:
+            raise InvalidRequest("user_id: the import has no message")
+        return wire.ImportResponse(received_count=received, stored_count=stored)
+
+    async def Pin(self, request: wire.PinRequest, context: _Context) -> wire.PinResponse:  # noqa: N802
+        """Keeps facts from being forgotten by time, or lets them go again."""
+        _check_user(request.user_id)
+        item_ids = _checked_ids("item_ids", request.item_ids)
+        count = await self._engine.pin(request.user_id, item_ids, pinned=request.pinned)
+        return wire.PinResponse(pinned_count=count)
+
+    async def Correct(  # noqa: N802
+        self, request: wire.CorrectRequest, context: _Context
+    ) -> wire.CorrectResponse:
+        """Ends a fact, and puts the right one in its place."""
+        _check_user(request.user_id)
+        check_turn_id("item_id", request.item_id)
+        if request.value:
+            check_text("value", request.value, MAX_VALUE_CHARS)
+        right = await self._engine.correct(request.user_id, request.item_id, request.value)
+        return wire.CorrectResponse(item=None if right is None else message_of(right))
 
     async def DescribeEngine(  # noqa: N802
         self, request: wire.DescribeEngineRequest, context: _Context
@@ -152,56 +201,16 @@ def _check_user(user_id: str) -> None:
     check_text("user_id", user_id, MAX_USER_ID_CHARS)
 
 
-def _checked_item(field: str, item: wire.Item, now_unix_ms: int) -> Item:
-    check_text(f"{field}.text", item.text, MAX_TEXT_CHARS)
-    for name in ("item_id", "session_id", "turn_id"):
-        value = getattr(item, name)
-        if value:
-            check_turn_id(f"{field}.{name}", value)
-    if item.kind not in wire.ItemKind.values():
-        raise InvalidRequest(f"{field}.kind: {item.kind} is not known")
-    if item.speaker not in wire.Speaker.values():
-        raise InvalidRequest(f"{field}.speaker: {item.speaker} is not known")
-    check_range(f"{field}.created_unix_ms", item.created_unix_ms, 0, MAX_UNIX_MS)
-    if item.speaker_name:
-        check_text(f"{field}.speaker_name", item.speaker_name, MAX_NAME_CHARS)
-    return Item(
-        item_id=item.item_id or uuid.uuid4().hex,
-        kind=item.kind or wire.ITEM_KIND_TURN,
-        speaker=item.speaker,
-        text=item.text,
-        session_id=item.session_id,
-        turn_id=item.turn_id,
-        created_unix_ms=item.created_unix_ms or now_unix_ms,
-        speaker_name=item.speaker_name,
-    )
-
-
-def _checked_ids(item_ids: Sequence[str]) -> list[str]:
-    if not 1 <= len(item_ids) <= MAX_FORGOTTEN_IDS:
-        raise InvalidRequest(f"items.item_ids: {len(item_ids)} are not 1 to {MAX_FORGOTTEN_IDS}")
+def _checked_ids(field: str, item_ids: Sequence[str]) -> list[str]:
+    if not 1 <= len(item_ids) <= MAX_ITEM_IDS:
+        raise InvalidRequest(f"{field}: {len(item_ids)} are not 1 to {MAX_ITEM_IDS}")
     for at, item_id in enumerate(item_ids):
-        check_turn_id(f"items.item_ids[{at}]", item_id)
+        check_turn_id(f"{field}[{at}]", item_id)
     return list(item_ids)
 
 
-def _message(item: Item) -> wire.Item:
-    return wire.Item(
-        item_id=item.item_id,
-        kind=cast(wire.ItemKind.ValueType, item.kind),
-        speaker=cast(wire.Speaker.ValueType, item.speaker),
-        text=item.text,
-        session_id=item.session_id,
-        turn_id=item.turn_id,
-        created_unix_ms=item.created_unix_ms,
-        speaker_name=item.speaker_name,
-    )
-
-
-def _recalled_message(recalled: RecalledItem) -> wire.RecalledItem:
-    return wire.RecalledItem(
-        item=_message(recalled.item),
-        score=recalled.score,
-        vector_score=recalled.vector_score,
-        lexical_score=recalled.lexical_score,
-    )
+def _checked_kinds(kinds: Sequence[int]) -> tuple[int, ...]:
+    for at, kind in enumerate(kinds):
+        if kind not in (wire.ITEM_KIND_TURN, wire.ITEM_KIND_FACT):
+            raise InvalidRequest(f"kinds[{at}]: {kind} is not a kind of items")
+    return tuple(kinds)

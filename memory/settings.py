@@ -25,3 +25,5 @@ class MemorySettings(ServiceSettings):
     """How much memory the search indexes of users may take; the least recently used go first."""
     threads: int = Field(default=2, ge=1, le=64)
     """How many threads embed and search."""
+    facts: bool = True
+    """Whether facts are distilled from what people say."""

@@ -8,8 +8,12 @@ from importlib.metadata import version
 from typing import ParamSpec, TypeVar
 
 from anima.common.v1 import EngineInfo
+from anima.memory.v1 import ITEM_KIND_FACT
 from memory import selector
 from memory.engine import Page, Recollection
+from memory.facts.distiller import Distiller
+from memory.facts.extraction import EXTRACTOR
+from memory.facts.ledger import FactLedger, corrected
 from memory.index import IndexCache
 from memory.item import Item, Position, RecalledItem, searched_text
 from memory.schema import StoreError
@@ -17,7 +21,7 @@ from memory.settings import MemorySettings
 from memory.store import Store, Vector
 from retrieval.embedding import Embedder
 from services.runtime.compute import Compute
-from services.runtime.errors import FailedPrecondition, InternalError, Unavailable
+from services.runtime.errors import FailedPrecondition, InternalError, NotFound, Unavailable
 from services.runtime.logs import get_logger
 from services.runtime.model_store import ModelStore
 from services.runtime.settings import SettingsError
@@ -29,6 +33,10 @@ _WORDS_ONLY = "words only"
 _EXPORT_PAGE = 200
 _EMBED_BATCH = 64
 _ERASING_THREADS = 4
+# Found besides what was asked for, since facts that hold no longer are left out.
+_SPARE = 15
+# What told a fact that holds no longer stands behind what is said of it now.
+_OUTDATED = 0.5
 _PASSING_ERRORS = {
     sqlite3.SQLITE_FULL: "its disk is full",
     sqlite3.SQLITE_BUSY: "its database is busy",
@@ -49,6 +57,7 @@ class SqliteMemory:
         self._erasing = Compute(threads=_ERASING_THREADS, name="memory-erase")
         self._embedder: Embedder | None = None
         self._embedding_rest: asyncio.Task[None] | None = None
+        self._distiller: Distiller | None = None
         self._opened = ExitStack()
 
     def describe(self) -> EngineInfo:
@@ -91,6 +100,16 @@ class SqliteMemory:
         get_logger().info(
             "memory opened", path=str(self._store.path), encoder=self._model_id or _WORDS_ONLY
         )
+        self._ledger = FactLedger(self._store)
+        self._distiller = Distiller(
+            self._ledger,
+            embedder=self._embedder,
+            model_id=self._model_id,
+            reading=self._compute,
+            writing=self._writing,
+        )
+        if self._settings.facts:
+            self._distiller.start()
         if self._embedder is not None:
             self._embedding_rest = asyncio.create_task(self._embed_rest(self._embedder))
 
@@ -115,6 +134,8 @@ class SqliteMemory:
 
     async def close(self) -> None:
         """Stops the work in the background and closes the database."""
+        if self._distiller is not None:
+            await self._distiller.stop()
         if self._embedding_rest is not None:
             self._embedding_rest.cancel()
             with suppress(asyncio.CancelledError):
@@ -125,8 +146,26 @@ class SqliteMemory:
 
     async def remember(self, user_id: str, items: Sequence[Item]) -> None:
         """Stores items; returns after the commit."""
+        await self._add(user_id, items, "")
+        if self._distiller is not None:
+            self._distiller.wake()
+
+    async def restore(self, user_id: str, items: Sequence[Item]) -> int:
+        """Stores items of an export; returns how many were new."""
+        # What the person ended or set right must not be read out of the turns once more.
+        return await self._add(user_id, items, EXTRACTOR)
+
+    async def _add(self, user_id: str, items: Sequence[Item], distilled_by: str) -> int:
         vectors = await self._run(self._compute, self._vectors_of_new, user_id, items)
-        await self._run(self._writing, self._store.add, user_id, items, vectors, self._model_id)
+        return await self._run(
+            self._writing,
+            self._store.add,
+            user_id,
+            items,
+            vectors,
+            self._model_id,
+            distilled_by=distilled_by,
+        )
 
     def _vectors_of_new(self, user_id: str, items: Sequence[Item]) -> list[Vector | None]:
         vectors: list[Vector | None] = [None] * len(items)
@@ -139,14 +178,29 @@ class SqliteMemory:
         return vectors
 
     async def recall(
-        self, user_id: str, query: str, *, max_items: int, min_score: float, exclude_session_id: str
+        self,
+        user_id: str,
+        query: str,
+        *,
+        max_items: int,
+        min_score: float,
+        exclude_session_id: str,
+        kinds: Sequence[int] = (),
+        include_past: bool = False,
     ) -> Recollection:
         """Finds what fits a query, best first."""
         need = selector.need_of(query)
         if need is selector.Need.NONE:
             return Recollection(items=[], skipped=True)
         best, found = await self._run(
-            self._compute, self._search, user_id, query, max_items, exclude_session_id
+            self._compute,
+            self._search,
+            user_id,
+            query,
+            max_items,
+            exclude_session_id=exclude_session_id,
+            facts=None if len(set(kinds)) != 1 else kinds[0] == ITEM_KIND_FACT,
+            include_past=include_past,
         )
         if found and not selector.fits(need, best, by_words_alone=self._embedder is None):
             return Recollection(items=[], skipped=True)
@@ -155,38 +209,78 @@ class SqliteMemory:
         )
 
     def _search(
-        self, user_id: str, query: str, max_items: int, exclude_session_id: str
+        self,
+        user_id: str,
+        query: str,
+        max_items: int,
+        *,
+        exclude_session_id: str,
+        facts: bool | None,
+        include_past: bool,
     ) -> tuple[float, list[RecalledItem]]:
         """Gives how well the best item fits by itself, and the items."""
         vector = None if self._embedder is None else self._embedder.embed([query])[0]
         found = self._indexes.search(
-            user_id, query, vector, k=max_items, exclude_session_id=exclude_session_id
+            user_id,
+            query,
+            vector,
+            k=max_items + _SPARE,
+            exclude_session_id=exclude_session_id,
+            facts=facts,
         )
-        # The text comes from the truth, so an item that was just erased is not given out.
-        items = self._store.items([row.row_id for row in found])
         best = max((row.own_score for row in found), default=0.0)
-        return best, [
+        row_ids = [row.row_id for row in found]
+        # The text comes from the truth, so an item that was just erased is not given out.
+        items = self._store.items(row_ids)
+        outdated = set() if include_past else self._ledger.outdated_sources(row_ids)
+        recalled = [
             RecalledItem(
                 item=items[row.row_id],
-                score=row.score,
+                score=row.score * (_OUTDATED if row.row_id in outdated else 1),
                 vector_score=row.vector_score,
                 lexical_score=row.lexical_score,
             )
             for row in found
-            if row.row_id in items
+            if row.row_id in items and (include_past or _holds(items[row.row_id]))
         ]
+        recalled.sort(key=lambda one: -one.score)
+        return best, recalled[:max_items]
 
-    async def list_items(self, user_id: str, *, after: Position | None, page_size: int) -> Page:
+    async def pin(self, user_id: str, item_ids: Sequence[str], *, pinned: bool) -> int:
+        """Keeps facts from being forgotten by time, or lets them go again."""
+        return await self._run(self._writing, self._ledger.pin, user_id, item_ids, pinned=pinned)
+
+    async def correct(self, user_id: str, item_id: str, value: str) -> Item | None:
+        """Ends a fact, and puts the right one in its place."""
+        wrong = await self._run(self._compute, self._ledger.fact, user_id, item_id)
+        if wrong is None:
+            raise NotFound(f"item_id: the user has no fact {item_id}")
+        right = corrected(wrong, value) if value else None
+        vector: Vector | None = None
+        if right is not None and self._embedder is not None:
+            (vector,) = await self._run(self._compute, self._embedder.embed, [right.searched_text])
+        await self._run(
+            self._writing, self._ledger.correct, user_id, wrong, right, vector, self._model_id
+        )
+        return right
+
+    async def list_items(
+        self, user_id: str, *, after: Position | None, page_size: int, kinds: Sequence[int] = ()
+    ) -> Page:
         """Lists items, newest first, from behind a position."""
-        return await self._run(self._compute, self._page, user_id, after, page_size)
+        return await self._run(self._compute, self._page, user_id, after, page_size, kinds)
 
-    def _page(self, user_id: str, after: Position | None, page_size: int) -> Page:
-        rows = self._store.slice(user_id, after=after, limit=page_size + 1, newest_first=True)
+    def _page(
+        self, user_id: str, after: Position | None, page_size: int, kinds: Sequence[int]
+    ) -> Page:
+        rows = self._store.slice(
+            user_id, after=after, limit=page_size + 1, newest_first=True, kinds=kinds
+        )
         page, more = rows[:page_size], len(rows) > page_size
         return Page(
             items=[item for _, item in page],
             next_position=page[-1][0] if more else None,
-            total_count=self._store.count(user_id),
+            total_count=self._store.count(user_id, kinds),
         )
 
     async def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:
@@ -262,3 +356,7 @@ class SqliteMemory:
             if fault is None:
                 raise InternalError("the memory's database fails; its log says why") from error
             raise Unavailable(f"the memory cannot do this now: {fault}") from error
+
+
+def _holds(item: Item) -> bool:
+    return item.fact is None or not item.fact.valid_to_unix_ms

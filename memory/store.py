@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anima.memory.v1 import ITEM_KIND_FACT, SPEAKER_ASSISTANT
+from memory import rows
 from memory.item import Item, Position
 from memory.schema import StoreError, connect, damaged, prepare
 
 Vector = NDArray[np.float32]
 
-_ITEM = "item_id, kind, speaker, text, session_id, turn_id, created_unix_ms, speaker_name"
 _CHECKPOINT_ATTEMPTS = 3
 
 
@@ -106,8 +106,14 @@ class Store:
     # Writing
 
     def add(
-        self, user_id: str, items: Sequence[Item], vectors: Sequence[Vector | None], model_id: str
-    ) -> None:
+        self,
+        user_id: str,
+        items: Sequence[Item],
+        vectors: Sequence[Vector | None],
+        model_id: str,
+        *,
+        distilled_by: str = "",
+    ) -> int:
         """Stores items in one transaction and returns after the commit.
 
         An item whose `item_id` the user already has changes nothing.
@@ -117,31 +123,31 @@ class Store:
             items: The items.
             vectors: One for each item, None where there is none.
             model_id: What made the vectors.
+            distilled_by: The rules that have read facts out of them; empty: none.
+
+        Returns:
+            How many of them are new.
         """
-        with self._transaction() as connection:
-            connection.execute("INSERT OR IGNORE INTO user (user_id) VALUES (?)", (user_id,))
-            (user,) = connection.execute(
-                "SELECT id FROM user WHERE user_id = ?", (user_id,)
-            ).fetchone()
+        count = 0
+        with self.transaction() as connection:
+            user = rows.user_row(connection, user_id)
             for item, vector in zip(items, vectors, strict=True):
-                row = connection.execute(
-                    f"INSERT INTO item (user, {_ITEM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-                    " ON CONFLICT (user, item_id) DO NOTHING RETURNING id",
-                    (user, *_values(item)),
-                ).fetchone()
-                if row is not None and vector is not None:
-                    _put_vector(connection, row[0], vector, model_id)
+                row_id = rows.insert_item(connection, user, item, vector, model_id)
+                if row_id is not None:
+                    count += 1
+                    rows.note_distillation(connection, row_id, item, distilled_by)
+        return count
 
     def put_vectors(
         self, user_id: str, vectors: Sequence[tuple[int, Vector]], model_id: str
     ) -> None:
         """Sets vectors of a user's items by their row ids; rows that are gone are left out."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             for row_id, vector in vectors:
                 held = connection.execute("SELECT 1 FROM item WHERE id = ?", (row_id,)).fetchone()
                 if held is not None:
-                    _put_vector(connection, row_id, vector, model_id)
-            _raise_revision(connection, user_id)
+                    rows.put_vector(connection, row_id, vector, model_id)
+            rows.raise_revision(connection, user_id)
 
     def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:
         """Erases items with their vectors, also from the files' unused parts.
@@ -152,14 +158,14 @@ class Store:
         Raises:
             StoreError: They are erased, but their text is still in the log file.
         """
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             cursor = connection.executemany(
                 "DELETE FROM item WHERE item_id = ?"
                 " AND user = (SELECT id FROM user WHERE user_id = ?)",
                 [(item_id, user_id) for item_id in item_ids],
             )
             count = cursor.rowcount
-            _raise_revision(connection, user_id)
+            rows.raise_revision(connection, user_id)
             erasure = self._erasures = self._erasures + 1
         self._overwrite(erasure)
         return count
@@ -173,7 +179,7 @@ class Store:
         Raises:
             StoreError: All is erased, but its text is still in the log file.
         """
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             (count,) = connection.execute(
                 "SELECT count(*) FROM item WHERE user = (SELECT id FROM user WHERE user_id = ?)",
                 (user_id,),
@@ -204,7 +210,8 @@ class Store:
         raise StoreError("the items are erased, but the log file still holds them: forget again")
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Gives the connection that writes; commits at the end, rolls back on an exception."""
         with self._write_lock:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -219,17 +226,17 @@ class Store:
     def known_item_ids(self, user_id: str, item_ids: Sequence[str]) -> set[str]:
         """Gives those of the ids that the user already has."""
         places = ", ".join("?" * len(item_ids))
-        with self._reading() as connection:
-            rows = connection.execute(
+        with self.reading() as connection:
+            found = connection.execute(
                 f"SELECT item_id FROM item WHERE item_id IN ({places})"  # noqa: S608
                 " AND user = (SELECT id FROM user WHERE user_id = ?)",
                 (*item_ids, user_id),
             )
-            return {row[0] for row in rows}
+            return {row[0] for row in found}
 
     def user_state(self, user_id: str) -> UserState | None:
         """Gives what an index of the user must agree with, None if nothing is held about them."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(
                 "SELECT id, revision FROM user WHERE user_id = ?", (user_id,)
             ).fetchone()
@@ -237,8 +244,8 @@ class Store:
 
     def index_rows(self, user: UserState, after_row_id: int, model_id: str) -> list[IndexRow]:
         """Gives what came after a row, in the order of the rows, with the vectors of a model."""
-        with self._reading() as connection:
-            rows = connection.execute(
+        with self.reading() as connection:
+            found = connection.execute(
                 "SELECT item.id, text, session_id, vector, speaker_name, speaker, kind FROM item"
                 " LEFT JOIN vec ON vec.item = item.id AND vec.model_id = ?"
                 " WHERE user = ? AND item.id > ? ORDER BY item.id",
@@ -254,43 +261,55 @@ class Store:
                     by_assistant=speaker == SPEAKER_ASSISTANT,
                     is_fact=kind == ITEM_KIND_FACT,
                 )
-                for row_id, text, session_id, blob, speaker_name, speaker, kind in rows
+                for row_id, text, session_id, blob, speaker_name, speaker, kind in found
             ]
 
     def items(self, row_ids: Sequence[int]) -> dict[int, Item]:
         """Gives items by their row ids; rows that are gone are left out."""
         places = ", ".join("?" * len(row_ids))
-        with self._reading() as connection:
-            rows = connection.execute(
-                f"SELECT id, {_ITEM} FROM item WHERE id IN ({places})",  # noqa: S608
+        with self.reading() as connection:
+            found = connection.execute(
+                f"{rows.SELECT_ITEMS} WHERE item.id IN ({places})",
                 list(row_ids),
             )
-            return {row[0]: _item(row[1:]) for row in rows}
+            return dict(map(rows.numbered_item, found))
 
-    def count(self, user_id: str) -> int:
-        """Counts the items of a user."""
-        with self._reading() as connection:
+    def count(self, user_id: str, kinds: Sequence[int] = ()) -> int:
+        """Counts the items of a user, of `kinds` or of all."""
+        with self.reading() as connection:
             (count,) = connection.execute(
-                "SELECT count(*) FROM item WHERE user = (SELECT id FROM user WHERE user_id = ?)",
+                "SELECT count(*) FROM item"  # noqa: S608
+                " WHERE user = (SELECT id FROM user WHERE user_id = ?)"
+                f"{rows.of_kinds(kinds)}",
                 (user_id,),
             ).fetchone()
         return int(count)
 
     def slice(
-        self, user_id: str, *, after: Position | None, limit: int, newest_first: bool
+        self,
+        user_id: str,
+        *,
+        after: Position | None,
+        limit: int,
+        newest_first: bool,
+        kinds: Sequence[int] = (),
     ) -> list[tuple[Position, Item]]:
-        """Gives the items behind a position in the order of time, at most `limit`."""
+        """Gives the items behind a position in the order of time, at most `limit`.
+
+        Only items of `kinds` count; of all, if it is empty.
+        """
         sign, order = ("<", "DESC") if newest_first else (">", "ASC")
-        behind = f" AND (created_unix_ms, id) {sign} (?, ?)" if after is not None else ""
+        behind = f" AND (created_unix_ms, item.id) {sign} (?, ?)" if after is not None else ""
         start = () if after is None else (after.created_unix_ms, after.row_id)
-        with self._reading() as connection:
-            rows = connection.execute(
-                f"SELECT id, {_ITEM} FROM item"  # noqa: S608
-                f" WHERE user = (SELECT id FROM user WHERE user_id = ?){behind}"
-                f" ORDER BY created_unix_ms {order}, id {order} LIMIT ?",
+        with self.reading() as connection:
+            selected = connection.execute(
+                f"{rows.SELECT_ITEMS}"  # noqa: S608
+                " WHERE user = (SELECT id FROM user WHERE user_id = ?)"
+                f"{behind}{rows.of_kinds(kinds)}"
+                f" ORDER BY created_unix_ms {order}, item.id {order} LIMIT ?",
                 (user_id, *start, limit),
             )
-            found = [(row[0], _item(row[1:])) for row in rows]
+            found = list(map(rows.numbered_item, selected))
         return [
             (Position(created_unix_ms=item.created_unix_ms, row_id=row_id), item)
             for row_id, item in found
@@ -298,24 +317,24 @@ class Store:
 
     def users_without_vectors(self, model_id: str) -> list[str]:
         """Gives the users that have items without a vector of a model."""
-        with self._reading() as connection:
-            rows = connection.execute(
+        with self.reading() as connection:
+            found = connection.execute(
                 "SELECT DISTINCT user_id FROM item JOIN user ON user.id = item.user"
                 " LEFT JOIN vec ON vec.item = item.id AND vec.model_id = ?"
                 " WHERE vec.item IS NULL",
                 (model_id,),
             )
-            return [row[0] for row in rows]
+            return [row[0] for row in found]
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Gives a connection that reads one snapshot; must be short, since erasing waits for it."""
         try:
             connection = self._readers.pop()
         except IndexError:
             connection = connect(self.path, self._synchronous)
             connection.execute("PRAGMA query_only = ON")
         try:
-            # One snapshot for all queries of the body, and short: erasing waits for it.
             connection.execute("BEGIN")
             yield connection
         finally:
@@ -334,41 +353,3 @@ def _lock(path: Path) -> IO[bytes]:
         file.close()
         raise
     return file
-
-
-def _put_vector(connection: sqlite3.Connection, row_id: int, vector: Vector, model_id: str) -> None:
-    connection.execute(
-        "INSERT OR REPLACE INTO vec (item, model_id, dimensions, vector) VALUES (?, ?, ?, ?)",
-        (row_id, model_id, len(vector), vector.astype("<f4").tobytes()),
-    )
-
-
-def _raise_revision(connection: sqlite3.Connection, user_id: str) -> None:
-    connection.execute("UPDATE user SET revision = revision + 1 WHERE user_id = ?", (user_id,))
-
-
-def _values(item: Item) -> tuple[str | int, ...]:
-    return (
-        item.item_id,
-        item.kind,
-        item.speaker,
-        item.text,
-        item.session_id,
-        item.turn_id,
-        item.created_unix_ms,
-        item.speaker_name,
-    )
-
-
-def _item(row: tuple[str, int, int, str, str, str, int, str]) -> Item:
-    item_id, kind, speaker, text, session_id, turn_id, created_unix_ms, speaker_name = row
-    return Item(
-        item_id=item_id,
-        kind=kind,
-        speaker=speaker,
-        text=text,
-        session_id=session_id,
-        turn_id=turn_id,
-        created_unix_ms=created_unix_ms,
-        speaker_name=speaker_name,
-    )

@@ -82,6 +82,7 @@ class Item(google.protobuf.message.Message):
     TURN_ID_FIELD_NUMBER: builtins.int
     CREATED_UNIX_MS_FIELD_NUMBER: builtins.int
     SPEAKER_NAME_FIELD_NUMBER: builtins.int
+    FACT_FIELD_NUMBER: builtins.int
     item_id: builtins.str
     """Identifies the item within its user, 1 to 64 characters of [A-Za-z0-9_.-]; empty on storing: the service chooses."""
     kind: global___ItemKind.ValueType
@@ -98,6 +99,10 @@ class Item(google.protobuf.message.Message):
     """When it was said, ms since 1970-01-01 UTC; 0 on storing: now."""
     speaker_name: builtins.str
     """The name of who said it, where more than two speak or are known by name; may be empty, at most 64 characters."""
+    @property
+    def fact(self) -> global___Fact:
+        """What the fact says, for facts that were distilled."""
+
     def __init__(
         self,
         *,
@@ -109,10 +114,68 @@ class Item(google.protobuf.message.Message):
         turn_id: builtins.str = ...,
         created_unix_ms: builtins.int = ...,
         speaker_name: builtins.str = ...,
+        fact: global___Fact | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["created_unix_ms", b"created_unix_ms", "item_id", b"item_id", "kind", b"kind", "session_id", b"session_id", "speaker", b"speaker", "speaker_name", b"speaker_name", "text", b"text", "turn_id", b"turn_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["fact", b"fact"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["created_unix_ms", b"created_unix_ms", "fact", b"fact", "item_id", b"item_id", "kind", b"kind", "session_id", b"session_id", "speaker", b"speaker", "speaker_name", b"speaker_name", "text", b"text", "turn_id", b"turn_id"]) -> None: ...
 
 global___Item = Item
+
+@typing.final
+class Fact(google.protobuf.message.Message):
+    """What a distilled fact says, where it comes from and how long it holds."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: builtins.int
+    ATTRIBUTE_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    SOURCE_ITEM_IDS_FIELD_NUMBER: builtins.int
+    VALID_FROM_UNIX_MS_FIELD_NUMBER: builtins.int
+    VALID_TO_UNIX_MS_FIELD_NUMBER: builtins.int
+    CONFIDENCE_FIELD_NUMBER: builtins.int
+    SUPERSEDED_BY_FIELD_NUMBER: builtins.int
+    PINNED_FIELD_NUMBER: builtins.int
+    EXTRACTOR_FIELD_NUMBER: builtins.int
+    subject: builtins.str
+    """Whom or what it is about: "user", or a relation such as "dog" or "sister"."""
+    attribute: builtins.str
+    """What of it: "name", "home", "job", "likes", "birthday" and so on."""
+    value: builtins.str
+    """The value, as it was said."""
+    valid_from_unix_ms: builtins.int
+    """Since when it holds, ms since 1970-01-01 UTC."""
+    valid_to_unix_ms: builtins.int
+    """Until when it held, ms since 1970-01-01 UTC; 0: it holds."""
+    confidence: builtins.float
+    """How sure the extractor is, 0 to 1."""
+    superseded_by: builtins.str
+    """The fact that took its place; empty: none."""
+    pinned: builtins.bool
+    """Never forgotten by time."""
+    extractor: builtins.str
+    """What distilled it, with its version; "correction" if the person set it."""
+    @property
+    def source_item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The items it was distilled from."""
+
+    def __init__(
+        self,
+        *,
+        subject: builtins.str = ...,
+        attribute: builtins.str = ...,
+        value: builtins.str = ...,
+        source_item_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        valid_from_unix_ms: builtins.int = ...,
+        valid_to_unix_ms: builtins.int = ...,
+        confidence: builtins.float = ...,
+        superseded_by: builtins.str = ...,
+        pinned: builtins.bool = ...,
+        extractor: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attribute", b"attribute", "confidence", b"confidence", "extractor", b"extractor", "pinned", b"pinned", "source_item_ids", b"source_item_ids", "subject", b"subject", "superseded_by", b"superseded_by", "valid_from_unix_ms", b"valid_from_unix_ms", "valid_to_unix_ms", b"valid_to_unix_ms", "value", b"value"]) -> None: ...
+
+global___Fact = Fact
 
 @typing.final
 class RememberRequest(google.protobuf.message.Message):
@@ -169,6 +232,8 @@ class RecallRequest(google.protobuf.message.Message):
     MAX_ITEMS_FIELD_NUMBER: builtins.int
     MIN_SCORE_FIELD_NUMBER: builtins.int
     EXCLUDE_SESSION_ID_FIELD_NUMBER: builtins.int
+    KINDS_FIELD_NUMBER: builtins.int
+    INCLUDE_PAST_FIELD_NUMBER: builtins.int
     user_id: builtins.str
     """Whose memory it is."""
     query: builtins.str
@@ -179,6 +244,12 @@ class RecallRequest(google.protobuf.message.Message):
     """Items with a lower score are left out, 0 to 1."""
     exclude_session_id: builtins.str
     """Leave out the items of this session: its history is in the prompt anyway."""
+    include_past: builtins.bool
+    """Also facts that no longer hold."""
+    @property
+    def kinds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___ItemKind.ValueType]:
+        """Only items of these kinds; empty: turns and facts."""
+
     def __init__(
         self,
         *,
@@ -187,8 +258,10 @@ class RecallRequest(google.protobuf.message.Message):
         max_items: builtins.int = ...,
         min_score: builtins.float = ...,
         exclude_session_id: builtins.str = ...,
+        kinds: collections.abc.Iterable[global___ItemKind.ValueType] | None = ...,
+        include_past: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["exclude_session_id", b"exclude_session_id", "max_items", b"max_items", "min_score", b"min_score", "query", b"query", "user_id", b"user_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["exclude_session_id", b"exclude_session_id", "include_past", b"include_past", "kinds", b"kinds", "max_items", b"max_items", "min_score", b"min_score", "query", b"query", "user_id", b"user_id"]) -> None: ...
 
 global___RecallRequest = RecallRequest
 
@@ -258,20 +331,26 @@ class ListRequest(google.protobuf.message.Message):
     USER_ID_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    KINDS_FIELD_NUMBER: builtins.int
     user_id: builtins.str
     """Whose memory it is."""
     page_size: builtins.int
     """The most items of a page, 1 to 500; 0: 50."""
     page_token: builtins.str
     """From the previous page; empty: the first."""
+    @property
+    def kinds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___ItemKind.ValueType]:
+        """Only items of these kinds; empty: turns and facts."""
+
     def __init__(
         self,
         *,
         user_id: builtins.str = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
+        kinds: collections.abc.Iterable[global___ItemKind.ValueType] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token", "user_id", b"user_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["kinds", b"kinds", "page_size", b"page_size", "page_token", b"page_token", "user_id", b"user_id"]) -> None: ...
 
 global___ListRequest = ListRequest
 
@@ -287,7 +366,7 @@ class ListResponse(google.protobuf.message.Message):
     next_page_token: builtins.str
     """For the next page; empty: there is none."""
     total_count: builtins.int
-    """How many items the user has."""
+    """How many items of these kinds the user has."""
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Item]:
         """The items, newest first."""
@@ -409,6 +488,145 @@ class ExportResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["item", b"item"]) -> None: ...
 
 global___ExportResponse = ExportResponse
+
+@typing.final
+class ImportRequest(google.protobuf.message.Message):
+    """Stores items of an export."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: builtins.int
+    ITEMS_FIELD_NUMBER: builtins.int
+    user_id: builtins.str
+    """Whose memory it is; needed in the first message, ignored or the same in later ones."""
+    @property
+    def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Item]:
+        """The items, at most 100."""
+
+    def __init__(
+        self,
+        *,
+        user_id: builtins.str = ...,
+        items: collections.abc.Iterable[global___Item] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["items", b"items", "user_id", b"user_id"]) -> None: ...
+
+global___ImportRequest = ImportRequest
+
+@typing.final
+class ImportResponse(google.protobuf.message.Message):
+    """What was imported."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RECEIVED_COUNT_FIELD_NUMBER: builtins.int
+    STORED_COUNT_FIELD_NUMBER: builtins.int
+    received_count: builtins.int
+    """How many items came."""
+    stored_count: builtins.int
+    """How many of them were new."""
+    def __init__(
+        self,
+        *,
+        received_count: builtins.int = ...,
+        stored_count: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["received_count", b"received_count", "stored_count", b"stored_count"]) -> None: ...
+
+global___ImportResponse = ImportResponse
+
+@typing.final
+class PinRequest(google.protobuf.message.Message):
+    """Pins facts."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: builtins.int
+    ITEM_IDS_FIELD_NUMBER: builtins.int
+    PINNED_FIELD_NUMBER: builtins.int
+    user_id: builtins.str
+    """Whose memory it is."""
+    pinned: builtins.bool
+    """True: keep them; false: let them go again."""
+    @property
+    def item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The facts; what is no fact of the user is ignored."""
+
+    def __init__(
+        self,
+        *,
+        user_id: builtins.str = ...,
+        item_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        pinned: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["item_ids", b"item_ids", "pinned", b"pinned", "user_id", b"user_id"]) -> None: ...
+
+global___PinRequest = PinRequest
+
+@typing.final
+class PinResponse(google.protobuf.message.Message):
+    """What was pinned."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PINNED_COUNT_FIELD_NUMBER: builtins.int
+    pinned_count: builtins.int
+    """How many facts there were."""
+    def __init__(
+        self,
+        *,
+        pinned_count: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["pinned_count", b"pinned_count"]) -> None: ...
+
+global___PinResponse = PinResponse
+
+@typing.final
+class CorrectRequest(google.protobuf.message.Message):
+    """Corrects a fact."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: builtins.int
+    ITEM_ID_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    user_id: builtins.str
+    """Whose memory it is."""
+    item_id: builtins.str
+    """The fact that is wrong. NOT_FOUND if the user has no such fact."""
+    value: builtins.str
+    """What is right, at most 500 characters; empty: only that it is wrong."""
+    def __init__(
+        self,
+        *,
+        user_id: builtins.str = ...,
+        item_id: builtins.str = ...,
+        value: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["item_id", b"item_id", "user_id", b"user_id", "value", b"value"]) -> None: ...
+
+global___CorrectRequest = CorrectRequest
+
+@typing.final
+class CorrectResponse(google.protobuf.message.Message):
+    """What took the place of the fact."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: builtins.int
+    @property
+    def item(self) -> global___Item:
+        """The new fact; not set if none was given."""
+
+    def __init__(
+        self,
+        *,
+        item: global___Item | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["item", b"item"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["item", b"item"]) -> None: ...
+
+global___CorrectResponse = CorrectResponse
 
 @typing.final
 class DescribeEngineRequest(google.protobuf.message.Message):

@@ -60,6 +60,21 @@ class MemoryServiceStub(object):
                 request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.ExportRequest.SerializeToString,
                 response_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.ExportResponse.FromString,
                 _registered_method=True)
+        self.Import = channel.stream_unary(
+                '/anima.memory.v1.MemoryService/Import',
+                request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.ImportRequest.SerializeToString,
+                response_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.ImportResponse.FromString,
+                _registered_method=True)
+        self.Pin = channel.unary_unary(
+                '/anima.memory.v1.MemoryService/Pin',
+                request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.PinRequest.SerializeToString,
+                response_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.PinResponse.FromString,
+                _registered_method=True)
+        self.Correct = channel.unary_unary(
+                '/anima.memory.v1.MemoryService/Correct',
+                request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.CorrectRequest.SerializeToString,
+                response_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.CorrectResponse.FromString,
+                _registered_method=True)
         self.DescribeEngine = channel.unary_unary(
                 '/anima.memory.v1.MemoryService/DescribeEngine',
                 request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.DescribeEngineRequest.SerializeToString,
@@ -107,6 +122,28 @@ class MemoryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Import(self, request_iterator, context):
+        """Stores items of an earlier export, also facts with their validity. The answer is sent after the last commit; items
+        whose `item_id` is known change nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Pin(self, request, context):
+        """Keeps facts from being forgotten by time, or lets them go again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Correct(self, request, context):
+        """Corrects a fact: it ends now, and a new one with the right value takes its place.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DescribeEngine(self, request, context):
         """Says what the engine is.
         """
@@ -141,6 +178,21 @@ def add_MemoryServiceServicer_to_server(servicer, server):
                     servicer.Export,
                     request_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.ExportRequest.FromString,
                     response_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.ExportResponse.SerializeToString,
+            ),
+            'Import': grpc.stream_unary_rpc_method_handler(
+                    servicer.Import,
+                    request_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.ImportRequest.FromString,
+                    response_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.ImportResponse.SerializeToString,
+            ),
+            'Pin': grpc.unary_unary_rpc_method_handler(
+                    servicer.Pin,
+                    request_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.PinRequest.FromString,
+                    response_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.PinResponse.SerializeToString,
+            ),
+            'Correct': grpc.unary_unary_rpc_method_handler(
+                    servicer.Correct,
+                    request_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.CorrectRequest.FromString,
+                    response_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.CorrectResponse.SerializeToString,
             ),
             'DescribeEngine': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeEngine,
@@ -284,6 +336,87 @@ class MemoryService(object):
             '/anima.memory.v1.MemoryService/Export',
             anima_dot_memory_dot_v1_dot_memory__pb2.ExportRequest.SerializeToString,
             anima_dot_memory_dot_v1_dot_memory__pb2.ExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Import(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/anima.memory.v1.MemoryService/Import',
+            anima_dot_memory_dot_v1_dot_memory__pb2.ImportRequest.SerializeToString,
+            anima_dot_memory_dot_v1_dot_memory__pb2.ImportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Pin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/anima.memory.v1.MemoryService/Pin',
+            anima_dot_memory_dot_v1_dot_memory__pb2.PinRequest.SerializeToString,
+            anima_dot_memory_dot_v1_dot_memory__pb2.PinResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Correct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/anima.memory.v1.MemoryService/Correct',
+            anima_dot_memory_dot_v1_dot_memory__pb2.CorrectRequest.SerializeToString,
+            anima_dot_memory_dot_v1_dot_memory__pb2.CorrectResponse.FromString,
             options,
             channel_credentials,
             insecure,

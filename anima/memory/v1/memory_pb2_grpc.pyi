@@ -53,6 +53,26 @@ class MemoryServiceStub:
     ]
     """Streams everything that is held about a user, oldest first."""
 
+    Import: grpc.StreamUnaryMultiCallable[
+        anima.memory.v1.memory_pb2.ImportRequest,
+        anima.memory.v1.memory_pb2.ImportResponse,
+    ]
+    """Stores items of an earlier export, also facts with their validity. The answer is sent after the last commit; items
+    whose `item_id` is known change nothing.
+    """
+
+    Pin: grpc.UnaryUnaryMultiCallable[
+        anima.memory.v1.memory_pb2.PinRequest,
+        anima.memory.v1.memory_pb2.PinResponse,
+    ]
+    """Keeps facts from being forgotten by time, or lets them go again."""
+
+    Correct: grpc.UnaryUnaryMultiCallable[
+        anima.memory.v1.memory_pb2.CorrectRequest,
+        anima.memory.v1.memory_pb2.CorrectResponse,
+    ]
+    """Corrects a fact: it ends now, and a new one with the right value takes its place."""
+
     DescribeEngine: grpc.UnaryUnaryMultiCallable[
         anima.memory.v1.memory_pb2.DescribeEngineRequest,
         anima.memory.v1.memory_pb2.DescribeEngineResponse,
@@ -93,6 +113,26 @@ class MemoryServiceAsyncStub:
         anima.memory.v1.memory_pb2.ExportResponse,
     ]
     """Streams everything that is held about a user, oldest first."""
+
+    Import: grpc.aio.StreamUnaryMultiCallable[
+        anima.memory.v1.memory_pb2.ImportRequest,
+        anima.memory.v1.memory_pb2.ImportResponse,
+    ]
+    """Stores items of an earlier export, also facts with their validity. The answer is sent after the last commit; items
+    whose `item_id` is known change nothing.
+    """
+
+    Pin: grpc.aio.UnaryUnaryMultiCallable[
+        anima.memory.v1.memory_pb2.PinRequest,
+        anima.memory.v1.memory_pb2.PinResponse,
+    ]
+    """Keeps facts from being forgotten by time, or lets them go again."""
+
+    Correct: grpc.aio.UnaryUnaryMultiCallable[
+        anima.memory.v1.memory_pb2.CorrectRequest,
+        anima.memory.v1.memory_pb2.CorrectResponse,
+    ]
+    """Corrects a fact: it ends now, and a new one with the right value takes its place."""
 
     DescribeEngine: grpc.aio.UnaryUnaryMultiCallable[
         anima.memory.v1.memory_pb2.DescribeEngineRequest,
@@ -144,6 +184,32 @@ class MemoryServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[anima.memory.v1.memory_pb2.ExportResponse], collections.abc.AsyncIterator[anima.memory.v1.memory_pb2.ExportResponse]]:
         """Streams everything that is held about a user, oldest first."""
+
+    @abc.abstractmethod
+    def Import(
+        self,
+        request_iterator: _MaybeAsyncIterator[anima.memory.v1.memory_pb2.ImportRequest],
+        context: _ServicerContext,
+    ) -> typing.Union[anima.memory.v1.memory_pb2.ImportResponse, collections.abc.Awaitable[anima.memory.v1.memory_pb2.ImportResponse]]:
+        """Stores items of an earlier export, also facts with their validity. The answer is sent after the last commit; items
+        whose `item_id` is known change nothing.
+        """
+
+    @abc.abstractmethod
+    def Pin(
+        self,
+        request: anima.memory.v1.memory_pb2.PinRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[anima.memory.v1.memory_pb2.PinResponse, collections.abc.Awaitable[anima.memory.v1.memory_pb2.PinResponse]]:
+        """Keeps facts from being forgotten by time, or lets them go again."""
+
+    @abc.abstractmethod
+    def Correct(
+        self,
+        request: anima.memory.v1.memory_pb2.CorrectRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[anima.memory.v1.memory_pb2.CorrectResponse, collections.abc.Awaitable[anima.memory.v1.memory_pb2.CorrectResponse]]:
+        """Corrects a fact: it ends now, and a new one with the right value takes its place."""
 
     @abc.abstractmethod
     def DescribeEngine(

@@ -64,7 +64,8 @@ async def hits(
     data_dir: Path, model: str, questions: list[tuple[str, str]]
 ) -> tuple[int, int, list[str]]:
     """Counts the questions whose item came first, and those where it was in the first three."""
-    engine = SqliteMemory(MemorySettings(data_dir=data_dir, embedding_model=model))
+    settings = MemorySettings(data_dir=data_dir, embedding_model=model, facts=False)
+    engine = SqliteMemory(settings)
     await engine.open()
     try:
         await engine.remember("u", [make_item(f"i{n}", t) for n, t in enumerate(ENGLISH + CHINESE)])

@@ -1,0 +1,91 @@
+"""Reads facts out of what people said, in the background, after it was stored."""
+
+import asyncio
+from contextlib import suppress
+
+from memory.facts.candidate import Candidate, Finding
+from memory.facts.extraction import findings
+from memory.facts.ledger import FactLedger, Undistilled
+from memory.rows import Vector
+from retrieval.hybrid import TextEmbedder
+from services.runtime.compute import Compute
+from services.runtime.logs import get_logger
+
+_BATCH = 32
+
+
+class Distiller:
+    """Works off what is noted as unread in the database; what a crash cuts off is read again."""
+
+    def __init__(
+        self,
+        ledger: FactLedger,
+        *,
+        embedder: TextEmbedder | None,
+        model_id: str,
+        reading: Compute,
+        writing: Compute,
+    ) -> None:
+        """Makes a distiller that does nothing until `start`.
+
+        Args:
+            ledger: Where the facts are kept.
+            embedder: Gives the vectors of facts; None: without.
+            model_id: What makes the vectors.
+            reading: Where texts are read and embedded.
+            writing: Where the database is written.
+        """
+        self._ledger = ledger
+        self._embedder = embedder
+        self._model_id = model_id
+        self._reading = reading
+        self._writing = writing
+        self._more = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins, with what was left from before."""
+        self._more.set()
+        self._task = asyncio.create_task(self._run())
+
+    def wake(self) -> None:
+        """Says that something was stored."""
+        self._more.set()
+
+    async def stop(self) -> None:
+        """Ends; what is under way is done or not at all."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            try:
+                while await self._distil_some():
+                    pass
+            except Exception as error:  # the memory works without; the next item tries again
+                get_logger().error("distilling facts stopped", exc_info=error)
+
+    async def _distil_some(self) -> bool:
+        unread = await self._reading.run(self._ledger.undistilled, _BATCH)
+        for item in unread:
+            found = await self._reading.run(_read, item)
+            vectors = await self._reading.run(self._vectors, found)
+            await self._writing.run(self._ledger.apply, item, found, vectors, self._model_id)
+        return bool(unread)
+
+    def _vectors(self, found: list[Finding]) -> list[Vector | None]:
+        vectors: list[Vector | None] = [None] * len(found)
+        texts = {at: one.text for at, one in enumerate(found) if isinstance(one, Candidate)}
+        if self._embedder is not None and texts:
+            embedded = self._embedder.embed(list(texts.values()))
+            for at, vector in zip(texts, embedded, strict=True):
+                vectors[at] = vector
+        return vectors
+
+
+def _read(unread: Undistilled) -> list[Finding]:
+    return findings(unread.item.text)

@@ -1,0 +1,320 @@
+"""Keeps the facts of users: new ones, what they end, what confirms and what corrects them.
+
+Nothing is overwritten: a fact that no longer holds keeps its text and gets an end of validity.
+"""
+
+import hashlib
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from anima.memory.v1 import ITEM_KIND_FACT, SPEAKER_ASSISTANT, SPEAKER_USER
+from memory import rows
+from memory.facts.candidate import (
+    OPPOSITES,
+    Candidate,
+    Denial,
+    Ending,
+    Finding,
+    Replacement,
+    key_of,
+)
+from memory.facts.extraction import EXTRACTOR
+from memory.item import Fact, Item
+from memory.rows import Vector
+from memory.store import Store
+from retrieval.text import normalised
+
+CORRECTION = "correction"
+"""The extractor of facts that the person set themselves."""
+_CONFIRMED = 0.03
+_CURRENT = (
+    f"{rows.SELECT_ITEMS} WHERE item.user = ? AND fact.item IS NOT NULL"
+    " AND fact.valid_to_unix_ms = 0"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Undistilled:
+    """An item out of which facts are to be read."""
+
+    row_id: int
+    user: int
+    item: Item
+
+
+class FactLedger:
+    """The facts in the database of a store. Safe for threads as the store is."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def undistilled(self, limit: int) -> list[Undistilled]:
+        """Gives items that the present rules have not read yet, oldest first."""
+        with self._store.reading() as connection:
+            found = connection.execute(
+                "SELECT item.id, item.user FROM distillation JOIN item"
+                " ON item.id = distillation.item WHERE extractor <> ? ORDER BY item.id LIMIT ?",
+                (EXTRACTOR, limit),
+            ).fetchall()
+        items = self._store.items([row_id for row_id, _ in found])
+        return [
+            Undistilled(row_id=row_id, user=user, item=items[row_id])
+            for row_id, user in found
+            if row_id in items
+        ]
+
+    def apply(
+        self,
+        source: Undistilled,
+        findings: Sequence[Finding],
+        vectors: Sequence[Vector | None],
+        model_id: str,
+    ) -> None:
+        """Takes up what was read out of an item; doing it again changes nothing.
+
+        Args:
+            source: The item.
+            findings: What was read.
+            vectors: Of the text of each candidate; None for others, or without an encoder.
+            model_id: What made the vectors.
+        """
+        with self._store.transaction() as connection:
+            row = connection.execute(
+                "SELECT extractor FROM distillation WHERE item = ?", (source.row_id,)
+            ).fetchone()
+            if row is None or row[0] == EXTRACTOR:  # erased, or read already
+                return
+            change = _Change(connection, source.user, source.item)
+            for finding, vector in zip(findings, vectors, strict=True):
+                change.take(finding, vector, model_id)
+            connection.execute(
+                "UPDATE distillation SET extractor = ? WHERE item = ?", (EXTRACTOR, source.row_id)
+            )
+
+    def pin(self, user_id: str, item_ids: Sequence[str], *, pinned: bool) -> int:
+        """Pins facts or lets them go again; returns how many of them there were."""
+        with self._store.transaction() as connection:
+            cursor = connection.executemany(
+                "UPDATE fact SET pinned = ? WHERE item = (SELECT item.id FROM item JOIN user"
+                " ON user.id = item.user WHERE user_id = ? AND item_id = ?)",
+                [(pinned, user_id, item_id) for item_id in item_ids],
+            )
+            return cursor.rowcount
+
+    def fact(self, user_id: str, item_id: str) -> Item | None:
+        """Gives a fact of a user."""
+        with self._store.reading() as connection:
+            row = connection.execute(
+                f"{rows.SELECT_ITEMS} JOIN user ON user.id = item.user"
+                " WHERE user_id = ? AND item_id = ? AND fact.item IS NOT NULL",
+                (user_id, item_id),
+            ).fetchone()
+        return None if row is None else rows.numbered_item(row)[1]
+
+    def correct(
+        self, user_id: str, wrong: Item, right: Item | None, vector: Vector | None, model_id: str
+    ) -> None:
+        """Ends a fact now, and puts another one in its place."""
+        now_unix_ms = time.time_ns() // 1_000_000
+        with self._store.transaction() as connection:
+            user = rows.user_row(connection, user_id)
+            _end(connection, user, [wrong], now_unix_ms, right.item_id if right else "")
+            if right is not None:
+                rows.insert_item(connection, user, right, vector, model_id)
+
+    def outdated_sources(self, row_ids: Sequence[int]) -> set[int]:
+        """Gives those of the rows that only facts come from which hold no longer."""
+        places = ", ".join("?" * len(row_ids))
+        with self._store.reading() as connection:
+            found = connection.execute(
+                "SELECT source FROM fact_source JOIN fact ON fact.item = fact_source.fact"  # noqa: S608
+                f" WHERE source IN ({places}) GROUP BY source"
+                " HAVING min(fact.valid_to_unix_ms) > 0",
+                list(row_ids),
+            )
+            return {row[0] for row in found}
+
+
+def corrected(wrong: Item, value: str) -> Item:
+    """Gives the fact that takes the place of a wrong one: the person set it, so it is sure."""
+    if wrong.fact is None:
+        raise ValueError(f"{wrong.item_id} is no fact")
+    now_unix_ms = time.time_ns() // 1_000_000
+    fact = replace(
+        wrong.fact,
+        value=value,
+        source_item_ids=(),
+        valid_from_unix_ms=now_unix_ms,
+        valid_to_unix_ms=0,
+        confidence=1.0,
+        superseded_by="",
+        extractor=CORRECTION,
+    )
+    return replace(
+        wrong,
+        item_id=f"fact-{uuid.uuid4().hex}",
+        text=wrong.text.replace(wrong.fact.value, value),
+        session_id="",
+        turn_id="",
+        created_unix_ms=now_unix_ms,
+        fact=fact,
+    )
+
+
+class _Change:
+    """What one item changes, inside a transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, user: int, source: Item) -> None:
+        self._connection = connection
+        self._user = user
+        self._source = source
+
+    def take(self, finding: Finding, vector: Vector | None, model_id: str) -> None:
+        if isinstance(finding, Candidate):
+            self._take_candidate(finding, vector, model_id)
+        elif isinstance(finding, Ending):
+            self._end(
+                fact
+                for fact in self._current("user", finding.attribute)
+                if not finding.value or _says(fact, finding.value)
+            )
+        elif isinstance(finding, Replacement):
+            self._replace(finding, model_id)
+        elif isinstance(finding, Denial):
+            self._deny()
+
+    def _take_candidate(self, new: Candidate, vector: Vector | None, model_id: str) -> None:
+        current = self._current(new.subject, new.attribute)
+        same = [fact for fact in current if _says(fact, new.value)]
+        if same:
+            self._confirm(same[0])
+            return
+        if new.attribute in OPPOSITES:
+            opposite = self._current(new.subject, OPPOSITES[new.attribute])
+            self._end(fact for fact in opposite if _says(fact, new.value))
+        item = self._item(new)
+        if new.is_single_valued and current:
+            said = self._source.created_unix_ms
+            if any(fact.fact.valid_from_unix_ms > said for fact in current if fact.fact):
+                # It was said before what holds now, only heard of later.
+                item = _ended(item, current[0])
+            else:
+                self._end(current, item.item_id)
+        rows.insert_item(self._connection, self._user, item, vector, model_id)
+
+    def _item(self, new: Candidate) -> Item:
+        source = self._source
+        identity = f"{source.item_id}\0{new.subject}\0{new.attribute}\0{new.value_key}"
+        return Item(
+            item_id=f"fact-{hashlib.sha256(identity.encode()).hexdigest()[:24]}",
+            kind=ITEM_KIND_FACT,
+            speaker=SPEAKER_USER,
+            text=new.text,
+            session_id=source.session_id,
+            turn_id=source.turn_id,
+            created_unix_ms=source.created_unix_ms,
+            speaker_name=source.speaker_name,
+            fact=Fact(
+                subject=new.subject,
+                attribute=new.attribute,
+                value=new.value,
+                source_item_ids=(source.item_id,),
+                valid_from_unix_ms=source.created_unix_ms,
+                valid_to_unix_ms=0,
+                confidence=new.confidence,
+                superseded_by="",
+                pinned=False,
+                extractor=EXTRACTOR,
+            ),
+        )
+
+    def _current(self, subject: str, attribute: str) -> list[Item]:
+        found = self._connection.execute(
+            f"{_CURRENT} AND subject = ? AND attribute = ?", (self._user, subject, attribute)
+        )
+        return [rows.numbered_item(row)[1] for row in found]
+
+    def _all_current(self) -> list[Item]:
+        found = self._connection.execute(_CURRENT, (self._user,))
+        return [rows.numbered_item(row)[1] for row in found]
+
+    def _confirm(self, fact: Item) -> None:
+        (row,) = self._connection.execute(
+            "SELECT id FROM item WHERE user = ? AND item_id = ?", (self._user, fact.item_id)
+        ).fetchone()
+        self._connection.execute(
+            "UPDATE fact SET confidence = min(1.0, confidence + ?) WHERE item = ?",
+            (_CONFIRMED, row),
+        )
+        rows.add_sources(self._connection, self._user, row, [self._source.item_id])
+
+    def _end(self, facts: Iterable[Item], superseded_by: str = "") -> None:
+        _end(self._connection, self._user, facts, self._source.created_unix_ms, superseded_by)
+
+    def _replace(self, finding: Replacement, model_id: str) -> None:
+        for fact in self._all_current():
+            if fact.fact is not None and _says(fact, finding.old):
+                new = Candidate(
+                    subject=fact.fact.subject,
+                    attribute=fact.fact.attribute,
+                    value=finding.new,
+                    text=fact.text.replace(fact.fact.value, finding.new),
+                    confidence=fact.fact.confidence,
+                )
+                item = self._item(new)
+                self._end([fact], item.item_id)
+                # Without a vector: it gets one with the items of another encoder.
+                rows.insert_item(self._connection, self._user, item, None, model_id)
+
+    def _deny(self) -> None:
+        """Ends what the last answer before the denial said."""
+        row = self._connection.execute(
+            "SELECT text FROM item WHERE user = ? AND session_id = ? AND speaker = ?"
+            " AND created_unix_ms <= ? ORDER BY created_unix_ms DESC, id DESC LIMIT 1",
+            (
+                self._user,
+                self._source.session_id,
+                SPEAKER_ASSISTANT,
+                self._source.created_unix_ms,
+            ),
+        ).fetchone()
+        if row is not None and self._source.session_id:
+            answer = f" {' '.join(normalised(row[0]).split())} "
+            said = [fact for fact in self._all_current() if fact.fact and _stands_in(fact, answer)]
+            self._end(said)
+
+
+def _end(
+    connection: sqlite3.Connection,
+    user: int,
+    facts: Iterable[Item],
+    at_unix_ms: int,
+    superseded_by: str,
+) -> None:
+    connection.executemany(
+        "UPDATE fact SET valid_to_unix_ms = max(?, valid_from_unix_ms, 1), superseded_by = ?"
+        " WHERE item = (SELECT id FROM item WHERE user = ? AND item_id = ?)",
+        [(at_unix_ms, superseded_by, user, fact.item_id) for fact in facts],
+    )
+
+
+def _says(item: Item, value: str) -> bool:
+    return item.fact is not None and key_of(item.fact.value) == key_of(value)
+
+
+def _stands_in(item: Item, answer: str) -> bool:
+    key = key_of(item.fact.value) if item.fact else ""
+    if not key.isascii():
+        return key in answer
+    return any(f"{before}{key}{behind}" in answer for before in " '\"" for behind in " .,!?'\";:")
+
+
+def _ended(item: Item, later: Item) -> Item:
+    if item.fact is None or later.fact is None:
+        return item
+    until = later.fact.valid_from_unix_ms
+    fact = replace(item.fact, valid_to_unix_ms=until, superseded_by=later.item_id)
+    return replace(item, fact=fact)

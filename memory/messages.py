@@ -1,0 +1,122 @@
+"""Items as messages: how they are checked and how they are sent."""
+
+import uuid
+from typing import cast
+
+from anima.memory import v1 as wire
+from memory.item import Fact, Item, RecalledItem
+from services.runtime.errors import InvalidRequest
+from services.runtime.validation import check_range, check_text, check_turn_id
+
+MAX_NAME_CHARS = 64
+MAX_TEXT_CHARS = 8_000
+MAX_VALUE_CHARS = 500
+MAX_SOURCES = 1_000
+# 9999-12-31T23:59:59.999Z
+MAX_UNIX_MS = 253_402_300_799_999
+
+
+def checked_item(field: str, item: wire.Item, now_unix_ms: int, *, with_fact: bool = False) -> Item:
+    """Reads an item that was sent.
+
+    Args:
+        field: Where it stands in the request.
+        item: The message.
+        now_unix_ms: The time for items without one.
+        with_fact: Whether it may say what a fact says, as an import does.
+
+    Raises:
+        InvalidRequest: It is not well-formed; the text names the field.
+    """
+    check_text(f"{field}.text", item.text, MAX_TEXT_CHARS)
+    for name in ("item_id", "session_id", "turn_id"):
+        value = getattr(item, name)
+        if value:
+            check_turn_id(f"{field}.{name}", value)
+    if item.kind not in wire.ItemKind.values():
+        raise InvalidRequest(f"{field}.kind: {item.kind} is not known")
+    if item.speaker not in wire.Speaker.values():
+        raise InvalidRequest(f"{field}.speaker: {item.speaker} is not known")
+    check_range(f"{field}.created_unix_ms", item.created_unix_ms, 0, MAX_UNIX_MS)
+    if item.speaker_name:
+        check_text(f"{field}.speaker_name", item.speaker_name, MAX_NAME_CHARS)
+    if item.HasField("fact") and not with_fact:
+        raise InvalidRequest(f"{field}.fact: is distilled by the memory, or comes by Import")
+    return Item(
+        item_id=item.item_id or uuid.uuid4().hex,
+        kind=item.kind or wire.ITEM_KIND_TURN,
+        speaker=item.speaker,
+        text=item.text,
+        session_id=item.session_id,
+        turn_id=item.turn_id,
+        created_unix_ms=item.created_unix_ms or now_unix_ms,
+        speaker_name=item.speaker_name,
+        fact=_checked_fact(f"{field}.fact", item.fact) if item.HasField("fact") else None,
+    )
+
+
+def _checked_fact(field: str, fact: wire.Fact) -> Fact:
+    for name in ("subject", "attribute", "extractor"):
+        check_text(f"{field}.{name}", getattr(fact, name), MAX_NAME_CHARS)
+    check_text(f"{field}.value", fact.value, MAX_VALUE_CHARS)
+    check_range(f"{field}.confidence", fact.confidence, 0, 1)
+    for name in ("valid_from_unix_ms", "valid_to_unix_ms"):
+        check_range(f"{field}.{name}", getattr(fact, name), 0, MAX_UNIX_MS)
+    if len(fact.source_item_ids) > MAX_SOURCES:
+        raise InvalidRequest(f"{field}.source_item_ids: more than {MAX_SOURCES}")
+    for at, item_id in enumerate(fact.source_item_ids):
+        check_turn_id(f"{field}.source_item_ids[{at}]", item_id)
+    if fact.superseded_by:
+        check_turn_id(f"{field}.superseded_by", fact.superseded_by)
+    return Fact(
+        subject=fact.subject,
+        attribute=fact.attribute,
+        value=fact.value,
+        source_item_ids=tuple(fact.source_item_ids),
+        valid_from_unix_ms=fact.valid_from_unix_ms,
+        valid_to_unix_ms=fact.valid_to_unix_ms,
+        confidence=fact.confidence,
+        superseded_by=fact.superseded_by,
+        pinned=fact.pinned,
+        extractor=fact.extractor,
+    )
+
+
+def message_of(item: Item) -> wire.Item:
+    """Gives an item as it is sent."""
+    return wire.Item(
+        item_id=item.item_id,
+        kind=cast(wire.ItemKind.ValueType, item.kind),
+        speaker=cast(wire.Speaker.ValueType, item.speaker),
+        text=item.text,
+        session_id=item.session_id,
+        turn_id=item.turn_id,
+        created_unix_ms=item.created_unix_ms,
+        speaker_name=item.speaker_name,
+        fact=None if item.fact is None else _fact_message(item.fact),
+    )
+
+
+def _fact_message(fact: Fact) -> wire.Fact:
+    return wire.Fact(
+        subject=fact.subject,
+        attribute=fact.attribute,
+        value=fact.value,
+        source_item_ids=fact.source_item_ids,
+        valid_from_unix_ms=fact.valid_from_unix_ms,
+        valid_to_unix_ms=fact.valid_to_unix_ms,
+        confidence=fact.confidence,
+        superseded_by=fact.superseded_by,
+        pinned=fact.pinned,
+        extractor=fact.extractor,
+    )
+
+
+def recalled_message_of(recalled: RecalledItem) -> wire.RecalledItem:
+    """Gives an item that was found as it is sent."""
+    return wire.RecalledItem(
+        item=message_of(recalled.item),
+        score=recalled.score,
+        vector_score=recalled.vector_score,
+        lexical_score=recalled.lexical_score,
+    )
