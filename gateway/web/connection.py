@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from anima.common.v1.common_pb2 import MediaChunk
 from anima.gateway.v1.gateway_pb2 import ConverseResponse, PlaybackReport
 from gateway.mesh import Mesh
 from gateway.session import Session
@@ -20,6 +21,8 @@ from gateway.web.client_events import (
 )
 from gateway.web.conversation import Conversation, Deliver, words_of
 from gateway.web.limits import Allowance, EdgeLimits
+from gateway.web.live.link import LiveLink, LiveMedia
+from gateway.web.live.program import Playing
 from gateway.web.outgoing import ClientTooSlowError, Message, Outgoing
 from gateway.web.realtime import Event, Translator, error_event
 from gateway.web.turn_media import Fmp4Media, PcmMedia, TurnMedia
@@ -34,6 +37,8 @@ FAILED = 1011
 TRY_LATER = 1013
 
 _CLOSE_TIMEOUT_S = 2.0
+_HEARD_LATER_MS = 100
+"""What the network and a browser hold of sound that has left by WebRTC."""
 
 
 class ConnectionEndError(Exception):
@@ -52,6 +57,7 @@ class Connection:
         mesh: the stages.
         access: the rules of the gateway.
         limits: what the client may ask for.
+        live: what all clients share for WebRTC.
         config: what the address of the WebSocket said.
     """
 
@@ -62,6 +68,7 @@ class Connection:
         mesh: Mesh,
         access: Access,
         limits: EdgeLimits,
+        live: LiveMedia,
         config: ClientConfig,
     ) -> None:
         self._websocket = websocket
@@ -75,6 +82,15 @@ class Connection:
         self._conversation = Conversation(mesh=mesh, begin=self._begin, failed=self._failed)
         self._compute = Compute(threads=1, name="web-media")
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._link = LiveLink(
+            live=live,
+            compute=self._compute,
+            post=self._post,
+            report=self._report_live,
+            idle=self._report_idle,
+            gone=self._client_is_gone,
+        )
+        self._fmp4_turn = ""
         self._typed: list[str] = []
         self._handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
             "session.update": self._update,
@@ -87,6 +103,10 @@ class Connection:
             "output_audio_buffer.clear": self._cancel_response,
             "anima.playback": self._report_playback,
             "anima.authenticate": self._authenticated_already,
+            "anima.webrtc.offer": self._offer,
+            "anima.webrtc.candidate": self._link.candidate,
+            "anima.webrtc.hang_up": self._hang_up,
+            "anima.pong": self._pong,
         }
 
     async def serve(self) -> None:
@@ -95,6 +115,7 @@ class Connection:
         try:
             await self._authenticate()
             self._post({"type": "session.created", "session": self._config.as_event()})
+            self._post(self._link.config_event())
             tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._send())]
             await asyncio.wait([*tasks, self._broken], return_when=asyncio.FIRST_COMPLETED)
             for ended in (*tasks, self._broken):
@@ -112,6 +133,7 @@ class Connection:
             await self._conversation.close()
             if tasks:
                 await asyncio.wait(tasks)
+            await self._link.close()
             self._compute.close()
 
     async def _authenticate(self) -> None:
@@ -202,6 +224,8 @@ class Connection:
     # --- what the session says -------------------------------------------------------------
 
     def _begin(self, config: ClientConfig, session: Session) -> Deliver:
+        if (program := self._link.program) is not None:
+            session.idle(program.idle_frame)
         started = session.started
         rate_hz = started.sample_rate_hz
         media: TurnMedia
@@ -225,17 +249,30 @@ class Connection:
     ) -> None:
         kind = response.WhichOneof("event")
         if kind == "media":
-            epoch = response.media.header.epoch
-            self._put_media(await self._compute.run(media.append, response.media), epoch)
+            await self._deliver_media(response.media, media)
             return
         if kind == "turn_interrupted":
             media.drop()
+            self._link.interrupt()
             self._outgoing.drop_before(response.turn_interrupted.header.epoch)
         elif kind == "turn_ended":
-            epoch = response.turn_ended.header.epoch
-            self._put_media(await self._compute.run(media.finish), epoch)
+            ended = response.turn_ended
+            idle_frame = ended.idle_frame if ended.HasField("idle_frame") else None
+            self._link.finish(ended.header.turn_id, idle_frame)
+            self._put_media(await self._compute.run(media.finish), ended.header.epoch)
+        elif kind in ("turn_paused", "turn_resumed"):
+            self._link.hold(kind == "turn_paused")
         for event in translator.translate(response):
             self._post(event)
+
+    async def _deliver_media(self, chunk: MediaChunk, media: TurnMedia) -> None:
+        # An answer that has begun over the WebSocket stays there.
+        by_webrtc = isinstance(media, Fmp4Media) and chunk.header.turn_id != self._fmp4_turn
+        if by_webrtc and self._link.take(chunk):
+            return
+        self._fmp4_turn = chunk.header.turn_id
+        messages = await self._compute.run(media.append, chunk)
+        self._put_media(messages, chunk.header.epoch)
 
     def _put_media(self, messages: list[dict[str, Any] | bytes], epoch: int) -> None:
         for message in messages:
@@ -264,6 +301,7 @@ class Connection:
             # A session keeps what it was opened with: the next input opens another one.
             await self._conversation.close()
             self._config = config
+            await self._link.show(config)
         self._post({"type": "session.updated", "session": config.as_event()})
 
     async def _append_audio(self, event: dict[str, Any]) -> None:
@@ -308,6 +346,37 @@ class Connection:
         samples = whole_number(event, "played_samples")
         turn_id = str(event.get("turn_id", ""))[:64]
         session.playback(PlaybackReport(turn_id=turn_id, played_samples=samples))
+
+    def _report_live(self, playing: Playing) -> None:
+        """Reports for the page what leaves by WebRTC: no clock of the page is needed."""
+        if (session := self._conversation.open_session) is None:
+            return
+        later = 0 if playing.done else _HEARD_LATER_MS * session.started.sample_rate_hz // 1000
+        report = PlaybackReport(
+            turn_id=playing.turn_id,
+            played_samples=max(0, playing.sample - later),
+            underruns=playing.underruns,
+        )
+        session.playback(report)
+
+    def _report_idle(self, frame: int) -> None:
+        if (session := self._conversation.open_session) is not None:
+            session.idle(frame)
+
+    async def _offer(self, event: dict[str, Any]) -> None:
+        try:
+            await self._link.offer(event, self._config)
+        except AnimaError as error:
+            self._post({"type": "anima.webrtc.refused", "reason": words_of(error)[1]})
+
+    async def _hang_up(self, event: dict[str, Any]) -> None:
+        await self._link.hang_up()
+
+    async def _pong(self, event: dict[str, Any]) -> None:
+        self._link.pong()
+
+    def _client_is_gone(self) -> None:
+        self._failed(ConnectionEndError(TRY_LATER, "the client does not answer"))
 
     async def _authenticated_already(self, event: dict[str, Any]) -> None:
         """A page sends its token whether it is asked for or not."""

@@ -16,6 +16,7 @@ from gateway.web.access import Access
 from gateway.web.client_events import ClientConfig
 from gateway.web.connection import TRY_LATER, Connection
 from gateway.web.limits import EdgeLimits
+from gateway.web.live.link import LiveMedia
 from services.runtime.errors import InvalidRequest
 from services.runtime.logs import get_logger
 
@@ -71,6 +72,7 @@ class Edge:
         self._mesh = mesh
         self._limits = limits
         self._access = Access(mesh.settings)
+        self._live = LiveMedia(mesh)
         self._most = mesh.settings.capacity * CONNECTIONS_PER_PLACE
         self._connections = 0
 
@@ -91,6 +93,7 @@ class Edge:
                 mesh=self._mesh,
                 access=self._access,
                 limits=self._limits,
+                live=self._live,
                 config=_config_of(websocket),
             ).serve()
         finally:

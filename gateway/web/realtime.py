@@ -30,6 +30,10 @@ _NOTICE_KINDS = {
     pb.NOTICE_KIND_NOT_UNDERSTOOD: "not_understood",
     pb.NOTICE_KIND_GOING_AWAY: "going_away",
 }
+_VIDEO_LEVELS = {
+    pb.VIDEO_LEVEL_REDUCED_RATE: "reduced_rate",
+    pb.VIDEO_LEVEL_IDLE_LOOP: "idle_loop",
+}
 
 
 class Translator:
@@ -60,6 +64,9 @@ class Translator:
             "marks": self._marks,
             "turn_interrupted": self._turn_interrupted,
             "turn_ended": self._turn_ended,
+            "turn_paused": self._turn_paused,
+            "turn_resumed": self._turn_resumed,
+            "quality": self._quality,
             "notice": self._notice,
         }
 
@@ -181,6 +188,20 @@ class Translator:
             "type": "response.done",
             "response": response,
             "anima": _address(header) | {"heard_text": ended.heard_text},
+        }
+
+    def _turn_paused(self, paused: pb.TurnPaused) -> Iterator[Event]:
+        yield {"type": "anima.paused", **_address(paused.header), "at_sample": paused.at_sample}
+
+    def _turn_resumed(self, resumed: pb.TurnResumed) -> Iterator[Event]:
+        yield {"type": "anima.resumed", **_address(resumed.header), "paused_us": resumed.paused_us}
+
+    def _quality(self, quality: pb.VideoQuality) -> Iterator[Event]:
+        yield {
+            "type": "anima.quality",
+            **_address(quality.header),
+            "level": _VIDEO_LEVELS.get(quality.level, "full"),
+            "frame_rate_hz": quality.frame_rate_hz,
         }
 
     def _notice(self, notice: pb.Notice) -> Iterator[Event]:

@@ -49,7 +49,7 @@ class Talk:
         self.page.press("#question", "Enter")
 
     def until_speaking(self) -> None:
-        self.until(f"{TALK}.currentTime > 0.3 && {STATE} === 'talk'")
+        self.until(f"{VIDEO}.currentTime > 0.3 && {STATE} === 'talk'")
 
     def until_idle(self, timeout_s: float = 60.0) -> None:
         self.until(f"{STATE} === 'idle' && document.getElementById('stop').hidden", timeout_s)
@@ -59,19 +59,30 @@ class Talk:
         return self.page.locator(".message.them").last.inner_text()
 
 
-TALK = "document.getElementById('talk')"
-STATE = "document.getElementById('screen').dataset.state"
+SCREEN = "document.getElementById('screen')"
+VIDEO = f"document.getElementById({SCREEN}.dataset.media === 'live' ? 'live' : 'talk')"
+"""What shows the answer: the stream by WebRTC, or the player of what comes over the WebSocket."""
+STATE = f"{SCREEN}.dataset.state"
 
 
 @contextmanager
-def talking(browser: Browser, mesh: WebMesh, **options: Any) -> Iterator[Talk]:
-    """Opens the page in a context of its own and waits until it is connected."""
+def talking(browser: Browser, mesh: WebMesh, *, media: str = "", **options: Any) -> Iterator[Talk]:
+    """Opens the page in a context of its own and waits until it is connected.
+
+    Args:
+        browser: the browser.
+        mesh: the mesh whose page it is.
+        media: "webrtc" or "ws"; empty: what the page chooses, which is WebRTC here.
+        options: of the context.
+    """
     context = browser.new_context(**options)
     try:
         talk = Talk(context.new_page())
-        talk.page.goto(mesh.page)
+        talk.page.goto(f"{mesh.page}?media={media}" if media else mesh.page)
         talk.page.wait_for_selector("#status[data-state=online]")
         talk.until("document.getElementById('idle').classList.contains('ready')")
+        if media != "ws":
+            talk.page.wait_for_selector("#screen[data-media=live]")
         yield talk
     finally:
         context.close()

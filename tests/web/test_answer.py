@@ -6,16 +6,17 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.web.conftest import WebMesh
-from tests.web.talking import STATE, TALK, talking
+from tests.web.talking import STATE, VIDEO, talking
 
 pytestmark = pytest.mark.browser
 
 # Samples the picture 12 times, 80 ms apart, and the loudness between.
 WATCH = """async () => {
-  const video = document.getElementById("talk");
+  const live = document.getElementById("screen").dataset.media === "live";
+  const video = document.getElementById(live ? "live" : "talk");
   const audio = new AudioContext();
   const analyser = audio.createAnalyser();
-  const sound = video.captureStream().getAudioTracks();
+  const sound = (live ? video.srcObject : video.captureStream()).getAudioTracks();
   audio.createMediaStreamSource(new MediaStream(sound)).connect(analyser);
   const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 64 });
   const draw = canvas.getContext("2d", { willReadFrequently: true });
@@ -39,17 +40,18 @@ WATCH = """async () => {
 }"""
 
 
+@pytest.mark.parametrize("media", ["webrtc", "ws"])
 def test_question_is_answered_in_picture_sound_and_captions(
-    browser: Browser, mesh: WebMesh
+    browser: Browser, mesh: WebMesh, media: str
 ) -> None:
-    with talking(browser, mesh) as talk:
+    with talking(browser, mesh, media=media) as talk:
         talk.ask("What can you do?")
         talk.until_speaking()
         watched = talk.evaluate(WATCH)
         first_lit = talk.page.inner_text("#captions .lit")
         talk.until(f"document.querySelector('#captions .lit').textContent !== {first_lit!r}")
         talk.until_idle()
-        stalls = talk.evaluate(f"{TALK}.getVideoPlaybackQuality().droppedVideoFrames")
+        stalls = talk.evaluate(f"{VIDEO}.getVideoPlaybackQuality().droppedVideoFrames")
 
         assert watched["readyState"] >= 2
         assert watched["changes"] >= 6
@@ -64,15 +66,19 @@ def test_question_is_answered_in_picture_sound_and_captions(
         assert talk.complaints == []
 
 
-def test_stop_silences_at_once_and_keeps_what_was_heard(browser: Browser, mesh: WebMesh) -> None:
-    with talking(browser, mesh) as talk:
+@pytest.mark.parametrize("media", ["webrtc", "ws"])
+def test_stop_silences_at_once_and_keeps_what_was_heard(
+    browser: Browser, mesh: WebMesh, media: str
+) -> None:
+    with talking(browser, mesh, media=media) as talk:
         talk.ask("How are you built?")
         talk.until_speaking()
         talk.until("document.querySelector('#captions .lit').textContent.length > 12")
         whole = len(talk.answer())
         silent_after_ms = talk.evaluate(
             """async () => {
-              const video = document.getElementById("talk");
+              const live = document.getElementById("screen").dataset.media === "live";
+              const video = document.getElementById(live ? "live" : "talk");
               const pressed = performance.now();
               document.getElementById("stop").click();
               while (!video.paused && video.volume > 0) await new Promise(requestAnimationFrame);

@@ -8,7 +8,8 @@ import { Connection } from "./connection.js";
 import { History } from "./history.js";
 import { switchLanguage, t, translatePage } from "./i18n.js";
 import { MICROPHONE_RATE_HZ, Microphone } from "./microphone.js";
-import { Player, playableCodecs } from "./player.js";
+import { playableCodecs } from "./player.js";
+import { Screen } from "./screen.js";
 import { Settings } from "./settings.js";
 import { drawWaterfall } from "./waterfall.js";
 
@@ -16,7 +17,7 @@ const MESH_REFRESH_MS = 20_000;
 const byId = (id) => document.getElementById(id);
 
 const connection = new Connection(token);
-const player = new Player(byId("screen"), byId("talk"));
+const player = new Screen(byId("screen"), { talk: byId("talk"), live: byId("live") });
 const captions = new Captions(byId("captions"), player);
 const history = new History(byId("conversation"));
 const settings = new Settings();
@@ -193,6 +194,8 @@ player.addEventListener("broken", ({ detail }) => {
   notice(t("failed", { reason: detail }));
 });
 player.addEventListener("blocked", () => (byId("unlock").hidden = false));
+player.addEventListener("signal", ({ detail }) => connection.send(detail));
+player.addEventListener("unreachable", () => notice(t("noWebrtc")));
 byId("unlock").addEventListener("click", () => player.unlock());
 
 function report({ turnId, samples }) {
@@ -292,12 +295,13 @@ function askToken() {
 
 // --- wiring ----------------------------------------------------------------------------------
 
-connection.addEventListener("event", ({ detail }) => HANDLERS[detail.type]?.(detail));
+connection.addEventListener("event", ({ detail }) => player.take(detail) || HANDLERS[detail.type]?.(detail));
 connection.addEventListener("media", ({ detail }) => player.feed(detail));
 connection.addEventListener("waiting", ({ detail }) => {
   setStatus("offline", detail);
   if (detail.reason) notice(t("refused", detail));
-  silence();
+  player.disconnect();
+  captions.clear();
   for (const answer of answers.values()) finishAnswer(Object.assign(answer, { status: "failed" }));
   epoch = 0;
   setActivity("");

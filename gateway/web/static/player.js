@@ -32,6 +32,7 @@ export class Player extends EventTarget {
   #buffer = null;
   #objectUrl = "";
   #started = false;
+  #held = false;
   #needed = START_BUFFER_S;
   #reporter = 0;
   #fade = 0;
@@ -107,6 +108,13 @@ export class Player extends EventTarget {
     step();
   }
 
+  /** Holds the answer, or lets it go on where it was. */
+  hold(held) {
+    this.#held = held && this.#stream !== null;
+    if (this.#held) this.#video.pause();
+    else if (this.#stream) this.#play();
+  }
+
   /** Plays after a gesture of the person. */
   unlock() {
     this.#video.play().catch(() => {});
@@ -153,7 +161,7 @@ export class Player extends EventTarget {
 
   #play() {
     const ahead = this.#ahead;
-    if (!this.#video.paused || ahead <= 0 || ahead < this.#needed) return;
+    if (this.#held || !this.#video.paused || ahead <= 0 || ahead < this.#needed) return;
     this.#video.play().catch((error) => {
       if (error.name === "NotAllowedError") this.dispatchEvent(new Event("blocked"));
     });
@@ -203,7 +211,7 @@ export class Player extends EventTarget {
     clearInterval(this.#reporter);
     this.#stream = this.#source = this.#buffer = null;
     this.#queue = [];
-    this.#started = false;
+    this.#started = this.#held = false;
     this.#needed = START_BUFFER_S;
     this.#screen.dataset.state = "idle";
     this.#video.pause();

@@ -1,0 +1,225 @@
+// The line by WebRTC: one stream that never stops, the idle loop and the answers in it.
+
+const CONNECT_MS = 3_000;
+const LOST_MS = 2_000;
+const STATS_MS = 1_000;
+const FADE_MS = 80;
+const USUAL_DELAY_MS = 80;
+// What the sound's device adds behind the jitter buffer.
+const DEVICE_MS = 40;
+const LONGEST_DELAY_MS = 500;
+
+/**
+ * Events as those of Player, and "connected", "lost" (detail: why; media then comes another way),
+ * "signal" (detail: an event for the gateway).
+ */
+export class LivePlayer extends EventTarget {
+  #screen;
+  #video;
+  #peer = null;
+  #timer = 0;
+  #statistics = 0;
+  #fade = 0;
+  #delayMs = USUAL_DELAY_MS;
+  #emitted = { delay: 0, count: 0 };
+  #pictures = null;
+  #turn = null;
+  #stopped = "";
+
+  constructor(screen, video) {
+    super();
+    this.#screen = screen;
+    this.#video = video;
+    video.addEventListener("playing", () => {
+      if (this.isConnected) screen.dataset.media = "live";
+    });
+  }
+
+  /** True once the stream can play here. */
+  static get isPossible() {
+    return typeof RTCPeerConnection === "function";
+  }
+
+  get isConnected() {
+    return this.#peer?.connectionState === "connected";
+  }
+
+  /** The turn that is heard; null if none. */
+  get turnId() {
+    return this.#turn?.shown ? this.#turn.id : null;
+  }
+
+  /** The sample that is heard now, on the clock of the turn. */
+  get positionSamples() {
+    const turn = this.#turn;
+    if (!turn) return 0;
+    const elapsed = turn.running ? Math.max(0, performance.now() - turn.at) : 0;
+    return Math.floor(turn.sample + (elapsed / 1000) * turn.rateHz);
+  }
+
+  /** Connects; "connected" or "lost" follows within three seconds. */
+  async connect(iceServers) {
+    this.close();
+    const peer = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+    this.#peer = peer;
+    const stream = new MediaStream();
+    this.#pictures = peer.addTransceiver("video", { direction: "recvonly" }).receiver;
+    this.#delay(USUAL_DELAY_MS);
+    peer.addTransceiver("audio", { direction: "recvonly" });
+    peer.ontrack = ({ track, streams }) => {
+      if (streams[0]) this.#video.srcObject = streams[0];
+      else this.#video.srcObject = (stream.addTrack(track), stream);
+      this.#video.play().catch(() => {});
+    };
+    peer.onicecandidate = ({ candidate }) => {
+      if (candidate && peer === this.#peer) this.#signal("candidate", candidate.toJSON());
+    };
+    peer.onconnectionstatechange = () => peer === this.#peer && this.#changed(peer.connectionState);
+    this.#video.muted = true;
+    this.#timer = setTimeout(() => this.#lose("no connection"), CONNECT_MS);
+    await peer.setLocalDescription(await peer.createOffer());
+    if (peer === this.#peer) this.#signal("offer", { sdp: peer.localDescription.sdp });
+  }
+
+  /** Takes the gateway's answer. */
+  async answer(sdp) {
+    if (this.#peer?.signalingState !== "have-local-offer") return;
+    await this.#peer.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  /** Gives up: the gateway has refused or the line is gone. */
+  fail(reason) {
+    if (this.#peer) this.#lose(reason);
+  }
+
+  /** Ends the line without a word. */
+  close() {
+    clearTimeout(this.#timer);
+    clearInterval(this.#statistics);
+    this.#emitted = { delay: 0, count: 0 };
+    const peer = this.#peer;
+    this.#peer = null;
+    peer?.close();
+    this.#turn = null;
+    this.#video.srcObject = null;
+    delete this.#screen.dataset.media;
+  }
+
+  /** Takes what the gateway says of the answer that leaves now. */
+  follow({ turn_id, sample, sample_rate_hz, running, done }) {
+    if (turn_id === this.#stopped) return;
+    const first = this.#turn?.id !== turn_id;
+    const before = first ? null : this.#turn;
+    const at = performance.now() + this.#delayMs;
+    const turn = { id: turn_id, sample, rateHz: sample_rate_hz, running, at, shown: before?.shown ?? false };
+    this.#turn = turn;
+    if (first) {
+      cancelAnimationFrame(this.#fade);
+      this.#video.volume = 1;
+      this.#unmute();
+    }
+    setTimeout(() => this.#arrive(turn, done), this.#delayMs);
+  }
+
+  /** Stops at once: the sound fades within 80 ms; the gateway stops sending. */
+  stop() {
+    const turn = this.#turn;
+    if (!turn) return;
+    this.#stopped = turn.id;
+    this.#turn = null;
+    this.#screen.dataset.state = "idle";
+    const from = performance.now();
+    const step = () => {
+      const left = Math.max(0, 1 - (performance.now() - from) / FADE_MS);
+      this.#video.volume = left;
+      if (left > 0) this.#fade = requestAnimationFrame(step);
+    };
+    step();
+  }
+
+  /** Mutes the answer while the gateway holds it, and lets it be heard again. */
+  hold(held) {
+    if (this.#turn) this.#video.volume = held ? 0 : 1;
+  }
+
+  /** Plays after a gesture of the person. */
+  unlock() {
+    this.#unmute();
+  }
+
+  #arrive(turn, done) {
+    // What was said later about the same turn has taken its place already.
+    if (this.#turn?.id !== turn.id) return;
+    const shown = this.#turn.shown;
+    this.#turn.shown = true;
+    const detail = { turnId: turn.id, samples: turn.sample };
+    if (!shown && turn.running) {
+      this.#screen.dataset.state = "talk";
+      this.dispatchEvent(new CustomEvent("shown", { detail }));
+    }
+    if (!done) return;
+    this.#turn = null;
+    this.#screen.dataset.state = "idle";
+    this.dispatchEvent(new CustomEvent("ended", { detail }));
+  }
+
+  #unmute() {
+    this.#video.muted = false;
+    this.#video.play().catch((error) => {
+      if (error.name !== "NotAllowedError") return;
+      this.#video.muted = true;
+      this.#video.play().catch(() => {});
+      this.dispatchEvent(new Event("blocked"));
+    });
+  }
+
+  #changed(state) {
+    clearTimeout(this.#timer);
+    if (state === "connected") {
+      this.#statistics = setInterval(() => this.#measure(), STATS_MS);
+      this.dispatchEvent(new Event("connected"));
+    } else if (state === "failed" || state === "closed") {
+      this.#lose(state);
+    } else if (state === "disconnected") {
+      this.#timer = setTimeout(() => this.#lose(state), LOST_MS);
+    } else {
+      this.#timer = setTimeout(() => this.#lose("no connection"), CONNECT_MS);
+    }
+  }
+
+  #lose(reason) {
+    this.#signal("hang_up", {});
+    const turnId = this.#turn?.id;
+    this.close();
+    this.#screen.dataset.state = "idle";
+    this.dispatchEvent(new CustomEvent("lost", { detail: { reason, turnId } }));
+  }
+
+  /**
+   * Lets pictures wait as long as sound does. A browser by itself leaves differences of up to some
+   * 50 ms, and follows a sound buffer that grows only slowly.
+   */
+  async #measure() {
+    const peer = this.#peer;
+    for (const report of (await peer.getStats()).values()) {
+      if (report.type !== "inbound-rtp" || report.kind !== "audio") continue;
+      const { jitterBufferDelay: delay, jitterBufferEmittedCount: count } = report;
+      const samples = count - this.#emitted.count;
+      if (samples > 0 && peer === this.#peer) {
+        this.#delay(((delay - this.#emitted.delay) / samples) * 1000 + DEVICE_MS);
+      }
+      this.#emitted = { delay, count };
+    }
+  }
+
+  #delay(ms) {
+    this.#delayMs = Math.min(ms, LONGEST_DELAY_MS);
+    // Where there is no such setting the browser's own synchronisation has to do.
+    if ("jitterBufferTarget" in this.#pictures) this.#pictures.jitterBufferTarget = this.#delayMs;
+  }
+
+  #signal(kind, fields) {
+    const detail = { ...fields, type: `anima.webrtc.${kind}` };
+    this.dispatchEvent(new CustomEvent("signal", { detail }));
+  }
+}

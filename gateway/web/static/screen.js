@@ -1,0 +1,100 @@
+// What is seen and heard, whichever way it comes: by WebRTC, or as fMP4 over the WebSocket.
+
+import { LivePlayer } from "./live.js";
+import { Player } from "./player.js";
+
+const FORWARDED = ["shown", "progress", "ended", "stalled", "blocked", "broken"];
+
+/** How media is to come: "webrtc", "ws", or "" for the best that works; `?media=` in the address. */
+export const wantedMedia = new URLSearchParams(location.search).get("media") ?? "";
+
+/** Events as those of Player, and "signal" (detail: an event for the gateway), "unreachable". */
+export class Screen extends EventTarget {
+  #player;
+  #live;
+
+  constructor(element, { talk, live }) {
+    super();
+    this.#player = new Player(element, talk);
+    this.#live = new LivePlayer(element, live);
+    for (const player of [this.#player, this.#live]) {
+      for (const type of FORWARDED) {
+        player.addEventListener(type, ({ detail }) => this.dispatchEvent(new CustomEvent(type, { detail })));
+      }
+    }
+    this.#live.addEventListener("signal", ({ detail }) => {
+      this.dispatchEvent(new CustomEvent("signal", { detail }));
+    });
+    this.#live.addEventListener("lost", () => {
+      if (wantedMedia === "webrtc") this.dispatchEvent(new Event("unreachable"));
+    });
+  }
+
+  get turnId() {
+    return this.#live.turnId ?? this.#player.turnId;
+  }
+
+  get positionSamples() {
+    return this.#live.turnId ? this.#live.positionSamples : this.#player.positionSamples;
+  }
+
+  /** Takes an event of the gateway about media. @returns {boolean} true if it was one */
+  take(event) {
+    switch (event.type) {
+      case "anima.webrtc.config":
+        if (wantedMedia !== "ws" && LivePlayer.isPossible) this.#connect(event.ice_servers);
+        return true;
+      case "anima.webrtc.answer":
+        this.#live.answer(event.sdp).catch((error) => this.#live.fail(error.message));
+        return true;
+      case "anima.webrtc.refused":
+      case "anima.webrtc.closed":
+        this.#live.fail(event.reason ?? "closed");
+        return true;
+      case "anima.live":
+        this.#live.follow(event);
+        return true;
+      case "anima.paused":
+      case "anima.resumed":
+        this.#player.hold(event.type === "anima.paused");
+        this.#live.hold(event.type === "anima.paused");
+        return true;
+      case "anima.ping":
+        this.dispatchEvent(new CustomEvent("signal", { detail: { type: "anima.pong" } }));
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** Gets ready for a stream over the WebSocket. */
+  open(stream) {
+    this.#player.open(stream);
+  }
+
+  /** Takes a binary message. */
+  feed(message) {
+    this.#player.feed(message);
+  }
+
+  /** Ends picture and sound of the answer at once. */
+  stop() {
+    this.#player.stop();
+    this.#live.stop();
+  }
+
+  /** The line to the gateway is lost. */
+  disconnect() {
+    this.stop();
+    this.#live.close();
+  }
+
+  unlock() {
+    this.#player.unlock();
+    this.#live.unlock();
+  }
+
+  #connect(iceServers) {
+    this.#live.connect(iceServers).catch((error) => this.#live.fail(error.message));
+  }
+}

@@ -1,0 +1,105 @@
+"""Picture and sound meet at the person's eyes and ears: measured inside the browser.
+
+Each answer clicks, and the test card is white in the picture that belongs to a click. Pictures are
+timed by requestVideoFrameCallback, sound by the samples that an AnalyserNode saw; both on the
+clock of the page.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from playwright.sync_api import Browser
+
+from tests.e2e.test_flash_and_click import CLICK_EVERY_MS
+from tests.requirements import need
+from tests.web.clicking import clicking_gateway
+from tests.web.talking import Talk
+
+pytestmark = pytest.mark.browser
+
+LARGEST_MEDIAN_MS = 45.0
+CLICKS = 7
+ROUNDS = 3
+"""The measuring tap buffers sound, more of it once the machine was busy: the best round counts."""
+
+# Collects flashes and clicks until there are enough of both.
+MEASURE = """async ({ wanted }) => {
+  const live = document.getElementById("screen").dataset.media === "live";
+  const video = document.getElementById(live ? "live" : "talk");
+  const audio = new AudioContext();
+  const analyser = new AnalyserNode(audio, { fftSize: 16384 });
+  const sound = (live ? video.srcObject : video.captureStream()).getAudioTracks();
+  audio.createMediaStreamSource(new MediaStream(sound)).connect(analyser);
+  const canvas = Object.assign(document.createElement("canvas"), { width: 8, height: 8 });
+  const draw = canvas.getContext("2d", { willReadFrequently: true });
+  const flashes = [], clicks = [];
+  let white = false, seen = audio.currentTime;
+  const look = (now, { expectedDisplayTime }) => {
+    draw.drawImage(video, 0, 0, 8, 8);
+    const bright = draw.getImageData(4, 4, 1, 1).data[0] > 128;
+    if (bright && !white) flashes.push(expectedDisplayTime);
+    white = bright;
+    video.requestVideoFrameCallback(look);
+  };
+  video.requestVideoFrameCallback(look);
+  const heard = new Float32Array(analyser.fftSize);
+  const end = performance.now() + 15_000;
+  while (Math.min(flashes.length, clicks.length) < wanted && performance.now() < end) {
+    await new Promise(requestAnimationFrame);
+    const now = audio.currentTime;
+    const { contextTime, performanceTime } = audio.getOutputTimestamp();
+    analyser.getFloatTimeDomainData(heard);
+    for (let index = 0; index < heard.length; index += 1) {
+      const at = now - (heard.length - index) / audio.sampleRate;
+      if (at <= seen || Math.abs(heard[index]) < 0.3) continue;
+      const time = performanceTime + (at - contextTime) * 1000;
+      if (!clicks.length || time - clicks.at(-1) > 100) clicks.push(time);
+    }
+    seen = now;
+  }
+  await audio.close();
+  return { flashes, clicks };
+}"""
+
+
+@pytest.fixture(scope="module")
+def page_address() -> Iterator[str]:
+    need("chromium")
+    with clicking_gateway() as address:
+        yield address
+
+
+@pytest.mark.parametrize("media", ["webrtc", "ws"])
+def test_flash_and_click_meet_in_the_browser(
+    browser: Browser, page_address: str, media: str
+) -> None:
+    page = browser.new_page()
+    talk = Talk(page)
+    page.goto(f"{page_address}?media={media}")
+    page.wait_for_selector("#status[data-state=online]")
+    if media == "webrtc":
+        page.wait_for_selector("#screen[data-media=live]")
+    medians: list[float] = []
+    while len(medians) < ROUNDS and not (medians and abs(medians[-1]) < LARGEST_MEDIAN_MS):
+        medians.append(float(np.median(offsets_ms(talk))))
+    page.close()
+    print(f"{media}: picture after sound, medians of the rounds {np.round(medians, 1)} ms")
+
+    assert abs(medians[-1]) < LARGEST_MEDIAN_MS
+
+
+def offsets_ms(talk: Talk) -> NDArray[np.float64]:
+    """Asks once, and returns how long after its click each flash was shown."""
+    talk.until_idle()
+    talk.ask("Click.")
+    talk.until("document.getElementById('screen').dataset.state === 'talk'")
+    seen = talk.evaluate(MEASURE, {"wanted": CLICKS})
+    flashes, clicks = np.array(seen["flashes"]), np.array(seen["clicks"])
+    assert min(flashes.size, clicks.size) >= CLICKS, seen
+    nearest = flashes[np.abs(flashes[:, None] - clicks[None, :]).argmin(axis=0)]
+    offsets = nearest - clicks
+    paired = offsets[np.abs(offsets) < CLICK_EVERY_MS / 2]
+    assert paired.size >= CLICKS - 1, seen
+    return paired

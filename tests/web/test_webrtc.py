@@ -1,0 +1,113 @@
+"""Media by WebRTC: the talking head's own coding arrives, and there is another way without UDP."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext
+
+from tests.web.conftest import WebMesh
+from tests.web.talking import SCREEN, STATE, Talk, talking
+
+pytestmark = pytest.mark.browser
+
+# Keeps the page's peer connections, and counts what they decode.
+KEEP_PEERS = """
+const peers = [];
+const Plain = RTCPeerConnection;
+window.RTCPeerConnection = class extends Plain {
+  constructor(...all) { super(...all); peers.push(this); }
+};
+window.received = async () => {
+  const found = {};
+  for (const report of (await peers.at(-1).getStats()).values()) {
+    if (report.type === "inbound-rtp") found[report.kind] = report;
+    if (report.type === "codec") found[report.id] = report;
+  }
+  const { video, audio } = found;
+  return {
+    video: found[video?.codecId]?.mimeType,
+    audio: found[audio?.codecId]?.mimeType,
+    line: found[video?.codecId]?.sdpFmtpLine,
+    width: video?.frameWidth,
+    decoded: video?.framesDecoded ?? 0,
+    keyFrames: video?.keyFramesDecoded,
+    dropped: video?.framesDropped,
+    concealed: audio?.concealedSamples - audio?.silentConcealedSamples,
+    samples: audio?.totalSamplesReceived,
+  };
+};
+"""
+NO_UDP = """
+const send = RTCPeerConnection.prototype.setRemoteDescription;
+RTCPeerConnection.prototype.setRemoteDescription = function (answer) {
+  const sdp = answer.sdp.replace(/^a=candidate.*\\r\\n/gm, "");
+  return send.call(this, { ...answer, sdp });
+};
+"""
+
+
+def opened(context: BrowserContext, mesh: WebMesh, script: str) -> Talk:
+    page = context.new_page()
+    page.add_init_script(script)
+    talk = Talk(page)
+    page.goto(mesh.page)
+    page.wait_for_selector("#status[data-state=online]")
+    return talk
+
+
+def test_h264_is_passed_through_and_never_stops(browser: Browser, mesh: WebMesh) -> None:
+    context = browser.new_context()
+    talk = opened(context, mesh, KEEP_PEERS)
+    talk.page.wait_for_selector("#screen[data-media=live]")
+    talk.until("received().then(({ decoded }) => decoded > 10)")
+    talk.ask("What can you do?")
+    talk.until_speaking()
+    speaking = received(talk)
+    talk.until_idle()
+    after = received(talk)
+    talk.until(f"received().then(({{ decoded }}) => decoded > {after['decoded'] + 20})")
+    idle = received(talk)
+    context.close()
+
+    assert speaking["video"] == "video/H264"
+    assert speaking["audio"] == "audio/opus"
+    assert "profile-level-id=42" in speaking["line"]
+    assert speaking["width"] == 512  # the avatar's own: nothing was scaled or coded again
+    assert idle["dropped"] < 25
+    assert idle["concealed"] < idle["samples"] * 0.1
+    assert talk.complaints == []
+
+
+def received(talk: Talk) -> dict[str, Any]:
+    found: dict[str, Any] = talk.evaluate("received()")
+    return found
+
+
+def test_without_udp_the_answer_comes_over_the_websocket(browser: Browser, mesh: WebMesh) -> None:
+    context = browser.new_context()
+    talk = opened(context, mesh, NO_UDP)
+    talk.ask("What can you do?")
+    talk.until(f"document.getElementById('talk').currentTime > 0.3 && {STATE} === 'talk'")
+
+    assert talk.evaluate(f"{SCREEN}.dataset.media") is None
+    assert talk.page.is_hidden("#notice")
+    context.close()
+
+
+def test_lost_webrtc_line_is_followed_by_the_websocket(browser: Browser, mesh: WebMesh) -> None:
+    context = browser.new_context()
+    talk = opened(context, mesh, KEEP_PEERS.replace("const peers", "window.peers"))
+    talk.page.wait_for_selector("#screen[data-media=live]")
+    talk.evaluate("peers.at(-1).close()")
+    talk.evaluate("peers.at(-1).onconnectionstatechange()")
+    talk.until(f"{SCREEN}.dataset.media === undefined")
+    talk.ask("What can you do?")
+    talk.until(f"document.getElementById('talk').currentTime > 0.3 && {STATE} === 'talk'")
+    context.close()
+
+
+def test_media_can_be_forced_to_the_websocket(browser: Browser, mesh: WebMesh) -> None:
+    with talking(browser, mesh, media="ws") as talk:
+        talk.ask("What can you do?")
+        talk.until_speaking()
+        assert talk.evaluate(f"{SCREEN}.dataset.media") is None
