@@ -27,6 +27,8 @@ _VOICE_RISE_S, _VOICE_FALL_S = 0.35, 0.07
 """Time constants of what speech adds."""
 _NOD_RISE_S, _NOD_FALL_S = 0.07, 0.2
 _CUT_OFF_S = 0.25
+_LEAVE_S = 0.5
+"""How long the look of listening or thinking takes to go."""
 _PAUSE_S = 0.12
 _BLINK_GAP_S = 2.0
 
@@ -39,13 +41,20 @@ class Animator:
         frame_rate_hz: Of the video.
         idle_frame: The frame of the idle loop at which the turn begins.
         seed: Makes the chance in the motion repeatable.
+        activity: Which loop that is; see IdleMotion.
     """
 
     def __init__(
-        self, *, sample_rate_hz: int, frame_rate_hz: int, idle_frame: int, seed: str
+        self,
+        *,
+        sample_rate_hz: int,
+        frame_rate_hz: int,
+        idle_frame: int,
+        seed: str,
+        activity: str = "idle",
     ) -> None:
         self._clock = FrameClock(sample_rate_hz=sample_rate_hz, frame_rate_hz=frame_rate_hz)
-        self._idle = IdleMotion(frame_rate_hz=frame_rate_hz)
+        self._idle = IdleMotion(frame_rate_hz=frame_rate_hz, activity=activity)
         self._first_idle_frame = idle_frame % self._idle.frame_count
         self._sound = SoundTrack(sample_rate_hz)
         self._mouth = MouthTrack(self._clock, self._sound)
@@ -91,7 +100,9 @@ class Animator:
     def next(self) -> FaceParameters:
         """Returns the next frame's face."""
         start = self._clock.sample_of(self._frame)
-        idle = self._idle.at(self._first_idle_frame + self._frame)
+        left = max(0.0, 1 - self._frame / (_LEAVE_S * self._idle.frame_rate_hz))
+        share = left * left * (3 - 2 * left)
+        idle = self._idle.at(self._first_idle_frame + self._frame, share=share)
         mouth = self._mouth.at_frame(self._frame)
         self._move(self._mouth.speech_at(start), self._mouth.left_s(start))
         nod = self._voice * self._accent
@@ -110,7 +121,7 @@ class Animator:
             mouth=mouth,
             head=idle.head.plus(extra),
             blink=blink,
-            brow=0.7 * max(0.0, nod),
+            brow=idle.brow + 0.7 * max(0.0, nod),
             gaze_x=idle.gaze_x + 0.3 * self._voice * self._glance,
             gaze_y=idle.gaze_y + 0.15 * self._voice * abs(self._glance),
         )

@@ -222,3 +222,36 @@ def test_in_silence_nothing_moves_but_the_loop() -> None:
     motion = IdleMotion(frame_rate_hz=FPS)
     for marks in ([], spans((SIL, 8))):
         assert animate(marks, silence(8)) == [motion.at(i) for i in range(200)]
+
+
+@pytest.mark.parametrize("activity", ["listening", "thinking"])
+def test_listening_and_thinking_repeat_without_a_jump_and_show(activity: str) -> None:
+    idle, motion = (IdleMotion(frame_rate_hz=FPS, activity=a) for a in ("idle", activity))
+    assert motion.at(0) == FaceParameters()
+    faces = [motion.at(i) for i in range(motion.frame_count + 1)]
+    steps = np.abs(
+        np.diff([[f.head.pitch, f.head.roll_deg, f.gaze_y, f.brow] for f in faces], axis=0)
+    )
+    assert steps[-1].max() < 0.05
+    assert steps.max() < 0.25
+    middle = faces[90]
+    assert middle.brow > 0.15
+    if activity == "thinking":
+        assert middle.gaze_y < -0.4 < 0.4 < middle.gaze_x
+        assert sum(f.blink > 0.5 for f in faces) > sum(idle.at(i).blink > 0.5 for i in range(200))
+    else:
+        assert max(f.head.pitch for f in faces) > 0.5
+        assert middle.gaze_x == 0
+
+
+@pytest.mark.parametrize("activity", ["listening", "thinking"])
+def test_a_turn_begins_in_the_loop_that_was_seen_and_ends_in_the_idle_one(activity: str) -> None:
+    animator = Animator(
+        sample_rate_hz=RATE, frame_rate_hz=FPS, idle_frame=100, seed="x", activity=activity
+    )
+    animator.add_audio(silence(2))
+    animator.end_audio()
+    faces = [animator.next() for _ in range(50)]
+    assert faces[0] == IdleMotion(frame_rate_hz=FPS, activity=activity).at(100)
+    assert faces[-1] == IdleMotion(frame_rate_hz=FPS).at(149)
+    assert max(abs(b.gaze_y - a.gaze_y) for a, b in pairwise(faces)) < 0.2
