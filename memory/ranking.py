@@ -63,9 +63,14 @@ def asked_speakers(query: str, labels: set[str]) -> set[str]:
     }
     if named:
         return named
-    if _ASKED_WHAT_WAS_ANSWERED.search(text):
+    if asks_for_answers(query):
         return {ASSISTANT}
     return {USER} if _ASKED_ABOUT_THE_PERSON.search(text) else set()
+
+
+def asks_for_answers(query: str) -> bool:
+    """Whether a query asks for what the digital human said."""
+    return _ASKED_WHAT_WAS_ANSWERED.search(normalised(query)) is not None
 
 
 def with_surroundings(

@@ -2,20 +2,21 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from typing import ParamSpec, TypeVar
 
 from anima.common.v1 import EngineInfo
-from anima.memory.v1 import ITEM_KIND_FACT
+from anima.memory.v1 import ITEM_KIND_FACT, SPEAKER_ASSISTANT
 from memory import selector
 from memory.engine import Page, Recollection
 from memory.facts.distiller import Distiller
 from memory.facts.extraction import EXTRACTOR
-from memory.facts.ledger import FactLedger, corrected
+from memory.facts.ledger import FactLedger, corrected, stands_in
 from memory.index import IndexCache
 from memory.item import Item, Position, RecalledItem, searched_text
+from memory.ranking import asks_for_answers
 from memory.schema import StoreError
 from memory.settings import MemorySettings
 from memory.store import Store, Vector
@@ -35,8 +36,8 @@ _EMBED_BATCH = 64
 _ERASING_THREADS = 4
 # Found besides what was asked for, since facts that hold no longer are left out.
 _SPARE = 15
-# What told a fact that holds no longer stands behind what is said of it now.
-_OUTDATED = 0.5
+# What told a fact that holds no longer, and answers that told facts again, stand behind the facts.
+_BEHIND = 0.4
 _PASSING_ERRORS = {
     sqlite3.SQLITE_FULL: "its disk is full",
     sqlite3.SQLITE_BUSY: "its database is busy",
@@ -232,11 +233,13 @@ class SqliteMemory:
         row_ids = [row.row_id for row in found]
         # The text comes from the truth, so an item that was just erased is not given out.
         items = self._store.items(row_ids)
-        outdated = set() if include_past else self._ledger.outdated_sources(row_ids)
+        behind = set() if include_past else self._ledger.outdated_sources(row_ids)
+        if not asks_for_answers(query):
+            behind |= self._retold(user_id, items)
         recalled = [
             RecalledItem(
                 item=items[row.row_id],
-                score=row.score * (_OUTDATED if row.row_id in outdated else 1),
+                score=row.score * (_BEHIND if row.row_id in behind else 1),
                 vector_score=row.vector_score,
                 lexical_score=row.lexical_score,
             )
@@ -245,6 +248,15 @@ class SqliteMemory:
         ]
         recalled.sort(key=lambda one: -one.score)
         return best, recalled[:max_items]
+
+    def _retold(self, user_id: str, items: Mapping[int, Item]) -> set[int]:
+        """Gives the rows of answers that only tell again what facts say, or said once."""
+        keys = self._ledger.value_keys(user_id)
+        return {
+            row_id
+            for row_id, item in items.items()
+            if item.speaker == SPEAKER_ASSISTANT and any(stands_in(key, item.text) for key in keys)
+        }
 
     async def pin(self, user_id: str, item_ids: Sequence[str], *, pinned: bool) -> int:
         """Keeps facts from being forgotten by time, or lets them go again."""

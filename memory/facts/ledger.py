@@ -4,6 +4,7 @@ Nothing is overwritten: a fact that no longer holds keeps its text and gets an e
 """
 
 import hashlib
+import re
 import sqlite3
 import time
 import uuid
@@ -124,6 +125,16 @@ class FactLedger:
             _end(connection, user, [wrong], now_unix_ms, right.item_id if right else "")
             if right is not None:
                 rows.insert_item(connection, user, right, vector, model_id)
+
+    def value_keys(self, user_id: str) -> list[str]:
+        """Gives the values of all facts of a user, also of those that hold no longer."""
+        with self._store.reading() as connection:
+            found = connection.execute(
+                "SELECT DISTINCT value_key FROM fact JOIN item ON item.id = fact.item"
+                " WHERE item.user = (SELECT id FROM user WHERE user_id = ?)",
+                (user_id,),
+            )
+            return [row[0] for row in found]
 
     def outdated_sources(self, row_ids: Sequence[int]) -> set[int]:
         """Gives those of the rows that only facts come from which hold no longer."""
@@ -282,8 +293,12 @@ class _Change:
             ),
         ).fetchone()
         if row is not None and self._source.session_id:
-            answer = f" {' '.join(normalised(row[0]).split())} "
-            said = [fact for fact in self._all_current() if fact.fact and _stands_in(fact, answer)]
+            answer = row[0]
+            said = [
+                fact
+                for fact in self._all_current()
+                if fact.fact and stands_in(key_of(fact.fact.value), answer)
+            ]
             self._end(said)
 
 
@@ -305,11 +320,14 @@ def _says(item: Item, value: str) -> bool:
     return item.fact is not None and key_of(item.fact.value) == key_of(value)
 
 
-def _stands_in(item: Item, answer: str) -> bool:
-    key = key_of(item.fact.value) if item.fact else ""
-    if not key.isascii():
-        return key in answer
-    return any(f"{before}{key}{behind}" in answer for before in " '\"" for behind in " .,!?'\";:")
+def stands_in(value_key: str, text: str) -> bool:
+    """Whether a value stands in a text as a whole."""
+    said = f" {' '.join(normalised(text).split())} "
+    if value_key not in said:
+        return False
+    if not value_key.isascii():
+        return True
+    return re.search(rf"(?<!\w){re.escape(value_key)}(?!\w)", said) is not None
 
 
 def _ended(item: Item, later: Item) -> Item:

@@ -132,7 +132,10 @@ async def test_bad_requests_name_their_fault(memory: MemoryServiceAsyncStub, use
         ),
         (lambda: memory.Pin(wire.PinRequest(user_id=user)), "item_ids"),
         (lambda: memory.Correct(wire.CorrectRequest(user_id=user, item_id="a b")), "item_id"),
-        (lambda: memory.List(wire.ListRequest(user_id=user, kinds=[wire.ITEM_KIND_UNSPECIFIED])), "kinds[0]"),
+        (
+            lambda: memory.List(wire.ListRequest(user_id=user, kinds=[wire.ITEM_KIND_UNSPECIFIED])),
+            "kinds[0]",
+        ),
         (lambda: memory.Import(iter([wire.ImportRequest()])), "user_id"),
         (
             lambda: memory.Import(iter([wire.ImportRequest(user_id=user, items=[fact])])),
