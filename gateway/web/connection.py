@@ -20,6 +20,7 @@ from gateway.web.client_events import (
     whole_number,
 )
 from gateway.web.conversation import Conversation, Deliver, words_of
+from gateway.web.histories import Histories
 from gateway.web.limits import Allowance, EdgeLimits
 from gateway.web.live.link import LiveLink, LiveMedia
 from gateway.web.live.program import Playing
@@ -58,6 +59,7 @@ class Connection:
         access: the rules of the gateway.
         limits: what the client may ask for.
         live: what all clients share for WebRTC.
+        histories: what was said in conversations that may go on.
         config: what the address of the WebSocket said.
     """
 
@@ -69,6 +71,7 @@ class Connection:
         access: Access,
         limits: EdgeLimits,
         live: LiveMedia,
+        histories: Histories,
         config: ClientConfig,
     ) -> None:
         self._websocket = websocket
@@ -79,7 +82,9 @@ class Connection:
             max_bytes=limits.max_waiting_bytes, max_messages=limits.max_waiting_messages
         )
         self._allowance = Allowance(per_second=limits.messages_per_s, burst=limits.burst_messages)
-        self._conversation = Conversation(mesh=mesh, begin=self._begin, failed=self._failed)
+        self._conversation = Conversation(
+            mesh=mesh, histories=histories, begin=self._begin, failed=self._failed
+        )
         self._compute = Compute(threads=1, name="web-media")
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._link = LiveLink(
@@ -338,14 +343,12 @@ class Connection:
         turn_id = str(event.get("item_id", "")).removeprefix("item_")
         played_ms = whole_number(event, "audio_end_ms")
         samples = played_ms * session.started.sample_rate_hz // 1000
-        session.playback(PlaybackReport(turn_id=turn_id[:64], played_samples=samples))
+        self._conversation.playback(PlaybackReport(turn_id=turn_id[:64], played_samples=samples))
 
     async def _report_playback(self, event: dict[str, Any]) -> None:
-        if (session := self._conversation.open_session) is None:
-            return
         samples = whole_number(event, "played_samples")
         turn_id = str(event.get("turn_id", ""))[:64]
-        session.playback(PlaybackReport(turn_id=turn_id, played_samples=samples))
+        self._conversation.playback(PlaybackReport(turn_id=turn_id, played_samples=samples))
 
     def _report_live(self, playing: Playing) -> None:
         """Reports for the page what leaves by WebRTC: no clock of the page is needed."""
@@ -357,7 +360,7 @@ class Connection:
             played_samples=max(0, playing.sample - later),
             underruns=playing.underruns,
         )
-        session.playback(report)
+        self._conversation.playback(report)
 
     def _report_idle(self, frame: int) -> None:
         if (session := self._conversation.open_session) is not None:

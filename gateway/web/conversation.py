@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from anima.common.v1.common_pb2 import AudioChunk
-from anima.gateway.v1.gateway_pb2 import ConverseResponse
+from anima.gateway.v1.gateway_pb2 import ConverseResponse, PlaybackReport
 from gateway.mesh import Mesh
 from gateway.session import Session
 from gateway.web.client_events import ClientConfig
+from gateway.web.histories import Histories, Talked
 from services.runtime.errors import AnimaError, InvalidRequest
 
 Deliver = Callable[[ConverseResponse], Awaitable[None]]
@@ -19,14 +20,22 @@ class Conversation:
 
     Args:
         mesh: the stages.
+        histories: what was said in conversations that may go on.
         begin: called with every session that is opened; returns what takes its events.
         failed: told when an open session ends with an error.
     """
 
     def __init__(
-        self, *, mesh: Mesh, begin: Begin, failed: Callable[[BaseException], None]
+        self,
+        *,
+        mesh: Mesh,
+        histories: Histories,
+        begin: Begin,
+        failed: Callable[[BaseException], None],
     ) -> None:
         self._mesh = mesh
+        self._histories = histories
+        self._played = PlaybackReport()
         self._begin = begin
         self._failed = failed
         self._task: asyncio.Task[None] | None = None
@@ -61,6 +70,16 @@ class Conversation:
         start, self._next_sample = self._next_sample, self._next_sample + len(pcm) // 2
         await session.audio(AudioChunk(start_sample=start, sample_rate_hz=self._rate_hz, pcm=pcm))
 
+    def playback(self, report: PlaybackReport) -> None:
+        """Notes how far an answer has been played.
+
+        Raises:
+            InvalidRequest: the report is wrong.
+        """
+        if (session := self.open_session) is not None:
+            session.playback(report)
+            self._played = report
+
     async def close(self) -> None:
         """Ends the session and gives its place back."""
         task, self._task, self._session = self._task, None, None
@@ -69,11 +88,15 @@ class Conversation:
             await asyncio.wait([task])
 
     async def _run(self, config: ClientConfig, opened: asyncio.Future[Session]) -> None:
+        earlier = self._histories.take(config)
+        talked = Talked(list(earlier))
+        wanted = config.converse_config()
         try:
-            async with Session.open(self._mesh, config.converse_config()) as session:
+            async with Session.open(self._mesh, wanted, history=earlier) as session:
                 deliver = self._begin(config, session)
                 opened.set_result(session)
                 async for event in session.events():
+                    talked.note(event)
                     await deliver(event)
         except asyncio.CancelledError:
             opened.cancel()
@@ -83,6 +106,9 @@ class Conversation:
                 opened.set_exception(error)
             else:
                 self._failed(error)
+        finally:
+            talked.cut(self._played)
+            self._histories.keep(config, talked.said)
 
 
 def words_of(error: BaseException) -> tuple[str, str]:

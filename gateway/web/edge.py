@@ -15,6 +15,7 @@ from gateway.mesh import Mesh
 from gateway.web.access import Access
 from gateway.web.client_events import ClientConfig
 from gateway.web.connection import TRY_LATER, Connection
+from gateway.web.histories import Histories
 from gateway.web.limits import EdgeLimits
 from gateway.web.live.link import LiveMedia
 from services.runtime.errors import InvalidRequest
@@ -23,6 +24,8 @@ from services.runtime.logs import get_logger
 STATIC = Path(__file__).parent / "static"
 CONNECTIONS_PER_PLACE = 4
 """Open pages for each place of the gateway: a page takes a place only while it converses."""
+HISTORIES_PER_PLACE = 16
+"""Conversations for each place of the gateway that can still go on after their page was away."""
 
 SECURITY_HEADERS = {
     "content-security-policy": (
@@ -73,6 +76,7 @@ class Edge:
         self._limits = limits
         self._access = Access(mesh.settings)
         self._live = LiveMedia(mesh)
+        self._histories = Histories(most=mesh.settings.capacity * HISTORIES_PER_PLACE)
         self._most = mesh.settings.capacity * CONNECTIONS_PER_PLACE
         self._connections = 0
 
@@ -94,6 +98,7 @@ class Edge:
                 access=self._access,
                 limits=self._limits,
                 live=self._live,
+                histories=self._histories,
                 config=_config_of(websocket),
             ).serve()
         finally:

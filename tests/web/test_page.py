@@ -174,3 +174,22 @@ def test_choice_that_is_no_longer_offered_is_dropped(browser: Browser, mesh: Web
         talk.until_speaking()
 
         assert talk.page.is_hidden("#notice")
+
+
+def test_reload_resumes_the_conversation(browser: Browser, mesh: WebMesh) -> None:
+    with talking(browser, mesh) as talk:
+        talk.ask("What can you do?")
+        talk.until_speaking()
+        talk.until("document.querySelector('#captions .lit').textContent.length > 3")
+        name = talk.evaluate("JSON.parse(sessionStorage.getItem('anima.conversation')).id")
+        talk.page.reload()
+        talk.page.wait_for_selector("#screen[data-media=live]")
+        shown = talk.page.locator("#conversation li").all_inner_texts()
+        talk.ask("How are you built?")
+        talk.until_speaking()
+
+        assert talk.evaluate("JSON.parse(sessionStorage.getItem('anima.conversation')).id") == name
+        assert "What can you do?" in shown[0]
+        assert "I can" in shown[1]
+        assert "interrupted" in shown[1]
+        assert talk.page.locator("#suggestions button").count() == 0

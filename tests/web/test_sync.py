@@ -100,6 +100,6 @@ def offsets_ms(talk: Talk) -> NDArray[np.float64]:
     assert min(flashes.size, clicks.size) >= CLICKS, seen
     nearest = flashes[np.abs(flashes[:, None] - clicks[None, :]).argmin(axis=0)]
     offsets = nearest - clicks
-    paired = offsets[np.abs(offsets) < CLICK_EVERY_MS / 2]
+    paired: NDArray[np.float64] = offsets[np.abs(offsets) < CLICK_EVERY_MS / 2]
     assert paired.size >= CLICKS - 1, seen
     return paired

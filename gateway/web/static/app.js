@@ -7,6 +7,7 @@ import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
 import { History } from "./history.js";
 import { switchLanguage, t, translatePage } from "./i18n.js";
+import { kept } from "./kept.js";
 import { MICROPHONE_RATE_HZ, Microphone } from "./microphone.js";
 import { playableCodecs } from "./player.js";
 import { Screen } from "./screen.js";
@@ -172,6 +173,13 @@ function finishAnswer(answer) {
   if (answers.size === 0) setActivity("");
 }
 
+/** The line is lost: what had been spoken by then was heard. */
+function breakOff(answer) {
+  const playing = player.turnId === answer.turnId;
+  const [heard] = answer.split(playing ? player.positionSamples : -1);
+  finishAnswer(Object.assign(answer, { status: "cancelled", heard }));
+}
+
 // --- playing ---------------------------------------------------------------------------------
 
 player.addEventListener("shown", ({ detail: { turnId } }) => {
@@ -243,7 +251,7 @@ function configure() {
         input: { format: { type: "audio/pcm", rate: MICROPHONE_RATE_HZ } },
         output: { voice: settings.voice },
       },
-      anima: { ...settings.session, ...media },
+      anima: { ...settings.session, session_id: kept.id, ...media },
     },
   });
 }
@@ -274,8 +282,7 @@ function suggest() {
   if (byId("conversation").childElementCount > 1) return;
   if (byId("conversation").childElementCount === 0) {
     for (const text of settings.texts("greetings").slice(0, 1)) {
-      history.showAnswer("greeting", text, "");
-      history.endAnswer("greeting", "");
+      history.greet(text);
     }
   }
   const buttons = settings.texts("suggestions").slice(0, 4).map((text) => {
@@ -300,9 +307,9 @@ connection.addEventListener("media", ({ detail }) => player.feed(detail));
 connection.addEventListener("waiting", ({ detail }) => {
   setStatus("offline", detail);
   if (detail.reason) notice(t("refused", detail));
+  for (const answer of answers.values()) breakOff(answer);
   player.disconnect();
   captions.clear();
-  for (const answer of answers.values()) finishAnswer(Object.assign(answer, { status: "failed" }));
   epoch = 0;
   setActivity("");
 });
@@ -312,6 +319,7 @@ microphone.addEventListener("changed", () => setActivity(activity === "listening
 composer.addEventListener("released", () => connection.send({ type: "input_audio_buffer.commit" }));
 settings.addEventListener("changed", () => {
   silence();
+  kept.renew();
   configure();
   showIdle();
   history.remark(t("newConversation"));

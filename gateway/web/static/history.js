@@ -1,6 +1,7 @@
 // The conversation on the page: what was said by whom.
 
 import { t } from "./i18n.js";
+import { kept } from "./kept.js";
 
 const NEAR_END_PX = 80;
 
@@ -11,12 +12,24 @@ export class History {
 
   constructor(list) {
     this.#list = list;
+    for (const { who, text, note } of kept.said) {
+      const bubble = this.#bubble(who, text);
+      this.#append(bubble);
+      this.#note(bubble, note);
+    }
+    // What has not ended yet was heard as far as it is written.
+    addEventListener("pagehide", () => {
+      for (const [, spoken] of [...this.#bubbles.values()].map(({ childNodes }) => childNodes)) {
+        if (spoken.textContent) kept.add("them", spoken.textContent, t("interrupted"));
+      }
+    });
   }
 
   /** Adds what the person said or typed. */
   addQuestion(text) {
     this.dropPartial();
     this.#append(this.#bubble("me", text));
+    kept.add("me", text);
   }
 
   /** Shows what is recognised so far. */
@@ -55,19 +68,29 @@ export class History {
     this.#scroll();
   }
 
+  /** Shows a line of the digital human that answers nothing, such as a greeting. */
+  greet(text) {
+    this.#append(this.#bubble("them", text));
+  }
+
   /** Ends an answer, with a line below it if there is something to say about it. */
   endAnswer(turnId, note) {
     const bubble = this.#bubbles.get(turnId);
     if (!bubble) return;
     this.#bubbles.delete(turnId);
     bubble.removeAttribute("aria-busy");
-    if (!bubble.textContent.trim()) bubble.remove();
-    if (note) {
-      const footer = document.createElement("footer");
-      footer.textContent = note;
-      bubble.append(footer);
-    }
+    const text = bubble.textContent;
+    if (text.trim()) kept.add("them", text, note);
+    else bubble.remove();
+    this.#note(bubble, note);
     this.#scroll();
+  }
+
+  #note(bubble, note) {
+    if (!note) return;
+    const footer = document.createElement("footer");
+    footer.textContent = note;
+    bubble.append(footer);
   }
 
   /** Adds a line that nobody said. */

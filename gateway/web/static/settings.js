@@ -1,5 +1,6 @@
 // What the person can choose: persona, face, voice, language; and how the stages are.
 
+import { randomName } from "./kept.js";
 import { interfaceLanguage, stageName, t } from "./i18n.js";
 
 const KEY = "anima.choices";
@@ -137,11 +138,10 @@ function stored(key) {
 }
 
 /** Whose memory is used: a random name that this browser keeps. */
-function userId() {
+export function userId() {
   let id = localStorage.getItem(USER_KEY);
   if (!id) {
-    const bytes = crypto.getRandomValues(new Uint8Array(12));
-    id = `web-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+    id = `web-${randomName(12)}`;
     localStorage.setItem(USER_KEY, id);
   }
   return id;
