@@ -1,0 +1,88 @@
+"""Nobody sees another's: random interleavings of users against a plain model of them."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memory.facts.extraction import findings
+from memory.facts.ledger import FactLedger
+from memory.index import IndexCache
+from memory.store import Store
+from tests.unit.memory.items import make_item
+
+USERS = ["ada", "ada ", "Ada", "eve"]
+CITIES = ["Graz", "Vienna", "Oslo", "Lima"]
+
+Step = tuple[str, str, str]
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["say", "say", "say", "forget one", "forget all", "distil"]),
+        st.sampled_from(USERS),
+        st.sampled_from(CITIES),
+    ),
+    max_size=25,
+)
+
+
+@contextmanager
+def opened() -> Iterator[tuple[Store, IndexCache]]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder), synchronous="normal")
+        # So small that the indexes of users push each other out all the time.
+        yield store, IndexCache(store, model_id="", dimensions=None, max_bytes=2_000)
+        store.close()
+
+
+def distil(store: Store) -> None:
+    ledger = FactLedger(store)
+    for unread in ledger.undistilled(100):
+        found = findings(unread.item.text)
+        ledger.apply(unread, found, [None] * len(found), "")
+
+
+@given(steps=STEPS)
+@settings(max_examples=40, deadline=None)
+def test_each_user_sees_what_they_said_and_no_more(steps: list[Step]) -> None:
+    said: dict[str, dict[str, str]] = {user: {} for user in USERS}
+    with opened() as (store, indexes):
+        for number, (what, user, city) in enumerate(steps):
+            if what == "say":
+                text = f"I live in {city}"
+                # The same id at all users: an id must never reach over to another's item.
+                item_id = f"i{len(said[user])}"
+                item = make_item(item_id, text, created_unix_ms=number + 1)
+                if item_id not in said[user]:
+                    store.add(user, [item], [None], "")
+                    said[user][item_id] = text
+            elif what == "forget one":
+                store.forget_items(user, ["i0"])
+                said[user].pop("i0", None)
+            elif what == "forget all":
+                store.forget_everything(user)
+                said[user].clear()
+                indexes.drop(user)
+            else:
+                distil(store)
+            for each in USERS:
+                check(store, indexes, each, said[each])
+
+
+def check(store: Store, indexes: IndexCache, user: str, said: dict[str, str]) -> None:
+    held = [item for _, item in store.slice(user, after=None, limit=99, newest_first=True)]
+    turns = {item.item_id: item.text for item in held if item.fact is None}
+    assert turns == said
+    for item in held:
+        if item.fact is not None:
+            assert set(item.fact.source_item_ids) <= set(said)
+            assert item.fact.source_item_ids
+    found = indexes.search(
+        user, "Where do I live? Graz Vienna Oslo Lima", None, k=99, exclude_session_id=""
+    )
+    texts = {
+        item.item_id: item.text for item in store.items([row.row_id for row in found]).values()
+    }
+    assert texts == {item.item_id: item.text for item in held}
