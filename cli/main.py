@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import ask, doctor, memory, models, persona, up
+from cli import ask, avatar, doctor, memory, models, persona, up
 
 app = typer.Typer(
     name="anima",
@@ -20,6 +20,7 @@ app.command("up")(up.up)
 app.command("ask")(ask.ask)
 app.command("doctor")(doctor.doctor)
 app.add_typer(persona.app, name="persona")
+app.add_typer(avatar.app, name="avatar")
 app.add_typer(models.app, name="models")
 app.add_typer(memory.app, name="memory")
 

@@ -107,6 +107,12 @@ REQUIREMENTS = {
         present=lambda: _has_model("minilm-l6-v2"),
         how_to_get="run: anima models pull minilm-l6-v2",
     ),
+    "face-mesh": Requirement(
+        present=lambda: _has_model("face-mesh"), how_to_get="run: anima models pull face-mesh"
+    ),
+    "astronaut": Requirement(
+        present=lambda: _has_model("astronaut"), how_to_get="run: anima models pull astronaut"
+    ),
     "cjk-font": Requirement(
         present=_has_cjk_font, how_to_get="apt-get install fontconfig fonts-noto-cjk"
     ),

@@ -7,9 +7,11 @@ is used by one thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import datetime
+from enum import Enum
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,22 @@ class VideoSpec:
     frame_rate_hz: int
 
 
+class AvatarKind(Enum):
+    """What the pictures of an avatar are."""
+
+    UNKNOWN = "unknown"
+    ILLUSTRATION = "illustration"
+    PHOTO = "photo"
+
+
+class Activity(Enum):
+    """What a face does while it does not speak."""
+
+    IDLE = "idle"
+    LISTENING = "listening"
+    THINKING = "thinking"
+
+
 @dataclass(frozen=True, kw_only=True)
 class AvatarInfo:
     """A face that can be chosen.
@@ -36,12 +54,18 @@ class AvatarInfo:
         display_name: The name shown to people.
         video: Its own size and rate.
         licence: SPDX expression of the licence of its pictures.
+        kind: What its pictures are.
+        consent: Why its pictures may be used; empty if nobody has said.
+        created: When it was made of a photo; None for one of the installation.
     """
 
     name: str
     display_name: str
     video: VideoSpec
     licence: str
+    kind: AvatarKind = AvatarKind.UNKNOWN
+    consent: str = ""
+    created: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +143,14 @@ class AvatarEngine(Protocol):
         """Returns the avatars, the default first; at least one."""
 
     def open_stream(
-        self, *, avatar: str, video: VideoSpec, sample_rate_hz: int, turn_id: str, idle_frame: int
+        self,
+        *,
+        avatar: str,
+        video: VideoSpec,
+        sample_rate_hz: int,
+        turn_id: str,
+        idle_frame: int,
+        activity: Activity = Activity.IDLE,
     ) -> FaceStream:
         """Opens a face for one turn.
 
@@ -129,7 +160,92 @@ class AvatarEngine(Protocol):
             sample_rate_hz: Of the audio.
             turn_id: Makes the chance in the motion repeatable.
             idle_frame: The frame of the idle loop at which the face begins.
+            activity: Which loop that is.
         """
 
-    def idle_loop(self, *, avatar: str, video: VideoSpec) -> Iterator[BgrImage]:
-        """Draws the idle loop: whole periods of all motion, the first frame is the neutral pose."""
+    def idle_loop(
+        self, *, avatar: str, video: VideoSpec, activity: Activity = Activity.IDLE
+    ) -> Iterator[BgrImage]:
+        """Draws an idle loop: whole periods of all motion, the first frame is the neutral pose."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreationOrder:
+    """An avatar to make of a photo.
+
+    Attributes:
+        name: The name by which it will be chosen, checked.
+        display_name: The name shown to people; empty: the name.
+        consent: Why the picture of this person may be used.
+        licence: SPDX expression of the licence of the photo; empty: private.
+        width_px: Of the video; 0: chosen by the photo.
+        height_px: Of the video; 0: chosen by the photo.
+        frame_rate_hz: Of the video; 0: chosen by the engine.
+        replace: Puts it in the place of one of the same name.
+    """
+
+    name: str
+    consent: str
+    display_name: str = ""
+    licence: str = ""
+    width_px: int = 0
+    height_px: int = 0
+    frame_rate_hz: int = 0
+    replace: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreationWarning:
+    """Something that makes an avatar of a photo less good.
+
+    Attributes:
+        reason: For programs, in UPPER_SNAKE_CASE.
+        message: One sentence that says what to change.
+    """
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Creation:
+    """An avatar that was made.
+
+    Attributes:
+        avatar: The avatar.
+        preview: Its face at rest.
+        warnings: What another photo would make better.
+    """
+
+    avatar: AvatarInfo
+    preview: BgrImage
+    warnings: tuple[CreationWarning, ...]
+
+
+@runtime_checkable
+class AvatarMaker(Protocol):
+    """An engine that can make avatars of photos. Its methods run in compute threads."""
+
+    def create_avatar(
+        self, photo: bytes, order: CreationOrder, progress: Callable[[str, int], None]
+    ) -> Creation:
+        """Makes an avatar and keeps it.
+
+        Args:
+            photo: The file.
+            order: What to make.
+            progress: Is told the step that begins and the per cent that are done.
+
+        Raises:
+            InvalidRequest: No avatar can be made of the photo; the text says what to change.
+            FailedPrecondition: The name is taken, or a model is missing.
+            Busy: Another one is being made, or too many are kept.
+        """
+
+    def delete_avatar(self, name: str) -> None:
+        """Deletes an avatar that was made of a photo.
+
+        Raises:
+            NotFound: There is none of that name.
+            FailedPrecondition: It belongs to the installation.
+        """

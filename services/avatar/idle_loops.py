@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import dataclass
 
-from services.avatar.encoder import CodedFrame, H264Encoder
-from services.avatar.engine import AvatarEngine, VideoSpec
+from services.avatar.ai_mark import open_encoder
+from services.avatar.encoder import CodedFrame
+from services.avatar.engine import Activity, AvatarEngine, AvatarInfo, VideoSpec
 from services.runtime.compute import Compute
 
-_MAX_LOOPS = 8
+_MAX_LOOPS = 24
 
-_Key = tuple[str, VideoSpec]
+
+@dataclass(frozen=True, kw_only=True)
+class _Key:
+    avatar: AvatarInfo
+    video: VideoSpec
+    activity: Activity
+    ai_mark: bool
 
 
 class IdleLoops:
@@ -24,26 +32,33 @@ class IdleLoops:
         self._loops: OrderedDict[_Key, list[CodedFrame]] = OrderedDict()
         self._making = asyncio.Lock()
 
-    async def get(self, avatar: str, video: VideoSpec) -> list[CodedFrame]:
+    async def get(
+        self,
+        avatar: AvatarInfo,
+        video: VideoSpec,
+        *,
+        activity: Activity = Activity.IDLE,
+        ai_mark: bool = False,
+    ) -> list[CodedFrame]:
         """Returns the frames of a loop, the first of them a key frame.
 
         Callers that want the same new loop at the same time wait for one making. One loop is made
         at a time, so that strange formats cannot take the threads from those who speak.
         """
-        key = (avatar, video)
+        key = _Key(avatar=avatar, video=video, activity=activity, ai_mark=ai_mark)
         if key not in self._loops:
             async with self._making:
                 if key not in self._loops:
-                    self._loops[key] = await self._compute.run(self._make, avatar, video)
+                    self._loops[key] = await self._compute.run(self._make, key)
         frames = self._loops[key]
         self._loops.move_to_end(key)
         while len(self._loops) > _MAX_LOOPS:
             self._loops.popitem(last=False)
         return frames
 
-    def _make(self, avatar: str, video: VideoSpec) -> list[CodedFrame]:
-        encoder = H264Encoder(video, preset=self._preset)
-        return [
-            encoder.encode(picture)
-            for picture in self._engine.idle_loop(avatar=avatar, video=video)
-        ]
+    def _make(self, key: _Key) -> list[CodedFrame]:
+        encoder = open_encoder(key.video, preset=self._preset, ai_mark=key.ai_mark)
+        pictures = self._engine.idle_loop(
+            avatar=key.avatar.name, video=key.video, activity=key.activity
+        )
+        return [encoder.encode(picture) for picture in pictures]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from anima.avatar.v1 import Activity as WireActivity
 from anima.avatar.v1 import RenderConfig
 from anima.common.v1 import Marks, VideoCodec, VideoFormat, VisemeMark
-from services.avatar.engine import AvatarInfo, VideoSpec, VisemeSpan
+from services.avatar.engine import Activity, AvatarInfo, VideoSpec, VisemeSpan
 from services.avatar.visemes import VISEMES
 from services.runtime.errors import InvalidRequest, NotFound
 from services.runtime.validation import check_range, check_rate, check_turn_id
@@ -18,6 +19,12 @@ MAX_VISEMES = 100_000
 """Of one turn: more than an hour of speech."""
 _H264 = VideoCodec.VIDEO_CODEC_H264
 _NO_CODEC = VideoCodec.VIDEO_CODEC_UNSPECIFIED
+_ACTIVITIES: dict[int, Activity] = {
+    WireActivity.ACTIVITY_UNSPECIFIED: Activity.IDLE,
+    WireActivity.ACTIVITY_IDLE: Activity.IDLE,
+    WireActivity.ACTIVITY_LISTENING: Activity.LISTENING,
+    WireActivity.ACTIVITY_THINKING: Activity.THINKING,
+}
 
 
 def check_config(config: RenderConfig) -> None:
@@ -43,6 +50,17 @@ def choose_avatar(field: str, name: str, avatars: Sequence[AvatarInfo]) -> Avata
             return avatar
     known = ", ".join(avatar.name for avatar in avatars)
     raise NotFound(f"{field}: no avatar is called {name[:64]!r}; known: {known}")
+
+
+def choose_activity(field: str, activity: int) -> Activity:
+    """Returns what the face does.
+
+    Raises:
+        InvalidRequest: It is none that is known.
+    """
+    if activity not in _ACTIVITIES:
+        raise InvalidRequest(f"{field}: {activity} is not a known activity")
+    return _ACTIVITIES[activity]
 
 
 def choose_video(field: str, wanted: VideoFormat, own: VideoSpec) -> VideoSpec:

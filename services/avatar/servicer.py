@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
@@ -13,6 +13,10 @@ from opentelemetry import trace
 from anima.avatar.v1 import (
     Avatar,
     AvatarServiceServicer,
+    CreateAvatarRequest,
+    CreateAvatarResponse,
+    DeleteAvatarRequest,
+    DeleteAvatarResponse,
     DescribeEngineRequest,
     DescribeEngineResponse,
     GetIdleLoopRequest,
@@ -25,24 +29,44 @@ from anima.avatar.v1 import (
     Started,
     add_AvatarServiceServicer_to_server,
 )
+from anima.avatar.v1 import AvatarKind as WireKind
 from anima.common.v1 import EngineInfo, VideoCodec, VideoFormat, VideoFrame
+from services.avatar.ai_mark import open_encoder
 from services.avatar.clock import FrameClock
-from services.avatar.encoder import H264Encoder
-from services.avatar.engine import AvatarEngine, VideoSpec
+from services.avatar.creating import Studio
+from services.avatar.engine import (
+    AvatarEngine,
+    AvatarInfo,
+    AvatarKind,
+    AvatarMaker,
+    VideoSpec,
+)
 from services.avatar.idle_loops import IdleLoops
 from services.avatar.metrics import FRAMES, REAL_TIME_FACTOR
-from services.avatar.requests import check_config, choose_avatar, choose_video
+from services.avatar.requests import (
+    check_config,
+    choose_activity,
+    choose_avatar,
+    choose_video,
+)
 from services.avatar.session import RenderSession
 from services.avatar.settings import AvatarSettings
 from services.avatar.turn import Turn
 from services.runtime.compute import Compute
 from services.runtime.engines import load_engine
+from services.runtime.errors import FailedPrecondition
 from services.runtime.server import Stage
 from services.runtime.streams import open_stream
 
 SERVICE = "anima.avatar.v1.AvatarService"
 IDLE_CLOCK_HZ = 48_000
 _IDLE_FRAMES_PER_MESSAGE = 10
+
+_KINDS = {
+    AvatarKind.UNKNOWN: WireKind.AVATAR_KIND_UNSPECIFIED,
+    AvatarKind.ILLUSTRATION: WireKind.AVATAR_KIND_ILLUSTRATION,
+    AvatarKind.PHOTO: WireKind.AVATAR_KIND_PHOTO,
+}
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -55,12 +79,16 @@ class AvatarServicer(AvatarServiceServicer):
         self._compute = compute
         self._settings = settings
         self._loops = IdleLoops(engine, compute, preset=settings.encoder_preset)
+        self._studio = (
+            Studio(engine, compute, describe) if isinstance(engine, AvatarMaker) else None
+        )
 
     async def warm_up(self) -> None:
         """Loads the engine and codes the idle loop of every avatar in its own format."""
         await self._compute.run(self._engine.warm_up)
-        for avatar in self._engine.avatars():
-            await self._loops.get(avatar.name, avatar.video)
+        for avatar in await self._avatars():
+            if avatar.created is None:  # others are coded when somebody asks for them
+                await self._loops.get(avatar, avatar.video)
 
     async def Render(  # noqa: N802
         self, request_iterator: AsyncIterator[RenderRequest], context: _Context
@@ -69,7 +97,7 @@ class AvatarServicer(AvatarServiceServicer):
         config: RenderConfig
         config, requests = await open_stream(request_iterator)
         check_config(config)
-        avatar = choose_avatar("config.avatar", config.avatar, self._engine.avatars())
+        avatar = choose_avatar("config.avatar", config.avatar, await self._avatars())
         video = choose_video("config.video", config.video, avatar.video)
         turn = await self._compute.run(self._open, config, avatar.name, video)
         yield RenderResponse(started=Started(avatar=avatar.name, video=_format(video)))
@@ -85,9 +113,10 @@ class AvatarServicer(AvatarServiceServicer):
         self, request: GetIdleLoopRequest, context: _Context
     ) -> AsyncIterator[GetIdleLoopResponse]:
         """See the contract."""
-        avatar = choose_avatar("avatar", request.avatar, self._engine.avatars())
+        avatar = choose_avatar("avatar", request.avatar, await self._avatars())
         video = choose_video("video", request.video, avatar.video)
-        frames = await self._loops.get(avatar.name, video)
+        activity = choose_activity("activity", request.activity)
+        frames = await self._loops.get(avatar, video, activity=activity, ai_mark=request.ai_mark)
         clock = FrameClock(sample_rate_hz=IDLE_CLOCK_HZ, frame_rate_hz=video.frame_rate_hz)
         for first in range(0, len(frames), _IDLE_FRAMES_PER_MESSAGE):
             part = enumerate(frames[first : first + _IDLE_FRAMES_PER_MESSAGE], first)
@@ -108,17 +137,26 @@ class AvatarServicer(AvatarServiceServicer):
         self, request: ListAvatarsRequest, context: _Context
     ) -> ListAvatarsResponse:
         """See the contract."""
-        return ListAvatarsResponse(
-            avatars=[
-                Avatar(
-                    name=avatar.name,
-                    display_name=avatar.display_name,
-                    video=_format(avatar.video),
-                    licence=avatar.licence,
-                )
-                for avatar in self._engine.avatars()
-            ]
-        )
+        return ListAvatarsResponse(avatars=[describe(each) for each in await self._avatars()])
+
+    async def CreateAvatar(  # noqa: N802
+        self, request_iterator: AsyncIterator[CreateAvatarRequest], context: _Context
+    ) -> AsyncIterator[CreateAvatarResponse]:
+        """See the contract."""
+        if self._studio is None:
+            raise self._cannot_make()
+        async with aclosing(self._studio.create(request_iterator)) as responses:
+            async for response in responses:
+                yield response
+
+    async def DeleteAvatar(  # noqa: N802
+        self, request: DeleteAvatarRequest, context: _Context
+    ) -> DeleteAvatarResponse:
+        """See the contract."""
+        if not isinstance(self._engine, AvatarMaker):
+            raise self._cannot_make()
+        await self._compute.run(self._engine.delete_avatar, request.name)
+        return DeleteAvatarResponse()
 
     async def DescribeEngine(  # noqa: N802
         self, request: DescribeEngineRequest, context: _Context
@@ -140,9 +178,20 @@ class AvatarServicer(AvatarServiceServicer):
             sample_rate_hz=config.sample_rate_hz,
             turn_id=config.turn_id,
             idle_frame=config.idle_frame,
+            activity=choose_activity("config.activity", config.activity),
         )
         clock = FrameClock(sample_rate_hz=config.sample_rate_hz, frame_rate_hz=video.frame_rate_hz)
-        return Turn(face, H264Encoder(video, preset=self._settings.encoder_preset), clock)
+        encoder = open_encoder(video, preset=self._settings.encoder_preset, ai_mark=config.ai_mark)
+        return Turn(face, encoder, clock)
+
+    async def _avatars(self) -> Sequence[AvatarInfo]:
+        """In a thread: the engine may have to load an avatar that was made elsewhere."""
+        return await self._compute.run(self._engine.avatars)
+
+    def _cannot_make(self) -> FailedPrecondition:
+        return FailedPrecondition(
+            f"the engine {self._engine.name} cannot make avatars of photos", reason="NOT_SUPPORTED"
+        )
 
     def _report(self, turn: Turn) -> None:
         FRAMES.labels(self._engine.name).inc(turn.frame_count)
@@ -180,6 +229,22 @@ def build(settings: AvatarSettings, engine: AvatarEngine | None = None) -> Stage
         counted_methods=frozenset({"Render"}),
         close=close,
     )
+
+
+def describe(avatar: AvatarInfo) -> Avatar:
+    """Returns an avatar in the words of the contract."""
+    described = Avatar(
+        name=avatar.name,
+        display_name=avatar.display_name,
+        video=_format(avatar.video),
+        licence=avatar.licence,
+        kind=_KINDS[avatar.kind],
+        consent=avatar.consent,
+        deletable=avatar.created is not None,
+    )
+    if avatar.created is not None:
+        described.created.FromDatetime(avatar.created)
+    return described
 
 
 def _format(video: VideoSpec) -> VideoFormat:

@@ -53,12 +53,12 @@ async def stage_channel(
 
 
 def _private_data(stage: str, data_dir: Path) -> dict[str, Path]:
-    """Return where the stage keeps its data: a test of memory must not write to the user's.
+    """Return where the stage keeps its data: a test must not write to the user's.
 
     The model store is shared, since pulling a model takes minutes: it is linked into the test's
     folder.
     """
-    if stage != "memory":
+    if stage not in ("memory", "avatar"):
         return {}
     models = ServiceSettings.from_environment().data_dir / "models"
     if models.is_dir():

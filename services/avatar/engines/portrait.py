@@ -1,28 +1,43 @@
-"""The embedded engine: a layered picture, moved by the speech; no weights, one core."""
+"""The embedded engine: a layered picture or a photo, moved by the speech; one core, no training."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.avatar.animation import Animator
-from services.avatar.engine import AvatarInfo, BgrImage, VideoSpec, VisemeSpan
+from services.avatar.engine import (
+    Activity,
+    AvatarInfo,
+    AvatarKind,
+    BgrImage,
+    Creation,
+    CreationOrder,
+    VideoSpec,
+    VisemeSpan,
+)
 from services.avatar.idle import IdleMotion
 from services.avatar.package import AvatarPackage, find_packages, load_package
 from services.avatar.parameters import FaceParameters
+from services.avatar.photo.library import PhotoLibrary
+from services.avatar.photo.package import PhotoPackage
+from services.avatar.photo.scene import PhotoScene
 from services.avatar.rendering.scene import Scene
 from services.avatar.settings import AvatarSettings
+from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.settings import SettingsError
 
 _MAX_SCENES = 8
+_Package = AvatarPackage | PhotoPackage
+_Scene = Scene | PhotoScene
 
 
 class PortraitEngine:
-    """Draws the avatar packages of the personas."""
+    """Draws the avatar packages of the personas and those made of photos."""
 
     name = "portrait"
     version = "1"
@@ -31,7 +46,8 @@ class PortraitEngine:
     def __init__(self, settings: AvatarSettings) -> None:
         self._settings = settings
         self._packages: dict[str, AvatarPackage] = {}
-        self._scenes: OrderedDict[tuple[str, VideoSpec], Scene] = OrderedDict()
+        self._photos = PhotoLibrary(settings.data_dir)
+        self._scenes: OrderedDict[tuple[str, VideoSpec], tuple[_Package, _Scene]] = OrderedDict()
         self._lock = threading.Lock()
 
     def warm_up(self) -> None:
@@ -57,19 +73,55 @@ class PortraitEngine:
             self._scene(info.name, info.video).draw(FaceParameters())
 
     def avatars(self) -> Sequence[AvatarInfo]:
-        """Returns the avatars, the default first."""
-        return [
-            AvatarInfo(
-                name=name,
-                display_name=package.manifest.display_name,
-                video=VideoSpec(**package.manifest.video.model_dump()),
-                licence=package.manifest.licence,
+        """Returns the avatars, the default first, then those of the installation, then photos."""
+        found = [_info(package) for package in self._all().values()]
+        first = self._settings.default_avatar
+        return sorted(found, key=lambda info: info.name != first)
+
+    def create_avatar(
+        self, photo: bytes, order: CreationOrder, progress: Callable[[str, int], None]
+    ) -> Creation:
+        """Makes an avatar of a photo and draws its first frame.
+
+        Raises:
+            InvalidRequest: No avatar can be made of the photo; the text says what to change.
+            FailedPrecondition: The name is taken, or the model has not been pulled.
+            Busy: Another one is being made, or too many are kept.
+        """
+        if order.name in self._packages:
+            raise FailedPrecondition(
+                f"config.name: {order.name!r} is the name of an avatar of the installation; "
+                "choose another name",
+                reason="NAME_TAKEN",
             )
-            for name, package in self._packages.items()
-        ]
+        package, warnings = self._photos.create(photo, order, progress)
+        progress("drawing the first frame", 90)
+        preview = self._scene(order.name, package.video).draw(FaceParameters())
+        return Creation(avatar=_info(package), preview=preview, warnings=warnings)
+
+    def delete_avatar(self, name: str) -> None:
+        """Deletes an avatar that was made of a photo.
+
+        Raises:
+            NotFound: There is none of that name.
+            FailedPrecondition: It belongs to the installation.
+        """
+        if name in self._packages:
+            raise FailedPrecondition(
+                f"name: {name!r} belongs to the installation and cannot be deleted",
+                reason="NOT_DELETABLE",
+            )
+        self._photos.delete(name)
 
     def open_stream(
-        self, *, avatar: str, video: VideoSpec, sample_rate_hz: int, turn_id: str, idle_frame: int
+        self,
+        *,
+        avatar: str,
+        video: VideoSpec,
+        sample_rate_hz: int,
+        turn_id: str,
+        idle_frame: int,
+        activity: Activity = Activity.IDLE,
     ) -> PortraitStream:
         """Opens a face for one turn."""
         animator = Animator(
@@ -77,33 +129,74 @@ class PortraitEngine:
             frame_rate_hz=video.frame_rate_hz,
             idle_frame=idle_frame,
             seed=turn_id,
+            activity=activity.value,
         )
         return PortraitStream(self._scene(avatar, video), animator)
 
-    def idle_loop(self, *, avatar: str, video: VideoSpec) -> Iterator[BgrImage]:
-        """Draws the idle loop."""
+    def idle_loop(
+        self, *, avatar: str, video: VideoSpec, activity: Activity = Activity.IDLE
+    ) -> Iterator[BgrImage]:
+        """Draws an idle loop."""
         scene = self._scene(avatar, video)
-        motion = IdleMotion(frame_rate_hz=video.frame_rate_hz)
+        motion = IdleMotion(frame_rate_hz=video.frame_rate_hz, activity=activity.value)
         return (scene.draw(motion.at(frame)) for frame in range(motion.frame_count))
 
-    def _scene(self, avatar: str, video: VideoSpec) -> Scene:
-        """Returns the scene, made at its first use; the least recently used ones are forgotten."""
+    def _all(self) -> dict[str, _Package]:
+        """Those of the installation hide photos of the same name."""
+        return {
+            **self._packages,
+            **{
+                name: package
+                for name, package in self._photos.refresh().items()
+                if name not in self._packages
+            },
+        }
+
+    def _scene(self, avatar: str, video: VideoSpec) -> _Scene:
+        """Returns the scene, made at its first use; the least recently used ones are forgotten.
+
+        Raises:
+            NotFound: The avatar has been deleted since it was chosen.
+        """
+        package = self._all().get(avatar)
+        if package is None:
+            raise NotFound(f"avatar: {avatar!r} has been deleted")
         key = (avatar, video)
         with self._lock:
-            scene = self._scenes.get(key)
-            if scene is None:
-                scene = Scene(self._packages[avatar], video)
-                self._scenes[key] = scene
+            made_of, scene = self._scenes.get(key, (None, None))
+            if scene is None or made_of is not package:
+                scene = _open_scene(package, video)
+                self._scenes[key] = (package, scene)
             self._scenes.move_to_end(key)
             while len(self._scenes) > _MAX_SCENES:
                 self._scenes.popitem(last=False)
             return scene
 
 
+def _open_scene(package: _Package, video: VideoSpec) -> _Scene:
+    if isinstance(package, PhotoPackage):
+        return PhotoScene(package, video)
+    return Scene(package, video)
+
+
+def _info(package: _Package) -> AvatarInfo:
+    manifest = package.manifest
+    photo = isinstance(package, PhotoPackage)
+    return AvatarInfo(
+        name=manifest.name,
+        display_name=manifest.display_name,
+        video=VideoSpec(**manifest.video.model_dump()),
+        licence=manifest.licence,
+        kind=AvatarKind.PHOTO if photo else AvatarKind.ILLUSTRATION,
+        consent=manifest.consent,
+        created=package.manifest.created if isinstance(package, PhotoPackage) else None,
+    )
+
+
 class PortraitStream:
     """One turn of a portrait."""
 
-    def __init__(self, scene: Scene, animator: Animator) -> None:
+    def __init__(self, scene: _Scene, animator: Animator) -> None:
         self._scene = scene
         self._animator = animator
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.avatar.clock import FrameClock
-from services.avatar.engine import AvatarInfo, BgrImage, VideoSpec, VisemeSpan
+from services.avatar.engine import Activity, AvatarInfo, BgrImage, VideoSpec, VisemeSpan
 from services.avatar.settings import AvatarSettings
 from services.runtime.settings import SettingsError
 
@@ -48,14 +48,23 @@ class TestcardEngine:
         ]
 
     def open_stream(
-        self, *, avatar: str, video: VideoSpec, sample_rate_hz: int, turn_id: str, idle_frame: int
+        self,
+        *,
+        avatar: str,
+        video: VideoSpec,
+        sample_rate_hz: int,
+        turn_id: str,
+        idle_frame: int,
+        activity: Activity = Activity.IDLE,
     ) -> TestcardStream:
         """Opens a card."""
         clock = FrameClock(sample_rate_hz=sample_rate_hz, frame_rate_hz=video.frame_rate_hz)
         return TestcardStream(video, clock, self._click_level)
 
-    def idle_loop(self, *, avatar: str, video: VideoSpec) -> Iterator[BgrImage]:
-        """One second of black."""
+    def idle_loop(
+        self, *, avatar: str, video: VideoSpec, activity: Activity = Activity.IDLE
+    ) -> Iterator[BgrImage]:
+        """One second of black, whatever the activity."""
         return (_card(video, white=False) for _ in range(video.frame_rate_hz))
 
 

@@ -1,0 +1,179 @@
+"""One CreateAvatar stream: a photo in pieces, checked, then made into an avatar."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+
+import cv2
+import numpy as np
+
+from anima.avatar.v1 import (
+    Avatar,
+    CreateAvatarConfig,
+    CreateAvatarRequest,
+    CreateAvatarResponse,
+    CreationDone,
+    CreationProgress,
+)
+from anima.avatar.v1 import CreationWarning as WarningMessage
+from services.avatar.engine import (
+    AvatarInfo,
+    AvatarMaker,
+    BgrImage,
+    Creation,
+    CreationOrder,
+    VideoSpec,
+)
+from services.avatar.requests import choose_video
+from services.runtime.compute import Compute
+from services.runtime.errors import Busy, InvalidRequest
+from services.runtime.streams import open_stream
+from services.runtime.validation import check_text
+
+MAX_PIECE_BYTES = 1 << 20
+MAX_PHOTO_BYTES = 32 << 20
+MAX_UPLOADS = 4
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_LICENCE = re.compile(r"[A-Za-z0-9.+() -]{0,200}")
+_MIN_CONSENT_CHARS = 10
+_PREVIEW_SIDE_PX = 512
+_OWN = VideoSpec(width_px=64, height_px=64, frame_rate_hz=25)
+
+
+class Studio:
+    """Makes avatars, one at a time; photos of a few more may be on their way."""
+
+    def __init__(
+        self, maker: AvatarMaker, compute: Compute, describe: Callable[[AvatarInfo], Avatar]
+    ) -> None:
+        self._maker = maker
+        self._compute = compute
+        self._describe = describe
+        self._uploads = 0
+        self._making = asyncio.Lock()
+
+    async def create(
+        self, requests: AsyncIterator[CreateAvatarRequest]
+    ) -> AsyncGenerator[CreateAvatarResponse, None]:
+        """Yields the answers of one stream.
+
+        Raises:
+            InvalidRequest: A message is wrong, or no avatar can be made of the photo.
+            FailedPrecondition: The name is taken, or a model is missing.
+            Busy: Too many are at it.
+        """
+        if self._uploads >= MAX_UPLOADS:
+            raise Busy(f"{MAX_UPLOADS} photos are being sent already; try again in a moment")
+        self._uploads += 1
+        try:
+            config: CreateAvatarConfig
+            config, pieces = await open_stream(requests)
+            order = check_order(config)
+            # who waits for this answer before sending the photo gets a refusal whole
+            yield _progress("receiving the photo", 0)
+            photo = await _receive(pieces)
+        finally:
+            self._uploads -= 1
+        # a cancel looks like the end of the photo; it is raised here, before anything is made
+        yield _progress("checking the photo", 1)
+
+        def produce(emit: Callable[[CreateAvatarResponse], bool]) -> None:
+            def progress(step: str, percent: int) -> None:
+                emit(_progress(step, percent))
+
+            creation = self._maker.create_avatar(photo, order, progress)
+            for answer in self._answers(creation):
+                emit(answer)
+
+        async with self._making, aclosing(self._compute.stream(produce)) as responses:
+            async for response in responses:
+                yield response
+
+    def _answers(self, creation: Creation) -> list[CreateAvatarResponse]:
+        answers = [
+            CreateAvatarResponse(
+                warning=WarningMessage(reason=warning.reason, message=warning.message)
+            )
+            for warning in creation.warnings
+        ]
+        done = CreationDone(
+            avatar=self._describe(creation.avatar), preview_jpeg=_jpeg(creation.preview)
+        )
+        return [*answers, CreateAvatarResponse(done=done)]
+
+
+def _progress(step: str, percent: int) -> CreateAvatarResponse:
+    return CreateAvatarResponse(progress=CreationProgress(step=step, percent=percent))
+
+
+async def _receive(pieces: AsyncIterator[CreateAvatarRequest]) -> bytes:
+    photo = bytearray()
+    whole = False
+    async for request in pieces:
+        if whole:
+            raise InvalidRequest("message: something came after end_of_photo")
+        if request.WhichOneof("message") == "end_of_photo":
+            whole = True
+            continue
+        if not 0 < len(request.photo) <= MAX_PIECE_BYTES:
+            raise InvalidRequest(
+                f"photo: a piece has {len(request.photo)} bytes, which is not in "
+                f"1..{MAX_PIECE_BYTES}"
+            )
+        photo += request.photo
+        if len(photo) > MAX_PHOTO_BYTES:
+            raise InvalidRequest(
+                f"photo: the file is larger than {MAX_PHOTO_BYTES >> 20} MiB; send a smaller one",
+                reason="IMAGE_TOO_LARGE",
+            )
+    if not whole:
+        raise InvalidRequest("end_of_photo: the stream was closed without it")
+    return bytes(photo)
+
+
+def check_order(config: CreateAvatarConfig) -> CreationOrder:
+    """Returns what is to be made.
+
+    Raises:
+        InvalidRequest: A field is missing or wrong.
+    """
+    if not _NAME.fullmatch(config.name):
+        raise InvalidRequest(
+            f"config.name: {config.name[:64]!r} is not 1 to 64 lower-case letters, digits, '-' "
+            "and '_', beginning with a letter or digit"
+        )
+    check_text("config.display_name", config.display_name, 100, min_chars=0)
+    check_text("config.consent", config.consent, 2000, min_chars=0)
+    if len(config.consent.strip()) < _MIN_CONSENT_CHARS:
+        raise InvalidRequest(
+            "config.consent: say in a sentence why the picture of this person may be used",
+            reason="CONSENT_MISSING",
+        )
+    if not _LICENCE.fullmatch(config.licence):
+        raise InvalidRequest("config.licence: is not an SPDX expression, such as CC-BY-4.0")
+    choose_video("config.video", config.video, _OWN)
+    return CreationOrder(
+        name=config.name,
+        display_name=config.display_name.strip(),
+        consent=config.consent.strip(),
+        licence=config.licence.strip(),
+        width_px=config.video.width_px,
+        height_px=config.video.height_px,
+        frame_rate_hz=config.video.frame_rate_hz,
+        replace=config.replace,
+    )
+
+
+def _jpeg(picture: BgrImage) -> bytes:
+    height, width = picture.shape[:2]
+    zoom = min(1.0, _PREVIEW_SIDE_PX / max(height, width))
+    if zoom < 1:
+        size = (round(width * zoom), round(height * zoom))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    done, coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
+    if not done:
+        raise RuntimeError("the preview could not be coded as JPEG")
+    return coded.tobytes()

@@ -1,0 +1,1 @@
+"""Avatars of one photo: finding the face, making the package, drawing it."""

@@ -1,0 +1,12 @@
+"""What can be wrong with a photo: each in one sentence that says what to change."""
+
+from __future__ import annotations
+
+from services.runtime.errors import InvalidRequest
+
+
+class PhotoFault(InvalidRequest):
+    """No avatar can be made of a photo."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(f"photo: {message}", reason=reason)

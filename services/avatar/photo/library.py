@@ -1,0 +1,146 @@
+"""The avatars that were made here: a folder of packages that several processes may share."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+from services.avatar.engine import CreationOrder, CreationWarning
+from services.avatar.photo.creation import Progress, create_package
+from services.avatar.photo.networks import MODEL, FaceNetworks
+from services.avatar.photo.package import NAME_PATTERN, PhotoPackage, load_package, save_package
+from services.runtime.errors import Busy, FailedPrecondition, NotFound
+from services.runtime.logs import get_logger
+from services.runtime.model_store import ModelStore
+from services.runtime.settings import SettingsError
+
+MAX_AVATARS = 64
+_PATIENCE_S = 10
+
+
+class PhotoLibrary:
+    """Makes, keeps and deletes avatars of photos. Its methods may run in any thread.
+
+    A package appears and vanishes as a whole, by a rename; other processes that use the folder see
+    it at their next `refresh`.
+
+    Args:
+        data_dir: The data folder of the services; packages lie in `avatars`, models in `models`.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self.folder = data_dir / "avatars"
+        self._models = ModelStore(data_dir / "models")
+        self._networks: FaceNetworks | None = None
+        self._making = threading.Lock()
+        self._changing = threading.Lock()
+        self._packages: dict[str, PhotoPackage] = {}
+        self._stamps: dict[str, int] = {}
+
+    def refresh(self) -> dict[str, PhotoPackage]:
+        """Returns the packages by name; those that are new or changed on disk are loaded.
+
+        A damaged package is logged and left out: it must not keep the others from speaking.
+        """
+        with self._changing:
+            stamps = _stamps(self.folder)
+            if stamps != self._stamps:
+                self._packages = {
+                    name: package
+                    for name, stamp in stamps.items()
+                    if (package := self._load(name, stamp)) is not None
+                }
+                self._stamps = stamps
+            return dict(self._packages)
+
+    def create(
+        self, photo: bytes, order: CreationOrder, progress: Progress
+    ) -> tuple[PhotoPackage, tuple[CreationWarning, ...]]:
+        """Makes an avatar and keeps it.
+
+        Raises:
+            PhotoFault: No avatar can be made of the photo; the text says what to change.
+            FailedPrecondition: The name is taken, or the model has not been pulled.
+            Busy: Another one is being made, or too many are kept.
+        """
+        if not self._making.acquire(timeout=_PATIENCE_S):
+            raise Busy("another avatar is being made; try again in a moment")
+        try:
+            self._check_room(order.name, replace=order.replace)
+            if self._networks is None:
+                self._networks = FaceNetworks(self._models.path(MODEL))
+            package, warnings = create_package(
+                photo, order, self._networks, progress, created=datetime.now(UTC)
+            )
+            progress("storing the avatar", 80)
+            self._keep(package)
+        finally:
+            self._making.release()
+        return self.refresh()[order.name], warnings
+
+    def delete(self, name: str) -> None:
+        """Deletes an avatar with every file of it.
+
+        Raises:
+            NotFound: None of that name was made here.
+        """
+        folder = self.folder / name
+        if not re.match(NAME_PATTERN, name) or not (folder / "avatar.toml").is_file():
+            raise NotFound(f"name: no avatar of a photo is called {name[:64]!r}")
+        with tempfile.TemporaryDirectory(prefix=".deleted-", dir=self.folder) as grave:
+            folder.rename(Path(grave) / name)
+        self.refresh()
+
+    def _check_room(self, name: str, *, replace: bool) -> None:
+        known = self.refresh()
+        taken = (self.folder / name).exists()
+        if taken and not replace:
+            raise FailedPrecondition(
+                f"config.name: there is an avatar {name!r} already; choose another name or "
+                "replace it",
+                reason="NAME_TAKEN",
+            )
+        if not taken and len(known) >= MAX_AVATARS:
+            raise Busy(
+                f"there are {MAX_AVATARS} avatars already; delete one first",
+                retry_after_ms=None,
+                reason="TOO_MANY_AVATARS",
+            )
+
+    def _keep(self, package: PhotoPackage) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        target = self.folder / package.manifest.name
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder) as staging:
+            fresh = Path(staging) / "new"
+            fresh.mkdir()
+            save_package(package, fresh)
+            if target.exists():
+                target.rename(Path(staging) / "old")
+            fresh.rename(target)
+
+    def _load(self, name: str, stamp: int) -> PhotoPackage | None:
+        if self._stamps.get(name) == stamp:
+            return self._packages.get(name)
+        folder = self.folder / name
+        try:
+            package = load_package(folder)
+        except SettingsError as error:
+            get_logger().warning("an avatar of a photo is damaged", fault=str(error))
+            return None
+        if package.manifest.name != name:
+            get_logger().warning("an avatar lies in a folder of another name", folder=str(folder))
+            return None
+        return package
+
+
+def _stamps(folder: Path) -> dict[str, int]:
+    stamps = {}
+    for path in sorted(folder.glob("[a-z0-9]*/avatar.toml")):
+        try:
+            stamps[path.parent.name] = path.stat().st_mtime_ns
+        except FileNotFoundError:  # deleted between the look and the touch
+            continue
+    return stamps
