@@ -24,6 +24,7 @@ setup-dev: .venv/.installed-dev ## what the tests need besides
 
 .venv/.installed-dev: .venv/.installed package.json
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/anima models pull astronaut
 	@npm install --no-package-lock --loglevel=error || echo 'buf is not here (it comes by npm): the protos will not be checked'
 	@touch $@
 

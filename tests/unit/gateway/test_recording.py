@@ -54,6 +54,13 @@ def test_pictures_are_copied() -> None:
         assert abs(sum(p.size for p in copied) - sum(len(data) for _, data in clip()[:30])) < 30 * 8
 
 
+@pytest.mark.parametrize("pcm", [b"", bytes(2 * 24_000)])
+def test_film_says_that_it_is_synthetic(pcm: bytes) -> None:
+    film = to_mp4(frames(5), frame_rate_hz=FRAME_RATE_HZ, pcm=pcm, sample_rate_hz=24_000)
+    with av.open(io.BytesIO(film), mode="r") as file:
+        assert file.metadata["comment"] == "synthetic: made by Anima"
+
+
 def test_wav_holds_the_samples() -> None:
     pcm = np.arange(1000, dtype="<i2").tobytes()
     with wave.open(io.BytesIO(to_wav(pcm, sample_rate_hz=24_000))) as file:
