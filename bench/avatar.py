@@ -1,4 +1,4 @@
-"""How fast the face is drawn and coded on one core: python -m bench.avatar [--seconds 8]."""
+"""How fast and how good the face is: python -m bench.avatar [--seconds 8] [--speed-only]."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import time
 import cv2
 import numpy as np
 
+from bench.face_quality import print_quality
 from services.avatar.clock import FrameClock
 from services.avatar.encoder import H264Encoder
 from services.avatar.engine import VideoSpec, VisemeSpan
 from services.avatar.engines.portrait import PortraitEngine
+from services.avatar.package import find_packages, load_package
 from services.avatar.settings import AvatarSettings
 from services.avatar.turn import Turn
 
@@ -58,7 +60,11 @@ def frames_per_s(engine: PortraitEngine, video: VideoSpec, seconds: int) -> tupl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=8, help="speech per format")
-    seconds = parser.parse_args().seconds
+    parser.add_argument(
+        "--speed-only", action="store_true", help="leave the figures of quality out"
+    )
+    arguments = parser.parse_args()
+    seconds = arguments.seconds
     cv2.setNumThreads(1)
     engine = PortraitEngine(AvatarSettings())
     engine.warm_up()
@@ -67,6 +73,10 @@ def main() -> None:
         rate, megabits = frames_per_s(engine, video, seconds)
         size = f"{video.width_px}x{video.height_px}"
         print(f"{size:10} {rate:22.0f} {video.frame_rate_hz / rate:18.3f} {megabits:8.2f}")
+    if not arguments.speed_only:
+        settings = AvatarSettings()
+        folders = find_packages(settings.personas_dir, settings.avatars_dir)
+        print_quality(engine, [load_package(folder).manifest for folder in folders])
 
 
 if __name__ == "__main__":

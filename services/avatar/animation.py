@@ -25,7 +25,8 @@ from services.avatar.visemes import LOOK_AHEAD_S, MouthTrack
 
 _VOICE_RISE_S, _VOICE_FALL_S = 0.35, 0.07
 """Time constants of what speech adds."""
-_NOD_RISE_S, _NOD_FALL_S = 0.07, 0.2
+_NOD_RISE_S, _NOD_FALL_S = 0.09, 0.22
+_SWAY_S = 0.45
 _CUT_OFF_S = 0.25
 _LEAVE_S = 0.5
 """How long the look of listening or thinking takes to go."""
@@ -62,8 +63,10 @@ class Animator:
         self._frame = 0
         self._voice = 0.0
         self._accent = 0.0
+        self._accent_aim = 0.0
         self._mean = 0.3
         self._sway = 0.0
+        self._sway_way = 0.0
         self._sway_aim = 0.0
         self._glance = 0.0
         self._glance_aim = 0.0
@@ -107,11 +110,11 @@ class Animator:
         self._move(self._mouth.speech_at(start), self._mouth.left_s(start))
         nod = self._voice * self._accent
         extra = HeadPose(
-            yaw=0.4 * self._voice * self._sway,
-            pitch=0.6 * nod,
+            yaw=0.35 * self._voice * self._sway,
+            pitch=0.5 * nod,
             roll_deg=0.7 * self._voice * self._sway,
             x=1.5 * self._voice * self._sway,
-            y=3.0 * nod,
+            y=1.2 * nod,
         )
         blink = max(idle.blink, self._extra_blink())
         self._sound.forget(start)
@@ -121,7 +124,7 @@ class Animator:
             mouth=mouth,
             head=idle.head.plus(extra),
             blink=blink,
-            brow=idle.brow + 0.7 * max(0.0, nod),
+            brow=idle.brow + 0.6 * max(0.0, nod),
             gaze_x=idle.gaze_x + 0.3 * self._voice * self._glance,
             gaze_y=idle.gaze_y + 0.15 * self._voice * abs(self._glance),
         )
@@ -136,11 +139,15 @@ class Animator:
             self._voice = min(self._voice, max(0.0, left_s - step_s) / _CUT_OFF_S)
             self._mean += (speech - self._mean) * min(1.0, step_s / 1.5)
         aim = min(1.0, max(-0.3, 1.6 * (speech - self._mean))) if speech else 0.0
-        time_s = _NOD_RISE_S if aim > self._accent else _NOD_FALL_S
-        self._accent += (aim - self._accent) * (1 - math.exp(-step_s / time_s))
+        time_s = _NOD_RISE_S if aim > self._accent_aim else _NOD_FALL_S
+        self._accent_aim += (aim - self._accent_aim) * (1 - math.exp(-step_s / time_s))
+        self._accent += (self._accent_aim - self._accent) * (1 - math.exp(-step_s / _NOD_RISE_S))
         if self._random.random() < step_s / 1.6:
             self._sway_aim = self._random.uniform(-1, 1)
-        self._sway += (self._sway_aim - self._sway) * min(1.0, step_s / 0.5)
+        # two steps one after the other: a head does not start to move at once
+        keep = math.exp(-step_s / _SWAY_S)
+        self._sway_way = self._sway_aim + (self._sway_way - self._sway_aim) * keep
+        self._sway = self._sway_way + (self._sway - self._sway_way) * keep
         if self._random.random() < step_s / 1.2:
             away = self._random.random() < 0.4
             self._glance_aim = self._random.choice((-1, 1)) * away
