@@ -3,6 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from retrieval.hybrid import LEXICAL_WEIGHT, HybridIndex, best_first, blend
@@ -56,3 +58,13 @@ def test_threads_find_the_same() -> None:
         assert all(
             hits == expected for hits in pool.map(lambda _: index.search("cat", 3), range(50))
         )
+
+
+@given(
+    scores=st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), max_size=30),
+    k=st.integers(min_value=0, max_value=35),
+)
+def test_the_best_are_the_first_of_all_sorted(scores: list[float], k: int) -> None:
+    array = np.array(scores, dtype=np.float32)
+    plain = sorted(range(len(scores)), key=lambda position: -scores[position])[:k]
+    assert best_first(array, k).tolist() == plain
