@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.avatar.clock import FrameClock
-from services.avatar.engine import VisemeSpan
+from services.avatar.engine import Activity, VisemeSpan
 from services.avatar.idle import BLINKS_S, LOOP_S, IdleMotion, lid_closure
 from services.avatar.loudness import SoundTrack
 from services.avatar.parameters import FaceParameters, HeadPose
@@ -42,7 +42,7 @@ class Animator:
         frame_rate_hz: Of the video.
         idle_frame: The frame of the idle loop at which the turn begins.
         seed: Makes the chance in the motion repeatable.
-        activity: Which loop that is; see IdleMotion.
+        activity: Which loop that is.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Animator:
         frame_rate_hz: int,
         idle_frame: int,
         seed: str,
-        activity: str = "idle",
+        activity: Activity = Activity.IDLE,
     ) -> None:
         self._clock = FrameClock(sample_rate_hz=sample_rate_hz, frame_rate_hz=frame_rate_hz)
         self._idle = IdleMotion(frame_rate_hz=frame_rate_hz, activity=activity)

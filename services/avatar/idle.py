@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from services.avatar.engine import Activity
 from services.avatar.parameters import FaceParameters, HeadPose
 
 LOOP_S = 8
@@ -27,12 +28,12 @@ class IdleMotion:
 
     Attributes:
         frame_rate_hz: Of the video.
-        activity: "idle", "listening" (attentive, with small nods) or "thinking" (the gaze wanders
-            off, the lids move slowly).
+        activity: Listening is attentive, with small nods; in thought the gaze wanders off and the
+            lids move slowly.
     """
 
     frame_rate_hz: int
-    activity: str = "idle"
+    activity: Activity = Activity.IDLE
 
     @property
     def frame_count(self) -> int:
@@ -63,9 +64,9 @@ class IdleMotion:
             gaze_x=-0.18 * _dwell(seconds, 2.3, 4.6) + 0.12 * _dwell(seconds, 5.2, 6.7),
             breath=(1 - math.cos(_TURN * 2 * phase)) / 2,
         )
-        if self.activity == "listening":
+        if self.activity is Activity.LISTENING:
             return _listening(face, seconds, share)
-        if self.activity == "thinking":
+        if self.activity is Activity.THINKING:
             return _thinking(face, seconds, share)
         return face
 

@@ -129,7 +129,7 @@ class PortraitEngine:
             frame_rate_hz=video.frame_rate_hz,
             idle_frame=idle_frame,
             seed=turn_id,
-            activity=activity.value,
+            activity=activity,
         )
         return PortraitStream(self._scene(avatar, video), animator)
 
@@ -138,7 +138,7 @@ class PortraitEngine:
     ) -> Iterator[BgrImage]:
         """Draws an idle loop."""
         scene = self._scene(avatar, video)
-        motion = IdleMotion(frame_rate_hz=video.frame_rate_hz, activity=activity.value)
+        motion = IdleMotion(frame_rate_hz=video.frame_rate_hz, activity=activity)
         return (scene.draw(motion.at(frame)) for frame in range(motion.frame_count))
 
     def _all(self) -> dict[str, _Package]:

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.avatar.animation import Animator
-from services.avatar.engine import VisemeSpan
+from services.avatar.engine import Activity, VisemeSpan
 from services.avatar.idle import IdleMotion
 from services.avatar.parameters import FaceParameters, MouthShape
 from tests.unit.avatar.speech import AA, FF, IH, OU, PP, RATE, SIL, noise, silence, spans, vowel
@@ -224,9 +224,9 @@ def test_in_silence_nothing_moves_but_the_loop() -> None:
         assert animate(marks, silence(8)) == [motion.at(i) for i in range(200)]
 
 
-@pytest.mark.parametrize("activity", ["listening", "thinking"])
-def test_listening_and_thinking_repeat_without_a_jump_and_show(activity: str) -> None:
-    idle, motion = (IdleMotion(frame_rate_hz=FPS, activity=a) for a in ("idle", activity))
+@pytest.mark.parametrize("activity", [Activity.LISTENING, Activity.THINKING])
+def test_listening_and_thinking_repeat_without_a_jump_and_show(activity: Activity) -> None:
+    idle, motion = (IdleMotion(frame_rate_hz=FPS, activity=a) for a in (Activity.IDLE, activity))
     assert motion.at(0) == FaceParameters()
     faces = [motion.at(i) for i in range(motion.frame_count + 1)]
     steps = np.abs(
@@ -236,7 +236,7 @@ def test_listening_and_thinking_repeat_without_a_jump_and_show(activity: str) ->
     assert steps.max() < 0.25
     middle = faces[90]
     assert middle.brow > 0.15
-    if activity == "thinking":
+    if activity is Activity.THINKING:
         assert middle.gaze_y < -0.4 < 0.4 < middle.gaze_x
         assert sum(f.blink > 0.5 for f in faces) > sum(idle.at(i).blink > 0.5 for i in range(200))
     else:
@@ -244,8 +244,10 @@ def test_listening_and_thinking_repeat_without_a_jump_and_show(activity: str) ->
         assert middle.gaze_x == 0
 
 
-@pytest.mark.parametrize("activity", ["listening", "thinking"])
-def test_a_turn_begins_in_the_loop_that_was_seen_and_ends_in_the_idle_one(activity: str) -> None:
+@pytest.mark.parametrize("activity", [Activity.LISTENING, Activity.THINKING])
+def test_a_turn_begins_in_the_loop_that_was_seen_and_ends_in_the_idle_one(
+    activity: Activity,
+) -> None:
     animator = Animator(
         sample_rate_hz=RATE, frame_rate_hz=FPS, idle_frame=100, seed="x", activity=activity
     )
