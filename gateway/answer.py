@@ -82,6 +82,7 @@ class Answer:
         spans: When each stage worked.
         schedule: The playout clock.
         stop_above: Stops the parts of the turn that feed a stage, given its name.
+        stage_is_full: Told of a stage that has no place, and for how many ms.
         text: What has been written and handed on.
         words: When each word is spoken.
         sources: Where the answer came from.
@@ -90,6 +91,8 @@ class Answer:
         first_media_us: From the end of the question to the first media; 0 if there was none.
         reported_samples: How far the client says it has played; None if it never said.
         idle_frame: The frame of the idle loop that follows the last frame; None without video.
+        face_late_s: How late the face was at most, seconds.
+        face_lost: True once the answer goes on without pictures.
         stale: How many messages were dropped because of an interruption.
     """
 
@@ -99,6 +102,7 @@ class Answer:
     spans: SpanLog
     schedule: Schedule
     stop_above: Callable[[str], None]
+    stage_is_full: Callable[[str, int], None]
     text: str = ""
     words: list[common.WordMark] = field(default_factory=list)
     sources: Sequence[llm.Source] = ()
@@ -107,25 +111,44 @@ class Answer:
     first_media_us: int = 0
     reported_samples: int | None = None
     idle_frame: int | None = None
+    face_late_s: float = 0.0
+    face_lost: bool = False
     stale: int = 0
     _streams: list[StageStream[Any, Any]] = field(default_factory=list)
     _sequence: dict[str, int] = field(default_factory=dict)
 
     async def open_stream(
-        self, stage: str, method: Callable[..., Any], config: Any, *, span: StageSpan | None = None
+        self,
+        stage: str,
+        method: Callable[..., Any],
+        config: Any,
+        *,
+        span: StageSpan | None = None,
+        timeout_ms: int | None = None,
     ) -> StageStream[Any, Any]:
         """Opens the turn's stream to a stage, under the stage's span or else the turn's.
+
+        Args:
+            stage: The name of the stage.
+            method: The method of the stub.
+            config: The first request.
+            span: The stage's span; None: the turn's.
+            timeout_ms: How long that may take; None: as set for the stage.
 
         Raises:
             StageFailed: The stage is away, full, or refuses the config.
         """
         avatar = stage == "avatar"
-        timeout_ms = (
-            self.settings.avatar_open_timeout_ms if avatar else self.settings.open_timeout_ms
-        )
+        settings = self.settings
+        allowed_ms = settings.avatar_open_timeout_ms if avatar else settings.open_timeout_ms
         with self.spans.current() if span is None else span.current():
             stream: StageStream[Any, Any] = await StageStream.open(
-                stage, method, config, timeout_ms=timeout_ms
+                stage,
+                method,
+                config,
+                timeout_ms=allowed_ms if timeout_ms is None else min(timeout_ms, allowed_ms),
+                wait_for_place=not avatar,
+                on_full=lambda retry_after_ms: self.stage_is_full(stage, retry_after_ms),
             )
         self._streams.append(stream)
         return stream
@@ -159,6 +182,17 @@ class Answer:
             self.stale += 1
             metrics.stale_dropped(stage, 1)
         return stale
+
+    def lose_face(self) -> None:
+        """Says that no pictures follow."""
+        self.face_lost = True
+        self.say_quality(pb.VIDEO_LEVEL_IDLE_LOOP, 0)
+
+    def say_quality(self, level: pb.VideoLevel.ValueType, frame_rate_hz: int) -> None:
+        """Tells the client how much video follows."""
+        header = common.ChunkHeader(turn_id=self.question.turn_id, epoch=self.question.epoch)
+        quality = pb.VideoQuality(header=header, level=level, frame_rate_hz=frame_rate_hz)
+        self.outbox.post(pb.ConverseResponse(quality=quality))
 
     def degrade(self, stage: str, problem: str) -> None:
         """Goes on without a stage, or a part of it, and tells the person."""

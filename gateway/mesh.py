@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -26,7 +26,7 @@ from anima.tts.v1 import tts_pb2_grpc
 from gateway.settings import GatewaySettings
 from services.runtime.admission import Admission
 from services.runtime.channels import open_channel
-from services.runtime.errors import error_from_rpc
+from services.runtime.errors import Busy, error_from_rpc
 from services.runtime.logs import get_logger
 
 T = TypeVar("T")
@@ -63,12 +63,15 @@ class Mesh:
         on_going_away: Called, each once, when the gateway begins to drain; open conversations are
             in it.
         asr: The stub of speech recognition; `llm`, `memory`, `tts` and `avatar` likewise.
+        llm_fallback: Where an answer is asked for again when `llm` fails; `tts_fallback` likewise.
     """
 
     asr: asr_pb2_grpc.AsrServiceAsyncStub
     llm: llm_pb2_grpc.LlmServiceAsyncStub
+    llm_fallback: llm_pb2_grpc.LlmServiceAsyncStub
     memory: memory_pb2_grpc.MemoryServiceAsyncStub
     tts: tts_pb2_grpc.TtsServiceAsyncStub
+    tts_fallback: tts_pb2_grpc.TtsServiceAsyncStub
     avatar: avatar_pb2_grpc.AvatarServiceAsyncStub
 
     def __init__(self, settings: GatewaySettings) -> None:
@@ -77,6 +80,7 @@ class Mesh:
         self.on_going_away: set[Callable[[], None]] = set()
         self._channels = AsyncExitStack()
         self._listing = _Listing()
+        self._full_until: dict[str, float] = {}
         self._background: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -84,6 +88,13 @@ class Mesh:
         self.llm = cast(Any, llm_pb2_grpc.LlmServiceStub(await self._open("llm")))
         self.memory = cast(Any, memory_pb2_grpc.MemoryServiceStub(await self._open("memory")))
         self.tts = cast(Any, tts_pb2_grpc.TtsServiceStub(await self._open("tts")))
+        self.llm_fallback, self.tts_fallback = self.llm, self.tts
+        if target := self.settings.llm_fallback_target:
+            channel = await self._open("llm", target)
+            self.llm_fallback = cast(Any, llm_pb2_grpc.LlmServiceStub(channel))
+        if target := self.settings.tts_fallback_target:
+            channel = await self._open("tts", target)
+            self.tts_fallback = cast(Any, tts_pb2_grpc.TtsServiceStub(channel))
         self.avatar = cast(Any, avatar_pb2_grpc.AvatarServiceStub(await self._open("avatar")))
         return self
 
@@ -103,6 +114,28 @@ class Mesh:
         """Tells every open conversation that the gateway is going away."""
         for tell in tuple(self.on_going_away):
             tell()
+
+    def stage_is_full(self, stage: str, retry_after_ms: int) -> None:
+        """Notes that a stage has refused a stream for want of a place."""
+        until = asyncio.get_running_loop().time() + retry_after_ms / 1000
+        self._full_until[stage] = max(until, self._full_until.get(stage, until))
+
+    def check_room(self, stages: Iterable[str]) -> None:
+        """Refuses who wants to begin while a stage is full: those who talk already go first.
+
+        Raises:
+            Busy: With the time after which there may be room.
+        """
+        now = asyncio.get_running_loop().time()
+        for stage in stages:
+            left_s = self._full_until.get(stage, now) - now
+            if left_s > 0:
+                raise Busy(
+                    f"{stage} is full; try again in {left_s:.1f} s",
+                    retry_after_ms=max(1, round(left_s * 1000)),
+                    reason="CAPACITY",
+                    metadata={"stage": stage},
+                )
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs work that outlives its session; closing the mesh waits up to 5 s for it."""
@@ -153,12 +186,11 @@ class Mesh:
             avatars=catalog.avatars,
         )
 
-    async def _open(self, stage: str) -> grpc.aio.Channel:
+    async def _open(self, stage: str, target: str = "") -> grpc.aio.Channel:
         settings = self.settings
         name = {"asr": "Asr", "llm": "Llm", "memory": "Memory", "tts": "Tts", "avatar": "Avatar"}
-        target: str = getattr(settings, f"{stage}_target")
         channel = open_channel(
-            target,
+            target or getattr(settings, f"{stage}_target"),
             token=settings.stage_token or settings.token,
             health_service=f"anima.{stage}.v1.{name[stage]}Service",
             max_message_bytes=settings.max_message_bytes,

@@ -35,6 +35,9 @@ SPECULATIONS = Counter(
 HOLDS = Counter(
     "anima_gateway_holds", "Answers held because somebody spoke, by what became of it.", ["result"]
 )
+EVICTED = Counter(
+    "anima_gateway_evicted", "Conversations that were ended because the client did not read."
+)
 UNDERRUNS = Counter("anima_gateway_underruns", "How often playback at a client ran dry.")
 STALE_DROPPED = Counter(
     "anima_gateway_stale_dropped", "Messages of an old epoch that were dropped.", ["stage"]

@@ -38,6 +38,10 @@ _DEGRADED = {
         "avatar": "暂时无法显示我的画面，但您可以听到我的声音。",
     },
 }
+_APOLOGIES = {
+    "en": "I am sorry, something in me has failed, so I cannot finish this answer.",
+    "zh": "抱歉，我出了点故障，没办法把话说完。",
+}
 _NOT_UNDERSTOOD = {
     "en": "I did not understand that. Please say it again.",
     "zh": "我没有听清，请再说一遍。",
@@ -59,6 +63,11 @@ def degraded(stage: str, language: str, turn_id: str = "") -> pb.Notice:
     """A stage is busy or away, and the conversation goes on without it."""
     text = _DEGRADED[_tongue(language)][stage]
     return pb.Notice(kind=pb.NOTICE_KIND_DEGRADED, stage=stage, text=text, turn_id=turn_id)
+
+
+def apology(language: str) -> str:
+    """What is spoken when an answer cannot be finished."""
+    return _APOLOGIES[_tongue(language)]
 
 
 def not_understood(language: str) -> pb.Notice:

@@ -90,6 +90,13 @@ def check_config(config: pb.ConverseConfig) -> None:
         check_range(f"config.endpointing.{field}", value, 0, _MAX_ENDPOINTING_MS)
 
 
+def stages_of(config: pb.ConverseConfig) -> tuple[str, ...]:
+    """Names the stages that every answer of a session needs."""
+    if config.text_only:
+        return ("llm",)
+    return ("llm", "tts") if config.audio_only else ("llm", "tts", "avatar")
+
+
 def open_with(config: pb.ConverseConfig, catalog: Catalog) -> Opening:
     """Looks up what a checked config names.
 

@@ -25,9 +25,23 @@ class Outbox:
         self._epoch = 0
         self._finished = False
         self._error: BaseException | None = None
+        self._unread_since: float | None = None
 
     def __len__(self) -> int:
         return len(self._events)
+
+    async def until_stalled(self, timeout_s: float) -> None:
+        """Waits until what is there has been left unread for a time.
+
+        Args:
+            timeout_s: How long that is; it is noticed up to a quarter later.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(timeout_s / 4)
+            since = self._unread_since
+            if since is not None and loop.time() - since >= timeout_s:
+                return
 
     async def until_room(self) -> None:
         """Waits until there is room for another event."""
@@ -51,6 +65,8 @@ class Outbox:
                 self._events.appendleft(event)
             else:
                 self._events.append(event)
+            if self._unread_since is None:
+                self._unread_since = asyncio.get_running_loop().time()
             self._notify()
 
     def drop_below(self, epoch: int) -> int:
@@ -87,6 +103,8 @@ class Outbox:
                     return
                 await self._changed.wait()
             event = self._events.popleft()
+            now = asyncio.get_running_loop().time()
+            self._unread_since = now if self._events else None
             self._notify()
             yield event
 

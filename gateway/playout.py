@@ -49,6 +49,12 @@ class Schedule:
             return 0.0
         return max(0.0, _now() - self._due(sample, self._start))
 
+    def behind_s(self, sample: int) -> float:
+        """How long ago a sample should have been heard, seconds; 0 if that is still to come."""
+        if self._start is None or not self._paced or self._held_at is not None:
+            return 0.0
+        return max(0.0, _now() - self._start - sample / self._sample_rate_hz)
+
     def played_samples(self) -> int:
         """The first sample that has not been played by now; without pacing, that has not left."""
         if self._start is None or not self._paced:

@@ -35,12 +35,17 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         config, requests = await open_stream(request_iterator)
         async with Session.open(self._mesh, config) as session:
             feeding = asyncio.create_task(feed(session, requests), name="converse-input")
+            writing = asyncio.create_task(_write(session, context), name="converse-output")
+            # A write to a client that does not read returns only when the call ends.
+            watching = asyncio.create_task(session.until_stalled(), name="converse-watch")
+            tasks = (feeding, writing, watching)
             try:
-                async for event in session.events():
-                    await context.write(event)
+                await asyncio.wait([writing, watching], return_when=asyncio.FIRST_COMPLETED)
+                (writing if writing.done() else watching).result()
             finally:
-                feeding.cancel()
-                await asyncio.wait([feeding])
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
 
     async def DescribeMesh(  # noqa: N802
         self,
@@ -49,6 +54,11 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> pb.DescribeMeshResponse:
         """Says which stages there are and what they offer."""
         return await self._mesh.describe()
+
+
+async def _write(session: Session, context: Context) -> None:
+    async for event in session.events():
+        await context.write(event)
 
 
 def build(settings: GatewaySettings) -> Stage:

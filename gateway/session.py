@@ -28,11 +28,11 @@ from gateway.endofturn import UNFINISHED_MS, TextAndPause
 from gateway.idling import IdleLoop
 from gateway.listening import Listener, Listening, Utterance
 from gateway.mesh import Mesh
-from gateway.opening import Opening, check_config, open_with
+from gateway.opening import Opening, check_config, open_with, stages_of
 from gateway.outbox import Outbox
 from gateway.remembering import History
 from gateway.turn_taking import MAX_QUESTION_CHARS, TurnTaking
-from services.runtime.errors import InvalidRequest
+from services.runtime.errors import DeadlineExceeded, InvalidRequest
 from services.runtime.logs import get_logger
 from services.runtime.validation import check_range, check_text, check_turn_id
 
@@ -103,10 +103,11 @@ class Session:
         Raises:
             InvalidRequest: A field of `config` is wrong; the text names it.
             NotFound: The persona, voice or avatar is unknown; the text lists the known ones.
-            Busy: All places are taken.
+            Busy: All places are taken, or a stage that is needed has none.
             Unavailable: The language model has never answered, so that no persona is known.
         """
         check_config(config)
+        mesh.check_room(stages_of(config))
         earlier = History([_message(role, text) for role, text in history])
         with mesh.places.place(), metrics.SESSIONS.track_inprogress():
             session = cls(
@@ -187,6 +188,20 @@ class Session:
         is dropped.
         """
         return self._outbox.read()
+
+    async def until_stalled(self) -> None:
+        """Waits until the client has left what is there for it unread for too long.
+
+        Raises:
+            DeadlineExceeded: That is so now; who serves the client ends the conversation.
+        """
+        timeout_s = self._mesh.settings.client_stall_timeout_s
+        await self._outbox.until_stalled(timeout_s)
+        metrics.EVICTED.inc()
+        raise DeadlineExceeded(
+            f"the client has not read for {timeout_s:g} s, so the conversation was ended",
+            reason="CLIENT_STALLED",
+        )
 
     def fail(self, error: Exception) -> None:
         """Ends the session for its reader: `events` raises the error at once."""

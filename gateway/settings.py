@@ -55,6 +55,13 @@ class GatewaySettings(ServiceSettings):
     """Where speech synthesis is."""
     avatar_target: str = "127.0.0.1:50055"
     """Where the talking head is."""
+    llm_fallback_target: str = ""
+    """Where another language model is that answers when the first one fails; empty: the first one,
+    once more."""
+    tts_fallback_target: str = ""
+    """The same for speech synthesis."""
+    client_stall_timeout_s: float = Field(default=20.0, gt=0, le=3600, allow_inf_nan=False)
+    """How long a client may leave what is there for it unread before its conversation is ended."""
     stage_token: str | None = Field(default=None, repr=False)
     """The token that the stages demand; None: the gateway's own."""
     sample_rate_hz: int = Field(default=24_000, ge=8_000, le=48_000)

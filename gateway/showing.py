@@ -1,18 +1,30 @@
-"""The face of an answer: audio to the talking head, media back; else the audio goes on alone."""
+"""The face of an answer: audio to the talking head, media back; else the audio goes on alone.
+
+A talking head that fails is tried once more, from the first sample that has not come back; then, or
+when it is far too slow, the voice goes on without pictures.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 from anima.avatar.v1 import avatar_pb2 as avatar
 from anima.common.v1 import common_pb2 as common
 from gateway.answer import Answer
 from gateway.mesh import Mesh
 from gateway.playing import Player
+from gateway.quality import TOO_LATE_S
+from gateway.rebase import after, rebased_audio, rebased_marks, rebased_media
 from gateway.spans import StageSpan
 from gateway.stages import StageFailed, StageStream
+from services.runtime.errors import Busy, DeadlineExceeded
 
 RenderStream = StageStream[avatar.RenderRequest, avatar.RenderResponse]
+
+_TRIES = 2
+# Within an answer the voice waits for another face no longer than the player has something to play.
+_REOPEN_TIMEOUT_MS = 300
 
 
 class Face:
@@ -23,12 +35,16 @@ class Face:
         self._mesh = mesh
         self._player = player
         self._stream: RenderStream | None = None
+        # Set once it is known where audio goes; cleared while a lost talking head is replaced.
         self._decided = asyncio.Event()
-        self._route = asyncio.Lock()
-        # Until the first picture comes back the audio is kept, so that it can go on without
-        # pictures. The lookahead bounds it.
-        self._unrendered: list[common.AudioChunk] = []
-        self._shown = False
+        # What has not come back yet, so that it can be rendered anew. The lookahead bounds it.
+        self._pending: deque[common.AudioChunk | common.Marks] = deque()
+        # When audio up to a sample had come: until then no face could have been made of it.
+        self._came: deque[tuple[int, float]] = deque()
+        self._base = 0
+        self._returned = 0
+        self._frames = 0
+        self._frames_before = 0
         self._input_ended = False
         self._opened_at = 0.0
         self._span: StageSpan | None = None
@@ -38,51 +54,63 @@ class Face:
         if not self._answer.question.face:
             self._decided.set()
             return
+        self._span = self._answer.spans.begin("avatar")
         try:
-            self._span = self._answer.spans.begin("avatar")
-            self._stream = await self._open(self._span)
-            self._decided.set()
-            async for response in self._stream.responses():
-                await self._take(response)
-        except StageFailed as failure:
-            if not self._shown:
-                await self._go_on_without(failure)
-                return
-            self._answer.fail(failure)
+            for number in range(1, _TRIES + 1):
+                try:
+                    await self._render()
+                    break
+                except StageFailed as failure:
+                    self._decided.clear()
+                    self._stream = None
+                    hopeless = isinstance(failure.error, (Busy, DeadlineExceeded))
+                    if number == _TRIES or hopeless:
+                        await self._go_on_without(failure)
+                        return
         finally:
-            if self._span is not None:
-                self._span.end()
+            self._span.end()
         await self._player.media.put(None)
 
     async def marks(self, marks: common.Marks) -> None:
         """Takes the marks of audio that follows."""
         await self._decided.wait()
         if self._stream is not None:
-            await self._stream.send(avatar.RenderRequest(marks=marks))
+            self._pending.append(marks)
+            await self._stream.send(avatar.RenderRequest(marks=rebased_marks(marks, -self._base)))
 
     async def audio(self, chunk: common.AudioChunk) -> None:
         """Takes audio of the answer, in order."""
         await self._decided.wait()
-        async with self._route:
-            if self._stream is None:
-                await self._player.media.put(_alone(chunk))
-                return
-            if not self._shown:
-                self._unrendered.append(chunk)
-            await self._stream.send(avatar.RenderRequest(audio=chunk))
+        if self._stream is None:
+            await self._player.media.put(common.MediaChunk(audio=chunk))
+            return
+        self._pending.append(chunk)
+        end_sample = chunk.start_sample + len(chunk.pcm) // 2
+        self._came.append((end_sample, asyncio.get_running_loop().time()))
+        await self._stream.send(avatar.RenderRequest(audio=rebased_audio(chunk, -self._base)))
 
     async def end(self) -> None:
         """Says that no more audio follows."""
         await self._decided.wait()
-        async with self._route:
-            self._input_ended = True
-            if self._stream is None:
-                await self._player.media.put(None)
-            else:
-                end = avatar.RenderRequest(end_of_audio=avatar.EndOfAudio())
-                await self._stream.send(end)
+        self._input_ended = True
+        if self._stream is None:
+            await self._player.media.put(None)
+        else:
+            await self._stream.send(avatar.RenderRequest(end_of_audio=avatar.EndOfAudio()))
 
-    async def _open(self, span: StageSpan) -> RenderStream:
+    async def _render(self) -> None:
+        stream = await self._open()
+        self._base = self._returned
+        self._frames_before = self._frames
+        replaying = asyncio.create_task(self._replay(stream), name="avatar-replay")
+        try:
+            async for response in stream.responses():
+                await self._take(response)
+        finally:
+            replaying.cancel()
+            await asyncio.wait([replaying])
+
+    async def _open(self) -> RenderStream:
         question = self._answer.question
         config = avatar.RenderConfig(
             turn_id=question.turn_id,
@@ -96,8 +124,26 @@ class Face:
         )
         self._opened_at = asyncio.get_running_loop().time()
         return await self._answer.open_stream(
-            "avatar", self._mesh.avatar.Render, avatar.RenderRequest(config=config), span=span
+            "avatar",
+            self._mesh.avatar.Render,
+            avatar.RenderRequest(config=config),
+            span=self._span,
+            timeout_ms=_REOPEN_TIMEOUT_MS if self._returned else None,
         )
+
+    async def _replay(self, stream: RenderStream) -> None:
+        for item in tuple(self._pending):
+            kept = after(item, self._base)
+            if isinstance(kept, common.AudioChunk):
+                audio = rebased_audio(kept, -self._base)
+                await stream.send(avatar.RenderRequest(audio=audio))
+            elif kept is not None:
+                marks = rebased_marks(kept, -self._base)
+                await stream.send(avatar.RenderRequest(marks=marks))
+        if self._input_ended:
+            await stream.send(avatar.RenderRequest(end_of_audio=avatar.EndOfAudio()))
+        self._stream = stream
+        self._decided.set()
 
     async def _take(self, response: avatar.RenderResponse) -> None:
         event = response.WhichOneof("event")
@@ -109,24 +155,40 @@ class Face:
             return
         if self._span is not None:
             self._span.first_output()
-        if not self._shown:
+        if not self._returned:
             now = asyncio.get_running_loop().time()
             self._answer.question.idle.shown_after(now - self._opened_at)
-        self._shown = True
-        self._unrendered.clear()
-        await self._player.media.put(response.media)
+        media = rebased_media(response.media, self._base, self._frames_before)
+        self._watch_pace(media)
+        self._frames += len(media.frames)
+        self._returned = media.audio.start_sample + len(media.audio.pcm) // 2
+        while self._pending and after(self._pending[0], self._returned) is None:
+            self._pending.popleft()
+        await self._player.media.put(media)
+
+    def _watch_pace(self, media: common.MediaChunk) -> None:
+        """Notes how late the face is while it has enough audio to render."""
+        answer = self._answer
+        end_sample = media.audio.start_sample + len(media.audio.pcm) // 2
+        while self._came and self._came[0][0] < end_sample:
+            self._came.popleft()
+        if not self._came or media.audio.start_sample == 0:
+            return
+        held_s = asyncio.get_running_loop().time() - self._came[0][1]
+        late_s = min(held_s, answer.schedule.behind_s(media.audio.start_sample))
+        answer.face_late_s = max(answer.face_late_s, late_s)
+        if late_s > TOO_LATE_S:
+            text = f"avatar is {late_s:.1f} s behind the voice"
+            raise StageFailed("avatar", DeadlineExceeded(text))
 
     async def _go_on_without(self, failure: StageFailed) -> None:
         self._answer.degrade("avatar", str(failure.error))
-        async with self._route:
-            self._stream = None
-            self._decided.set()
-            for chunk in self._unrendered:
-                await self._player.media.put(_alone(chunk))
-            self._unrendered.clear()
-            if self._input_ended:
-                await self._player.media.put(None)
-
-
-def _alone(chunk: common.AudioChunk) -> common.MediaChunk:
-    return common.MediaChunk(audio=chunk)
+        self._answer.lose_face()
+        for item in self._pending:
+            kept = after(item, self._returned)
+            if isinstance(kept, common.AudioChunk):
+                await self._player.media.put(common.MediaChunk(audio=kept))
+        self._pending.clear()
+        if self._input_ended:
+            await self._player.media.put(None)
+        self._decided.set()

@@ -1,8 +1,14 @@
-"""The voice of an answer: segments to synthesis, its audio and marks on to face and client."""
+"""The voice of an answer: segments to synthesis, its audio and marks on to face and client.
+
+A voice that fails is replaced once: the segments of which nothing was heard are spoken by another
+stream, whose samples count from where the first one stopped.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
@@ -10,6 +16,7 @@ from anima.tts.v1 import tts_pb2 as tts
 from gateway.answer import Answer
 from gateway.mesh import Mesh
 from gateway.playing import Player
+from gateway.rebase import rebased_audio, rebased_marks
 from gateway.segmenter import Segment
 from gateway.showing import Face
 from gateway.spans import StageSpan
@@ -35,14 +42,17 @@ class Speaker:
         self._player = player
         self._ahead = asyncio.Semaphore(_SEGMENTS_AHEAD)
         self._made_samples = 0
+        self._base = 0
+        self._unspoken: dict[int, Segment] = {}
+        self._sounding = 0
+        self._text_ended = False
         self._spans: dict[int, StageSpan] = {}
 
     async def run(self) -> None:
         """Speaks the segments as they come, and ends the face's audio also when the voice fails."""
         language = await self._writer.language
         try:
-            if self._answer.failure is None:
-                await self._speak(language)
+            await self._speak(language)
         except StageFailed as failure:
             self._answer.fail(failure)
         finally:
@@ -61,10 +71,18 @@ class Speaker:
             persona=question.persona,
             known_voices=question.known_voices,
         )
+        request = tts.SynthesizeRequest(config=config)
+        try:
+            await self._speak_with(self._mesh.tts.Synthesize, request)
+        except StageFailed:
+            if self._sounding in self._unspoken:
+                raise
+            self._base = self._made_samples
+            await self._speak_with(self._mesh.tts_fallback.Synthesize, request)
+
+    async def _speak_with(self, method: Callable[..., Any], config: tts.SynthesizeRequest) -> None:
         # Opened before there is a segment: the first clause must not wait for a connection.
-        stream = await self._answer.open_stream(
-            "tts", self._mesh.tts.Synthesize, tts.SynthesizeRequest(config=config)
-        )
+        stream = await self._answer.open_stream("tts", method, config)
         submitting = asyncio.create_task(self._submit(stream), name="tts-submit")
         try:
             async for response in stream.responses():
@@ -78,17 +96,29 @@ class Speaker:
     async def _submit(
         self, stream: StageStream[tts.SynthesizeRequest, tts.SynthesizeResponse]
     ) -> None:
-        while (segment := await self._writer.segments.get()) is not None:
+        for segment in tuple(self._unspoken.values()):
+            await self._send(stream, segment)
+        while not self._text_ended:
+            written = await self._writer.segments.get()
+            if written is None:
+                self._text_ended = True
+                break
             if self._answer.question.paced:
                 await self._ahead.acquire()
                 await self._answer.schedule.until_room(self._made_samples)
-            self._spans[segment.number] = self._answer.spans.begin("tts", segment.number)
-            await self._announce(segment)
-            text = tts.TextSegment(
-                segment=segment.number, text=segment.text, start_char=segment.start_char
-            )
-            await stream.send(tts.SynthesizeRequest(text=text))
+            self._unspoken[written.number] = written
+            self._spans[written.number] = self._answer.spans.begin("tts", written.number)
+            await self._announce(written)
+            await self._send(stream, written)
         await stream.send(tts.SynthesizeRequest(end_of_text=tts.EndOfText()))
+
+    async def _send(
+        self, stream: StageStream[tts.SynthesizeRequest, tts.SynthesizeResponse], segment: Segment
+    ) -> None:
+        text = tts.TextSegment(
+            segment=segment.number, text=segment.text, start_char=segment.start_char
+        )
+        await stream.send(tts.SynthesizeRequest(text=text))
 
     async def _announce(self, segment: Segment) -> None:
         started = pb.SegmentStarted(
@@ -101,18 +131,23 @@ class Speaker:
     async def _take(self, response: tts.SynthesizeResponse) -> None:
         event = response.WhichOneof("event")
         if event == "audio" and not self._answer.is_stale("tts", response.audio.header):
-            await self._take_audio(response.audio)
+            await self._take_audio(rebased_audio(response.audio, self._base))
         elif event == "marks" and not self._answer.is_stale("tts", response.marks.header):
-            self._answer.words.extend(response.marks.words)
-            self._player.add_marks(response.marks)
-            await self._face.marks(response.marks)
+            await self._take_marks(rebased_marks(response.marks, self._base))
         elif event == "segment_end" and not self._answer.is_stale(
             "tts", response.segment_end.header
         ):
             self._end_segment(response.segment_end)
 
+    async def _take_marks(self, marks: common.Marks) -> None:
+        # They come before the audio: a segment whose marks are known can no longer be spoken anew.
+        self._sounding = marks.header.segment
+        self._answer.words.extend(marks.words)
+        self._player.add_marks(marks)
+        await self._face.marks(marks)
+
     async def _take_audio(self, chunk: common.AudioChunk) -> None:
-        segment = chunk.header.segment
+        segment = self._sounding = chunk.header.segment
         if span := self._spans.get(segment):
             span.first_output()
         self._made_samples = chunk.start_sample + len(chunk.pcm) // 2
@@ -121,6 +156,7 @@ class Speaker:
         await self._face.audio(chunk)
 
     def _end_segment(self, end: tts.SegmentEnd) -> None:
+        self._unspoken.pop(end.header.segment, None)
         if span := self._spans.get(end.header.segment):
             span.end()
         if end.reason == common.END_REASON_ERROR:

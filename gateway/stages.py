@@ -19,13 +19,20 @@ from google.protobuf.message import Message
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics
-from services.runtime.errors import AnimaError, DeadlineExceeded, Unavailable, error_from_rpc
+from services.runtime.errors import (
+    AnimaError,
+    Busy,
+    DeadlineExceeded,
+    Unavailable,
+    error_from_rpc,
+)
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
 
 _MAX_REQUESTS = 8
 _MAX_RESPONSES = 16
+_RETRY_AFTER_MS = 200
 
 
 class StageFailed(Exception):  # noqa: N818 (named by what it says)
@@ -83,42 +90,57 @@ class StageStream(Generic[RequestT, ResponseT]):
         config: RequestT,
         *,
         timeout_ms: int,
+        wait_for_place: bool = False,
+        on_full: Callable[[int], None] = lambda _: None,
     ) -> StageStream[RequestT, ResponseT]:
         """Opens a stream and waits until the stage has started.
 
         A stage that is just being restarted is waited for; an opening that is cut off is tried once
-        more.
+        more, and a full stage again when it says that it may have a place.
 
         Args:
             stage: The name of the stage.
             method: The method of the stub.
             config: The first request.
             timeout_ms: How long all of it may take.
+            wait_for_place: Whether a full stage is tried again until then.
+            on_full: Told that the stage is full, and for how many ms it thinks to be.
 
         Raises:
             StageFailed: The stage is away, full, or refuses the config.
         """
+        busy: StageFailed | None = None
         stream: StageStream[RequestT, ResponseT] | None = None
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                for last_try in (False, True):
+                tries = 2
+                while True:
+                    tries -= 1
                     call = cast(_Call, method(wait_for_ready=True))
                     stream = cls(stage, call, type(config))
                     try:
                         await stream._start(config)
                     except StageFailed as failure:
-                        if last_try or not isinstance(failure.error, Unavailable):
-                            raise
                         await stream.close()
+                        if isinstance(failure.error, Busy):
+                            retry_after_ms = failure.error.retry_after_ms or _RETRY_AFTER_MS
+                            on_full(retry_after_ms)
+                            if not wait_for_place:
+                                raise
+                            busy, tries = failure, tries + 1
+                            await asyncio.sleep(retry_after_ms / 1000)
+                        elif not tries or not isinstance(failure.error, Unavailable):
+                            raise
                     else:
                         return stream
         except TimeoutError:
+            if busy is not None:
+                raise busy from None
             text = f"{stage} did not start within {timeout_ms} ms"
             raise StageFailed(stage, DeadlineExceeded(text)) from None
         finally:
             if stream is not None and not hasattr(stream, "started"):
                 await stream.close()
-        raise AssertionError("both tries either return or raise")
 
     async def _start(self, config: RequestT) -> None:
         await self.send(config)

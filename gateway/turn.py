@@ -41,11 +41,15 @@ class TurnOutcome:
         turn_id: The turn.
         question: What the person asked.
         heard_text: What the person heard of the answer; may be empty.
+        face_late_s: How late the face was at most, seconds.
+        face_lost: True if the answer went on without pictures.
     """
 
     turn_id: str
     question: str
     heard_text: str
+    face_late_s: float = 0.0
+    face_lost: bool = False
 
 
 class Turn:
@@ -88,6 +92,7 @@ class Turn:
                 paced=question.paced,
             ),
             stop_above=self._stop_above,
+            stage_is_full=mesh.stage_is_full,
         )
         self._outbox = outbox
         self._work: asyncio.Task[None] | None = None
@@ -176,6 +181,12 @@ class Turn:
             header = common.ChunkHeader(turn_id=self.turn_id, epoch=answer.question.epoch)
             resumed = pb.TurnResumed(header=header, paused_us=held_us)
             answer.outbox.post(pb.ConverseResponse(turn_resumed=resumed))
+
+    def say_quality(self, level: pb.VideoLevel.ValueType) -> None:
+        """Tells the client how much video the answer has."""
+        question = self._answer.question
+        rate_hz = question.video.frame_rate_hz if question.face else 0
+        self._answer.say_quality(level, rate_hz)
 
     def is_ending(self, within_s: float) -> bool:
         """Tells whether all has been made and at most this much of it is left to play."""
@@ -300,7 +311,13 @@ class Turn:
         reason = common.EndReason.Name(answer.reason).removeprefix("END_REASON_").lower()
         metrics.TURNS.labels(reason).inc()
         self._on_end(
-            TurnOutcome(turn_id=self.turn_id, question=answer.question.text, heard_text=heard)
+            TurnOutcome(
+                turn_id=self.turn_id,
+                question=answer.question.text,
+                heard_text=heard,
+                face_late_s=answer.face_late_s,
+                face_lost=answer.face_lost,
+            )
         )
         ended = pb.TurnEnded(
             header=header,

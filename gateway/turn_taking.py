@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable
 
 from anima.common.v1 import common_pb2 as common
+from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics
 from gateway.answer import Question
 from gateway.barge_in import HOLD_S, BargeIn, Move
@@ -20,6 +21,7 @@ from gateway.listening import Utterance
 from gateway.mesh import Mesh
 from gateway.opening import Opening
 from gateway.outbox import Outbox
+from gateway.quality import Quality
 from gateway.remembering import History, remember
 from gateway.turn import Turn, TurnOutcome
 from gateway.utterances import Said, classify
@@ -60,6 +62,8 @@ class TurnTaking:
         self._idle = idle
         self._on_idle = on_idle
         self._epoch = 0
+        self._quality = Quality()
+        self._shown: pb.VideoLevel.ValueType = pb.VIDEO_LEVEL_FULL
         self._changing = asyncio.Lock()
         self._turn: Turn | None = None
         self._turn_task: asyncio.Task[None] | None = None
@@ -173,6 +177,7 @@ class TurnTaking:
                 await self._outbox.until_room()
                 self._take(guess)
                 guess.commit(text, asked_at=utterance.ended_at)
+                self._say_quality(guess)
                 return
             if guess is not None:
                 metrics.SPECULATIONS.labels("other words").inc()
@@ -209,6 +214,7 @@ class TurnTaking:
         )
         turn.start()
         self._take(turn)
+        self._say_quality(turn)
 
     def _take(self, turn: Turn) -> None:
         self._turn = turn
@@ -226,6 +232,10 @@ class TurnTaking:
 
     def _question(self, text: str, *, asked_at: float, spoken: bool) -> Question:
         opening = self._opening
+        video = None
+        if opening.video is not None:
+            rate_hz = self._mesh.settings.sample_rate_hz
+            video = self._quality.video(opening.video, sample_rate_hz=rate_hz)
         return Question(
             turn_id=uuid.uuid4().hex,
             epoch=self._epoch,
@@ -240,9 +250,9 @@ class TurnTaking:
             voice=opening.config.voice,
             known_voices=opening.voices,
             avatar=opening.avatar,
-            video=opening.video or common.VideoFormat(),
+            video=video or common.VideoFormat(),
             speech=opening.speech,
-            face=opening.video is not None,
+            face=video is not None,
             paced=opening.paced,
             history=self._history.messages(),
             ai_mark=opening.config.ai_mark,
@@ -302,7 +312,16 @@ class TurnTaking:
     def _whole(self, text: str) -> str:
         return f"{self._carried} {text}" if self._carried else text
 
+    def _say_quality(self, turn: Turn) -> None:
+        if self._opening.video is not None and self._quality.level != self._shown:
+            self._shown = self._quality.level
+            turn.say_quality(self._shown)
+
     def _keep(self, outcome: TurnOutcome) -> None:
+        if self._opening.video is not None and self._opening.paced:
+            self._quality.answered(late_s=outcome.face_late_s)
+            if outcome.face_lost:
+                self._shown = pb.VIDEO_LEVEL_IDLE_LOOP
         if self._carrying:
             # The person was still asking: the question goes on in the next utterance.
             self._carried = outcome.question

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import grpc
 
@@ -11,6 +12,7 @@ from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
 from anima.memory.v1 import memory_pb2 as memory
+from gateway import notices
 from gateway.answer import Answer
 from gateway.mesh import Mesh
 from gateway.segmenter import Segment, Segmenter
@@ -49,6 +51,7 @@ class Writer:
             await self._generate(memories, span)
         except StageFailed as failure:
             self._answer.fail(failure)
+            await self._apologise()
         finally:
             span.end()
         if not self.language.done():
@@ -100,10 +103,22 @@ class Writer:
             memories=memories,
             user_id=question.user_id,
         )
-        stream = await self._answer.open_stream(
-            "llm", self._mesh.llm.Generate, llm.GenerateRequest(config=config), span=span
-        )
-        self.language.set_result(stream.started.started.language or question.language)
+        request = llm.GenerateRequest(config=config)
+        try:
+            await self._take_answer(self._mesh.llm.Generate, request, span)
+        except StageFailed:
+            # Nothing of it was heard or read: another model, or another replica, may still answer.
+            if self._answer.text:
+                raise
+            await self._take_answer(self._mesh.llm_fallback.Generate, request, span)
+
+    async def _take_answer(
+        self, method: Callable[..., Any], request: llm.GenerateRequest, span: StageSpan
+    ) -> None:
+        stream = await self._answer.open_stream("llm", method, request, span=span)
+        if not self.language.done():
+            language = stream.started.started.language or self._answer.question.language
+            self.language.set_result(language)
         silence_ms = self._answer.settings.llm_silence_timeout_ms
         async for response in stream.responses(silence_timeout_ms=silence_ms):
             if self._answer.is_stale("llm", response.header):
@@ -118,6 +133,18 @@ class Writer:
                 self._answer.sources = response.finished.sources
                 if response.finished.reason == common.END_REASON_LENGTH:
                     self._answer.reason = common.END_REASON_LENGTH
+
+    async def _apologise(self) -> None:
+        """Says, as the end of the answer, that it could not be finished."""
+        answer = self._answer
+        language = answer.question.notice_language
+        if not self.language.done():
+            self.language.set_result(language)
+        elif self.language.result():
+            language = self.language.result()
+        await self._hand_on(self._segmenter.finish())
+        text = notices.apology(language)
+        await self._add(f" {text}" if answer.text else text)
 
     async def _add(self, text: str) -> bool:
         """Takes more text; returns False once the answer is as long as it may be."""

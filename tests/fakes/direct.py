@@ -30,6 +30,9 @@ class DirectCall:
             await self._responses.put(grpc.aio.EOF)
         except AnimaError as error:
             await self._responses.put(rpc_error(error))
+        # What is written to a call that is over is thrown away.
+        while True:
+            await self._requests.get()
 
     async def _iterate(self) -> AsyncIterator[Any]:
         while True:
@@ -68,26 +71,10 @@ class DirectStages:
 
     def mesh(self, **changes: Any) -> Mesh:
         mesh = _DirectMesh(GatewaySettings(**changes))
-        mesh.asr = cast(Any, SimpleNamespace(Recognize=_streaming(self.asr.Recognize)))
-        mesh.llm = cast(
-            Any,
-            SimpleNamespace(
-                Generate=_streaming(self.llm.Generate),
-                ListPersonas=_unary(self.llm.ListPersonas),
-            ),
-        )
-        mesh.tts = cast(
-            Any,
-            SimpleNamespace(
-                Synthesize=_streaming(self.tts.Synthesize), ListVoices=_unary(self.tts.ListVoices)
-            ),
-        )
-        mesh.avatar = cast(
-            Any,
-            SimpleNamespace(
-                Render=_streaming(self.avatar.Render), ListAvatars=_unary(self.avatar.ListAvatars)
-            ),
-        )
+        mesh.asr = direct(self.asr)
+        mesh.llm = mesh.llm_fallback = direct(self.llm)
+        mesh.tts = mesh.tts_fallback = direct(self.tts)
+        mesh.avatar = direct(self.avatar)
         mesh.memory = cast(
             Any,
             SimpleNamespace(
@@ -95,6 +82,15 @@ class DirectStages:
             ),
         )
         return mesh
+
+
+def direct(servicer: Any) -> Any:
+    """Gives the stub of a scripted stage."""
+    streaming = ("Recognize", "Generate", "Synthesize", "Render")
+    unary = ("ListPersonas", "ListVoices", "ListAvatars")
+    methods = {n: _streaming(getattr(servicer, n)) for n in streaming if hasattr(servicer, n)}
+    methods |= {n: _unary(getattr(servicer, n)) for n in unary if hasattr(servicer, n)}
+    return SimpleNamespace(**methods)
 
 
 class _DirectMesh(Mesh):

@@ -19,9 +19,10 @@ import anima.common.v1 as common
 import anima.llm.v1 as llm
 import anima.memory.v1 as memory
 import anima.tts.v1 as tts
-from services.runtime.errors import AnimaError, NotFound
+from services.runtime.errors import AnimaError, NotFound, Unavailable
 from services.runtime.streams import open_stream
 from tests.fakes.frames import FRAME_RATE_HZ, HEIGHT_PX, WIDTH_PX, clip
+from tests.fakes.rendering import Renderer
 
 # A piece of an answer, or something to wait for before the next piece.
 Piece = str | asyncio.Event
@@ -42,6 +43,7 @@ class Fake:
 
     Attributes:
         refuse: Raised instead of starting a stream.
+        refused: How many streams were refused.
         deaf: Interrupts are not answered and the work goes on.
         configs: The configs of all streams.
         interrupts: The epochs of all interrupts.
@@ -50,6 +52,7 @@ class Fake:
     """
 
     refuse: AnimaError | None = None
+    refused: int = 0
     deaf: bool = False
     configs: list[Any] = field(default_factory=list)
     interrupts: list[int] = field(default_factory=list)
@@ -58,6 +61,7 @@ class Fake:
 
     async def opened(self, requests: Any) -> tuple[Any, AsyncIterator[Any]]:
         if self.refuse is not None:
+            self.refused += 1
             raise self.refuse
         config, rest = await open_stream(requests)
         self.configs.append(config)
@@ -188,7 +192,7 @@ class FakeTts(Fake, tts.TtsServiceServicer):
     chunk_delay_s: float = 0.0
     fail_after_chunks: int | None = None
     fail_with: AnimaError | None = None
-    stale_first: bool = False
+    end_after_segments: int = 1_000
     segments: list[str] = field(default_factory=list)
     made: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
 
@@ -207,6 +211,8 @@ class FakeTts(Fake, tts.TtsServiceServicer):
             started = tts.Started(voice="amy", sample_rate_hz=rate)
             await context.write(tts.SynthesizeResponse(started=started))
             while (segment := await queue.get()) is not None:
+                if len(self.segments) >= self.end_after_segments:
+                    raise Unavailable("the voice is gone")
                 self.segments.append(segment.text)
                 start = made
                 async for response, samples in self._speak(config, segment, made):
@@ -269,13 +275,14 @@ class FakeAvatar(Fake, avatar.AvatarServiceServicer):
 
     fail_with: AnimaError | None = None
     fail_after_media: int = 0
+    fail_times: int = 1_000
     marks: list[common.Marks] = field(default_factory=list)
     frame_delay_s: float = 0.0
 
     async def Render(self, requests: Any, context: Any) -> None:  # type: ignore[override]
         config, rest = await self.opened(requests)
         queue: asyncio.Queue[common.AudioChunk | None] = asyncio.Queue()
-        renderer = _Renderer(config)
+        renderer = Renderer(config)
 
         def take(request: avatar.RenderRequest) -> None:
             kind = request.WhichOneof("message")
@@ -294,11 +301,15 @@ class FakeAvatar(Fake, avatar.AvatarServiceServicer):
                 chunk = await queue.get()
                 ended = chunk is None
                 for media in renderer.add(b"" if chunk is None else chunk.pcm, last=ended):
-                    if self.fail_with is not None and renderer.sequence > self.fail_after_media:
-                        raise self.fail_with
+                    failing = self.fail_with if self.fail_times > 0 else None
+                    if failing is not None and media.header.sequence > self.fail_after_media:
+                        self.fail_times -= 1
+                        raise failing
                     await asyncio.sleep(self.frame_delay_s)
                     await context.write(avatar.RenderResponse(media=media))
-            end = avatar.Ended(sample_count=renderer.sent, frame_count=renderer.frames)
+            end = avatar.Ended(
+                sample_count=renderer.sent, frame_count=renderer.frames, idle_frame=7
+            )
             await context.write(avatar.RenderResponse(ended=end))
 
         epoch = await self.interruptible(work(), rest, take)
@@ -323,57 +334,6 @@ class FakeAvatar(Fake, avatar.AvatarServiceServicer):
 
     async def DescribeEngine(self, request: Any, context: Any) -> avatar.DescribeEngineResponse:
         return avatar.DescribeEngineResponse(engine=common.EngineInfo(name="scripted"))
-
-
-class _Renderer:
-    """Cuts audio into media, whole frames each."""
-
-    def __init__(self, config: avatar.RenderConfig) -> None:
-        self.sent = 0
-        self.frames = 0
-        self.sequence = 0
-        self._config = config
-        self._frame_samples = config.sample_rate_hz // FRAME_RATE_HZ
-        self._pcm = b""
-
-    def add(self, pcm: bytes, *, last: bool) -> list[common.MediaChunk]:
-        self._pcm += pcm
-        frame_bytes = self._frame_samples * 2
-        if last and len(self._pcm) % frame_bytes:
-            self._pcm += bytes(frame_bytes - len(self._pcm) % frame_bytes)
-        media = []
-        while len(self._pcm) >= (size := self._size(last)) and size:
-            media.append(self._cut(size))
-        return media
-
-    def _size(self, last: bool) -> int:
-        wanted = self._frame_samples * 2 * (1 if self.sequence == 0 else 3)
-        return min(wanted, len(self._pcm)) if last else wanted
-
-    def _cut(self, size: int) -> common.MediaChunk:
-        piece, self._pcm = self._pcm[:size], self._pcm[size:]
-        start = self.sent
-        pictures = []
-        for offset in range(0, size // 2, self._frame_samples):
-            key, data = clip()[self.frames % len(clip())]
-            self.frames += 1
-            pictures.append(
-                common.VideoFrame(
-                    start_sample=start + offset, frame_number=self.frames, key_frame=key, data=data
-                )
-            )
-        self.sent += size // 2
-        self.sequence += 1
-        header = common.ChunkHeader(
-            turn_id=self._config.turn_id, epoch=self._config.epoch, sequence=self.sequence
-        )
-        audio = common.AudioChunk(
-            header=header,
-            start_sample=start,
-            sample_rate_hz=self._config.sample_rate_hz,
-            pcm=piece,
-        )
-        return common.MediaChunk(header=header, audio=audio, frames=pictures)
 
 
 def _header(config: tts.SynthesizeConfig, segment: int) -> common.ChunkHeader:
