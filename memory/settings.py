@@ -27,3 +27,7 @@ class MemorySettings(ServiceSettings):
     """How many threads embed and search."""
     facts: bool = True
     """Whether facts are distilled from what people say."""
+    turn_retention_days: int = Field(default=0, ge=0, le=36_500)
+    """After how many days what was said is erased, unless a pinned fact comes from it; 0: never."""
+    fact_retention_days: int = Field(default=0, ge=0, le=36_500)
+    """After how many days a fact that was not told again, or has ended, is erased; 0: never."""

@@ -17,6 +17,7 @@ from memory.facts.ledger import FactLedger, corrected, stands_in
 from memory.index import IndexCache
 from memory.item import Item, Position, RecalledItem, searched_text
 from memory.ranking import asks_for_answers
+from memory.retention import Retention
 from memory.schema import StoreError
 from memory.settings import MemorySettings
 from memory.store import Store, Vector
@@ -59,6 +60,7 @@ class SqliteMemory:
         self._embedder: Embedder | None = None
         self._embedding_rest: asyncio.Task[None] | None = None
         self._distiller: Distiller | None = None
+        self._retention: Retention | None = None
         self._opened = ExitStack()
 
     def describe(self) -> EngineInfo:
@@ -111,6 +113,13 @@ class SqliteMemory:
         )
         if self._settings.facts:
             self._distiller.start()
+        self._retention = Retention(
+            self._store,
+            self._erasing,
+            turn_days=self._settings.turn_retention_days,
+            fact_days=self._settings.fact_retention_days,
+        )
+        self._retention.start()
         if self._embedder is not None:
             self._embedding_rest = asyncio.create_task(self._embed_rest(self._embedder))
 
@@ -135,8 +144,9 @@ class SqliteMemory:
 
     async def close(self) -> None:
         """Stops the work in the background and closes the database."""
-        if self._distiller is not None:
-            await self._distiller.stop()
+        for background in (self._distiller, self._retention):
+            if background is not None:
+                await background.stop()
         if self._embedding_rest is not None:
             self._embedding_rest.cancel()
             with suppress(asyncio.CancelledError):

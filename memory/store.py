@@ -158,7 +158,7 @@ class Store:
         Raises:
             StoreError: They are erased, but their text is still in the log file.
         """
-        with self.transaction() as connection:
+        with self.erasing() as connection:
             cursor = connection.executemany(
                 "DELETE FROM item WHERE item_id = ?"
                 " AND user = (SELECT id FROM user WHERE user_id = ?)",
@@ -166,8 +166,6 @@ class Store:
             )
             count = cursor.rowcount
             rows.raise_revision(connection, user_id)
-            erasure = self._erasures = self._erasures + 1
-        self._overwrite(erasure)
         return count
 
     def forget_everything(self, user_id: str) -> int:
@@ -179,15 +177,25 @@ class Store:
         Raises:
             StoreError: All is erased, but its text is still in the log file.
         """
-        with self.transaction() as connection:
+        with self.erasing() as connection:
             (count,) = connection.execute(
                 "SELECT count(*) FROM item WHERE user = (SELECT id FROM user WHERE user_id = ?)",
                 (user_id,),
             ).fetchone()
             connection.execute("DELETE FROM user WHERE user_id = ?", (user_id,))
+        return int(count)
+
+    @contextmanager
+    def erasing(self) -> Iterator[sqlite3.Connection]:
+        """As `transaction`; afterwards rids the files' unused parts of what was erased.
+
+        Raises:
+            StoreError: It is erased, but its text is still in the log file.
+        """
+        with self.transaction() as connection:
+            yield connection
             erasure = self._erasures = self._erasures + 1
         self._overwrite(erasure)
-        return int(count)
 
     def _overwrite(self, erasure: int) -> None:
         """Rids the files of what was erased up to an erasure.

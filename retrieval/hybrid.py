@@ -61,7 +61,7 @@ def best_first(scores: NDArray[np.float32], k: int) -> NDArray[np.intp]:
     """Gives the positions of the k best scores, best first; of equal ones the earlier first."""
     if not 0 < k < len(scores):
         return np.argsort(-scores, kind="stable")[: max(k, 0)]
-    # Only what is at least as good as the k-th is sorted: of ten thousand that is a tenth of the time.
+    # Only what is at least as good as the k-th is sorted: for ten thousand a tenth of the time.
     least = np.partition(scores, len(scores) - k)[len(scores) - k]
     candidates = np.flatnonzero(scores >= least)
     return candidates[np.argsort(-scores[candidates], kind="stable")[:k]]

@@ -1,0 +1,103 @@
+"""Erases what is older than the settings allow, in the background."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from anima.memory.v1 import ITEM_KIND_FACT
+from memory.store import Store
+from services.runtime.compute import Compute
+from services.runtime.logs import get_logger
+
+_DAY_MS = 86_400_000
+_INTERVAL_S = 3_600.0
+_EXPIRED_TURNS = (
+    f"kind <> {ITEM_KIND_FACT} AND created_unix_ms < ? AND NOT EXISTS ("  # noqa: S608
+    "SELECT 1 FROM fact_source JOIN fact ON fact.item = fact_source.fact"
+    " WHERE fact_source.source = item.id AND pinned)"
+)
+# A fact is as old as the last time that it was told, or its end.
+_EXPIRED_FACTS = (
+    "id IN (SELECT fact.item FROM fact WHERE NOT pinned AND ? > max(valid_from_unix_ms,"
+    " valid_to_unix_ms, coalesce((SELECT max(source.created_unix_ms) FROM fact_source"
+    " JOIN item AS source ON source.id = fact_source.source"
+    " WHERE fact_source.fact = fact.item), 0)))"
+)
+
+
+def expire(store: Store, *, turn_days: int, fact_days: int, now_unix_ms: int) -> int:
+    """Erases turns and facts that are too old; facts go with the last turn they come from.
+
+    Args:
+        store: Where they are.
+        turn_days: The age of turns that are erased; 0: none.
+        fact_days: The age of facts that are erased; 0: none.
+        now_unix_ms: The present.
+
+    Returns:
+        How many items were erased.
+    """
+    conditions = [
+        (condition, now_unix_ms - days * _DAY_MS)
+        for condition, days in ((_EXPIRED_TURNS, turn_days), (_EXPIRED_FACTS, fact_days))
+        if days
+    ]
+    with store.reading() as connection:
+        are_some = any(
+            connection.execute(f"SELECT 1 FROM item WHERE {condition}", (before,)).fetchone()  # noqa: S608
+            for condition, before in conditions
+        )
+    if not are_some:
+        return 0
+    with store.erasing() as connection:
+        (held,) = connection.execute("SELECT count(*) FROM item").fetchone()
+        for condition, before in conditions:
+            connection.execute(
+                "UPDATE user SET revision = revision + 1 WHERE id IN"  # noqa: S608
+                f" (SELECT user FROM item WHERE {condition})",
+                (before,),
+            )
+            connection.execute(f"DELETE FROM item WHERE {condition}", (before,))  # noqa: S608
+        (left,) = connection.execute("SELECT count(*) FROM item").fetchone()
+    return int(held - left)
+
+
+class Retention:
+    """Looks every hour for what is too old."""
+
+    def __init__(self, store: Store, compute: Compute, *, turn_days: int, fact_days: int) -> None:
+        self._store = store
+        self._compute = compute
+        self._turn_days = turn_days
+        self._fact_days = fact_days
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins, if anything is ever too old."""
+        if self._turn_days or self._fact_days:
+            self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Ends."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                count = await self._compute.run(self._expire)
+            except Exception as error:  # a full disk, say: the next hour tries again
+                get_logger().error("old items could not be erased", exc_info=error)
+            else:
+                get_logger().info("old items erased", items=count)
+            await asyncio.sleep(_INTERVAL_S)
+
+    def _expire(self) -> int:
+        return expire(
+            self._store,
+            turn_days=self._turn_days,
+            fact_days=self._fact_days,
+            now_unix_ms=time.time_ns() // 1_000_000,
+        )
