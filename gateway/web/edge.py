@@ -1,4 +1,4 @@
-"""The routes of the page: its files, and the WebSocket `/v1/realtime`."""
+"""The routes of the page: its files, the WebSocket `/v1/realtime`, memory and portraits."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +13,13 @@ from starlette.websockets import WebSocket
 
 from gateway.mesh import Mesh
 from gateway.web.access import Access
+from gateway.web.avatar_routes import avatar_routes
 from gateway.web.client_events import ClientConfig
 from gateway.web.connection import TRY_LATER, Connection
 from gateway.web.histories import Histories
 from gateway.web.limits import EdgeLimits
 from gateway.web.live.link import LiveMedia
+from gateway.web.memory_routes import memory_routes
 from services.runtime.errors import InvalidRequest
 from services.runtime.logs import get_logger
 
@@ -29,7 +31,7 @@ HISTORIES_PER_PLACE = 16
 
 SECURITY_HEADERS = {
     "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
         "media-src 'self' blob:; connect-src 'self'; base-uri 'self'; form-action 'none'; "
         "frame-ancestors 'none'"
     ),
@@ -58,6 +60,8 @@ def routes(mesh: Mesh, *, limits: EdgeLimits | None = None) -> list[BaseRoute]:
     edge = Edge(mesh, limits or EdgeLimits())
     return [
         WebSocketRoute("/v1/realtime", edge.converse),
+        *memory_routes(mesh),
+        *avatar_routes(mesh),
         Route("/", _page),
         Mount("/static", PageFiles(directory=STATIC)),
     ]

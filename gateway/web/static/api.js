@@ -11,21 +11,57 @@ export const keepToken = (value) => sessionStorage.setItem(TOKEN_KEY, value);
 /** The gateway did not accept the token, or wants one. */
 export class Unauthorized extends Error {}
 
-async function get(path) {
-  const headers = token() ? { authorization: `Bearer ${token()}` } : {};
-  const response = await fetch(new URL(path, document.baseURI), { headers });
+async function call(path, { headers = {}, ...options } = {}) {
+  const all = token() ? { authorization: `Bearer ${token()}`, ...headers } : headers;
+  const response = await fetch(new URL(path, document.baseURI), { ...options, headers: all });
   if (response.status === 401) throw new Unauthorized();
-  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  if (!response.ok) {
+    const problem = await response.json().catch(() => ({}));
+    throw new Error(problem.detail ?? `${path}: ${response.status}`);
+  }
   return response;
 }
 
 /** What the mesh is and offers. */
 export async function describeMesh() {
-  return (await get("v1/mesh")).json();
+  return (await call("v1/mesh")).json();
 }
 
 /** The idle loop of an avatar, as an address for a <video>; it must be revoked. */
 export async function idleLoop(avatar) {
-  const response = await get(`v1/avatars/${encodeURIComponent(avatar)}/idle.mp4`);
+  const response = await call(`v1/avatars/${encodeURIComponent(avatar)}/idle.mp4`);
   return URL.createObjectURL(await response.blob());
 }
+
+const asUser = (user) => ({ "anima-user-id": encodeURIComponent(user) });
+
+/** A page of what is remembered about a person, newest first. */
+export async function listMemory(user, pageToken = "") {
+  const path = `v1/memory?page_token=${encodeURIComponent(pageToken)}`;
+  return (await call(path, { headers: asUser(user) })).json();
+}
+
+/** Erases an item of a person, or everything. */
+export async function forgetMemory(user, item = "") {
+  const path = item ? `v1/memory/${encodeURIComponent(item)}` : "v1/memory";
+  return (await call(path, { method: "DELETE", headers: asUser(user) })).json();
+}
+
+/** Everything that is remembered about a person, as a file. */
+export async function exportMemory(user) {
+  return (await call("v1/memory/export", { headers: asUser(user) })).blob();
+}
+
+/** Makes an avatar of a photo. @yields {object} progress, warning, done or error */
+export async function* createAvatar(form) {
+  const response = await call("v1/avatars", { method: "POST", body: form });
+  let left = "";
+  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
+    const lines = (left + piece).split("\n");
+    left = lines.pop();
+    for (const line of lines) yield JSON.parse(line);
+  }
+}
+
+/** Deletes an avatar that was made of a photo. */
+export const deleteAvatar = (name) => call(`v1/avatars/${encodeURIComponent(name)}`, { method: "DELETE" });

@@ -8,13 +8,17 @@ import { Connection } from "./connection.js";
 import { History } from "./history.js";
 import { switchLanguage, t, translatePage } from "./i18n.js";
 import { kept } from "./kept.js";
+import { Memories } from "./memories.js";
 import { MICROPHONE_RATE_HZ, Microphone } from "./microphone.js";
 import { playableCodecs } from "./player.js";
+import { Portrait } from "./portrait.js";
 import { Screen } from "./screen.js";
-import { Settings } from "./settings.js";
+import { Settings, userId } from "./settings.js";
 import { drawWaterfall } from "./waterfall.js";
 
 const MESH_REFRESH_MS = 20_000;
+const MADE_TRIES = 20;
+const MADE_WAIT_MS = 500;
 const byId = (id) => document.getElementById(id);
 
 const connection = new Connection(token);
@@ -24,6 +28,8 @@ const history = new History(byId("conversation"));
 const settings = new Settings();
 const microphone = new Microphone();
 const composer = new Composer({ ask, stop, microphone, settings, say: notice });
+const portrait = new Portrait();
+new Memories(userId);
 const codecs = playableCodecs();
 
 const answers = new Map();
@@ -267,6 +273,17 @@ async function refreshMesh() {
   }
 }
 
+/** Uses a face that was just made, as soon as the gateway knows it. */
+async function showMade(name) {
+  byId("settings").close();
+  for (let tries = 0; tries < MADE_TRIES; tries += 1) {
+    const mesh = await describeMesh();
+    settings.show(mesh);
+    if (settings.use("avatar", name)) return;
+    await new Promise((resolve) => setTimeout(resolve, MADE_WAIT_MS));
+  }
+}
+
 async function showIdle() {
   const idle = byId("idle");
   if (!settings.avatar || settings.avatar === idleOf) return;
@@ -324,6 +341,7 @@ settings.addEventListener("changed", () => {
   showIdle();
   history.remark(t("newConversation"));
 });
+portrait.addEventListener("made", ({ detail }) => showMade(detail));
 byId("token-form").addEventListener("submit", () => {
   keepToken(byId("token").value.trim());
   connection.connect();

@@ -93,6 +93,13 @@ export class Settings extends EventTarget {
     byId("stages").replaceChildren(...this.#mesh.stages.map(stageRow));
   }
 
+  /** Chooses something for the person. @returns {boolean} false if it is not offered */
+  use(name, value) {
+    if (!this.#mesh[`${name}s`].some((item) => item.name === value)) return false;
+    this.#choose(name, value);
+    return true;
+  }
+
   #choose(name, value) {
     this.#choices[name] = value;
     if (name === "persona") Object.assign(this.#choices, { avatar: "", voice: "", language: "" });
