@@ -135,7 +135,8 @@ def _tones(portrait: BgrImage, geometry: Geometry) -> MouthTones:
         portrait, geometry, [(x, y) for x in (-0.24, 0.24) for y in (-0.14, -0.10, -0.06)]
     )
     light = float(np.clip(skin @ (0.114, 0.587, 0.299) / 190, 0.35, 1.05))
-    teeth = np.array((200.0, 216.0, 226.0)) * light
+    # teeth shine: they lose less light than skin does
+    teeth = np.array((206.0, 222.0, 232.0)) * (0.45 + 0.55 * light)
     seen = _teeth_seen(portrait, geometry)
     if seen is not None:
         teeth = seen

@@ -16,9 +16,9 @@ _STIFF = 0.40
 _LASHES = 0.10
 """How far the lashes reach below the line that the mesh calls the lid's edge, of the same."""
 _OVERLAP = 0.06
-_GAZE_ACROSS = 0.13
+_GAZE_ACROSS = 0.10
 """How far the iris moves at gaze 1, of the eye's width."""
-_GAZE_DOWN = 0.16
+_GAZE_DOWN = 0.14
 _TABLE = 256
 
 

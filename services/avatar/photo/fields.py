@@ -215,7 +215,7 @@ def _opening(geometry: Geometry, u: Floats) -> Floats:
     """How far each place along the lips opens: 1 in the middle, 0 from the corners on."""
     middle = float(np.mean(geometry.upper_lip.u[[0, -1]]))
     across = (u - middle) / geometry.half_mouth
-    return np.asarray(np.maximum(1 - across**2, 0) ** 0.8)
+    return np.asarray(np.maximum(1 - across**2, 0) ** 0.65)
 
 
 def _red(depth: Floats, height: float) -> Floats:

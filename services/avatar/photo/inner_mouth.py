@@ -108,10 +108,10 @@ def _upper_teeth(x: Floats, y: Floats, tones: Tones, pixel: float) -> FloatImage
 
 def _lower_teeth(x: Floats, y: Floats, tones: Tones, pixel: float) -> FloatImage:
     place, half, _ = _row(x, _LOWER_WIDTHS)
-    edge = -0.006 + 0.45 * x * x + 0.004 * np.abs(place) ** 5
+    edge = 0.001 + 0.45 * x * x + 0.004 * np.abs(place) ** 5
     alpha = np.clip((y - edge) / pixel + 0.5, 0, 1)
     alpha *= np.clip((0.13 - np.abs(x)) / 0.02, 0, 1)
-    shade = 0.80 * _tooth_shade(x, place, half, pixel)
+    shade = 0.78 * _tooth_shade(x, place, half, pixel)
     flesh = smooth_step((y - edge - 0.040) / 0.006)[..., None]
     colour = np.array(tones.teeth) * (1 - flesh) + np.array(tones.flesh) * 0.8 * flesh
     return _coloured(_shaded(colour, shade, tones), alpha)

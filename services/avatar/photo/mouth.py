@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from services.avatar.engine import BgrImage
 from services.avatar.parameters import MouthShape
-from services.avatar.photo.fields import LIPS, Fields
+from services.avatar.photo.fields import LIP_DROP, LIPS, Fields
 from services.avatar.photo.geometry import Geometry
 from services.avatar.photo.inner_mouth import InnerMouth, Tones
 from services.avatar.photo.warping import Placement, Warp
 
 FloatImage = NDArray[np.float32]
-_SHADOW = 0.35
+_SHADOW, _ROUND_SHADOW = 0.35, 0.55
 _MARGIN = 0.14
 """How far beyond the box pixels may come from, in face heights."""
 
@@ -42,29 +42,31 @@ class MouthMotion:
     ) -> None:
         height, width = source.shape[:2]
         self._gap = geometry.gap
-        self._warp = Warp(fields.mouth, placement, (width, height))
-        self.box = self._warp.box
+        self.warp = Warp(fields.mouth, placement, (width, height))
+        self.box = self.warp.box
         self._fields = {
-            side: np.stack([self._warp.scaled(fields_[name]) for name in LIPS])
+            side: np.stack([self.warp.displacements(fields_[name], fields.mouth) for name in LIPS])
             for side, fields_ in (("upper", fields.upper), ("lower", fields.lower))
         }
         self._around = _widened(self.box, round(_MARGIN * geometry.axes.unit), (height, width))
-        rows, columns = self._around
-        y, x = np.mgrid[rows, columns]
-        places = geometry.axes.to_face(np.stack([x, y], axis=-1).astype(np.float64))
-        u, v = places[..., 0], places[..., 1]
+        u, v = _places(geometry, self._around)
         unit = geometry.axes.unit
         above = np.clip((geometry.upper_lip.at(u) - v) * unit + 0.5, 0, 1)
         below = np.clip((v - geometry.lower_lip.at(u)) * unit + 0.5, 0, 1)
         total = np.maximum(above + below, 1)
         self._upper = _with_alpha(source[self._around], above / total)
         self._lower = _with_alpha(source[self._around], below / total)
+        self._hole = _hole(geometry, (height, width))
+        u, v = _places(geometry, self._hole)
         softness = max(0.5, 0.6 * placement.zoom)
         self._inner = InnerMouth(geometry, u, v, tones, softness_px=softness)
-        self._own = source[self._around].astype(np.float32)
+        self._own = source[self._hole].astype(np.float32)
+        above = np.clip((geometry.upper_lip.at(u) - v) * unit + 0.5, 0, 1)
+        below = np.clip((v - geometry.lower_lip.at(u)) * unit + 0.5, 0, 1)
         self._own_alpha = (1 - np.clip(above + below, 0, 1)).astype(np.float32)[..., None]
         fade = (geometry.lower_lip.at(u) - v) / max(0.3 * geometry.gap, 1e-3)
         self._own_soft = self._own_alpha * np.clip(fade, 0, 1).astype(np.float32)[..., None]
+        self._dark = np.array(tones.flesh, np.float32) * np.float32(0.25)
         self._shadow_px = max(1.0, 0.018 * unit)
 
     def draw(self, picture: BgrImage, mouth: MouthShape, places: FloatImage) -> None:
@@ -115,8 +117,8 @@ class MouthMotion:
         self, layer: FloatImage, side: str, weights: FloatImage, places: FloatImage
     ) -> FloatImage:
         field = np.tensordot(weights, self._fields[side], axes=1)
-        map_x, map_y = self._warp.maps(places, field.astype(np.float32))
-        return self._taken(layer, map_x, map_y)
+        map_x, map_y = self.warp.maps(places, field.astype(np.float32))
+        return _taken(layer, self._around, map_x, map_y)
 
     def _behind(self, mouth: MouthShape, places: FloatImage, above: FloatImage) -> FloatImage:
         inner = self._inner.paint(jaw=mouth.jaw, tongue=mouth.tongue)
@@ -124,22 +126,52 @@ class MouthMotion:
             opened = min(1.0, 4 * (mouth.jaw + mouth.tuck))
             alpha = self._own_alpha + (self._own_soft - self._own_alpha) * np.float32(opened)
             inner += (self._own - inner) * alpha
-        map_x, map_y = self._warp.maps(places, None)
-        moved = self._taken(inner, map_x, map_y)
+        map_x, map_y = self.warp.maps(places, None)
+        moved = _taken(inner, self._hole, map_x, map_y)
         lip_shadow = cv2.GaussianBlur(above, (0, 0), self._shadow_px)
         effort = min(1.0, 3 * (mouth.jaw + mouth.tuck + mouth.width))
-        return moved * (1 - np.float32(_SHADOW * effort) * lip_shadow[..., None])
+        shade = 1 - np.float32(_SHADOW * effort) * lip_shadow[..., None]
+        lit = moved * shade
+        # lips that are pushed forward keep the light out
+        dim = lit + (self._dark - lit) * np.float32(_ROUND_SHADOW * mouth.rounding)
+        return np.asarray(dim, np.float32)
 
-    def _taken(self, layer: FloatImage, map_x: FloatImage, map_y: FloatImage) -> FloatImage:
-        rows, columns = self._around
-        taken = cv2.remap(
-            layer,
-            map_x - np.float32(columns.start),
-            map_y - np.float32(rows.start),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return np.asarray(taken, np.float32)
+
+def _taken(
+    layer: FloatImage, box: tuple[slice, slice], map_x: FloatImage, map_y: FloatImage
+) -> FloatImage:
+    """Takes pixels of a layer that covers a box of the picture."""
+    rows, columns = box
+    taken = cv2.remap(
+        layer,
+        map_x - np.float32(columns.start),
+        map_y - np.float32(rows.start),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(taken, np.float32)
+
+
+def _places(
+    geometry: Geometry, box: tuple[slice, slice]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns u and v of each pixel of a box of the picture."""
+    y, x = np.mgrid[box]
+    places = geometry.axes.to_face(np.stack([x, y], axis=-1).astype(np.float64))
+    return places[..., 0], places[..., 1]
+
+
+def _hole(geometry: Geometry, size: tuple[int, int]) -> tuple[slice, slice]:
+    """The box of all that can be seen between the lips of a head at rest."""
+    upper, lower = geometry.upper_lip, geometry.lower_lip
+    left, right = float(upper.u[0]) - 0.02, float(upper.u[-1]) + 0.02
+    top, bottom = float(upper.v.min()) - 0.04, float(lower.v.max()) + LIP_DROP + 0.03
+    corners = geometry.axes.to_pixels(
+        np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    )
+    low = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
+    high = np.minimum(np.ceil(corners.max(axis=0)) + 1, size[::-1]).astype(int)
+    return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
 
 def _widened(box: tuple[slice, slice], by: int, size: tuple[int, int]) -> tuple[slice, slice]:

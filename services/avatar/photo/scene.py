@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from services.avatar.engine import BgrImage, VideoSpec
 from services.avatar.parameters import FaceParameters, HeadPose, MouthShape
 from services.avatar.photo.eyes import EyeMotion
-from services.avatar.photo.fields import SHARED
+from services.avatar.photo.fields import SHARED, Fields
 from services.avatar.photo.geometry import Geometry
 from services.avatar.photo.mouth import MouthMotion
 from services.avatar.photo.package import PhotoPackage
@@ -45,17 +45,14 @@ class PhotoScene:
         self._unit = face.axes.unit
         fields = package.fields
         self._head = Warp(fields.head, placement, size)
-        self._weight = fields.head_weight[..., None]
-        self._depth = fields.head_depth[..., None]
-        self._shared = np.stack([self._head.scaled(fields.shared[name]) for name in SHARED])
+        self._weight, self._depth = _weights(self._head, fields)
+        self._shared = np.stack(
+            [self._head.displacements(fields.shared[name], fields.head) for name in SHARED]
+        )
         pivot = face.axes.to_pixels(np.array([face.centre[0], face.chin + _PIVOT_BELOW_CHIN]))
         self._pivot = pivot.astype(np.float32)
-        self._mouth_warp = Warp(fields.mouth, placement, size)
-        self._mouth_weight, self._mouth_depth = (
-            self._head_at_mouth(values)[..., None]
-            for values in (fields.head_weight, fields.head_depth)
-        )
         self._mouth = MouthMotion(face, fields, placement, self._base, package.tones)
+        self._mouth_weight, self._mouth_depth = _weights(self._mouth.warp, fields)
         self._eyes = [EyeMotion(eye, face.axes, size) for eye in face.eyes]
 
     def draw(self, face: FaceParameters) -> BgrImage:
@@ -67,7 +64,7 @@ class PhotoScene:
         map_x, map_y = self._draw_head(picture, face)
         if face.mouth != _REST:
             places = self._posed(
-                face, self._mouth_warp.places, self._mouth_weight, self._mouth_depth
+                face, self._mouth.warp.places, self._mouth_weight, self._mouth_depth
             )
             self._mouth.draw(picture, face.mouth, places)
         if face.blink or face.gaze_x or face.gaze_y:
@@ -126,16 +123,14 @@ class PhotoScene:
         turn = np.array([pose.yaw, pose.pitch], np.float32) * np.float32(_TURN * unit)
         return np.asarray(places + weight * rigid - depth * turn, np.float32)
 
-    def _head_at_mouth(self, values: FloatImage) -> FloatImage:
-        at = self._head.to_lattice(self._mouth_warp.places)
-        taken = cv2.remap(
-            values,
-            np.ascontiguousarray(at[..., 0]),
-            np.ascontiguousarray(at[..., 1]),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return np.asarray(taken, np.float32)
+
+def _weights(warp: Warp, fields: Fields) -> tuple[FloatImage, FloatImage]:
+    """How far each place goes with the head and stands out, shape (rows, columns, 1)."""
+    weight, depth = (
+        warp.values(values, fields.head)[..., None]
+        for values in (fields.head_weight, fields.head_depth)
+    )
+    return weight, depth
 
 
 def _fitted(package: PhotoPackage, size: tuple[int, int]) -> tuple[Placement, BgrImage]:

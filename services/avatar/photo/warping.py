@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from services.avatar.photo.fields import Lattice
 
 FloatImage = NDArray[np.float32]
-Floats = NDArray[np.float64]
 
 _ITERATIONS = 3
 
@@ -27,77 +26,79 @@ class Placement:
 
 
 class Warp:
-    """A lattice of the photo laid over the pixels of a picture.
+    """The part of a picture that a lattice of the photo covers, moved on a lattice of its own.
+
+    Its places are a whole number of pixels apart, so that the maps of all pixels are those of the
+    places made larger, which cv2.resize does exactly; cv2.warpAffine would round to 1/32 of a step.
 
     Args:
-        lattice: The places at which fields are known.
+        lattice: The places at which the fields of the photo are known.
         placement: Where the photo lies in the picture.
         size: Width and height of the picture.
     """
 
     def __init__(self, lattice: Lattice, placement: Placement, size: tuple[int, int]) -> None:
-        self._zoom = placement.zoom
-        self._step = lattice.step * placement.zoom
-        self._origin = (
-            lattice.left * placement.zoom + placement.left,
-            lattice.top * placement.zoom + placement.top,
-        )
-        right = self._origin[0] + self._step * (lattice.columns - 1)
-        bottom = self._origin[1] + self._step * (lattice.rows - 1)
-        rows = slice(max(0, math.ceil(self._origin[1])), min(size[1], math.floor(bottom) + 1))
-        columns = slice(max(0, math.ceil(self._origin[0])), min(size[0], math.floor(right) + 1))
+        self._placement = placement
+        step = lattice.step * placement.zoom
+        left = lattice.left * placement.zoom + placement.left
+        top = lattice.top * placement.zoom + placement.top
+        right, bottom = left + step * (lattice.columns - 1), top + step * (lattice.rows - 1)
+        rows = slice(max(0, math.ceil(top)), min(size[1], math.floor(bottom) + 1))
+        columns = slice(max(0, math.ceil(left)), min(size[0], math.floor(right) + 1))
         self.box = (rows, columns)
-        """The rows and columns of the picture that the lattice covers."""
-        pixels = lattice.pixels() * placement.zoom + (placement.left, placement.top)
-        self.places: FloatImage = pixels.astype(np.float32)
+        """The rows and columns of the picture."""
+        self._height, self._width = rows.stop - rows.start, columns.stop - columns.start
+        self._step = max(2, round(step))
+        half = (self._step - 1) / 2
+        self._origin = np.array([columns.start + half, rows.start + half], np.float32)
+        x = self._origin[0] + self._step * np.arange(-(-self._width // self._step))
+        y = self._origin[1] + self._step * np.arange(-(-self._height // self._step))
+        self.places: FloatImage = np.stack(np.meshgrid(x, y), axis=-1).astype(np.float32)
         """The pixel of each place, shape (rows, columns, 2)."""
-        self._x = np.arange(columns.start, columns.stop, dtype=np.float32)[None]
-        self._y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
-        # from the pixels of the box to the places of the lattice
-        self._to_lattice = np.array(
-            [
-                [1 / self._step, 0, (columns.start - self._origin[0]) / self._step],
-                [0, 1 / self._step, (rows.start - self._origin[1]) / self._step],
-            ]
-        )
 
-    def scaled(self, field: FloatImage) -> FloatImage:
-        """Returns a field of the photo in pixels of the picture."""
-        return field * np.float32(self._zoom)
+    def values(self, field: FloatImage, lattice: Lattice) -> FloatImage:
+        """Returns a field, known on a lattice of the photo, at the places of this one."""
+        placement = self._placement
+        shift = np.array([placement.left, placement.top], np.float32)
+        photo = (self.places - shift) / np.float32(placement.zoom)
+        at = (photo - np.array([lattice.left, lattice.top], np.float32)) / np.float32(lattice.step)
+        return _sampled(field, np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1]))
 
-    def to_lattice(self, pixels: FloatImage) -> FloatImage:
-        """Returns the column and row in the lattice of pixels of the picture, shape (..., 2)."""
-        return (pixels - np.array(self._origin, np.float32)) * np.float32(1 / self._step)
+    def displacements(self, field: FloatImage, lattice: Lattice) -> FloatImage:
+        """Returns a field of displacements at the places, in pixels of the picture."""
+        return self.values(field, lattice) * np.float32(self._placement.zoom)
 
     def maps(self, places: FloatImage, field: FloatImage | None) -> tuple[FloatImage, FloatImage]:
         """Returns the source x and y of every pixel of the box.
 
         Args:
-            places: Where each place of the lattice comes from, before the field; shape (rows,
-                columns, 2), pixels of the picture.
+            places: Where each place comes from, before the field; shape (rows, columns, 2), pixels
+                of the picture.
             field: How far each place goes, in pixels of the picture; None: not at all. The inverse
                 is found by fixed-point iteration.
         """
         source = places
         if field is not None:
             for _ in range(_ITERATIONS):
-                at = self.to_lattice(source)
-                moved = cv2.remap(
-                    field,
-                    np.ascontiguousarray(at[..., 0]),
-                    np.ascontiguousarray(at[..., 1]),
-                    cv2.INTER_LINEAR,
-                    borderMode=cv2.BORDER_REPLICATE,
-                )
-                source = places - moved
-        shift = source - self.places
-        rows, columns = self.box
-        fine = cv2.warpAffine(
-            shift,
-            self._to_lattice,
-            (columns.stop - columns.start, rows.stop - rows.start),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        map_x, map_y = cv2.split(fine)
-        return np.asarray(map_x + self._x, np.float32), np.asarray(map_y + self._y, np.float32)
+                at = (source - self._origin) * np.float32(1 / self._step)
+                x, y = np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])
+                source = places - _sampled(field, x, y)
+        return self._enlarged(source[..., 0]), self._enlarged(source[..., 1])
+
+    def _enlarged(self, values: FloatImage) -> FloatImage:
+        rows, columns = values.shape
+        # cv2.resize repeats what lies beyond the outermost places; a map has to go on as it was
+        padded = cv2.copyMakeBorder(values, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+        padded[0] = 2 * padded[1] - padded[min(2, rows)]
+        padded[-1] = 2 * padded[-2] - padded[max(-3, -rows - 1)]
+        padded[:, 0] = 2 * padded[:, 1] - padded[:, min(2, columns)]
+        padded[:, -1] = 2 * padded[:, -2] - padded[:, max(-3, -columns - 1)]
+        size = ((columns + 2) * self._step, (rows + 2) * self._step)
+        fine = cv2.resize(padded, size, interpolation=cv2.INTER_LINEAR)
+        inner = fine[self._step : self._step + self._height, self._step : self._step + self._width]
+        return np.asarray(inner, np.float32)
+
+
+def _sampled(field: FloatImage, x: FloatImage, y: FloatImage) -> FloatImage:
+    taken = cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(taken, np.float32)
