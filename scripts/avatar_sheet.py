@@ -25,6 +25,7 @@ from services.avatar.visemes import VISEMES, target
 
 _SIZE = 512
 _TILE = 224
+_BAR = 24
 _SHOWN, _ABOVE = 0.68, 0.1
 """The part of the picture that a tile shows, and what is left out above it."""
 _INK = (40, 40, 40)
@@ -35,8 +36,9 @@ def _tile(picture: BgrImage, label: str) -> NDArray[np.uint8]:
     top, left = round(_ABOVE * picture.shape[0]), (picture.shape[1] - side) // 2
     square = picture[top : top + side, left : left + side]
     small = cv2.resize(square, (_TILE, _TILE), interpolation=cv2.INTER_AREA)
-    cv2.putText(small, label, (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, _INK, 1, cv2.LINE_AA)
-    return np.asarray(small, np.uint8)
+    bar = np.full((_BAR, _TILE, 3), 255, np.uint8)
+    cv2.putText(bar, label, (8, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, _INK, 1, cv2.LINE_AA)
+    return np.vstack([np.asarray(small, np.uint8), bar])
 
 
 def _open(folder: Path) -> Scene | PhotoScene:

@@ -227,9 +227,11 @@ class Brush:
         """
         region = self.region
         sigma = max(0.4, blur * region.scale)
-        # a wide blur looks the same when it is done on fewer pixels
+        # a wide blur looks the same when it is done on fewer pixels; a narrow one shows that
+        # OpenCV fills whole pixels, so it is drawn on more
         shrink = max(1, int(sigma / _SIGMA_PX))
-        unit = 2**_FRACTION_BITS / shrink
+        grow = 1 if sigma > 2 else 2 if sigma > 1 else 4
+        unit = 2**_FRACTION_BITS * grow / shrink
         # OpenCV counts from the middle of the first pixel
         middle = 0.5 * (unit - 2**_FRACTION_BITS)
         fixed = [
@@ -238,21 +240,18 @@ class Brush:
             )
             for points in polygons
         ]
-        left, top, width, height = cv2.boundingRect(
-            fixed[0] if len(fixed) == 1 else np.vstack(fixed)
-        )
+        box = cv2.boundingRect(fixed[0] if len(fixed) == 1 else np.vstack(fixed))
         margin = math.ceil(3 * sigma / shrink) + 1
-        right = min(-(-region.width // shrink), ((left + width) >> _FRACTION_BITS) + margin + 1)
-        bottom = min(-(-region.height // shrink), ((top + height) >> _FRACTION_BITS) + margin + 1)
-        left, top = (
-            max(0, (left >> _FRACTION_BITS) - margin),
-            max(0, (top >> _FRACTION_BITS) - margin),
-        )
+        left, right = _span(box[0], box[2], grow, margin, -(-region.width // shrink))
+        top, bottom = _span(box[1], box[3], grow, margin, -(-region.height // shrink))
         if right <= left or bottom <= top:
             return SoftMask(slice(0), slice(0), np.zeros((0, 0, 1), np.float32))
-        mask = np.zeros((bottom - top, right - left), np.uint8)
-        start = np.array((left, top)) << _FRACTION_BITS
-        cv2.fillPoly(mask, [f - start for f in fixed], 255, cv2.LINE_AA, _FRACTION_BITS)
+        mask = np.zeros(((bottom - top) * grow, (right - left) * grow), np.uint8)
+        start = np.array((left, top)) * grow << _FRACTION_BITS
+        cv2.fillPoly(mask, [f - start for f in fixed], 255, cv2.LINE_8, _FRACTION_BITS)
+        if grow > 1:
+            size = (right - left, bottom - top)
+            mask = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), np.uint8)
         mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma / shrink), np.uint8)
         rows, columns = slice(top * shrink, bottom * shrink), slice(left * shrink, right * shrink)
         if shrink > 1:
@@ -323,6 +322,12 @@ class Brush:
     def _fixed(self, points: NDArray[np.float64]) -> NDArray[np.int32]:
         pixels = (points - (self.region.x, self.region.y)) * self._zoom
         return np.asarray(np.round(pixels * 2**_FRACTION_BITS), np.int32)
+
+
+def _span(start: int, length: int, grow: int, margin: int, limit: int) -> tuple[int, int]:
+    """The pixels from first to last that a box in fixed point touches, with a margin."""
+    first, last = start >> _FRACTION_BITS, (start + length) >> _FRACTION_BITS
+    return max(0, first // grow - margin), min(limit, last // grow + margin + 1)
 
 
 def _spread(distance: FloatImage, radius: float, blur: float) -> FloatImage:

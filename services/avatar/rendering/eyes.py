@@ -96,7 +96,7 @@ class EyePainter:
         crease[:, 1] += 0.1 * w * np.abs(_U) ** 3
         between = np.vstack([crease, lid[::-1]])
         if blink > 0.01:
-            wash.over(brush.soft(np.vstack([upper, lid[::-1]]), blur=0.01 * w), self._lid, 1)
+            wash.over(brush.soft(np.vstack([upper, lid[::-1]]), blur=0.06 * w), self._lid, 1)
             bulge = brush.soft(np.vstack([upper, lid[::-1]]), blur=0.1 * w)
             wash.over(bulge, _LIGHT, 0.12 * blink)
         wash.over(brush.soft(between, blur=0.05 * w), self._line, 0.2 * (1 - 0.6 * blink))

@@ -183,7 +183,7 @@ class MouthPainter:
         brush, w = self._brush, self._mouth.half_width
         x0 = self._mouth.centre[0]
         bottom = float(lips.lower_outer[len(_U) // 2, 1])
-        under = brush.glow(
+        under = brush.soft_ellipse(
             (x0, bottom + 0.15 * w), radii=(0.55 * lips.half_width, 0.11 * w), blur=0.12 * w
         )
         wash.over(under, self._shadow, 0.4)

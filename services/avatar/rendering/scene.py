@@ -196,7 +196,7 @@ class _Fields:
         return self._enlarged(map_x), self._enlarged(map_y)
 
     def _enlarged(self, grid: FloatImage) -> FloatImage:
-        full = cv2.resize(grid, self._size, interpolation=cv2.INTER_CUBIC)
+        full = cv2.resize(grid, self._size, interpolation=cv2.INTER_LINEAR)
         return np.asarray(full, np.float32)
 
 

@@ -9,6 +9,7 @@ from services.avatar.package import AvatarPackage
 from services.avatar.parameters import FaceParameters, HeadPose, MouthShape
 from services.avatar.rendering.scene import Scene
 from services.avatar.visemes import VISEMES, target
+from tests.unit.avatar.speech import AA, IH, OU, PP, RATE, SIL, silence, spans, vowel
 
 VIDEO = VideoSpec(width_px=512, height_px=512, frame_rate_hz=25)
 
@@ -113,17 +114,23 @@ def test_the_idle_loop_repeats_without_a_jump(portrait: PortraitEngine) -> None:
     assert float(np.abs(frames[0] - frames[-1]).mean()) <= max(steps)
 
 
-def test_a_turn_joins_the_idle_loop_without_a_jump(portrait: PortraitEngine) -> None:
+@pytest.mark.parametrize("avatar", ["anima", "leo"])
+def test_talk_joins_the_idle_loop_without_a_jump(portrait: PortraitEngine, avatar: str) -> None:
     video = VideoSpec(width_px=256, height_px=256, frame_rate_hz=25)
-    loop = [f.astype(np.int16) for f in portrait.idle_loop(avatar="anima", video=video)]
-    largest = max(float(np.abs(b - a).mean()) for a, b in pairwise(loop))
-    for first in (20, 70, 150):
+    loop = [f.astype(np.int16) for f in portrait.idle_loop(avatar=avatar, video=video)]
+    largest = max(float(np.abs(b - a).mean()) for a, b in pairwise([*loop, loop[0]]))
+    marks = spans((SIL, 0.05), (AA, 0.2), (PP, 0.1), (IH, 0.2), (OU, 0.2), (SIL, 0.25))
+    cases = [(first, marks, silence(1)) for first in (0, 20, 57, 70, 150)]
+    cases += [(first, [], vowel(1)) for first in (30, 165)]
+    for first, spoken, audio in cases:
         face = portrait.open_stream(
-            avatar="anima", video=video, sample_rate_hz=16_000, turn_id="t", idle_frame=first
+            avatar=avatar, video=video, sample_rate_hz=RATE, turn_id="t", idle_frame=first
         )
-        face.add_audio(np.zeros(16_000, np.int16))
+        face.add_visemes(spoken)
+        face.add_audio(audio)
         face.end_audio()
         talk = [face.draw_next().astype(np.int16) for _ in range(25)]
+        assert max(float(np.abs(f - talk[0]).mean()) for f in talk) > largest, "it speaks"
         assert float(np.abs(talk[0] - loop[first - 1]).mean()) <= 1.5 * largest
         after = loop[face.idle_frame()]
         assert float(np.abs(after - talk[-1]).mean()) <= 1.5 * largest
