@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatImage = NDArray[np.float32]
+Planes = NDArray[np.float32]
+"""A picture while it is painted: blue, green, red, shape (3, height, width), 0 to 255."""
 Colour = tuple[float, float, float]
 Sprite = tuple[FloatImage, FloatImage]
 """A drawn part: `picture * sprite[1] + sprite[0]` lays it over a picture, rounding included."""
@@ -93,7 +95,7 @@ def _profile(count: int, taper: float) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class SoftMask:
-    """Coverage 0..1 of a part of a region, shape (rows, columns, 1)."""
+    """Coverage 0..1 of a part of a region, shape (rows, columns)."""
 
     rows: slice
     columns: slice
@@ -105,25 +107,26 @@ class Wash:
 
     def __init__(self, brush: Brush) -> None:
         height, width = brush.region.height, brush.region.width
-        self._drawn: FloatImage = np.zeros((height, width, 3), np.float32)
-        self._rest: FloatImage = np.ones((height, width, 1), np.float32)
+        self._drawn: Planes = np.zeros((3, height, width), np.float32)
+        self._rest: FloatImage = np.ones((height, width), np.float32)
 
     def over(self, mask: SoftMask, colour: Colour, opacity: float) -> None:
         """Lays one colour through a mask."""
         cover = mask.cover * np.float32(opacity)
-        drawn, rest = (part[mask.rows, mask.columns] for part in (self._drawn, self._rest))
-        drawn += (np.array(colour, np.float32) - drawn) * cover
+        drawn, rest = self._drawn[:, mask.rows, mask.columns], self._rest[mask.rows, mask.columns]
+        drawn += (_column(colour) - drawn) * cover
         rest *= 1 - cover
 
-    def lay(self, picture: FloatImage, mask: SoftMask) -> None:
+    def lay(self, picture: Planes, mask: SoftMask) -> None:
         """Lays a picture of the region's size through a mask."""
-        drawn, rest = (part[mask.rows, mask.columns] for part in (self._drawn, self._rest))
-        drawn += (picture[mask.rows, mask.columns] - drawn) * mask.cover
+        drawn, rest = self._drawn[:, mask.rows, mask.columns], self._rest[mask.rows, mask.columns]
+        drawn += (picture[:, mask.rows, mask.columns] - drawn) * mask.cover
         rest *= 1 - mask.cover
 
     def sprite(self) -> Sprite:
         """Returns what has been laid."""
-        return self._drawn + np.float32(0.5), self._rest
+        drawn = cv2.merge([plane + np.float32(0.5) for plane in self._drawn])
+        return np.asarray(drawn, np.float32), np.asarray(cv2.merge([self._rest] * 3), np.float32)
 
 
 class Brush:
@@ -152,10 +155,10 @@ class Brush:
         cv2.fillPoly(mask, [self._fixed(points)], 255, cv2.LINE_8, _FRACTION_BITS)
         return mask
 
-    def plain(self, colour: Colour) -> FloatImage:
+    def plain(self, colour: Colour) -> Planes:
         """Returns a picture of one colour at the region's size."""
-        shape = (self.region.height, self.region.width, 3)
-        return np.broadcast_to(np.array(colour, np.float32), shape).copy()
+        shape = (3, self.region.height, self.region.width)
+        return np.broadcast_to(_column(colour), shape).copy()
 
     def cover(self, cover: NDArray[np.uint8], points: NDArray[np.float64]) -> None:
         """Adds a polygon to an enlarged coverage."""
@@ -198,7 +201,7 @@ class Brush:
 
     def finish(
         self, picture: NDArray[np.uint8], cover: NDArray[np.uint8], *, soften: float = 0
-    ) -> tuple[FloatImage, SoftMask]:
+    ) -> tuple[Planes, SoftMask]:
         """Reduces to the region's size: a picture and its coverage.
 
         Args:
@@ -214,9 +217,10 @@ class Brush:
             both = np.asarray(
                 cv2.GaussianBlur(both, (0, 0), soften * self.region.scale), np.float32
             )
-        alpha = np.asarray(both[..., 3:] / 255, np.float32)
-        colour = np.asarray(both[..., :3] / np.maximum(alpha, 1 / 255), np.float32)
-        return colour, SoftMask(slice(None), slice(None), alpha)
+        blue, green, red, covered = cv2.split(both)
+        alpha: FloatImage = np.multiply(covered, _BYTE, dtype=np.float32)
+        colour = np.stack([blue, green, red]) / np.maximum(alpha, _BYTE)
+        return np.asarray(colour, np.float32), SoftMask(slice(None), slice(None), alpha)
 
     def soft(self, *polygons: NDArray[np.float64], blur: float) -> SoftMask:
         """Returns the coverage of blurred polygons, kept where there is any.
@@ -245,7 +249,7 @@ class Brush:
         left, right = _span(box[0], box[2], grow, margin, -(-region.width // shrink))
         top, bottom = _span(box[1], box[3], grow, margin, -(-region.height // shrink))
         if right <= left or bottom <= top:
-            return SoftMask(slice(0), slice(0), np.zeros((0, 0, 1), np.float32))
+            return SoftMask(slice(0), slice(0), np.zeros((0, 0), np.float32))
         mask = np.zeros(((bottom - top) * grow, (right - left) * grow), np.uint8)
         start = np.array((left, top)) * grow << _FRACTION_BITS
         cv2.fillPoly(mask, [f - start for f in fixed], 255, cv2.LINE_8, _FRACTION_BITS)
@@ -258,7 +262,7 @@ class Brush:
             size = (mask.shape[1] * shrink, mask.shape[0] * shrink)
             mask = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR), np.uint8)
             mask = mask[: region.height - rows.start, : region.width - columns.start]
-        return SoftMask(rows, columns, np.multiply(mask, _BYTE, dtype=np.float32)[..., None])
+        return SoftMask(rows, columns, np.multiply(mask, _BYTE, dtype=np.float32))
 
     def glow(
         self, *centres: tuple[float, float], radii: tuple[float, float], blur: float
@@ -283,7 +287,7 @@ class Brush:
         cover = np.zeros((len(ys), len(xs)), np.float32)
         for x, y in centres:
             cover += np.outer(_spread(ys - y, radii[1], blur), _spread(xs - x, radii[0], blur))
-        return SoftMask(rows, columns, cover[..., None])
+        return SoftMask(rows, columns, cover)
 
     def soft_ellipse(
         self, *centres: tuple[float, float], radii: tuple[float, float], blur: float
@@ -293,15 +297,15 @@ class Brush:
 
     def outside(self, within: SoftMask) -> SoftMask:
         """Returns the coverage of everything else."""
-        cover = np.ones((self.region.height, self.region.width, 1), np.float32)
+        cover = np.ones((self.region.height, self.region.width), np.float32)
         cover[within.rows, within.columns] -= within.cover
         return SoftMask(slice(None), slice(None), cover)
 
     @staticmethod
-    def blend(picture: FloatImage, mask: SoftMask, colour: Colour, opacity: float) -> None:
+    def blend(picture: Planes, mask: SoftMask, colour: Colour, opacity: float) -> None:
         """Mixes a colour into the picture in place."""
-        pixels = picture[mask.rows, mask.columns]
-        pixels += (np.array(colour, np.float32) - pixels) * (mask.cover * np.float32(opacity))
+        pixels = picture[:, mask.rows, mask.columns]
+        pixels += (_column(colour) - pixels) * (mask.cover * np.float32(opacity))
 
     def place(
         self,
@@ -322,6 +326,11 @@ class Brush:
     def _fixed(self, points: NDArray[np.float64]) -> NDArray[np.int32]:
         pixels = (points - (self.region.x, self.region.y)) * self._zoom
         return np.asarray(np.round(pixels * 2**_FRACTION_BITS), np.int32)
+
+
+@lru_cache(256)
+def _column(colour: Colour) -> Planes:
+    return np.array(colour, np.float32)[:, None, None]
 
 
 def _span(start: int, length: int, grow: int, margin: int, limit: int) -> tuple[int, int]:

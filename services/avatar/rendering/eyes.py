@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.avatar.package import Eyes, Layer
-from services.avatar.rendering.brush import Brush, Region, Sprite, Wash, bgr, ribbon
+from services.avatar.rendering.brush import Brush, Planes, Region, Sprite, Wash, bgr, ribbon
 
 _WHITE = bgr("#f6f1ee")
 _CORNER = bgr("#e3a493")
@@ -158,7 +158,7 @@ class EyePainter:
             outline[6:8] = hair[-1]
             brush.fill(colour, cover, outline, self._line)
 
-    def _shade(self, ball: NDArray[np.float32], lid: NDArray[np.float64]) -> None:
+    def _shade(self, ball: Planes, lid: NDArray[np.float64]) -> None:
         """Roundness, and the lid's shadow on the eyeball."""
         brush, w = self._brush, self._eyes.half_width
         x0, y0 = self._centre

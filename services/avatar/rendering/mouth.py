@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from services.avatar.package import Mouth
 from services.avatar.parameters import MouthShape
-from services.avatar.rendering.brush import Brush, FloatImage, Region, Sprite, Wash, bgr, ribbon
+from services.avatar.rendering.brush import Brush, Planes, Region, Sprite, Wash, bgr, ribbon
 
 GAP_AT_FULL_JAW = 0.74
 """The opening between the lips at jaw = 1, in half widths of the mouth."""
@@ -156,7 +156,7 @@ class MouthPainter:
 
     def _shade_inside(
         self,
-        colour: FloatImage,
+        colour: Planes,
         lips: _Lips,
         teeth: tuple[float, float],
     ) -> None:
@@ -197,7 +197,7 @@ class MouthPainter:
         light = brush.soft(ribbon(rim, 0.06 * w, taper=0.2), blur=0.035 * w)
         wash.over(light, _SKIN_LIGHT, 0.3)
 
-    def _light_lips(self, mouth: FloatImage, lips: _Lips, shape: MouthShape) -> None:
+    def _light_lips(self, mouth: Planes, lips: _Lips, shape: MouthShape) -> None:
         """A soft gleam on the lower lip, shade towards the line, the edge and the corners."""
         brush, w, x0 = self._brush, self._mouth.half_width, self._mouth.centre[0]
         middle = len(_U) // 2
