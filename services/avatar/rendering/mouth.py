@@ -17,7 +17,7 @@ from services.avatar.package import Mouth
 from services.avatar.parameters import MouthShape
 from services.avatar.rendering.brush import Brush, Planes, Region, Sprite, Wash, bgr, ribbon
 
-GAP_AT_FULL_JAW = 0.74
+GAP_AT_FULL_JAW = 0.66
 """The opening between the lips at jaw = 1, in half widths of the mouth."""
 
 _CAVITY = bgr("#3d1517")
