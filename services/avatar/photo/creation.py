@@ -26,9 +26,9 @@ DEFAULT_LICENCE = "LicenseRef-private"
 DEFAULT_FRAME_RATE_HZ = 25
 _LONGEST_SIDE_PX = 1280
 _SHORTEST_SIDE_PX = 320
-_SMALLEST_FACE = 0.20
+_SMALLEST_FACE = 0.25
 """Of the height of the picture; with a smaller face the photo is cut around it."""
-_CUT_FACE = 0.30
+_CUT_FACE = 0.32
 _FLATTEST, _TALLEST = 16 / 9, 9 / 16
 _FACE_AT = 0.42
 

@@ -110,7 +110,7 @@ def make_fields(geometry: Geometry) -> Fields:
 def meeting_line(geometry: Geometry) -> Curve:
     """Returns the line where the lips meet when they close."""
     upper, lower = geometry.upper_lip, geometry.lower_lip
-    return Curve(u=upper.u, v=0.5 * upper.v + 0.5 * lower.at(upper.u))
+    return Curve(u=upper.u, v=0.4 * upper.v + 0.6 * lower.at(upper.u))
 
 
 def smooth_step(x: Floats) -> Floats:

@@ -19,7 +19,7 @@ _OTHER_FACE = 0.4
 """A second face counts from this size on, of the width of the first."""
 _MIN_PRESENCE = 0.5
 _MAX_TURN, _GOOD_TURN = 0.5, 0.28
-_MAX_GAP, _GOOD_GAP = 0.16, 0.03
+_MAX_GAP, _GOOD_GAP = 0.16, 0.04
 _SHARP = 18.0
 _WORK_PX = 1600
 _SURELY_UPRIGHT, _UPRIGHT_BONUS, _SURE_WHEN_TURNED = 0.8, 0.1, 0.75

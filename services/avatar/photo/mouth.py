@@ -16,7 +16,7 @@ from services.avatar.photo.inner_mouth import InnerMouth, Tones
 from services.avatar.photo.warping import Placement, Warp
 
 FloatImage = NDArray[np.float32]
-_SHADOW, _ROUND_SHADOW = 0.35, 0.55
+_SHADOW, _ROUND_SHADOW = 0.35, 0.4
 _MARGIN = 0.14
 """How far beyond the box pixels may come from, in face heights."""
 
@@ -66,7 +66,7 @@ class MouthMotion:
         self._own_alpha = (1 - np.clip(above + below, 0, 1)).astype(np.float32)[..., None]
         fade = (geometry.lower_lip.at(u) - v) / max(0.3 * geometry.gap, 1e-3)
         self._own_soft = self._own_alpha * np.clip(fade, 0, 1).astype(np.float32)[..., None]
-        self._dark = np.array(tones.flesh, np.float32) * np.float32(0.25)
+        self._dark = np.array(tones.flesh, np.float32) * np.float32(0.4)
         self._shadow_px = max(1.0, 0.018 * unit)
 
     def draw(self, picture: BgrImage, mouth: MouthShape, places: FloatImage) -> None:
