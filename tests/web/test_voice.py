@@ -2,6 +2,7 @@
 
 import wave
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -34,21 +35,36 @@ def say(address: str, text: str) -> np.ndarray:
     return np.frombuffer(pcm, "<i2")
 
 
-@pytest.fixture(scope="module")
-def listener(
-    playwright: Playwright, mesh: WebMesh, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Browser]:
-    """A browser whose microphone hears the question once, two seconds after it was opened."""
-    need("flite")
-    question = say(mesh.process.address("tts"), "What can you do?")
-    path = tmp_path_factory.mktemp("voice") / "question.wav"
-    write_wav(path, np.concatenate([silence(2.0), question, silence(60.0)]))
+@contextmanager
+def hearing(playwright: Playwright, path: Path, *sounds: np.ndarray) -> Iterator[Browser]:
+    """A browser whose microphone hears this once, from the moment it is opened."""
+    write_wav(path, np.concatenate([*sounds, silence(60.0)]))
     with chromium(
         playwright,
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
         f"--use-file-for-fake-audio-capture={path}%noloop",
     ) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def question(mesh: WebMesh) -> np.ndarray:
+    need("flite")
+    return say(mesh.process.address("tts"), "What can you do?")
+
+
+@pytest.fixture
+def listener(playwright: Playwright, question: np.ndarray, tmp_path: Path) -> Iterator[Browser]:
+    with hearing(playwright, tmp_path / "question.wav", silence(2.0), question) as browser:
+        yield browser
+
+
+@pytest.fixture
+def interrupter(playwright: Playwright, question: np.ndarray, tmp_path: Path) -> Iterator[Browser]:
+    """Insists: echo cancellation eats part of what is said first while the answer sounds."""
+    insisting = [question, silence(0.3)] * 4
+    with hearing(playwright, tmp_path / "insisting.wav", silence(1.0), *insisting) as browser:
         yield browser
 
 
@@ -83,6 +99,37 @@ def test_spoken_question_is_shown_and_answered(listener: Browser, mesh: WebMesh)
         assert "talk" in talk.answer()
         assert talk.page.locator("#waterfall li[data-stage=asr]").count() == 1
         assert talk.complaints == []
+
+
+# Notes when the page hears of speech and when the answer falls silent.
+WATCH_SILENCE = """() => {
+  const live = document.getElementById("screen").dataset.media === "live";
+  const video = document.getElementById(live ? "live" : "talk");
+  window.heardAt = window.silentAt = 0;
+  const look = () => {
+    const hearing = document.getElementById("activity-text").textContent === "Hearing you";
+    if (hearing) window.heardAt ||= performance.now();
+    if (video.volume === 0 || video.paused) window.silentAt ||= performance.now();
+    if (!window.heardAt || !window.silentAt) requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+def test_voice_silences_the_answer_at_once(interrupter: Browser, mesh: WebMesh) -> None:
+    with talking(interrupter, mesh, permissions=["microphone"]) as talk:
+        talk.ask("How are you built?")
+        talk.until_speaking()
+        talk.evaluate(WATCH_SILENCE)
+        talk.page.click("#microphone")
+        talk.until("heardAt && silentAt")
+        silent_after_ms = talk.evaluate("silentAt - heardAt")
+        talk.until("document.querySelector('.message.them footer')")
+        talk.page.click("#microphone")
+        print(f"silent {silent_after_ms:.0f} ms after the page was told of speech")
+
+        assert silent_after_ms < 200
+        assert "interrupted" in talk.page.locator(".message.them footer").first.inner_text()
 
 
 # Runs the worklet over a tone, faster than real time; gives what it made and its loudness.

@@ -1,14 +1,18 @@
 """Media by WebRTC: the talking head's own coding arrives, and there is another way without UDP."""
 
+import time
 from typing import Any
 
+import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, Playwright
 
-from tests.web.conftest import WebMesh
+from tests.web.conftest import WebMesh, chromium
 from tests.web.talking import SCREEN, STATE, Talk, talking
 
 pytestmark = pytest.mark.browser
+
+FREED_S = 5.0
 
 # Keeps the page's peer connections, and counts what they decode.
 KEEP_PEERS = """
@@ -111,3 +115,30 @@ def test_media_can_be_forced_to_the_websocket(browser: Browser, mesh: WebMesh) -
         talk.ask("What can you do?")
         talk.until_speaking()
         assert talk.evaluate(f"{SCREEN}.dataset.media") is None
+
+
+def test_browser_that_is_cut_off_frees_its_conversation(
+    playwright: Playwright, mesh: WebMesh
+) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    with chromium(playwright) as browser, talking(browser, mesh) as talk:
+        talk.ask("How are you built?")
+        talk.until_speaking()
+        assert mesh.rendered_answers() == 1
+        # Neither a goodbye nor a closed socket: as if its network was unplugged.
+        cut_off = [p for p in psutil.Process().children(recursive=True) if is_of(p, before)]
+        assert cut_off
+        for process in cut_off:
+            process.suspend()
+        try:
+            since = time.monotonic()
+            while mesh.rendered_answers():
+                assert time.monotonic() - since < FREED_S
+            print(f"freed after {time.monotonic() - since:.1f} s")
+        finally:
+            for process in cut_off:
+                process.resume()
+
+
+def is_of(process: psutil.Process, before: set[psutil.Process]) -> bool:
+    return process not in before and "chrom" in process.name()
