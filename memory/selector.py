@@ -39,6 +39,9 @@ _BETWEEN_WORDS = re.compile(r"(?:[^\w']|_)+")
 # Without a cue the best item must fit at least so well. Measured against five conversations of some
 # 590 turns each: 98 of 100 questions about them pass, 80 of 100 about general knowledge do not.
 _MIN_TOP_SCORE = 0.25
+# What the trained judge sees no need for must fit better; of the questions about the conversations
+# it takes one in a hundred.
+_MIN_TOP_SCORE_NEEDLESS = 0.35
 # By words alone 99 of 100 pass, and 40 of 100 do not.
 _MIN_TOP_SCORE_BY_WORDS = 0.15
 
@@ -63,13 +66,18 @@ def need_of(query: str) -> Need:
     return Need.CERTAIN if _CUES.search(text) else Need.OPEN
 
 
-def fits(need: Need, top_score: float, *, by_words_alone: bool) -> bool:
+def fits(
+    need: Need, top_score: float, *, by_words_alone: bool, judged_needless: bool = False
+) -> bool:
     """Judges whether what was found should be used.
 
     Args:
         need: What the words of the query say.
         top_score: The score of the best item, 0 to 1.
         by_words_alone: Whether the score knows no vectors.
+        judged_needless: Whether the trained judge sees no need of memory or knowledge.
     """
     least = _MIN_TOP_SCORE_BY_WORDS if by_words_alone else _MIN_TOP_SCORE
+    if judged_needless:
+        least = _MIN_TOP_SCORE_NEEDLESS
     return need is Need.CERTAIN or (need is Need.OPEN and top_score >= least)

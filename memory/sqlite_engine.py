@@ -19,6 +19,7 @@ from memory.item import Item, Position, RecalledItem, searched_text
 from memory.ranking import asks_for_answers
 from memory.retention import Retention
 from memory.schema import StoreError
+from memory.selector_model import Kind, SelectorModel
 from memory.settings import MemorySettings
 from memory.store import Store, Vector
 from retrieval.embedding import Embedder
@@ -85,6 +86,7 @@ class SqliteMemory:
             SettingsError: The database cannot be used, or the encoder's files are broken.
         """
         self._embedder = await self._compute.run(self._load_embedder)
+        self._judge = SelectorModel.shipped(self._model_id)
         try:
             self._store = await self._compute.run(
                 Store,
@@ -203,7 +205,7 @@ class SqliteMemory:
         need = selector.need_of(query)
         if need is selector.Need.NONE:
             return Recollection(items=[], skipped=True)
-        best, found = await self._run(
+        needless, best, found = await self._run(
             self._compute,
             self._search,
             user_id,
@@ -213,7 +215,9 @@ class SqliteMemory:
             facts=None if len(set(kinds)) != 1 else kinds[0] == ITEM_KIND_FACT,
             include_past=include_past,
         )
-        if found and not selector.fits(need, best, by_words_alone=self._embedder is None):
+        if found and not selector.fits(
+            need, best, by_words_alone=self._embedder is None, judged_needless=needless
+        ):
             return Recollection(items=[], skipped=True)
         return Recollection(
             items=[recalled for recalled in found if recalled.score >= min_score], skipped=False
@@ -228,9 +232,14 @@ class SqliteMemory:
         exclude_session_id: str,
         facts: bool | None,
         include_past: bool,
-    ) -> tuple[float, list[RecalledItem]]:
-        """Gives how well the best item fits by itself, and the items."""
+    ) -> tuple[bool, float, list[RecalledItem]]:
+        """Gives whether no need is seen, how well the best item fits by itself, and the items."""
         vector = None if self._embedder is None else self._embedder.embed([query])[0]
+        needless = (
+            vector is not None
+            and self._judge is not None
+            and self._judge.kind_of(query, vector) is Kind.NOTHING
+        )
         found = self._indexes.search(
             user_id,
             query,
@@ -257,7 +266,7 @@ class SqliteMemory:
             if row.row_id in items and (include_past or _holds(items[row.row_id]))
         ]
         recalled.sort(key=lambda one: -one.score)
-        return best, recalled[:max_items]
+        return needless, best, recalled[:max_items]
 
     def _retold(self, user_id: str, items: Mapping[int, Item]) -> set[int]:
         """Gives the rows of answers that only tell again what facts say, or said once."""

@@ -1,0 +1,1 @@
+"""What the selector of the memory is trained with."""
