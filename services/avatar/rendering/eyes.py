@@ -19,8 +19,10 @@ _GLIMMER = bgr("#d9bfa8")
 _RIM = bgr("#96604f")
 _CREASE = bgr("#8d5643")
 _U = np.linspace(-1, 1, 41)
-_STEPS = 100
-_KEPT_SPRITES = 48
+_STEPS = 60
+_GAZE_STEPS = 32
+"""A step of the gaze is a sixth of a pixel at 512 pixels."""
+_KEPT_SPRITES = 64
 """Enough for every phase of a blink; an open eye is drawn once."""
 
 
@@ -53,15 +55,14 @@ class EyePainter:
         self, picture: NDArray[np.uint8], *, blink: float, gaze_x: float, gaze_y: float
     ) -> None:
         """Paints the eye onto a picture of shape (height, width, 3 or more) in place."""
-        steps = (round(value * _STEPS) for value in (blink, gaze_x, gaze_y))
+        steps = round(blink * _STEPS), round(gaze_x * _GAZE_STEPS), round(gaze_y * _GAZE_STEPS)
         eye, rest = self._sprite(*steps)
         skin = self._brush.region.cut(picture)
         skin[..., :3] = skin[..., :3] * rest + eye
 
     def _draw(self, blink_steps: int, gaze_x_steps: int, gaze_y_steps: int) -> Sprite:
-        blink, gaze_x, gaze_y = (
-            value / _STEPS for value in (blink_steps, gaze_x_steps, gaze_y_steps)
-        )
+        blink = blink_steps / _STEPS
+        gaze_x, gaze_y = gaze_x_steps / _GAZE_STEPS, gaze_y_steps / _GAZE_STEPS
         brush, w = self._brush, self._eyes.half_width
         upper, lower = self._edges(gaze_y)
         lid = upper + (lower - (0, 0.02 * w) - upper) * blink
