@@ -16,7 +16,7 @@ COMPLETE_MS = 300
 UNSURE_MS = 500
 UNFINISHED_MS = 1_200
 # Recognisers speak of the pause only after a while, and a word may have been heard wrongly.
-_GOES_ON_WITHIN_S = 1.5
+_GOES_ON_WITHIN_S = 1.0
 
 _ASKING = word_set("""
     what who whom whose which when where why how is are am was were do does did can could will would

@@ -174,6 +174,8 @@ class Turn:
 
     def resume(self) -> None:
         """Lets playout go on where it was stopped."""
+        if self._held_at is None:
+            return
         answer = self._answer
         held_us = round(answer.schedule.go_on() * 1e6)
         self._held_at = None

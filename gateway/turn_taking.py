@@ -161,10 +161,12 @@ class TurnTaking:
                 await self._move(barge_in.over(utterance.text, seconds=seconds))
                 self._settle_hold()
             stop = classify(utterance.text) is Said.STOP and barge_in is not None
+            # Also where the answer was stopped meanwhile by other means: it was said into it.
+            nothing = barge_in is not None and barge_in.decided is Move.RESUME
             if barge_in is None and utterance.text:
                 # An answer to a question that was typed while the person spoke.
                 await self._interrupt(cause_at=utterance.started_at)
-            if self.answering or stop or not utterance.text:
+            if nothing or stop or not utterance.text:
                 await self._drop_guess("not a question")
                 self._uncarry()
                 return
@@ -260,7 +262,6 @@ class TurnTaking:
         )
 
     async def _interrupt(self, *, cause_at: float) -> None:
-        self._barge_in = None
         self._settle_hold()
         if self._turn is not None and not self._turn.over:
             self._epoch += 1
@@ -289,9 +290,7 @@ class TurnTaking:
             and turn.unheard
             and self._barged_at - asked.ended_at < _SAME_QUESTION_S
         )
-        barge_in = self._barge_in
         await self._interrupt(cause_at=self._barged_at)
-        self._barge_in = barge_in
         self._carrying = False
 
     def _settle_hold(self) -> None:

@@ -143,6 +143,23 @@ def test_recogniser_that_dies_lets_the_answer_go_on() -> None:
     run(main)
 
 
+def test_sign_of_listening_is_no_question_when_the_answer_was_stopped_meanwhile() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.llm.answer, stages.asr.texts = LONG, ["uh-huh"]
+        stages.asr.guess_silence_ms = 200
+        async with conversation(stages.mesh()) as (session, said):
+            await session.text("Tell me all.")
+            await said.until_kind("media", 20)
+            microphone = Speaker(session)
+            await microphone.say(speech(0.1, 0.4, 0.3))
+            await said.until_kind("turn_resumed")
+            await session.stop()
+            await microphone.say(speech(2.0))
+            assert len(said.all("turn_started")) == 1
+
+    run(main)
+
+
 def test_stop_during_a_hold_is_silent_since_the_hold() -> None:
     async def main(stages: DirectStages) -> None:
         stages.llm.answer = LONG
