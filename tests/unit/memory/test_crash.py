@@ -83,6 +83,7 @@ async def write_until_killed(
 
 @pytest.mark.process
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 async def test_nothing_acknowledged_is_lost_when_the_service_is_killed(tmp_path: Path) -> None:
     every: set[str] = set()
     for round_number in range(ROUNDS):
