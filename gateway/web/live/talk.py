@@ -13,6 +13,9 @@ from services.runtime.audio import StreamResampler
 CLOCK_HZ = 48_000
 """The clock that sound and pictures share counts samples of Opus."""
 
+_REFILL_TICKS = 240 * CLOCK_HZ // 1000
+"""An answer that ran dry goes on once this much has come: one pause is better than many."""
+
 
 class Talk:
     """The media of one turn.
@@ -87,6 +90,8 @@ class Talk:
 
     def take_sound(self, count: int) -> NDArray[np.int16]:
         """Returns the next samples; fewer than `count` where there are no more yet."""
+        if self.starved and not self.complete and len(self._sound) < _REFILL_TICKS:
+            return self._sound[:0]
         piece, self._sound = self._sound[:count], self._sound[count:]
         self._heard_ticks += len(piece)
         self.begun = self.begun or len(piece) > 0

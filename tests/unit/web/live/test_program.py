@@ -136,6 +136,20 @@ def test_sound_and_pictures_wait_together_when_media_is_late() -> None:
     assert viewer.said[2].underruns == 1
 
 
+def test_answer_that_ran_dry_goes_on_only_when_enough_has_come() -> None:
+    viewer = Viewer()
+    viewer.program.append(media(0, 2))
+    viewer.watch(300)
+    for frame in range(2, 12):
+        viewer.program.append(media(frame, 1))
+        viewer.watch(60)  # slower than real time
+    viewer.program.finish("a", 0)
+    viewer.watch(1_000)
+
+    assert viewer.said[-1].done
+    assert viewer.said[-1].underruns <= 2
+
+
 def test_interruption_fades_within_a_packet_and_goes_back_to_idle() -> None:
     viewer = Viewer()
     viewer.program.append(media(0, 50))
