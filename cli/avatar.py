@@ -76,7 +76,8 @@ def create(
     if preview is not None:
         _write(creation, preview)
     results.print(creation.avatar.name)
-    console.print(f"Try it: anima ask --avatar {name} 'Who are you?' -o answer.mp4", markup=False)
+    command = f"anima ask --local --avatar {name} 'Who are you?' --out answer.mp4"
+    console.print(f"Try it: {command}", markup=False)
 
 
 @app.command("list")
