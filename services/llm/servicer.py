@@ -180,7 +180,11 @@ def build(settings: LlmSettings) -> Stage:
         SettingsError: The engine is unknown, or no persona can be used.
     """
     catalogue = PersonaCatalogue.load(settings.personas_dir, settings.default_persona)
-    engine: LlmEngine = load_engine("llm", settings.engine, settings)
+    return stage_of(load_engine("llm", settings.engine, settings), catalogue, settings)
+
+
+def stage_of(engine: LlmEngine, catalogue: PersonaCatalogue, settings: LlmSettings) -> Stage:
+    """The stage of an engine that was made elsewhere."""
     servicer = LlmServicer(engine, catalogue, settings)
     return Stage(
         service=SERVICE,

@@ -23,6 +23,7 @@ async def speak(
     written: AsyncGenerator[str | EndReason, None],
     *,
     opens_in_reasoning: bool = False,
+    as_written: bool = False,
 ) -> AsyncGenerator[Delta | End, None]:
     """Makes an answer from what a model writes.
 
@@ -31,6 +32,7 @@ async def speak(
         written: Text, then the reason of the end. It is closed at the end of the answer, also when
             that comes before the model's, and its cancellation must stop the model.
         opens_in_reasoning: See `WritingOptions.opens_in_reasoning`.
+        as_written: Whether marks stay, because the answer is structured and not for speech.
 
     Returns:
         Any number of `Delta`, then one `End`. At `Prompt.word_interval_ms` if that is set.
@@ -38,7 +40,7 @@ async def speak(
     Raises:
         Unavailable: The model wrote nothing that can be said.
     """
-    writing = Writing(prompt, opens_in_reasoning=opens_in_reasoning)
+    writing = Writing(prompt, opens_in_reasoning=opens_in_reasoning, as_written=as_written)
     pace = _Pace(prompt.word_interval_ms)
     reason = EndReason.COMPLETE
     spoke = False

@@ -18,21 +18,27 @@ class Writing:
         full: Whether the limit of words was reached; what comes after is dropped.
     """
 
-    def __init__(self, prompt: Prompt, *, opens_in_reasoning: bool = False) -> None:
+    def __init__(
+        self, prompt: Prompt, *, opens_in_reasoning: bool = False, as_written: bool = False
+    ) -> None:
         self.full = False
         self._reasoning = ReasoningFilter(inside=opens_in_reasoning)
-        self._speech = SpeechText(prompt.language)
+        self._speech = None if as_written else SpeechText(prompt.language)
         self._room = prompt.max_words
         self._piece = ""  # the last piece that was given out; more of it may come
         self._held = ""  # what may turn out to belong to the word that is too many
 
     def feed(self, text: str) -> str:
         """Takes more of the model's text; returns what the answer says more."""
-        return self._limited(self._speech.feed(self._reasoning.feed(text)))
+        kept = self._reasoning.feed(text)
+        return kept if self._speech is None else self._limited(self._speech.feed(kept))
 
     def finish(self) -> str:
         """Ends the text; returns what was held back."""
-        rest = self._speech.feed(self._reasoning.finish()) + self._speech.finish()
+        kept = self._reasoning.finish()
+        if self._speech is None:
+            return kept
+        rest = self._speech.feed(kept) + self._speech.finish()
         said = self._limited(rest)
         return said if self.full else said + self._held
 

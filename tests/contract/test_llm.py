@@ -2,8 +2,9 @@
 
     pytest tests/contract/test_llm.py --llm-address HOST:PORT [--token T]
 
-It asks what every persona with the suite's languages can answer: who it is. What an answer says is
-left to the engine; that it comes in order, stops at once and belongs to its question is not.
+What an answer says is left to the engine, which may be one with random weights; that it comes in
+order, stops at once and belongs to its question is not. What an answer must know stands in
+test_llm_knowledge.py.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from anima.common.v1 import END_REASON_COMPLETE, END_REASON_LENGTH, Interrupt
 from anima.llm.v1 import (
     ROLE_ASSISTANT,
     ROLE_USER,
-    SOURCE_KIND_MEMORY,
     DescribeEngineRequest,
     GenerateConfig,
     GenerateRequest,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from anima.llm.v1.llm_pb2_grpc import LlmServiceAsyncStub
 
 SLOW_MS = 200
+ENDED = (END_REASON_COMPLETE, END_REASON_LENGTH)
 
 
 @pytest.fixture
@@ -104,13 +105,9 @@ async def refused(llm: LlmServiceAsyncStub, *requests: GenerateRequest) -> grpc.
     return caught.value
 
 
-def chinese_characters(text: str) -> int:
-    return sum("\u4e00" <= one <= "\u9fff" for one in text)
-
-
 async def test_an_answer_comes_in_order(llm: LlmServiceAsyncStub) -> None:
     answer = await ask(llm, config(epoch=3))
-    assert answer.reason == END_REASON_COMPLETE
+    assert answer.reason in ENDED
     assert answer.language == "en"
     assert len(answer.deltas) > 3
     assert len(answer.text.split()) > 3
@@ -129,70 +126,27 @@ async def test_an_answer_is_not_one_lump(llm: LlmServiceAsyncStub) -> None:
     assert "finished" not in answer.events
 
 
-async def test_a_chinese_question_gets_a_chinese_answer(llm: LlmServiceAsyncStub) -> None:
-    answer = await ask(llm, config("你是谁？"))
-    assert answer.language.startswith("zh")
-    assert chinese_characters(answer.text) > 5
-    assert "\ufffd" not in answer.text
-    assert all(len(delta.strip()) <= 20 for delta in answer.deltas)
+async def test_the_limit_of_words_is_kept(llm: LlmServiceAsyncStub) -> None:
+    short = await ask(llm, config("What can you do?", max_words=4))
+    assert 1 <= len(short.text.split()) <= 4
+    assert short.reason in ENDED
 
 
-async def test_the_language_of_the_answer_can_be_chosen(llm: LlmServiceAsyncStub) -> None:
-    chinese = await ask(llm, config("Who are you?", language="zh"))
-    assert chinese_characters(chinese.text) > 5
-    english = await ask(llm, config("你是谁？", language="en-GB"))
-    assert chinese_characters(english.text) == 0
-    assert english.language == "en"
+async def test_the_language_is_told(llm: LlmServiceAsyncStub) -> None:
+    assert (await ask(llm, config("你是谁？"))).language.startswith("zh")
+    assert (await ask(llm, config("Who are you?", language="zh"))).language.startswith("zh")
+    assert (await ask(llm, config("你是谁？", language="en-GB"))).language == "en"
 
 
-async def test_an_answer_keeps_the_limit_of_words(llm: LlmServiceAsyncStub) -> None:
-    whole = await ask(llm, config("What can you do?"))
-    assert len(whole.text.split()) > 12
-    short = await ask(llm, config("What can you do?", max_words=12))
-    assert 1 <= len(short.text.split()) <= 12
-    assert short.reason == END_REASON_LENGTH
-    chinese = await ask(llm, config("你能做什么？", max_words=10))
-    assert chinese_characters(chinese.text) <= 10
-    assert chinese.reason == END_REASON_LENGTH
-
-
-async def test_what_is_not_known_is_said_honestly(llm: LlmServiceAsyncStub) -> None:
-    """No source may be named for an answer that nothing was found for."""
-    answer = await ask(llm, config("What did Napoleon eat on the third of May 1803?"))
+async def test_history_and_memories_are_taken(llm: LlmServiceAsyncStub) -> None:
+    """As much of both as a call may bring: more than most models can read."""
+    history: list[Message] = []
+    for number in range(100):
+        history.append(Message(role=ROLE_USER, text=f"{number} " + "so " * 100))
+        history.append(Message(role=ROLE_ASSISTANT, text="yes " * 100))
+    memories = [Memory(text="I like tea. " * 50, score=0.5, role=ROLE_USER)] * 50
+    answer = await ask(llm, config(history=history, memories=memories))
     assert answer.text
-    assert answer.sources == []
-
-
-async def test_memories_are_used(llm: LlmServiceAsyncStub) -> None:
-    answer = await ask(
-        llm,
-        config(
-            "What is my dog called?",
-            memories=[
-                Memory(text="My dog is called Rex.", score=0.8, role=ROLE_USER),
-                Memory(text="I drink green tea.", score=0.1, role=ROLE_USER),
-            ],
-        ),
-    )
-    assert "Rex" in answer.text
-    assert "tea" not in answer.text
-    assert SOURCE_KIND_MEMORY in [source.kind for source in answer.sources]
-    without = await ask(llm, config("What is my dog called?"))
-    assert "Rex" not in without.text
-
-
-async def test_history_is_used(llm: LlmServiceAsyncStub) -> None:
-    answer = await ask(
-        llm,
-        config(
-            "What did I just ask?",
-            history=[
-                Message(role=ROLE_USER, text="How does the zebra crossing work?"),
-                Message(role=ROLE_ASSISTANT, text="I do not know that."),
-            ],
-        ),
-    )
-    assert "zebra" in answer.text
 
 
 async def test_sources_are_scored(llm: LlmServiceAsyncStub) -> None:
@@ -268,7 +222,7 @@ async def test_cancelled_streams_leave_the_service_well(llm: LlmServiceAsyncStub
                 break
         call.cancel()
     answer = await ask(llm, config())
-    assert answer.reason == END_REASON_COMPLETE
+    assert answer.reason in ENDED
 
 
 async def test_concurrent_answers_equal_single_ones(llm: LlmServiceAsyncStub) -> None:
@@ -314,6 +268,7 @@ WRONG_CONFIGS = {
         config("a" * 8_001),
         config("nul \x00"),
     ],
+    "user_id": [config(user_id="x" * 257)],
     "turn_id": [config(turn_id=""), config(turn_id="a b"), config(turn_id="x" * 65)],
     "history": [
         config(history=[Message(role=ROLE_USER, text="Hello.")] * 201),
@@ -372,7 +327,7 @@ async def test_a_wrong_order_is_refused(
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert error.details()
     answer = await ask(llm, config())
-    assert answer.reason == END_REASON_COMPLETE
+    assert answer.reason in ENDED
 
 
 async def test_a_message_that_is_not_one_is_refused(llm_channel: grpc.aio.Channel) -> None:

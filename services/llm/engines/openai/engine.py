@@ -95,7 +95,10 @@ class OpenAiEngine:
     def answer(self, prompt: Prompt) -> AsyncGenerator[Delta | End, None]:
         """Streams the server's answer."""
         return speak(
-            prompt, self._written(prompt), opens_in_reasoning=self._options.opens_in_reasoning
+            prompt,
+            self._written(prompt),
+            opens_in_reasoning=self._options.opens_in_reasoning,
+            as_written=self._options.response_format is not None,
         )
 
     async def close(self) -> None:

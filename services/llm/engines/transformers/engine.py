@@ -1,0 +1,89 @@
+"""The engine on the library transformers: small and plain, one answer after the other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from importlib.metadata import version
+from typing import Any, Final
+
+from services.llm.engine import Delta, End, EndReason, EngineDescription
+from services.llm.engines.local_model import LocalModelOptions, import_library
+from services.llm.persona import Persona
+from services.llm.prompt import Prompt
+from services.llm.settings import LlmSettings
+from services.llm.speaking import speak
+from services.runtime.compute import Compute
+from services.runtime.errors import Unavailable
+from services.runtime.settings import SettingsError
+
+_NAME: Final = "transformers"
+_MAX_BUFFERED: Final = 32_768
+"""More than an answer has pieces: a slow reader must not hold the one thread."""
+
+
+class TransformersEngine:
+    """Lets a model in this process write the answers, one at a time.
+
+    Others wait meanwhile; whoever needs many streams at once needs vLLM.
+    """
+
+    def __init__(self, settings: LlmSettings) -> None:
+        """Makes the engine; the model is loaded by `warm_up`.
+
+        Raises:
+            SettingsError: An option is wrong, or the library is not installed.
+        """
+        self._options = LocalModelOptions.of(settings)
+        if self._options.response_format is not None:
+            raise SettingsError(
+                "ANIMA_LLM_RESPONSE_FORMAT: the engine transformers cannot; vllm and openai can"
+            )
+        import_library("transformers")
+        self._compute = Compute(threads=1, name="transformers")
+        self._model: Any = None
+
+    def describe(self) -> EngineDescription:
+        """Says what the engine is; the licence of the model stands beside the model."""
+        return EngineDescription(
+            name=_NAME,
+            version=version("transformers"),
+            licence="Apache-2.0 AND LicenseRef-Model",
+            languages=(),
+        )
+
+    async def warm_up(self, personas: Sequence[Persona]) -> None:
+        """Loads the model.
+
+        Raises:
+            FailedPrecondition: It cannot be read.
+        """
+        self._model = await self._compute.run(self._load)
+
+    def answer(self, prompt: Prompt) -> AsyncGenerator[Delta | End, None]:
+        """Streams the model's answer."""
+        return speak(
+            prompt, self._written(prompt), opens_in_reasoning=self._options.opens_in_reasoning
+        )
+
+    async def close(self) -> None:
+        """Frees the model."""
+        self._model = None
+        self._compute.close()
+
+    async def _written(self, prompt: Prompt) -> AsyncGenerator[str | EndReason, None]:
+        model = self._model
+        if model is None:
+            raise Unavailable("the model is not loaded yet")
+
+        def write(emit: Callable[[str | EndReason], bool]) -> None:
+            model.write(prompt, emit)
+
+        async with aclosing(self._compute.stream(write, max_buffered=_MAX_BUFFERED)) as items:
+            async for item in items:
+                yield item
+
+    def _load(self) -> Any:
+        from services.llm.engines.transformers.model import LoadedModel
+
+        return LoadedModel(self._options)

@@ -1,0 +1,39 @@
+"""Ends a text before the first of some stop texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class StopFilter:
+    """Passes text on up to a stop; holds back what may be the beginning of one.
+
+    Attributes:
+        stopped: Whether a stop was found; what comes after is dropped.
+    """
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self.stopped = False
+        self._stops = [stop for stop in stops if stop]
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """Takes more text; returns what stands before any stop for certain."""
+        if self.stopped:
+            return ""
+        text, self._held = self._held + text, ""
+        places = [place for stop in self._stops if (place := text.find(stop)) >= 0]
+        if places:
+            self.stopped = True
+            return text[: min(places)]
+        longest = max(map(len, self._stops), default=1) - 1
+        for length in range(min(longest, len(text)), 0, -1):
+            if any(stop.startswith(text[-length:]) for stop in self._stops):
+                self._held = text[-length:]
+                return text[:-length]
+        return text
+
+    def finish(self) -> str:
+        """Returns what was held back."""
+        held, self._held = self._held, ""
+        return held

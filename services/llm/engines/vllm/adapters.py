@@ -1,0 +1,97 @@
+"""LoRA adapters that are loaded while the engine runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from services.llm.engines.local_model import AdapterVersion, find_adapter
+from services.llm.engines.vllm.options import VllmOptions
+from services.runtime.errors import Busy, FailedPrecondition
+from services.runtime.logs import get_logger
+
+
+@dataclass
+class _Loaded:
+    """An adapter in the engine, and how many answers use it now."""
+
+    found: AdapterVersion
+    request: Any
+    users: int = 0
+
+
+class Adapters:
+    """The adapters of one engine, each known by name, version and a number of its own.
+
+    A file that changes makes a new adapter: the engine's prefix cache knows adapters by their name
+    and path alone, and would go on with keys and values of the old one.
+    """
+
+    def __init__(self, engine: Any, options: VllmOptions) -> None:
+        self._engine = engine
+        self._options = options
+        self._loaded: dict[str, _Loaded] = {}
+        self._number = 0
+        self._loading = asyncio.Lock()
+
+    @asynccontextmanager
+    async def use(self, name: str) -> AsyncIterator[Any]:
+        """Holds an adapter for the body; gives vLLM's `LoRARequest`, None for no name.
+
+        Raises:
+            NotFound: There is no such adapter.
+            FailedPrecondition: The model cannot take it.
+            Busy: All places are taken by adapters in use.
+        """
+        if not name:
+            yield None
+            return
+        loaded = await self._load(await asyncio.to_thread(find_adapter, name, self._options))
+        loaded.users += 1
+        try:
+            yield loaded.request
+        finally:
+            loaded.users -= 1
+
+    async def _load(self, found: AdapterVersion) -> _Loaded:
+        key = f"{found.name}@{found.version}"
+        async with self._loading:
+            if key in self._loaded:
+                return self._loaded[key]
+            await self._make_room(found.name)
+            self._number += 1
+            request = _lora_request(key, self._number, str(found.folder))
+            try:
+                # Given to `generate` unchecked, an adapter that does not fit kills the engine.
+                await self._engine.add_lora(request)
+            except Exception as error:
+                get_logger().warning("adapter refused", adapter=key, why=str(error))
+                raise FailedPrecondition(
+                    f"the adapter {found.name!r} cannot be used with the model: {error}",
+                    reason="ADAPTER",
+                ) from error
+            self._loaded[key] = _Loaded(found=found, request=request)
+            get_logger().info("adapter loaded", adapter=key)
+            return self._loaded[key]
+
+    async def _make_room(self, name: str) -> None:
+        """Removes old versions that nobody uses, then others, until there is a place."""
+        unused = [(key, one) for key, one in self._loaded.items() if not one.users]
+        unused.sort(key=lambda item: item[1].found.name != name)
+        for key, one in unused:
+            full = len(self._loaded) >= self._options.max_adapters
+            if one.found.name != name and not full:
+                return
+            await self._engine.remove_lora(one.request.lora_int_id)
+            del self._loaded[key]
+        if len(self._loaded) >= self._options.max_adapters:
+            raise Busy("all places for adapters are in use: ANIMA_LLM_MAX_ADAPTERS")
+
+
+def _lora_request(name: str, number: int, path: str) -> Any:
+    from vllm.lora.request import LoRARequest
+
+    return LoRARequest(lora_name=name, lora_int_id=number, lora_path=path)

@@ -1,0 +1,196 @@
+"""The engine on vLLM's AsyncLLM."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, Final
+
+from services.llm.engine import Delta, End, EndReason, EngineDescription, Report
+from services.llm.engines.local_model import ChatTokeniser
+from services.llm.engines.vllm.keeper import EngineKeeper
+from services.llm.engines.vllm.options import VllmOptions, import_vllm
+from services.llm.engines.vllm.request import EngineRequest
+from services.llm.metrics import (
+    ABORTS,
+    ANSWER_TOKENS,
+    CACHED_TOKENS,
+    DROPPED,
+    FIRST_TOKEN_SECONDS,
+    PROMPT_TOKENS,
+)
+from services.llm.persona import Persona
+from services.llm.prompt import Prompt
+from services.llm.settings import LlmSettings
+from services.llm.speaking import cache_salt, speak
+from services.runtime.compute import Compute
+from services.runtime.errors import AnimaError, Busy, FailedPrecondition, NotFound, Unavailable
+from services.runtime.logs import get_logger
+
+_NAME: Final = "vllm"
+
+
+class VllmEngine:
+    """Lets a model in this process's own vLLM engine write the answers.
+
+    Attributes:
+        keeper: The engine that lives now.
+    """
+
+    def __init__(self, settings: LlmSettings) -> None:
+        """Makes the engine; the model is loaded by `warm_up`.
+
+        Raises:
+            SettingsError: An option is wrong, or vLLM is not installed.
+        """
+        self._vllm = import_vllm()
+        self._options = VllmOptions.of(settings)
+        self.keeper = EngineKeeper(self._options, settings.capacity)
+        self._compute = Compute(threads=1, name="tokens")
+        self._tokeniser: ChatTokeniser | None = None
+
+    def describe(self) -> EngineDescription:
+        """Says what the engine is; the licence of the model stands beside the model."""
+        return EngineDescription(
+            name=_NAME,
+            version=str(self._vllm.__version__),
+            licence="Apache-2.0 AND LicenseRef-Model",
+            languages=(),
+        )
+
+    async def warm_up(self, personas: Sequence[Persona]) -> None:
+        """Loads the model and the adapters of the personas.
+
+        Raises:
+            AnimaError: The model cannot be used.
+        """
+        self._tokeniser = await self._compute.run(self._load_tokeniser)
+        await self.keeper.start()
+        _, adapters = self.keeper.living()
+        for persona in personas:
+            try:
+                async with adapters.use(persona.profile.adapter):
+                    pass
+            except (NotFound, FailedPrecondition) as error:
+                get_logger().error("adapter missing", why=error.message)
+
+    async def watch(self, report: Report) -> None:
+        """Starts the engine again when it has died; see `WatchedEngine`."""
+        await self.keeper.watch(report)
+
+    def answer(self, prompt: Prompt) -> AsyncGenerator[Delta | End, None]:
+        """Streams the model's answer."""
+        return speak(
+            prompt,
+            self._written(prompt),
+            opens_in_reasoning=self._options.opens_in_reasoning,
+            as_written=self._options.response_format is not None,
+        )
+
+    async def close(self) -> None:
+        """Ends the engine and its process."""
+        await self.keeper.stop()
+        self._compute.close()
+
+    async def _written(self, prompt: Prompt) -> AsyncGenerator[str | EndReason, None]:
+        started_s = time.perf_counter()
+        engine, adapters = self.keeper.living()
+        tokens = await self.encode(prompt)
+        async with adapters.use(prompt.persona.profile.adapter) as lora_request:
+            request = EngineRequest(
+                engine,
+                uuid.uuid4().hex,
+                prompt={"prompt_token_ids": tokens, "cache_salt": cache_salt(prompt)},
+                sampling_params=self.sampling(),
+                lora_request=lora_request,
+            )
+            reason = EndReason.COMPLETE
+            first = True
+            try:
+                async with request:
+                    async for output in request.outputs():
+                        written = output.outputs[0]
+                        if first:
+                            FIRST_TOKEN_SECONDS.labels(_NAME).observe(
+                                time.perf_counter() - started_s
+                            )
+                            PROMPT_TOKENS.labels(_NAME).inc(len(tokens))
+                            CACHED_TOKENS.labels(_NAME).inc(output.num_cached_tokens or 0)
+                            first = False
+                        ANSWER_TOKENS.labels(_NAME).inc(len(written.token_ids))
+                        if written.finish_reason == "length":
+                            reason = EndReason.LENGTH
+                        if written.text:
+                            yield written.text
+            except (asyncio.CancelledError, GeneratorExit):
+                ABORTS.labels(_NAME).inc()
+                raise
+            except Exception as error:
+                raise self._told(error) from error
+        yield reason
+
+    async def encode(self, prompt: Prompt) -> list[int]:
+        """The tokens that the model reads for a prompt.
+
+        Raises:
+            Unavailable: The model is not loaded yet.
+            FailedPrecondition: Not even persona and question fit.
+        """
+        if self._tokeniser is None:
+            raise Unavailable("the model is not loaded yet")
+        tokens, chat = await self._compute.run(self._tokeniser.encode, prompt)
+        DROPPED.labels(_NAME, "history").inc(chat.dropped_history)
+        DROPPED.labels(_NAME, "memories").inc(chat.dropped_memories)
+        return tokens
+
+    def _told(self, error: Exception) -> AnimaError:
+        """What the caller hears of an error of vLLM's."""
+        from vllm.exceptions import MaxQueuedTokensError, QueueOverflowError, VLLMClientError
+
+        if isinstance(error, AnimaError):
+            return error
+        if isinstance(error, QueueOverflowError | MaxQueuedTokensError):
+            return Busy("the model's queue is full", retry_after_ms=1000)
+        if isinstance(error, VLLMClientError | ValueError):
+            return FailedPrecondition(f"the model refuses the request: {error}", reason="MODEL")
+        self.keeper.suspect()
+        get_logger().error("the engine failed", exc_info=error)
+        return Unavailable("the engine failed in the middle; try again", reason="ENGINE_DOWN")
+
+    def sampling(self) -> Any:
+        """VLLM's sampling parameters for an answer."""
+        from vllm.sampling_params import RequestOutputKind
+
+        options = self._options
+        return self._vllm.SamplingParams(
+            temperature=options.temperature,
+            top_p=options.top_p if options.temperature else 1.0,
+            seed=options.seed,
+            max_tokens=options.max_tokens,
+            stop=list(options.stop),
+            output_kind=RequestOutputKind.DELTA,
+            structured_outputs=_structure(options.response_format),
+        )
+
+    def _load_tokeniser(self) -> ChatTokeniser:
+        from transformers import AutoTokenizer
+
+        return ChatTokeniser(AutoTokenizer.from_pretrained(self._options.model), self._options)
+
+
+def _structure(response_format: dict[str, Any] | None) -> Any:
+    """OpenAI's `response_format`, and vLLM's own `choice`, `regex`, `grammar`, for the engine."""
+    if response_format is None or response_format.get("type") == "text":
+        return None
+    from vllm.sampling_params import StructuredOutputsParams
+
+    kind = response_format.get("type")
+    if kind == "json_schema":
+        return StructuredOutputsParams(json=response_format["json_schema"]["schema"])
+    if kind == "json_object":
+        return StructuredOutputsParams(json_object=True)
+    if kind in ("choice", "regex", "grammar"):
+        return StructuredOutputsParams(**{kind: response_format[kind]})
+    raise FailedPrecondition(f"ANIMA_LLM_RESPONSE_FORMAT: {kind!r} is not known")

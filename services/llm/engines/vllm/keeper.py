@@ -1,0 +1,93 @@
+"""The life of vLLM's engine: started, watched, and started again after its death."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any, Final
+
+from services.llm.engine import Report
+from services.llm.engines.vllm.adapters import Adapters
+from services.llm.engines.vllm.options import VllmOptions, import_vllm
+from services.llm.metrics import ENGINE_RESTARTS, ENGINE_UP
+from services.runtime.errors import Unavailable
+from services.runtime.logs import get_logger
+
+_NAME: Final = "vllm"
+_POLL_S: Final = 0.25
+_FIRST_PAUSE_S: Final = 0.5
+_LONGEST_PAUSE_S: Final = 30.0
+_SHUTDOWN_S: Final = 5.0
+
+
+class EngineKeeper:
+    """Holds the engine that lives now."""
+
+    def __init__(self, options: VllmOptions, capacity: int) -> None:
+        self._options = options
+        self._capacity = capacity
+        self._engine: Any = None
+        self._adapters: Adapters | None = None
+        self._suspected = asyncio.Event()
+
+    async def start(self) -> None:
+        """Starts the engine; takes seconds to minutes, the event loop goes on meanwhile."""
+        self._engine = await asyncio.to_thread(self._make)
+        self._adapters = Adapters(self._engine, self._options)
+        ENGINE_UP.labels(_NAME).set(1)
+
+    async def stop(self) -> None:
+        """Ends the engine and its process."""
+        engine, self._engine = self._engine, None
+        ENGINE_UP.labels(_NAME).set(0)
+        if engine is not None:
+            await asyncio.to_thread(engine.shutdown, _SHUTDOWN_S)
+
+    def living(self) -> tuple[Any, Adapters]:
+        """The engine and its adapters.
+
+        Raises:
+            Unavailable: It is dead.
+        """
+        if self._engine is None or self._adapters is None or self._engine.errored:
+            self._suspected.set()
+            raise Unavailable("the engine is being restarted; try again", reason="ENGINE_DOWN")
+        return self._engine, self._adapters
+
+    def suspect(self) -> None:
+        """Lets the watch look at once."""
+        self._suspected.set()
+
+    async def watch(self, report: Report) -> None:
+        """Starts the engine again whenever it has died, and reports both."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._suspected.wait(), _POLL_S)
+            self._suspected.clear()
+            if self._engine is not None and not self._engine.errored:
+                continue
+            ENGINE_UP.labels(_NAME).set(0)
+            await report("the engine has died and is being restarted; try again")
+            await self._revive()
+            await report("")
+
+    async def _revive(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                await self.stop()
+                await self.start()
+            except Exception as error:
+                get_logger().error("engine not restarted", why=str(error), again_in_s=pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                ENGINE_RESTARTS.labels(_NAME).inc()
+                return
+
+    def _make(self) -> Any:
+        vllm = import_vllm()
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        arguments = vllm.AsyncEngineArgs(**self._options.arguments(self._capacity))
+        return AsyncLLM.from_engine_args(arguments)

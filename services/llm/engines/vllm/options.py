@@ -1,0 +1,71 @@
+"""The settings of the engine `vllm`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from pydantic import Field
+
+from services.llm.engines.local_model import LocalModelOptions, import_library
+from services.llm.options import JsonObject
+
+_ENVIRONMENT: Final = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    # The scheduler and the model share one child process.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+}
+_CPU_ENVIRONMENT: Final = {"VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+
+
+class VllmOptions(LocalModelOptions):
+    """What the engine `vllm` reads from `ANIMA_LLM_*`."""
+
+    max_adapters: int = Field(default=4, ge=1, le=256)
+    """Adapters that are loaded at the same time, old versions that are still in use included."""
+    max_adapter_rank: int = Field(default=64, ge=1, le=512)
+    kv_cache_mb: int = Field(default=0, ge=0)
+    """Memory for keys and values, MB; 0: vLLM's choice, on a GPU nearly all that is free."""
+    engine_args: JsonObject = Field(default={})
+    """More arguments of vLLM's `AsyncEngineArgs`."""
+
+    def arguments(self, capacity: int) -> dict[str, Any]:
+        """The arguments for vLLM's engine.
+
+        Args:
+            capacity: Streams at the same time.
+        """
+        arguments: dict[str, Any] = {
+            "model": self.model,
+            "dtype": self.dtype,
+            "max_model_len": self.context_tokens,
+            "max_num_seqs": capacity,
+            "enable_prefix_caching": True,
+            # A model that writes white space for ever would never end its JSON.
+            "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
+        }
+        if self.kv_cache_mb:
+            arguments["kv_cache_memory_bytes"] = self.kv_cache_mb << 20
+        if self.adapters_dir is not None:
+            # One slot must stay free: on a CPU rows without an adapter read the last slot
+            # (vllm-project/vllm#48421, #49656), and so would get the wrong words silently.
+            arguments |= {
+                "enable_lora": True,
+                "max_loras": self.max_adapters + 1,
+                "max_cpu_loras": self.max_adapters + 1,
+                "max_lora_rank": self.max_adapter_rank,
+            }
+        return arguments | self.engine_args
+
+
+def import_vllm() -> Any:
+    """Imports vLLM with its environment set, which it reads while it is imported.
+
+    Raises:
+        SettingsError: It is not installed here.
+    """
+    for name, value in (_ENVIRONMENT | _CPU_ENVIRONMENT).items():
+        os.environ.setdefault(name, value)
+    return import_library("vllm")
