@@ -31,6 +31,7 @@ from anima.tts import v1 as tts
 from cli.layout import free_layout
 from cli.supervisor import Supervisor
 from services.runtime.channels import open_channel
+from services.runtime.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from anima.gateway.v1.gateway_pb2_grpc import GatewayServiceAsyncStub
@@ -177,9 +178,14 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def local_mesh() -> AsyncIterator[Supervisor]:
-    """Start a mesh of processes for the length of the block."""
+    """Start a mesh of processes, with a memory of its own, for the length of the block."""
     with tempfile.TemporaryDirectory() as folder:
-        supervisor = Supervisor(free_layout(), log_folder=Path(folder))
+        data = Path(folder) / "data"
+        data.mkdir()
+        (data / "models").symlink_to(ServiceSettings.from_environment().data_dir / "models")
+        supervisor = Supervisor(
+            free_layout(), log_folder=Path(folder), environment={"ANIMA_DATA_DIR": str(data)}
+        )
         async with supervisor.running():
             await supervisor.until_settled()
             if not supervisor.is_ready():

@@ -8,7 +8,7 @@ import ctypes
 import enum
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -69,6 +69,7 @@ class Supervisor:
         layout: The members.
         log_folder: Each member's output is appended to `<name>.log` here.
         token: Sent with health checks, if the services demand one.
+        environment: Variables that every member gets besides the caller's.
         on_change: Called after each change of a status.
     """
 
@@ -78,11 +79,13 @@ class Supervisor:
         *,
         log_folder: Path,
         token: str | None = None,
+        environment: Mapping[str, str] | None = None,
         on_change: Callable[[Status], None] = lambda _status: None,
     ) -> None:
         self._layout = layout
         self._log_folder = log_folder
         self._token = token
+        self._environment = dict(environment or {})
         self._on_change = on_change
         self._changed = asyncio.Condition()
         self.statuses = {member.name: Status(member) for member in layout.members}
@@ -161,7 +164,7 @@ class Supervisor:
         with self._log_path(member.name).open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *member.command,
-                env=child_environment(member),
+                env={**child_environment(member), **self._environment},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
