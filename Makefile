@@ -36,8 +36,9 @@ test: setup-dev check ## the whole test suite
 	$(BIN)/python -m pytest
 	@$(MAKE) --no-print-directory test-vllm
 
+# `make`, not $(MAKE): a line with that runs even under `make -n`, and then the tests with it
 test-vllm: ## the engines vllm and transformers, in an environment of their own (2.7 GB, kept in .cache)
-	@if $(MAKE) --no-print-directory $(VLLM_ENV)/.installed; then \
+	@if make --no-print-directory $(VLLM_ENV)/.installed; then \
 	  $(VLLM_ENV)/bin/python -m pytest tests/vllm; \
 	else printf '\n!!! NOT RUN: tests/vllm. %s\n' \
 	  'Its environment could not be made (see above): not every index has the CPU build of torch; docs/llm.md.'; fi
