@@ -115,7 +115,9 @@ async def test_drain_lets_an_open_stream_finish_and_takes_no_new_call() -> None:
         assert (await watch.read()).status == NOT_SERVING
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await describe(server.address)
-        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+        # refused at the closed door, or let in while it closed and cut off: gRPC does either
+        refused = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+        assert caught.value.code() in refused
         await call.write(RecognizeRequest(end_of_speech=EndOfSpeech()))
         assert (await call.read()).partial.text == "end_of_speech"
         assert not draining.done()
