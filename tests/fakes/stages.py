@@ -95,10 +95,12 @@ class Fake:
         finally:
             working.cancel()
             listening.cancel()
-            await asyncio.wait([working, listening])
-            self.open_streams -= 1
-            self.stream_ended.set()
-            self.stream_ended.clear()
+            try:
+                await asyncio.wait([working, listening])
+            finally:  # a server that stops cancels a handler also while it tidies up
+                self.open_streams -= 1
+                self.stream_ended.set()
+                self.stream_ended.clear()
 
 
 @dataclass(kw_only=True)
