@@ -40,7 +40,9 @@ async def remember(
 
 
 async def recall(memory: MemoryServiceAsyncStub, user: str, query: str) -> list[str]:
-    response = await memory.Recall(wire.RecallRequest(user_id=user, query=query))
+    """Recall what was said; facts read out of it may come at any time after it."""
+    turns = [wire.ITEM_KIND_TURN]
+    response = await memory.Recall(wire.RecallRequest(user_id=user, query=query, kinds=turns))
     return [recalled.item.text for recalled in response.items]
 
 
@@ -103,10 +105,14 @@ async def test_the_same_item_id_of_two_users_is_two_items(
 async def test_recall_finds_by_words_best_first(memory: MemoryServiceAsyncStub, user: str) -> None:
     await remember(memory, user, "My dog is called Rex", "I work in Graz", "我的生日是五月三号")
     response = await memory.Recall(
-        wire.RecallRequest(user_id=user, query="What is my dog called again?", max_items=2)
+        wire.RecallRequest(
+            user_id=user,
+            query="What is my dog called again?",
+            max_items=2,
+            kinds=[wire.ITEM_KIND_TURN],
+        )
     )
-    # The fact that may have been read out of it says the same with a full stop.
-    assert response.items[0].item.text.rstrip(".") == "My dog is called Rex"
+    assert response.items[0].item.text == "My dog is called Rex"
     assert len(response.items) <= 2
     scores = [recalled.score for recalled in response.items]
     assert scores == sorted(scores, reverse=True)
