@@ -101,7 +101,7 @@ def test_new_question_interrupts_the_answer(browser: Browser, mesh: WebMesh) -> 
         talk.ask("How are you built?")
         talk.until_speaking()
         talk.ask("What can you do?")
-        talk.until("document.querySelectorAll('.message.them footer').length === 1")
+        talk.until("[...document.querySelectorAll('.message.me')].length === 2")
         talk.until_speaking()
         talk.until_idle()
 
