@@ -57,6 +57,7 @@ class AvatarInfo:
         kind: What its pictures are.
         consent: Why its pictures may be used; empty if nobody has said.
         created: When it was made of a photo; None for one of the installation.
+        version: Names its content: differs when an avatar of the same name is replaced.
     """
 
     name: str
@@ -66,6 +67,7 @@ class AvatarInfo:
     kind: AvatarKind = AvatarKind.UNKNOWN
     consent: str = ""
     created: datetime | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from services.avatar.version import version_of
 from services.runtime.settings import SettingsError
 
 Layer = NDArray[np.uint8]
@@ -126,11 +127,13 @@ class AvatarPackage:
         folder: Where it lies.
         manifest: What its avatar.toml says.
         layers: The pictures by the names of `LAYER_NAMES`. All but the iris cover the canvas.
+        version: Names the content of its files.
     """
 
     folder: Path
     manifest: Manifest
     layers: dict[str, Layer]
+    version: str
 
 
 def find_packages(personas_dir: Path, avatars_dir: Path) -> list[Path]:
@@ -166,7 +169,8 @@ def load_package(folder: Path) -> AvatarPackage:
                 f"{path}: {width} x {height} pixels do not have the shape of the canvas in "
                 "avatar.toml"
             )
-    return AvatarPackage(folder=folder, manifest=manifest, layers=layers)
+    version = version_of(folder, ["avatar.toml", *(f"{name}.png" for name in LAYER_NAMES)])
+    return AvatarPackage(folder=folder, manifest=manifest, layers=layers, version=version)
 
 
 def _load_manifest(path: Path) -> Manifest:

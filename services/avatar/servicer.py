@@ -241,6 +241,7 @@ def describe(avatar: AvatarInfo) -> Avatar:
         kind=_KINDS[avatar.kind],
         consent=avatar.consent,
         deletable=avatar.created is not None,
+        version=avatar.version,
     )
     if avatar.created is not None:
         described.created.FromDatetime(avatar.created)

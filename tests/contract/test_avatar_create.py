@@ -161,11 +161,13 @@ async def test_an_avatar_is_made_spoken_with_and_deleted(
 async def test_a_name_is_given_once_or_anew_with_replace(
     stub: AvatarServiceAsyncStub, photo: bytes
 ) -> None:
-    await made(stub, photo, name="once")
+    first = await made(stub, photo, name="once")
     fault = await refused(stub, sent(photo, name="once"))
     assert fault.reason == "NAME_TAKEN"
     again = await made(stub, photo, name="once", replace=True, display_name="Anew")
     assert again.avatar.display_name == "Anew"
+    assert again.avatar.version
+    assert again.avatar.version != first.avatar.version
     assert (await names(stub)).count("once") == 1
     await stub.DeleteAvatar(DeleteAvatarRequest(name="once"))
 

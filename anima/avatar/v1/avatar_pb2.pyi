@@ -395,6 +395,7 @@ class Avatar(google.protobuf.message.Message):
     CREATED_FIELD_NUMBER: builtins.int
     CONSENT_FIELD_NUMBER: builtins.int
     DELETABLE_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name by which it is chosen."""
     display_name: builtins.str
@@ -407,6 +408,10 @@ class Avatar(google.protobuf.message.Message):
     """The statement of why the pictures may be used, as given when it was made."""
     deletable: builtins.bool
     """It was made by CreateAvatar, so DeleteAvatar can delete it."""
+    version: builtins.str
+    """Names its content: 16 hexadecimal digits that differ when an avatar of the same name is replaced, whatever else
+    stays the same. Who keeps an idle loop keeps it for this version. Empty: not known.
+    """
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
         """Its own video format."""
@@ -426,9 +431,10 @@ class Avatar(google.protobuf.message.Message):
         created: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         consent: builtins.str = ...,
         deletable: builtins.bool = ...,
+        version: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created", b"created", "video", b"video"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["consent", b"consent", "created", b"created", "deletable", b"deletable", "display_name", b"display_name", "kind", b"kind", "licence", b"licence", "name", b"name", "video", b"video"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["consent", b"consent", "created", b"created", "deletable", b"deletable", "display_name", b"display_name", "kind", b"kind", "licence", b"licence", "name", b"name", "version", b"version", "video", b"video"]) -> None: ...
 
 global___Avatar = Avatar
 

@@ -190,6 +190,7 @@ def _info(package: _Package) -> AvatarInfo:
         kind=AvatarKind.PHOTO if photo else AvatarKind.ILLUSTRATION,
         consent=manifest.consent,
         created=package.manifest.created if isinstance(package, PhotoPackage) else None,
+        version=package.version,
     )
 
 

@@ -43,7 +43,11 @@ class TestcardEngine:
         """Returns the one card."""
         return [
             AvatarInfo(
-                name="testcard", display_name="Test card", video=_VIDEO, licence=self.licence
+                name="testcard",
+                display_name="Test card",
+                video=_VIDEO,
+                licence=self.licence,
+                version=self.version,
             )
         ]
 

@@ -27,9 +27,11 @@ from services.avatar.engine import BgrImage, VideoSpec
 from services.avatar.photo.fields import LIPS, SHARED, Fields, Lattice
 from services.avatar.photo.geometry import Axes, Curve, Eye, Geometry
 from services.avatar.photo.inner_mouth import Tones
+from services.avatar.version import version_of
 from services.runtime.settings import SettingsError
 
 FORMAT = 1
+_FILES = ("avatar.toml", "portrait.png", "face.json", "fields.npz")
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 _MAX_LATTICE = 512
 _FILE_TIME = (1980, 1, 1, 0, 0, 0)
@@ -83,6 +85,7 @@ class PhotoPackage:
         points: The mesh in pixels of the portrait, shape (468, 3).
         geometry: What was measured of it.
         fields: How each place moves.
+        version: Names the content of its files; empty for one that has none yet.
     """
 
     manifest: Manifest
@@ -90,6 +93,7 @@ class PhotoPackage:
     points: NDArray[np.float32]
     geometry: Geometry
     fields: Fields
+    version: str = ""
 
     @property
     def tones(self) -> Tones:
@@ -140,7 +144,12 @@ def load_package(folder: Path) -> PhotoPackage:
         raise SettingsError(f"{path}: points: must be 468 places with x, y and z")
     fields = _load_fields(folder / "fields.npz", lattices)
     return PhotoPackage(
-        manifest=manifest, portrait=portrait, points=points, geometry=geometry, fields=fields
+        manifest=manifest,
+        portrait=portrait,
+        points=points,
+        geometry=geometry,
+        fields=fields,
+        version=version_of(folder, _FILES),
     )
 
 

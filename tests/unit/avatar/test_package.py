@@ -29,6 +29,22 @@ def test_the_default_avatar_loads_and_says_whose_it_is(package: AvatarPackage) -
     assert "nobody" in package.manifest.consent
 
 
+def test_the_version_changes_with_any_file_and_with_nothing_else(
+    package: AvatarPackage, copy: Path
+) -> None:
+    assert load_package(copy).version == package.version
+    seen = {package.version}
+    for path in sorted(copy.iterdir()):
+        if path.suffix == ".png":
+            path.write_bytes(path.read_bytes() + b"\0")
+        else:
+            path.write_text(path.read_text() + "\n")
+        seen.add(load_package(copy).version)
+    assert len(seen) == 1 + len(list(copy.iterdir()))
+    (copy / "notes.txt").write_text("not read")
+    assert load_package(copy).version in seen
+
+
 @pytest.mark.parametrize("name", ["head.png", "iris.png", "background.png"])
 def test_a_missing_picture_is_named(copy: Path, name: str) -> None:
     (copy / name).unlink()
