@@ -37,8 +37,9 @@ class Face:
         self._stream: RenderStream | None = None
         # Set once it is known where audio goes; cleared while a lost talking head is replaced.
         self._decided = asyncio.Event()
-        # What has not come back yet, so that it can be rendered anew. The lookahead bounds it.
+        # What has not come back yet, so that it can be rendered anew.
         self._pending: deque[common.AudioChunk | common.Marks] = deque()
+        self._changed = asyncio.Event()
         # When audio up to a sample had come: until then no face could have been made of it.
         self._came: deque[tuple[int, float]] = deque()
         self._base = 0
@@ -63,6 +64,7 @@ class Face:
                 except StageFailed as failure:
                     self._decided.clear()
                     self._stream = None
+                    self._notify()
                     hopeless = isinstance(failure.error, (Busy, DeadlineExceeded))
                     if number == _TRIES or hopeless:
                         await self._go_on_without(failure)
@@ -79,8 +81,8 @@ class Face:
             await self._stream.send(avatar.RenderRequest(marks=rebased_marks(marks, -self._base)))
 
     async def audio(self, chunk: common.AudioChunk) -> None:
-        """Takes audio of the answer, in order."""
-        await self._decided.wait()
+        """Takes audio of the answer, in order; waits while the face is the lookahead behind."""
+        await self._until_room(chunk.start_sample)
         if self._stream is None:
             await self._player.media.put(common.MediaChunk(audio=chunk))
             return
@@ -97,6 +99,20 @@ class Face:
             await self._player.media.put(None)
         else:
             await self._stream.send(avatar.RenderRequest(end_of_audio=avatar.EndOfAudio()))
+
+    async def _until_room(self, sample: int) -> None:
+        """Waits until it is known where audio goes and not too much of it is under way there."""
+        settings = self._answer.settings
+        held = settings.lookahead_ms * settings.sample_rate_hz // 1000
+        await self._decided.wait()
+        # Also where nothing is paced: a client that does not read must hold back the voice.
+        while self._stream is not None and sample - self._returned > held:
+            await self._changed.wait()
+            await self._decided.wait()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def _render(self) -> None:
         stream = await self._open()
@@ -164,6 +180,7 @@ class Face:
         self._returned = media.audio.start_sample + len(media.audio.pcm) // 2
         while self._pending and after(self._pending[0], self._returned) is None:
             self._pending.popleft()
+        self._notify()
         await self._player.media.put(media)
 
     def _watch_pace(self, media: common.MediaChunk) -> None:
