@@ -37,6 +37,8 @@ def checked_item(field: str, item: wire.Item, now_unix_ms: int, *, with_fact: bo
         raise InvalidRequest(f"{field}.kind: {item.kind} is not known")
     if item.speaker not in wire.Speaker.values():
         raise InvalidRequest(f"{field}.speaker: {item.speaker} is not known")
+    if item.kind == wire.ITEM_KIND_SUMMARY and not with_fact:
+        raise InvalidRequest(f"{field}.kind: summaries are made by the memory")
     check_range(f"{field}.created_unix_ms", item.created_unix_ms, 0, MAX_UNIX_MS)
     if item.speaker_name:
         check_text(f"{field}.speaker_name", item.speaker_name, MAX_NAME_CHARS)

@@ -8,6 +8,8 @@ import grpc
 
 from anima.memory import v1 as wire
 from memory.engine import MemoryEngine
+from memory.knowledge import calls as knowledge
+from memory.knowledge.calls import KnowledgeCalls
 from memory.messages import (
     MAX_TEXT_CHARS,
     MAX_VALUE_CHARS,
@@ -53,15 +55,17 @@ def build(settings: MemorySettings) -> Stage:
         warm_up=engine.open,
         counted_methods=frozenset(
             {"Remember", "Recall", "List", "Forget", "Export", "Import", "Pin", "Correct"}
-        ),
+        )
+        | knowledge.METHODS,
         close=engine.close,
     )
 
 
-class MemoryServicer(wire.MemoryServiceServicer):
+class MemoryServicer(KnowledgeCalls):
     """Serves `anima.memory.v1.MemoryService`."""
 
     def __init__(self, engine: MemoryEngine) -> None:
+        super().__init__(getattr(engine, "knowledge", None))
         self._engine = engine
 
     async def Remember(  # noqa: N802

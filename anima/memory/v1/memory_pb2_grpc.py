@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class MemoryServiceStub(object):
-    """Remembers per user. No call ever crosses from one user to another; an empty user_id is INVALID_ARGUMENT.
+    """Remembers per user. No call ever crosses from one user to another; an empty user_id is INVALID_ARGUMENT, but for Recall
+    from the knowledge of a persona alone. A service without a knowledge base answers its calls with UNIMPLEMENTED.
     """
 
     def __init__(self, channel):
@@ -75,6 +76,46 @@ class MemoryServiceStub(object):
                 request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.CorrectRequest.SerializeToString,
                 response_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.CorrectResponse.FromString,
                 _registered_method=True)
+        self.AddDocument = channel.stream_stream(
+                '/anima.memory.v1.MemoryService/AddDocument',
+                request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.AddDocumentRequest.SerializeToString,
+                response_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.AddDocumentResponse.FromString,
+                _registered_method=True)
+        self.ListDocuments = channel.unary_unary(
+                '/anima.memory.v1.MemoryService/ListDocuments',
+                request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.ListDocumentsRequest.SerializeToString,
+                response_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.ListDocumentsResponse.FromString,
+                _registered_method=True)
+        self.GetDocument = channel.unary_unary(
+                '/anima.memory.v1.MemoryService/GetDocument',
+                request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.GetDocumentRequest.SerializeToString,
+                response_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.GetDocumentResponse.FromString,
+                _registered_method=True)
+        self.RemoveDocument = channel.unary_unary(
+                '/anima.memory.v1.MemoryService/RemoveDocument',
+                request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.RemoveDocumentRequest.SerializeToString,
+                response_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.RemoveDocumentResponse.FromString,
+                _registered_method=True)
+        self.PutPassages = channel.unary_unary(
+                '/anima.memory.v1.MemoryService/PutPassages',
+                request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.PutPassagesRequest.SerializeToString,
+                response_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.PutPassagesResponse.FromString,
+                _registered_method=True)
+        self.GetPassages = channel.unary_unary(
+                '/anima.memory.v1.MemoryService/GetPassages',
+                request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.GetPassagesRequest.SerializeToString,
+                response_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.GetPassagesResponse.FromString,
+                _registered_method=True)
+        self.RemovePassages = channel.unary_unary(
+                '/anima.memory.v1.MemoryService/RemovePassages',
+                request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.RemovePassagesRequest.SerializeToString,
+                response_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.RemovePassagesResponse.FromString,
+                _registered_method=True)
+        self.SearchKnowledge = channel.unary_unary(
+                '/anima.memory.v1.MemoryService/SearchKnowledge',
+                request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.SearchKnowledgeRequest.SerializeToString,
+                response_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.SearchKnowledgeResponse.FromString,
+                _registered_method=True)
         self.DescribeEngine = channel.unary_unary(
                 '/anima.memory.v1.MemoryService/DescribeEngine',
                 request_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.DescribeEngineRequest.SerializeToString,
@@ -83,7 +124,8 @@ class MemoryServiceStub(object):
 
 
 class MemoryServiceServicer(object):
-    """Remembers per user. No call ever crosses from one user to another; an empty user_id is INVALID_ARGUMENT.
+    """Remembers per user. No call ever crosses from one user to another; an empty user_id is INVALID_ARGUMENT, but for Recall
+    from the knowledge of a persona alone. A service without a knowledge base answers its calls with UNIMPLEMENTED.
     """
 
     def Remember(self, request, context):
@@ -144,6 +186,67 @@ class MemoryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddDocument(self, request_iterator, context):
+        """Adds a document to a knowledge base, config first. The same file again changes nothing; another file of the same
+        `source_uri` takes the place of the old one in one step. FAILED_PRECONDITION if the file cannot be read: it is broken,
+        encrypted, scanned without text, or goes beyond a limit; the text says which.
+
+        Order of answers: `progress` at once, which says that the content may come, more of it, then `added`, after the commit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDocuments(self, request, context):
+        """Lists the documents of a knowledge base, by title.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDocument(self, request, context):
+        """Gives a document with its passages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveDocument(self, request, context):
+        """Erases a document with all its passages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutPassages(self, request, context):
+        """Adds passages that are no part of a document, for callers that cut texts themselves; one with a known `passage_id`
+        takes the place of the old one. The answer is sent after the commit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPassages(self, request, context):
+        """Gives passages by their ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemovePassages(self, request, context):
+        """Erases passages that are no part of a document.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchKnowledge(self, request, context):
+        """Finds the passages of one knowledge base that fit a text best, whether or not they fit well.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DescribeEngine(self, request, context):
         """Says what the engine is.
         """
@@ -194,6 +297,46 @@ def add_MemoryServiceServicer_to_server(servicer, server):
                     request_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.CorrectRequest.FromString,
                     response_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.CorrectResponse.SerializeToString,
             ),
+            'AddDocument': grpc.stream_stream_rpc_method_handler(
+                    servicer.AddDocument,
+                    request_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.AddDocumentRequest.FromString,
+                    response_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.AddDocumentResponse.SerializeToString,
+            ),
+            'ListDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDocuments,
+                    request_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.ListDocumentsRequest.FromString,
+                    response_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.ListDocumentsResponse.SerializeToString,
+            ),
+            'GetDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDocument,
+                    request_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.GetDocumentRequest.FromString,
+                    response_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.GetDocumentResponse.SerializeToString,
+            ),
+            'RemoveDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveDocument,
+                    request_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.RemoveDocumentRequest.FromString,
+                    response_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.RemoveDocumentResponse.SerializeToString,
+            ),
+            'PutPassages': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutPassages,
+                    request_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.PutPassagesRequest.FromString,
+                    response_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.PutPassagesResponse.SerializeToString,
+            ),
+            'GetPassages': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPassages,
+                    request_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.GetPassagesRequest.FromString,
+                    response_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.GetPassagesResponse.SerializeToString,
+            ),
+            'RemovePassages': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemovePassages,
+                    request_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.RemovePassagesRequest.FromString,
+                    response_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.RemovePassagesResponse.SerializeToString,
+            ),
+            'SearchKnowledge': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchKnowledge,
+                    request_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.SearchKnowledgeRequest.FromString,
+                    response_serializer=anima_dot_memory_dot_v1_dot_memory__pb2.SearchKnowledgeResponse.SerializeToString,
+            ),
             'DescribeEngine': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeEngine,
                     request_deserializer=anima_dot_memory_dot_v1_dot_memory__pb2.DescribeEngineRequest.FromString,
@@ -208,7 +351,8 @@ def add_MemoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MemoryService(object):
-    """Remembers per user. No call ever crosses from one user to another; an empty user_id is INVALID_ARGUMENT.
+    """Remembers per user. No call ever crosses from one user to another; an empty user_id is INVALID_ARGUMENT, but for Recall
+    from the knowledge of a persona alone. A service without a knowledge base answers its calls with UNIMPLEMENTED.
     """
 
     @staticmethod
@@ -417,6 +561,222 @@ class MemoryService(object):
             '/anima.memory.v1.MemoryService/Correct',
             anima_dot_memory_dot_v1_dot_memory__pb2.CorrectRequest.SerializeToString,
             anima_dot_memory_dot_v1_dot_memory__pb2.CorrectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddDocument(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/anima.memory.v1.MemoryService/AddDocument',
+            anima_dot_memory_dot_v1_dot_memory__pb2.AddDocumentRequest.SerializeToString,
+            anima_dot_memory_dot_v1_dot_memory__pb2.AddDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/anima.memory.v1.MemoryService/ListDocuments',
+            anima_dot_memory_dot_v1_dot_memory__pb2.ListDocumentsRequest.SerializeToString,
+            anima_dot_memory_dot_v1_dot_memory__pb2.ListDocumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/anima.memory.v1.MemoryService/GetDocument',
+            anima_dot_memory_dot_v1_dot_memory__pb2.GetDocumentRequest.SerializeToString,
+            anima_dot_memory_dot_v1_dot_memory__pb2.GetDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/anima.memory.v1.MemoryService/RemoveDocument',
+            anima_dot_memory_dot_v1_dot_memory__pb2.RemoveDocumentRequest.SerializeToString,
+            anima_dot_memory_dot_v1_dot_memory__pb2.RemoveDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutPassages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/anima.memory.v1.MemoryService/PutPassages',
+            anima_dot_memory_dot_v1_dot_memory__pb2.PutPassagesRequest.SerializeToString,
+            anima_dot_memory_dot_v1_dot_memory__pb2.PutPassagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPassages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/anima.memory.v1.MemoryService/GetPassages',
+            anima_dot_memory_dot_v1_dot_memory__pb2.GetPassagesRequest.SerializeToString,
+            anima_dot_memory_dot_v1_dot_memory__pb2.GetPassagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemovePassages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/anima.memory.v1.MemoryService/RemovePassages',
+            anima_dot_memory_dot_v1_dot_memory__pb2.RemovePassagesRequest.SerializeToString,
+            anima_dot_memory_dot_v1_dot_memory__pb2.RemovePassagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchKnowledge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/anima.memory.v1.MemoryService/SearchKnowledge',
+            anima_dot_memory_dot_v1_dot_memory__pb2.SearchKnowledgeRequest.SerializeToString,
+            anima_dot_memory_dot_v1_dot_memory__pb2.SearchKnowledgeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,230 @@
+"""The calls of the memory service that are about knowledge: checks requests, hands them on."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import grpc
+
+from anima.memory import v1 as wire
+from memory.knowledge.base import KnowledgeBase
+from memory.knowledge.document import Added, File, Progress
+from memory.knowledge.messages import (
+    MAX_TEXT_CHARS,
+    checked_owner,
+    checked_passage,
+    document_message,
+    found_message,
+    passage_message,
+)
+from memory.knowledge.paging import page_token, position_of
+from memory.knowledge.receiving import Receiver
+from services.runtime.errors import Busy, InvalidRequest
+from services.runtime.streams import open_stream
+from services.runtime.validation import check_range, check_text, check_turn_id
+
+MAX_FILE_NAME_CHARS: Final = 255
+MAX_URI_CHARS: Final = 2_000
+MAX_TITLE_CHARS: Final = 200
+MAX_PASSAGES: Final = 100
+MAX_PASSAGE_IDS: Final = 1_000
+MAX_FOUND: Final = 50
+DEFAULT_FOUND: Final = 5
+MAX_PAGE_SIZE: Final = 500
+DEFAULT_PAGE_SIZE: Final = 100
+# Each may hold a file of 32 MiB.
+MAX_DOCUMENTS_AT_ONCE: Final = 4
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+Context = grpc.aio.ServicerContext[object, object]
+
+METHODS: Final = frozenset(
+    {
+        "AddDocument",
+        "ListDocuments",
+        "GetDocument",
+        "RemoveDocument",
+        "PutPassages",
+        "GetPassages",
+        "RemovePassages",
+        "SearchKnowledge",
+    }
+)
+
+
+class KnowledgeCalls(wire.MemoryServiceServicer):
+    """Serves the calls of `anima.memory.v1.MemoryService` that are about knowledge."""
+
+    def __init__(self, knowledge: KnowledgeBase | None) -> None:
+        """`knowledge` is None where the engine has none."""
+        self._held = knowledge
+        self._under_way = 0
+
+    async def _knowledge(self, context: Context) -> KnowledgeBase:
+        if self._held is None:
+            await context.abort(
+                grpc.StatusCode.UNIMPLEMENTED, "this engine of the memory has no knowledge base"
+            )
+        assert self._held is not None  # noqa: S101 - abort() raises, which its type does not say
+        return self._held
+
+    async def AddDocument(  # noqa: N802
+        self, request_iterator: AsyncIterator[wire.AddDocumentRequest], context: Context
+    ) -> AsyncIterator[wire.AddDocumentResponse]:
+        """Receives, reads and stores a document."""
+        config, requests = await open_stream(request_iterator)
+        _check_config(config)
+        owner = checked_owner(config.owner)
+        knowledge = await self._knowledge(context)
+        source_uri = config.source_uri or config.file_name
+        with self._place():
+            if config.sha256:
+                held = await knowledge.held(owner, source_uri, config.sha256)
+                if held is not None:
+                    yield _event(Added(document=held, change=wire.DOCUMENT_CHANGE_NONE))
+                    return
+            yield _event(Progress(phase=wire.DOCUMENT_PHASE_RECEIVING))
+            receiver = Receiver(requests)
+            async for progress in receiver.pieces():
+                yield _event(progress)
+            content, sha256 = await asyncio.to_thread(receiver.content)
+            if config.sha256 not in ("", sha256):
+                raise InvalidRequest("config.sha256: is not that of the content")
+            file = File(
+                name=config.file_name,
+                source_uri=source_uri,
+                title=config.title.strip(),
+                sha256=sha256,
+                content=content,
+            )
+            async for event in knowledge.add(owner, file):
+                yield _event(event)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if self._under_way >= MAX_DOCUMENTS_AT_ONCE:
+            raise Busy(f"{MAX_DOCUMENTS_AT_ONCE} documents are being added already: try again")
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+    async def ListDocuments(  # noqa: N802
+        self, request: wire.ListDocumentsRequest, context: Context
+    ) -> wire.ListDocumentsResponse:
+        """Lists documents by title, in pages."""
+        owner = checked_owner(request.owner)
+        check_range("page_size", request.page_size, 0, MAX_PAGE_SIZE)
+        page = await (await self._knowledge(context)).documents(
+            owner,
+            after=position_of(owner, request.page_token) if request.page_token else None,
+            page_size=request.page_size or DEFAULT_PAGE_SIZE,
+        )
+        behind = page.next_position
+        return wire.ListDocumentsResponse(
+            documents=map(document_message, page.documents),
+            next_page_token="" if behind is None else page_token(owner, behind),
+            total_count=page.total_count,
+        )
+
+    async def GetDocument(  # noqa: N802
+        self, request: wire.GetDocumentRequest, context: Context
+    ) -> wire.GetDocumentResponse:
+        """Gives a document with its passages."""
+        owner = checked_owner(request.owner)
+        check_turn_id("document_id", request.document_id)
+        check_range("max_passages", request.max_passages, 0, MAX_PAGE_SIZE)
+        document, passages = await (await self._knowledge(context)).document(
+            owner,
+            request.document_id,
+            first_passage=request.first_passage or 1,
+            max_passages=request.max_passages,
+        )
+        return wire.GetDocumentResponse(
+            document=document_message(document), passages=map(passage_message, passages)
+        )
+
+    async def RemoveDocument(  # noqa: N802
+        self, request: wire.RemoveDocumentRequest, context: Context
+    ) -> wire.RemoveDocumentResponse:
+        """Erases a document with all its passages."""
+        owner = checked_owner(request.owner)
+        check_turn_id("document_id", request.document_id)
+        count = await (await self._knowledge(context)).remove(owner, request.document_id)
+        return wire.RemoveDocumentResponse(passage_count=count)
+
+    async def PutPassages(  # noqa: N802
+        self, request: wire.PutPassagesRequest, context: Context
+    ) -> wire.PutPassagesResponse:
+        """Stores passages that are no part of a document."""
+        owner = checked_owner(request.owner)
+        if not 1 <= len(request.passages) <= MAX_PASSAGES:
+            raise InvalidRequest(f"passages: {len(request.passages)} are not 1 to {MAX_PASSAGES}")
+        passages = [
+            checked_passage(f"passages[{at}]", one) for at, one in enumerate(request.passages)
+        ]
+        await (await self._knowledge(context)).put_passages(owner, passages)
+        return wire.PutPassagesResponse(passage_ids=[one.passage_id for one in passages])
+
+    async def GetPassages(  # noqa: N802
+        self, request: wire.GetPassagesRequest, context: Context
+    ) -> wire.GetPassagesResponse:
+        """Gives passages by their ids."""
+        owner = checked_owner(request.owner)
+        passage_ids = _checked_ids(request.passage_ids)
+        passages = await (await self._knowledge(context)).passages(owner, passage_ids)
+        return wire.GetPassagesResponse(passages=map(passage_message, passages))
+
+    async def RemovePassages(  # noqa: N802
+        self, request: wire.RemovePassagesRequest, context: Context
+    ) -> wire.RemovePassagesResponse:
+        """Erases passages that are no part of a document."""
+        owner = checked_owner(request.owner)
+        passage_ids = _checked_ids(request.passage_ids)
+        count = await (await self._knowledge(context)).remove_passages(owner, passage_ids)
+        return wire.RemovePassagesResponse(removed_count=count)
+
+    async def SearchKnowledge(  # noqa: N802
+        self, request: wire.SearchKnowledgeRequest, context: Context
+    ) -> wire.SearchKnowledgeResponse:
+        """Finds the passages that fit a text best."""
+        owner = checked_owner(request.owner)
+        check_text("query", request.query, MAX_TEXT_CHARS)
+        check_range("max_passages", request.max_passages, 0, MAX_FOUND)
+        check_range("min_score", request.min_score, 0, 1)
+        found = await (await self._knowledge(context)).search(
+            owner,
+            request.query,
+            max_passages=request.max_passages or DEFAULT_FOUND,
+            min_score=request.min_score,
+        )
+        return wire.SearchKnowledgeResponse(passages=map(found_message, found))
+
+
+def _check_config(config: wire.DocumentConfig) -> None:
+    check_text("config.file_name", config.file_name, MAX_FILE_NAME_CHARS)
+    check_text("config.source_uri", config.source_uri, MAX_URI_CHARS, min_chars=0)
+    check_text("config.title", config.title, MAX_TITLE_CHARS, min_chars=0)
+    if config.sha256 and not _SHA256.fullmatch(config.sha256):
+        raise InvalidRequest("config.sha256: is not 64 digits of [0-9a-f]")
+
+
+def _checked_ids(passage_ids: Sequence[str]) -> list[str]:
+    if not 1 <= len(passage_ids) <= MAX_PASSAGE_IDS:
+        raise InvalidRequest(f"passage_ids: {len(passage_ids)} are not 1 to {MAX_PASSAGE_IDS}")
+    for at, passage_id in enumerate(passage_ids):
+        check_turn_id(f"passage_ids[{at}]", passage_id)
+    return list(passage_ids)
+
+
+def _event(event: Progress | Added) -> wire.AddDocumentResponse:
+    if isinstance(event, Added):
+        return wire.AddDocumentResponse(
+            added=wire.AddedDocument(document=document_message(event.document), change=event.change)
+        )
+    return wire.AddDocumentResponse(
+        progress=wire.DocumentProgress(phase=event.phase, done=event.done, total=event.total)
+    )
