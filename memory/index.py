@@ -17,6 +17,7 @@ from memory.ranking import (
     USER,
     Neighbours,
     asked_speakers,
+    favour,
     prior,
     with_surroundings,
 )
@@ -38,6 +39,17 @@ class Found:
     lexical_score: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Columns:
+    """What does not depend on the query, of each row; made once after rows were added."""
+
+    session_of: NDArray[np.int32]
+    neighbours: Neighbours
+    speaker_of: NDArray[np.int32]
+    is_fact: NDArray[np.bool_]
+    prior: NDArray[np.float32]
+
+
 class UserIndex:
     """All items of one user in memory. Not safe for threads: `IndexCache` holds a lock."""
 
@@ -56,9 +68,11 @@ class UserIndex:
         self._is_fact = array("b")
         self._position_of_vector = array("q")
         self._vectors = None if dimensions is None else faiss.IndexFlatIP(dimensions)
+        self._made_columns: _Columns | None = None
 
     def add(self, rows: Sequence[IndexRow]) -> None:
         """Adds rows; their ids must rise."""
+        self._made_columns = None
         with_vector = []
         for row in rows:
             position = len(self._row_ids)
@@ -125,13 +139,23 @@ class UserIndex:
         """
         if not self._row_ids:
             return []
-        lexical = self._lexical.scores(query)
+        columns = self._columns()
+        lexical, sessions = self._lexical.scores_with_groups(
+            query, columns.session_of, len(self._sessions)
+        )
         cosines = None if vector is None else self._cosines(vector)
-        ranks = self._ranks(query, lexical, cosines)
+        ranks = with_surroundings(
+            lexical, cosines, sessions[columns.session_of], columns.neighbours
+        )
+        ranks *= columns.prior
+        asked = asked_speakers(query, set(self._speakers))
+        if not asked.isdisjoint(self._speakers):
+            codes = [code for label, code in self._speakers.items() if label in asked]
+            ranks *= favour(codes, columns.speaker_of, len(self._speakers))
         if exclude_session_id in self._sessions:
-            ranks[_view(self._session_of) == self._sessions[exclude_session_id]] = 0
+            ranks[columns.session_of == self._sessions[exclude_session_id]] = 0
         if facts is not None:
-            ranks[np.frombuffer(self._is_fact, dtype=np.bool_) != facts] = 0
+            ranks[columns.is_fact != facts] = 0
         own = blend(cosines, lexical)
         count = len(ranks)
         return [
@@ -146,21 +170,18 @@ class UserIndex:
             if ranks[position] > 0
         ]
 
-    def _ranks(
-        self, query: str, lexical: NDArray[np.float32], cosines: NDArray[np.float32] | None
-    ) -> NDArray[np.float32]:
-        session_of = _view(self._session_of)
-        sessions = self._lexical.group_scores(query, session_of, len(self._sessions))
-        neighbours = Neighbours(previous=_view(self._previous), next=_view(self._next))
-        relevance = with_surroundings(lexical, cosines, sessions[session_of], neighbours)
-        asked = asked_speakers(query, set(self._speakers))
-        codes = [code for label, code in self._speakers.items() if label in asked]
-        return relevance * prior(
-            self._lexical.lengths,
-            np.frombuffer(self._is_question, dtype=np.bool_),
-            np.isin(_view(self._speaker_of), codes),
-            np.frombuffer(self._is_fact, dtype=np.bool_),
-        )
+    def _columns(self) -> _Columns:
+        if self._made_columns is None:
+            is_fact = np.array(self._is_fact, dtype=np.bool_)
+            is_question = np.array(self._is_question, dtype=np.bool_)
+            self._made_columns = _Columns(
+                session_of=_copied(self._session_of),
+                neighbours=Neighbours(previous=_copied(self._previous), next=_copied(self._next)),
+                speaker_of=_copied(self._speaker_of),
+                is_fact=is_fact,
+                prior=prior(self._lexical.lengths, is_question, is_fact),
+            )
+        return self._made_columns
 
     def _cosines(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """Gives the cosine of every row, 0 to 1; 0 for rows without a vector."""
@@ -175,8 +196,8 @@ class UserIndex:
         return cosines
 
 
-def _view(numbers: "array[int]") -> NDArray[np.int32]:
-    # A copy: while a view exists, the array cannot grow.
+def _copied(numbers: "array[int]") -> NDArray[np.int32]:
+    # Not a view: while one exists, the array cannot grow.
     return np.array(numbers, dtype=np.int32)
 
 

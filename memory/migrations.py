@@ -81,5 +81,10 @@ CREATE INDEX distillation_by_extractor ON distillation (extractor, item);
 INSERT INTO distillation (item, extractor) SELECT id, '' FROM item WHERE kind = 1 AND speaker = 1;
 """
 
-MIGRATIONS = (_ITEMS, _SPEAKER_NAMES, _FACTS)
+# A recall asks for all facts of a user, and a list can be of one kind.
+_KINDS = """
+CREATE INDEX item_by_kind ON item (user, kind, created_unix_ms, id);
+"""
+
+MIGRATIONS = (_ITEMS, _SPEAKER_NAMES, _FACTS, _KINDS)
 """The steps in their order; the number of a step is the version that it makes."""

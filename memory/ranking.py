@@ -5,6 +5,7 @@ measures them.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,18 +89,18 @@ def with_surroundings(
         Shape [rows], 0 or more.
     """
     relevance = blend(cosines, lexical) + np.float32(_SESSION_LEXICAL) * sessions
-    relevance += _PREVIOUS_LEXICAL * _at(lexical, neighbours.previous)
-    relevance += _NEXT_LEXICAL * _at(lexical, neighbours.next)
+    before, behind = _PREVIOUS_LEXICAL * lexical, _NEXT_LEXICAL * lexical
     if cosines is not None:
-        relevance += _PREVIOUS_VECTOR * _at(cosines, neighbours.previous)
-        relevance += _NEXT_VECTOR * _at(cosines, neighbours.next)
+        before += _PREVIOUS_VECTOR * cosines
+        behind += _NEXT_VECTOR * cosines
+    relevance += _at(before, neighbours.previous)
+    relevance += _at(behind, neighbours.next)
     return np.asarray(relevance, dtype=np.float32)
 
 
 def prior(
     lengths: NDArray[np.uint32],
     are_questions: NDArray[np.bool_],
-    are_asked: NDArray[np.bool_],
     are_facts: NDArray[np.bool_],
 ) -> Scores:
     """Gives by what each row's relevance is multiplied, whatever the query says.
@@ -107,13 +108,26 @@ def prior(
     Args:
         lengths: The number of tokens of each row.
         are_questions: Which rows are questions.
-        are_asked: Which rows are of a speaker the query asks for.
         are_facts: Which rows are facts; short by nature, so their length does not count.
     """
     length = np.where(are_facts, 1 + _FACT, 1 + _LENGTH * np.log1p(lengths))
     question = 1 - _QUESTION * are_questions
-    return np.asarray(length * question * (1 + _SPEAKER * are_asked), dtype=np.float32)
+    return np.asarray(length * question, dtype=np.float32)
+
+
+def favour(asked: Sequence[int], speaker_of: NDArray[np.int32], speaker_count: int) -> Scores:
+    """Gives by what each row's relevance is multiplied for who said it.
+
+    Args:
+        asked: The speakers the query asks for, by number.
+        speaker_of: The number of the speaker of each row.
+        speaker_count: How many speakers there are.
+    """
+    factors = np.ones(speaker_count, dtype=np.float32)
+    factors[list(asked)] += np.float32(_SPEAKER)
+    return factors[speaker_of]
 
 
 def _at(scores: Scores, positions: NDArray[np.int32]) -> Scores:
-    return np.where(positions >= 0, scores[positions], np.float32(0))
+    # Position -1, nobody, is the place behind the last.
+    return np.append(scores, np.float32(0))[positions]

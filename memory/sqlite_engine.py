@@ -270,11 +270,12 @@ class SqliteMemory:
 
     def _retold(self, user_id: str, items: Mapping[int, Item]) -> set[int]:
         """Gives the rows of answers that only tell again what facts say, or said once."""
-        keys = self._ledger.value_keys(user_id)
+        answers = {
+            row_id: item.text for row_id, item in items.items() if item.speaker == SPEAKER_ASSISTANT
+        }
+        keys = self._ledger.value_keys(user_id) if answers else []
         return {
-            row_id
-            for row_id, item in items.items()
-            if item.speaker == SPEAKER_ASSISTANT and any(stands_in(key, item.text) for key in keys)
+            row_id for row_id, text in answers.items() if any(stands_in(key, text) for key in keys)
         }
 
     async def pin(self, user_id: str, item_ids: Sequence[str], *, pinned: bool) -> int:

@@ -63,12 +63,13 @@ class LexicalIndex:
         Returns:
             Shape [texts], 0 to 1; 0 where a text shares no token with the query.
         """
-        return self._scores(query, np.frombuffer(self._lengths, dtype=np.uint32), None)
+        lengths = np.frombuffer(self._lengths, dtype=np.uint32)
+        return self._scores(Counter(tokens(query)), lengths, None)
 
-    def group_scores(
+    def scores_with_groups(
         self, query: str, group_of: NDArray[np.int32], group_count: int
-    ) -> NDArray[np.float32]:
-        """Scores groups of texts as if each were one long text.
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Scores every text, and groups of texts as if each were one long text.
 
         Args:
             query: What to look for.
@@ -76,11 +77,15 @@ class LexicalIndex:
             group_count: How many groups there are.
 
         Returns:
-            Shape [groups], 0 to 1.
+            Shapes [texts] and [groups], 0 to 1.
         """
-        texts = np.frombuffer(self._lengths, dtype=np.uint32)
-        lengths = np.bincount(group_of, weights=texts, minlength=group_count)
-        return self._scores(query, lengths, group_of)
+        counts = Counter(tokens(query))
+        lengths = np.frombuffer(self._lengths, dtype=np.uint32)
+        group_lengths = np.bincount(group_of, weights=lengths, minlength=group_count)
+        return (
+            self._scores(counts, lengths, None),
+            self._scores(counts, group_lengths, group_of),
+        )
 
     @property
     def lengths(self) -> NDArray[np.uint32]:
@@ -88,15 +93,18 @@ class LexicalIndex:
         return np.array(self._lengths, dtype=np.uint32)
 
     def _scores(
-        self, query: str, lengths: NDArray[Any], group_of: NDArray[np.int32] | None
+        self,
+        query_counts: Counter[str],
+        lengths: NDArray[Any],
+        group_of: NDArray[np.int32] | None,
     ) -> NDArray[np.float32]:
         count = len(lengths)
         scores = np.zeros(count, dtype=np.float32)
-        query_counts = Counter(tokens(query))
         if not query_counts or not self._total_length:
             return scores
         mean_length = self._total_length / count
-        saturation = (_K1 * (1 - _B + _B / mean_length * lengths)).astype(np.float32)
+        saturation = lengths.astype(np.float32) * np.float32(_K1 * _B / mean_length)
+        saturation += np.float32(_K1 * (1 - _B))
         own_saturation = _K1 * (1 - _B + _B / mean_length * query_counts.total())
         best = 0.0
         for token, query_count in query_counts.items():
@@ -104,8 +112,8 @@ class LexicalIndex:
             weight = _weight(token, len(positions), count)
             best += weight * query_count / (query_count + own_saturation)
             scores[positions] += weight * frequencies / (frequencies + saturation[positions])
-        np.minimum(scores / np.float32(best), 1, out=scores)
-        return scores
+        scores /= np.float32(best)
+        return np.minimum(scores, 1, out=scores)
 
     def _occurrences(
         self, token: str, group_of: NDArray[np.int32] | None, count: int

@@ -129,9 +129,11 @@ class FactLedger:
     def value_keys(self, user_id: str) -> list[str]:
         """Gives the values of all facts of a user, also of those that hold no longer."""
         with self._store.reading() as connection:
+            # The kind leads to the few facts by an index, past the many turns.
             found = connection.execute(
-                "SELECT DISTINCT value_key FROM fact JOIN item ON item.id = fact.item"
-                " WHERE item.user = (SELECT id FROM user WHERE user_id = ?)",
+                "SELECT DISTINCT value_key FROM item JOIN fact ON fact.item = item.id"  # noqa: S608
+                " WHERE item.user = (SELECT id FROM user WHERE user_id = ?)"
+                f" AND item.kind = {ITEM_KIND_FACT}",
                 (user_id,),
             )
             return [row[0] for row in found]

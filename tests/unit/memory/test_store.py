@@ -173,7 +173,7 @@ def test_a_database_of_another_version_is_left_alone(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "memory.db")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreError, match="has version 99 of the tables, this program knows 3"):
+    with pytest.raises(StoreError, match="has version 99 of the tables, this program knows 4"):
         Store(tmp_path)
 
 
