@@ -2,39 +2,138 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.avatar_subjects import Subject
+from bench.goals import Goals
 from bench.lip_sync_lag import lag_and_confidence, mel_energies
-from bench.marked_speech import VOICES, MarkedSpeech, animate, speak
+from bench.marked_speech import VOICES, MarkedSpeech, animate
+from bench.seen_mouth import film, seen_mouths
 from services.avatar.engine import BgrImage, VideoSpec
 from services.avatar.engines.portrait import PortraitEngine
-from services.avatar.package import Manifest
 from services.avatar.parameters import FaceParameters
-from services.avatar.rendering.mouth import GAP_AT_FULL_JAW
+from services.avatar.photo.networks import FaceNetworks
 
 FPS = 25
+VIDEO = VideoSpec(width_px=512, height_px=512, frame_rate_hz=FPS)
+MOST_IN_SILENCE = 0.01
+LEAST_CLOSED = 0.95
+MOST_JUMP = 1.5
+MOST_LAG_FRAMES = 1
+LEAST_CONFIDENCE = 0.3
+"""Chance alone reaches 0.25 in half a minute; below that the place of the peak says nothing."""
 _PP, _VOWELS = 2, (11, 12, 14)
 _CLOSED = 0.01
 _PAUSE_S = 0.25
 """What the speech service puts after a sentence."""
+_SEEN_SENTENCES = 12
 
 
-def opening(face: FaceParameters, manifest: Manifest) -> float:
-    """The distance of the lips in face heights."""
-    mouth = face.mouth
-    gap = GAP_AT_FULL_JAW * manifest.mouth.half_width * mouth.jaw * (1 - 0.2 * mouth.width)
-    return gap * (1 - min(1.0, mouth.press)) / manifest.head.height
+def print_quality(
+    engine: PortraitEngine,
+    subjects: Sequence[Subject],
+    spoken: Sequence[MarkedSpeech],
+    networks: FaceNetworks,
+    goals: Goals,
+) -> None:
+    """Prints all figures of the given avatars."""
+    silent = _silence()
+    by_marks, by_sound = (
+        [animate(speech, marked=marked) for speech in spoken] for marked in (True, False)
+    )
+    for subject in subjects:
+        print(f"\n{subject.name}")
+        _print_silence(subject, silent, goals)
+        _print_closures(subject, spoken, by_marks, by_sound, goals)
+        into, out = _joins(engine, subject.name, spoken)
+        goals.at_most("idle to talk, of the loop's largest step", into, MOST_JUMP, form=".2f")
+        goals.at_most("talk to idle, of the loop's largest step", out, MOST_JUMP, form=".2f")
+        said = [speech for speech in spoken if speech.voice == spoken[0].voice][:_SEEN_SENTENCES]
+        seen = [seen_mouths(networks, film(engine, subject.name, speech, VIDEO)) for speech in said]
+        check_lag("lag of the lips seen in the video", said, seen, goals)
+    print("\nlag of the parameters")
+    for voice in VOICES:
+        for by, faces in (("marks", by_marks), ("sound", by_sound)):
+            chosen = [i for i, speech in enumerate(spoken) if speech.voice == voice]
+            if chosen:
+                mouths = [_shown(faces[i]) for i in chosen]
+                check_lag(f"{voice} by {by}", [spoken[i] for i in chosen], mouths, goals)
 
 
-def _in_silence(manifest: Manifest) -> float:
-    """The widest opening while nothing is said: digital silence, and a room 60 dB down."""
+def check_lag(
+    what: str,
+    spoken: Sequence[MarkedSpeech],
+    mouths: Sequence[NDArray[np.float64]],
+    goals: Goals,
+) -> None:
+    """Prints by how many frames mouths are off their sound, and how surely that is known.
+
+    Args:
+        what: What is measured.
+        spoken: Sentences.
+        mouths: For each of them two measures of the mouth, shape (frames, 2).
+        goals: Is told the figures.
+    """
+    sounds = [mel_energies(speech.audio, speech.sample_rate_hz, FPS) for speech in spoken]
+    pairs = [
+        (sound[:count], mouth[:count])
+        for sound, mouth in zip(sounds, mouths, strict=True)
+        for count in [min(len(sound), len(mouth))]
+    ]
+    sound = np.vstack([one for one, _ in pairs])
+    mouth = np.vstack([other for _, other in pairs])
+    lag, r, confidence = lag_and_confidence(sound, mouth)
+    said = f"{len(mouth) / FPS:.0f} s, r {r:.2f}"
+    goals.at_most(f"{what} ({said}), {lag:+d} frames; size", abs(lag), MOST_LAG_FRAMES, form="d")
+    goals.at_least(f"{what}, how far it stands out", confidence, LEAST_CONFIDENCE)
+
+
+def _silence() -> list[FaceParameters]:
+    """The face while nothing is said: digital silence, and a room 60 dB down."""
     room = np.random.default_rng(3).normal(0, 32, 16_000 * 20).astype(np.int16)
-    silent = [np.zeros_like(room), room]
-    heard = [MarkedSpeech(voice="", sample_rate_hz=16_000, audio=a, spans=[]) for a in silent]
-    return max(opening(f, manifest) for s in heard for f in animate(s, marked=False))
+    heard = [
+        MarkedSpeech(voice="", sample_rate_hz=16_000, audio=audio, spans=[])
+        for audio in (np.zeros_like(room), room)
+    ]
+    return [face for speech in heard for face in animate(speech, marked=False)]
+
+
+def _print_silence(subject: Subject, silent: list[FaceParameters], goals: Goals) -> None:
+    moved = max(abs(subject.opening(face.mouth) - subject.at_rest) for face in silent)
+    if subject.at_rest:
+        print(f"the photo itself shows lips {subject.at_rest:.3f} of the face height apart")
+    goals.at_most("opening in silence, of the face height", moved, MOST_IN_SILENCE)
+
+
+def _print_closures(
+    subject: Subject,
+    spoken: Sequence[MarkedSpeech],
+    by_marks: list[list[FaceParameters]],
+    by_sound: list[list[FaceParameters]],
+    goals: Goals,
+) -> None:
+    flat = []
+    for by, faces in (("marks", by_marks), ("sound", by_sound)):
+        lines = [[subject.opening(face.mouth) for face in each] for each in faces]
+        closures = [p for s, o in zip(spoken, lines, strict=True) for p in _near(s, (_PP,), o)]
+        vowels = [p for s, o in zip(spoken, lines, strict=True) for p in _near(s, _VOWELS, o)]
+        closed = float(np.mean([min(part) < _CLOSED for part in closures]))
+        jerk = np.mean([np.abs(np.diff(line, 2)).mean() for line in lines])
+        wide = np.mean([max(part) for part in vowels])
+        if by == "marks":
+            goals.at_least(
+                f"{len(closures)} closures by marks, closed", closed, LEAST_CLOSED, form=".0%"
+            )
+        else:
+            print(f"closures by sound, closed: {closed:.0%}")
+        print(f"open vowels by {by}: {wide:.3f} of the face height, second difference {jerk:.4f}")
+        flat.append(np.concatenate(lines))
+    r = np.corrcoef(flat[0], flat[1])[0, 1]
+    print(f"mean opening by marks {flat[0].mean():.3f}, by sound {flat[1].mean():.3f}, r {r:.2f}")
 
 
 def _near(
@@ -50,22 +149,18 @@ def _near(
     return [part for part in found if part]
 
 
-def _with_pause(speech: MarkedSpeech) -> NDArray[np.int16]:
-    pause = np.zeros(round(_PAUSE_S * speech.sample_rate_hz), np.int16)
-    return np.concatenate([speech.audio, pause])
-
-
-def _joins(engine: PortraitEngine, avatar: str, spoken: list[MarkedSpeech]) -> tuple[float, float]:
+def _joins(
+    engine: PortraitEngine, avatar: str, spoken: Sequence[MarkedSpeech]
+) -> tuple[float, float]:
     """The largest frame difference from idle to talk and back, in the loop's own largest."""
-    video = VideoSpec(width_px=512, height_px=512, frame_rate_hz=FPS)
-    loop = [frame.copy() for frame in engine.idle_loop(avatar=avatar, video=video)]
+    loop = [frame.copy() for frame in engine.idle_loop(avatar=avatar, video=VIDEO)]
     own = max(_difference(a, b) for a, b in pairwise([*loop, loop[0]]))
     into, out = 0.0, 0.0
     for first, speech in zip(range(0, 200, 25), spoken, strict=False):
         audio = _with_pause(speech)
         face = engine.open_stream(
             avatar=avatar,
-            video=video,
+            video=VIDEO,
             sample_rate_hz=speech.sample_rate_hz,
             turn_id=f"join {first}",
             idle_frame=first,
@@ -80,50 +175,14 @@ def _joins(engine: PortraitEngine, avatar: str, spoken: list[MarkedSpeech]) -> t
     return into / own, out / own
 
 
+def _with_pause(speech: MarkedSpeech) -> NDArray[np.int16]:
+    pause = np.zeros(round(_PAUSE_S * speech.sample_rate_hz), np.int16)
+    return np.concatenate([speech.audio, pause])
+
+
 def _difference(one: BgrImage, other: BgrImage) -> float:
     return float(np.abs(one.astype(np.int16) - other).mean())
 
 
-def _print_lags(spoken: list[MarkedSpeech]) -> None:
-    for voice in VOICES:
-        said = [speech for speech in spoken if speech.voice == voice]
-        if not said:
-            continue
-        sound = np.vstack([mel_energies(s.audio, s.sample_rate_hz, FPS) for s in said])
-        for marked in (True, False):
-            faces = [face for s in said for face in animate(s, marked=marked)]
-            mouth = np.array([[f.mouth.jaw * (1 - f.mouth.press), f.mouth.width] for f in faces])
-            lag, r, confidence = lag_and_confidence(sound, mouth)
-            by = "marks" if marked else "sound"
-            print(
-                f"lag {voice:13} by {by}: {lag:+d} frames (r {r:.2f}, confidence {confidence:.2f}, "
-                f"{len(faces) / FPS:.0f} s)"
-            )
-
-
-def print_quality(engine: PortraitEngine, manifests: list[Manifest]) -> None:
-    """Prints all figures for the given avatars."""
-    manifest = manifests[0]
-    print(f"opening in silence: {_in_silence(manifest):.4f} of the face height (below 0.01)")
-    spoken = speak()
-    openings: dict[bool, list[list[float]]] = {
-        marked: [[opening(f, manifest) for f in animate(s, marked=marked)] for s in spoken]
-        for marked in (True, False)
-    }
-    for marked, lines in openings.items():
-        closures = [p for s, o in zip(spoken, lines, strict=True) for p in _near(s, (_PP,), o)]
-        vowels = [p for s, o in zip(spoken, lines, strict=True) for p in _near(s, _VOWELS, o)]
-        closed = np.mean([min(part) < _CLOSED for part in closures])
-        jerk = np.mean([np.abs(np.diff(line, 2)).mean() for line in lines])
-        by = "marks" if marked else "sound"
-        wide = np.mean([max(part) for part in vowels])
-        print(f"by {by}: {closed:.0%} of {len(closures)} closures closed (at least 95 by marks)")
-        print(f"by {by}: open vowels {wide:.3f} of the face height, second difference {jerk:.4f}")
-    flat = {marked: np.concatenate(lines) for marked, lines in openings.items()}
-    r = np.corrcoef(flat[True], flat[False])[0, 1]
-    by_marks, by_sound = flat[True].mean(), flat[False].mean()
-    print(f"mean opening by marks {by_marks:.3f}, by sound {by_sound:.3f}, r {r:.2f}")
-    for one in manifests:
-        into, out = _joins(engine, one.name, spoken)
-        print(f"{one.name}: idle to talk {into:.2f}, back {out:.2f} of the loop's largest step")
-    _print_lags(spoken)
+def _shown(faces: list[FaceParameters]) -> NDArray[np.float64]:
+    return np.array([[f.mouth.jaw * (1 - f.mouth.press), f.mouth.width] for f in faces])

@@ -78,11 +78,8 @@ class MouthMotion:
             places: Where each place of the lattice comes from in the picture at rest, all motion
                 of the face itself aside; shape (rows, columns, 2).
         """
+        weights = lip_weights(mouth, self._gap)
         mouth = _bounded(mouth)
-        weights = np.array(
-            [mouth.jaw, mouth.width, mouth.rounding, mouth.press, mouth.tuck, self._closing(mouth)],
-            np.float32,
-        )
         upper = self._layer(self._upper, "upper", weights, places)
         lower = self._layer(self._lower, "lower", weights, places)
         above = np.asarray(upper[..., 3:] / 255, np.float32)
@@ -95,23 +92,6 @@ class MouthMotion:
         if float(hole.max()) > 0.004:
             mixed += self._behind(mouth, places, above) * hole
         picture[self.box] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
-
-    def _closing(self, mouth: MouthShape) -> float:
-        """How far the mouth has left the pose of the photo for a closed one.
-
-        A smile that shows teeth is kept in silence; speech starts from closed lips.
-        """
-        if self._gap == 0:
-            return 0.0
-        effort = (
-            1.6 * mouth.jaw
-            + mouth.width
-            + 1.5 * mouth.rounding
-            + 2 * (mouth.press + mouth.tuck)
-            + mouth.tongue
-        )
-        effort = min(1.0, 1.6 * effort)
-        return effort * effort * (3 - 2 * effort)
 
     def _layer(
         self, layer: FloatImage, side: str, weights: FloatImage, places: FloatImage
@@ -135,6 +115,36 @@ class MouthMotion:
         # lips that are pushed forward keep the light out
         dim = lit + (self._dark - lit) * np.float32(_ROUND_SHADOW * mouth.rounding)
         return np.asarray(dim, np.float32)
+
+
+def lip_weights(mouth: MouthShape, gap: float) -> FloatImage:
+    """Returns how strongly each field of `LIPS` moves the lips.
+
+    Args:
+        mouth: The mouth.
+        gap: How far the mouth of the photo is open, in face heights.
+    """
+    mouth = _bounded(mouth)
+    closing = _closing(mouth) if gap else 0.0
+    return np.array(
+        [mouth.jaw, mouth.width, mouth.rounding, mouth.press, mouth.tuck, closing], np.float32
+    )
+
+
+def _closing(mouth: MouthShape) -> float:
+    """How far the mouth has left the pose of the photo for a closed one.
+
+    A smile that shows teeth is kept in silence; speech starts from closed lips.
+    """
+    effort = (
+        1.6 * mouth.jaw
+        + mouth.width
+        + 1.5 * mouth.rounding
+        + 2 * (mouth.press + mouth.tuck)
+        + mouth.tongue
+    )
+    effort = min(1.0, 1.6 * effort)
+    return effort * effort * (3 - 2 * effort)
 
 
 def _taken(

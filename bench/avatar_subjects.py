@@ -1,0 +1,93 @@
+"""The avatars that are measured: those of the installation, and one made of a photo just now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from services.avatar.engine import CreationOrder
+from services.avatar.engines.portrait import PortraitEngine
+from services.avatar.package import Manifest, find_packages, load_package
+from services.avatar.parameters import MouthShape
+from services.avatar.photo.fields import LIPS
+from services.avatar.photo.mouth import lip_weights
+from services.avatar.photo.package import PhotoPackage
+from services.avatar.photo.package import load_package as load_photo
+from services.avatar.rendering.mouth import GAP_AT_FULL_JAW
+from services.avatar.settings import AvatarSettings
+from services.runtime.model_store import ModelStore
+
+PHOTO = "astronaut"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """An avatar that is measured.
+
+    Attributes:
+        name: Its name.
+        opening: The distance of its lips in face heights when its mouth has a shape.
+    """
+
+    name: str
+    opening: Callable[[MouthShape], float]
+
+    @property
+    def at_rest(self) -> float:
+        """How far its mouth is open in silence: a photo keeps its smile."""
+        return self.opening(MouthShape())
+
+
+def open_engine(folder: Path) -> tuple[PortraitEngine, list[Subject]]:
+    """Opens the engine with its own data folder, and makes an avatar of the portrait.
+
+    Raises:
+        FailedPrecondition: The portrait or the face mesh has not been pulled; the text says how.
+    """
+    store = ModelStore(AvatarSettings.from_environment().data_dir / "models")
+    photo = (store.path(PHOTO) / f"{PHOTO}.png").read_bytes()
+    (folder / "models").symlink_to(store.path("face-mesh").parent)
+    settings = AvatarSettings(data_dir=folder)
+    engine = PortraitEngine(settings)
+    engine.warm_up()
+    order = CreationOrder(name=PHOTO, consent="A portrait by NASA, in the public domain.")
+    engine.create_avatar(photo, order, lambda step, percent: None)
+    painted = [
+        _painted(load_package(path).manifest)
+        for path in find_packages(settings.personas_dir, settings.avatars_dir)
+    ]
+    return engine, [*painted, _photographed(load_photo(folder / "avatars" / PHOTO))]
+
+
+def _painted(manifest: Manifest) -> Subject:
+    def opening(mouth: MouthShape) -> float:
+        gap = GAP_AT_FULL_JAW * manifest.mouth.half_width * mouth.jaw * (1 - 0.2 * mouth.width)
+        return gap * (1 - min(1.0, mouth.press)) / manifest.head.height
+
+    return Subject(name=manifest.name, opening=opening)
+
+
+def _photographed(package: PhotoPackage) -> Subject:
+    """The inner edges of both lips, moved as the fields of the package say."""
+    geometry, fields, lattice = package.geometry, package.fields, package.fields.mouth
+    u = geometry.upper_lip.u[len(geometry.upper_lip.u) // 2]
+    edges = [
+        np.array([u, float(lip.at(np.array([u]))[0])])
+        for lip in (geometry.upper_lip, geometry.lower_lip)
+    ]
+    moves = []
+    for edge, side in zip(edges, (fields.upper, fields.lower), strict=True):
+        place = geometry.axes.to_pixels(edge) - (lattice.left, lattice.top)
+        column, row = (int(n) for n in np.round(place / lattice.step))
+        moves.append(np.stack([side[name][row, column] for name in LIPS]))
+    away = geometry.axes.down / geometry.axes.unit
+    apart = float(edges[1][1] - edges[0][1])
+
+    def opening(mouth: MouthShape) -> float:
+        weights = lip_weights(mouth, geometry.gap)
+        return max(0.0, apart + float(weights @ (moves[1] - moves[0]) @ away))
+
+    return Subject(name=package.manifest.name, opening=opening)

@@ -1,0 +1,30 @@
+"""Figures beside what they should be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Goals:
+    """Prints figures and remembers which of them missed their goal.
+
+    Attributes:
+        missed: What to say of each figure that did.
+    """
+
+    missed: list[str] = field(default_factory=list)
+
+    def at_most(self, what: str, value: float, most: float, *, form: str = ".4f") -> None:
+        """Prints a figure that should not be greater than `most`."""
+        self._say(what, value, value <= most, f"at most {most:{form}}", form)
+
+    def at_least(self, what: str, value: float, least: float, *, form: str = ".2f") -> None:
+        """Prints a figure that should not be less than `least`."""
+        self._say(what, value, value >= least, f"at least {least:{form}}", form)
+
+    def _say(self, what: str, value: float, met: bool, goal: str, form: str) -> None:
+        line = f"{what}: {value:{form}} ({goal})"
+        print(line if met else f"{line}  MISSED")
+        if not met:
+            self.missed.append(line)
