@@ -1,0 +1,121 @@
+"""Has a document read by a process of its own, with limits."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from typing import Any, Final
+
+from memory.knowledge.document import File
+from services.runtime.errors import FailedPrecondition
+from services.runtime.logs import get_logger
+
+MAX_CPU_S: Final = 60
+_MAX_WALL_S: Final = 180.0
+_PROCESSES: Final = 2
+_MAX_LOGGED_BYTES: Final = 2_000
+_OUT_OF_TIME: Final = (-signal.SIGXCPU, -signal.SIGKILL)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadPassage:
+    """A passage as it was cut."""
+
+    text: str
+    heading: str
+    page: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadDocument:
+    """What stands in a document."""
+
+    title: str
+    media_type: str
+    page_count: int
+    passages: list[ReadPassage]
+
+
+class Reader:
+    """Reads documents, two at a time."""
+
+    def __init__(
+        self,
+        *,
+        tokenizer_json: str | None,
+        max_cpu_s: int = MAX_CPU_S,
+        max_wall_s: float = _MAX_WALL_S,
+    ) -> None:
+        """Makes a reader.
+
+        Args:
+            tokenizer_json: The tokenizer of the encoder; None: passages are cut by characters.
+            max_cpu_s: How long a document may compute.
+            max_wall_s: How long it may take, also on a busy machine.
+        """
+        self._tokenizer_json = tokenizer_json
+        self._max_cpu_s = max_cpu_s
+        self._max_wall_s = max_wall_s
+        self._places = asyncio.Semaphore(_PROCESSES)
+
+    async def read(self, file: File) -> ReadDocument:
+        """Reads a document.
+
+        Raises:
+            FailedPrecondition: It cannot be read; the text says why and what to do.
+        """
+        request = {
+            "file_name": file.name,
+            "tokenizer": self._tokenizer_json,
+            "max_cpu_s": self._max_cpu_s,
+        }
+        sent = json.dumps(request).encode() + b"\n" + file.content
+        async with self._places:
+            answer = await self._ask(file.name, sent)
+        if "fault" in answer:
+            raise _unreadable(file.name, answer["fault"])
+        return ReadDocument(
+            title=answer["title"],
+            media_type=answer["media_type"],
+            page_count=answer["page_count"],
+            passages=[
+                ReadPassage(text=text, heading=heading, page=page)
+                for text, heading, page in answer["passages"]
+            ],
+        )
+
+    async def _ask(self, name: str, sent: bytes) -> dict[str, Any]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-m", "memory.knowledge.reading"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            # What the service may know, such as tokens, the document's parser need not.
+            env={"PATH": os.environ.get("PATH", ""), "RAYON_NUM_THREADS": "1"},
+        )
+        try:
+            async with asyncio.timeout(self._max_wall_s):
+                stdout, stderr = await process.communicate(sent)
+        except TimeoutError:
+            raise _unreadable(name, "it takes too long to read: cut it up") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode == 0:
+            answer: dict[str, Any] = await asyncio.to_thread(json.loads, stdout)
+            return answer
+        get_logger().warning(
+            "a document ended its reader",
+            code=process.returncode,
+            stderr=stderr[-_MAX_LOGGED_BYTES:].decode(errors="replace"),
+        )
+        if process.returncode in _OUT_OF_TIME:
+            raise _unreadable(name, "it takes too long to read: cut it up")
+        raise _unreadable(name, "its parser failed on it: it seems broken")
+
+
+def _unreadable(name: str, why: str) -> FailedPrecondition:
+    return FailedPrecondition(f"{name} cannot be added: {why}", reason="DOCUMENT_UNREADABLE")

@@ -1,0 +1,69 @@
+"""What a parser gives: stretches of text with the headings above them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+MAX_CHARS: Final = 10_000_000
+MAX_PAGES: Final = 2_000
+MAX_HEADING_CHARS: Final = 120
+
+
+class UnreadableError(Exception):
+    """The document cannot be read; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, an item of a list, or a table."""
+
+    text: str
+    headings: tuple[str, ...] = ()
+    """Those above it, outermost first."""
+    page: int = 0
+    """From 1; 0: the document has no pages."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What stands in a document."""
+
+    title: str
+    """What the document calls itself; may be empty."""
+    blocks: list[Block]
+    page_count: int = 0
+
+
+@dataclass(slots=True)
+class Outline:
+    """The headings above the place where a parser is."""
+
+    _levels: dict[int, str] = field(default_factory=dict)
+
+    def enter(self, level: int, heading: str) -> None:
+        """Begins the part under a heading; level 1 is the outermost."""
+        self._levels = {at: text for at, text in self._levels.items() if at < level}
+        if text := " ".join(heading.split())[:MAX_HEADING_CHARS]:
+            self._levels[level] = text
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """Those above, outermost first."""
+        return tuple(text for _, text in sorted(self._levels.items()))
+
+
+def bounded(blocks: Iterator[Block]) -> list[Block]:
+    """Collects blocks with text.
+
+    Raises:
+        UnreadableError: There is more text than fits into a document.
+    """
+    kept: list[Block] = []
+    chars = 0
+    for block in blocks:
+        if block.text.strip():
+            chars += len(block.text)
+            if chars > MAX_CHARS:
+                raise UnreadableError(f"it has more than {MAX_CHARS:,} characters: cut it up")
+            kept.append(block)
+    return kept

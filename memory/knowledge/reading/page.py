@@ -1,0 +1,90 @@
+"""Reads HTML: what a reader of the page sees, without its navigation."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from lxml import etree, html
+
+from memory.knowledge.reading.blocks import Block, Outline, Reading, UnreadableError, bounded
+
+_UNSEEN: Final = (
+    *("script", "style", "noscript", "template", "svg", "math", "iframe", "object", "canvas"),
+    *("nav", "footer", "aside", "form", "button", "select", "textarea", "dialog"),
+)
+# Text that is hidden from readers must not reach the model either.
+_HIDDEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
+_BLOCK_TAGS: Final = (
+    "address article blockquote body caption dd details div dl dt figcaption figure h1 h2 h3 h4 h5"
+    " h6 header hgroup hr li main ol p pre section summary table tbody tfoot thead tr ul"
+)
+_BLOCKS: Final = frozenset(_BLOCK_TAGS.split())
+_CELLS: Final = frozenset(("td", "th"))
+
+
+def read(content: bytes) -> Reading:
+    """Reads a page; its main part alone, where it says which that is.
+
+    Raises:
+        UnreadableError: It is no HTML.
+    """
+    parser = html.HTMLParser(remove_comments=True, remove_pis=True, encoding=_encoding(content))
+    try:
+        root = html.document_fromstring(content, parser=parser)
+    except (etree.LxmlError, ValueError) as error:
+        raise UnreadableError(f"it is no HTML that can be read: {error}") from error
+    title = " ".join((root.findtext(".//title") or "").split())
+    for element in list(root.iter()):
+        if _is_unseen(element):
+            _drop(element)
+    main = root.find(".//main")
+    body = main if main is not None else root.find("body")
+    blocks = iter(()) if body is None else _blocks(body)
+    return Reading(title=title, blocks=bounded(blocks))
+
+
+def _encoding(content: bytes) -> str | None:
+    """UTF-8 if it is that; else what the page declares."""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return "utf-8"
+
+
+def _is_unseen(element: Any) -> bool:
+    return (
+        element.tag in _UNSEEN
+        or "hidden" in element.attrib
+        or element.get("aria-hidden") == "true"
+        or bool(_HIDDEN.search(element.get("style", "")))
+    )
+
+
+def _drop(element: Any) -> None:
+    parent = element.getparent()
+    if parent is not None:
+        element.drop_tree()
+
+
+def _blocks(body: Any) -> Iterator[Block]:
+    outline = Outline()
+    text: list[str] = []
+    for event, element in etree.iterwalk(body, events=("start", "end")):
+        tag = element.tag
+        if tag in _BLOCKS:
+            said = " ".join("".join(text).split()).strip(" |")
+            text.clear()
+            if event == "end" and tag in _HEADINGS:
+                outline.enter(_HEADINGS[tag], said)
+            elif said:
+                yield Block(said, outline.headings)
+        elif tag == "br":
+            text.append(" ")
+        elif tag in _CELLS and event == "end":
+            text.append(" | ")
+        if event == "start":
+            text.append(element.text or "")
+        elif element is not body:
+            text.append(element.tail or "")

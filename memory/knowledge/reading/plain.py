@@ -1,0 +1,36 @@
+"""Reads text files."""
+
+import codecs
+import re
+from typing import Final
+
+from memory.knowledge.reading.blocks import Block, Reading, UnreadableError, bounded
+
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_BETWEEN_PARAGRAPHS: Final = re.compile(r"\n[ \t]*\n\s*")
+
+
+def decoded(content: bytes) -> str:
+    """Gives the text of a file in UTF-8, or in UTF-16 that says so.
+
+    Raises:
+        UnreadableError: It is neither.
+    """
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        raise UnreadableError("it is not UTF-8 text: save it as UTF-8") from None
+    if "\0" in text:
+        raise UnreadableError("it is no text: it holds NUL characters")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read(content: bytes) -> Reading:
+    """Reads a text file: paragraphs are what stands between empty lines."""
+    paragraphs = _BETWEEN_PARAGRAPHS.split(decoded(content))
+    return Reading(title="", blocks=bounded(Block(text) for text in paragraphs))

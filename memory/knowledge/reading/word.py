@@ -1,0 +1,92 @@
+"""Reads DOCX, the documents of Word."""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from typing import Final
+
+import docx
+from docx.document import Document
+from docx.opc.exceptions import OpcError
+from docx.table import Table
+from docx.text.paragraph import Paragraph
+from lxml import etree
+
+from memory.knowledge.reading.blocks import Block, Outline, Reading, UnreadableError, bounded
+
+_MAX_UNPACKED_BYTES: Final = 256 * 1024 * 1024
+_MAX_PARTS: Final = 5_000
+_HEADING: Final = re.compile(r"heading (\d)", re.IGNORECASE)
+
+
+def read(content: bytes) -> Reading:
+    """Reads paragraphs and tables under their headings.
+
+    Raises:
+        UnreadableError: It is broken, encrypted, or unpacks to more than is allowed.
+    """
+    _check_archive(content)
+    try:
+        document = docx.Document(io.BytesIO(content))
+        blocks = bounded(_blocks(document))
+        title = " ".join((document.core_properties.title or "").split())
+    except UnreadableError:
+        raise
+    except (
+        *(OpcError, zipfile.BadZipFile, etree.LxmlError, NotImplementedError),
+        *(ArithmeticError, AttributeError, EOFError, LookupError, TypeError, ValueError),
+    ) as error:
+        raise UnreadableError(f"it is a broken DOCX ({type(error).__name__}: {error})") from error
+    return Reading(title=title, blocks=blocks)
+
+
+def _check_archive(content: bytes) -> None:
+    if content.startswith(b"\xd0\xcf\x11\xe0"):
+        raise UnreadableError(
+            "it is encrypted, or of Word before 2007: save it as DOCX without a password"
+        )
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            parts = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, LookupError, NotImplementedError) as error:
+        raise UnreadableError(f"it is a broken DOCX ({error})") from error
+    if len(parts) > _MAX_PARTS:
+        raise UnreadableError(f"it has {len(parts)} parts, more than {_MAX_PARTS}")
+    # The library that unpacks stops at the size that the part declares.
+    unpacked = sum(part.file_size for part in parts)
+    if unpacked > _MAX_UNPACKED_BYTES:
+        raise UnreadableError(
+            f"it unpacks to {unpacked // 1024**2} MiB, more than {_MAX_UNPACKED_BYTES // 1024**2}"
+        )
+
+
+def _blocks(document: Document) -> Iterator[Block]:
+    outline = Outline()
+    for part in document.iter_inner_content():
+        if isinstance(part, Table):
+            yield Block(_rows(part), outline.headings)
+        elif level := _level(part):
+            outline.enter(level, part.text)
+        else:
+            yield Block(part.text, outline.headings)
+
+
+def _level(paragraph: Paragraph) -> int:
+    """The level of a heading; 0 for other paragraphs."""
+    name = (paragraph.style.name if paragraph.style is not None else "") or ""
+    found = _HEADING.fullmatch(name)
+    return int(found.group(1)) if found else 1 if name == "Title" else 0
+
+
+def _rows(table: Table) -> str:
+    lines: list[str] = []
+    for row in table.rows:
+        cells: list[str] = []
+        for cell in row.cells:
+            text = " ".join(cell.text.split())
+            # A merged cell comes once for each place that it takes.
+            if not cells or cells[-1] != text:
+                cells.append(text)
+        lines.append(" | ".join(cells))
+    return "\n".join(lines)
