@@ -13,7 +13,7 @@ from services.avatar.engines.portrait import PortraitEngine
 from services.avatar.package import Manifest, find_packages, load_package
 from services.avatar.parameters import MouthShape
 from services.avatar.photo.fields import LIPS
-from services.avatar.photo.mouth import lip_weights
+from services.avatar.photo.mouth import bounded, lip_weights
 from services.avatar.photo.package import PhotoPackage
 from services.avatar.photo.package import load_package as load_photo
 from services.avatar.rendering.mouth import GAP_AT_FULL_JAW
@@ -87,7 +87,7 @@ def _photographed(package: PhotoPackage) -> Subject:
     apart = float(edges[1][1] - edges[0][1])
 
     def opening(mouth: MouthShape) -> float:
-        weights = lip_weights(mouth, geometry.gap)
+        weights = lip_weights(bounded(mouth), geometry.gap)
         return max(0.0, apart + float(weights @ (moves[1] - moves[0]) @ away))
 
     return Subject(name=package.manifest.name, opening=opening)

@@ -74,12 +74,11 @@ class MouthMotion:
 
         Args:
             picture: Is changed in the box of the mouth.
-            mouth: The mouth.
+            mouth: The mouth, as `bounded` leaves it.
             places: Where each place of the lattice comes from in the picture at rest, all motion
                 of the face itself aside; shape (rows, columns, 2).
         """
         weights = lip_weights(mouth, self._gap)
-        mouth = _bounded(mouth)
         upper = self._layer(self._upper, "upper", weights, places)
         lower = self._layer(self._lower, "lower", weights, places)
         above = np.asarray(upper[..., 3:] / 255, np.float32)
@@ -117,14 +116,18 @@ class MouthMotion:
         return np.asarray(dim, np.float32)
 
 
+def bounded(mouth: MouthShape) -> MouthShape:
+    """Keeps the lips from being moved through each other: firm lips do not stand open."""
+    return replace(mouth, jaw=mouth.jaw * (1 - mouth.press), width=min(1.0, mouth.width))
+
+
 def lip_weights(mouth: MouthShape, gap: float) -> FloatImage:
     """Returns how strongly each field of `LIPS` moves the lips.
 
     Args:
-        mouth: The mouth.
+        mouth: The mouth, as `bounded` leaves it.
         gap: How far the mouth of the photo is open, in face heights.
     """
-    mouth = _bounded(mouth)
     closing = _closing(mouth) if gap else 0.0
     return np.array(
         [mouth.jaw, mouth.width, mouth.rounding, mouth.press, mouth.tuck, closing], np.float32
@@ -196,8 +199,3 @@ def _with_alpha(picture: BgrImage, alpha: NDArray[np.float64]) -> FloatImage:
     """Premultiplied BGRA, 0 to 255."""
     opaque = np.concatenate([picture, np.full_like(picture[..., :1], 255)], axis=-1)
     return (opaque * alpha[..., None]).astype(np.float32)
-
-
-def _bounded(mouth: MouthShape) -> MouthShape:
-    """Keeps the lips from being moved through each other: firm lips do not stand open."""
-    return replace(mouth, jaw=mouth.jaw * (1 - mouth.press), width=min(1.0, mouth.width))

@@ -18,7 +18,7 @@ from services.avatar.parameters import FaceParameters, HeadPose, MouthShape
 from services.avatar.photo.eyes import EyeMotion
 from services.avatar.photo.fields import SHARED, Fields
 from services.avatar.photo.geometry import Geometry
-from services.avatar.photo.mouth import MouthMotion
+from services.avatar.photo.mouth import MouthMotion, bounded
 from services.avatar.photo.package import PhotoPackage
 from services.avatar.photo.warping import Placement, Warp
 
@@ -58,6 +58,8 @@ class PhotoScene:
     def draw(self, face: FaceParameters) -> BgrImage:
         """Draws one frame, shape (height, width, 3)."""
         picture = self._base.copy()
+        # the whole face must move by the same jaw, or the edge of the mouth's box shows
+        face = replace(face, mouth=bounded(face.mouth))
         still = face.head == HeadPose() and not face.breath and not face.brow
         if still and face.mouth == _REST and not (face.blink or face.gaze_x or face.gaze_y):
             return picture

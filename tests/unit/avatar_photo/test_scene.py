@@ -77,7 +77,8 @@ def test_even_a_wild_face_leaves_the_background(scene: PhotoScene, package: Phot
 
 
 def test_there_is_no_edge_where_the_moved_part_ends(scene: PhotoScene) -> None:
-    for face in (WILD, *(FaceParameters(mouth=target(viseme)) for viseme in VISEMES)):
+    on_the_way = [speaking(jaw=jaw, press=0.6, rounding=0.3) for jaw in (0.4, 1)]
+    for face in (WILD, *on_the_way, *(FaceParameters(mouth=target(one)) for one in VISEMES)):
         picture = scene.draw(face).astype(int)
         height, width = picture.shape[:2]
         for rows, columns in (scene._head.box, scene._mouth.box):
