@@ -96,12 +96,17 @@ def test_stop_silences_at_once_and_keeps_what_was_heard(
         talk.until_speaking()
 
 
-def test_new_question_interrupts_the_answer(browser: Browser, mesh: WebMesh) -> None:
+@pytest.mark.parametrize("lit_chars", [0, 3], ids=["at once", "after words"])
+def test_new_question_interrupts_the_answer(
+    browser: Browser, mesh: WebMesh, lit_chars: int
+) -> None:
     with talking(browser, mesh) as talk:
         talk.ask("How are you built?")
         talk.until_speaking()
+        talk.until(f"document.querySelector('#captions .lit').textContent.length >= {lit_chars}")
         talk.ask("What can you do?")
         talk.until("[...document.querySelectorAll('.message.me')].length === 2")
+        talk.until("document.querySelectorAll('.message.them footer').length === 1")
         talk.until_speaking()
         talk.until_idle()
 

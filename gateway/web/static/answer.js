@@ -12,6 +12,8 @@ export class Answer {
     this.words = [];
     /** The text that was heard, once the answer is over; null before. */
     this.heard = null;
+    /** True once its first picture or sound was there. */
+    this.shown = false;
   }
 
   get text() {

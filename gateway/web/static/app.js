@@ -175,7 +175,9 @@ function finishAnswer(answer) {
   if (cut && answer.heard !== null) history.showAnswer(answer.turnId, answer.heard, "");
   else history.showAnswer(answer.turnId, answer.text, "");
   const sources = [...new Set(answer.sources ?? [])].slice(0, 3).join(", ");
-  history.endAnswer(answer.turnId, cut ? t("interrupted") : sources && `${t("sources")} ${sources}`);
+  // Stopped before its first word was heard, an answer has still been seen to begin.
+  const interrupted = answer.heard || answer.shown ? t("interrupted") : "";
+  history.endAnswer(answer.turnId, cut ? interrupted : sources && `${t("sources")} ${sources}`);
   if (answers.size === 0) setActivity("");
 }
 
@@ -193,7 +195,10 @@ player.addEventListener("shown", ({ detail: { turnId } }) => {
   byId("unlock").hidden = true;
   setActivity("speaking");
   const answer = answers.get(turnId);
-  if (answer) captions.follow(answer, () => showAnswer(answer));
+  if (answer) {
+    answer.shown = true;
+    captions.follow(answer, () => showAnswer(answer));
+  }
   drawTiming();
 });
 player.addEventListener("progress", ({ detail }) => report(detail));

@@ -73,15 +73,21 @@ export class History {
     this.#append(this.#bubble("them", text));
   }
 
-  /** Ends an answer, with a line below it if there is something to say about it. */
+  /**
+   * Ends an answer, with a line below it if there is something to say about it. One that was not
+   * heard leaves that line alone, or nothing.
+   */
   endAnswer(turnId, note) {
     const bubble = this.#bubbles.get(turnId);
     if (!bubble) return;
     this.#bubbles.delete(turnId);
     bubble.removeAttribute("aria-busy");
     const text = bubble.textContent;
-    if (text.trim()) kept.add("them", text, note);
-    else bubble.remove();
+    if (!text.trim() && !note) {
+      bubble.remove();
+      return;
+    }
+    kept.add("them", text, note);
     this.#note(bubble, note);
     this.#scroll();
   }
