@@ -116,6 +116,7 @@ async def test_new_question_interrupts_and_stale_media_stays_away(
     page: Page, stages: FakeMesh
 ) -> None:
     stages.llm.answer = ["word " * 100]
+    stages.tts.ms_per_char = 60  # half a minute: an answer that ended by itself is not interrupted
     async with page.client() as client:
         await client.configure(media="fmp4")
         await client.ask("first")
