@@ -3,6 +3,8 @@
 A step that is in a release never changes; what comes later is a new step.
 """
 
+from memory.knowledge.schema import KNOWLEDGE
+
 # Row ids are never used again (AUTOINCREMENT): an index in memory knows by the highest one what it
 # has seen. `revision` rises when an index that has seen all rows must still be made anew.
 # There is no FTS5 table on purpose: until SQLite 3.42 it keeps the words of a deleted text in its
@@ -86,5 +88,5 @@ _KINDS = """
 CREATE INDEX item_by_kind ON item (user, kind, created_unix_ms, id);
 """
 
-MIGRATIONS = (_ITEMS, _SPEAKER_NAMES, _FACTS, _KINDS)
+MIGRATIONS = (_ITEMS, _SPEAKER_NAMES, _FACTS, _KINDS, KNOWLEDGE)
 """The steps in their order; the number of a step is the version that it makes."""

@@ -59,6 +59,11 @@ class Embedder:
         """Names the weights: vectors with different model ids must not be compared."""
         return self._model_id
 
+    @property
+    def tokenizer_json(self) -> str:
+        """The tokenizer in the form of `tokenizers`, with its window as the truncation."""
+        return self._tokenizer.to_str()
+
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Gives a vector of length 1 for each text.
 

@@ -23,8 +23,11 @@ from memory.knowledge.document import (
 class KnowledgeBase(Protocol):
     """Keeps, finds, gives out and erases documents."""
 
-    async def held(self, owner: Owner, source_uri: str, sha256: str) -> Document | None:
-        """Gives the document that came from there, if it is held with this very content."""
+    async def held(self, owner: Owner, source_uri: str, sha256: str, title: str) -> Document | None:
+        """Gives the document that came from there, if it is held with this content and title.
+
+        An empty title is any.
+        """
         ...
 
     def add(self, owner: Owner, file: File) -> AsyncIterator[Progress | Added]:

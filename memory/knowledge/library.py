@@ -1,0 +1,289 @@
+"""The knowledge base of an engine with a database: reads, embeds, stores and finds documents."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from pathlib import PurePath
+from typing import Final, ParamSpec, Protocol, TypeVar
+
+from anima.memory import v1 as wire
+from memory.encoder import Encoder
+from memory.knowledge.document import (
+    Added,
+    Document,
+    DocumentPage,
+    DocumentPosition,
+    File,
+    FoundPassage,
+    Owner,
+    Passage,
+    Progress,
+)
+from memory.knowledge.index import LibraryIndexes
+from memory.knowledge.reader import ReadDocument, Reader
+from memory.knowledge.tables import KnowledgeTables, Vector
+from services.runtime.compute import Compute
+from services.runtime.errors import NotFound
+from services.runtime.logs import get_logger
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_EMBED_BATCH: Final = 16
+_MAX_TITLE_CHARS: Final = 200
+
+
+class Run(Protocol):
+    """Runs database work in threads and makes its errors ones that callers can be told."""
+
+    async def __call__(
+        self, compute: Compute, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Runs a function."""
+        ...
+
+
+class Library:
+    """Keeps, finds, gives out and erases the documents of all owners."""
+
+    def __init__(
+        self,
+        tables: KnowledgeTables,
+        *,
+        encoder: Encoder | None,
+        reading: Compute,
+        writing: Compute,
+        run: Run,
+        max_index_bytes: int,
+    ) -> None:
+        """Makes the knowledge base.
+
+        Args:
+            tables: Where everything is.
+            encoder: Gives the vectors; None: passages are found by words alone.
+            reading: The threads for searches.
+            writing: The thread for writes.
+            run: Runs work in either.
+            max_index_bytes: How much memory search indexes may take.
+        """
+        self._tables = tables
+        self._encoder = encoder
+        self._reading = reading
+        self._writing = writing
+        # A long document is embedded beside, not before, what people ask meanwhile.
+        self._embedding = Compute(threads=1, name="knowledge")
+        self._run = run
+        self._model_id = "" if encoder is None else encoder.model_id
+        self._indexes = LibraryIndexes(
+            tables,
+            model_id=self._model_id,
+            dimensions=None if encoder is None else encoder.dimensions,
+            max_bytes=max_index_bytes,
+        )
+        self._reader = Reader(tokenizer_json=None if encoder is None else encoder.tokenizer_json)
+        self._rest: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to embed what has no vector of the present encoder, in the background."""
+        if self._encoder is not None:
+            self._rest = asyncio.create_task(self._embed_rest())
+
+    async def close(self) -> None:
+        """Ends the work in the background."""
+        if self._rest is not None:
+            self._rest.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._rest
+        self._embedding.close()
+
+    def drop(self, owner: Owner) -> None:
+        """Removes what is kept about an owner from memory; the database is not touched."""
+        self._indexes.drop(owner)
+
+    async def held(self, owner: Owner, source_uri: str, sha256: str, title: str) -> Document | None:
+        """Gives the document that came from there, if it is held with this content and title."""
+        held = await self._run(self._reading, self._tables.document, owner, source_uri=source_uri)
+        if held is None or held.sha256 != sha256 or title not in ("", held.title):
+            return None
+        return held
+
+    async def add(self, owner: Owner, file: File) -> AsyncIterator[Progress | Added]:
+        """Reads, embeds and stores a document; `Added` comes last, after the commit."""
+        held = await self.held(owner, file.source_uri, file.sha256, file.title)
+        if held is not None:
+            yield Added(document=held, change=wire.DOCUMENT_CHANGE_NONE)
+            return
+        yield Progress(phase=wire.DOCUMENT_PHASE_READING)
+        read = await self._reader.read(file)
+        document = _document(file, read)
+        passages = [
+            Passage(
+                passage_id=f"{document.document_id}.{number}",
+                text=one.text,
+                heading=one.heading,
+                page=one.page,
+                number=number,
+                document=document,
+            )
+            for number, one in enumerate(read.passages, 1)
+        ]
+        vectors: list[Vector | None] = []
+        total = len(passages)
+        while len(vectors) < total:
+            yield Progress(phase=wire.DOCUMENT_PHASE_EMBEDDING, done=len(vectors), total=total)
+            some = passages[len(vectors) : len(vectors) + _EMBED_BATCH]
+            vectors += await self._embedding.run(self._vectors, some)
+        yield Progress(phase=wire.DOCUMENT_PHASE_STORING)
+        replaced = await self._run(
+            self._writing,
+            self._tables.put_document,
+            owner,
+            document,
+            passages,
+            vectors,
+            self._model_id,
+        )
+        yield Added(
+            document=document,
+            change=wire.DOCUMENT_CHANGE_REPLACED if replaced else wire.DOCUMENT_CHANGE_ADDED,
+        )
+
+    def _vectors(self, passages: Sequence[Passage]) -> list[Vector | None]:
+        if self._encoder is None:
+            return [None] * len(passages)
+        return list(self._encoder.embed([passage.searched_text for passage in passages]))
+
+    async def documents(
+        self, owner: Owner, *, after: DocumentPosition | None, page_size: int
+    ) -> DocumentPage:
+        """Lists documents by title, from behind a position."""
+        found, count = await self._run(
+            self._reading, self._tables.documents, owner, after=after, limit=page_size + 1
+        )
+        page, more = found[:page_size], len(found) > page_size
+        last = (
+            DocumentPosition(title=page[-1].title, document_id=page[-1].document_id)
+            if more
+            else None
+        )
+        return DocumentPage(documents=page, next_position=last, total_count=count)
+
+    async def document(
+        self, owner: Owner, document_id: str, *, first_passage: int, max_passages: int
+    ) -> tuple[Document, list[Passage]]:
+        """Gives a document and passages of it, from a number on."""
+        document = await self._run(
+            self._reading, self._tables.document, owner, document_id=document_id
+        )
+        if document is None:
+            raise _no_document(document_id)
+        if not max_passages:
+            return document, []
+        passages = await self._run(
+            self._reading,
+            self._tables.document_passages,
+            owner,
+            document_id,
+            first=first_passage,
+            limit=max_passages,
+        )
+        return document, passages
+
+    async def remove(self, owner: Owner, document_id: str) -> int:
+        """Erases a document without a trace; returns how many passages it had."""
+        try:
+            count = await self._run(self._writing, self._tables.remove_document, owner, document_id)
+        finally:
+            self._indexes.drop(owner)
+        if count is None:
+            raise _no_document(document_id)
+        return count
+
+    async def put_passages(self, owner: Owner, passages: Sequence[Passage]) -> None:
+        """Stores passages of no document; one with a known id takes the place of the old one."""
+        vectors = await self._embedding.run(self._vectors, passages)
+        await self._run(
+            self._writing, self._tables.put_passages, owner, passages, vectors, self._model_id
+        )
+
+    async def passages(self, owner: Owner, passage_ids: Sequence[str]) -> list[Passage]:
+        """Gives passages in the order of the ids; those that are not held are left out."""
+        held = await self._run(self._reading, self._tables.passages, owner, passage_ids)
+        return [held[passage_id] for passage_id in passage_ids if passage_id in held]
+
+    async def remove_passages(self, owner: Owner, passage_ids: Sequence[str]) -> int:
+        """Erases passages of no document without a trace; returns how many there were."""
+        try:
+            return await self._run(self._writing, self._tables.remove_passages, owner, passage_ids)
+        finally:
+            self._indexes.drop(owner)
+
+    async def search(
+        self, owner: Owner, query: str, *, max_passages: int, min_score: float
+    ) -> list[FoundPassage]:
+        """Finds the passages that fit a query best, best first."""
+        found = await self._run(self._reading, self._search, owner, query, max_passages)
+        return [one for one in found if one.score >= min_score]
+
+    def _search(self, owner: Owner, query: str, k: int) -> list[FoundPassage]:
+        if self._tables.state(owner) is None:
+            return []
+        vector = None if self._encoder is None else self._encoder.embed([query])[0]
+        found = self._indexes.search(owner, query, vector, k)
+        # The text comes from the truth, so a passage that was just erased is not given out.
+        passages = self._tables.passages_by_row([row.row_id for row in found])
+        return [
+            FoundPassage(
+                passage=passages[row.row_id],
+                score=row.score,
+                vector_score=row.vector_score,
+                lexical_score=row.lexical_score,
+            )
+            for row in found
+            if row.row_id in passages
+        ]
+
+    async def _embed_rest(self) -> None:
+        try:
+            for library in await self._embedding.run(
+                self._tables.libraries_without_vectors, self._model_id
+            ):
+                found = await self._embedding.run(
+                    self._tables.index_rows, library, 0, self._model_id
+                )
+                rest = [row for row in found if row.vector is None]
+                for start in range(0, len(rest), _EMBED_BATCH):
+                    some = rest[start : start + _EMBED_BATCH]
+                    texts = [row.searched_text for row in some]
+                    vectors = await self._embedding.run(self._embed, texts)
+                    pairs = [(row.row_id, one) for row, one in zip(some, vectors, strict=True)]
+                    await self._writing.run(
+                        self._tables.put_vectors, library, pairs, self._model_id
+                    )
+                get_logger().info("passages embedded anew", passages=len(rest))
+        except Exception as error:  # searches work by words meanwhile; the next start tries again
+            get_logger().error("embedding of earlier passages stopped", exc_info=error)
+
+    def _embed(self, texts: Sequence[str]) -> list[Vector]:
+        assert self._encoder is not None  # noqa: S101 - the task is made only with an encoder
+        return list(self._encoder.embed(texts))
+
+
+def _document(file: File, read: ReadDocument) -> Document:
+    return Document(
+        document_id=uuid.uuid4().hex,
+        title=(file.title or read.title or PurePath(file.name).stem)[:_MAX_TITLE_CHARS],
+        source_uri=file.source_uri,
+        media_type=read.media_type,
+        sha256=file.sha256,
+        size_bytes=len(file.content),
+        page_count=read.page_count,
+        passage_count=len(read.passages),
+        added_unix_ms=time.time_ns() // 1_000_000,
+    )
+
+
+def _no_document(document_id: str) -> NotFound:
+    return NotFound(f"document_id: there is no document {document_id}")
