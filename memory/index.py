@@ -113,9 +113,8 @@ class UserIndex:
     def size_bytes(self) -> int:
         """About how much memory the index takes."""
         vectors = 0 if self._vectors is None else self._vectors.ntotal * (4 * self._vectors.d + 8)
-        return (
-            26 * len(self._row_ids) + 200 * len(self._sessions) + self._lexical.size_bytes + vectors
-        )
+        columns = 1_500 + 60 * len(self._row_ids) + 200 * len(self._sessions)
+        return columns + self._lexical.size_bytes + vectors
 
     def search(
         self,
@@ -233,13 +232,13 @@ class IndexCache:
         self._dimensions = dimensions
         self._max_bytes = max_bytes
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._size_bytes = 0
         self._lock = threading.Lock()
 
     @property
     def size_bytes(self) -> int:
         """About how much memory all indexes take."""
-        with self._lock:
-            return sum(entry.size_bytes for entry in self._entries.values())
+        return self._size_bytes
 
     def search(
         self,
@@ -266,7 +265,9 @@ class IndexCache:
     def drop(self, user_id: str) -> None:
         """Removes what is kept about a user from memory."""
         with self._lock:
-            self._entries.pop(user_id, None)
+            entry = self._entries.pop(user_id, None)
+            if entry is not None:
+                self._size_bytes -= entry.size_bytes
 
     def _current(self, user_id: str, entry: _Entry) -> UserIndex | None:
         state = self._store.user_state(user_id)
@@ -278,14 +279,19 @@ class IndexCache:
         rows = self._store.index_rows(state, entry.index.last_row_id, self._model_id)
         if rows:
             entry.index.add(rows)
-            entry.size_bytes = entry.index.size_bytes
+            self._weigh(user_id, entry, entry.index.size_bytes)
         return entry.index
+
+    def _weigh(self, user_id: str, entry: _Entry, size_bytes: int) -> None:
+        with self._lock:
+            if self._entries.get(user_id) is entry:  # else it was dropped meanwhile
+                self._size_bytes += size_bytes - entry.size_bytes
+                entry.size_bytes = size_bytes
 
     def _shrink(self, used: str) -> None:
         with self._lock:
-            total = sum(entry.size_bytes for entry in self._entries.values())
-            while total > self._max_bytes and len(self._entries) > 1:
+            while self._size_bytes > self._max_bytes and len(self._entries) > 1:
                 oldest = next(iter(self._entries))
                 if oldest == used:
                     break
-                total -= self._entries.pop(oldest).size_bytes
+                self._size_bytes -= self._entries.pop(oldest).size_bytes

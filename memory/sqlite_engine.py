@@ -14,6 +14,7 @@ from memory.engine import Page, Recollection
 from memory.facts.distiller import Distiller
 from memory.facts.extraction import EXTRACTOR
 from memory.facts.ledger import FactLedger, corrected, stands_in
+from memory.faults import service_error
 from memory.index import IndexCache
 from memory.item import Item, Position, RecalledItem, searched_text
 from memory.ranking import asks_for_answers
@@ -24,7 +25,7 @@ from memory.settings import MemorySettings
 from memory.store import Store, Vector
 from retrieval.embedding import Embedder
 from services.runtime.compute import Compute
-from services.runtime.errors import FailedPrecondition, InternalError, NotFound, Unavailable
+from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.logs import get_logger
 from services.runtime.model_store import ModelStore
 from services.runtime.settings import SettingsError
@@ -40,13 +41,6 @@ _ERASING_THREADS = 4
 _SPARE = 15
 # What told a fact that holds no longer, and answers that told facts again, stand behind the facts.
 _BEHIND = 0.4
-_PASSING_ERRORS = {
-    sqlite3.SQLITE_FULL: "its disk is full",
-    sqlite3.SQLITE_BUSY: "its database is busy",
-    sqlite3.SQLITE_IOERR: "its disk fails",
-    sqlite3.SQLITE_READONLY: "its disk is read-only",
-    sqlite3.SQLITE_CANTOPEN: "its database cannot be opened",
-}
 
 
 class SqliteMemory:
@@ -379,15 +373,9 @@ class SqliteMemory:
     ) -> T:
         try:
             return await compute.run(function, *args, **kwargs)
-        except StoreError as error:
-            raise Unavailable(f"the memory: {error}") from error
-        except sqlite3.Error as error:
-            # The low byte is the kind of the error, the rest its detail.
-            fault = _PASSING_ERRORS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        except (StoreError, sqlite3.Error) as error:
             get_logger().error("database error", exc_info=error)
-            if fault is None:
-                raise InternalError("the memory's database fails; its log says why") from error
-            raise Unavailable(f"the memory cannot do this now: {fault}") from error
+            raise service_error(error, self._store.path.parent) from error
 
 
 def _holds(item: Item) -> bool:

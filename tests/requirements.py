@@ -81,6 +81,13 @@ def _has_model(name: str) -> bool:
     return True
 
 
+def _can_mount() -> bool:
+    command = "unshare --user --map-root-user --mount mount -t tmpfs tmpfs /mnt"
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run(command.split(), capture_output=True, check=False).returncode == 0
+
+
 def _has_cjk_font() -> bool:
     if not shutil.which("fc-list"):
         return False
@@ -112,6 +119,10 @@ REQUIREMENTS = {
     ),
     "astronaut": Requirement(
         present=lambda: _has_model("astronaut"), how_to_get="run: anima models pull astronaut"
+    ),
+    "private-mounts": Requirement(
+        present=_can_mount,
+        how_to_get="a kernel that allows user namespaces (unshare --user --mount)",
     ),
     "cjk-font": Requirement(
         present=_has_cjk_font, how_to_get="apt-get install fontconfig fonts-noto-cjk"

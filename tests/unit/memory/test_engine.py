@@ -11,7 +11,7 @@ from memory.engine import Recollection
 from memory.servicer import build
 from memory.settings import MemorySettings
 from memory.sqlite_engine import SqliteMemory
-from services.runtime.errors import Unavailable
+from services.runtime.errors import Busy, InternalError
 from services.runtime.settings import SettingsError
 from tests.unit.memory.items import make_item
 from tests.unit.memory.tiny_model import pull_tiny_model
@@ -92,13 +92,32 @@ async def test_a_full_disk_loses_nothing_and_is_named(tmp_path: Path) -> None:
         (pages,) = writer.execute("PRAGMA page_count").fetchone()
         writer.execute(f"PRAGMA max_page_count = {pages}")
         many = [make_item(f"i{n}", "x" * 8000) for n in range(100)]
-        with pytest.raises(Unavailable, match="its disk is full"):
+        with pytest.raises(Busy, match=r"the disk of .*memory is full.*Make room"):
             await engine.remember("u", many)
         page = await engine.list_items("u", after=None, page_size=10)
         assert [item.item_id for item in page.items] == ["a"]
         writer.execute("PRAGMA max_page_count = 1000000")
         await engine.remember("u", many)
         assert (await engine.list_items("u", after=None, page_size=1)).total_count == 101
+
+
+async def test_a_page_that_breaks_meanwhile_is_named_and_others_are_served(tmp_path: Path) -> None:
+    async with opened(tmp_path) as engine:
+        for user in ("broken", "sound"):
+            items = [make_item(f"i{n}", f"{user} {n:03} " + "x" * 3000) for n in range(60)]
+            await engine.remember(user, items)
+        engine._store._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with engine._store.path.open("r+b") as file:
+            page = file.read().index(b"broken 030") // 4096
+            file.seek(page * 4096)
+            file.write(b"\xff" * 64)
+        with pytest.raises(
+            InternalError, match=r"page of .* database is damaged: .* put back a copy"
+        ):
+            await engine.list_items("broken", after=None, page_size=100)
+        sound = [item async for item in engine.export("sound")]
+        assert len(sound) == 60
+        assert (await recall(engine, "Do you remember sound 030?", "sound")).items
 
 
 async def test_a_folder_that_cannot_be_written_ends_the_start(tmp_path: Path) -> None:

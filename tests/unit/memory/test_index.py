@@ -1,13 +1,15 @@
+import gc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memory.index import Found, IndexCache
+from memory.index import Found, IndexCache, UserIndex
 from memory.store import Store
 from retrieval.hybrid import blend
 from retrieval.lexical import LexicalIndex
@@ -115,6 +117,29 @@ def test_the_cache_stays_small(store: Store) -> None:
             assert 0 < cache.size_bytes <= limit
     cache.drop("u19")
     assert len(search(cache, "u19", "amber", k=50)) == 20
+
+
+def test_very_many_users_take_no_more_memory_than_is_allowed(store: Store) -> None:
+    dimensions, users, limit = 384, 2_000, 4 << 20
+    vector = np.full(dimensions, dimensions**-0.5, dtype=np.float32)
+    for user in range(users):
+        items = [make_item(f"i{n}", f"amber word{n} of{user}") for n in range(6)]
+        store.add(f"u{user}", items, [vector] * 6, MODEL_ID)
+    cache = IndexCache(store, model_id=MODEL_ID, dimensions=dimensions, max_bytes=limit)
+    process = psutil.Process()
+    gc.collect()
+    before_bytes = process.memory_info().rss
+    largest_bytes = 0
+    for user in range(users):
+        found = cache.search(f"u{user}", f"of{user}", vector, k=9, exclude_session_id="")
+        assert len(found) == 6
+        largest_bytes = max(largest_bytes, cache.size_bytes)
+    grown_bytes = process.memory_info().rss - before_bytes
+    assert limit / 2 < largest_bytes <= limit
+    # All of them would take ten times the limit; the slack is for pages of the database.
+    index_bytes = limit / sum(isinstance(one, UserIndex) for one in gc.get_objects())
+    assert users * index_bytes > 5 * limit
+    assert grown_bytes < limit + (16 << 20)
 
 
 actions = st.lists(

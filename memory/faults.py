@@ -1,0 +1,49 @@
+"""What callers are told when the database fails."""
+
+import sqlite3
+from pathlib import Path
+
+from memory.schema import StoreError
+from services.runtime.errors import AnimaError, Busy, InternalError, Unavailable
+
+DISK_FULL_REASON = "DISK_FULL"
+_FULL_RETRY_MS = 10_000
+_PASSING_ERRORS = {
+    sqlite3.SQLITE_BUSY: "its database is busy",
+    sqlite3.SQLITE_IOERR: "its disk fails",
+    sqlite3.SQLITE_READONLY: "its disk is read-only",
+    sqlite3.SQLITE_CANTOPEN: "its database cannot be opened",
+}
+
+
+def disk_full(place: str) -> Busy:
+    """Makes the error for a write that found no room."""
+    return Busy(
+        f"the memory cannot store this: the disk of {place} is full. Nothing of this call was"
+        " stored; what is stored can still be read. Make room there, and writing works again",
+        reason=DISK_FULL_REASON,
+        retry_after_ms=_FULL_RETRY_MS,
+    )
+
+
+def service_error(error: StoreError | sqlite3.Error, folder: Path) -> AnimaError:
+    """Gives what a caller is told of an error of the store.
+
+    Args:
+        error: What the store raised.
+        folder: Where the database is; an address on the machine of the service, not a secret.
+    """
+    if isinstance(error, StoreError):
+        return Unavailable(f"the memory: {error}")
+    # The low byte is the kind of the error, the rest its detail.
+    kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if kind == sqlite3.SQLITE_FULL:
+        return disk_full(str(folder))
+    if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return InternalError(
+            "a page of the memory's database is damaged: stop the service and put back a copy of"
+            f" memory.db in {folder}; users whose pages are sound can still be exported"
+        )
+    if kind in _PASSING_ERRORS:
+        return Unavailable(f"the memory cannot do this now: {_PASSING_ERRORS[kind]}")
+    return InternalError("the memory's database fails; its log says why")
