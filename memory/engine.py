@@ -10,6 +10,7 @@ from typing import Protocol
 
 from anima.common.v1 import EngineInfo
 from memory.item import Item, Position, RecalledItem
+from memory.knowledge.base import KnowledgeBase
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +34,11 @@ class Page:
 
 class MemoryEngine(Protocol):
     """Keeps, finds, gives out and erases the items of users."""
+
+    @property
+    def knowledge(self) -> KnowledgeBase | None:
+        """The documents, once the engine is open; None: the engine keeps none."""
+        ...
 
     def describe(self) -> EngineInfo:
         """Says what the engine is."""

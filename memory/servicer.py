@@ -1,5 +1,6 @@
 """The memory service on the wire: checks requests and hands them to the engine."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import cast
@@ -10,6 +11,8 @@ from anima.memory import v1 as wire
 from memory.engine import MemoryEngine
 from memory.knowledge import calls as knowledge
 from memory.knowledge.calls import KnowledgeCalls
+from memory.knowledge.messages import found_message
+from memory.knowledge.recalling import recall_passages
 from memory.messages import (
     MAX_TEXT_CHARS,
     MAX_VALUE_CHARS,
@@ -65,7 +68,7 @@ class MemoryServicer(KnowledgeCalls):
     """Serves `anima.memory.v1.MemoryService`."""
 
     def __init__(self, engine: MemoryEngine) -> None:
-        super().__init__(getattr(engine, "knowledge", None))
+        super().__init__(lambda: engine.knowledge)
         self._engine = engine
 
     async def Remember(  # noqa: N802
@@ -86,24 +89,34 @@ class MemoryServicer(KnowledgeCalls):
         self, request: wire.RecallRequest, context: _Context
     ) -> wire.RecallResponse:
         """Finds what fits a text."""
-        _check_user(request.user_id)
+        if request.user_id or not request.persona:
+            _check_user(request.user_id)
         check_text("query", request.query, MAX_TEXT_CHARS)
         check_range("max_items", request.max_items, 0, MAX_RECALLED)
         check_range("min_score", request.min_score, 0, 1)
         if request.exclude_session_id:
             check_turn_id("exclude_session_id", request.exclude_session_id)
-        recollection = await self._engine.recall(
-            request.user_id,
-            request.query,
-            max_items=request.max_items or DEFAULT_RECALLED,
-            min_score=request.min_score,
-            exclude_session_id=request.exclude_session_id,
-            kinds=_checked_kinds(request.kinds),
-            include_past=request.include_past,
-        )
+        kinds = _checked_kinds(request.kinds)
+        passages = recall_passages(self._engine.knowledge, request)
+        if not request.user_id:
+            found = await passages
+            return wire.RecallResponse(passages=map(found_message, found), skipped=not found)
+        async with asyncio.TaskGroup() as group:
+            from_documents = group.create_task(passages)
+            recollection = await self._engine.recall(
+                request.user_id,
+                request.query,
+                max_items=request.max_items or DEFAULT_RECALLED,
+                min_score=request.min_score,
+                exclude_session_id=request.exclude_session_id,
+                kinds=kinds,
+                include_past=request.include_past,
+            )
+        found = from_documents.result()
         return wire.RecallResponse(
             items=[recalled_message_of(recalled) for recalled in recollection.items],
-            skipped=recollection.skipped,
+            skipped=recollection.skipped and not found,
+            passages=map(found_message, found),
         )
 
     async def List(  # noqa: N802

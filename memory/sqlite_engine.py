@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from anima.common.v1 import EngineInfo
 from anima.memory.v1 import ITEM_KIND_FACT, SPEAKER_ASSISTANT
 from memory import selector
+from memory.encoder import Encoder, load_encoder
 from memory.engine import Page, Recollection
 from memory.facts.distiller import Distiller
 from memory.facts.extraction import EXTRACTOR
@@ -17,17 +18,19 @@ from memory.facts.ledger import FactLedger, corrected, stands_in
 from memory.faults import service_error
 from memory.index import IndexCache
 from memory.item import Item, Position, RecalledItem, searched_text
+from memory.knowledge.base import KnowledgeBase
+from memory.knowledge.document import Owner
+from memory.knowledge.library import Library
+from memory.knowledge.tables import KnowledgeTables
 from memory.ranking import asks_for_answers
 from memory.retention import Retention
 from memory.schema import StoreError
 from memory.selector_model import Kind, SelectorModel
 from memory.settings import MemorySettings
 from memory.store import Store, Vector
-from retrieval.embedding import Embedder
 from services.runtime.compute import Compute
-from services.runtime.errors import FailedPrecondition, NotFound
+from services.runtime.errors import NotFound
 from services.runtime.logs import get_logger
-from services.runtime.model_store import ModelStore
 from services.runtime.settings import SettingsError
 
 P = ParamSpec("P")
@@ -52,10 +55,11 @@ class SqliteMemory:
         # Writes wait for each other anyway; here they do not hold up searches meanwhile.
         self._writing = Compute(threads=1, name="memory-write")
         self._erasing = Compute(threads=_ERASING_THREADS, name="memory-erase")
-        self._embedder: Embedder | None = None
+        self._embedder: Encoder | None = None
         self._embedding_rest: asyncio.Task[None] | None = None
         self._distiller: Distiller | None = None
         self._retention: Retention | None = None
+        self._library: Library | None = None
         self._opened = ExitStack()
 
     def describe(self) -> EngineInfo:
@@ -66,6 +70,11 @@ class SqliteMemory:
             licence="Apache-2.0",
             capacity=self._settings.capacity,
         )
+
+    @property
+    def knowledge(self) -> KnowledgeBase | None:
+        """The documents, once the engine is open."""
+        return self._library
 
     @property
     def _model_id(self) -> str:
@@ -79,7 +88,7 @@ class SqliteMemory:
         Raises:
             SettingsError: The database cannot be used, or the encoder's files are broken.
         """
-        self._embedder = await self._compute.run(self._load_embedder)
+        self._embedder = await self._compute.run(load_encoder, self._settings)
         self._judge = SelectorModel.shipped(self._model_id)
         try:
             self._store = await self._compute.run(
@@ -99,6 +108,15 @@ class SqliteMemory:
         get_logger().info(
             "memory opened", path=str(self._store.path), encoder=self._model_id or _WORDS_ONLY
         )
+        self._library = Library(
+            KnowledgeTables(self._store),
+            encoder=self._embedder,
+            reading=self._compute,
+            writing=self._writing,
+            run=self._run,
+            max_index_bytes=self._settings.index_cache_bytes,
+        )
+        self._library.start()
         self._ledger = FactLedger(self._store)
         self._distiller = Distiller(
             self._ledger,
@@ -119,25 +137,6 @@ class SqliteMemory:
         if self._embedder is not None:
             self._embedding_rest = asyncio.create_task(self._embed_rest(self._embedder))
 
-    def _load_embedder(self) -> Embedder | None:
-        name = self._settings.embedding_model
-        if name == "none":
-            return None
-        try:
-            folder = ModelStore(self._settings.data_dir / "models").path(name)
-        except FailedPrecondition as error:
-            get_logger().warning("memory searches by words only", why=error.message)
-            return None
-        try:
-            embedder = Embedder(folder)
-            embedder.embed(["warm"])
-        except Exception as error:  # the runtime raises its own classes for each way to be broken
-            raise SettingsError(
-                f"the model files in {folder} cannot be loaded: {error}; "
-                f"remove the folder and run: anima models pull {name}"
-            ) from error
-        return embedder
-
     async def close(self) -> None:
         """Stops the work in the background and closes the database."""
         for background in (self._distiller, self._retention):
@@ -147,6 +146,8 @@ class SqliteMemory:
             self._embedding_rest.cancel()
             with suppress(asyncio.CancelledError):
                 await self._embedding_rest
+        if self._library is not None:
+            await self._library.close()
         await self._writing.run(self._opened.close)
         for compute in (self._compute, self._writing, self._erasing):
             compute.close()
@@ -324,6 +325,8 @@ class SqliteMemory:
             return await self._run(self._erasing, erase, *args, **kwargs)
         finally:
             self._indexes.drop(user_id)
+            if self._library is not None:
+                self._library.drop(Owner(user_id=user_id))
 
     async def export(self, user_id: str) -> AsyncIterator[Item]:
         """Gives everything that is held about a user, oldest first."""
@@ -344,14 +347,14 @@ class SqliteMemory:
                 return
             after = rows[-1][0]
 
-    async def _embed_rest(self, embedder: Embedder) -> None:
+    async def _embed_rest(self, embedder: Encoder) -> None:
         """Embeds what has no vector of the present encoder: it was missing or another one then."""
         try:
             await self._embed_users(embedder)
         except Exception as error:  # the memory works without; the next start tries again
             get_logger().error("embedding of earlier items stopped", exc_info=error)
 
-    async def _embed_users(self, embedder: Embedder) -> None:
+    async def _embed_users(self, embedder: Encoder) -> None:
         users = await self._compute.run(self._store.users_without_vectors, embedder.model_id)
         for user_id in users:
             state = await self._compute.run(self._store.user_state, user_id)

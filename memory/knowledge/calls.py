@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -57,18 +57,19 @@ METHODS: Final = frozenset(
 class KnowledgeCalls(wire.MemoryServiceServicer):
     """Serves the calls of `anima.memory.v1.MemoryService` that are about knowledge."""
 
-    def __init__(self, knowledge: KnowledgeBase | None) -> None:
-        """`knowledge` is None where the engine has none."""
+    def __init__(self, knowledge: Callable[[], KnowledgeBase | None]) -> None:
+        """`knowledge` gives that of the engine, which it has once it is open."""
         self._held = knowledge
         self._under_way = 0
 
     async def _knowledge(self, context: Context) -> KnowledgeBase:
-        if self._held is None:
+        knowledge = self._held()
+        if knowledge is None:
             await context.abort(
                 grpc.StatusCode.UNIMPLEMENTED, "this engine of the memory has no knowledge base"
             )
-        assert self._held is not None  # noqa: S101 - abort() raises, which its type does not say
-        return self._held
+        assert knowledge is not None  # noqa: S101 - abort() raises, which its type does not say
+        return knowledge
 
     async def AddDocument(  # noqa: N802
         self, request_iterator: AsyncIterator[wire.AddDocumentRequest], context: Context
@@ -81,7 +82,7 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
         source_uri = config.source_uri or config.file_name
         with self._place():
             if config.sha256:
-                held = await knowledge.held(owner, source_uri, config.sha256)
+                held = await knowledge.held(owner, source_uri, config.sha256, config.title.strip())
                 if held is not None:
                     yield _event(Added(document=held, change=wire.DOCUMENT_CHANGE_NONE))
                     return
