@@ -31,6 +31,8 @@ _SMALLEST_FACE = 0.25
 _CUT_FACE = 0.32
 _FLATTEST, _TALLEST = 16 / 9, 9 / 16
 _FACE_AT = 0.42
+_LUMINANCE = np.array([0.114, 0.587, 0.299])
+"""Of blue, green, red."""
 
 
 def create_package(
@@ -134,18 +136,33 @@ def _tones(portrait: BgrImage, geometry: Geometry) -> MouthTones:
     skin = _median_at(
         portrait, geometry, [(x, y) for x in (-0.24, 0.24) for y in (-0.14, -0.10, -0.06)]
     )
-    light = float(np.clip(skin @ (0.114, 0.587, 0.299) / 190, 0.35, 1.05))
+    light = float(np.clip(skin @ _LUMINANCE / 190, 0.35, 1.05))
     # teeth shine: they lose less light than skin does
     teeth = np.array((206.0, 222.0, 232.0)) * (0.45 + 0.55 * light)
     seen = _teeth_seen(portrait, geometry)
     if seen is not None:
         teeth = seen
-    flesh, cavity = np.array((96.0, 86.0, 172.0)) * light, np.array((20.0, 17.0, 40.0)) * light
-    return MouthTones(
-        teeth=_tone(teeth),
-        flesh=_tone(flesh),
-        cavity=_tone(cavity),
+    cavity = np.array((18.0, 17.0, 40.0)) * light
+    tones = (teeth, _flesh(portrait, geometry, light), cavity)
+    # a mouth is no redder than the skin around it: in a grey photo it is grey
+    red = float(np.clip((skin[2] - skin[0]) / (0.2 * skin[2] + 1), 0, 1))
+    teeth, flesh, cavity = (tone @ _LUMINANCE + (tone - tone @ _LUMINANCE) * red for tone in tones)
+    return MouthTones(teeth=_tone(teeth), flesh=_tone(flesh), cavity=_tone(cavity))
+
+
+def _flesh(portrait: BgrImage, geometry: Geometry, light: float) -> NDArray[np.float64]:
+    """Tongue and gums: a good deal of the colour of the lower lip."""
+    lip = _median_at(
+        portrait,
+        geometry,
+        [
+            (x, float(geometry.lower_lip.at(np.array([x]))[0]) + share * geometry.lower_height)
+            for x in np.linspace(-0.3, 0.3, 7) * geometry.half_mouth
+            for share in (0.35, 0.5, 0.65)
+        ],
     )
+    usual = np.array((88.0, 84.0, 172.0)) * light
+    return np.asarray(0.5 * usual + 0.5 * lip * (usual @ _LUMINANCE) / max(lip @ _LUMINANCE, 1))
 
 
 def _tone(colour: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -177,7 +194,7 @@ def _teeth_seen(portrait: BgrImage, geometry: Geometry) -> NDArray[np.float64] |
     height, width = portrait.shape[:2]
     x, y = np.clip(pixels[:, 0], 0, width - 1), np.clip(pixels[:, 1], 0, height - 1)
     colours = portrait[y, x].astype(np.float64)
-    light = colours @ (0.114, 0.587, 0.299)
+    light = colours @ _LUMINANCE
     bright = colours[light >= np.quantile(light, 0.6)]
     tone = np.asarray(bright.mean(axis=0))
     # lips and tongue are red, teeth are nearly grey

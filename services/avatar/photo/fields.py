@@ -28,6 +28,16 @@ _WIDEN = 0.030
 _CORNER_RISE = 0.008
 _NARROW = 0.38
 """How far the corners come inwards at rounding 1, of half the mouth."""
+_LEVEL = 0.7
+"""How much of the arch of the mouth is gone at rounding 1: pursed lips do not smile."""
+_PUCKER_UPPER, _PUCKER_LOWER = 0.45, 0.28
+"""How much of their height the lips gain at rounding 1."""
+_PURSE = 0.003
+"""How far each lip reaches over the opening at rounding 1."""
+_FULLER = 0.45
+"""How much of its height a lip gains when a wide smile closes: it was drawn thin."""
+_WIDE_SMILE = 0.06
+"""The gap of a smile that draws the lips thin."""
 _TUCK_RISE = 0.017
 _TUCK_LIFT = 0.008
 _THIN = 0.42
@@ -110,7 +120,8 @@ def make_fields(geometry: Geometry) -> Fields:
 def meeting_line(geometry: Geometry) -> Curve:
     """Returns the line where the lips meet when they close."""
     upper, lower = geometry.upper_lip, geometry.lower_lip
-    return Curve(u=upper.u, v=0.4 * upper.v + 0.6 * lower.at(upper.u))
+    # a smile lifts the upper lip more than it lowers the other
+    return Curve(u=upper.u, v=0.3 * upper.v + 0.7 * lower.at(upper.u))
 
 
 def smooth_step(x: Floats) -> Floats:
@@ -199,8 +210,12 @@ class _Shared:
         return _WIDEN * pull, -_CORNER_RISE * pull**2
 
     def _rounding(self, u: Floats, v: Floats) -> tuple[Floats, Floats]:
-        narrow = _NARROW * self._geometry.half_mouth
-        return -narrow * self._corners(u, v, 0.14), np.zeros_like(u)
+        half = self._geometry.half_mouth
+        narrow = -_NARROW * half * self._corners(u, v, 0.14)
+        middle = float(self._line.at(np.array([self._middle]))[0])
+        beyond = np.maximum(np.abs(u - self._middle) / half - 1, 0)
+        fade = np.exp(-((beyond / 0.62) ** 2)) * np.exp(-(((v - middle) / 0.14) ** 2))
+        return narrow, _LEVEL * (middle - self._line.at(u)) * fade
 
     def _brow(self, u: Floats, v: Floats) -> tuple[Floats, Floats]:
         edges = [float(np.mean(eye.brow.v)) for eye in self._geometry.eyes]
@@ -233,15 +248,15 @@ def _upper(geometry: Geometry, places: Floats) -> dict[str, Floats]:
     follow = 1 - smooth_step((depth - 0.6 * height) / (room - 0.6 * height))
     opening = _opening(geometry, u)
     red = _red(depth, height) * np.sqrt(opening)
-    close = meeting_line(geometry).at(u) - edge
+    close, fuller = meeting_line(geometry).at(u) - edge, _fuller(geometry)
     return _down(
         {
             "jaw": -_LIP_RISE * opening * follow,
             "width": np.zeros_like(u),
-            "rounding": -0.006 * opening * follow - 0.10 * height * red,
+            "rounding": _PURSE * opening * follow - _PUCKER_UPPER * height * red,
             "press": _THIN * height * red,
             "tuck": -_TUCK_RISE * opening * follow,
-            "close": close * follow,
+            "close": close * follow - fuller * height * red,
         }
     )
 
@@ -255,17 +270,21 @@ def _lower(geometry: Geometry, places: Floats) -> dict[str, Floats]:
     follow = 1 - smooth_step((depth - 0.9 * height) / (0.85 * room - 0.9 * height))
     opening = _opening(geometry, u)
     red = _red(depth, height) * np.sqrt(opening)
-    close = meeting_line(geometry).at(u) - edge
+    close, fuller = meeting_line(geometry).at(u) - edge, _fuller(geometry)
     return _down(
         {
             "jaw": LIP_DROP * opening * (1 - smooth_step(depth / room)),
             "width": np.zeros_like(u),
-            "rounding": 0.008 * opening * follow + 0.10 * height * red,
+            "rounding": -_PURSE * opening * follow + _PUCKER_LOWER * height * red,
             "press": -_THIN * height * red,
             "tuck": -_TUCK_LIFT * opening * follow - 0.3 * height * red,
-            "close": close * follow,
+            "close": close * follow + 0.5 * fuller * height * red,
         }
     )
+
+
+def _fuller(geometry: Geometry) -> float:
+    return _FULLER * min(1.0, geometry.gap / _WIDE_SMILE)
 
 
 def _down(fields: Mapping[str, Floats]) -> dict[str, Floats]:

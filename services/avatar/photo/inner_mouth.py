@@ -21,6 +21,8 @@ _INCISOR_SHOW = 0.013
 """How far the upper teeth reach below the line where the lips meet."""
 _LONGEST_TOOTH = 0.062
 _TONGUE_RISE = 0.042
+_TIP_FROM = 0.75
+"""From where on the tip of the tongue is seen between the teeth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,7 @@ class InnerMouth:
         self._tongue = _soft(_tongue(x, y, tones, pixel), softness_px)
         self._lower = _soft(_lower_teeth(x, y, tones, pixel), softness_px)
         self._upper = _soft(_upper_teeth(x, y - tip, tones, pixel), softness_px)
+        self._tip = _soft(_tongue_tip(x, y - tip, tones, pixel), softness_px)
 
     def paint(self, *, jaw: float, tongue: float) -> FloatImage:
         """Returns the inner mouth of a head at rest, shape (height, width, 3), 0 to 255."""
@@ -75,6 +78,9 @@ class InnerMouth:
         _lay(picture, self._tongue, (drop - _TONGUE_RISE * tongue) * self._down)
         _lay(picture, self._lower, drop * self._down)
         _lay(picture, self._upper, np.zeros(2))
+        if tongue > _TIP_FROM:
+            shown = np.float32((tongue - _TIP_FROM) / (1 - _TIP_FROM))
+            _lay(picture, self._tip * shown, np.zeros(2))
         return picture
 
 
@@ -93,6 +99,14 @@ def _tongue(x: Floats, y: Floats, tones: Tones, pixel: float) -> FloatImage:
     return _coloured(np.array(tones.flesh) * shade[..., None], alpha)
 
 
+def _tongue_tip(x: Floats, y: Floats, tones: Tones, pixel: float) -> FloatImage:
+    """`y` counts from the edge of the incisors; the lower lip covers the rest."""
+    top = -0.005 + 3.0 * x * x
+    alpha = np.clip((y - top) / pixel + 0.5, 0, 1) * np.clip((0.075 - np.abs(x)) / 0.02, 0, 1)
+    shade = 0.75 + 0.35 * smooth_step((y - top) / 0.010)
+    return _coloured(np.array(tones.flesh) * shade[..., None], alpha)
+
+
 def _upper_teeth(x: Floats, y: Floats, tones: Tones, pixel: float) -> FloatImage:
     """`y` counts from the edge of the incisors."""
     place, half, number = _row(x, _UPPER_WIDTHS)
@@ -108,10 +122,10 @@ def _upper_teeth(x: Floats, y: Floats, tones: Tones, pixel: float) -> FloatImage
 
 def _lower_teeth(x: Floats, y: Floats, tones: Tones, pixel: float) -> FloatImage:
     place, half, _ = _row(x, _LOWER_WIDTHS)
-    edge = 0.001 + 0.45 * x * x + 0.004 * np.abs(place) ** 5
+    edge = 0.009 + 0.45 * x * x + 0.004 * np.abs(place) ** 5
     alpha = np.clip((y - edge) / pixel + 0.5, 0, 1)
     alpha *= np.clip((0.13 - np.abs(x)) / 0.02, 0, 1)
-    shade = 0.78 * _tooth_shade(x, place, half, pixel)
+    shade = 0.70 * _tooth_shade(x, place, half, pixel)
     flesh = smooth_step((y - edge - 0.040) / 0.006)[..., None]
     colour = np.array(tones.teeth) * (1 - flesh) + np.array(tones.flesh) * 0.8 * flesh
     return _coloured(_shaded(colour, shade, tones), alpha)

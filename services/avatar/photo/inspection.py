@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from services.avatar.engine import BgrImage, CreationWarning
 from services.avatar.photo.faults import PhotoFault
 from services.avatar.photo.geometry import Geometry, measure
+from services.avatar.photo.lips import dark_share, opened
 from services.avatar.photo.networks import FaceNetworks
 
 MIN_FACE_PX = 90
@@ -20,6 +21,8 @@ _OTHER_FACE = 0.4
 _MIN_PRESENCE = 0.5
 _MAX_TURN, _GOOD_TURN = 0.5, 0.28
 _MAX_GAP, _GOOD_GAP = 0.16, 0.04
+_MAX_DARK = 0.03
+"""How much of the dark behind the teeth may be seen: a smile shows little, a dropped jaw much."""
 _SHARP = 18.0
 _WORK_PX = 1600
 _SURELY_UPRIGHT, _UPRIGHT_BONUS, _SURE_WHEN_TURNED = 0.8, 0.1, 0.75
@@ -65,7 +68,7 @@ def inspect(photo: BgrImage, networks: FaceNetworks) -> Inspected:
     """
     picture, faces, turned = _upright(photo, networks)
     mesh = _only(faces)
-    geometry = measure(mesh.points)
+    geometry = opened(picture, measure(mesh.points))
     _check(geometry, mesh.points, picture)
     warnings = _warnings(geometry, picture)
     if turned:
@@ -169,7 +172,7 @@ def _check(geometry: Geometry, points: NDArray[np.float32], picture: BgrImage) -
             "FACE_CUT_OFF",
             "the face is cut off by the edge of the photo; use one that shows the whole face",
         )
-    if geometry.gap > _MAX_GAP:
+    if geometry.gap > _MAX_GAP or geometry.gap * dark_share(picture, geometry) > _MAX_DARK:
         raise PhotoFault(
             "MOUTH_TOO_OPEN",
             "the mouth is wide open; use a photo with closed lips or a smile",

@@ -16,7 +16,9 @@ from services.avatar.photo.inner_mouth import InnerMouth, Tones
 from services.avatar.photo.warping import Placement, Warp
 
 FloatImage = NDArray[np.float32]
-_SHADOW, _ROUND_SHADOW = 0.35, 0.4
+_SHADOW = 0.26
+"""What the upper lip takes from the light behind it."""
+_ROUND_SHADOW = 0.75
 _MARGIN = 0.14
 """How far beyond the box pixels may come from, in face heights."""
 
@@ -66,7 +68,11 @@ class MouthMotion:
         self._own_alpha = (1 - np.clip(above + below, 0, 1)).astype(np.float32)[..., None]
         fade = (geometry.lower_lip.at(u) - v) / max(0.3 * geometry.gap, 1e-3)
         self._own_soft = self._own_alpha * np.clip(fade, 0, 1).astype(np.float32)[..., None]
-        self._dark = np.array(tones.flesh, np.float32) * np.float32(0.4)
+        # light that has come through flesh has its colour
+        flesh = np.array(tones.flesh, np.float32)
+        self._shade = np.float32(_SHADOW) * (flesh.mean() / np.maximum(flesh, 1)) ** np.float32(0.6)
+        cavity = np.array(tones.cavity, np.float32)
+        self._dark = np.float32(0.18) * flesh + np.float32(0.6) * cavity
         self._shadow_px = max(1.0, 0.018 * unit)
 
     def draw(self, picture: BgrImage, mouth: MouthShape, places: FloatImage) -> None:
@@ -109,10 +115,9 @@ class MouthMotion:
         moved = _taken(inner, self._hole, map_x, map_y)
         lip_shadow = cv2.GaussianBlur(above, (0, 0), self._shadow_px)
         effort = min(1.0, 3 * (mouth.jaw + mouth.tuck + mouth.width))
-        shade = 1 - np.float32(_SHADOW * effort) * lip_shadow[..., None]
-        lit = moved * shade
+        lit = moved * (1 - self._shade * np.float32(effort) * lip_shadow[..., None])
         # lips that are pushed forward keep the light out
-        dim = lit + (self._dark - lit) * np.float32(_ROUND_SHADOW * mouth.rounding)
+        dim = lit + (self._dark - lit) * np.float32(_ROUND_SHADOW * mouth.rounding**2)
         return np.asarray(dim, np.float32)
 
 
