@@ -26,8 +26,10 @@ LIP_DROP = 0.098
 _LIP_RISE = 0.012
 _WIDEN = 0.030
 _CORNER_RISE = 0.008
-_NARROW = 0.38
-"""How far the corners come inwards at rounding 1, of half the mouth."""
+_NARROW, _NARROWEST = 0.38, 0.45
+"""How far the corners come inwards at rounding 1, of half the mouth; a smile has further to go."""
+_ROUND_HALF = 0.09
+"""Half the mouth at rounding 1, where that is not too far."""
 _LEVEL = 0.7
 """How much of the arch of the mouth is gone at rounding 1: pursed lips do not smile."""
 _PUCKER_UPPER, _PUCKER_LOWER = 0.45, 0.28
@@ -211,7 +213,8 @@ class _Shared:
 
     def _rounding(self, u: Floats, v: Floats) -> tuple[Floats, Floats]:
         half = self._geometry.half_mouth
-        narrow = -_NARROW * half * self._corners(u, v, 0.14)
+        share = float(np.clip(1 - _ROUND_HALF / half, _NARROW, _NARROWEST))
+        narrow = -share * half * self._corners(u, v, 0.14)
         middle = float(self._line.at(np.array([self._middle]))[0])
         beyond = np.maximum(np.abs(u - self._middle) / half - 1, 0)
         fade = np.exp(-((beyond / 0.62) ** 2)) * np.exp(-(((v - middle) / 0.14) ** 2))

@@ -42,6 +42,8 @@ class PhotoScene:
         size = (video.width_px, video.height_px)
         placement, self._base = _fitted(package, size)
         face = _placed(package.geometry, placement)
+        self.axes = face.axes
+        """The axes of the face in the picture at rest."""
         self._unit = face.axes.unit
         fields = package.fields
         self._head = Warp(fields.head, placement, size)

@@ -21,6 +21,8 @@ GAP_AT_FULL_JAW = 0.66
 """The opening between the lips at jaw = 1, in half widths of the mouth."""
 
 _CAVITY = bgr("#3d1517")
+_SHADOW = bgr("#6a3a30")
+"""Of the upper lip on the teeth: light that has come through skin is warm."""
 _DEEP = bgr("#260b0e")
 _TEETH = bgr("#f1ebe3")
 _LOWER_TEETH = bgr("#cfc3ba")
@@ -173,10 +175,10 @@ class MouthPainter:
         brush.blend(colour, corners, _CAVITY, 0.62)
         above = lips.upper_inner - (0, -0.05 * w - 0.06 * lips.gap)
         shadow = _ring(lips.upper_inner - (0, 0.3 * w), above)
-        depth = 0.3 + 0.3 * min(1.0, 2 * lips.gap / w)
-        brush.blend(colour, brush.soft(shadow, blur=0.05 * w), _CAVITY, depth)
+        depth = 0.2 + 0.4 * min(1.0, 2 * lips.gap / w)
+        brush.blend(colour, brush.soft(shadow, blur=0.05 * w), _SHADOW, depth)
         low = brush.glow((x0, roof + lips.gap), radii=(0.8 * half, 0.03 * w), blur=0.06 * w)
-        brush.blend(colour, low, _CAVITY, 0.35)
+        brush.blend(colour, low, _SHADOW, 0.35)
 
     def _shade_skin(self, wash: Wash, lips: _Lips, shape: MouthShape) -> None:
         """The skin round the lips: the shadows go where the lips go."""
