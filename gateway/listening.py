@@ -165,7 +165,7 @@ class Listening:
         self._enough = None
         feeding = asyncio.create_task(self._feed(stream, base), name="asr-feed")
         try:
-            final = await self._follow(stream, base)
+            final = await self._follow(stream, base, feeding)
         finally:
             feeding.cancel()
             await asyncio.wait([feeding])
@@ -202,8 +202,13 @@ class Listening:
             else:
                 await self._changed.wait()
 
-    async def _follow(self, stream: RecognizeStream, base: int) -> asr.Transcript | None:
-        async for response in stream.responses():
+    async def _follow(
+        self, stream: RecognizeStream, base: int, feeding: asyncio.Task[None]
+    ) -> asr.Transcript | None:
+        responses = stream.responses(
+            silence_timeout_ms=self._mesh.settings.asr_silence_timeout_ms, owes=feeding.done
+        )
+        async for response in responses:
             event = response.WhichOneof("event")
             if event == "speech_started":
                 await self._start(base + response.speech_started.at_sample)

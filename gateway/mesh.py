@@ -26,7 +26,7 @@ from anima.tts.v1 import tts_pb2_grpc
 from gateway.settings import GatewaySettings
 from services.runtime.admission import Admission
 from services.runtime.channels import open_channel
-from services.runtime.errors import Busy, error_from_rpc
+from services.runtime.errors import AnimaError, Busy, DeadlineExceeded, error_from_rpc
 from services.runtime.logs import get_logger
 
 T = TypeVar("T")
@@ -137,6 +137,16 @@ class Mesh:
                     metadata={"stage": stage},
                 )
 
+    def may_help(self, stage: str, error: AnimaError) -> bool:
+        """Tells whether asking for an answer once more may help after an error.
+
+        Args:
+            stage: "llm" or "tts".
+            error: Why it failed.
+        """
+        same = getattr(self, f"{stage}_fallback") is getattr(self, stage)
+        return not (same and isinstance(error, DeadlineExceeded))
+
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs work that outlives its session; closing the mesh waits up to 5 s for it."""
         task = asyncio.create_task(work)
@@ -194,6 +204,7 @@ class Mesh:
             token=settings.stage_token or settings.token,
             health_service=f"anima.{stage}.v1.{name[stage]}Service",
             max_message_bytes=settings.max_message_bytes,
+            peer_timeout_s=settings.stage_peer_timeout_s,
         )
         return await self._channels.enter_async_context(channel)
 

@@ -83,8 +83,18 @@ class GatewaySettings(ServiceSettings):
     for an `end_silence_ms` gets that instead."""
     recall_timeout_ms: int = Field(default=400, ge=1, le=10_000)
     """How long an answer waits for memories."""
-    llm_silence_timeout_ms: int = Field(default=30_000, ge=10, le=600_000)
-    """The longest pause of the language model within an answer."""
+    llm_silence_timeout_ms: int = Field(default=8_000, ge=10, le=600_000)
+    """The longest pause of the language model before or within an answer; more for a model that
+    thinks for longer before it speaks. Then, as with the next ones, the stage counts as lost."""
+    tts_silence_timeout_ms: int = Field(default=3_000, ge=10, le=600_000)
+    """How long speech synthesis may give nothing while it has a clause to speak."""
+    avatar_silence_timeout_ms: int = Field(default=2_000, ge=10, le=600_000)
+    """How long the talking head may give nothing while it has more than 0.3 s of audio to show."""
+    asr_silence_timeout_ms: int = Field(default=5_000, ge=10, le=600_000)
+    """How long recognition may take from the end of speech to its result."""
+    stage_peer_timeout_s: float = Field(default=6.0, ge=2, le=3600, allow_inf_nan=False)
+    """How long a connection to a stage may be dead before its streams are given up; all of them
+    then go to another replica, or wait for this one."""
     max_answer_chars: int = Field(default=16_000, ge=100, le=100_000)
     """The longest answer; what follows is cut off."""
     http_hosts: tuple[str, ...] = ()

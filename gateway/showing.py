@@ -17,7 +17,7 @@ from gateway.playing import Player
 from gateway.quality import TOO_LATE_S
 from gateway.rebase import after, rebased_audio, rebased_marks, rebased_media
 from gateway.spans import StageSpan
-from gateway.stages import StageFailed, StageStream
+from gateway.stages import SILENT, StageFailed, StageStream
 from services.runtime.errors import Busy, DeadlineExceeded
 
 RenderStream = StageStream[avatar.RenderRequest, avatar.RenderResponse]
@@ -25,6 +25,8 @@ RenderStream = StageStream[avatar.RenderRequest, avatar.RenderResponse]
 _TRIES = 2
 # Within an answer the voice waits for another face no longer than the player has something to play.
 _REOPEN_TIMEOUT_MS = 300
+# So much audio a talking head may keep until it knows what follows.
+_KEPT_S = 0.3
 
 
 class Face:
@@ -41,9 +43,11 @@ class Face:
         self._pending: deque[common.AudioChunk | common.Marks] = deque()
         self._changed = asyncio.Event()
         # When audio up to a sample had come: until then no face could have been made of it.
-        self._came: deque[tuple[int, float]] = deque()
+        self._came: deque[tuple[float, float]] = deque()
         self._base = 0
+        self._received = 0
         self._returned = 0
+        self._hurry = False
         self._frames = 0
         self._frames_before = 0
         self._input_ended = False
@@ -64,6 +68,7 @@ class Face:
                 except StageFailed as failure:
                     self._decided.clear()
                     self._stream = None
+                    self._hurry = self._returned > 0 or failure.error.reason == SILENT
                     self._notify()
                     hopeless = isinstance(failure.error, (Busy, DeadlineExceeded))
                     if number == _TRIES or hopeless:
@@ -87,7 +92,7 @@ class Face:
             await self._player.media.put(common.MediaChunk(audio=chunk))
             return
         self._pending.append(chunk)
-        end_sample = chunk.start_sample + len(chunk.pcm) // 2
+        end_sample = self._received = chunk.start_sample + len(chunk.pcm) // 2
         self._came.append((end_sample, asyncio.get_running_loop().time()))
         await self._stream.send(avatar.RenderRequest(audio=rebased_audio(chunk, -self._base)))
 
@@ -95,6 +100,7 @@ class Face:
         """Says that no more audio follows."""
         await self._decided.wait()
         self._input_ended = True
+        self._came.append((float("inf"), asyncio.get_running_loop().time()))
         if self._stream is None:
             await self._player.media.put(None)
         else:
@@ -120,11 +126,17 @@ class Face:
         self._frames_before = self._frames
         replaying = asyncio.create_task(self._replay(stream), name="avatar-replay")
         try:
-            async for response in stream.responses():
+            async for response in stream.responses(
+                silence_timeout_ms=self._answer.settings.avatar_silence_timeout_ms, owes=self._owes
+            ):
                 await self._take(response)
         finally:
             replaying.cancel()
             await asyncio.wait([replaying])
+
+    def _owes(self) -> bool:
+        left = self._received - self._returned
+        return self._input_ended or left > _KEPT_S * self._answer.settings.sample_rate_hz
 
     async def _open(self) -> RenderStream:
         question = self._answer.question
@@ -144,7 +156,7 @@ class Face:
             self._mesh.avatar.Render,
             avatar.RenderRequest(config=config),
             span=self._span,
-            timeout_ms=_REOPEN_TIMEOUT_MS if self._returned else None,
+            timeout_ms=_REOPEN_TIMEOUT_MS if self._hurry else None,
         )
 
     async def _replay(self, stream: RenderStream) -> None:
@@ -187,7 +199,8 @@ class Face:
         """Notes how late the face is while it has enough audio to render."""
         answer = self._answer
         end_sample = media.audio.start_sample + len(media.audio.pcm) // 2
-        while self._came and self._came[0][0] < end_sample:
+        known = end_sample + _KEPT_S * answer.settings.sample_rate_hz
+        while self._came and self._came[0][0] < known:
             self._came.popleft()
         if not self._came or media.audio.start_sample == 0:
             return

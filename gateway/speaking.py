@@ -1,7 +1,7 @@
 """The voice of an answer: segments to synthesis, its audio and marks on to face and client.
 
 A voice that fails is replaced once: the segments of which nothing was heard are spoken by another
-stream, whose samples count from where the first one stopped.
+stream, whose samples and segments count from where the first one stopped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gateway.rebase import rebased_audio, rebased_marks
 from gateway.segmenter import Segment
 from gateway.showing import Face
 from gateway.spans import StageSpan
-from gateway.stages import StageFailed, StageStream
+from gateway.stages import StageFailed, StageStream, reopen_ms
 from gateway.voices import synthesis_config
 from gateway.writing import Writer
 
@@ -40,9 +40,12 @@ class Speaker:
         self._writer = writer
         self._face = face
         self._player = player
-        self._ahead = asyncio.Semaphore(_SEGMENTS_AHEAD)
+        self._next: Segment | None = None
+        self._spoken = asyncio.Event()
         self._made_samples = 0
         self._base = 0
+        self._segments_before = 0
+        self._last_segment = 0
         self._unspoken: dict[int, Segment] = {}
         self._sounding = 0
         self._text_ended = False
@@ -74,18 +77,30 @@ class Speaker:
         request = tts.SynthesizeRequest(config=config)
         try:
             await self._speak_with(self._mesh.tts.Synthesize, request)
-        except StageFailed:
-            if self._sounding in self._unspoken:
+        except StageFailed as failure:
+            if self._sounding in self._unspoken or not self._mesh.may_help("tts", failure.error):
                 raise
             self._base = self._made_samples
-            await self._speak_with(self._mesh.tts_fallback.Synthesize, request)
+            self._segments_before = min(self._unspoken, default=self._last_segment + 1) - 1
+            await self._speak_with(
+                self._mesh.tts_fallback.Synthesize, request, timeout_ms=reopen_ms(failure.error)
+            )
 
-    async def _speak_with(self, method: Callable[..., Any], config: tts.SynthesizeRequest) -> None:
+    async def _speak_with(
+        self,
+        method: Callable[..., Any],
+        config: tts.SynthesizeRequest,
+        *,
+        timeout_ms: int | None = None,
+    ) -> None:
         # Opened before there is a segment: the first clause must not wait for a connection.
-        stream = await self._answer.open_stream("tts", method, config)
+        stream = await self._answer.open_stream("tts", method, config, timeout_ms=timeout_ms)
         submitting = asyncio.create_task(self._submit(stream), name="tts-submit")
         try:
-            async for response in stream.responses():
+            async for response in stream.responses(
+                silence_timeout_ms=self._answer.settings.tts_silence_timeout_ms,
+                owes=lambda: bool(self._unspoken) or self._text_ended,
+            ):
                 await self._take(response)
         finally:
             submitting.cancel()
@@ -98,25 +113,35 @@ class Speaker:
     ) -> None:
         for segment in tuple(self._unspoken.values()):
             await self._send(stream, segment)
-        while not self._text_ended:
-            written = await self._writer.segments.get()
-            if written is None:
-                self._text_ended = True
-                break
+        while (written := await self._peek()) is not None:
             if self._answer.question.paced:
-                await self._ahead.acquire()
+                while len(self._unspoken) >= _SEGMENTS_AHEAD:
+                    self._spoken.clear()
+                    await self._spoken.wait()
                 await self._answer.schedule.until_room(self._made_samples)
-            self._unspoken[written.number] = written
-            self._spans[written.number] = self._answer.spans.begin("tts", written.number)
             await self._announce(written)
+            # From here on another stream speaks it when this one fails.
+            self._next = None
+            self._unspoken[written.number] = written
+            self._last_segment = written.number
+            self._spans[written.number] = self._answer.spans.begin("tts", written.number)
             await self._send(stream, written)
         await stream.send(tts.SynthesizeRequest(end_of_text=tts.EndOfText()))
+
+    async def _peek(self) -> Segment | None:
+        """Gives the next segment, the same again until it was handed on; None after the last."""
+        if self._next is None and not self._text_ended:
+            self._next = await self._writer.segments.get()
+            self._text_ended = self._next is None
+        return self._next
 
     async def _send(
         self, stream: StageStream[tts.SynthesizeRequest, tts.SynthesizeResponse], segment: Segment
     ) -> None:
         text = tts.TextSegment(
-            segment=segment.number, text=segment.text, start_char=segment.start_char
+            segment=segment.number - self._segments_before,
+            text=segment.text,
+            start_char=segment.start_char,
         )
         await stream.send(tts.SynthesizeRequest(text=text))
 
@@ -130,6 +155,8 @@ class Speaker:
 
     async def _take(self, response: tts.SynthesizeResponse) -> None:
         event = response.WhichOneof("event")
+        if event in ("audio", "marks", "segment_end"):
+            getattr(response, event).header.segment += self._segments_before
         if event == "audio" and not self._answer.is_stale("tts", response.audio.header):
             await self._take_audio(rebased_audio(response.audio, self._base))
         elif event == "marks" and not self._answer.is_stale("tts", response.marks.header):
@@ -161,4 +188,4 @@ class Speaker:
             span.end()
         if end.reason == common.END_REASON_ERROR:
             self._answer.degrade("tts", end.error)
-        self._ahead.release()
+        self._spoken.set()

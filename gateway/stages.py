@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics
+from gateway.progress import Watch
 from services.runtime.errors import (
     AnimaError,
     Busy,
@@ -33,6 +34,19 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 _MAX_REQUESTS = 8
 _MAX_RESPONSES = 16
 _RETRY_AFTER_MS = 200
+_TRIES = 2
+_REOPEN_TIMEOUT_MS = 2_000
+
+SILENT = "SILENT"
+"""The reason of an error when a stage had something to do and gave nothing."""
+
+
+def reopen_ms(error: AnimaError) -> int | None:
+    """Gives how long another opening may take after an error, ms; None: as long as the first.
+
+    A process that was killed is started again meanwhile; one that hangs is not.
+    """
+    return _REOPEN_TIMEOUT_MS if error.reason == SILENT else None
 
 
 class StageFailed(Exception):  # noqa: N818 (named by what it says)
@@ -79,6 +93,7 @@ class StageStream(Generic[RequestT, ResponseT]):
         self._confirmed = False
         self._settled = asyncio.Event()
         self._ended = False
+        self._awaited = False
         self._reader = asyncio.create_task(self._read(), name=f"{stage}-reader")
         self._writer = asyncio.create_task(self._write(), name=f"{stage}-writer")
 
@@ -95,8 +110,9 @@ class StageStream(Generic[RequestT, ResponseT]):
     ) -> StageStream[RequestT, ResponseT]:
         """Opens a stream and waits until the stage has started.
 
-        A stage that is just being restarted is waited for; an opening that is cut off is tried once
-        more, and a full stage again when it says that it may have a place.
+        A stage that is just being restarted is waited for; an opening that is cut off or hangs for
+        half of the time is tried once more, and a full stage again when it says that it may have a
+        place.
 
         Args:
             stage: The name of the stage.
@@ -113,13 +129,19 @@ class StageStream(Generic[RequestT, ResponseT]):
         stream: StageStream[RequestT, ResponseT] | None = None
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                tries = 2
+                tries = 0
                 while True:
-                    tries -= 1
+                    tries += 1
                     call = cast(_Call, method(wait_for_ready=True))
                     stream = cls(stage, call, type(config))
                     try:
-                        await stream._start(config)
+                        # One replica that hangs must leave time for another.
+                        share_s = timeout_ms / 1000 / _TRIES if tries < _TRIES else None
+                        async with asyncio.timeout(share_s):
+                            await stream._start(config)
+                        return stream
+                    except TimeoutError:
+                        await stream.close()
                     except StageFailed as failure:
                         await stream.close()
                         if isinstance(failure.error, Busy):
@@ -127,12 +149,10 @@ class StageStream(Generic[RequestT, ResponseT]):
                             on_full(retry_after_ms)
                             if not wait_for_place:
                                 raise
-                            busy, tries = failure, tries + 1
+                            busy, tries = failure, tries - 1
                             await asyncio.sleep(retry_after_ms / 1000)
-                        elif not tries or not isinstance(failure.error, Unavailable):
+                        elif tries >= _TRIES or not isinstance(failure.error, Unavailable):
                             raise
-                    else:
-                        return stream
         except TimeoutError:
             if busy is not None:
                 raise busy from None
@@ -161,30 +181,53 @@ class StageStream(Generic[RequestT, ResponseT]):
         """
         await self._requests.put(request)
 
-    async def responses(self, *, silence_timeout_ms: int | None = None) -> AsyncIterator[ResponseT]:
+    async def responses(
+        self,
+        *,
+        silence_timeout_ms: int | None = None,
+        owes: Callable[[], bool] = lambda: True,
+    ) -> AsyncIterator[ResponseT]:
         """Gives what the stage answers, to be read by one reader.
 
         Args:
-            silence_timeout_ms: The longest pause between two responses; None: any.
+            silence_timeout_ms: How long the stage may give nothing while the reader waits and it
+                owes something; None: any time.
+            owes: Tells whether the stage has something to do.
 
         Raises:
             StageFailed: The stream ended with an error or fell silent.
         """
-        while True:
-            try:
-                if silence_timeout_ms is None or not self._responses.empty():
-                    response = await self._responses.get()
-                else:
-                    async with asyncio.timeout(silence_timeout_ms / 1000):
-                        response = await self._responses.get()
-            except TimeoutError:
-                text = f"{self.stage} has been silent for {silence_timeout_ms} ms"
-                raise StageFailed(self.stage, DeadlineExceeded(text)) from None
-            if response is None:
-                if self._error is not None:
-                    raise StageFailed(self.stage, self._error)
-                return
-            yield response
+        watch: Watch | None = None
+        if silence_timeout_ms is not None:
+            watch = Watch(
+                silence_s=silence_timeout_ms / 1000,
+                owes=lambda: self._awaited and self._responses.empty() and owes(),
+                on_silence=lambda: self._give_up(f"has been silent for {silence_timeout_ms} ms"),
+            )
+        try:
+            while True:
+                self._awaited = True
+                response = await self._responses.get()
+                self._awaited = False
+                if watch is not None:
+                    watch.heard()
+                if response is None:
+                    if self._error is not None:
+                        raise StageFailed(self.stage, self._error)
+                    return
+                yield response
+        finally:
+            if watch is not None:
+                watch.close()
+
+    def _give_up(self, why: str) -> None:
+        """Ends a stream whose stage does not answer: there is nobody to be interrupted either."""
+        self._error = Unavailable(f"{self.stage} {why}", reason=SILENT)
+        self._ended = True
+        self._settled.set()
+        self._call.cancel()
+        self._reader.cancel()
+        self._responses.put_nowait(None)
 
     async def stop(self, epoch: int, *, timeout_ms: int) -> pb.StageStop:
         """Interrupts the stage, waits for its confirmation and closes the stream.

@@ -17,7 +17,7 @@ from gateway.answer import Answer
 from gateway.mesh import Mesh
 from gateway.segmenter import Segment, Segmenter
 from gateway.spans import StageSpan
-from gateway.stages import StageFailed
+from gateway.stages import StageFailed, reopen_ms
 from services.runtime.errors import error_from_rpc
 
 _MAX_SEGMENTS = 256
@@ -106,16 +106,25 @@ class Writer:
         request = llm.GenerateRequest(config=config)
         try:
             await self._take_answer(self._mesh.llm.Generate, request, span)
-        except StageFailed:
+        except StageFailed as failure:
             # Nothing of it was heard or read: another model, or another replica, may still answer.
-            if self._answer.text:
+            if self._answer.text or not self._mesh.may_help("llm", failure.error):
                 raise
-            await self._take_answer(self._mesh.llm_fallback.Generate, request, span)
+            await self._take_answer(
+                self._mesh.llm_fallback.Generate, request, span, timeout_ms=reopen_ms(failure.error)
+            )
 
     async def _take_answer(
-        self, method: Callable[..., Any], request: llm.GenerateRequest, span: StageSpan
+        self,
+        method: Callable[..., Any],
+        request: llm.GenerateRequest,
+        span: StageSpan,
+        *,
+        timeout_ms: int | None = None,
     ) -> None:
-        stream = await self._answer.open_stream("llm", method, request, span=span)
+        stream = await self._answer.open_stream(
+            "llm", method, request, span=span, timeout_ms=timeout_ms
+        )
         if not self.language.done():
             language = stream.started.started.language or self._answer.question.language
             self.language.set_result(language)

@@ -22,6 +22,7 @@ from services.runtime.tracing import inject
 DEFAULT_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_RECONNECT_BACKOFF_MS = 2000
 CONNECT_TIMEOUT_MS = 5000
+DEFAULT_PEER_TIMEOUT_S = 30.0
 
 
 def open_channel(
@@ -30,6 +31,7 @@ def open_channel(
     token: str | None = None,
     health_service: str = "",
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+    peer_timeout_s: float = DEFAULT_PEER_TIMEOUT_S,
 ) -> grpc.aio.Channel:
     """Open a channel; it connects when it is first used.
 
@@ -39,6 +41,8 @@ def open_channel(
         health_service: The full name of the service; calls then go only to replicas that report it
             as SERVING. Empty: health is not watched.
         max_message_bytes: The bound of every message, both ways.
+        peer_timeout_s: How long a peer may be frozen or out of reach before its calls fail as
+            UNAVAILABLE.
 
     Returns:
         The channel. No call is repeated by policy: a repeated `Remember` could store twice. Write
@@ -54,10 +58,7 @@ def open_channel(
             ("grpc.service_config", json.dumps(config)),
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
-            ("grpc.keepalive_time_ms", 20_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
-            # without it a frozen peer is noticed after a minute, whatever keepalive_timeout says
-            ("grpc.http2.ping_timeout_ms", 10_000),
+            *keepalive_options(peer_timeout_s),
             ("grpc.initial_reconnect_backoff_ms", 100),
             # despite its name this is the time that one attempt to connect may take
             ("grpc.min_reconnect_backoff_ms", CONNECT_TIMEOUT_MS),
@@ -68,6 +69,17 @@ def open_channel(
         ],
     )
     return _MeshChannel(channel, token)
+
+
+def keepalive_options(peer_timeout_s: float) -> list[tuple[str, int]]:
+    """Return the options by which either side notices a dead peer within a time, s."""
+    timeout_ms = round(peer_timeout_s * 1000 / 3)
+    return [
+        ("grpc.keepalive_time_ms", 2 * timeout_ms),
+        ("grpc.keepalive_timeout_ms", timeout_ms),
+        # without it a frozen peer is noticed after a minute, whatever keepalive_timeout says
+        ("grpc.http2.ping_timeout_ms", timeout_ms),
+    ]
 
 
 def call_metadata(

@@ -23,6 +23,7 @@ from opentelemetry import trace
 
 from services.runtime.admission import Admission
 from services.runtime.auth import TokenAuth
+from services.runtime.channels import keepalive_options
 from services.runtime.errors import AnimaError
 from services.runtime.interceptor import CallGuard, CallInterceptor
 from services.runtime.logs import configure_logging, get_logger
@@ -32,7 +33,7 @@ from services.runtime.tracing import create_tracer_provider, tracer_provider
 
 S = TypeVar("S", bound=ServiceSettings)
 
-MIN_PING_INTERVAL_MS = 10_000
+MIN_PING_INTERVAL_MS = 1_000
 LINGER_S = 0.5
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -297,9 +298,7 @@ async def _build(
             # the default answers a client's keepalive with GOAWAY "too_many_pings"
             ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
             ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
-            ("grpc.http2.ping_timeout_ms", 10_000),
+            *keepalive_options(settings.peer_timeout_s),
             # no max_connection_age_grace_ms: it is infinite, and streams are never cut
             *([("grpc.max_connection_age_ms", age_ms)] if age_ms else []),
         ],

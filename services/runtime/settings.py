@@ -50,6 +50,8 @@ class ServiceSettings(BaseModel):
     """The bound of every message, both ways."""
     drain_timeout_s: float = Field(default=20.0, ge=0, le=3600, allow_inf_nan=False)
     """The time that open streams have after SIGTERM."""
+    peer_timeout_s: float = Field(default=30.0, ge=2, le=3600, allow_inf_nan=False)
+    """After this time a caller that has vanished without a word is noticed, and its calls end."""
     max_connection_age_s: float = Field(default=300.0, ge=0, le=86_400, allow_inf_nan=False)
     """After this age a connection takes no new calls, so that clients find new replicas; open
     streams are never cut. 0: connections live for ever."""

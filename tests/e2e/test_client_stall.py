@@ -11,7 +11,7 @@ import pytest
 
 import anima.gateway.v1 as pb
 from tests.fakes.mesh import FakeMesh
-from tests.gateway_process import gateway_process
+from tests.service_process import gateway_process, stub_of
 from tests.unit.gateway.conversing import grpc_conversation
 
 pytestmark = pytest.mark.process
@@ -31,7 +31,7 @@ async def test_client_that_does_not_read_is_evicted_and_the_others_talk_on(face:
         fake.tts.ms_per_char = 60
         async with (
             gateway_process(fake.addresses, client_stall_timeout_s=STALL_S) as gateway,
-            gateway.stub() as stub,
+            stub_of(gateway) as stub,
             # So that the client's own window is full at once.
             grpc.aio.insecure_channel(
                 gateway.address, options=[("grpc.http2.lookahead_bytes", 1024)]

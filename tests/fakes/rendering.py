@@ -10,13 +10,14 @@ from tests.fakes.frames import FRAME_RATE_HZ, clip
 class Renderer:
     """Cuts audio into media, whole frames each."""
 
-    def __init__(self, config: avatar.RenderConfig) -> None:
+    def __init__(self, config: avatar.RenderConfig, *, kept_ms: int = 0) -> None:
         self.sent = 0
         self.frames = 0
         self.sequence = 0
         self._config = config
         self._frame_samples = config.sample_rate_hz // FRAME_RATE_HZ
         self._pcm = b""
+        self._kept_bytes = 2 * kept_ms * config.sample_rate_hz // 1000
 
     def add(self, pcm: bytes, *, last: bool) -> list[common.MediaChunk]:
         self._pcm += pcm
@@ -24,7 +25,8 @@ class Renderer:
         if last and len(self._pcm) % frame_bytes:
             self._pcm += bytes(frame_bytes - len(self._pcm) % frame_bytes)
         media = []
-        while len(self._pcm) >= (size := self._size(last)) and size:
+        kept = 0 if last else self._kept_bytes
+        while len(self._pcm) - kept >= (size := self._size(last)) and size:
             media.append(self._cut(size))
         return media
 

@@ -19,7 +19,7 @@ import anima.common.v1 as common
 import anima.llm.v1 as llm
 import anima.memory.v1 as memory
 import anima.tts.v1 as tts
-from services.runtime.errors import AnimaError, NotFound, Unavailable
+from services.runtime.errors import AnimaError, InvalidRequest, NotFound, Unavailable
 from services.runtime.streams import open_stream
 from tests.fakes.frames import FRAME_RATE_HZ, HEIGHT_PX, WIDTH_PX, clip
 from tests.fakes.rendering import Renderer
@@ -202,19 +202,22 @@ class FakeTts(Fake, tts.TtsServiceServicer):
         config, rest = await self.opened(requests)
         rate = config.sample_rate_hz
         queue: asyncio.Queue[tts.TextSegment | None] = asyncio.Queue()
-        made = 0
+        made = number = 0
 
         def take(request: tts.SynthesizeRequest) -> None:
             kind = request.WhichOneof("message")
             queue.put_nowait(request.text if kind == "text" else None)
 
         async def work() -> None:
-            nonlocal made
+            nonlocal made, number
             started = tts.Started(voice="amy", sample_rate_hz=rate)
             await context.write(tts.SynthesizeResponse(started=started))
             while (segment := await queue.get()) is not None:
                 if len(self.segments) >= self.end_after_segments:
                     raise Unavailable("the voice is gone")
+                number += 1
+                if segment.segment != number:
+                    raise InvalidRequest(f"text.segment: {segment.segment} is not {number}")
                 self.segments.append(segment.text)
                 start = made
                 async for response, samples in self._speak(config, segment, made):
@@ -280,11 +283,12 @@ class FakeAvatar(Fake, avatar.AvatarServiceServicer):
     fail_times: int = 1_000
     marks: list[common.Marks] = field(default_factory=list)
     frame_delay_s: float = 0.0
+    kept_ms: int = 0
 
     async def Render(self, requests: Any, context: Any) -> None:  # type: ignore[override]
         config, rest = await self.opened(requests)
         queue: asyncio.Queue[common.AudioChunk | None] = asyncio.Queue()
-        renderer = Renderer(config)
+        renderer = Renderer(config, kept_ms=self.kept_ms)
 
         def take(request: avatar.RenderRequest) -> None:
             kind = request.WhichOneof("message")

@@ -100,3 +100,19 @@ def test_answer_begins_at_the_idle_frame_that_is_shown_and_says_how_to_go_on() -
             assert ended.idle_frame == 7
 
     run(main)
+
+
+def test_what_the_face_keeps_until_it_knows_what_follows_is_not_late() -> None:
+    async def main(stages: DirectStages) -> None:
+        # The model pauses for longer than the voice has to say.
+        stages.llm.answer = ["This is the first clause,", " and this is the rest."]
+        stages.llm.interval_s = 3.0
+        stages.avatar.kept_ms = 200
+        async with conversation(stages.mesh()) as (session, said):
+            await session.text("Tell me.")
+            ended = await said.until_kind("turn_ended")
+            assert ended.reason == common.END_REASON_COMPLETE
+            assert not said.all("notice")
+            assert all(media.frames for media in said.all("media"))
+
+    run(main)

@@ -1,0 +1,57 @@
+"""Noticing a stage that has work to do and gives nothing: frozen, or lost behind a connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+_LOOKS = 8
+
+
+class Watch:
+    """Looks again and again whether a stage that owes something is silent.
+
+    It costs a timer per look instead of one per message.
+
+    Args:
+        silence_s: How long a stage may be silent while it owes something; noticed up to a quarter
+            later.
+        owes: Tells whether an answer of the stage is waited for now.
+        on_silence: Called once, when it has been silent for so long.
+    """
+
+    def __init__(
+        self, *, silence_s: float, owes: Callable[[], bool], on_silence: Callable[[], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._silence_s = silence_s
+        self._owes = owes
+        self._on_silence = on_silence
+        self._since: float | None = None
+        self._next_at = 0.0
+        self._arm()
+
+    def heard(self) -> None:
+        """Notes that the stage has given something."""
+        self._since = None
+
+    def close(self) -> None:
+        """Ends the watch."""
+        self._timer.cancel()
+
+    def _arm(self) -> None:
+        self._next_at = self._loop.time() + self._silence_s / _LOOKS
+        self._timer = self._loop.call_at(self._next_at, self._look)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        # A loop that was stopped itself has not read what the stage may have sent meanwhile.
+        stopped = now - self._next_at > self._silence_s / _LOOKS
+        if not self._owes():
+            self._since = None
+        elif self._since is None or stopped:
+            self._since = now
+        elif now - self._since >= self._silence_s:
+            self._on_silence()
+            return
+        self._arm()
