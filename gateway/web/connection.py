@@ -229,8 +229,8 @@ class Connection:
     # --- what the session says -------------------------------------------------------------
 
     def _begin(self, config: ClientConfig, session: Session) -> Deliver:
-        if (program := self._link.program) is not None:
-            session.idle(program.idle_frame)
+        if (shown := self._link.idle_shown) is not None:
+            session.idle(*shown)
         started = session.started
         rate_hz = started.sample_rate_hz
         media: TurnMedia
@@ -253,6 +253,7 @@ class Connection:
         self, response: ConverseResponse, media: TurnMedia, translator: Translator
     ) -> None:
         kind = response.WhichOneof("event")
+        self._link.note(response)
         if kind == "media":
             await self._deliver_media(response.media, media)
             return
@@ -331,6 +332,7 @@ class Connection:
         typed, self._typed = self._typed, []
         if typed:
             session = await self._conversation.session(self._config)
+            self._link.asked()
             await session.text("\n".join(typed))
 
     async def _cancel_response(self, event: dict[str, Any]) -> None:
@@ -362,9 +364,10 @@ class Connection:
         )
         self._conversation.playback(report)
 
-    def _report_idle(self, frame: int) -> None:
-        if (session := self._conversation.open_session) is not None:
-            session.idle(frame)
+    def _report_idle(self) -> None:
+        shown, session = self._link.idle_shown, self._conversation.open_session
+        if shown is not None and session is not None:
+            session.idle(*shown)
 
     async def _offer(self, event: dict[str, Any]) -> None:
         try:

@@ -1,52 +1,41 @@
-"""The pre-coded idle loop, and how one gets into it at any of its frames."""
+"""A pre-coded idle loop, how one gets into it at any of its frames, and how it becomes another."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 import av
-import grpc
-from av.video.codeccontext import VideoCodecContext
-from av.video.frame import PictureType
 
-from anima.avatar.v1.avatar_pb2 import GetIdleLoopRequest
-from anima.common.v1.common_pb2 import VideoFormat
-from gateway.mesh import Mesh
+from anima.avatar.v1.avatar_pb2 import Activity
+from gateway.web.live.recoding import CodedPicture, coded, decoded, dissolved
 from services.runtime.compute import Compute
-from services.runtime.errors import InternalError, error_from_rpc
 
-_FETCH_TIMEOUT_S = 30.0
-_MAX_LOOPS = 8
 _MAX_ENTRIES = 64
-
-
-@dataclass(frozen=True)
-class CodedPicture:
-    """One access unit in Annex B form."""
-
-    key_frame: bool
-    data: bytes
+_MAX_CROSSINGS = 32
+_CROSSING_S = 0.48
 
 
 @dataclass(frozen=True, kw_only=True)
 class IdleLoop:
-    """The loop of one avatar.
+    """A loop of one avatar.
 
     A decoder may enter a stream only at a key frame, but an answer ends where it ends: an *entry*
     is the stretch from any frame to the loop's next key frame, coded anew so that it begins with a
-    key frame of its own. Entries are made once each.
+    key frame of its own. A *crossing* is an entry in which another loop becomes this one; the loops
+    of an avatar keep step, so that only the look changes. Both are made once each.
 
     Attributes:
         pictures: the coded frames, the first of them a key frame.
         frame_rate_hz: how fast they are shown.
+        activity: what the face does.
     """
 
     pictures: tuple[CodedPicture, ...]
     frame_rate_hz: int
+    activity: Activity.ValueType = Activity.ACTIVITY_IDLE
     _entries: OrderedDict[int, tuple[CodedPicture, ...]] = field(default_factory=OrderedDict)
+    _crossings: OrderedDict[tuple[int, int], Crossing] = field(default_factory=OrderedDict)
 
     def entry(self, frame: int) -> tuple[CodedPicture, ...] | None:
         """Returns what leads from a frame to the next key frame; None if it is yet to be made."""
@@ -67,111 +56,135 @@ class IdleLoop:
             if len(self._entries) > _MAX_ENTRIES:
                 self._entries.popitem(last=False)
 
+    def fits(self, other: IdleLoop) -> bool:
+        """Tells whether another loop keeps step with this one."""
+        mine, others = ((loop.frame_rate_hz, len(loop.pictures)) for loop in (self, other))
+        return mine == others
+
+    def crossing_frames(self, key_frame: int) -> int:
+        """Returns how many frames before one of its key frames a crossing takes."""
+        return min(round(_CROSSING_S * self.frame_rate_hz), key_frame or len(self.pictures))
+
+    async def crossing(self, before: IdleLoop, key_frame: int, compute: Compute) -> Crossing:
+        """Returns how another loop becomes this one just before a key frame of this one."""
+        key = (before.activity, key_frame)
+        known = self._crossings.get(key)
+        if known is None or known.before is not before:
+            known = await compute.run(self._make_crossing, before, key_frame)
+            self._crossings[key] = known
+            if len(self._crossings) > _MAX_CROSSINGS:
+                self._crossings.popitem(last=False)
+        return known
+
     def _make_entry(self, frame: int) -> tuple[CodedPicture, ...]:
-        first = max(n for n in range(frame + 1) if self.pictures[n].key_frame)
         later = (n for n in range(frame, len(self.pictures)) if self.pictures[n].key_frame)
         last = next(later, len(self.pictures))
-        decoder = av.CodecContext.create("h264", "r")
-        shown = []
-        for picture in self.pictures[first:last]:
-            shown += decoder.decode(av.Packet(picture.data))
-        shown += decoder.decode(None)
-        return _coded(shown[frame - first :], self.frame_rate_hz)
+        return coded(self._shown(frame, last), self.frame_rate_hz)
+
+    def _make_crossing(self, before: IdleLoop, key_frame: int) -> Crossing:
+        last = key_frame or len(self.pictures)
+        first = last - self.crossing_frames(key_frame)
+        mixed = dissolved(before._shown(first, last), self._shown(first, last))
+        pictures = coded(mixed, self.frame_rate_hz)
+        return Crossing(before=before, after=self, first=first, pictures=pictures)
+
+    def _shown(self, first: int, last: int) -> list[av.VideoFrame]:
+        """Decodes some frames; `last` is not among them."""
+        key = max(n for n in range(first + 1) if self.pictures[n].key_frame)
+        return decoded(self.pictures[key:last])[first - key :]
 
 
-def _coded(frames: list[av.VideoFrame], rate_hz: int) -> tuple[CodedPicture, ...]:
-    encoder: VideoCodecContext = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height = frames[0].width, frames[0].height
-    encoder.pix_fmt = "yuv420p"
-    encoder.framerate, encoder.time_base = Fraction(rate_hz), Fraction(1, rate_hz)
-    encoder.thread_count = 1
-    # As the talking heads code: a decoder must not notice where the entry ends.
-    encoder.options = {
-        "preset": "ultrafast",
-        "tune": "zerolatency",
-        "profile": "baseline",
-        "crf": "18",
-        "x264-params": "annexb=1:repeat-headers=1:scenecut=0:bframes=0:"
-        "colorprim=smpte170m:transfer=smpte170m:colormatrix=smpte170m:range=tv",
-    }
-    packets = []
-    for number, frame in enumerate(frames):
-        plain = frame.reformat(format="yuv420p")
-        plain.pts, plain.time_base = number, encoder.time_base
-        plain.pict_type = PictureType.NONE if number else PictureType.I
-        packets += encoder.encode(plain)
-    packets += encoder.encode(None)
-    return tuple(CodedPicture(bool(packet.is_keyframe), bytes(packet)) for packet in packets)
+@dataclass(frozen=True, kw_only=True)
+class Crossing:
+    """How one loop becomes another.
+
+    Attributes:
+        before: the loop that is left.
+        after: the loop that is entered.
+        first: the frame at which it begins.
+        pictures: what is shown from there to a key frame of `after`.
+    """
+
+    before: IdleLoop
+    after: IdleLoop
+    first: int
+    pictures: tuple[CodedPicture, ...]
 
 
 class IdleCursor:
-    """Walks through a loop."""
+    """Walks through the loops of one avatar.
 
-    def __init__(self, loop: IdleLoop, frame: int = 0) -> None:
-        self.loop = loop
-        self._frame = loop.nearest_key_frame(frame % len(loop.pictures))
+    Args:
+        rest: the loop in which answers end.
+        frame: where to begin, roughly.
+    """
+
+    def __init__(self, rest: IdleLoop, frame: int = 0) -> None:
+        self._rest = self._loop = rest
+        self._frame = rest.nearest_key_frame(frame % len(rest.pictures))
         self._entry: tuple[CodedPicture, ...] = ()
         self._entered_at = 0
+        self._crossing: Crossing | None = None
 
     @property
     def frame(self) -> int:
         """The frame that is shown next."""
         return self._frame
 
+    @property
+    def rest(self) -> IdleLoop:
+        """The loop in which answers end."""
+        return self._rest
+
+    @property
+    def loop(self) -> IdleLoop:
+        """The loop that is shown, or is about to be."""
+        return self._loop if self._crossing is None else self._crossing.after
+
     def enter(self, frame: int) -> None:
-        """Goes to a frame; where its entry has not been made, to the key frame next to it."""
-        frame %= len(self.loop.pictures)
-        entry = self.loop.entry(frame)
-        self._frame = self.loop.nearest_key_frame(frame) if entry is None else frame
+        """Rests at a frame; where its entry has not been made, at the key frame next to it."""
+        self.leave()
+        frame %= len(self._rest.pictures)
+        entry = self._rest.entry(frame)
+        self._frame = self._rest.nearest_key_frame(frame) if entry is None else frame
         self._entry, self._entered_at = entry or (), self._frame
+
+    def leave(self) -> None:
+        """Forgets the look: an answer has begun, which ends at rest."""
+        self._loop, self._crossing = self._rest, None
+
+    def next_crossing(self, loop: IdleLoop, *, lead_frames: int) -> int:
+        """Returns the key frame of a loop before which it can be crossed to next.
+
+        Args:
+            loop: the loop.
+            lead_frames: how many frames from now the crossing begins at the earliest.
+        """
+        count = len(loop.pictures)
+        for ahead in range(lead_frames, lead_frames + 2 * count):
+            key = (self._frame + ahead) % count
+            if loop.pictures[key].key_frame and ahead - lead_frames >= loop.crossing_frames(key):
+                return key
+        return 0
+
+    def cross(self, crossing: Crossing) -> bool:
+        """Takes a crossing; False if its first frame is over, or another loop is shown by now."""
+        ahead = (crossing.first - self._frame) % len(self._rest.pictures)
+        late = ahead > len(self._rest.pictures) // 2
+        if late or crossing.before is not self.loop or crossing.before is not self._loop:
+            return False
+        self._crossing = crossing
+        return True
 
     def next(self) -> bytes:
         """Returns the next access unit."""
         frame = self._frame
-        self._frame = (frame + 1) % len(self.loop.pictures)
+        self._frame = (frame + 1) % len(self._rest.pictures)
+        if self._crossing is not None and frame == self._crossing.first:
+            self._loop, self._entry = self._crossing.after, self._crossing.pictures
+            self._entered_at, self._crossing = frame, None
         into_entry = frame - self._entered_at
         if 0 <= into_entry < len(self._entry):
             return self._entry[into_entry].data
         self._entry = ()
-        return self.loop.pictures[frame].data
-
-
-class IdleLoops:
-    """The loops that were shown last; each is asked for once.
-
-    Args:
-        mesh: the stages.
-    """
-
-    def __init__(self, mesh: Mesh) -> None:
-        self._mesh = mesh
-        self._loops: OrderedDict[str, IdleLoop] = OrderedDict()
-        self._fetching = asyncio.Lock()
-
-    async def get(self, avatar: str) -> IdleLoop:
-        """Returns the loop of an avatar.
-
-        Raises:
-            AnimaError: the talking head does not give it.
-        """
-        async with self._fetching:
-            if avatar not in self._loops:
-                self._loops[avatar] = await self._fetch(avatar)
-        self._loops.move_to_end(avatar)
-        if len(self._loops) > _MAX_LOOPS:
-            self._loops.popitem(last=False)
-        return self._loops[avatar]
-
-    async def _fetch(self, avatar: str) -> IdleLoop:
-        pictures: list[CodedPicture] = []
-        video = VideoFormat()
-        try:
-            request = GetIdleLoopRequest(avatar=avatar)
-            async for part in self._mesh.avatar.GetIdleLoop(request, timeout=_FETCH_TIMEOUT_S):
-                video.MergeFrom(part.video)
-                pictures += (CodedPicture(f.key_frame, f.data) for f in part.frames)
-        except grpc.aio.AioRpcError as error:
-            raise error_from_rpc(error) from error
-        if not pictures or not pictures[0].key_frame or not video.frame_rate_hz:
-            raise InternalError("avatar: the idle loop has no key frame to begin with")
-        return IdleLoop(pictures=tuple(pictures), frame_rate_hz=video.frame_rate_hz)
+        return self._loop.pictures[frame].data

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from av.error import FFmpegError
+
+from anima.avatar.v1.avatar_pb2 import Activity
 from anima.common.v1.common_pb2 import MediaChunk
+from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.mesh import Mesh
 from gateway.opening import check_config, open_with
 from gateway.web.client_events import ClientConfig
-from gateway.web.live.idle_loop import IdleLoops
+from gateway.web.live.attention import IDLE, LISTENING, THINKING, Attention, Pace
+from gateway.web.live.idle_loop import IdleLoop
+from gateway.web.live.idle_loops import IdleLoops
 from gateway.web.live.peer import Peer
 from gateway.web.live.program import Playing, Program
 from services.runtime.compute import Compute
-from services.runtime.errors import Busy, FailedPrecondition
+from services.runtime.errors import AnimaError, Busy, FailedPrecondition
 from services.runtime.logs import get_logger
 
 WATCH_S = 0.5
@@ -23,6 +30,9 @@ SUSPECT_S = 2.0
 PONG_S = 2.0
 GIVE_UP_S = 6.0
 """A page that lives but has received nothing for so long gets its media another way."""
+_CROSS_AGAIN_S = 0.2
+_LOOK_FOR_ANOTHER_VERSION = 20
+"""Every so many rounds of the watch it is asked whether the avatar was replaced."""
 
 
 class LiveMedia:
@@ -33,6 +43,7 @@ class LiveMedia:
 
     Attributes:
         loops: the idle loops.
+        pace: how long answers take to begin.
         ice_servers: STUN and TURN servers.
         peers: how many there are; no more than conversations, since each costs work all the time.
     """
@@ -40,6 +51,7 @@ class LiveMedia:
     def __init__(self, mesh: Mesh) -> None:
         self.mesh = mesh
         self.loops = IdleLoops(mesh)
+        self.pace = Pace()
         self.ice_servers = mesh.settings.ice_server_list
         self.peers = 0
 
@@ -66,7 +78,7 @@ class LiveLink:
         compute: for coding.
         post: sends an event to the page.
         report: told how far the answer has been played.
-        idle: told twice a second which frame of the idle loop is shown.
+        idle: told twice a second, and when the look changes, that another frame or loop is shown.
         gone: told when the page does not live any more.
     """
 
@@ -77,7 +89,7 @@ class LiveLink:
         compute: Compute,
         post: Callable[[dict[str, Any]], None],
         report: Callable[[Playing], None],
-        idle: Callable[[int], None],
+        idle: Callable[[], None],
         gone: Callable[[], None],
     ) -> None:
         self._live = live
@@ -87,7 +99,10 @@ class LiveLink:
         self._idle = idle
         self._gone = gone
         self._peer: Peer | None = None
-        self._avatar = ""
+        self._config = ClientConfig()
+        self._avatar = ("", "")
+        self._attention = Attention(live.pace, changed=self._on_look)
+        self._look = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._pong = asyncio.Event()
 
@@ -113,10 +128,11 @@ class LiveLink:
             AnimaError: there is no peer to be had; media goes over the WebSocket.
         """
         await self.hang_up()
+        self._config = config
         if config.text_only or config.audio_only or config.media != "fmp4":
             raise FailedPrecondition("webrtc: this session has no video; see session.update")
         self._avatar = await self._avatar_of(config)
-        loop = await self._live.loops.get(self._avatar)
+        loop = await self._loop(IDLE)
         self._live.enter()
         self._peer = peer = Peer(
             Program(loop, changed=self._playing),
@@ -137,13 +153,32 @@ class LiveLink:
             await self._peer.add_candidate(event)
 
     async def show(self, config: ClientConfig) -> None:
-        """Shows the idle loop of another avatar, if another is chosen."""
-        if self._peer is None:
+        """Shows the idle loop of another avatar, if another is chosen or it was replaced."""
+        self._config = config
+        if (peer := self._peer) is None:
             return
         avatar = await self._avatar_of(config)
         if avatar != self._avatar:
             self._avatar = avatar
-            self._peer.program.show_idle(await self._live.loops.get(avatar))
+            peer.program.show_idle(await self._loop(IDLE))
+            self._hold(self._fetch_looks())
+
+    def note(self, response: pb.ConverseResponse) -> None:
+        """Takes an event of the session: the face listens and thinks."""
+        self._attention.note(response)
+
+    def asked(self) -> None:
+        """Notes that a question was typed, before its answer is begun."""
+        self._attention.asked()
+        self._idle()
+
+    @property
+    def idle_shown(self) -> tuple[int, Activity.ValueType] | None:
+        """Which frame of which loop is shown, or will be when an answer begins; None without."""
+        if (program := self.program) is None:
+            return None
+        shown = program.shown_loop.activity
+        return program.idle_frame, THINKING if self._attention.thinks_at_answer else shown
 
     def take(self, chunk: MediaChunk) -> bool:
         """Takes media of an answer; False if it must go another way."""
@@ -181,6 +216,7 @@ class LiveLink:
     async def close(self) -> None:
         """Ends everything."""
         await self.hang_up()
+        self._attention.close()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -200,6 +236,49 @@ class LiveLink:
             }
         )
         self._report(playing)
+        if playing.done:
+            self._look.set()
+
+    def _on_look(self) -> None:
+        self._look.set()
+        self._idle()
+
+    async def _loop(self, activity: Activity.ValueType) -> IdleLoop:
+        name, version = self._avatar
+        return await self._live.loops.get(name, version=version, activity=activity)
+
+    async def _fetch_looks(self) -> None:
+        """Has the looks ready before they are wanted: the first time a loop must be drawn."""
+        try:
+            for activity in (LISTENING, THINKING):
+                await self._loop(activity)
+        except AnimaError as error:
+            get_logger().warning("an avatar has no other looks", problem=str(error))
+
+    async def _follow_looks(self, peer: Peer) -> None:
+        while peer is self._peer:
+            await self._look.wait()
+            self._look.clear()
+            try:
+                if not await self._cross(peer.program):
+                    asyncio.get_running_loop().call_later(_CROSS_AGAIN_S, self._look.set)
+            except (AnimaError, FFmpegError) as error:
+                get_logger().warning("a look could not be shown", problem=str(error))
+
+    async def _cross(self, program: Program) -> bool:
+        """Changes the look to the one that is wanted; False if it is too late for a crossing."""
+        wanted, before = self._attention.wanted, program.shown_loop
+        if program.answering or before.activity == wanted:
+            return True
+        loop = program.idle_loop if wanted == IDLE else await self._loop(wanted)
+        if not loop.fits(before):
+            return True
+        key_frame = program.next_crossing(loop)
+        crossing = await loop.crossing(before, key_frame, self._compute)
+        if wanted != self._attention.wanted or not program.cross(crossing):
+            return False
+        self._idle()
+        return True
 
     def _on_state(self) -> None:
         peer = self._peer
@@ -208,6 +287,8 @@ class LiveLink:
         if peer.connected:
             self._post({"type": "anima.webrtc.connected"})
             self._hold(self._watch(peer))
+            self._hold(self._follow_looks(peer))
+            self._hold(self._fetch_looks())
         elif peer.lost:
             self._hold(self._lose(peer))
 
@@ -218,9 +299,13 @@ class LiveLink:
 
     async def _watch(self, peer: Peer) -> None:
         """Notices within seconds what ICE would notice within half a minute."""
-        while peer is self._peer:
-            self._idle(peer.program.idle_frame)
+        for number in itertools.count(1):
+            if peer is not self._peer:
+                return
+            self._idle()
             await asyncio.sleep(WATCH_S)
+            if number % _LOOK_FOR_ANOTHER_VERSION == 0:
+                await self._refresh()
             silent_s = await peer.silent_s()
             if silent_s > GIVE_UP_S:
                 get_logger().info("a peer receives nothing", silent_s=round(silent_s, 1))
@@ -228,6 +313,12 @@ class LiveLink:
                 return
             if silent_s > SUSPECT_S and peer is self._peer:
                 await self._ask_if_alive()
+
+    async def _refresh(self) -> None:
+        try:
+            await self.show(self._config)
+        except AnimaError as error:
+            get_logger().info("the avatar could not be looked up", problem=str(error))
 
     async def _ask_if_alive(self) -> None:
         self._pong.clear()
@@ -247,7 +338,10 @@ class LiveLink:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _avatar_of(self, config: ClientConfig) -> str:
+    async def _avatar_of(self, config: ClientConfig) -> tuple[str, str]:
+        """Returns the name of the avatar and the version that there is of it now."""
         wanted = config.converse_config()
         check_config(wanted)
-        return open_with(wanted, await self._live.mesh.catalog()).avatar
+        catalog = await self._live.mesh.catalog()
+        name = open_with(wanted, catalog).avatar
+        return name, next((each.version for each in catalog.avatars if each.name == name), "")

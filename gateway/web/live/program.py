@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anima.common.v1.common_pb2 import MediaChunk
-from gateway.web.live.idle_loop import IdleCursor, IdleLoop
+from gateway.web.live.idle_loop import Crossing, IdleCursor, IdleLoop
 from gateway.web.live.talk import CLOCK_HZ, Talk
 
 SOUND_TICKS = 960
@@ -25,6 +25,8 @@ START_TICKS = 60 * CLOCK_HZ // 1000
 _FREEZE_TICKS = 400 * CLOCK_HZ // 1000
 _ENTRY_TICKS = 160 * CLOCK_HZ // 1000
 _FADE_TICKS = SOUND_TICKS
+_CROSSING_LEAD_S = 0.2
+"""A crossing must have been made by then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,12 @@ class Program:
 
     @property
     def idle_loop(self) -> IdleLoop:
-        """The loop."""
+        """The loop in which answers end."""
+        return self._idle.rest
+
+    @property
+    def shown_loop(self) -> IdleLoop:
+        """The loop that is shown between answers, or is about to be."""
         return self._idle.loop
 
     @property
@@ -106,6 +113,20 @@ class Program:
     def playing_turn(self) -> str | None:
         """The turn whose media is here; None if there is none."""
         return self._talks[-1].turn_id if self._talks else None
+
+    @property
+    def answering(self) -> bool:
+        """Tells whether pictures of an answer are shown."""
+        return self._in_talk
+
+    def next_crossing(self, loop: IdleLoop) -> int:
+        """Returns the key frame of a loop before which it can be crossed to next."""
+        lead_frames = round(_CROSSING_LEAD_S * loop.frame_rate_hz)
+        return self._idle.next_crossing(loop, lead_frames=lead_frames)
+
+    def cross(self, crossing: Crossing) -> bool:
+        """Changes the look between answers; False if it is too late for that."""
+        return not self._in_talk and self._idle.cross(crossing)
 
     def show_idle(self, loop: IdleLoop) -> None:
         """Shows another loop from its start."""
@@ -208,6 +229,7 @@ class Program:
             if data is not None:
                 if not self._in_talk:
                     self._in_talk, self._idle_frame_before = True, self._idle.frame
+                    self._idle.leave()
                 return self._show(now_ticks, data)
             frozen = self._held or now_ticks - self._shown_ticks < _FREEZE_TICKS
             if self._in_talk and frozen:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import av
 import numpy as np
 import pytest
 
-from gateway.web.live.idle_loop import CodedPicture, IdleCursor, IdleLoop, IdleLoops
+from anima.avatar.v1.avatar_pb2 import Activity
+from gateway.web.live.idle_loop import IdleCursor, IdleLoop
+from gateway.web.live.idle_loops import IdleLoops
+from gateway.web.live.recoding import CodedPicture, coded
 from services.runtime.compute import Compute
 from services.runtime.errors import NotFound
 from tests.fakes.frames import FRAME_RATE_HZ, clip
@@ -60,6 +65,71 @@ async def test_entry_is_made_once() -> None:
 def test_nearest_key_frame_is_found_across_the_seam() -> None:
     loop = real_loop()
     assert [loop.nearest_key_frame(frame) for frame in (3, 20, 30, 47)] == [0, 25, 25, 0]
+
+
+def bars(activity: Activity.ValueType, shift_px: int) -> IdleLoop:
+    """A bar that goes to and fro, with the look of another place."""
+    frames = []
+    for number in range(100):
+        at = 24 + shift_px + round(10 * np.sin(2 * np.pi * number / 100))
+        picture = np.full((48, 96, 3), 60, np.uint8)
+        picture[:, at : at + 12] = 200
+        frames.append(av.VideoFrame.from_ndarray(picture, format="rgb24"))
+    pictures = [
+        picture for start in range(0, 100, 25) for picture in coded(frames[start : start + 25], 25)
+    ]
+    return IdleLoop(pictures=tuple(pictures), frame_rate_hz=25, activity=activity)
+
+
+@pytest.mark.parametrize("key_frame", [0, 25, 75])
+async def test_one_look_becomes_another_without_a_jump(key_frame: int) -> None:
+    idle, listening = bars(Activity.ACTIVITY_IDLE, 0), bars(Activity.ACTIVITY_LISTENING, 6)
+    compute = Compute(threads=1, name="test")
+    try:
+        crossing = await listening.crossing(idle, key_frame, compute)
+        again = await listening.crossing(idle, key_frame, compute)
+    finally:
+        compute.close()
+    cursor = IdleCursor(idle, (key_frame - 25) % 100)
+    assert cursor.cross(crossing)
+    seen = decoded([cursor.next() for _ in range(60)])
+
+    steps = [np.abs(b - a).mean() for a, b in itertools.pairwise(seen)]
+    looks = [decoded([loop.pictures[0].data])[0] for loop in (idle, listening)]
+    at_once = np.abs(looks[1] - looks[0]).mean()
+    assert again is crossing
+    assert cursor.loop is listening
+    assert max(steps) < at_once / 3
+    whole = decoded([picture.data for picture in listening.pictures])
+    assert np.abs(seen[-1] - whole[(key_frame - 25 + 59) % 100]).max() <= 3
+
+
+async def test_crossing_that_comes_too_late_or_from_elsewhere_is_not_taken() -> None:
+    idle, listening = bars(Activity.ACTIVITY_IDLE, 0), bars(Activity.ACTIVITY_LISTENING, 6)
+    compute = Compute(threads=1, name="test")
+    try:
+        crossing = await listening.crossing(idle, 25, compute)
+    finally:
+        compute.close()
+    late, elsewhere = IdleCursor(idle, 25), IdleCursor(listening)
+
+    assert not late.cross(crossing)
+    assert not elsewhere.cross(crossing)
+    assert late.next_crossing(listening, lead_frames=5) == 50
+    assert IdleCursor(idle).next_crossing(listening, lead_frames=20) == 50
+    assert IdleCursor(idle).next_crossing(listening, lead_frames=5) == 25
+
+
+async def test_replaced_avatar_and_other_looks_are_fetched_anew() -> None:
+    async with FakeMesh() as fake, fake.mesh() as mesh:
+        loops = IdleLoops(mesh)
+        first = await loops.get("ani", version="1")
+        listening = await loops.get("ani", version="1", activity=Activity.ACTIVITY_LISTENING)
+
+        assert await loops.get("ani", version="1") is first
+        assert await loops.get("ani", version="2") is not first
+        assert listening.activity == Activity.ACTIVITY_LISTENING
+        assert listening.fits(first)
 
 
 async def test_loop_of_a_talking_head_is_fetched_once_and_an_unknown_one_is_an_error() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from anima.avatar.v1.avatar_pb2 import Activity
 from anima.common.v1.common_pb2 import AudioChunk, ChunkHeader, MediaChunk, VideoFrame
-from gateway.web.live.idle_loop import CodedPicture, IdleLoop
+from gateway.web.live.idle_loop import Crossing, IdleLoop
 from gateway.web.live.program import SOUND_TICKS, START_TICKS, Picture, Playing, Program
+from gateway.web.live.recoding import CodedPicture
 from gateway.web.live.talk import CLOCK_HZ
 
 RATE_HZ = 24_000
@@ -15,9 +17,10 @@ FRAME_TICKS = CLOCK_HZ // 25
 FRAME_SAMPLES = RATE_HZ // 25
 
 
-def idle_loop(count: int = 50, every: int = 25) -> IdleLoop:
-    pictures = tuple(CodedPicture(n % every == 0, b"idle %d" % n) for n in range(count))
-    return IdleLoop(pictures=pictures, frame_rate_hz=25)
+def named_loop(name: str, activity: Activity.ValueType) -> IdleLoop:
+    """A loop of 50 pictures that say what they are, a key frame each second."""
+    pictures = tuple(CodedPicture(n % 25 == 0, f"{name} {n}".encode()) for n in range(50))
+    return IdleLoop(pictures=pictures, frame_rate_hz=25, activity=activity)
 
 
 def media(
@@ -45,7 +48,8 @@ class Viewer:
 
     def __init__(self, loop: IdleLoop | None = None) -> None:
         self.said: list[Playing] = []
-        self.program = Program(loop or idle_loop(), changed=self.said.append)
+        rest = loop or named_loop("idle", Activity.ACTIVITY_IDLE)
+        self.program = Program(rest, changed=self.said.append)
         self.pictures: list[Picture] = []
         self.sound = np.zeros(0, np.int16)
         self._now = 0
@@ -204,6 +208,46 @@ def test_held_answer_goes_on_where_it_was() -> None:
     assert not viewer.sound[silent_from:silent_to].any()
     assert talk == [f"talk {n}" for n in range(25)]
     assert viewer.said[-1].sample == 25 * FRAME_SAMPLES
+
+
+def test_look_changes_between_answers_and_an_answer_ends_at_rest() -> None:
+    viewer = Viewer()
+    rest = viewer.program.idle_loop
+    listening = named_loop("listen", Activity.ACTIVITY_LISTENING)
+    crossing = Crossing(
+        before=rest,
+        after=listening,
+        first=13,
+        pictures=tuple(CodedPicture(n == 13, b"cross %d" % n) for n in range(13, 25)),
+    )
+    assert viewer.program.next_crossing(listening) == 25
+    assert viewer.program.cross(crossing)
+    viewer.watch(2_000)
+    viewer.program.append(media(0, 25))
+    viewer.program.finish("a", 25)
+    viewer.watch(3_000)
+
+    names = viewer.names()
+    assert names[:13] == [f"idle {n}" for n in range(13)]
+    assert names[13:25] == [f"cross {n}" for n in range(13, 25)]
+    assert names[25:50] == [f"listen {n}" for n in range(25, 50)]
+    assert names[names.index("talk 24") + 1] == "idle 25"
+    assert set(np.diff([p.ticks for p in viewer.pictures])) == {FRAME_TICKS}
+
+
+def test_look_does_not_change_within_an_answer() -> None:
+    viewer = Viewer()
+    crossing = Crossing(
+        before=viewer.program.idle_loop,
+        after=named_loop("listen", Activity.ACTIVITY_LISTENING),
+        first=13,
+        pictures=(CodedPicture(True, b"cross"),),
+    )
+    viewer.program.append(media(0, 25))
+    viewer.watch(300)
+
+    assert viewer.program.answering
+    assert not viewer.program.cross(crossing)
 
 
 def test_next_answer_waits_for_the_end_of_the_one_before() -> None:
