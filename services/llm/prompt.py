@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from services.llm.citation import Citation
 from services.llm.persona import Persona
 
 
@@ -36,6 +37,8 @@ class Memory:
     """Who said it."""
     created_unix_ms: int
     """When it was said; 0 if that is not known."""
+    citation: Citation | None = None
+    """Where it stands, for passages of documents; None: somebody said it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +53,7 @@ class Prompt:
     history: tuple[Message, ...]
     """The conversation before the question, oldest first, cut to the persona's limit."""
     memories: tuple[Memory, ...]
-    """Best first."""
+    """What was said, best first, then passages of documents, best first."""
     max_words: int
     """The most words (Chinese: characters) of the answer."""
     word_interval_ms: int | None

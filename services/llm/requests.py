@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from anima.llm.v1 import ROLE_ASSISTANT, ROLE_USER, GenerateConfig
+from anima.llm.v1 import ROLE_ASSISTANT, ROLE_UNSPECIFIED, ROLE_USER, GenerateConfig
 from anima.llm.v1 import Memory as WireMemory
 from services.llm.catalogue import PersonaCatalogue
+from services.llm.citation import cited_passage
 from services.llm.languages import TAG, language_of, spoken
 from services.llm.persona import Persona
 from services.llm.prompt import Memory, Message, Prompt, Role, build_prompt
@@ -95,9 +96,15 @@ def _memory(index: int, memory: WireMemory) -> Memory:
     field = f"config.memories[{index}]"
     check_text(f"{field}.text", memory.text, MAX_TEXT_CHARS)
     check_range(f"{field}.score", memory.score, 0, 1 + _SCORE_TOLERANCE)
+    # Whatever a person says, it does not become a passage: it has a speaker.
+    citation, text = (None, memory.text)
+    if memory.role == ROLE_UNSPECIFIED:
+        citation, text = cited_passage(memory.text)
+    role = _ROLES.get(memory.role, Role.USER)
     return Memory(
-        text=memory.text.strip(),
+        text=text.strip(),
         score=min(memory.score, 1.0),
-        role=_ROLES.get(memory.role, Role.USER),
+        role=role if citation is None else Role.SYSTEM,
         created_unix_ms=memory.created_unix_ms,
+        citation=citation,
     )

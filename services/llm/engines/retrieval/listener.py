@@ -13,9 +13,10 @@ from services.llm.engines.retrieval.conversation import Conversation
 from services.llm.engines.retrieval.entries import EntryIndex, Match
 from services.llm.engines.retrieval.passages import PassageIndex
 from services.llm.engines.retrieval.phrasebook import Said, phrasebook
+from services.llm.engines.retrieval.quotation import Quotation
 from services.llm.engines.retrieval.recollection import Recollection
 from services.llm.engines.retrieval.reply import Reply, unsaid
-from services.llm.languages import primary
+from services.llm.languages import language_of, primary
 from services.llm.persona import Persona
 from services.llm.prompt import Prompt
 from services.llm.words import count_words
@@ -65,6 +66,7 @@ class Listener:
         self._entries = EntryIndex(persona.entries, language, self._phrases, used)
         self._passages = PassageIndex(persona.passages, language, self._phrases, used)
         self._recollection = Recollection(self._phrases)
+        self._quotation = Quotation(self._phrases)
         name = re.escape(persona.profile.display_name)
         misheard = "|".join(map(re.escape, persona.profile.heard_as.get(language, ())))
         self._misheard = re.compile(rf"\b(?:{misheard})\b", re.IGNORECASE) if misheard else None
@@ -104,6 +106,7 @@ class Listener:
             self._from_corpus,
             self._courtesy,
             self._from_memory,
+            self._from_knowledge,
             self._from_documents,
         )
         return next((found for way in ways if (found := way(turn))), None) or self._unknown(turn)
@@ -185,6 +188,8 @@ class Listener:
         )
         if told is not None or self._best_about_the_person(turn):
             return told
+        if quoted := self._from_knowledge(turn):
+            return quoted
         return Reply(text=turn.say(turn.said.not_told))
 
     def _best_about_the_person(self, turn: _Turn) -> bool:
@@ -246,6 +251,16 @@ class Listener:
         return self._recollection.recall(
             turn.cleaned, prompt.memories, prompt.history, said=turn.said, personal=False
         )
+
+    def _from_knowledge(self, turn: _Turn) -> Reply | None:
+        """Quotes what documents of the person, or shared by the persona, say."""
+        prompt, profile = turn.prompt, self._persona.profile
+        passages = [
+            memory
+            for memory in prompt.memories
+            if memory.citation and language_of(memory.text, profile.languages) == prompt.language
+        ]
+        return self._quotation.quote(turn.cleaned, passages, prompt.history, turn.said)
 
     def _from_documents(self, turn: _Turn) -> Reply | None:
         # A passage is in one language; a corpus entry may be in several.

@@ -70,6 +70,8 @@ class Said(_Table):
     you_told_me: tuple[str, ...]
     i_told_you: tuple[str, ...]
     also: str
+    quoted: tuple[str, ...]
+    quoted_page: tuple[str, ...]
     not_told: tuple[str, ...]
     unknown: tuple[str, ...]
     suggest: tuple[str, ...]

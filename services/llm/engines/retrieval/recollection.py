@@ -47,7 +47,11 @@ class Recollection:
             said: What the engine says in the language of the answer.
             personal: Whether the question is about the person; then less of a fit will do.
         """
-        told = [memory for memory in memories if not self._is_question(memory.text)]
+        told = [
+            memory
+            for memory in memories
+            if memory.citation is None and not self._is_question(memory.text)
+        ]
         if self._phrases.heard.about_all.fullmatch(cleaned):
             mine = [memory for memory in told if memory.role is not Role.ASSISTANT]
             return self._tell(
