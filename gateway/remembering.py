@@ -46,7 +46,8 @@ async def remember(mesh: Mesh, *, user_id: str, session_id: str, outcome: TurnOu
     now_unix_ms = time.time_ns() // 1_000_000
     said = (
         ("q", memory.SPEAKER_USER, outcome.question),
-        ("a", memory.SPEAKER_ASSISTANT, outcome.heard_text),
+        # What a document says is not remembered as said: it goes when the document is removed.
+        ("a", memory.SPEAKER_ASSISTANT, "" if outcome.quotes_document else outcome.heard_text),
     )
     items = [
         memory.Item(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
+from anima.llm.v1 import llm_pb2 as llm
 from gateway import metrics
 from gateway.answer import Answer, Question
 from gateway.gate import Gate
@@ -41,6 +42,7 @@ class TurnOutcome:
         turn_id: The turn.
         question: What the person asked.
         heard_text: What the person heard of the answer; may be empty.
+        quotes_document: True if the answer came from a document.
         face_late_s: How late the face was at most, seconds.
         face_lost: True if the answer went on without pictures.
     """
@@ -48,6 +50,7 @@ class TurnOutcome:
     turn_id: str
     question: str
     heard_text: str
+    quotes_document: bool = False
     face_late_s: float = 0.0
     face_lost: bool = False
 
@@ -160,6 +163,8 @@ class Turn:
         answer.reported_samples = max(report.played_samples, answer.reported_samples or 0)
         metrics.UNDERRUNS.inc(max(0, report.underruns - self._underruns))
         self._underruns = max(report.underruns, self._underruns)
+        if report.HasField("av_offset_us"):
+            metrics.AV_OFFSET_SECONDS.observe(abs(report.av_offset_us) / 1e6)
         self._reported.set()
 
     def hold(self) -> None:
@@ -317,6 +322,9 @@ class Turn:
                 turn_id=self.turn_id,
                 question=answer.question.text,
                 heard_text=heard,
+                quotes_document=any(
+                    source.kind == llm.SOURCE_KIND_DOCUMENT for source in answer.sources
+                ),
                 face_late_s=answer.face_late_s,
                 face_lost=answer.face_lost,
             )
@@ -327,7 +335,7 @@ class Turn:
             text=answer.text,
             heard_text=heard,
             sample_count=answer.schedule.sent_samples,
-            spans=answer.spans.finish(reason),
+            spans=answer.spans.finish(reason, first_media_us=answer.first_media_us),
             first_media_us=answer.first_media_us,
             sources=answer.sources,
             idle_frame=answer.idle_frame,

@@ -11,21 +11,16 @@ import grpc
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
-from anima.memory.v1 import memory_pb2 as memory
 from gateway import notices
 from gateway.answer import Answer
 from gateway.mesh import Mesh
+from gateway.recalling import memories_of, recall_request
 from gateway.segmenter import Segment, Segmenter
 from gateway.spans import StageSpan
 from gateway.stages import StageFailed, reopen_ms
 from services.runtime.errors import error_from_rpc
 
 _MAX_SEGMENTS = 256
-_MAX_MEMORIES = 5
-_ROLES = {
-    memory.SPEAKER_USER: llm.ROLE_USER,
-    memory.SPEAKER_ASSISTANT: llm.ROLE_ASSISTANT,
-}
 
 
 class Writer:
@@ -60,16 +55,8 @@ class Writer:
         await self.segments.put(None)
 
     async def _recall(self) -> Sequence[llm.Memory]:
-        question = self._answer.question
-        if not question.user_id:
-            return ()
         span = self._answer.spans.begin("memory")
-        request = memory.RecallRequest(
-            user_id=question.user_id,
-            query=question.text,
-            max_items=_MAX_MEMORIES,
-            exclude_session_id=question.session_id,
-        )
+        request = recall_request(self._answer.question)
         try:
             with span.current():
                 call = self._mesh.memory.Recall(
@@ -77,19 +64,13 @@ class Writer:
                 )
             recalled = await call
         except grpc.aio.AioRpcError as error:
-            self._answer.degrade("memory", str(error_from_rpc(error)))
+            # Without a person nothing is missed that was promised, at most a persona's documents.
+            if request.user_id:
+                self._answer.degrade("memory", str(error_from_rpc(error)))
             return ()
         finally:
             span.end()
-        return [
-            llm.Memory(
-                text=found.item.text,
-                score=found.score,
-                role=_ROLES.get(found.item.speaker, llm.ROLE_UNSPECIFIED),
-                created_unix_ms=found.item.created_unix_ms,
-            )
-            for found in recalled.items
-        ]
+        return memories_of(recalled)
 
     async def _generate(self, memories: Sequence[llm.Memory], span: StageSpan) -> None:
         question = self._answer.question
