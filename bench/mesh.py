@@ -1,6 +1,6 @@
 """The whole mesh with its embedded engines: the wait for the first synced frame, and what it costs.
 
-A question is spoken into `Converse` at the pace of a microphone, followed by silence. The clock
+A question is spoken into `Converse` through a microphone that is on all the time. The clock
 starts at the end of the last audible sample, as a person would count, and stops when the first
 media message with a frame is at the client. So the figure holds endpointing, recognition, recall,
 the first clause, its synthesis, rendering, coding and all hops.
@@ -14,7 +14,7 @@ import contextlib
 import platform
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 
 RATE_HZ: Final = 16_000
 CHUNK_SAMPLES: Final = RATE_HZ // 50
-SILENCE_S: Final = 3.0
+PAUSE_S: Final = 0.5
+"""Between the end of an answer and the next question."""
+ROOM: Final = 4
+"""A microphone never gives digital zero: the largest sample of a quiet room."""
 AUDIBLE: Final = 300
 """Samples of a greater magnitude count as speech."""
 
@@ -63,6 +66,26 @@ class TurnFigures:
     first_text_s: float
     first_media_s: float
     first_frame_s: float
+    speculative: bool
+    spans: Sequence[gateway.StageSpan]
+
+    def waterfall(self) -> str:
+        """Say when each stage gave its first output, in ms from the end of the speech."""
+        # The gateway counts from where the recogniser saw the end, the client from the last sample
+        # that can be heard.
+        zero_ms = 1000 * self.first_frame_s - self._first_ms("playout")
+        begun = [span.start_us for span in self.spans if span.stage in ("memory", "llm")]
+        times_ms = {"begun": zero_ms + min(begun, default=0) / 1000}
+        for stage in ("llm", "tts", "avatar"):
+            times_ms[stage] = zero_ms + self._first_ms(stage)
+        times_ms["transcript"] = 1000 * self.transcript_s
+        times_ms["frame"] = 1000 * self.first_frame_s
+        mark = "early" if self.speculative else "anew"
+        return f"{mark:5} " + " ".join(f"{name} {ms:4.0f}" for name, ms in times_ms.items())
+
+    def _first_ms(self, stage: str) -> float:
+        outputs = [span.first_output_us for span in self.spans if span.stage == stage]
+        return min(outputs, default=0) / 1000
 
 
 async def spoken(stub: TtsServiceAsyncStub, text: str, voice: str) -> NDArray[np.int16]:
@@ -88,9 +111,11 @@ class Client:
 
     def __init__(self, stub: GatewayServiceAsyncStub) -> None:
         self._call: Any = stub.Converse()
-        self._sent_samples = 0
-        self._speaking = False
         self._writing = asyncio.Lock()
+        self._speech = np.zeros(0, np.int16)
+        self._speech_ended = asyncio.get_running_loop().create_future()
+        self._open = False
+        self._microphone: asyncio.Task[None] | None = None
 
     async def open(self, config: gateway.ConverseConfig) -> None:
         """Send the config and wait until the session is open."""
@@ -98,9 +123,15 @@ class Client:
         first = await self._call.read()
         if not first.HasField("session_started"):
             raise RuntimeError(f"expected session_started, got {first}")
+        self._open = True
+        self._microphone = asyncio.create_task(self._listen_on())
 
     async def close(self) -> None:
         """End the conversation."""
+        self._open = False
+        if self._microphone is not None:
+            # Not cancelled: in grpc.aio the cancel of a write under way cancels the whole call.
+            await self._microphone
         await self._call.done_writing()
         self._call.cancel()
 
@@ -110,37 +141,31 @@ class Client:
 
     async def ask(self, question: str, speech: NDArray[np.int16]) -> TurnFigures:
         """Speak a question at the pace of a microphone and time the answer's beginning."""
-        silence = np.zeros(int(SILENCE_S * RATE_HZ), np.int16)
-        end_of_speech = asyncio.get_running_loop().create_future()
-        microphone = asyncio.create_task(
-            self._speak(np.concatenate([speech, silence]), speech.size, end_of_speech)
-        )
+        await asyncio.sleep(PAUSE_S)
+        self._speech_ended = asyncio.get_running_loop().create_future()
+        self._speech = speech
         times: dict[str, float] = {}
         understood = ""
-        try:
-            while True:
-                event = await self._call.read()
-                now = time.perf_counter()
-                kind = event.WhichOneof("event")
-                if kind == "user_transcript" and event.user_transcript.final:
-                    understood = event.user_transcript.text
-                    times.setdefault("transcript", now)
-                elif kind == "text_delta":
-                    times.setdefault("text", now)
-                elif kind == "media":
-                    times.setdefault("media", now)
-                    if event.media.frames:
-                        times.setdefault("frame", now)
-                        await self._write(gateway.ConverseRequest(stop=gateway.Stop()))
-                elif kind == "notice":
-                    raise RuntimeError(f"the mesh said: {event.notice.text}")
-                elif kind in ("turn_ended", "turn_interrupted") and "frame" in times:
-                    break
-        finally:
-            # Not cancelled: in grpc.aio the cancel of a write under way cancels the whole call.
-            self._speaking = False
-            await microphone
-        end = end_of_speech.result()
+        while True:
+            event = await self._call.read()
+            now = time.perf_counter()
+            kind = event.WhichOneof("event")
+            if kind == "user_transcript" and event.user_transcript.final:
+                understood = event.user_transcript.text
+                times.setdefault("transcript", now)
+            elif kind == "text_delta":
+                times.setdefault("text", now)
+            elif kind == "media":
+                times.setdefault("media", now)
+                if event.media.frames:
+                    times.setdefault("frame", now)
+                    await self._write(gateway.ConverseRequest(stop=gateway.Stop()))
+            elif kind == "notice":
+                raise RuntimeError(f"the mesh said: {event.notice.text}")
+            elif kind == "turn_ended" and "frame" in times:
+                ended = event.turn_ended
+                break
+        end = await self._speech_ended
         since = {name: moment - end for name, moment in times.items()}
         nothing = float("inf")
         return TurnFigures(
@@ -150,29 +175,29 @@ class Client:
             first_text_s=since.get("text", nothing),
             first_media_s=since.get("media", nothing),
             first_frame_s=since.get("frame", nothing),
+            speculative=ended.speculative,
+            spans=ended.spans,
         )
 
-    async def _speak(
-        self, samples: NDArray[np.int16], speech_samples: int, end_of_speech: asyncio.Future[float]
-    ) -> None:
+    async def _listen_on(self) -> None:
+        """Send what the microphone hears, silence too, until the conversation ends."""
+        room = np.random.default_rng(1)
         start = time.perf_counter()
-        self._speaking = True
-        for first in range(0, samples.size, CHUNK_SAMPLES):
-            if not self._speaking:
-                return
-            chunk = samples[first : first + CHUNK_SAMPLES]
+        sent = 0
+        while self._open:
+            chunk = room.integers(-ROOM, ROOM + 1, CHUNK_SAMPLES, dtype=np.int16)
+            spoken, self._speech = self._speech[:CHUNK_SAMPLES], self._speech[CHUNK_SAMPLES:]
+            chunk[: spoken.size] = spoken
             # A microphone hands a chunk over after its last sample has been heard.
             await asyncio.sleep(
-                max(0.0, start + (first + chunk.size) / RATE_HZ - time.perf_counter())
+                max(0.0, start + (sent + chunk.size) / RATE_HZ - time.perf_counter())
             )
-            if not end_of_speech.done() and first + chunk.size >= speech_samples:
-                end_of_speech.set_result(start + speech_samples / RATE_HZ)
+            if spoken.size and not self._speech.size:
+                self._speech_ended.set_result(start + (sent + spoken.size) / RATE_HZ)
             audio = common.AudioChunk(
-                start_sample=self._sent_samples,
-                sample_rate_hz=RATE_HZ,
-                pcm=chunk.astype("<i2").tobytes(),
+                start_sample=sent, sample_rate_hz=RATE_HZ, pcm=chunk.astype("<i2").tobytes()
             )
-            self._sent_samples += chunk.size
+            sent += chunk.size
             await self._write(gateway.ConverseRequest(audio=audio))
 
 
@@ -232,6 +257,7 @@ async def measure(turns: int, console: Console) -> None:
                     f"  {voice:6} {question!r} -> {figures[-1].understood!r} "
                     f"{figures[-1].first_frame_s:.3f} s"
                 )
+                console.print(f"         {figures[-1].waterfall()}")
             await client.close()
         _print_latency(console, figures)
         for name, status in supervisor.statuses.items():

@@ -8,6 +8,8 @@ This is the rule without a model; another `EndOfTurn` can take its place.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.utterances import normal, word_set
@@ -15,8 +17,10 @@ from gateway.utterances import normal, word_set
 COMPLETE_MS = 300
 UNSURE_MS = 500
 UNFINISHED_MS = 1_200
-# Recognisers speak of the pause only after a while, and a word may have been heard wrongly.
-_GOES_ON_WITHIN_S = 1.0
+DOUBTED_MS = 600
+# Below that a recogniser has rather guessed: an unfinished sentence may be one that was misheard.
+_SURE_OF_LAST_WORD = 0.5
+_SURE_OF_ALL = 0.6
 
 _ASKING = word_set("""
     what who whom whose which when where why how is are am was were do does did can could will would
@@ -47,14 +51,42 @@ _CHINESE_UNFINISHED = (
 _MIN_CHINESE = 4
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pause:
+    """What is known of an utterance when its speaker has fallen silent.
+
+    Attributes:
+        text: The words so far.
+        confidence: How sure the recogniser is of them, 0 to 1; None if it does not tell.
+        last_confidence: How sure it is of the last word; None likewise.
+        sample_rate_hz: Samples per second of the audio.
+        audio: Gives the audio of the utterance up to now, a part of the pause included: mono int16,
+            at most the last `kept_s` seconds.
+    """
+
+    text: str
+    confidence: float | None = None
+    last_confidence: float | None = None
+    sample_rate_hz: int = 16_000
+    audio: Callable[[float], bytes] = lambda kept_s: b""
+
+    @property
+    def doubtful(self) -> bool:
+        """True if the recogniser says that it has probably misheard."""
+        last = self.last_confidence is not None and self.last_confidence < _SURE_OF_LAST_WORD
+        return last or (self.confidence is not None and self.confidence < _SURE_OF_ALL)
+
+
 class EndOfTurn(Protocol):
-    """Decides how long a pause must be to end an utterance."""
+    """Decides for one session how long a pause must be to end an utterance."""
 
-    def silence_ms(self, text: str) -> int:
-        """The silence that ends an utterance with the words so far, ms."""
+    async def silence_ms(self, pause: Pause) -> int:
+        """The silence that ends the utterance, ms; asked again when the words have changed."""
+        ...
 
-    def went_on(self, after_s: float) -> None:
-        """Learns that the person spoke on, this long after the end that was decided."""
+    def went_on(self) -> None:
+        """Learns that the person was cut off: spoke on shortly after the end that was decided."""
+        ...
 
 
 class TextAndPause:
@@ -67,18 +99,22 @@ class TextAndPause:
     def __init__(self) -> None:
         self.patience_ms = 0
 
-    def silence_ms(self, text: str) -> int:
-        """The silence that ends an utterance with the words so far, ms."""
-        if is_unfinished(text):
-            return UNFINISHED_MS
-        if is_complete(text):
+    async def silence_ms(self, pause: Pause) -> int:
+        """The silence that ends the utterance, ms."""
+        return self.judge(pause)
+
+    def judge(self, pause: Pause) -> int:
+        """The silence that ends the utterance, ms."""
+        if is_unfinished(pause.text):
+            # Who is answered too early goes on, and the question is then answered as one.
+            return DOUBTED_MS + self.patience_ms if pause.doubtful else UNFINISHED_MS
+        if is_complete(pause.text):
             return min(COMPLETE_MS + self.patience_ms, UNSURE_MS)
         return UNSURE_MS + self.patience_ms
 
-    def went_on(self, after_s: float) -> None:
-        """Learns that the person spoke on, this long after the end that was decided."""
-        if after_s < _GOES_ON_WITHIN_S:
-            self.patience_ms = min(self.patience_ms + 100, 400)
+    def went_on(self) -> None:
+        """Waits longer from now on."""
+        self.patience_ms = min(self.patience_ms + 100, 400)
 
 
 def is_unfinished(text: str) -> bool:

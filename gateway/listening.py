@@ -11,7 +11,7 @@ from typing import Protocol
 from anima.asr.v1 import asr_pb2 as asr
 from anima.common.v1 import common_pb2 as common
 from gateway import metrics
-from gateway.endofturn import EndOfTurn
+from gateway.endofturn import EndOfTurn, Pause
 from gateway.mesh import Mesh
 from gateway.microphone import Microphone
 from gateway.stages import StageFailed, StageStream
@@ -111,7 +111,6 @@ class Listening:
         self._end_of_turn = end_of_turn
         self._started_sample = 0
         self._enough: int | None = None
-        self._cut_off = False
 
     @property
     def waiting(self) -> bool:
@@ -196,7 +195,6 @@ class Listening:
                 self._sent = step
                 self._notify()
             elif self._ends or (self._enough is not None and self._sent >= self._enough):
-                self._cut_off = not self._ends
                 await stream.send(asr.RecognizeRequest(end_of_speech=asr.EndOfSpeech()))
                 return
             else:
@@ -224,24 +222,44 @@ class Listening:
         return None
 
     async def _start(self, at_sample: int) -> None:
-        # `_next` is where the last utterance ended.
-        if self._cut_off and self._end_of_turn is not None:
-            self._end_of_turn.went_on((at_sample - self._next) / self._rate_hz)
-        self._cut_off = False
         self._started_sample = at_sample
         await self._listener.speech_started(at_sample, self._microphone.arrived_at(at_sample))
 
     async def _guess(self, guess: asr.EndGuess, base: int) -> None:
         end = base + guess.at_sample
         text = guess.transcript.text.strip()
-        if self._end_of_turn is not None:
-            self._enough = end + self._end_of_turn.silence_ms(text) * self._rate_hz // 1000
-            self._notify()
-        await self._listener.guessed(
-            text,
-            seconds=(end - self._started_sample) / self._rate_hz,
-            ended_at=self._microphone.arrived_at(end),
+        judging = asyncio.create_task(self._judge(guess.transcript, end), name="end-of-turn")
+        try:
+            await self._listener.guessed(
+                text,
+                seconds=(end - self._started_sample) / self._rate_hz,
+                ended_at=self._microphone.arrived_at(end),
+            )
+            await judging
+        finally:
+            judging.cancel()
+            await asyncio.wait([judging])
+
+    async def _judge(self, transcript: asr.Transcript, end: int) -> None:
+        """Sets how much audio is enough for the recogniser to be told that speech has ended."""
+        if self._end_of_turn is None:
+            return
+        last = transcript.words[-1] if transcript.words else common.WordMark()
+        pause = Pause(
+            text=transcript.text.strip(),
+            confidence=transcript.confidence if transcript.HasField("confidence") else None,
+            last_confidence=last.confidence if last.HasField("confidence") else None,
+            sample_rate_hz=self._rate_hz,
+            audio=self._recent,
         )
+        silence_ms = await self._end_of_turn.silence_ms(pause)
+        self._enough = end + silence_ms * self._rate_hz // 1000
+        self._notify()
+
+    def _recent(self, kept_s: float) -> bytes:
+        end = self._microphone.end_sample
+        start = max(self._started_sample, end - round(kept_s * self._rate_hz))
+        return self._microphone.read(start, end)
 
     async def _conclude(self, final: asr.Transcript | None, base: int) -> None:
         by_hand = bool(self._ends) and self._sent >= self._ends[0]

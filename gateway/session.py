@@ -59,6 +59,10 @@ class Session:
         self._finishing = False
         video = opening.video
         self._idle = IdleLoop(frame_rate_hz=0 if video is None else video.frame_rate_hz)
+        # Who says how long a pause must be gets just that.
+        given_ms = opening.config.endpointing.end_silence_ms
+        judged = mesh.settings.semantic_end_of_turn and not given_ms
+        self._end_of_turn = TextAndPause() if judged else None
         self._turns = TurnTaking(
             mesh=mesh,
             opening=opening,
@@ -66,6 +70,7 @@ class Session:
             history=history,
             idle=self._idle,
             on_idle=self._finish_if_idle,
+            end_of_turn=self._end_of_turn,
         )
         self._listening = self._listen()
         self._listening_task: asyncio.Task[None] | None = None
@@ -215,9 +220,7 @@ class Session:
             single_utterance=True,
             endpointing=opening.config.endpointing,
         )
-        # Who says how long a pause must be gets just that.
-        judged = self._mesh.settings.semantic_end_of_turn and not config.endpointing.end_silence_ms
-        if judged:
+        if self._end_of_turn is not None:
             config.endpointing.end_silence_ms = UNFINISHED_MS
         listener = Listener(
             speech_started=self._on_speech_started,
@@ -229,9 +232,7 @@ class Session:
             away=self._on_away,
             settled=self._finish_if_idle,
         )
-        return Listening(
-            self._mesh, listener, config, end_of_turn=TextAndPause() if judged else None
-        )
+        return Listening(self._mesh, listener, config, end_of_turn=self._end_of_turn)
 
     def _start_listening(self) -> None:
         if self._listening_task is None:

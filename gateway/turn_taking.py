@@ -16,6 +16,7 @@ from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics
 from gateway.answer import Question
 from gateway.barge_in import HOLD_S, BargeIn, Move
+from gateway.endofturn import EndOfTurn
 from gateway.idling import IdleLoop
 from gateway.listening import Utterance
 from gateway.mesh import Mesh
@@ -43,6 +44,7 @@ class TurnTaking:
         history: What was said before.
         idle: The idle loop that the client shows between answers.
         on_idle: Called whenever an answer is over.
+        end_of_turn: Told when the person was cut off.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class TurnTaking:
         history: History,
         idle: IdleLoop,
         on_idle: Callable[[], None],
+        end_of_turn: EndOfTurn | None = None,
     ) -> None:
         self._mesh = mesh
+        self._end_of_turn = end_of_turn
         self._opening = opening
         self._outbox = outbox
         self._history = history
@@ -135,6 +139,8 @@ class TurnTaking:
         async with self._changing:
             if self._barge_in is not None:
                 await self._move(self._barge_in.over(text, seconds=seconds))
+            if self._guess is not None and self._guess.answers(self._whole(text)):
+                return
             await self._drop_guess("changed")
             wanted = self._mesh.settings.speculation and self._opening.paced
             if not wanted or self.answering or classify(text) in (Said.NOTHING, Said.STOP):
@@ -284,12 +290,14 @@ class TurnTaking:
             turn.resume()
             return
         asked = self._asked
-        self._carrying = (
+        cut_off = (
             turn.spoken
             and asked is not None
-            and turn.unheard
             and self._barged_at - asked.ended_at < _SAME_QUESTION_S
         )
+        if cut_off and self._end_of_turn is not None:
+            self._end_of_turn.went_on()
+        self._carrying = cut_off and turn.unheard
         await self._interrupt(cause_at=self._barged_at)
         self._carrying = False
 

@@ -126,7 +126,8 @@ class RecognitionSession(Protocol):
     """The recognition of one stream. Its methods are never called at the same time.
 
     The events of an utterance come in this order: `SpeechStarted`, any number of `Partial`, any
-    number of `EndGuess` (each followed by `SpeechResumed` or `Final`), one `Final`.
+    number of `EndGuess` (each followed by a better `EndGuess` at the same sample, `SpeechResumed`
+    or `Final`), one `Final`.
     """
 
     def accept(self, samples: NDArray[np.int16]) -> AsyncIterator[SpeechEvent]:

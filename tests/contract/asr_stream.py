@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
@@ -36,7 +37,7 @@ _LETTERS = {
     "final": "f",
     "interrupted": "i",
 }
-_OPEN_UTTERANCE = r"s p* (g r p*)* g?"
+_OPEN_UTTERANCE = r"s p* (g+ r p*)* g*"
 _ORDER = re.compile(rf"S (({_OPEN_UTTERANCE} (f|i)) | i)* ({_OPEN_UTTERANCE})?", flags=re.VERBOSE)
 
 
@@ -135,14 +136,15 @@ def texts(responses: Iterable[RecognizeResponse]) -> list[str]:
 
 
 def boundaries(responses: Iterable[RecognizeResponse]) -> list[int]:
-    """Where speech starts and is guessed to end, in samples."""
-    return [
+    """Where speech starts and is guessed to end, in samples; what is told again counts once."""
+    found = [
         response.speech_started.at_sample
         if kind(response) == "speech_started"
         else response.end_guess.at_sample
         for response in responses
         if kind(response) in ("speech_started", "end_guess")
     ]
+    return [at for at, _ in itertools.groupby(found)]
 
 
 async def read_until(

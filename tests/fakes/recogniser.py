@@ -22,7 +22,9 @@ class FakeAsr(Fake, asr.AsrServiceServicer):
         texts: The results.
         end_silence_ms: The silence that ends an utterance; None: what the config says.
         guess_silence_ms: The silence after which a guess is sent; None: never.
-        guesses: The texts of the guesses, in order; then the result that will come.
+        guesses: The texts of the guesses, in order; then the result that will come. One with a
+            "|" comes as two guesses at the same sample.
+        confidence: How sure it says it is of a guess; None: it does not tell.
         partial: What is recognised at the start of speech.
         fail_after_start: Raised once speech has started.
         received: Which stream got which audio.
@@ -32,6 +34,7 @@ class FakeAsr(Fake, asr.AsrServiceServicer):
     end_silence_ms: int | None = 500
     guess_silence_ms: int | None = None
     guesses: list[str] = field(default_factory=list)
+    confidence: float | None = None
     partial: str = "wh"
     fail_after_start: AnimaError | None = None
     received: list[tuple[int, bytes]] = field(default_factory=list)
@@ -66,8 +69,10 @@ class FakeAsr(Fake, asr.AsrServiceServicer):
                 raise self.fail_after_start
         elif event == "guessed":
             text = self.guesses.pop(0) if self.guesses else self.texts[0]
-            guess = asr.EndGuess(at_sample=heard.last, transcript=asr.Transcript(text=text))
-            await context.write(asr.RecognizeResponse(end_guess=guess))
+            for better in text.split("|"):
+                transcript = asr.Transcript(text=better, confidence=self.confidence)
+                guess = asr.EndGuess(at_sample=heard.last, transcript=transcript)
+                await context.write(asr.RecognizeResponse(end_guess=guess))
         else:
             resumed = asr.SpeechResumed(at_sample=heard.last)
             await context.write(asr.RecognizeResponse(speech_resumed=resumed))

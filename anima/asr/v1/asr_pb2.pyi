@@ -174,7 +174,9 @@ class RecognizeResponse(google.protobuf.message.Message):
 
     @property
     def end_guess(self) -> global___EndGuess:
-        """The utterance has probably ended: a caller may start to work on the transcript, ready to drop the work."""
+        """The utterance has probably ended: a caller may start to work on the transcript, ready to drop the work. It comes
+        again, at the same sample, when other words have been recognised since or it is known how sure they are.
+        """
 
     @property
     def speech_resumed(self) -> global___SpeechResumed:

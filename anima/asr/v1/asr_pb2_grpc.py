@@ -55,8 +55,8 @@ class AsrServiceServicer(object):
         """Recognises the speech of one stream. Config first, then audio at the pace of the microphone or faster.
 
         Order of answers: `started`; then per utterance `speech_started`, any number of `partial`, any number of
-        `end_guess` (each withdrawn by `speech_resumed` or confirmed by `final`), one `final`. After `end_of_speech`
-        the open utterance is finished and the stream ends. Errors: INVALID_ARGUMENT for a wrong order, rate, language or
+        `end_guess` (each replaced by a better one at the same sample, withdrawn by `speech_resumed` or confirmed by
+        `final`), one `final`. After `end_of_speech` the open utterance is finished and the stream ends. Errors: INVALID_ARGUMENT for a wrong order, rate, language or
         audio; FAILED_PRECONDITION for a language that the engine does not know; RESOURCE_EXHAUSTED when full.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

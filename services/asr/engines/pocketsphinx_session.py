@@ -37,6 +37,8 @@ from services.asr.engines.silero import VAD_RATE_HZ, WINDOW_SAMPLES, SpeechDetec
 from services.runtime.compute import Compute
 
 FEED_SAMPLES = 3 * WINDOW_SAMPLES
+# A guess waits that long for words that will last; after a long utterance it first comes without.
+_GUESS_WAIT_S = 0.1
 
 
 class PocketsphinxSession:
@@ -71,9 +73,14 @@ class PocketsphinxSession:
         self._closed_segment: Segment | None = None
         self._settled: tuple[Word, ...] = ()
         self._utterance_start = 0
+        self._guess: EndGuess | None = None
 
     async def accept(self, samples: NDArray[np.int16]) -> AsyncIterator[SpeechEvent]:
         """Takes the next samples; see `RecognitionSession.accept`."""
+        if self._closed_segment is not None and self._closed_segment.decoded_again:
+            await self._closed_segment.settle(wait_s=None)
+            if guess := self._guess_anew(self._closed_segment):
+                yield guess
         async for event in self._listen(await self._compute.run(self._detector.process, samples)):
             yield event
 
@@ -126,10 +133,16 @@ class PocketsphinxSession:
                 self._open_segment(endpoint.audio_from_sample)
             case EndGuessed():
                 segment = await self._close_segment(endpoint.at_sample)
-                yield EndGuess(
+                sure = await segment.end_live(_GUESS_WAIT_S)
+                self._guess = EndGuess(
                     at_sample=self._outside(endpoint.at_sample),
                     transcript=self._transcript(segment),
                 )
+                yield self._guess
+                if not sure:
+                    await segment.end_live()
+                    if guess := self._guess_anew(segment):
+                        yield guess
             case SpeechWentOn():
                 yield SpeechResumed(at_sample=self._outside(endpoint.at_sample))
                 await self._settle(wait_s=None)
@@ -160,6 +173,17 @@ class PocketsphinxSession:
         )
         self._segment, self._closed_segment = None, segment
         return segment
+
+    def _guess_anew(self, segment: Segment) -> EndGuess | None:
+        """Gives the guess again if it has other words now, or is known to be sure or not."""
+        guess, transcript = self._guess, self._transcript(segment)
+        if guess is None:
+            return None
+        rated = guess.transcript.confidence is not None or transcript.confidence is None
+        if rated and transcript.text == guess.transcript.text:
+            return None
+        self._guess = replace(guess, transcript=transcript)
+        return self._guess
 
     async def _settle(self, wait_s: float | None) -> Segment:
         segment = self._closed_segment

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -11,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.asr.endpointing import EndpointingLimits
-from services.asr.engine import EndGuess, Final, SessionConfig, SpeechEvent
+from services.asr.engine import EndGuess, Final, Partial, SessionConfig, SpeechEvent
 from services.asr.engines.pocketsphinx import PocketsphinxEngine
 from services.asr.settings import AsrSettings
 from services.runtime.errors import Busy, Unavailable
@@ -104,15 +106,40 @@ async def test_a_decoder_that_was_used_before_gives_the_same_result() -> None:
         assert await hear(engine, command) == first
 
 
-async def test_confidence_comes_with_the_final_only() -> None:
+async def test_the_last_guess_is_the_result_and_says_how_sure_it_is() -> None:
     async with started(final_pass="never") as engine:
         events = await hear(engine, with_silence(go_forward().samples))
-    guess = next(event.transcript for event in events if isinstance(event, EndGuess))
+    partials = [event.transcript for event in events if isinstance(event, Partial)]
+    assert all(partial.confidence is None for partial in partials)
+    guess = [event.transcript for event in events if isinstance(event, EndGuess)][-1]
     final = next(event.transcript for event in events if isinstance(event, Final))
-    assert guess.confidence is None
-    assert final.confidence is not None
-    assert 0 < final.confidence <= 1
-    assert [word.text for word in final.words] == final.text.split()
+    assert guess.confidence is not None
+    assert 0 < guess.confidence <= 1
+    assert [word.text for word in guess.words] == guess.text.split()
+    assert (guess.text, guess.confidence) == (final.text, final.confidence)
+
+
+async def test_the_guess_comes_again_when_the_second_pass_has_other_words() -> None:
+    command = with_silence(card_commands()[4].samples)
+    limits = EndpointingLimits(end_silence_ms=120_000, max_utterance_ms=120_000)
+    async with started(final_pass="never") as engine:
+        live = final_text(await hear(engine, command))
+    async with started(final_pass="always") as engine:
+        session = await engine.open_session(
+            SessionConfig(sample_rate_hz=RATE_HZ, language="en", limits=limits)
+        )
+        guesses: list[EndGuess] = []
+        pieces = itertools.chain([command], itertools.repeat(quiet_room(64)))
+        async with asyncio.timeout(60):
+            while not guesses or guesses[-1].transcript.text == live:
+                events = [event async for event in session.accept(next(pieces))]
+                guesses += [event for event in events if isinstance(event, EndGuess)]
+        (final,) = [event async for event in session.finish()]
+        session.close()
+    assert isinstance(final, Final)
+    assert final.transcript.text == guesses[-1].transcript.text
+    assert live in [guess.transcript.text for guess in guesses]
+    assert len({guess.at_sample for guess in guesses}) == 1
 
 
 async def test_words_stand_where_they_are_spoken() -> None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.endofturn import COMPLETE_MS, UNFINISHED_MS, UNSURE_MS, TextAndPause
+from gateway.endofturn import (
+    COMPLETE_MS,
+    DOUBTED_MS,
+    UNFINISHED_MS,
+    UNSURE_MS,
+    Pause,
+    TextAndPause,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +30,7 @@ from gateway.endofturn import COMPLETE_MS, UNFINISHED_MS, UNSURE_MS, TextAndPaus
     ],
 )
 def test_whole_questions_end_soon(text: str) -> None:
-    assert TextAndPause().silence_ms(text) == COMPLETE_MS
+    assert TextAndPause().judge(Pause(text=text)) == COMPLETE_MS
 
 
 @pytest.mark.parametrize(
@@ -43,23 +50,46 @@ def test_whole_questions_end_soon(text: str) -> None:
     ],
 )
 def test_unfinished_speech_is_waited_for(text: str) -> None:
-    assert TextAndPause().silence_ms(text) == UNFINISHED_MS
+    assert TextAndPause().judge(Pause(text=text)) == UNFINISHED_MS
 
 
 @pytest.mark.parametrize(
     "text", ["", "tell me a story", "where are you from", "the weather in london", "我今天很累"]
 )
 def test_what_is_neither_waits_as_long_as_a_pause_alone(text: str) -> None:
-    assert TextAndPause().silence_ms(text) == UNSURE_MS
+    assert TextAndPause().judge(Pause(text=text)) == UNSURE_MS
+
+
+@pytest.mark.parametrize(
+    ("confidence", "last_confidence", "silence_ms"),
+    [
+        (0.9, 0.9, UNFINISHED_MS),
+        (None, None, UNFINISHED_MS),
+        (0.4, 0.9, DOUBTED_MS),
+        (0.8, 0.1, DOUBTED_MS),
+    ],
+)
+def test_words_that_were_rather_guessed_are_not_waited_for_as_long(
+    confidence: float | None, last_confidence: float | None, silence_ms: int
+) -> None:
+    pause = Pause(
+        text="what languages do the", confidence=confidence, last_confidence=last_confidence
+    )
+    assert TextAndPause().judge(pause) == silence_ms
+
+
+def test_doubt_does_not_make_a_whole_question_wait() -> None:
+    pause = Pause(text="what can you do", confidence=0.1, last_confidence=0.1)
+    assert TextAndPause().judge(pause) == COMPLETE_MS
 
 
 def test_who_was_cut_off_is_waited_for_longer() -> None:
     rule = TextAndPause()
-    rule.went_on(5.0)
-    assert rule.silence_ms("what can you do") == COMPLETE_MS
-    rule.went_on(0.4)
-    assert rule.silence_ms("what can you do") == COMPLETE_MS + 100
+    whole = Pause(text="what can you do")
+    assert rule.judge(whole) == COMPLETE_MS
+    rule.went_on()
+    assert rule.judge(whole) == COMPLETE_MS + 100
     for _ in range(10):
-        rule.went_on(0.4)
-    assert rule.silence_ms("what can you do") == UNSURE_MS
-    assert rule.silence_ms("tell me a story") <= UNFINISHED_MS
+        rule.went_on()
+    assert rule.judge(whole) == UNSURE_MS
+    assert rule.judge(Pause(text="tell me a story")) <= UNFINISHED_MS

@@ -209,3 +209,58 @@ def test_question_that_was_cut_in_two_is_answered_as_one() -> None:
             assert history == [questions[1]]
 
     run(main)
+
+
+def test_better_words_take_the_place_of_a_guess_and_the_same_ones_leave_it() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.asr.texts = [PLAIN]
+        stages.asr.guesses = [f"tell me a glory|{PLAIN}|Tell me a story."]
+        async with listening(stages) as (microphone, said):
+            await microphone.say(speech(0.3, 1.0, 1.0))
+            ended = await said.until_kind("turn_ended")
+            assert ended.speculative
+            assert [c.question for c in stages.llm.configs] == ["tell me a glory", PLAIN]
+            assert ended_question(said) == PLAIN
+
+    run(main)
+
+
+def test_doubtful_words_that_look_unfinished_are_answered_sooner() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.asr.texts = ["what languages do the"]
+        stages.asr.confidence = 0.3
+        async with listening(stages) as (microphone, said):
+            await microphone.say(speech(0.3, 1.0, 1.5))
+            await said.until_kind("turn_started")
+            assert said.times("turn_started")[0] == pytest.approx(1.9, abs=0.05)
+
+    run(main)
+
+
+def test_shut_microphone_between_two_questions_is_no_sign_of_haste() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.asr.texts = ["what can you do", "who are you then"]
+        async with listening(stages) as (microphone, said):
+            await microphone.say(speech(0.3, 1.0, 0.35))
+            await said.until_kind("turn_ended")
+            began = asyncio.get_running_loop().time()
+            await microphone.say(speech(0.1, 1.0, 0.6))
+            await said.until_kind("turn_started", 2)
+            assert said.times("turn_started")[1] == pytest.approx(began + 1.1 + 0.3, abs=0.05)
+
+    run(main)
+
+
+def test_who_was_cut_off_is_waited_for_longer_the_next_time() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.asr.texts = ["what can you do", "for my mother", "who are you then"]
+        stages.llm.interval_s = 0.5
+        async with listening(stages) as (microphone, said):
+            await microphone.say(speech(0.3, 1.0, 0.6, 1.0, 1.0))
+            await said.until_kind("turn_ended", 2)
+            began = asyncio.get_running_loop().time()
+            await microphone.say(speech(1.0, 1.0, 0.6))
+            await said.until_kind("turn_started", 3)
+            assert said.times("turn_started")[2] == pytest.approx(began + 2.0 + 0.4, abs=0.05)
+
+    run(main)
