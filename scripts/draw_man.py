@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from scripts.painting import (
     SIZE,
-    SUPERSAMPLING,
     FloatImage,
     Layer,
     blob,
@@ -23,16 +22,19 @@ from scripts.portrait import Portrait
 from scripts.portrait_parts import (
     Tones,
     lock_of_hair,
-    paint_brow,
+    paint_brows,
     paint_iris,
+    paint_neck,
     paint_nostrils,
     paint_room,
+    shade_below_hair,
 )
 from scripts.relief import Relief, Skin, lit, paired, shade
 
 SKIN = Skin(base="d9a581", light="f3cba8", shade="b57d5c", deep="8a5540", blush="c97766")
 HAIR = Tones(base="2e2320", dark="150f0e", light="51403a", shine="7d6a60")
 BROWS = Tones(base="3a2a24", dark="1d1412", light="51403a", shine="51403a")
+BROW = [(17, 201), (36, 197), (57, 195), (78, 205)]
 FACE = [(256, 90), (302, 98), (331, 136), (340, 190), (338, 240), (332, 284), (315, 322)]
 FACE += [(287, 346), (256, 352)]
 RELIEF = Relief(
@@ -61,14 +63,13 @@ RELIEF = Relief(
 def paint() -> Portrait:
     """Paints every layer."""
     head, front = _head(), _hair_front()
-    hang = np.roll(front.alpha, (5 * SUPERSAMPLING, 2 * SUPERSAMPLING), (0, 1))
-    head.onto(softened(hang, 4), SKIN.deep, 0.5)
+    shade_below_hair(head, front, SKIN, down=5, blur=4, strength=0.5)
     return Portrait(
         background=paint_room("d5dcdb", "fdf6e8", "a3b0b3", "d8b48e"),
         hair_back=_hair_back(),
         body=_body(),
         head=head,
-        brows=_brows(),
+        brows=paint_brows(BROW, BROWS, thickness=9.5, seed=12),
         hair_front=front,
         iris=paint_iris("33484a", "7d9a92", "1d2a2c"),
     )
@@ -134,14 +135,6 @@ def _hairs() -> FloatImage:
     return softened(np.asarray(hairs / np.float32(255), np.float32), 0.2)
 
 
-def _brows() -> Layer:
-    layer = Layer()
-    spine = [(17, 201), (36, 197), (57, 195), (78, 205)]
-    for side in (-1, 1):
-        paint_brow(layer, spine, BROWS, side=side, thickness=9.5, seed=12)
-    return layer
-
-
 def _hair_back() -> Layer:
     layer = Layer()
     cap = [(256, 52), (310, 58), (346, 96), (352, 150), (347, 212), (334, 240), (256, 250)]
@@ -185,13 +178,16 @@ def _hair_front() -> Layer:
 
 
 def _body() -> Layer:
-    layer = Layer()
     neck = [(256, 300), (303, 300), (306, 350), (309, 380), (316, 398), (324, 416), (320, 500)]
     neck += [(256, 520)]
-    layer.over(filled(smooth(mirrored(neck), closed=True)), SKIN.base)
-    layer.onto(ramp(262, 316, axis=1), SKIN.shade, 0.65)
-    layer.onto(ramp(240, 200, axis=1), SKIN.shade, 0.35)
-    layer.onto(ramp(420, 336, axis=0) * blob(262, 342, 64, 46, 10), SKIN.deep, 0.85)
+    layer = paint_neck(
+        neck,
+        SKIN,
+        right=(262, 316, 0.65),
+        left=(240, 200, 0.35),
+        chin=(420, 336),
+        under=(262, 342, 64, 46),
+    )
     for side, strength in ((-1, 0.4), (1, 0.55)):
         muscle = smooth([(256 + side * 34, 376), (256 + side * 22, 406), (256 + side * 8, 430)])
         layer.onto(stroked(muscle, 8, blur=4), SKIN.shade, strength)

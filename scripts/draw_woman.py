@@ -5,30 +5,31 @@ from __future__ import annotations
 import numpy as np
 
 from scripts.painting import (
-    SUPERSAMPLING,
     Layer,
     blob,
     filled,
     mirrored,
     ramp,
     smooth,
-    softened,
     stroked,
 )
 from scripts.portrait import Portrait
 from scripts.portrait_parts import (
     Tones,
     lock_of_hair,
-    paint_brow,
+    paint_brows,
     paint_iris,
+    paint_neck,
     paint_nostrils,
     paint_room,
+    shade_below_hair,
 )
 from scripts.relief import Relief, Skin, lit, paired, shade
 
 SKIN = Skin(base="efc3a6", light="ffe2cc", shade="d59d80", deep="ad6c55", blush="e98b7c")
 HAIR = Tones(base="53321f", dark="2b1710", light="84532f", shine="c08a5c")
 BROWS = Tones(base="573522", dark="2f1a10", light="84532f", shine="84532f")
+BROW = [(19, 197.5), (36, 192), (55, 190.5), (76, 201)]
 FACE = [(256, 92), (304, 104), (331, 146), (339, 194), (337, 236), (328, 276), (309, 311)]
 FACE += [(284, 336), (256, 344)]
 RELIEF = Relief(
@@ -56,14 +57,13 @@ RELIEF = Relief(
 def paint() -> Portrait:
     """Paints every layer."""
     head, front = _head(), _hair_front()
-    hang = np.roll(front.alpha, (6 * SUPERSAMPLING, 2 * SUPERSAMPLING), (0, 1))
-    head.onto(softened(hang, 5), SKIN.deep, 0.55)
+    shade_below_hair(head, front, SKIN, down=6, blur=5, strength=0.55)
     return Portrait(
         background=paint_room("d9e3e6", "fffaf0", "a9bcc4", "e3b58f"),
         hair_back=_hair_back(),
         body=_body(),
         head=head,
-        brows=_brows(),
+        brows=paint_brows(BROW, BROWS, thickness=6.4, seed=9),
         hair_front=front,
         iris=paint_iris("4a2a19", "a86f3d", "2a150d"),
     )
@@ -84,14 +84,6 @@ def _head() -> Layer:
     paint_nostrils(layer, y=273, apart=7.2, size=4.6, deep=SKIN.deep, dark="6d3328")
     layer.onto(blob(252.5, 263, 4, 3.4, 2.2), "fff0e2", 0.5)
     layer.onto(blob(250, 232, 2.2, 16, 2.6), "fff0e2", 0.25)
-    return layer
-
-
-def _brows() -> Layer:
-    layer = Layer()
-    spine = [(19, 197.5), (36, 192), (55, 190.5), (76, 201)]
-    for side in (-1, 1):
-        paint_brow(layer, spine, BROWS, side=side, thickness=6.4, seed=9)
     return layer
 
 
@@ -130,13 +122,16 @@ def _hair_front() -> Layer:
 
 
 def _body() -> Layer:
-    layer = Layer()
     neck = [(256, 300), (289, 306), (291, 350), (294, 378), (306, 396), (322, 412), (322, 500)]
     neck += [(256, 520)]
-    layer.over(filled(smooth(mirrored(neck), closed=True)), SKIN.base)
-    layer.onto(ramp(264, 306, axis=1), SKIN.shade, 0.6)
-    layer.onto(ramp(236, 212, axis=1), SKIN.shade, 0.35)
-    layer.onto(ramp(415, 330, axis=0) * blob(262, 335, 52, 44, 10), SKIN.deep, 0.85)
+    layer = paint_neck(
+        neck,
+        SKIN,
+        right=(264, 306, 0.6),
+        left=(236, 212, 0.35),
+        chin=(415, 330),
+        under=(262, 335, 52, 44),
+    )
     for side, strength in ((-1, 0.4), (1, 0.55)):
         muscle = smooth([(256 + side * 27, 372), (256 + side * 18, 402), (256 + side * 7, 424)])
         layer.onto(stroked(muscle, 7, blur=3.5), SKIN.shade, strength)

@@ -1,4 +1,4 @@
-"""Parts that both painted portraits need: hair, brows, irises, nostrils, a room behind them."""
+"""Parts that both painted portraits need: hair, brows, irises, nostrils, neck, a room."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scripts.painting import (
     SIZE,
+    SUPERSAMPLING,
     FloatImage,
     Layer,
     Points,
@@ -18,12 +19,14 @@ from scripts.painting import (
     blob,
     draw_stroke,
     filled,
+    mirrored,
     ramp,
     resampled,
     smooth,
     softened,
     stroked,
 )
+from scripts.relief import Skin
 
 _ALONG = 160
 
@@ -164,7 +167,7 @@ def _coverage(mask: NDArray[np.uint8], blur: float) -> FloatImage:
     return softened(np.asarray(mask / np.float32(255), np.float32), blur)
 
 
-def paint_brow(
+def _paint_brow(
     layer: Layer, spine: Points, tones: Tones, *, side: int, thickness: float, seed: int
 ) -> None:
     """Paints an eyebrow on one side (-1 left, 1 right); the spine's x counts from the middle."""
@@ -190,6 +193,49 @@ def paint_brow(
         )
         draw_stroke(hairs, hair, random.uniform(0.5, 0.9), random.uniform(0.25, 0.6))
     layer.over(_coverage(hairs, 0.25), tones.dark, 0.8)
+
+
+def paint_brows(spine: Points, tones: Tones, *, thickness: float, seed: int) -> Layer:
+    """Paints both eyebrows; the spine's x counts from the middle of the face."""
+    layer = Layer()
+    for side in (-1, 1):
+        _paint_brow(layer, spine, tones, side=side, thickness=thickness, seed=seed)
+    return layer
+
+
+def paint_neck(
+    half: Points,
+    skin: Skin,
+    *,
+    right: tuple[float, float, float],
+    left: tuple[float, float, float],
+    chin: tuple[float, float],
+    under: tuple[float, float, float, float],
+) -> Layer:
+    """Paints a neck with the shadow of the chin on it.
+
+    Args:
+        half: The right half of its outline.
+        skin: Its tones.
+        right: Where the shade of its right side begins and is full, and how strong it is.
+        left: The same of the left side.
+        chin: From where to where, downwards, the shadow of the chin fades away; the end first.
+        under: The middle and the radii of that shadow.
+    """
+    layer = Layer()
+    layer.over(filled(smooth(mirrored(half), closed=True)), skin.base)
+    for start, stop, strength in (right, left):
+        layer.onto(ramp(start, stop, axis=1), skin.shade, strength)
+    layer.onto(ramp(*chin, axis=0) * blob(*under, 10), skin.deep, 0.85)
+    return layer
+
+
+def shade_below_hair(
+    head: Layer, hair: Layer, skin: Skin, *, down: int, blur: float, strength: float
+) -> None:
+    """Casts the shadow of hair onto a head, `down` canvas units below it and two to the right."""
+    cast = np.roll(hair.alpha, (down * SUPERSAMPLING, 2 * SUPERSAMPLING), (0, 1))
+    head.onto(softened(cast, blur), skin.deep, strength)
 
 
 def paint_iris(outer: str, inner: str, ring: str) -> NDArray[np.uint8]:
