@@ -1,7 +1,11 @@
 """Measures what our stage adds to vLLM's bare engine: first token and tokens a second.
 
 `make bench-llm` takes a tiny random model on the CPU; with `--model FOLDER` a real one, on a GPU if
-there is one. Both sides get the same tokens and run in turns, in the same process and run.
+there is one. The bare engine is read where it is, in the process of the stage, with the prompt's
+tokens made before; our stage is asked over gRPC by a client in a process of its own and makes
+prompt, tokens and spoken text itself. Both sides write the same tokens and run in turns. The rate
+is that of eight streams, each with some answers one after the other, so that the engine always has
+eight to write.
 """
 
 from __future__ import annotations
@@ -10,126 +14,163 @@ import argparse
 import asyncio
 import json
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from prometheus_client import REGISTRY
 
-from anima.llm.v1 import GenerateConfig, GenerateRequest, LlmServiceStub
+from bench.llm_client import QUESTION
 from services.llm.catalogue import PersonaCatalogue
 from services.llm.engines.vllm import VllmEngine
-from services.llm.prompt import Prompt, build_prompt
+from services.llm.engines.vllm.engine import engine_input
+from services.llm.prompt import build_prompt
 from services.llm.servicer import stage_of
 from services.llm.settings import LlmSettings
-from services.runtime.channels import open_channel
 from services.runtime.server import serving
 
-if TYPE_CHECKING:
-    from anima.llm.v1.llm_pb2_grpc import LlmServiceAsyncStub
-
 STREAMS = 8
+ANSWERS = 4
 MAX_ADDED_MS = 5.0
 MIN_RATE_SHARE = 0.95
-QUESTION = "What can you do, and how are you built?"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Measured:
-    """One answer."""
+    """Some answers at once."""
 
     first_s: float
+    """Median time to the first text or token."""
     total_s: float
     tokens: int
+    cpu_s: float
+    """What this process computed meanwhile, the engine's own process not counted."""
 
 
-@dataclass
-class Sides:
-    """The two ways to the same engine."""
+class BareEngine:
+    """The engine itself, with tokens that are made already."""
 
-    engine: VllmEngine
-    prompt: Prompt
-    llm: LlmServiceAsyncStub
-    tokens: int
-    answers: int = 0
+    def __init__(self, engine: VllmEngine, prompt: list[int]) -> None:
+        self._engine = engine
+        self._prompt = prompt
+        self._answers = 0
 
-    def sampling(self) -> Any:
-        """As many tokens on both sides, however the answer goes on."""
-        sampling = VllmEngine.sampling(self.engine)
-        sampling.max_tokens = self.tokens
-        sampling.ignore_eos = True
-        return sampling
+    async def measure(self, streams: int, answers: int) -> Measured:
+        started_s, cpu_s = time.perf_counter(), time.process_time()
+        found = [
+            answer
+            for stream in await asyncio.gather(*(self._stream(answers) for _ in range(streams)))
+            for answer in stream
+        ]
+        return Measured(
+            statistics.median(first_s for first_s, _ in found),
+            time.perf_counter() - started_s,
+            sum(tokens for _, tokens in found),
+            time.process_time() - cpu_s,
+        )
 
-    async def bare(self) -> Measured:
-        """The engine itself, with tokens that are made already."""
-        core, _ = self.engine.keeper.living()
-        tokens = await self.engine.encode(self.prompt)
-        self.answers += 1
-        started_s = time.perf_counter()
-        first_s, count = 0.0, 0
+    async def _stream(self, answers: int) -> list[tuple[float, int]]:
+        return [await self._answer() for _ in range(answers)]
+
+    async def _answer(self) -> tuple[float, int]:
+        core, _ = self._engine.keeper.living()
+        self._answers += 1
+        started_s, first_s, tokens = time.perf_counter(), 0.0, 0
         async for output in core.generate(
-            {"prompt_token_ids": tokens, "cache_salt": "bench"},
-            self.sampling(),
-            f"bare-{self.answers}",
+            engine_input(self._prompt, "bench"), self._engine.sampling(), f"bare-{self._answers}"
         ):
             first_s = first_s or time.perf_counter() - started_s
-            count += len(output.outputs[0].token_ids)
-        return Measured(first_s, time.perf_counter() - started_s, count)
+            tokens += len(output.outputs[0].token_ids)
+        return first_s, tokens
 
-    async def ours(self) -> Measured:
-        """Our stage over gRPC, prompt and tokeniser included."""
-        config = GenerateConfig(
-            turn_id="bench", question=QUESTION, user_id="bench", max_words=self.tokens * 4
+
+class OurStage:
+    """The same engine behind our stage, asked by a client in a process of its own."""
+
+    def __init__(self, client: asyncio.subprocess.Process, tokens: int) -> None:
+        self._client = client
+        self._tokens = tokens
+
+    async def measure(self, streams: int, answers: int) -> Measured:
+        assert self._client.stdin is not None
+        assert self._client.stdout is not None
+        before, cpu_s = _counted(), time.process_time()
+        self._client.stdin.write(f"{streams} {answers} {self._tokens}\n".encode())
+        line = await self._client.stdout.readline()
+        if not line:
+            raise SystemExit("the client has ended; see its error above")
+        told = json.loads(line)
+        return Measured(
+            statistics.median(told["firsts_s"]),
+            told["total_s"],
+            round(_counted() - before),
+            time.process_time() - cpu_s,
         )
-        started_s = time.perf_counter()
-        first_s = 0.0
-        async for response in self.llm.Generate(iter([GenerateRequest(config=config)])):
-            if response.WhichOneof("event") == "delta":
-                first_s = first_s or time.perf_counter() - started_s
-        return Measured(first_s, time.perf_counter() - started_s, 0)
 
 
-def counted() -> float:
+def _counted() -> float:
     """Tokens that our engine has counted so far."""
     return REGISTRY.get_sample_value("anima_llm_answer_tokens_total", {"engine": "vllm"}) or 0.0
 
 
-async def rate(measure: Callable[[], Awaitable[Measured]]) -> float:
-    """Tokens a second of eight streams at once."""
-    before, started_s = counted(), time.perf_counter()
-    answers = await asyncio.gather(*(measure() for _ in range(STREAMS)))
-    tokens = sum(answer.tokens for answer in answers) + counted() - before
-    return tokens / (time.perf_counter() - started_s)
+@asynccontextmanager
+async def client_process(address: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A client for the body."""
+    client = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.llm_client", address),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        yield client
+    finally:
+        if client.stdin is not None:
+            client.stdin.close()
+        await client.wait()
 
 
-async def compare(sides: Sides, rounds: int) -> tuple[float, float]:
+async def compare(bare: BareEngine, ours: OurStage, rounds: int) -> tuple[float, float]:
     """Prints and returns the added ms to the first token and the share of the bare rate."""
-    for warm in (sides.bare, sides.ours) * 2:
-        await warm()
-    firsts: dict[str, list[float]] = {"bare": [], "ours": []}
-    rates: dict[str, list[float]] = {"bare": [], "ours": []}
-    for _ in range(rounds):  # in turns: what else the machine does meets both
-        for name, measure in (("bare", sides.bare), ("ours", sides.ours)):
-            firsts[name].append((await measure()).first_s * 1000)
-    for _ in range(max(3, rounds // 4)):
-        for name, measure in (("bare", sides.bare), ("ours", sides.ours)):
-            rates[name].append(await rate(measure))
-    for name in ("bare", "ours"):
+    sides: dict[str, BareEngine | OurStage] = {"bare": bare, "ours": ours}
+    single: dict[str, list[Measured]] = {name: [] for name in sides}
+    together: dict[str, list[Measured]] = {name: [] for name in sides}
+    for number in range(-2, rounds):  # in turns: what else the machine does meets both
+        for name, side in sides.items():
+            measured = await side.measure(1, 1)
+            if number >= 0:
+                single[name].append(measured)
+    for number in range(-1, rounds):
+        for name, side in sides.items():
+            measured = await side.measure(STREAMS, ANSWERS)
+            if number >= 0:
+                together[name].append(measured)
+    first_ms = {
+        name: 1000 * statistics.median(one.first_s for one in found)
+        for name, found in single.items()
+    }
+    rate = {
+        name: statistics.median(one.tokens / one.total_s for one in found)
+        for name, found in together.items()
+    }
+    for name in sides:
+        cpu_us = statistics.median(1e6 * one.cpu_s / one.tokens for one in together[name])
         print(
-            f"{name}: first token {statistics.median(firsts[name]):.2f} ms,"
-            f" {STREAMS} streams {statistics.median(rates[name]):,.0f} tokens/s"
+            f"{name}: first token {first_ms[name]:.2f} ms, {STREAMS} streams"
+            f" {rate[name]:,.0f} tokens/s, {cpu_us:.0f} us of CPU a token outside the engine"
         )
-    added_ms = statistics.median(firsts["ours"]) - statistics.median(firsts["bare"])
-    share = statistics.median(rates["ours"]) / statistics.median(rates["bare"])
+    added_ms, share = first_ms["ours"] - first_ms["bare"], rate["ours"] / rate["bare"]
     print(f"added to the first token: {added_ms:.2f} ms; rate: {100 * share:.1f} % of the bare one")
     return added_ms, share
 
 
 async def run(model: Path | None, tokens: int, rounds: int, options: dict[str, str]) -> int:
+    """Compares; returns 0 if both goals are met."""
     with tempfile.TemporaryDirectory() as folder:
         if model is None:
             from tests.vllm.tiny_model import make_tiny_model
@@ -146,25 +187,41 @@ async def run(model: Path | None, tokens: int, rounds: int, options: dict[str, s
         catalogue = PersonaCatalogue.load(settings.personas_dir, settings.default_persona)
         async with serving(stage_of(engine, catalogue, settings), settings) as server:
             await server.ready
-            async with open_channel(server.address) as channel:
-                prompt = build_prompt(
-                    turn_id="bench",
-                    persona=catalogue.personas[0],
-                    language="en",
-                    question=QUESTION,
-                    history=(),
-                    memories=(),
-                    max_words=0,
-                    word_interval_ms=None,
-                    user_id="bench",
-                )
-                llm = cast("LlmServiceAsyncStub", LlmServiceStub(channel))
-                sides = Sides(engine, prompt, llm, tokens)
-                # an answer as long as the bare engine's: neither the model nor its words end it
-                engine.sampling = sides.sampling  # type: ignore[method-assign]
-                added_ms, share = await compare(sides, rounds)
+            _write_exactly(engine, tokens)
+            async with client_process(server.address) as client:
+                bare = BareEngine(engine, await _prompt(engine, catalogue))
+                added_ms, share = await compare(bare, OurStage(client, tokens), rounds)
     print(json.dumps({"added_first_token_ms": round(added_ms, 2), "rate_share": round(share, 4)}))
     return 0 if added_ms < MAX_ADDED_MS and share >= MIN_RATE_SHARE else 1
+
+
+async def _prompt(engine: VllmEngine, catalogue: PersonaCatalogue) -> list[int]:
+    """The tokens that our stage makes of the client's question."""
+    prompt = build_prompt(
+        turn_id="bench",
+        persona=catalogue.personas[0],
+        language="en",
+        question=QUESTION,
+        history=(),
+        memories=(),
+        max_words=0,
+        word_interval_ms=None,
+        user_id="bench",
+    )
+    return await engine.encode(prompt)
+
+
+def _write_exactly(engine: VllmEngine, tokens: int) -> None:
+    """Lets neither the model nor its words end an answer: it is as long on both sides."""
+    ordinary = engine.sampling
+
+    def sampling() -> Any:
+        made = ordinary()
+        made.max_tokens = tokens
+        made.ignore_eos = True
+        return made
+
+    engine.sampling = sampling  # type: ignore[method-assign]
 
 
 def main() -> None:

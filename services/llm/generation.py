@@ -35,13 +35,17 @@ class Generation:
         self._prompt = prompt
         self._requests = requests
         self._epoch = epoch
-        self._written: asyncio.Queue[Delta | End] = asyncio.Queue(maxsize=1)
+        self._unread: Delta | End | None = None
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
         self._writer: asyncio.Task[None]
         self._listener: asyncio.Task[Interrupt]
 
     async def __aenter__(self) -> Self:
         self._writer = asyncio.create_task(self._write(), name="llm engine")
         self._listener = asyncio.create_task(self._listen(), name="llm interrupt")
+        for task in (self._writer, self._listener):
+            task.add_done_callback(lambda _: self._news.set())
         return self
 
     async def __aexit__(
@@ -67,26 +71,27 @@ class Generation:
             InternalError: The engine stopped without an end.
             Exception: What the engine raised.
         """
-        reader = asyncio.create_task(self._written.get())
-        try:
-            await asyncio.wait(
-                {reader, self._writer, self._listener}, return_when=asyncio.FIRST_COMPLETED
-            )
+        while True:
             if self._listener.done():
                 return self._listener.result()
-            if not reader.done() and not self._written.empty():
-                await asyncio.wait({reader})
-            if reader.done():
-                return reader.result()
-            self._writer.result()
-            raise InternalError("the engine stopped without an end")
-        finally:
-            reader.cancel()
+            if self._unread is not None:
+                event, self._unread = self._unread, None
+                self._room.set()
+                return event
+            if self._writer.done():
+                self._writer.result()
+                raise InternalError("the engine stopped without an end")
+            self._news.clear()
+            await self._news.wait()
 
     async def _write(self) -> None:
         async with aclosing(self._engine.answer(self._prompt)) as answer:
             async for event in answer:
-                await self._written.put(event)
+                while self._unread is not None:
+                    self._room.clear()
+                    await self._room.wait()
+                self._unread = event
+                self._news.set()
 
     async def _listen(self) -> Interrupt:
         async for request in self._requests:

@@ -22,6 +22,9 @@ class ReasoningFilter:
     def feed(self, text: str) -> str:
         """Takes more text; returns what of it is certainly part of the answer."""
         self._held += text
+        if "<" not in self._held:
+            whole, self._held = self._held, ""
+            return "" if self._inside else whole
         kept: list[str] = []
         while True:
             markers = _CLOSERS if self._inside else _OPENERS
@@ -47,8 +50,7 @@ class ReasoningFilter:
 
 
 def _undecided(text: str, markers: tuple[str, ...]) -> int:
-    """How many characters at the end may be the beginning of a marker."""
-    for length in range(min(len(text), max(map(len, markers)) - 1), 0, -1):
-        if any(marker.startswith(text[-length:]) for marker in markers):
-            return length
-    return 0
+    """How many characters at the end may be the beginning of a marker: each has one `<`."""
+    start = text.rfind("<")
+    end = text[start:]
+    return len(end) if start >= 0 and any(one.startswith(end) for one in markers) else 0

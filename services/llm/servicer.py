@@ -92,8 +92,8 @@ class LlmServicer(LlmServiceServicer):
         prompt = read_prompt(config, self._catalogue)
         _describe_turn(prompt)
         writer = _Responses(config)
-        yield writer.started(prompt)
         async with Generation(self._engine, prompt, requests, config.epoch) as generation:
+            yield writer.started(prompt)  # the engine has begun already
             while True:
                 event = await generation.next_event()
                 if isinstance(event, Interrupt):

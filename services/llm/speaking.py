@@ -49,9 +49,14 @@ async def speak(
             if isinstance(item, EndReason):
                 reason = item
                 break
-            async for delta in pace.deltas(writing.feed(item)):
+            said = writing.feed(item)
+            if said and not prompt.word_interval_ms:
                 spoke = True
-                yield delta
+                yield Delta(said)
+            elif said:
+                async for delta in pace.deltas(said):
+                    spoke = True
+                    yield delta
             if writing.full:
                 yield End(reason=EndReason.LENGTH)
                 return

@@ -20,6 +20,7 @@ from prometheus_client import REGISTRY
 
 from anima.llm.v1 import GenerateRequest
 from services.llm.engines.vllm import VllmEngine
+from services.llm.engines.vllm.engine import engine_input
 from services.llm.engines.vllm.request import EngineRequest
 from services.llm.prompt import Prompt, build_prompt
 from services.llm.servicer import SERVICE
@@ -65,16 +66,14 @@ async def written(engine: VllmEngine, prompt: Prompt) -> list[int]:
         request = EngineRequest(
             core,
             f"test-{time.perf_counter_ns()}",
-            prompt={
-                "prompt_token_ids": await engine.encode(prompt),
-                "cache_salt": cache_salt(prompt),
-            },
-            sampling_params=sampling,
+            prompt=engine_input(await engine.encode(prompt), cache_salt(prompt)),
+            params=sampling,
             lora_request=lora_request,
         )
         async with request:
-            async for output in request.outputs():
-                tokens += output.outputs[0].token_ids
+            async for outputs in request.outputs():
+                for output in outputs:
+                    tokens += output.outputs[0].token_ids
     return tokens
 
 
@@ -317,11 +316,9 @@ async def test_structured_output_is_kept_as_it_is(tiny: Path, vllm_stage: Served
         {"type": "json_schema", "json_schema": {"schema": schema}}
     )
     tokens = await engine.encode(prompt_for(vllm_stage, "Good?"))
-    request = EngineRequest(
-        core, "json", prompt={"prompt_token_ids": tokens}, sampling_params=sampling
-    )
+    request = EngineRequest(core, "json", prompt=engine_input(tokens, "salt"), params=sampling)
     async with request:
-        text = "".join([output.outputs[0].text async for output in request.outputs()])
+        text = "".join([one.outputs[0].text async for some in request.outputs() for one in some])
     assert text in ('{"good_answer": "yes"}', '{"good_answer":"yes"}', '{"good_answer":"no"}')
     kept = Writing(prompt_for(vllm_stage, "Good?"), as_written=True)
     assert kept.feed(text) + kept.finish() == text

@@ -1,4 +1,4 @@
-"""What engines share that hold a model themselves: its folder, tokeniser, template and adapters."""
+"""What engines share that hold a model themselves: its options, library and adapters."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import hashlib
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from pydantic import Field
 
-from services.llm.chat import Chat, build_chat
 from services.llm.options import JsonObject, WritingOptions
-from services.llm.prompt import Prompt
 from services.llm.settings import LlmSettings
-from services.runtime.errors import FailedPrecondition, NotFound
+from services.runtime.errors import NotFound
 from services.runtime.settings import SettingsError
-
-_TRIES: Final = 3
 
 
 class LocalModelOptions(WritingOptions):
@@ -88,52 +84,3 @@ def find_adapter(name: str, options: LocalModelOptions) -> AdapterVersion:
         status = path.stat()
         digest.update(f"{path.name}:{status.st_size}:{status.st_mtime_ns};".encode())
     return AdapterVersion(name=name, folder=folder, version=digest.hexdigest()[:12])
-
-
-class ChatTokeniser:
-    """Turns prompts into the tokens that the model reads; not for several threads at once."""
-
-    def __init__(self, tokeniser: Any, options: LocalModelOptions) -> None:
-        """Wraps a tokeniser of the library transformers.
-
-        Raises:
-            FailedPrecondition: The model has no chat template.
-        """
-        if not getattr(tokeniser, "chat_template", None):
-            raise FailedPrecondition(f"the model {options.model} has no chat template")
-        self._tokeniser = tokeniser
-        self._options = options
-
-    def encode(self, prompt: Prompt) -> tuple[list[int], Chat]:
-        """The tokens of a prompt's chat, cut to the context.
-
-        Raises:
-            FailedPrecondition: Not even persona and question fit.
-        """
-        most = self._options.prompt_tokens
-        room = most
-        for _ in range(_TRIES):
-            chat = build_chat(prompt, max_tokens=room, count=self._count)
-            tokens = self.encode_chat(chat)
-            if len(tokens) <= most:
-                return tokens, chat
-            room -= len(tokens) - most
-        raise FailedPrecondition(
-            f"ANIMA_LLM_CONTEXT_TOKENS: {self._options.context_tokens} hold neither persona"
-            " nor question"
-        )
-
-    def encode_chat(self, chat: Chat) -> list[int]:
-        """The tokens of a chat, by the model's own template."""
-        messages = [{"role": one.role.value, "content": one.text} for one in chat.messages]
-        tokens: list[int] = self._tokeniser.apply_chat_template(
-            messages,
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=False,
-            **self._options.chat_template_kwargs,
-        )
-        return tokens
-
-    def _count(self, text: str) -> int:
-        return len(self._tokeniser.encode(text, add_special_tokens=False))

@@ -16,9 +16,9 @@ from transformers import (
 )
 
 from services.llm.engine import EndReason
+from services.llm.engines.chat_tokeniser import ChatTokeniser
 from services.llm.engines.local_model import (
     AdapterVersion,
-    ChatTokeniser,
     LocalModelOptions,
     find_adapter,
 )

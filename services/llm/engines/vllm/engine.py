@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final
 
 from services.llm.engine import Delta, End, EndReason, EngineDescription, Report
-from services.llm.engines.local_model import ChatTokeniser
+from services.llm.engines.chat_tokeniser import ChatTokeniser, first_prompts
 from services.llm.engines.vllm.keeper import EngineKeeper
 from services.llm.engines.vllm.options import VllmOptions, import_vllm
 from services.llm.engines.vllm.request import EngineRequest
@@ -30,6 +31,8 @@ from services.runtime.errors import AnimaError, Busy, FailedPrecondition, NotFou
 from services.runtime.logs import get_logger
 
 _NAME: Final = "vllm"
+_OPENING_CHARS: Final = 48
+_CLAUSE_ENDS: Final = frozenset(".,!?;:。，！？；：、")
 
 
 class VllmEngine:
@@ -68,6 +71,9 @@ class VllmEngine:
         """
         self._tokeniser = await self._compute.run(self._load_tokeniser)
         await self.keeper.start()
+        for prompt in first_prompts(personas):
+            await self.encode(prompt)
+        await self._compute.run(_spare_the_collector)
         _, adapters = self.keeper.living()
         for persona in personas:
             try:
@@ -102,28 +108,31 @@ class VllmEngine:
             request = EngineRequest(
                 engine,
                 uuid.uuid4().hex,
-                prompt={"prompt_token_ids": tokens, "cache_salt": cache_salt(prompt)},
-                sampling_params=self.sampling(),
+                prompt=engine_input(tokens, cache_salt(prompt)),
+                params=self.sampling(),
                 lora_request=lora_request,
             )
             reason = EndReason.COMPLETE
+            opening = _Opening()
             first = True
             try:
                 async with request:
-                    async for output in request.outputs():
-                        written = output.outputs[0]
+                    async for outputs in request.outputs():
                         if first:
                             FIRST_TOKEN_SECONDS.labels(_NAME).observe(
                                 time.perf_counter() - started_s
                             )
                             PROMPT_TOKENS.labels(_NAME).inc(len(tokens))
-                            CACHED_TOKENS.labels(_NAME).inc(output.num_cached_tokens or 0)
+                            CACHED_TOKENS.labels(_NAME).inc(outputs[0].num_cached_tokens or 0)
                             first = False
-                        ANSWER_TOKENS.labels(_NAME).inc(len(written.token_ids))
-                        if written.finish_reason == "length":
+                        written = [output.outputs[0] for output in outputs]
+                        ANSWER_TOKENS.labels(_NAME).inc(sum(len(one.token_ids) for one in written))
+                        if written[-1].finish_reason == "length":
                             reason = EndReason.LENGTH
-                        if written.text:
-                            yield written.text
+                        text = "".join(one.text for one in written)
+                        if text:
+                            yield text
+                            request.merges = request.merges or opening.ends_with(text)
             except (asyncio.CancelledError, GeneratorExit):
                 ABORTS.labels(_NAME).inc()
                 raise
@@ -140,7 +149,10 @@ class VllmEngine:
         """
         if self._tokeniser is None:
             raise Unavailable("the model is not loaded yet")
-        tokens, chat = await self._compute.run(self._tokeniser.encode, prompt)
+        if self._tokeniser.is_quick(prompt):
+            tokens, chat = self._tokeniser.encode(prompt)
+        else:
+            tokens, chat = await self._compute.run(self._tokeniser.encode, prompt)
         DROPPED.labels(_NAME, "history").inc(chat.dropped_history)
         DROPPED.labels(_NAME, "memories").inc(chat.dropped_memories)
         return tokens
@@ -178,6 +190,34 @@ class VllmEngine:
         from transformers import AutoTokenizer
 
         return ChatTokeniser(AutoTokenizer.from_pretrained(self._options.model), self._options)
+
+
+class _Opening:
+    """The first clause of an answer, which is spoken while the rest is written."""
+
+    def __init__(self) -> None:
+        self._chars = 0
+
+    def ends_with(self, text: str) -> bool:
+        """Whether more text brings it to its end."""
+        self._chars += len(text)
+        return self._chars > _OPENING_CHARS or not _CLAUSE_ENDS.isdisjoint(text)
+
+
+def _spare_the_collector() -> None:
+    """Keeps what is loaded out of garbage collections: each would stop all answers for 0.1 s."""
+    gc.collect()
+    gc.freeze()
+
+
+def engine_input(tokens: list[int], salt: str) -> dict[str, Any]:
+    """A prompt as vLLM's renderer would make it: nothing is left to do for the engine's threads.
+
+    Args:
+        tokens: The tokens of the prompt.
+        salt: See `cache_salt`.
+    """
+    return {"type": "token", "prompt_token_ids": tokens, "cache_salt": salt}
 
 
 def _structure(response_format: dict[str, Any] | None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import cache
 from typing import Any, Final
 
 from services.llm.engine import Report
@@ -87,7 +88,21 @@ class EngineKeeper:
 
     def _make(self) -> Any:
         vllm = import_vllm()
-        from vllm.v1.engine.async_llm import AsyncLLM
-
         arguments = vllm.AsyncEngineArgs(**self._options.arguments(self._capacity))
-        return AsyncLLM.from_engine_args(arguments)
+        return _engine_class().from_engine_args(arguments)
+
+
+@cache
+def _engine_class() -> Any:
+    """VLLM's engine without its `__del__`.
+
+    That shuts an engine down once more when the interpreter ends and its modules are gone, which
+    prints a TypeError; here `stop` shuts each one down.
+    """
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    class Engine(AsyncLLM):  # type: ignore[misc]
+        def __del__(self) -> None:
+            return
+
+    return Engine
