@@ -45,14 +45,21 @@ class Gate:
         """Waits until events go through."""
         await self._opened.wait()
 
-    async def put(self, event: pb.ConverseResponse) -> None:
-        """Adds an event; waits while the reader is behind, or the gate is shut and full."""
+    async def until_room(self, unread: int | None = None) -> None:
+        """Waits while the reader is behind, or the gate is shut and full.
+
+        Args:
+            unread: How many events the reader may have left unread; None: as many as are held.
+        """
         if not self.is_open and len(self._held) >= _MAX_HELD:
             await self._opened.wait()
         if self.is_open:
-            await self._outbox.put(event)
-        else:
-            self._held.append(event)
+            await self._outbox.until_room(unread)
+
+    async def put(self, event: pb.ConverseResponse) -> None:
+        """Adds an event; waits while the reader is behind, or the gate is shut and full."""
+        await self.until_room()
+        self.post(event)
 
     def post(self, event: pb.ConverseResponse, *, urgent: bool = False) -> None:
         """Adds an event without waiting; an urgent one overtakes those that are not read yet."""

@@ -43,9 +43,14 @@ class Outbox:
             if since is not None and loop.time() - since >= timeout_s:
                 return
 
-    async def until_room(self) -> None:
-        """Waits until there is room for another event."""
-        while len(self._events) >= self._max_events and not self._finished:
+    async def until_room(self, unread: int | None = None) -> None:
+        """Waits until there is room for another event.
+
+        Args:
+            unread: How many others may be unread then; None: as many as are held.
+        """
+        room = self._max_events if unread is None else unread + 1
+        while len(self._events) >= room and not self._finished:
             await self._changed.wait()
 
     async def put(self, event: pb.ConverseResponse) -> None:

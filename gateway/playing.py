@@ -11,9 +11,12 @@ from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics
 from gateway.answer import Answer
 from gateway.spans import StageSpan
+from services.runtime.audio import MAX_CHUNK_BYTES
 
 _MAX_MEDIA = 32
 _MAX_MESSAGE_MS = 200
+# Media that leaves as it is made comes in bursts: what comes so soon after a message is gathered.
+_GATHER_S = 0.01
 
 
 class Player:
@@ -31,6 +34,7 @@ class Player:
         self._segments: list[int] = []
         self._span: StageSpan | None = None
         self._playing = 0
+        self._sent_at = float("-inf")
         self._kept: list[common.MediaChunk | None] = []
 
     def add_marks(self, marks: common.Marks) -> None:
@@ -56,11 +60,24 @@ class Player:
                 self._span.end()
 
     async def _next(self) -> common.MediaChunk | None:
-        """Gives the next message: two that are there already leave as one, which costs half."""
+        """Gives the next message: what is there already leaves as one, which costs half."""
         media = self._kept.pop() if self._kept else await self.media.get()
         if media is None or not media.audio.start_sample:
             return media
         longest = self._answer.settings.sample_rate_hz * _MAX_MESSAGE_MS // 1000
+        if self._answer.question.paced:
+            self._join(media, longest)
+            return media
+        if not media.frames:
+            longest = MAX_CHUNK_BYTES // 2
+        self._join(media, longest)
+        if not self._kept:
+            await self._gather()
+            self._join(media, longest)
+        return media
+
+    def _join(self, media: common.MediaChunk, longest: int) -> None:
+        """Adds what is there and may leave with a message, up to a number of samples."""
         pcm = [media.audio.pcm]
         count = len(pcm[0]) // 2
         while not self.media.empty():
@@ -73,7 +90,11 @@ class Player:
             media.frames.extend(more.frames)
         if len(pcm) > 1:
             media.audio.pcm = b"".join(pcm)
-        return media
+
+    async def _gather(self) -> None:
+        """Waits a little after the last message, and while the client has not read it."""
+        await asyncio.sleep(self._sent_at + _GATHER_S - asyncio.get_running_loop().time())
+        await self._answer.outbox.until_room(unread=0)
 
     def _continues(
         self, media: common.MediaChunk, count: int, more: common.MediaChunk, longest: int
@@ -99,6 +120,7 @@ class Player:
         media.audio.header.CopyFrom(header)
         await self._answer.outbox.put(pb.ConverseResponse(media=media))
         schedule.sent(end)
+        self._sent_at = asyncio.get_running_loop().time()
         if not self._answer.first_media_us:
             self._answer.first_media_us = max(1, self._answer.spans.elapsed_us())
             metrics.FIRST_MEDIA_SECONDS.observe(self._answer.first_media_us / 1e6)

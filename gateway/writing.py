@@ -9,10 +9,10 @@ from typing import Any
 import grpc
 
 from anima.common.v1 import common_pb2 as common
-from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
 from gateway import notices
 from gateway.answer import Answer
+from gateway.captioning import Captions
 from gateway.mesh import Mesh
 from gateway.recalling import memories_of, recall_request
 from gateway.segmenter import Segment, Segmenter
@@ -37,6 +37,7 @@ class Writer:
         self._answer = answer
         self._mesh = mesh
         self._segmenter = Segmenter()
+        self._captions = Captions(answer)
 
     async def run(self) -> None:
         """Recalls, writes, and ends the segments also when the model fails."""
@@ -49,8 +50,10 @@ class Writer:
             await self._apologise()
         finally:
             span.end()
+            self._captions.close()
         if not self.language.done():
             self.language.set_result(self._answer.question.language)
+        self._captions.flush()
         await self._hand_on(self._segmenter.finish())
         await self.segments.put(None)
 
@@ -141,10 +144,7 @@ class Writer:
         answer = self._answer
         room = answer.settings.max_answer_chars - len(answer.text)
         text = text[:room]
-        start_char = len(answer.text)
-        delta = pb.TextDelta(header=answer.header("text"), text=text, start_char=start_char)
-        await answer.outbox.put(pb.ConverseResponse(text_delta=delta))
-        answer.text += text
+        await self._captions.add(text)
         await self._hand_on(self._segmenter.push(text))
         if len(answer.text) < answer.settings.max_answer_chars:
             return True
@@ -152,6 +152,7 @@ class Writer:
         return False
 
     async def _hand_on(self, segments: Sequence[Segment]) -> None:
-        if self._answer.question.speech:
+        if segments and self._answer.question.speech:
+            self._captions.flush()
             for segment in segments:
                 await self.segments.put(segment)

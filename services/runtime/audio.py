@@ -12,8 +12,8 @@ from anima.common.v1 import AudioChunk
 from services.runtime.errors import InvalidRequest
 
 MAX_CHUNK_BYTES = 65_536
-FIRST_CHUNK_MS = 20
-CHUNK_MS = 100
+FIRST_CHUNKS_MS = (20, 100)
+CHUNK_MS = 200
 
 
 class AudioReceiver:
@@ -112,7 +112,12 @@ class StreamResampler:
 
 
 def chunk_sizes(sample_rate_hz: int) -> Iterator[int]:
-    """Yield the sizes of outgoing messages in samples, without end: 20 ms, then 100 ms each."""
-    yield sample_rate_hz * FIRST_CHUNK_MS // 1000
+    """Yield the sizes of outgoing messages in samples, without end: 20, 100, then 200 ms each.
+
+    A message costs whoever reads it as much as 5 s of samples do, so only the first ones are small:
+    they are what the person waits for.
+    """
+    for first_ms in FIRST_CHUNKS_MS:
+        yield sample_rate_hz * first_ms // 1000
     while True:
         yield sample_rate_hz * CHUNK_MS // 1000

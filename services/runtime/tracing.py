@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -36,12 +37,17 @@ EXPORT_TIMEOUT_S = 3
 
 _propagator = TraceContextTextMapPropagator()
 _provider: ContextVar[TracerProvider | None] = ContextVar("anima_tracer_provider", default=None)
+_tracers: WeakKeyDictionary[trace.TracerProvider, trace.Tracer] = WeakKeyDictionary()
 
 
 def tracer() -> trace.Tracer:
     """Return the tracer of the server whose call is being served, else that of the process."""
     provider = _provider.get() or trace.get_tracer_provider()
-    return provider.get_tracer("anima")
+    known = _tracers.get(provider)
+    if known is None:
+        # kept: to make one takes as long as to make five spans
+        known = _tracers[provider] = provider.get_tracer("anima")
+    return known
 
 
 @contextmanager

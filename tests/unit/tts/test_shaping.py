@@ -91,8 +91,8 @@ def test_silence_is_held_back_until_it_is_known_to_be_inside() -> None:
     shaper = SegmentShaper(
         Shape(from_hz=RATE, to_hz=RATE, lead_ms=0, pause_ms=10, volume_percent=100)
     )
-    sent = list(shaper.feed(chunk(9_000, phoneme("p", 0, 2_200), phoneme("", 2_200, 9_000))))
-    assert length(sent) == 2_200
+    sent = list(shaper.feed(chunk(9_000, phoneme("p", 0, 3_200), phoneme("", 3_200, 9_000))))
+    assert length(sent) == 3_200
     assert length(list(shaper.finish())) == 100
 
 
