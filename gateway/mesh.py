@@ -23,6 +23,7 @@ from anima.memory.v1 import memory_pb2 as memory
 from anima.memory.v1 import memory_pb2_grpc
 from anima.tts.v1 import tts_pb2 as tts
 from anima.tts.v1 import tts_pb2_grpc
+from gateway import metrics
 from gateway.settings import GatewaySettings
 from services.runtime.admission import Admission
 from services.runtime.channels import open_channel
@@ -84,6 +85,7 @@ class Mesh:
         self._background: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
+        metrics.count_tasks(asyncio.get_running_loop())
         self.asr = cast(Any, asr_pb2_grpc.AsrServiceStub(await self._open("asr")))
         self.llm = cast(Any, llm_pb2_grpc.LlmServiceStub(await self._open("llm")))
         self.memory = cast(Any, memory_pb2_grpc.MemoryServiceStub(await self._open("memory")))

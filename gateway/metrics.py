@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -10,6 +12,17 @@ FIRST_MEDIA_SECONDS = Histogram(
     "anima_gateway_first_media_seconds",
     "From the end of the question to the first media sent.",
     buckets=_SECONDS,
+)
+WAIT_SECONDS = Histogram(
+    "anima_gateway_wait_seconds",
+    "What each stage adds to the wait for the first media; the sums of a turn's stages are it.",
+    ["stage"],
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0),
+)
+AV_OFFSET_SECONDS = Histogram(
+    "anima_gateway_av_offset_seconds",
+    "How far pictures and sound were apart at the client, by its own reports; the amount.",
+    buckets=(0.005, 0.01, 0.02, 0.03, 0.045, 0.06, 0.08, 0.125, 0.25, 0.5, 1.0),
 )
 TURNS = Counter("anima_gateway_turns", "Answers, by the reason of their end.", ["reason"])
 STOP_SECONDS = Histogram(
@@ -46,6 +59,12 @@ STAGE_FAILURES = Counter(
     "anima_gateway_stage_failures", "Stages that could not do their part of a turn.", ["stage"]
 )
 SESSIONS = Gauge("anima_gateway_sessions", "Open conversations.")
+TASKS = Gauge("anima_gateway_tasks", "Tasks of the event loop; they grow where something leaks.")
+
+
+def count_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Shows the tasks of a loop from now on."""
+    TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
 
 
 def stale_dropped(stage: str, count: int) -> None:

@@ -11,6 +11,8 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 
 from anima.gateway.v1 import gateway_pb2 as pb
+from gateway import metrics
+from gateway.waits import waits_us
 from services.runtime.tracing import tracer
 
 
@@ -28,9 +30,11 @@ class StageSpan:
         if segment:
             attributes["anima.segment"] = str(segment)
         name = f"{stage} {segment}" if segment else stage
-        start_unix_ns = time.time_ns() - round((_now() - started_at) * 1e9)
         self._span = tracer().start_span(
-            name, context=log.context, attributes=attributes, start_time=start_unix_ns
+            name,
+            context=log.context,
+            attributes=attributes,
+            start_time=log.unix_ns(started_at),
         )
 
     @contextmanager
@@ -43,13 +47,14 @@ class StageSpan:
         """Notes the first output; later calls change nothing."""
         if self._first_output_at is None:
             self._first_output_at = _now()
-            self._span.add_event("first output")
+            at_unix_ns = self._log.unix_ns(self._first_output_at)
+            self._span.add_event("first output", timestamp=at_unix_ns)
 
     def end(self) -> None:
         """Ends the span; later calls change nothing."""
         if self._ended_at is None:
             self._ended_at = _now()
-            self._span.end()
+            self._span.end(self._log.unix_ns(self._ended_at))
 
     def to_message(self) -> pb.StageSpan:
         """Gives the span as the client sees it, in microseconds from the end of the question."""
@@ -77,10 +82,15 @@ class SpanLog:
     def __init__(self, *, turn_id: str, asked_at: float) -> None:
         self.turn_id = turn_id
         self.asked_at = asked_at
+        # The wall clock is read once: a jump of it must not stretch a span.
+        self._zero_unix_ns = time.time_ns() - round(_now() * 1e9)
         # A turn is a trace of its own: under the span of a conversation that lasts hours nobody
         # would find it.
         self._turn = tracer().start_span(
-            "turn", context=Context(), attributes={"anima.turn_id": turn_id}
+            "turn",
+            context=Context(),
+            attributes={"anima.turn_id": turn_id},
+            start_time=self.unix_ns(asked_at),
         )
         self.context = trace.set_span_in_context(self._turn)
         self._spans: list[StageSpan] = []
@@ -97,21 +107,35 @@ class SpanLog:
         self._spans.append(span)
         return span
 
+    def unix_ns(self, at: float) -> int:
+        """Gives a time of the loop's clock as nanoseconds since 1970."""
+        return self._zero_unix_ns + round(at * 1e9)
+
     def elapsed_us(self) -> int:
         """From the end of the question until now, microseconds."""
         return max(0, round((_now() - self.asked_at) * 1e6))
 
-    def finish(self, reason: str) -> list[pb.StageSpan]:
-        """Ends whatever is still open and the turn's own span.
+    def finish(self, reason: str, *, first_media_us: int = 0) -> list[pb.StageSpan]:
+        """Ends whatever is still open and the turn's own span, and counts what was waited for.
+
+        Args:
+            reason: Why the turn has ended.
+            first_media_us: From the end of the question to the first media; 0 if there was none.
 
         Returns:
             The spans by start.
         """
         for span in self._spans:
             span.end()
+        messages = [span.to_message() for span in self._spans]
         self._turn.set_attribute("anima.end_reason", reason)
-        self._turn.end()
-        return sorted((s.to_message() for s in self._spans), key=lambda s: (s.start_us, s.segment))
+        if first_media_us:
+            self._turn.set_attribute("anima.first_media_us", first_media_us)
+            for stage, wait_us in waits_us(messages, first_media_us).items():
+                self._turn.set_attribute(f"anima.wait.{stage}_us", wait_us)
+                metrics.WAIT_SECONDS.labels(stage).observe(wait_us / 1e6)
+        self._turn.end(self.unix_ns(_now()))
+        return sorted(messages, key=lambda span: (span.start_us, span.segment))
 
 
 def _now() -> float:

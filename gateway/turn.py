@@ -163,6 +163,8 @@ class Turn:
         answer.reported_samples = max(report.played_samples, answer.reported_samples or 0)
         metrics.UNDERRUNS.inc(max(0, report.underruns - self._underruns))
         self._underruns = max(report.underruns, self._underruns)
+        if report.HasField("av_offset_us"):
+            metrics.AV_OFFSET_SECONDS.observe(abs(report.av_offset_us) / 1e6)
         self._reported.set()
 
     def hold(self) -> None:
@@ -333,7 +335,7 @@ class Turn:
             text=answer.text,
             heard_text=heard,
             sample_count=answer.schedule.sent_samples,
-            spans=answer.spans.finish(reason),
+            spans=answer.spans.finish(reason, first_media_us=answer.first_media_us),
             first_media_us=answer.first_media_us,
             sources=answer.sources,
             idle_frame=answer.idle_frame,

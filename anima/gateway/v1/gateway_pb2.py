@@ -29,19 +29,19 @@ from anima.llm.v1 import llm_pb2 as anima_dot_llm_dot_v1_dot_llm__pb2
 from anima.tts.v1 import tts_pb2 as anima_dot_tts_dot_v1_dot_tts__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61nima/gateway/v1/gateway.proto\x12\x10\x61nima.gateway.v1\x1a\x16\x61nima/asr/v1/asr.proto\x1a\x1c\x61nima/avatar/v1/avatar.proto\x1a\x1c\x61nima/common/v1/common.proto\x1a\x16\x61nima/llm/v1/llm.proto\x1a\x16\x61nima/tts/v1/tts.proto\"\xef\x02\n\x0f\x43onverseRequest\x12\x32\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .anima.gateway.v1.ConverseConfigH\x00\x12,\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x1b.anima.common.v1.AudioChunkH\x00\x12\x36\n\rend_of_speech\x18\x03 \x01(\x0b\x32\x1d.anima.gateway.v1.EndOfSpeechH\x00\x12+\n\x04text\x18\x04 \x01(\x0b\x32\x1b.anima.gateway.v1.TextInputH\x00\x12&\n\x04stop\x18\x05 \x01(\x0b\x32\x16.anima.gateway.v1.StopH\x00\x12\x34\n\x08playback\x18\x06 \x01(\x0b\x32 .anima.gateway.v1.PlaybackReportH\x00\x12,\n\x04idle\x18\x07 \x01(\x0b\x32\x1c.anima.gateway.v1.IdleReportH\x00\x42\t\n\x07message\"\xd4\x02\n\x0e\x43onverseConfig\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07persona\x18\x03 \x01(\t\x12\x10\n\x08language\x18\x04 \x01(\t\x12\r\n\x05voice\x18\x05 \x01(\t\x12\x0e\n\x06\x61vatar\x18\x06 \x01(\t\x12\x1c\n\x14input_sample_rate_hz\x18\x07 \x01(\r\x12\x11\n\ttext_only\x18\x08 \x01(\x08\x12\x12\n\naudio_only\x18\t \x01(\x08\x12+\n\x05video\x18\n \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\x12(\n\x06pacing\x18\x0b \x01(\x0e\x32\x18.anima.gateway.v1.Pacing\x12.\n\x0b\x65ndpointing\x18\x0c \x01(\x0b\x32\x19.anima.asr.v1.Endpointing\x12\x0f\n\x07\x61i_mark\x18\r \x01(\x08\"\r\n\x0b\x45ndOfSpeech\"\x19\n\tTextInput\x12\x0c\n\x04text\x18\x01 \x01(\t\"\x06\n\x04Stop\"L\n\x0ePlaybackReport\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\x16\n\x0eplayed_samples\x18\x02 \x01(\x03\x12\x11\n\tunderruns\x18\x03 \x01(\r\"H\n\nIdleReport\x12\r\n\x05\x66rame\x18\x01 \x01(\r\x12+\n\x08\x61\x63tivity\x18\x02 \x01(\x0e\x32\x19.anima.avatar.v1.Activity\"\x8b\x06\n\x10\x43onverseResponse\x12;\n\x0fsession_started\x18\x01 \x01(\x0b\x32 .anima.gateway.v1.SessionStartedH\x00\x12\x39\n\x0espeech_started\x18\x02 \x01(\x0b\x32\x1f.anima.gateway.v1.SpeechStartedH\x00\x12;\n\x0fuser_transcript\x18\x03 \x01(\x0b\x32 .anima.gateway.v1.UserTranscriptH\x00\x12\x35\n\x0cturn_started\x18\x04 \x01(\x0b\x32\x1d.anima.gateway.v1.TurnStartedH\x00\x12\x31\n\ntext_delta\x18\x05 \x01(\x0b\x32\x1b.anima.gateway.v1.TextDeltaH\x00\x12;\n\x0fsegment_started\x18\x06 \x01(\x0b\x32 .anima.gateway.v1.SegmentStartedH\x00\x12\'\n\x05marks\x18\x07 \x01(\x0b\x32\x16.anima.common.v1.MarksH\x00\x12,\n\x05media\x18\x08 \x01(\x0b\x32\x1b.anima.common.v1.MediaChunkH\x00\x12=\n\x10turn_interrupted\x18\t \x01(\x0b\x32!.anima.gateway.v1.TurnInterruptedH\x00\x12\x31\n\nturn_ended\x18\n \x01(\x0b\x32\x1b.anima.gateway.v1.TurnEndedH\x00\x12*\n\x06notice\x18\x0b \x01(\x0b\x32\x18.anima.gateway.v1.NoticeH\x00\x12\x33\n\x0bturn_paused\x18\x0c \x01(\x0b\x32\x1c.anima.gateway.v1.TurnPausedH\x00\x12\x35\n\x0cturn_resumed\x18\r \x01(\x0b\x32\x1d.anima.gateway.v1.TurnResumedH\x00\x12\x31\n\x07quality\x18\x0e \x01(\x0b\x32\x1e.anima.gateway.v1.VideoQualityH\x00\x42\x07\n\x05\x65vent\"\x91\x01\n\x0eSessionStarted\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12&\n\x07persona\x18\x02 \x01(\x0b\x32\x15.anima.llm.v1.Persona\x12+\n\x05video\x18\x03 \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\x12\x16\n\x0esample_rate_hz\x18\x04 \x01(\r\"\"\n\rSpeechStarted\x12\x11\n\tat_sample\x18\x01 \x01(\x03\"W\n\x0eUserTranscript\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05\x66inal\x18\x02 \x01(\x08\x12(\n\x05words\x18\x03 \x03(\x0b\x32\x19.anima.common.v1.WordMark\"M\n\x0bTurnStarted\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12\x10\n\x08question\x18\x02 \x01(\t\"[\n\tTextDelta\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x12\n\nstart_char\x18\x03 \x01(\r\"v\n\x0eSegmentStarted\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12\x0c\n\x04text\x18\x02 \x01(\t\x12(\n\x05\x63hars\x18\x03 \x01(\x0b\x32\x19.anima.common.v1.CharSpan\"\x80\x01\n\x0fTurnInterrupted\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12+\n\x06stages\x18\x02 \x03(\x0b\x32\x1b.anima.gateway.v1.StageStop\x12\x12\n\nheard_text\x18\x03 \x01(\t\"M\n\nTurnPaused\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12\x11\n\tat_sample\x18\x02 \x01(\x03\"N\n\x0bTurnResumed\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12\x11\n\tpaused_us\x18\x02 \x01(\x04\"\x80\x01\n\x0cVideoQuality\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12+\n\x05level\x18\x02 \x01(\x0e\x32\x1c.anima.gateway.v1.VideoLevel\x12\x15\n\rframe_rate_hz\x18\x03 \x01(\r\"A\n\tStageStop\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x12\n\nelapsed_us\x18\x02 \x01(\x04\x12\x11\n\tconfirmed\x18\x03 \x01(\x08\"\xf0\x02\n\tTurnEnded\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12*\n\x06reason\x18\x02 \x01(\x0e\x32\x1a.anima.common.v1.EndReason\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x12\n\nheard_text\x18\x04 \x01(\t\x12\x14\n\x0csample_count\x18\x05 \x01(\x03\x12*\n\x05spans\x18\x06 \x03(\x0b\x32\x1b.anima.gateway.v1.StageSpan\x12\x16\n\x0e\x66irst_media_us\x18\x07 \x01(\x04\x12%\n\x07sources\x18\x08 \x03(\x0b\x32\x14.anima.llm.v1.Source\x12\x17\n\nidle_frame\x18\t \x01(\rH\x00\x88\x01\x01\x12\x12\n\nsilence_us\x18\n \x01(\x04\x12\x15\n\rstale_dropped\x18\x0b \x01(\r\x12\x13\n\x0bspeculative\x18\x0c \x01(\x08\x42\r\n\x0b_idle_frame\"\x84\x01\n\tStageSpan\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0f\n\x07segment\x18\x02 \x01(\r\x12\x10\n\x08start_us\x18\x03 \x01(\x03\x12\x13\n\x0b\x64uration_us\x18\x04 \x01(\x04\x12\x1c\n\x0f\x66irst_output_us\x18\x05 \x01(\x03H\x00\x88\x01\x01\x42\x12\n\x10_first_output_us\"b\n\x06Notice\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.anima.gateway.v1.NoticeKind\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0f\n\x07turn_id\x18\x04 \x01(\t\"\x15\n\x13\x44\x65scribeMeshRequest\"\xbd\x01\n\x14\x44\x65scribeMeshResponse\x12-\n\x06stages\x18\x01 \x03(\x0b\x32\x1d.anima.gateway.v1.StageStatus\x12\'\n\x08personas\x18\x02 \x03(\x0b\x32\x15.anima.llm.v1.Persona\x12#\n\x06voices\x18\x03 \x03(\x0b\x32\x13.anima.tts.v1.Voice\x12(\n\x07\x61vatars\x18\x04 \x03(\x0b\x32\x17.anima.avatar.v1.Avatar\"i\n\x0bStageStatus\x12\r\n\x05stage\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12+\n\x06\x65ngine\x18\x03 \x01(\x0b\x32\x1b.anima.common.v1.EngineInfo\x12\x0f\n\x07problem\x18\x04 \x01(\t*J\n\x06Pacing\x12\x16\n\x12PACING_UNSPECIFIED\x10\x00\x12\x14\n\x10PACING_REAL_TIME\x10\x01\x12\x12\n\x0ePACING_AS_MADE\x10\x02*x\n\nVideoLevel\x12\x1b\n\x17VIDEO_LEVEL_UNSPECIFIED\x10\x00\x12\x14\n\x10VIDEO_LEVEL_FULL\x10\x01\x12\x1c\n\x18VIDEO_LEVEL_REDUCED_RATE\x10\x02\x12\x19\n\x15VIDEO_LEVEL_IDLE_LOOP\x10\x03*\x9d\x01\n\nNoticeKind\x12\x1b\n\x17NOTICE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18NOTICE_KIND_STAGE_FAILED\x10\x01\x12\x18\n\x14NOTICE_KIND_DEGRADED\x10\x02\x12\x1e\n\x1aNOTICE_KIND_NOT_UNDERSTOOD\x10\x03\x12\x1a\n\x16NOTICE_KIND_GOING_AWAY\x10\x04\x32\xc6\x01\n\x0eGatewayService\x12U\n\x08\x43onverse\x12!.anima.gateway.v1.ConverseRequest\x1a\".anima.gateway.v1.ConverseResponse(\x01\x30\x01\x12]\n\x0c\x44\x65scribeMesh\x12%.anima.gateway.v1.DescribeMeshRequest\x1a&.anima.gateway.v1.DescribeMeshResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61nima/gateway/v1/gateway.proto\x12\x10\x61nima.gateway.v1\x1a\x16\x61nima/asr/v1/asr.proto\x1a\x1c\x61nima/avatar/v1/avatar.proto\x1a\x1c\x61nima/common/v1/common.proto\x1a\x16\x61nima/llm/v1/llm.proto\x1a\x16\x61nima/tts/v1/tts.proto\"\xef\x02\n\x0f\x43onverseRequest\x12\x32\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .anima.gateway.v1.ConverseConfigH\x00\x12,\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x1b.anima.common.v1.AudioChunkH\x00\x12\x36\n\rend_of_speech\x18\x03 \x01(\x0b\x32\x1d.anima.gateway.v1.EndOfSpeechH\x00\x12+\n\x04text\x18\x04 \x01(\x0b\x32\x1b.anima.gateway.v1.TextInputH\x00\x12&\n\x04stop\x18\x05 \x01(\x0b\x32\x16.anima.gateway.v1.StopH\x00\x12\x34\n\x08playback\x18\x06 \x01(\x0b\x32 .anima.gateway.v1.PlaybackReportH\x00\x12,\n\x04idle\x18\x07 \x01(\x0b\x32\x1c.anima.gateway.v1.IdleReportH\x00\x42\t\n\x07message\"\xd4\x02\n\x0e\x43onverseConfig\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07persona\x18\x03 \x01(\t\x12\x10\n\x08language\x18\x04 \x01(\t\x12\r\n\x05voice\x18\x05 \x01(\t\x12\x0e\n\x06\x61vatar\x18\x06 \x01(\t\x12\x1c\n\x14input_sample_rate_hz\x18\x07 \x01(\r\x12\x11\n\ttext_only\x18\x08 \x01(\x08\x12\x12\n\naudio_only\x18\t \x01(\x08\x12+\n\x05video\x18\n \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\x12(\n\x06pacing\x18\x0b \x01(\x0e\x32\x18.anima.gateway.v1.Pacing\x12.\n\x0b\x65ndpointing\x18\x0c \x01(\x0b\x32\x19.anima.asr.v1.Endpointing\x12\x0f\n\x07\x61i_mark\x18\r \x01(\x08\"\r\n\x0b\x45ndOfSpeech\"\x19\n\tTextInput\x12\x0c\n\x04text\x18\x01 \x01(\t\"\x06\n\x04Stop\"x\n\x0ePlaybackReport\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\x16\n\x0eplayed_samples\x18\x02 \x01(\x03\x12\x11\n\tunderruns\x18\x03 \x01(\r\x12\x19\n\x0c\x61v_offset_us\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x0f\n\r_av_offset_us\"H\n\nIdleReport\x12\r\n\x05\x66rame\x18\x01 \x01(\r\x12+\n\x08\x61\x63tivity\x18\x02 \x01(\x0e\x32\x19.anima.avatar.v1.Activity\"\x8b\x06\n\x10\x43onverseResponse\x12;\n\x0fsession_started\x18\x01 \x01(\x0b\x32 .anima.gateway.v1.SessionStartedH\x00\x12\x39\n\x0espeech_started\x18\x02 \x01(\x0b\x32\x1f.anima.gateway.v1.SpeechStartedH\x00\x12;\n\x0fuser_transcript\x18\x03 \x01(\x0b\x32 .anima.gateway.v1.UserTranscriptH\x00\x12\x35\n\x0cturn_started\x18\x04 \x01(\x0b\x32\x1d.anima.gateway.v1.TurnStartedH\x00\x12\x31\n\ntext_delta\x18\x05 \x01(\x0b\x32\x1b.anima.gateway.v1.TextDeltaH\x00\x12;\n\x0fsegment_started\x18\x06 \x01(\x0b\x32 .anima.gateway.v1.SegmentStartedH\x00\x12\'\n\x05marks\x18\x07 \x01(\x0b\x32\x16.anima.common.v1.MarksH\x00\x12,\n\x05media\x18\x08 \x01(\x0b\x32\x1b.anima.common.v1.MediaChunkH\x00\x12=\n\x10turn_interrupted\x18\t \x01(\x0b\x32!.anima.gateway.v1.TurnInterruptedH\x00\x12\x31\n\nturn_ended\x18\n \x01(\x0b\x32\x1b.anima.gateway.v1.TurnEndedH\x00\x12*\n\x06notice\x18\x0b \x01(\x0b\x32\x18.anima.gateway.v1.NoticeH\x00\x12\x33\n\x0bturn_paused\x18\x0c \x01(\x0b\x32\x1c.anima.gateway.v1.TurnPausedH\x00\x12\x35\n\x0cturn_resumed\x18\r \x01(\x0b\x32\x1d.anima.gateway.v1.TurnResumedH\x00\x12\x31\n\x07quality\x18\x0e \x01(\x0b\x32\x1e.anima.gateway.v1.VideoQualityH\x00\x42\x07\n\x05\x65vent\"\x91\x01\n\x0eSessionStarted\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12&\n\x07persona\x18\x02 \x01(\x0b\x32\x15.anima.llm.v1.Persona\x12+\n\x05video\x18\x03 \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\x12\x16\n\x0esample_rate_hz\x18\x04 \x01(\r\"\"\n\rSpeechStarted\x12\x11\n\tat_sample\x18\x01 \x01(\x03\"W\n\x0eUserTranscript\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05\x66inal\x18\x02 \x01(\x08\x12(\n\x05words\x18\x03 \x03(\x0b\x32\x19.anima.common.v1.WordMark\"M\n\x0bTurnStarted\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12\x10\n\x08question\x18\x02 \x01(\t\"[\n\tTextDelta\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x12\n\nstart_char\x18\x03 \x01(\r\"v\n\x0eSegmentStarted\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12\x0c\n\x04text\x18\x02 \x01(\t\x12(\n\x05\x63hars\x18\x03 \x01(\x0b\x32\x19.anima.common.v1.CharSpan\"\x80\x01\n\x0fTurnInterrupted\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12+\n\x06stages\x18\x02 \x03(\x0b\x32\x1b.anima.gateway.v1.StageStop\x12\x12\n\nheard_text\x18\x03 \x01(\t\"M\n\nTurnPaused\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12\x11\n\tat_sample\x18\x02 \x01(\x03\"N\n\x0bTurnResumed\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12\x11\n\tpaused_us\x18\x02 \x01(\x04\"\x80\x01\n\x0cVideoQuality\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12+\n\x05level\x18\x02 \x01(\x0e\x32\x1c.anima.gateway.v1.VideoLevel\x12\x15\n\rframe_rate_hz\x18\x03 \x01(\r\"A\n\tStageStop\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x12\n\nelapsed_us\x18\x02 \x01(\x04\x12\x11\n\tconfirmed\x18\x03 \x01(\x08\"\xf0\x02\n\tTurnEnded\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12*\n\x06reason\x18\x02 \x01(\x0e\x32\x1a.anima.common.v1.EndReason\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x12\n\nheard_text\x18\x04 \x01(\t\x12\x14\n\x0csample_count\x18\x05 \x01(\x03\x12*\n\x05spans\x18\x06 \x03(\x0b\x32\x1b.anima.gateway.v1.StageSpan\x12\x16\n\x0e\x66irst_media_us\x18\x07 \x01(\x04\x12%\n\x07sources\x18\x08 \x03(\x0b\x32\x14.anima.llm.v1.Source\x12\x17\n\nidle_frame\x18\t \x01(\rH\x00\x88\x01\x01\x12\x12\n\nsilence_us\x18\n \x01(\x04\x12\x15\n\rstale_dropped\x18\x0b \x01(\r\x12\x13\n\x0bspeculative\x18\x0c \x01(\x08\x42\r\n\x0b_idle_frame\"\x84\x01\n\tStageSpan\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0f\n\x07segment\x18\x02 \x01(\r\x12\x10\n\x08start_us\x18\x03 \x01(\x03\x12\x13\n\x0b\x64uration_us\x18\x04 \x01(\x04\x12\x1c\n\x0f\x66irst_output_us\x18\x05 \x01(\x03H\x00\x88\x01\x01\x42\x12\n\x10_first_output_us\"b\n\x06Notice\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.anima.gateway.v1.NoticeKind\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0f\n\x07turn_id\x18\x04 \x01(\t\"\x15\n\x13\x44\x65scribeMeshRequest\"\xbd\x01\n\x14\x44\x65scribeMeshResponse\x12-\n\x06stages\x18\x01 \x03(\x0b\x32\x1d.anima.gateway.v1.StageStatus\x12\'\n\x08personas\x18\x02 \x03(\x0b\x32\x15.anima.llm.v1.Persona\x12#\n\x06voices\x18\x03 \x03(\x0b\x32\x13.anima.tts.v1.Voice\x12(\n\x07\x61vatars\x18\x04 \x03(\x0b\x32\x17.anima.avatar.v1.Avatar\"i\n\x0bStageStatus\x12\r\n\x05stage\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12+\n\x06\x65ngine\x18\x03 \x01(\x0b\x32\x1b.anima.common.v1.EngineInfo\x12\x0f\n\x07problem\x18\x04 \x01(\t*J\n\x06Pacing\x12\x16\n\x12PACING_UNSPECIFIED\x10\x00\x12\x14\n\x10PACING_REAL_TIME\x10\x01\x12\x12\n\x0ePACING_AS_MADE\x10\x02*x\n\nVideoLevel\x12\x1b\n\x17VIDEO_LEVEL_UNSPECIFIED\x10\x00\x12\x14\n\x10VIDEO_LEVEL_FULL\x10\x01\x12\x1c\n\x18VIDEO_LEVEL_REDUCED_RATE\x10\x02\x12\x19\n\x15VIDEO_LEVEL_IDLE_LOOP\x10\x03*\x9d\x01\n\nNoticeKind\x12\x1b\n\x17NOTICE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18NOTICE_KIND_STAGE_FAILED\x10\x01\x12\x18\n\x14NOTICE_KIND_DEGRADED\x10\x02\x12\x1e\n\x1aNOTICE_KIND_NOT_UNDERSTOOD\x10\x03\x12\x1a\n\x16NOTICE_KIND_GOING_AWAY\x10\x04\x32\xc6\x01\n\x0eGatewayService\x12U\n\x08\x43onverse\x12!.anima.gateway.v1.ConverseRequest\x1a\".anima.gateway.v1.ConverseResponse(\x01\x30\x01\x12]\n\x0c\x44\x65scribeMesh\x12%.anima.gateway.v1.DescribeMeshRequest\x1a&.anima.gateway.v1.DescribeMeshResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'anima.gateway.v1.gateway_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PACING']._serialized_start=3862
-  _globals['_PACING']._serialized_end=3936
-  _globals['_VIDEOLEVEL']._serialized_start=3938
-  _globals['_VIDEOLEVEL']._serialized_end=4058
-  _globals['_NOTICEKIND']._serialized_start=4061
-  _globals['_NOTICEKIND']._serialized_end=4218
+  _globals['_PACING']._serialized_start=3906
+  _globals['_PACING']._serialized_end=3980
+  _globals['_VIDEOLEVEL']._serialized_start=3982
+  _globals['_VIDEOLEVEL']._serialized_end=4102
+  _globals['_NOTICEKIND']._serialized_start=4105
+  _globals['_NOTICEKIND']._serialized_end=4262
   _globals['_CONVERSEREQUEST']._serialized_start=185
   _globals['_CONVERSEREQUEST']._serialized_end=552
   _globals['_CONVERSECONFIG']._serialized_start=555
@@ -53,45 +53,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOP']._serialized_start=939
   _globals['_STOP']._serialized_end=945
   _globals['_PLAYBACKREPORT']._serialized_start=947
-  _globals['_PLAYBACKREPORT']._serialized_end=1023
-  _globals['_IDLEREPORT']._serialized_start=1025
-  _globals['_IDLEREPORT']._serialized_end=1097
-  _globals['_CONVERSERESPONSE']._serialized_start=1100
-  _globals['_CONVERSERESPONSE']._serialized_end=1879
-  _globals['_SESSIONSTARTED']._serialized_start=1882
-  _globals['_SESSIONSTARTED']._serialized_end=2027
-  _globals['_SPEECHSTARTED']._serialized_start=2029
-  _globals['_SPEECHSTARTED']._serialized_end=2063
-  _globals['_USERTRANSCRIPT']._serialized_start=2065
-  _globals['_USERTRANSCRIPT']._serialized_end=2152
-  _globals['_TURNSTARTED']._serialized_start=2154
-  _globals['_TURNSTARTED']._serialized_end=2231
-  _globals['_TEXTDELTA']._serialized_start=2233
-  _globals['_TEXTDELTA']._serialized_end=2324
-  _globals['_SEGMENTSTARTED']._serialized_start=2326
-  _globals['_SEGMENTSTARTED']._serialized_end=2444
-  _globals['_TURNINTERRUPTED']._serialized_start=2447
-  _globals['_TURNINTERRUPTED']._serialized_end=2575
-  _globals['_TURNPAUSED']._serialized_start=2577
-  _globals['_TURNPAUSED']._serialized_end=2654
-  _globals['_TURNRESUMED']._serialized_start=2656
-  _globals['_TURNRESUMED']._serialized_end=2734
-  _globals['_VIDEOQUALITY']._serialized_start=2737
-  _globals['_VIDEOQUALITY']._serialized_end=2865
-  _globals['_STAGESTOP']._serialized_start=2867
-  _globals['_STAGESTOP']._serialized_end=2932
-  _globals['_TURNENDED']._serialized_start=2935
-  _globals['_TURNENDED']._serialized_end=3303
-  _globals['_STAGESPAN']._serialized_start=3306
-  _globals['_STAGESPAN']._serialized_end=3438
-  _globals['_NOTICE']._serialized_start=3440
-  _globals['_NOTICE']._serialized_end=3538
-  _globals['_DESCRIBEMESHREQUEST']._serialized_start=3540
-  _globals['_DESCRIBEMESHREQUEST']._serialized_end=3561
-  _globals['_DESCRIBEMESHRESPONSE']._serialized_start=3564
-  _globals['_DESCRIBEMESHRESPONSE']._serialized_end=3753
-  _globals['_STAGESTATUS']._serialized_start=3755
-  _globals['_STAGESTATUS']._serialized_end=3860
-  _globals['_GATEWAYSERVICE']._serialized_start=4221
-  _globals['_GATEWAYSERVICE']._serialized_end=4419
+  _globals['_PLAYBACKREPORT']._serialized_end=1067
+  _globals['_IDLEREPORT']._serialized_start=1069
+  _globals['_IDLEREPORT']._serialized_end=1141
+  _globals['_CONVERSERESPONSE']._serialized_start=1144
+  _globals['_CONVERSERESPONSE']._serialized_end=1923
+  _globals['_SESSIONSTARTED']._serialized_start=1926
+  _globals['_SESSIONSTARTED']._serialized_end=2071
+  _globals['_SPEECHSTARTED']._serialized_start=2073
+  _globals['_SPEECHSTARTED']._serialized_end=2107
+  _globals['_USERTRANSCRIPT']._serialized_start=2109
+  _globals['_USERTRANSCRIPT']._serialized_end=2196
+  _globals['_TURNSTARTED']._serialized_start=2198
+  _globals['_TURNSTARTED']._serialized_end=2275
+  _globals['_TEXTDELTA']._serialized_start=2277
+  _globals['_TEXTDELTA']._serialized_end=2368
+  _globals['_SEGMENTSTARTED']._serialized_start=2370
+  _globals['_SEGMENTSTARTED']._serialized_end=2488
+  _globals['_TURNINTERRUPTED']._serialized_start=2491
+  _globals['_TURNINTERRUPTED']._serialized_end=2619
+  _globals['_TURNPAUSED']._serialized_start=2621
+  _globals['_TURNPAUSED']._serialized_end=2698
+  _globals['_TURNRESUMED']._serialized_start=2700
+  _globals['_TURNRESUMED']._serialized_end=2778
+  _globals['_VIDEOQUALITY']._serialized_start=2781
+  _globals['_VIDEOQUALITY']._serialized_end=2909
+  _globals['_STAGESTOP']._serialized_start=2911
+  _globals['_STAGESTOP']._serialized_end=2976
+  _globals['_TURNENDED']._serialized_start=2979
+  _globals['_TURNENDED']._serialized_end=3347
+  _globals['_STAGESPAN']._serialized_start=3350
+  _globals['_STAGESPAN']._serialized_end=3482
+  _globals['_NOTICE']._serialized_start=3484
+  _globals['_NOTICE']._serialized_end=3582
+  _globals['_DESCRIBEMESHREQUEST']._serialized_start=3584
+  _globals['_DESCRIBEMESHREQUEST']._serialized_end=3605
+  _globals['_DESCRIBEMESHRESPONSE']._serialized_start=3608
+  _globals['_DESCRIBEMESHRESPONSE']._serialized_end=3797
+  _globals['_STAGESTATUS']._serialized_start=3799
+  _globals['_STAGESTATUS']._serialized_end=3904
+  _globals['_GATEWAYSERVICE']._serialized_start=4265
+  _globals['_GATEWAYSERVICE']._serialized_end=4463
 # @@protoc_insertion_point(module_scope)

@@ -288,20 +288,28 @@ class PlaybackReport(google.protobuf.message.Message):
     TURN_ID_FIELD_NUMBER: builtins.int
     PLAYED_SAMPLES_FIELD_NUMBER: builtins.int
     UNDERRUNS_FIELD_NUMBER: builtins.int
+    AV_OFFSET_US_FIELD_NUMBER: builtins.int
     turn_id: builtins.str
     """The turn."""
     played_samples: builtins.int
     """The first sample that has not been played."""
     underruns: builtins.int
     """How often playback of the turn has run dry so far."""
+    av_offset_us: builtins.int
+    """How far pictures are ahead of the sound that belongs to them (negative: behind), microseconds; of what was shown
+    since the last report, the one with the greatest amount. Not set if the client does not measure it.
+    """
     def __init__(
         self,
         *,
         turn_id: builtins.str = ...,
         played_samples: builtins.int = ...,
         underruns: builtins.int = ...,
+        av_offset_us: builtins.int | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["played_samples", b"played_samples", "turn_id", b"turn_id", "underruns", b"underruns"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_av_offset_us", b"_av_offset_us", "av_offset_us", b"av_offset_us"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_av_offset_us", b"_av_offset_us", "av_offset_us", b"av_offset_us", "played_samples", b"played_samples", "turn_id", b"turn_id", "underruns", b"underruns"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_av_offset_us", b"_av_offset_us"]) -> typing.Literal["av_offset_us"] | None: ...
 
 global___PlaybackReport = PlaybackReport
 
