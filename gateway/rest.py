@@ -32,6 +32,11 @@ _FORMATS = {"mp4": MP4, "wav": WAV, "json": JSON}
 _ALIASES = {"audio/x-wav": WAV, "audio/wave": WAV, "audio/*": WAV, "video/*": MP4, "*/*": JSON}
 _NEEDED = ("llm", "tts")
 _IDLE_TIMEOUT_S = 30.0
+_ACTIVITIES = {
+    "idle": avatar.ACTIVITY_IDLE,
+    "listening": avatar.ACTIVITY_LISTENING,
+    "thinking": avatar.ACTIVITY_THINKING,
+}
 
 
 def create_app(mesh: Mesh) -> Starlette:
@@ -114,13 +119,15 @@ class Rest:
         return Response(await _film(reply), media_type=MP4)
 
     async def idle_loop(self, request: Request) -> Response:
-        """Gives the idle loop of an avatar as a film without sound, to be repeated."""
+        """Gives a loop of an avatar as a film without sound, to be repeated."""
         video = common.VideoFormat(
             width_px=_number(request, "width_px"),
             height_px=_number(request, "height_px"),
             frame_rate_hz=_number(request, "frame_rate_hz"),
         )
-        idle = avatar.GetIdleLoopRequest(avatar=request.path_params["name"], video=video)
+        idle = avatar.GetIdleLoopRequest(
+            avatar=request.path_params["name"], video=video, activity=_activity(request)
+        )
         frames: list[common.VideoFrame] = []
         rate_hz = 0
         try:
@@ -196,6 +203,13 @@ def _number(request: Request, name: str) -> int:
     if not value.isascii() or not value.isdecimal() or int(value[:9]) > 10_000:
         raise Problem(422, f"{name}: {value[:20]!r} is not a number up to 10000")
     return int(value[:9])
+
+
+def _activity(request: Request) -> avatar.Activity.ValueType:
+    name = request.query_params.get("activity", "idle")
+    if name not in _ACTIVITIES:
+        raise Problem(422, f"activity: {name[:20]!r} is not one of {', '.join(_ACTIVITIES)}")
+    return _ACTIVITIES[name]
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:

@@ -27,9 +27,14 @@ export async function describeMesh() {
   return (await call("v1/mesh")).json();
 }
 
-/** The idle loop of an avatar, as an address for a <video>; it must be revoked. */
-export async function idleLoop(avatar) {
-  const response = await call(`v1/avatars/${encodeURIComponent(avatar)}/idle.mp4`);
+/**
+ * A loop of an avatar, as an address for a <video>; it must be revoked.
+ * @param version of the avatar: what the browser has kept of another one is not used
+ * @param activity "idle", "listening" or "thinking"
+ */
+export async function idleLoop(avatar, version, activity = "idle") {
+  const query = new URLSearchParams({ activity, version });
+  const response = await call(`v1/avatars/${encodeURIComponent(avatar)}/idle.mp4?${query}`);
   return URL.createObjectURL(await response.blob());
 }
 

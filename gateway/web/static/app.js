@@ -1,13 +1,14 @@
 // The page: puts the parts together.
 
 import { Answer } from "./answer.js";
-import { Unauthorized, describeMesh, idleLoop, keepToken, token } from "./api.js";
+import { Unauthorized, describeMesh, keepToken, token } from "./api.js";
 import { Captions } from "./captions.js";
 import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
 import { History } from "./history.js";
 import { switchLanguage, t, translatePage } from "./i18n.js";
 import { kept } from "./kept.js";
+import { Loops } from "./loops.js";
 import { Memories } from "./memories.js";
 import { MICROPHONE_RATE_HZ, Microphone } from "./microphone.js";
 import { playableCodecs } from "./player.js";
@@ -23,6 +24,10 @@ const byId = (id) => document.getElementById(id);
 
 const connection = new Connection(token);
 const player = new Screen(byId("screen"), { talk: byId("talk"), live: byId("live") });
+const loops = new Loops(byId("screen"), {
+  idle: byId("idle"),
+  looks: { listening: byId("listening"), thinking: byId("thinking") },
+});
 const captions = new Captions(byId("captions"), player);
 const history = new History(byId("conversation"));
 const settings = new Settings();
@@ -38,7 +43,6 @@ let askedAt = 0;
 let shownMs = null;
 let lastWaterfall = null;
 let activity = "";
-let idleOf = "";
 
 // --- what the person does --------------------------------------------------------------------
 
@@ -236,6 +240,7 @@ function setStatus(state, places = {}) {
 
 function setActivity(next) {
   activity = next || (microphone.isOn ? "listening" : "");
+  loops.attend(activity);
   byId("activity").hidden = !activity;
   byId("activity-text").textContent = activity && t(activity);
   composer.showStop(activity === "thinking" || activity === "speaking");
@@ -272,7 +277,7 @@ async function refreshMesh() {
     if (settings.show(await describeMesh())) configure();
     if (connection.isOpen) setStatus(settings.allReady ? "online" : "degraded");
     suggest();
-    await showIdle();
+    await loops.show(settings.avatar);
   } catch (error) {
     if (error instanceof Unauthorized) askToken();
   }
@@ -287,17 +292,6 @@ async function showMade(name) {
     if (settings.use("avatar", name)) return;
     await new Promise((resolve) => setTimeout(resolve, MADE_WAIT_MS));
   }
-}
-
-async function showIdle() {
-  const idle = byId("idle");
-  if (!settings.avatar || settings.avatar === idleOf) return;
-  const before = idle.src;
-  idle.src = await idleLoop(settings.avatar);
-  idleOf = settings.avatar;
-  if (before) URL.revokeObjectURL(before);
-  idle.addEventListener("playing", () => idle.classList.add("ready"), { once: true });
-  idle.play().catch(() => {});
 }
 
 function suggest() {
@@ -343,7 +337,7 @@ settings.addEventListener("changed", () => {
   silence();
   kept.renew();
   configure();
-  showIdle();
+  loops.show(settings.avatar).catch(({ message }) => notice(t("failed", { reason: message })));
   history.remark(t("newConversation"));
 });
 portrait.addEventListener("made", ({ detail }) => showMade(detail));

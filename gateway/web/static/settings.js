@@ -34,11 +34,13 @@ export class Settings extends EventTarget {
     return personas.find(({ name }) => name === this.#choices.persona) ?? personas[0];
   }
 
-  /** The name of the face that is shown. */
+  /** The face that is shown: {name, version}, empty before the mesh is known. */
   get avatar() {
-    const known = (name) => this.#mesh.avatars.some((avatar) => avatar.name === name);
-    const wanted = [this.#choices.avatar, this.persona?.avatar].find((name) => name && known(name));
-    return wanted ?? this.#mesh.avatars[0]?.name ?? "";
+    const { avatars } = this.#mesh;
+    const known = [this.#choices.avatar, this.persona?.avatar]
+      .map((name) => avatars.find((avatar) => avatar.name === name))
+      .find(Boolean);
+    return known ?? avatars[0] ?? { name: "", version: "" };
   }
 
   /** True if every stage is ready. */

@@ -108,6 +108,9 @@ async def test_mesh_health_and_idle_loop() -> None:
             assert len(list(film.decode(video=0))) == 50
         assert "'x'" in problem(await client.get("/v1/avatars/x/idle.mp4"), 404)
         assert "width_px" in problem(await client.get("/v1/avatars/ani/idle.mp4?width_px=-1"), 422)
+        listening = await client.get("/v1/avatars/ani/idle.mp4?activity=listening")
+        assert listening.status_code == 200
+        assert "'x'" in problem(await client.get("/v1/avatars/ani/idle.mp4?activity=x"), 422)
         await fake.stop("llm")
         response = await client.get("/readyz")
         assert response.status_code == 503
