@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import ask, avatar, doctor, memory, models, persona, up
+from cli import ask, avatar, doctor, knowledge, memory, models, persona, up
 
 app = typer.Typer(
     name="anima",
@@ -23,6 +23,7 @@ app.add_typer(persona.app, name="persona")
 app.add_typer(avatar.app, name="avatar")
 app.add_typer(models.app, name="models")
 app.add_typer(memory.app, name="memory")
+app.add_typer(knowledge.app, name="knowledge")
 
 
 def _print_version(wanted: bool) -> None:

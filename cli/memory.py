@@ -39,7 +39,8 @@ Address = Annotated[
 T = TypeVar("T")
 
 
-def _run(address: str | None, work: Callable[[MemoryServiceAsyncStub], Awaitable[T]]) -> T:
+def run(address: str | None, work: Callable[[MemoryServiceAsyncStub], Awaitable[T]]) -> T:
+    """Do some work with the memory service; where it refuses, say why and end the command."""
     settings = MemorySettings.from_environment()
     target = address or settings.listen
 
@@ -65,7 +66,7 @@ def list_(
     """List what is remembered, newest first."""
     kinds = [wire.ITEM_KIND_FACT] if facts else []
     request = wire.ListRequest(user_id=user, page_size=limit, kinds=kinds)
-    page = _run(memory, lambda stub: stub.List(request, timeout=_TIMEOUT_S))
+    page = run(memory, lambda stub: stub.List(request, timeout=_TIMEOUT_S))
     table = Table("when", "kind", "who", "what", "holds until", "id")
     for item in page.items:
         table.add_row(
@@ -95,7 +96,7 @@ def export(
     memory: Address = None,
 ) -> None:
     """Write everything that is held about a person as JSON Lines, oldest first."""
-    count = _run(memory, lambda stub: _write_all(stub, user, cast("IO[str]", file)))
+    count = run(memory, lambda stub: _write_all(stub, user, cast("IO[str]", file)))
     console.print(f"{count} items written.")
 
 
@@ -121,7 +122,7 @@ def import_(
     async def send(stub: MemoryServiceAsyncStub) -> wire.ImportResponse:
         return await stub.Import(_requests(user, items))
 
-    response = _run(memory, send)
+    response = run(memory, send)
     console.print(f"{response.received_count} items read, {response.stored_count} were new.")
 
 
@@ -167,5 +168,5 @@ def forget(
         request.everything = True
     else:
         request.items.item_ids.extend(item_ids or [])
-    response = _run(memory, lambda stub: stub.Forget(request, timeout=_TIMEOUT_S))
+    response = run(memory, lambda stub: stub.Forget(request, timeout=_TIMEOUT_S))
     console.print(f"{response.forgotten_count} items erased.")

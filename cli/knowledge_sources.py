@@ -1,0 +1,142 @@
+"""Where `anima knowledge add` finds documents: files, folders, and pages of the web."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from memory.knowledge.reading.forms import FORMS
+from memory.knowledge.receiving import MAX_FILE_BYTES
+
+_MAX_FILES: Final = 10_000
+_MAX_REDIRECTS: Final = 5
+_TIMEOUT_S: Final = 30.0
+_MAX_FETCH_S: Final = 120.0
+_MAX_NAME_CHARS: Final = 200
+_VAGUE_TYPES: Final = ("", "application/octet-stream", "text/plain")
+_SCHEMES: Final = ("http", "https")
+_ENDINGS: Final = {form.media_type: ending for ending, form in reversed(FORMS.items())} | {
+    "application/xhtml+xml": ".html",
+    "text/x-markdown": ".md",
+}
+
+
+class SourceError(Exception):
+    """A document cannot be had; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A document that is to be added."""
+
+    shown: str
+    """By what name people know it."""
+    uri: str
+    path: Path | None = None
+    """None: it must be fetched."""
+
+    def load(self) -> tuple[str, bytes]:
+        """Give the file's name and content.
+
+        Raises:
+            SourceError: It cannot be had, or is too large.
+        """
+        return _fetched(self.uri) if self.path is None else _read(self.path)
+
+
+def sources(targets: list[str]) -> Iterator[Source]:
+    """Give the documents that files, folders and addresses name; folders whole, in order of name.
+
+    Raises:
+        SourceError: A target is none of these, or a folder has too many files.
+    """
+    for target in targets:
+        if "://" in target:
+            if urlsplit(target).scheme not in _SCHEMES:
+                raise SourceError(f"{target}: only http and https addresses are fetched")
+            yield Source(shown=target, uri=target)
+            continue
+        path = Path(target)
+        if path.is_dir():
+            yield from map(_of_file, _files(path))
+        elif path.is_file():
+            yield _of_file(path)
+        else:
+            raise SourceError(f"{target} is no file, no folder and no address")
+
+
+def _of_file(path: Path) -> Source:
+    return Source(shown=str(path), uri=path.resolve().as_uri(), path=path)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of a folder that can be read; hidden ones, and what is linked to, stay out."""
+    found: list[Path] = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(parent) / name
+            readable = not name.startswith(".") and path.suffix.lower() in FORMS
+            if readable and not path.is_symlink():
+                found.append(path)
+        if len(found) > _MAX_FILES:
+            raise SourceError(f"{folder} has more than {_MAX_FILES} documents: name parts of it")
+    return found
+
+
+def _read(path: Path) -> tuple[str, bytes]:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise _too_large()
+        return path.name, path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"it cannot be read: {error.strerror}") from error
+
+
+def _fetched(address: str) -> tuple[str, bytes]:
+    end_s = time.monotonic() + _MAX_FETCH_S
+    headers = {"User-Agent": "anima", "Accept": ", ".join(_ENDINGS)}
+    try:
+        with (
+            httpx.Client(
+                follow_redirects=True, max_redirects=_MAX_REDIRECTS, timeout=_TIMEOUT_S
+            ) as client,
+            client.stream("GET", address, headers=headers) as response,
+        ):
+            if response.is_error:
+                raise SourceError(f"the server answered {response.status_code}")
+            name = _name(response)
+            content = bytearray()
+            for piece in response.iter_bytes():
+                content += piece
+                if len(content) > MAX_FILE_BYTES:
+                    raise _too_large()
+                if time.monotonic() > end_s:
+                    raise SourceError(f"it did not come within {_MAX_FETCH_S:.0f} s")
+            return name, bytes(content)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise SourceError(f"it cannot be fetched: {str(error) or type(error).__name__}") from error
+
+
+def _name(response: httpx.Response) -> str:
+    """A file name with the ending of the type that the server gives, else that of the address."""
+    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    path = PurePosixPath(unquote(response.url.path))
+    name = (path.name or response.url.host)[-_MAX_NAME_CHARS:]
+    if path.suffix.lower() in FORMS and media_type in _VAGUE_TYPES:
+        return name
+    ending = _ENDINGS.get(media_type)
+    if ending is None:
+        raise SourceError(f"its type {media_type or '(none)'} cannot be read")
+    return name if FORMS.get(path.suffix.lower()) is FORMS[ending] else f"{name}{ending}"
+
+
+def _too_large() -> SourceError:
+    return SourceError(f"it is larger than {MAX_FILE_BYTES // 1024**2} MiB: cut it up")
