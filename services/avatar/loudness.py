@@ -7,6 +7,7 @@ voices ask for (python -m bench.fit_mouth).
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from itertools import pairwise
 
@@ -14,11 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.avatar.parameters import MouthShape
-from services.avatar.sound_weights import BIAS, WEIGHTS
+from services.avatar.sound_weights import BIAS, CLOSURE_BIAS, CLOSURE_WEIGHTS, WEIGHTS
 
 BAND_EDGES_HZ = (100, 250, 450, 700, 1000, 1500, 2300, 3400)
 CONTEXT_HOPS = (-3, 0, 1)
 """Which hops around a moment are heard together."""
+CLOSURE_HOPS = (-4, -2, -1, 0, 1, 2, 3)
+"""The same for closed lips, which are known by the dip and the burst after it."""
+_DOUBTFUL, _CERTAIN = 0.45, 0.6
+"""How likely closed lips must be to move the mouth, and to be closed."""
 _HOP_S = 0.01
 _WINDOW_S = 0.025
 _KEEP_S = 0.5
@@ -87,6 +92,19 @@ class SoundTrack:
         """Returns the band energies round a sample, 0 to about 1, shape (contexts * bands,)."""
         index = self._index(sample)
         return np.concatenate([self._features_of(index + hop) for hop in CONTEXT_HOPS])
+
+    def closure_at(self, sample: int) -> float:
+        """Returns how surely the lips are closed at a sample, 0 to 1; 0 where nothing is heard."""
+        if self.level_at(sample) == 0:
+            return 0.0
+        evidence = float(self.closure_features_at(sample) @ CLOSURE_WEIGHTS + CLOSURE_BIAS)
+        likely = 1 / (1 + math.exp(-evidence))
+        return min(1.0, max(0.0, (likely - _DOUBTFUL) / (_CERTAIN - _DOUBTFUL)))
+
+    def closure_features_at(self, sample: int) -> NDArray[np.float64]:
+        """Returns the band energies that tell closed lips, shape (hops * bands,)."""
+        index = self._index(sample)
+        return np.concatenate([self._features_of(index + hop) for hop in CLOSURE_HOPS])
 
     def level_at(self, sample: int) -> float:
         """Returns how loud the speech is, 0 (none) to 1 of the speaker's own range."""

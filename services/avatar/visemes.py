@@ -155,6 +155,10 @@ class MouthTrack:
         around = self._target(sample - aside) + self._target(sample + aside)
         mixed = 0.5 * here + 0.25 * around
         mixed[_PRESS:] = here[_PRESS:]
+        if not self._is_marked(sample):
+            closed = self._sound.closure_at(sample)
+            mixed[_JAW] *= 1 - closed
+            mixed[_PRESS] = closed
         return mixed
 
     def _target(self, sample: int) -> _Vector:

@@ -92,6 +92,18 @@ def test_without_marks_the_mouth_follows_the_sound() -> None:
     assert np.corrcoef(jaw, opening)[0, 1] > 0.7
 
 
+@pytest.mark.parametrize("level", [0.1, 0.3])
+def test_without_marks_lips_close_where_the_sound_says_so(level: float) -> None:
+    """A nasal murmur between two vowels: low, with nothing above 300 Hz."""
+    t = np.arange(round(0.1 * RATE)) / RATE
+    murmur = np.asarray(0.12 * level * 32767 * np.sin(2 * np.pi * 240 * t), np.int16)
+    audio = np.concatenate([vowel(0.4, level=level), murmur, vowel(0.4, level=level)])
+    mouths = [face.mouth for face in animate([], audio)]
+    assert max(mouth.press for mouth in mouths[9:13]) > 0.6
+    assert min(mouth.jaw * (1 - mouth.press) for mouth in mouths[9:13]) < 0.05
+    assert max(mouth.press for mouth in mouths[2:8] + mouths[16:20]) < 0.1
+
+
 @pytest.mark.parametrize("level", [0.05, 0.2, 0.9])
 def test_quiet_and_loud_speakers_open_the_mouth_alike(level: float) -> None:
     jaw = [face.mouth.jaw for face in animate([], vowel(3, level=level))]
