@@ -6,7 +6,7 @@ VLLM_ENV := .cache/vllm-env
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-vllm check format protos bench bench-memory bench-llm bench-orchestration clean
+.PHONY: help setup setup-dev run test test-vllm check format protos bench bench-memory bench-llm bench-orchestration soak clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench-llm: $(VLLM_ENV)/.installed ## figures of the language model stage beside 
 
 bench-orchestration: setup-dev ## what the gateway itself costs, with 1, 10 and 50 sessions
 	$(BIN)/python -m bench.orchestration
+
+soak: setup-dev ## half an hour of conversation: sync, memory, leaks; MINUTES=120 for two hours
+	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),30)
 
 clean: ## remove what setup made
 	rm -rf .venv .cache node_modules

@@ -1,0 +1,220 @@
+"""Hours of conversation with the real mesh: do sound and pictures stay together, what grows?
+
+Several people type, speak and interrupt in real time. For each picture the client notes how far
+from its sound it would be shown on a clock that does not wait; every few seconds each process is
+asked for its memory and descriptors, and the gateway for its tasks. The end is a verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import platform
+import random
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, cast
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from anima.gateway import v1 as gateway
+from anima.tts import v1 as tts
+from bench.mesh import QUESTIONS, VOICES, spoken
+from bench.talking import Fate, Outcome, Talker
+from bench.watching import Gauges, Usage, watched_mesh
+from cli.supervisor import Supervisor
+from services.runtime.channels import open_channel
+
+if TYPE_CHECKING:
+    from anima.gateway.v1.gateway_pb2_grpc import GatewayServiceAsyncStub
+    from anima.tts.v1.tts_pb2_grpc import TtsServiceAsyncStub
+
+MAX_AV_OFFSET_S: Final = 0.045
+MAX_GROWTH: Final = 0.01
+MAX_MORE_DESCRIPTORS: Final = 4
+WARM_UP: Final = 0.25
+"""The share of the time that counts as warm-up."""
+JUDGED_FROM_MINUTES: Final = 5.0
+"""What a shorter run shows of growth is warm-up."""
+SAMPLE_EVERY_S: Final = 2.0
+_SPOKEN: Final = [(question, voice) for question in QUESTIONS for voice in VOICES[:2]]
+
+
+@dataclass
+class Record:
+    """What was seen.
+
+    Attributes:
+        outcomes: What became of each question.
+        usage: What each process held.
+        leftover_tasks: Tasks of the gateway after the last session, beyond those before the first.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    usage: dict[str, Usage] = field(default_factory=dict)
+    leftover_tasks: int = 0
+
+    def fates(self) -> Counter[Fate]:
+        """Count what became of the questions."""
+        return Counter(outcome.fate for outcome in self.outcomes)
+
+    def av_offset_p99_s(self) -> float:
+        """Give the offset that 99 % of the pictures stay under."""
+        offsets = [each for outcome in self.outcomes for each in outcome.av_offsets_s]
+        return float(np.percentile(offsets, 99)) if offsets else float("inf")
+
+    def faults(self) -> list[str]:
+        """Name what must not be, whatever the load of the machine."""
+        faults = [f"lost: {each.why}" for each in self.outcomes if each.fate is Fate.LOST]
+        stale = sum(outcome.stale for outcome in self.outcomes)
+        if not self.outcomes:
+            faults.append("nobody was answered")
+        if stale:
+            faults.append(f"{stale} messages of interrupted answers came")
+        if self.leftover_tasks > 0:
+            faults.append(f"{self.leftover_tasks} tasks were left in the gateway")
+        for name, usage in self.usage.items():
+            more = usage.descriptors[-1] - usage.descriptors[0]
+            if more > MAX_MORE_DESCRIPTORS:
+                faults.append(f"{name} holds {more} descriptors more")
+        return faults
+
+    def slow_faults(self, minutes: float) -> list[str]:
+        """Name what a long run on a machine of its own must not show besides."""
+        faults = []
+        if (offset_s := self.av_offset_p99_s()) >= MAX_AV_OFFSET_S:
+            faults.append(f"AV offset p99 is {1000 * offset_s:.0f} ms")
+        for name, usage in self.usage.items():
+            growth = usage.growth(round(WARM_UP * len(usage.resident_bytes)))
+            if minutes >= JUDGED_FROM_MINUTES and growth >= MAX_GROWTH:
+                faults.append(f"{name} has grown by {100 * growth:.1f} %")
+        return faults
+
+
+async def soak(minutes: float, *, sessions: int, seed: int) -> Record:
+    """Converse for a time and give what was seen."""
+    async with watched_mesh() as (supervisor, gauges):
+        addresses = {name: status.member.address for name, status in supervisor.statuses.items()}
+        async with open_channel(addresses["tts"]) as channel:
+            voice_of = cast("TtsServiceAsyncStub", tts.TtsServiceStub(channel))
+            speech = [await spoken(voice_of, question, voice) for question, voice in _SPOKEN]
+        async with open_channel(addresses["gateway"]) as channel:
+            stub = cast("GatewayServiceAsyncStub", gateway.GatewayServiceStub(channel))
+            tasks_before = await _first_answer(stub, gauges)
+            record = Record(usage={name: Usage() for name in supervisor.statuses})
+            watching = asyncio.create_task(_watch(supervisor, record))
+            until_s = time.monotonic() + 60 * minutes
+            await asyncio.gather(
+                *(
+                    _talk(
+                        stub,
+                        f"soak-{number}",
+                        random.Random(seed + number),
+                        speech,
+                        until_s,
+                        record,
+                    )
+                    for number in range(sessions)
+                )
+            )
+            watching.cancel()
+            await asyncio.wait([watching])
+            left = await gauges.settled(lambda now: now["anima_gateway_tasks"] <= tasks_before)
+            record.leftover_tasks = round(left["anima_gateway_tasks"] - tasks_before)
+            return record
+
+
+async def _first_answer(stub: GatewayServiceAsyncStub, gauges: Gauges) -> float:
+    """Give the tasks of a gateway that has answered once and holds no conversation."""
+    talker = Talker(stub, gateway.ConverseConfig(pacing=gateway.PACING_AS_MADE, user_id="first"))
+    await talker.open()
+    await talker.ask(QUESTIONS[0])
+    await talker.close()
+    now = await gauges.settled(lambda now: now["anima_gateway_sessions"] == 0)
+    return now["anima_gateway_tasks"]
+
+
+async def _talk(
+    stub: GatewayServiceAsyncStub,
+    user_id: str,
+    chance: random.Random,
+    speech: list[NDArray[np.int16]],
+    until_s: float,
+    record: Record,
+) -> None:
+    config = gateway.ConverseConfig(user_id=user_id, language="en", input_sample_rate_hz=16_000)
+    while time.monotonic() < until_s:
+        talker = Talker(stub, config)
+        await talker.open()
+        for _ in range(chance.randint(3, 8)):
+            question, after_s = chance.choice(QUESTIONS), chance.uniform(0.3, 3.0)
+            match chance.randrange(4):
+                case 0:
+                    record.outcomes.append(await talker.ask(question))
+                case 1:
+                    record.outcomes.append(await talker.speak(chance.choice(speech)))
+                case 2:
+                    record.outcomes.append(await talker.ask(question, stop_after_s=after_s))
+                case _:
+                    other = chance.choice(QUESTIONS)
+                    record.outcomes += await talker.ask_over(question, after_s=after_s, then=other)
+            if time.monotonic() > until_s or not talker.alive:
+                break
+        await talker.close()
+
+
+async def _watch(supervisor: Supervisor, record: Record) -> None:
+    while True:
+        for name, status in supervisor.statuses.items():
+            if status.process_id is not None:
+                record.usage[name].sample(status.process_id)
+        await asyncio.sleep(SAMPLE_EVERY_S)
+
+
+def show(record: Record, minutes: float, sessions: int, console: Console) -> None:
+    """Print what was seen."""
+    machine = f"{psutil.cpu_count()} cores {platform.machine()}"
+    table = Table(
+        "process", "MiB after warm-up", "MiB at the end", "growth", "descriptors",
+        title=f"{minutes:g} minutes, {sessions} conversations at a time ({machine})",
+    )  # fmt: skip
+    for name, usage in record.usage.items():
+        warm_up = round(WARM_UP * len(usage.resident_bytes))
+        table.add_row(
+            name,
+            f"{usage.resident_bytes[warm_up] / 2**20:.1f}",
+            f"{usage.resident_bytes[-1] / 2**20:.1f}",
+            f"{100 * usage.growth(warm_up):+.2f} %",
+            f"{usage.descriptors[0]} to {usage.descriptors[-1]}",
+        )
+    console.print(table)
+    fates = ", ".join(f"{count} {fate}" for fate, count in sorted(record.fates().items()))
+    underruns = sum(outcome.underruns for outcome in record.outcomes)
+    console.print(f"{len(record.outcomes)} questions: {fates}; playback ran dry {underruns} times")
+    console.print(f"AV offset p99 {1000 * record.av_offset_p99_s():.1f} ms")
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--sessions", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    record = asyncio.run(soak(arguments.minutes, sessions=arguments.sessions, seed=arguments.seed))
+    console = Console(width=120)
+    show(record, arguments.minutes, arguments.sessions, console)
+    faults = record.faults() + record.slow_faults(arguments.minutes)
+    if faults:
+        sys.exit("FAILED: " + "; ".join(faults))
+    console.print("PASSED")
+
+
+if __name__ == "__main__":
+    main()

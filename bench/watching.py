@@ -1,0 +1,113 @@
+"""What the processes of a mesh hold: memory, descriptors, and the gateway's tasks and sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import httpx
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
+
+from cli.layout import LOOPBACK, free_layout
+from cli.supervisor import Supervisor
+from services.runtime.settings import ServiceSettings
+
+_LOOKS: Final = 60
+_LOOK_EVERY_S: Final = 0.5
+
+
+@asynccontextmanager
+async def watched_mesh() -> AsyncIterator[tuple[Supervisor, Gauges]]:
+    """Start a mesh of processes, with a memory of its own and metrics, for the body."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        (data / "models").symlink_to(ServiceSettings.from_environment().data_dir / "models")
+        metrics = f"{LOOPBACK}:{_free_port()}"
+        environment = {
+            "ANIMA_DATA_DIR": str(data),
+            "ANIMA_GATEWAY_METRICS_LISTEN": metrics,
+            "ANIMA_GATEWAY_CAPACITY": "128",
+            # A connection that is renewed holds two descriptors for a while.
+            "ANIMA_MAX_CONNECTION_AGE_S": "0",
+        }
+        supervisor = Supervisor(free_layout(), log_folder=Path(folder), environment=environment)
+        async with supervisor.running():
+            await supervisor.until_settled()
+            if not supervisor.is_ready():
+                raise RuntimeError("\n".join(map(supervisor.log_tail, supervisor.statuses)))
+            yield supervisor, Gauges(metrics)
+
+
+class Gauges:
+    """Reads what a gateway shows of itself.
+
+    Args:
+        address: Where it serves `/metrics`.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._url = f"http://{address}/metrics"
+
+    async def read(self) -> dict[str, float]:
+        """Give the values of all metrics without labels, by name."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            page = (await client.get(self._url)).text
+        return {
+            sample.name: sample.value
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+            if not sample.labels
+        }
+
+    async def settled(self, is_settled: Callable[[dict[str, float]], bool]) -> dict[str, float]:
+        """Give the values once they are as wanted, or after half a minute as they are."""
+        values = await self.read()
+        for _ in range(_LOOKS):
+            if is_settled(values):
+                break
+            await asyncio.sleep(_LOOK_EVERY_S)
+            values = await self.read()
+        return values
+
+
+@dataclass
+class Usage:
+    """What one process held over time.
+
+    Attributes:
+        resident_bytes: Its memory and that of its workers, sample by sample.
+        descriptors: Its open files and sockets.
+    """
+
+    resident_bytes: list[int] = field(default_factory=list)
+    descriptors: list[int] = field(default_factory=list)
+
+    def sample(self, process_id: int) -> None:
+        """Note what a process and its workers hold now."""
+        process = psutil.Process(process_id)
+        family = [process, *process.children(recursive=True)]
+        self.resident_bytes.append(sum(int(each.memory_info().rss) for each in family))
+        self.descriptors.append(sum(int(each.num_fds()) for each in family))
+
+    def growth(self, warm_up: int) -> float:
+        """Give by which share memory has grown after the warm-up.
+
+        Args:
+            warm_up: How many samples belong to it.
+        """
+        steady = self.resident_bytes[warm_up:]
+        fifth = max(1, len(steady) // 5)
+        first, last = statistics.median(steady[:fifth]), statistics.median(steady[-fifth:])
+        return last / first - 1
+
+
+def _free_port() -> int:
+    return int(free_layout().gateway.address.rpartition(":")[2])
