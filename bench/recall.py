@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from memory.index import UserIndex
-from memory.store import IndexRow
+from memory.truth import IndexRow
 from retrieval.embedding import Embedder
 from services.runtime.model_store import ModelStore
 from services.runtime.settings import ServiceSettings

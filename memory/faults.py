@@ -1,7 +1,6 @@
 """What callers are told when the database fails."""
 
 import sqlite3
-from pathlib import Path
 
 from memory.schema import StoreError
 from services.runtime.errors import AnimaError, Busy, InternalError, Unavailable
@@ -26,23 +25,23 @@ def disk_full(place: str) -> Busy:
     )
 
 
-def service_error(error: StoreError | sqlite3.Error, folder: Path) -> AnimaError:
+def service_error(error: StoreError | sqlite3.Error, place: str) -> AnimaError:
     """Gives what a caller is told of an error of the store.
 
     Args:
         error: What the store raised.
-        folder: Where the database is; an address on the machine of the service, not a secret.
+        place: Where the database is.
     """
     if isinstance(error, StoreError):
         return Unavailable(f"the memory: {error}")
     # The low byte is the kind of the error, the rest its detail.
     kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if kind == sqlite3.SQLITE_FULL:
-        return disk_full(str(folder))
+        return disk_full(place)
     if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return InternalError(
             "a page of the memory's database is damaged: stop the service and put back a copy of"
-            f" memory.db in {folder}; users whose pages are sound can still be exported"
+            f" memory.db in {place}; users whose pages are sound can still be exported"
         )
     if kind in _PASSING_ERRORS:
         return Unavailable(f"the memory cannot do this now: {_PASSING_ERRORS[kind]}")

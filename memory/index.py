@@ -21,7 +21,7 @@ from memory.ranking import (
     prior,
     with_surroundings,
 )
-from memory.store import IndexRow, Store, UserState
+from memory.truth import IndexRow, Truth, UserState
 from retrieval.hybrid import best_first, blend
 from retrieval.lexical import LexicalIndex
 
@@ -217,7 +217,7 @@ class IndexCache:
     """
 
     def __init__(
-        self, store: Store, *, model_id: str, dimensions: int | None, max_bytes: int
+        self, store: Truth, *, model_id: str, dimensions: int | None, max_bytes: int
     ) -> None:
         """Makes an empty cache.
 

@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 
 from anima.memory.v1 import ITEM_KIND_FACT
-from memory.store import Store
+from memory.truth import Truth
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
 
@@ -14,18 +14,18 @@ _INTERVAL_S = 3_600.0
 _EXPIRED_TURNS = (
     f"kind <> {ITEM_KIND_FACT} AND created_unix_ms < ? AND NOT EXISTS ("  # noqa: S608
     "SELECT 1 FROM fact_source JOIN fact ON fact.item = fact_source.fact"
-    " WHERE fact_source.source = item.id AND pinned)"
+    " WHERE fact_source.source = item.id AND pinned <> 0)"
 )
 # A fact is as old as the last time that it was told, or its end.
 _EXPIRED_FACTS = (
-    "id IN (SELECT fact.item FROM fact WHERE NOT pinned AND ? > max(valid_from_unix_ms,"
+    "id IN (SELECT fact.item FROM fact WHERE pinned = 0 AND ? > greatest(valid_from_unix_ms,"
     " valid_to_unix_ms, coalesce((SELECT max(source.created_unix_ms) FROM fact_source"
     " JOIN item AS source ON source.id = fact_source.source"
     " WHERE fact_source.fact = fact.item), 0)))"
 )
 
 
-def expire(store: Store, *, turn_days: int, fact_days: int, now_unix_ms: int) -> int:
+def expire(store: Truth, *, turn_days: int, fact_days: int, now_unix_ms: int) -> int:
     """Erases turns and facts that are too old; facts go with the last turn they come from.
 
     Args:
@@ -65,7 +65,7 @@ def expire(store: Store, *, turn_days: int, fact_days: int, now_unix_ms: int) ->
 class Retention:
     """Looks every hour for what is too old."""
 
-    def __init__(self, store: Store, compute: Compute, *, turn_days: int, fact_days: int) -> None:
+    def __init__(self, store: Truth, compute: Compute, *, turn_days: int, fact_days: int) -> None:
         self._store = store
         self._compute = compute
         self._turn_days = turn_days

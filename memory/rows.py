@@ -1,6 +1,5 @@
 """Items as rows of the database: how they are written and read; used inside a transaction."""
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anima.memory.v1 import ITEM_KIND_TURN, SPEAKER_USER
+from memory.connection import Connection
 from memory.facts.candidate import key_of
 from memory.item import Fact, Item
 
@@ -19,23 +19,23 @@ _FACT = (
     " pinned, extractor"
 )
 SELECT_ITEMS = (
-    f"SELECT item.id, {_ITEM}, {_FACT}, (SELECT group_concat(source.item_id, ' ')"  # noqa: S608
-    " FROM fact_source JOIN item AS source ON source.id = fact_source.source"
-    " WHERE fact_source.fact = item.id)"
+    f"SELECT item.id, {_ITEM}, {_FACT}, (SELECT group_concat(item_id, ' ') FROM"  # noqa: S608
+    " (SELECT source.item_id FROM fact_source JOIN item AS source"
+    " ON source.id = fact_source.source WHERE fact_source.fact = item.id ORDER BY source.id) AS s)"
     " FROM item LEFT JOIN fact ON fact.item = item.id"
 )
 """Begins a query whose rows `numbered_item` reads."""
 
 
-def user_row(connection: sqlite3.Connection, user_id: str) -> int:
+def user_row(connection: Connection, user_id: str) -> int:
     """Gives the row of a user, made if it is missing."""
-    connection.execute("INSERT OR IGNORE INTO user (user_id) VALUES (?)", (user_id,))
+    connection.execute("INSERT INTO user (user_id) VALUES (?) ON CONFLICT DO NOTHING", (user_id,))
     (row,) = connection.execute("SELECT id FROM user WHERE user_id = ?", (user_id,)).fetchone()
     return int(row)
 
 
 def insert_item(
-    connection: sqlite3.Connection, user: int, item: Item, vector: Vector | None, model_id: str
+    connection: Connection, user: int, item: Item, vector: Vector | None, model_id: str
 ) -> int | None:
     """Writes an item with its vector and what it says as a fact.
 
@@ -67,7 +67,7 @@ def insert_item(
     return row_id
 
 
-def _insert_fact(connection: sqlite3.Connection, user: int, row_id: int, fact: Fact) -> None:
+def _insert_fact(connection: Connection, user: int, row_id: int, fact: Fact) -> None:
     connection.execute(
         f"INSERT INTO fact (item, value_key, {_FACT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         (
@@ -87,37 +87,36 @@ def _insert_fact(connection: sqlite3.Connection, user: int, row_id: int, fact: F
     add_sources(connection, user, row_id, fact.source_item_ids)
 
 
-def add_sources(
-    connection: sqlite3.Connection, user: int, fact_row: int, item_ids: Sequence[str]
-) -> None:
+def add_sources(connection: Connection, user: int, fact_row: int, item_ids: Sequence[str]) -> None:
     """Notes from which items a fact comes; items that are gone are left out."""
     connection.executemany(
-        "INSERT OR IGNORE INTO fact_source (fact, source)"
-        " SELECT ?, id FROM item WHERE user = ? AND item_id = ?",
+        "INSERT INTO fact_source (fact, source)"
+        " SELECT CAST(? AS BIGINT), id FROM item WHERE user = ? AND item_id = ?"
+        " ON CONFLICT DO NOTHING",
         [(fact_row, user, item_id) for item_id in item_ids],
     )
 
 
-def note_distillation(
-    connection: sqlite3.Connection, row_id: int, item: Item, extractor: str
-) -> None:
+def note_distillation(connection: Connection, row_id: int, item: Item, extractor: str) -> None:
     """Notes by which rules facts were read out of an item, if a person said it; empty: none."""
     if item.kind == ITEM_KIND_TURN and item.speaker == SPEAKER_USER:
         connection.execute(
-            "INSERT OR IGNORE INTO distillation (item, extractor) VALUES (?, ?)",
+            "INSERT INTO distillation (item, extractor) VALUES (?, ?) ON CONFLICT DO NOTHING",
             (row_id, extractor),
         )
 
 
-def put_vector(connection: sqlite3.Connection, row_id: int, vector: Vector, model_id: str) -> None:
+def put_vector(connection: Connection, row_id: int, vector: Vector, model_id: str) -> None:
     """Sets the vector of an item."""
     connection.execute(
-        "INSERT OR REPLACE INTO vec (item, model_id, dimensions, vector) VALUES (?, ?, ?, ?)",
+        "INSERT INTO vec (item, model_id, dimensions, vector) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (item) DO UPDATE SET model_id = excluded.model_id,"
+        " dimensions = excluded.dimensions, vector = excluded.vector",
         (row_id, model_id, len(vector), vector.astype("<f4").tobytes()),
     )
 
 
-def raise_revision(connection: sqlite3.Connection, user_id: str) -> None:
+def raise_revision(connection: Connection, user_id: str) -> None:
     """Says that the index of a user must be made anew."""
     connection.execute("UPDATE user SET revision = revision + 1 WHERE user_id = ?", (user_id,))
 

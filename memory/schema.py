@@ -33,6 +33,9 @@ def connect(path: Path, synchronous: Literal["full", "normal"]) -> sqlite3.Conne
         # What is erased is overwritten, in this file and in no temporary one.
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
+        # As PostgreSQL has them; SQLite's `max` and `min` of several values are no standard.
+        connection.create_function("greatest", -1, max, deterministic=True)
+        connection.create_function("least", -1, min, deterministic=True)
     except BaseException:
         connection.close()
         raise
@@ -74,7 +77,7 @@ def _check_taken(connection: sqlite3.Connection, path: Path, steps: Sequence[str
         return
     taken = dict(connection.execute("SELECT version, sha256 FROM migration").fetchall())
     for number, step in enumerate(steps, 1):
-        if taken.get(number) != _sha256(step):
+        if taken.get(number) != sha256_of(step):
             raise StoreError(
                 f"{path}: step {number} of its tables is not the one of this program: "
                 "use the program that made it"
@@ -91,7 +94,7 @@ def _take(connection: sqlite3.Connection, steps: Sequence[str], number: int) -> 
             connection.executemany(
                 "INSERT OR IGNORE INTO migration (version, sha256, applied_unix_ms)"
                 " VALUES (?, ?, ?)",
-                [(n, _sha256(steps[n - 1]), now_unix_ms) for n in range(1, number + 1)],
+                [(n, sha256_of(steps[n - 1]), now_unix_ms) for n in range(1, number + 1)],
             )
         connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("COMMIT")
@@ -110,7 +113,8 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _sha256(step: str) -> str:
+def sha256_of(step: str) -> str:
+    """Gives by what a step is known."""
     return hashlib.sha256(step.encode()).hexdigest()
 
 

@@ -1,8 +1,9 @@
 """The settings of the memory service."""
 
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.runtime.settings import ServiceSettings
 
@@ -14,7 +15,11 @@ class MemorySettings(ServiceSettings):
     default_port: ClassVar[int] = 50053
 
     engine: str = "sqlite"
-    """The store: "sqlite" is built in."""
+    """The store: "sqlite", a file, is built in; "postgres" serves several memory services."""
+    postgres: str = Field(default="", repr=False)
+    """Where the engine "postgres" finds its database: postgresql://user:password@host:port/name."""
+    postgres_file: Path | None = None
+    """A file that holds this address, which may have a password."""
     capacity: int = Field(default=64, ge=1, le=10_000)
     """How many calls are served at the same time."""
     synchronous: Literal["full", "normal"] = "full"
@@ -31,3 +36,27 @@ class MemorySettings(ServiceSettings):
     """After how many days what was said is erased, unless a pinned fact comes from it; 0: never."""
     fact_retention_days: int = Field(default=0, ge=0, le=36_500)
     """After how many days a fact that was not told again, or has ended, is erased; 0: never."""
+
+    @model_validator(mode="after")
+    def _check_engine(self) -> Self:
+        if self.postgres and self.postgres_file is not None:
+            raise ValueError("postgres and postgres_file are both set; set one of them")
+        if self.engine == "postgres" and not self.postgres_address():
+            raise ValueError(
+                "postgres: the engine postgres needs ANIMA_MEMORY_POSTGRES, as"
+                " postgresql://user:password@host:port/name, or ANIMA_MEMORY_POSTGRES_FILE"
+            )
+        return self
+
+    def postgres_address(self) -> str:
+        """Gives the address of the database of the engine "postgres"; a secret.
+
+        Raises:
+            ValueError: Its file cannot be read.
+        """
+        if self.postgres_file is None:
+            return self.postgres
+        try:
+            return self.postgres_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"postgres_file: {self.postgres_file} cannot be read") from error

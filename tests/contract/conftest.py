@@ -8,7 +8,7 @@ tests/conftest.py: pytest asks only the conftest files above its arguments for o
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -84,11 +84,17 @@ async def llm_channel(
         yield channel
 
 
-@pytest.fixture
+@pytest.fixture(params=["sqlite", "postgres"])
 async def memory_channel(
-    request: pytest.FixtureRequest, tmp_path: Path
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to the memory, empty if it is ours."""
+    """A channel to the memory, empty if it is ours; once with each engine of ours."""
+    if request.param == "postgres":
+        if request.config.getoption("--memory-address"):
+            pytest.skip("the memory at the address has one engine")
+        new_database: Callable[[], str] = request.getfixturevalue("new_postgres_database")
+        monkeypatch.setenv("ANIMA_MEMORY_ENGINE", "postgres")
+        monkeypatch.setenv("ANIMA_MEMORY_POSTGRES", new_database())
     async with stage_channel(request, "memory", tmp_path) as channel:
         yield channel
 

@@ -1,5 +1,4 @@
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from memory.engine import Recollection
 from memory.servicer import build
 from memory.settings import MemorySettings
 from memory.sqlite_engine import SqliteMemory
+from memory.store import Store
 from services.runtime.errors import Busy, InternalError
 from services.runtime.settings import SettingsError
 from tests.unit.memory.items import make_item
@@ -25,6 +25,11 @@ async def opened(data_dir: Path, model: str = "none") -> AsyncIterator[SqliteMem
         yield engine
     finally:
         await engine.close()
+
+
+def database_of(engine: SqliteMemory) -> Store:
+    assert isinstance(engine._store, Store)
+    return engine._store
 
 
 async def recall(engine: SqliteMemory, query: str, user_id: str = "u") -> Recollection:
@@ -88,7 +93,7 @@ async def test_no_personal_cue_and_nothing_that_fits_is_skipped(tmp_path: Path) 
 async def test_a_full_disk_loses_nothing_and_is_named(tmp_path: Path) -> None:
     async with opened(tmp_path) as engine:
         await engine.remember("u", [make_item("a", "kept")])
-        writer: sqlite3.Connection = engine._store._writer
+        writer = database_of(engine)._writer
         (pages,) = writer.execute("PRAGMA page_count").fetchone()
         writer.execute(f"PRAGMA max_page_count = {pages}")
         many = [make_item(f"i{n}", "x" * 8000) for n in range(100)]
@@ -106,8 +111,9 @@ async def test_a_page_that_breaks_meanwhile_is_named_and_others_are_served(tmp_p
         for user in ("broken", "sound"):
             items = [make_item(f"i{n}", f"{user} {n:03} " + "x" * 3000) for n in range(60)]
             await engine.remember(user, items)
-        engine._store._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        with engine._store.path.open("r+b") as file:
+        database = database_of(engine)
+        database._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with database.path.open("r+b") as file:
             page = file.read().index(b"broken 030") // 4096
             file.seek(page * 4096)
             file.write(b"\xff" * 64)

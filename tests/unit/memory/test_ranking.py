@@ -4,7 +4,7 @@ import pytest
 
 from memory.index import UserIndex
 from memory.ranking import ASSISTANT, USER, asked_speakers
-from memory.store import IndexRow
+from memory.truth import IndexRow
 
 
 def index_of(*rows: tuple[str, str, str]) -> UserIndex:

@@ -1,0 +1,1 @@
+"""The memory on PostgreSQL with pgvector: several services over one truth."""

@@ -1,0 +1,21 @@
+"""The engine `postgres`: several memory services over one database."""
+
+from memory.postgres.store import PostgresStore
+from memory.schema import StoreError
+from memory.stored_engine import StoredMemory
+
+SPARE_CONNECTIONS = 6
+"""Besides one for each thread that searches: for writing and erasing."""
+
+
+class PostgresMemory(StoredMemory):
+    """Keeps the items of all users in PostgreSQL with pgvector."""
+
+    name = "postgres"
+
+    def _open_store(self) -> PostgresStore:
+        address = self._settings.postgres_address()
+        try:
+            return PostgresStore(address, connections=self._settings.threads + SPARE_CONNECTIONS)
+        except StoreError as error:
+            raise StoreError(f"ANIMA_MEMORY_POSTGRES: {error}") from error

@@ -1,0 +1,41 @@
+"""What PostgreSQL's errors mean to the memory."""
+
+import sqlite3
+
+import asyncpg
+
+from memory.faults import disk_full
+from services.runtime.errors import InternalError, Unavailable
+
+LOST = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+)
+"""The server cannot be reached, or went away."""
+FAULTS = (asyncpg.PostgresError, *LOST)
+"""Everything that asyncpg raises."""
+
+
+def fault(error: Exception, place: str) -> Exception:
+    """Gives what the memory raises instead of an error of asyncpg.
+
+    Args:
+        error: One of `FAULTS`.
+        place: The server and its database, without secrets.
+    """
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return sqlite3.IntegrityError(str(error))
+    if isinstance(error, asyncpg.DiskFullError):
+        return disk_full(place)
+    if isinstance(error, (*LOST, TimeoutError)):
+        return Unavailable(
+            f"the memory's database {place} does not answer: {error or type(error).__name__}"
+        )
+    if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+        return Unavailable(f"the memory's database {place} is read-only now")
+    return InternalError("the memory's database fails; its log says why")

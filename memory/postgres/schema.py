@@ -1,0 +1,96 @@
+"""Makes the memory's tables in PostgreSQL: the steps of `memory.migrations` in its own words."""
+
+import time
+from collections.abc import Sequence
+
+import asyncpg
+
+from memory.migrations import MIGRATIONS
+from memory.postgres.connections import SCHEMA, Pool, PostgresConnection
+from memory.postgres.dialect import definitions
+from memory.schema import StoreError, sha256_of
+
+# Of the lock under which the tables are made and everything is written.
+WRITE_LOCK = 0x616E696D61
+_LEAST_VERSION = 140_000
+
+
+def prepare(pool: Pool, place: str, steps: Sequence[str] = MIGRATIONS) -> None:
+    """Brings the tables to the present version, in one transaction.
+
+    Raises:
+        StoreError: The server is too old or lacks pgvector, or the tables are not ours.
+    """
+    with pool.connection() as connection:
+        (number,) = connection.execute("SELECT current_setting('server_version_num')").fetchone()
+        if int(number) < _LEAST_VERSION:
+            raise StoreError(
+                f"{place}: PostgreSQL {int(number) // 10_000} is too old, 14 is needed"
+            )
+        connection.execute("BEGIN")
+        try:
+            connection.execute("SELECT pg_advisory_xact_lock(?)", (WRITE_LOCK,))
+            _extend(connection, place)
+            connection.run_script(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            for step in range(_version(connection, place, steps) + 1, len(steps) + 1):
+                connection.run_script(definitions(steps[step - 1]))
+                _note(connection, steps, step)
+            connection.execute("COMMIT")
+        except BaseException:
+            pool.roll_back(connection)
+            raise
+
+
+def _extend(connection: PostgresConnection, place: str) -> None:
+    held = connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'").fetchone()
+    if held is not None:
+        return
+    offered = connection.execute(
+        "SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"
+    ).fetchone()
+    if offered is None:
+        raise StoreError(f"{place}: the server lacks pgvector; install it on the server")
+    (allowed,) = connection.execute(
+        "SELECT has_database_privilege(current_database(), 'CREATE')"
+    ).fetchone()
+    if not allowed:
+        raise StoreError(f"{place}: let its owner run: CREATE EXTENSION vector")
+    connection.run_script("CREATE EXTENSION vector SCHEMA public")
+
+
+def _version(connection: PostgresConnection, place: str, steps: Sequence[str]) -> int:
+    made = connection.execute(
+        "SELECT 1 FROM pg_tables WHERE schemaname = ? AND tablename = 'migration'", (SCHEMA,)
+    ).fetchone()
+    if made is None:
+        return 0
+    taken = dict(map(tuple, connection.execute("SELECT version, sha256 FROM migration")))
+    if len(taken) > len(steps):
+        raise StoreError(
+            f"{place} has version {len(taken)} of the tables, this program knows {len(steps)}: "
+            "use the program that made it, or another database"
+        )
+    for number, step in enumerate(steps[: len(taken)], 1):
+        if taken.get(number) != sha256_of(step):
+            raise StoreError(
+                f"{place}: step {number} of its tables is not the one of this program: "
+                "use the program that made it"
+            )
+    return len(taken)
+
+
+def _note(connection: PostgresConnection, steps: Sequence[str], step: int) -> None:
+    # The table of the notes comes with the second step.
+    first = step if step > 2 else 1
+    if step < 2:
+        return
+    now_unix_ms = time.time_ns() // 1_000_000
+    connection.executemany(
+        "INSERT INTO migration (version, sha256, applied_unix_ms) VALUES (?, ?, ?)",
+        [(n, sha256_of(steps[n - 1]), now_unix_ms) for n in range(first, step + 1)],
+    )
+
+
+def explained(error: asyncpg.PostgresError, place: str) -> StoreError:
+    """Makes the error that says why the server refuses the start."""
+    return StoreError(f"{place} refuses: {error}")

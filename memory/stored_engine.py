@@ -1,0 +1,396 @@
+"""What every engine with a database does: an index per user in memory, facts, documents, retention.
+
+The database is the truth; an engine says only how it is opened.
+"""
+
+import asyncio
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from importlib.metadata import version
+from typing import ClassVar, ParamSpec, TypeVar
+
+from anima.common.v1 import EngineInfo
+from anima.memory.v1 import ITEM_KIND_FACT, SPEAKER_ASSISTANT
+from memory import selector
+from memory.encoder import Encoder, load_encoder
+from memory.engine import Page, Recollection
+from memory.facts.distiller import Distiller
+from memory.facts.extraction import EXTRACTOR
+from memory.facts.ledger import FactLedger, corrected, stands_in
+from memory.faults import service_error
+from memory.index import IndexCache
+from memory.item import Item, Position, RecalledItem, searched_text
+from memory.knowledge.base import KnowledgeBase
+from memory.knowledge.document import Owner
+from memory.knowledge.library import Library
+from memory.knowledge.tables import KnowledgeTables
+from memory.ranking import asks_for_answers
+from memory.retention import Retention
+from memory.schema import StoreError
+from memory.selector_model import Kind, SelectorModel
+from memory.settings import MemorySettings
+from memory.truth import Truth, Vector
+from services.runtime.compute import Compute
+from services.runtime.errors import NotFound
+from services.runtime.logs import get_logger
+from services.runtime.settings import SettingsError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_WORDS_ONLY = "words only"
+_EXPORT_PAGE = 200
+_EMBED_BATCH = 64
+_ERASING_THREADS = 4
+# Found besides what was asked for, since facts that hold no longer are left out.
+_SPARE = 15
+# What told a fact that holds no longer, and answers that told facts again, stand behind the facts.
+_BEHIND = 0.4
+
+
+class StoredMemory(ABC):
+    """Keeps the items of all users in a database."""
+
+    name: ClassVar[str]
+    """What callers see as the engine's name."""
+
+    def __init__(self, settings: MemorySettings) -> None:
+        self._settings = settings
+        self._compute = Compute(threads=settings.threads, name="memory")
+        # Writes wait for each other anyway; here they do not hold up searches meanwhile.
+        self._writing = Compute(threads=1, name="memory-write")
+        self._erasing = Compute(threads=_ERASING_THREADS, name="memory-erase")
+        self._embedder: Encoder | None = None
+        self._embedding_rest: asyncio.Task[None] | None = None
+        self._distiller: Distiller | None = None
+        self._retention: Retention | None = None
+        self._library: Library | None = None
+        self._opened = ExitStack()
+
+    def describe(self) -> EngineInfo:
+        """Says what the engine is; its version names the encoder, or that there is none."""
+        return EngineInfo(
+            name=self.name,
+            version=f"{version('anima')} ({self._model_id or _WORDS_ONLY})",
+            licence="Apache-2.0",
+            capacity=self._settings.capacity,
+        )
+
+    @property
+    def knowledge(self) -> KnowledgeBase | None:
+        """The documents, once the engine is open."""
+        return self._library
+
+    @property
+    def _model_id(self) -> str:
+        return "" if self._embedder is None else self._embedder.model_id
+
+    async def open(self) -> None:
+        """Loads the encoder and opens the database.
+
+        Without the encoder's files the memory works by words alone, and the log says so.
+
+        Raises:
+            SettingsError: The database cannot be used, or the encoder's files are broken.
+        """
+        self._embedder = await self._compute.run(load_encoder, self._settings)
+        self._judge = SelectorModel.shipped(self._model_id)
+        try:
+            self._store = await self._compute.run(self._open_store)
+        except StoreError as error:
+            raise SettingsError(str(error)) from error
+        self._opened.callback(self._store.close)
+        self._indexes = IndexCache(
+            self._store,
+            model_id=self._model_id,
+            dimensions=None if self._embedder is None else self._embedder.dimensions,
+            max_bytes=self._settings.index_cache_bytes,
+        )
+        get_logger().info(
+            "memory opened", place=self._store.place, encoder=self._model_id or _WORDS_ONLY
+        )
+        self._library = Library(
+            KnowledgeTables(self._store),
+            encoder=self._embedder,
+            reading=self._compute,
+            writing=self._writing,
+            run=self._run,
+            max_index_bytes=self._settings.index_cache_bytes,
+        )
+        self._library.start()
+        self._ledger = FactLedger(self._store)
+        self._distiller = Distiller(
+            self._ledger,
+            embedder=self._embedder,
+            model_id=self._model_id,
+            reading=self._compute,
+            writing=self._writing,
+        )
+        if self._settings.facts:
+            self._distiller.start()
+        self._retention = Retention(
+            self._store,
+            self._erasing,
+            turn_days=self._settings.turn_retention_days,
+            fact_days=self._settings.fact_retention_days,
+        )
+        self._retention.start()
+        if self._embedder is not None:
+            self._embedding_rest = asyncio.create_task(self._embed_rest(self._embedder))
+
+    @abstractmethod
+    def _open_store(self) -> Truth:
+        """Opens the database; runs in a thread.
+
+        Raises:
+            StoreError: It cannot be used; the text says why, and names the setting.
+        """
+
+    async def close(self) -> None:
+        """Stops the work in the background and closes the database."""
+        for background in (self._distiller, self._retention):
+            if background is not None:
+                await background.stop()
+        if self._embedding_rest is not None:
+            self._embedding_rest.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._embedding_rest
+        if self._library is not None:
+            await self._library.close()
+        await self._writing.run(self._opened.close)
+        for compute in (self._compute, self._writing, self._erasing):
+            compute.close()
+
+    async def remember(self, user_id: str, items: Sequence[Item]) -> None:
+        """Stores items; returns after the commit."""
+        await self._add(user_id, items, "")
+        if self._distiller is not None:
+            self._distiller.wake()
+
+    async def restore(self, user_id: str, items: Sequence[Item]) -> int:
+        """Stores items of an export; returns how many were new."""
+        # What the person ended or set right must not be read out of the turns once more.
+        return await self._add(user_id, items, EXTRACTOR)
+
+    async def _add(self, user_id: str, items: Sequence[Item], distilled_by: str) -> int:
+        vectors = await self._run(self._compute, self._vectors_of_new, user_id, items)
+        return await self._run(
+            self._writing,
+            self._store.add,
+            user_id,
+            items,
+            vectors,
+            self._model_id,
+            distilled_by=distilled_by,
+        )
+
+    def _vectors_of_new(self, user_id: str, items: Sequence[Item]) -> list[Vector | None]:
+        vectors: list[Vector | None] = [None] * len(items)
+        if self._embedder is not None:
+            known = self._store.known_item_ids(user_id, [item.item_id for item in items])
+            new = [at for at, item in enumerate(items) if item.item_id not in known]
+            embedded = self._embedder.embed([items[at].searched_text for at in new])
+            for at, vector in zip(new, embedded, strict=True):
+                vectors[at] = vector
+        return vectors
+
+    async def recall(
+        self,
+        user_id: str,
+        query: str,
+        *,
+        max_items: int,
+        min_score: float,
+        exclude_session_id: str,
+        kinds: Sequence[int] = (),
+        include_past: bool = False,
+    ) -> Recollection:
+        """Finds what fits a query, best first."""
+        need = selector.need_of(query)
+        if need is selector.Need.NONE:
+            return Recollection(items=[], skipped=True)
+        needless, best, found = await self._run(
+            self._compute,
+            self._search,
+            user_id,
+            query,
+            max_items,
+            exclude_session_id=exclude_session_id,
+            facts=None if len(set(kinds)) != 1 else kinds[0] == ITEM_KIND_FACT,
+            include_past=include_past,
+        )
+        if found and not selector.fits(
+            need, best, by_words_alone=self._embedder is None, judged_needless=needless
+        ):
+            return Recollection(items=[], skipped=True)
+        return Recollection(
+            items=[recalled for recalled in found if recalled.score >= min_score], skipped=False
+        )
+
+    def _search(
+        self,
+        user_id: str,
+        query: str,
+        max_items: int,
+        *,
+        exclude_session_id: str,
+        facts: bool | None,
+        include_past: bool,
+    ) -> tuple[bool, float, list[RecalledItem]]:
+        """Gives whether no need is seen, how well the best item fits by itself, and the items."""
+        vector = None if self._embedder is None else self._embedder.embed([query])[0]
+        needless = (
+            vector is not None
+            and self._judge is not None
+            and self._judge.kind_of(query, vector) is Kind.NOTHING
+        )
+        found = self._indexes.search(
+            user_id,
+            query,
+            vector,
+            k=max_items + _SPARE,
+            exclude_session_id=exclude_session_id,
+            facts=facts,
+        )
+        best = max((row.own_score for row in found), default=0.0)
+        row_ids = [row.row_id for row in found]
+        # The text comes from the truth, so an item that was just erased is not given out.
+        items = self._store.items(row_ids)
+        behind = set() if include_past else self._ledger.outdated_sources(row_ids)
+        if not asks_for_answers(query):
+            behind |= self._retold(user_id, items)
+        recalled = [
+            RecalledItem(
+                item=items[row.row_id],
+                score=row.score * (_BEHIND if row.row_id in behind else 1),
+                vector_score=row.vector_score,
+                lexical_score=row.lexical_score,
+            )
+            for row in found
+            if row.row_id in items and (include_past or _holds(items[row.row_id]))
+        ]
+        recalled.sort(key=lambda one: -one.score)
+        return needless, best, recalled[:max_items]
+
+    def _retold(self, user_id: str, items: Mapping[int, Item]) -> set[int]:
+        """Gives the rows of answers that only tell again what facts say, or said once."""
+        answers = {
+            row_id: item.text for row_id, item in items.items() if item.speaker == SPEAKER_ASSISTANT
+        }
+        keys = self._ledger.value_keys(user_id) if answers else []
+        return {
+            row_id for row_id, text in answers.items() if any(stands_in(key, text) for key in keys)
+        }
+
+    async def pin(self, user_id: str, item_ids: Sequence[str], *, pinned: bool) -> int:
+        """Keeps facts from being forgotten by time, or lets them go again."""
+        return await self._run(self._writing, self._ledger.pin, user_id, item_ids, pinned=pinned)
+
+    async def correct(self, user_id: str, item_id: str, value: str) -> Item | None:
+        """Ends a fact, and puts the right one in its place."""
+        wrong = await self._run(self._compute, self._ledger.fact, user_id, item_id)
+        if wrong is None:
+            raise NotFound(f"item_id: the user has no fact {item_id}")
+        right = corrected(wrong, value) if value else None
+        vector: Vector | None = None
+        if right is not None and self._embedder is not None:
+            (vector,) = await self._run(self._compute, self._embedder.embed, [right.searched_text])
+        await self._run(
+            self._writing, self._ledger.correct, user_id, wrong, right, vector, self._model_id
+        )
+        return right
+
+    async def list_items(
+        self, user_id: str, *, after: Position | None, page_size: int, kinds: Sequence[int] = ()
+    ) -> Page:
+        """Lists items, newest first, from behind a position."""
+        return await self._run(self._compute, self._page, user_id, after, page_size, kinds)
+
+    def _page(
+        self, user_id: str, after: Position | None, page_size: int, kinds: Sequence[int]
+    ) -> Page:
+        rows = self._store.slice(
+            user_id, after=after, limit=page_size + 1, newest_first=True, kinds=kinds
+        )
+        page, more = rows[:page_size], len(rows) > page_size
+        return Page(
+            items=[item for _, item in page],
+            next_position=page[-1][0] if more else None,
+            total_count=self._store.count(user_id, kinds),
+        )
+
+    async def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:
+        """Erases items without a trace."""
+        return await self._forget(user_id, self._store.forget_items, user_id, item_ids)
+
+    async def forget_everything(self, user_id: str) -> int:
+        """Erases all that is held about a user without a trace."""
+        return await self._forget(user_id, self._store.forget_everything, user_id)
+
+    async def _forget(
+        self, user_id: str, erase: Callable[P, int], *args: P.args, **kwargs: P.kwargs
+    ) -> int:
+        try:
+            return await self._run(self._erasing, erase, *args, **kwargs)
+        finally:
+            self._indexes.drop(user_id)
+            if self._library is not None:
+                self._library.drop(Owner(user_id=user_id))
+
+    async def export(self, user_id: str) -> AsyncIterator[Item]:
+        """Gives everything that is held about a user, oldest first."""
+        # In pages: a reader that stays open would keep erased text in the log file.
+        after: Position | None = None
+        while True:
+            rows = await self._run(
+                self._compute,
+                self._store.slice,
+                user_id,
+                after=after,
+                limit=_EXPORT_PAGE,
+                newest_first=False,
+            )
+            for _, item in rows:
+                yield item
+            if len(rows) < _EXPORT_PAGE:
+                return
+            after = rows[-1][0]
+
+    async def _embed_rest(self, embedder: Encoder) -> None:
+        """Embeds what has no vector of the present encoder: it was missing or another one then."""
+        try:
+            await self._embed_users(embedder)
+        except Exception as error:  # the memory works without; the next start tries again
+            get_logger().error("embedding of earlier items stopped", exc_info=error)
+
+    async def _embed_users(self, embedder: Encoder) -> None:
+        users = await self._compute.run(self._store.users_without_vectors, embedder.model_id)
+        for user_id in users:
+            state = await self._compute.run(self._store.user_state, user_id)
+            if state is None:
+                continue
+            rows = await self._compute.run(self._store.index_rows, state, 0, embedder.model_id)
+            rest = [row for row in rows if row.vector is None]
+            for start in range(0, len(rest), _EMBED_BATCH):
+                batch = rest[start : start + _EMBED_BATCH]
+                texts = [searched_text(row.speaker_name, row.text) for row in batch]
+                vectors = await self._compute.run(embedder.embed, texts)
+                pairs = list(zip((row.row_id for row in batch), vectors, strict=True))
+                await self._writing.run(self._store.put_vectors, user_id, pairs, embedder.model_id)
+        if users:
+            get_logger().info("items embedded anew", users=len(users))
+
+    async def _run(
+        self, compute: Compute, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        try:
+            return await compute.run(function, *args, **kwargs)
+        except (StoreError, sqlite3.Error) as error:
+            get_logger().error("database error", exc_info=error)
+            raise service_error(error, self._store.place) from error
+
+
+def _holds(item: Item) -> bool:
+    return item.fact is None or not item.fact.valid_to_unix_ms

