@@ -21,6 +21,8 @@ from services.runtime.logs import get_logger
 _CHUNK_MS = 100
 _BACKLOG_S = 10
 _RETRY_AFTER_S = 1.0
+# Then the recogniser ends the utterance by itself, after the longest pause.
+_JUDGE_TIMEOUT_S = 1.0
 
 RecognizeStream = StageStream[asr.RecognizeRequest, asr.RecognizeResponse]
 
@@ -252,7 +254,13 @@ class Listening:
             sample_rate_hz=self._rate_hz,
             audio=self._recent,
         )
-        silence_ms = await self._end_of_turn.silence_ms(pause)
+        try:
+            async with asyncio.timeout(_JUDGE_TIMEOUT_S):
+                silence_ms = await self._end_of_turn.silence_ms(pause)
+        except Exception as error:  # a rule of somebody else's must not end the conversation
+            get_logger().error("the end of a turn could not be judged", exc_info=error)
+            self._enough = None
+            return
         self._enough = end + silence_ms * self._rate_hz // 1000
         self._notify()
 

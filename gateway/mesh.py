@@ -24,6 +24,7 @@ from anima.memory.v1 import memory_pb2_grpc
 from anima.tts.v1 import tts_pb2 as tts
 from anima.tts.v1 import tts_pb2_grpc
 from gateway import metrics
+from gateway.end_rules import EndOfTurnRule, Words, load_rule
 from gateway.settings import GatewaySettings
 from services.runtime.admission import Admission
 from services.runtime.channels import open_channel
@@ -64,6 +65,7 @@ class Mesh:
         on_going_away: Called, each once, when the gateway begins to drain; open conversations are
             in it.
         asr: The stub of speech recognition; `llm`, `memory`, `tts` and `avatar` likewise.
+        end_of_turn: What decides that a person has finished.
         llm_fallback: Where an answer is asked for again when `llm` fails; `tts_fallback` likewise.
     """
 
@@ -79,6 +81,7 @@ class Mesh:
         self.settings = settings
         self.places = Admission(settings.capacity)
         self.on_going_away: set[Callable[[], None]] = set()
+        self.end_of_turn: EndOfTurnRule = Words(settings)
         self._channels = AsyncExitStack()
         self._listing = _Listing()
         self._full_until: dict[str, float] = {}
@@ -86,6 +89,7 @@ class Mesh:
 
     async def __aenter__(self) -> Self:
         metrics.count_tasks(asyncio.get_running_loop())
+        self.end_of_turn = await asyncio.to_thread(load_rule, self.settings)
         self.asr = cast(Any, asr_pb2_grpc.AsrServiceStub(await self._open("asr")))
         self.llm = cast(Any, llm_pb2_grpc.LlmServiceStub(await self._open("llm")))
         self.memory = cast(Any, memory_pb2_grpc.MemoryServiceStub(await self._open("memory")))
@@ -111,6 +115,7 @@ class Mesh:
             for task in late:
                 task.cancel()
         await self._channels.aclose()
+        self.end_of_turn.close()
 
     def go_away(self) -> None:
         """Tells every open conversation that the gateway is going away."""

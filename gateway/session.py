@@ -24,7 +24,7 @@ from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
 from gateway import metrics, notices
-from gateway.endofturn import UNFINISHED_MS, TextAndPause
+from gateway.endofturn import UNFINISHED_MS
 from gateway.idling import IdleLoop
 from gateway.listening import Listener, Listening, Utterance
 from gateway.mesh import Mesh
@@ -62,7 +62,7 @@ class Session:
         # Who says how long a pause must be gets just that.
         given_ms = opening.config.endpointing.end_silence_ms
         judged = mesh.settings.semantic_end_of_turn and not given_ms
-        self._end_of_turn = TextAndPause() if judged else None
+        self._end_of_turn = mesh.end_of_turn.for_session() if judged else None
         self._turns = TurnTaking(
             mesh=mesh,
             opening=opening,

@@ -81,6 +81,11 @@ class GatewaySettings(ServiceSettings):
     semantic_end_of_turn: bool = True
     """Whether the words said so far decide how long a pause ends an utterance; a session that asks
     for an `end_silence_ms` gets that instead."""
+    end_of_turn: str = "words"
+    """Which rule that is: the name of an entry point in `anima.end_of_turn`, such as "words" or
+    "smart-turn"."""
+    smart_turn_model: str = ""
+    """The ONNX file of smart-turn v3, or a folder with it, for the rule "smart-turn"."""
     recall_timeout_ms: int = Field(default=400, ge=1, le=10_000)
     """How long an answer waits for memories."""
     llm_silence_timeout_ms: int = Field(default=8_000, ge=10, le=600_000)
