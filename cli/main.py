@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import ask, avatar, doctor, knowledge, memory, models, persona, up
+from cli import ask, avatar, doctor, knowledge, memory, memory_store, models, persona, up
 
 app = typer.Typer(
     name="anima",
@@ -22,6 +22,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(persona.app, name="persona")
 app.add_typer(avatar.app, name="avatar")
 app.add_typer(models.app, name="models")
+memory.app.command("migrate")(memory_store.migrate)
 app.add_typer(memory.app, name="memory")
 app.add_typer(knowledge.app, name="knowledge")
 

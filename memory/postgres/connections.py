@@ -71,6 +71,10 @@ class PostgresConnection:
         return Answer((), _count(await self._connection.execute(sql, *values)))
 
     async def _execute_many(self, sql: str, parameters: Iterable[Sequence[Any]]) -> Answer:
+        if sql.startswith("INSERT"):  # sent at once; nobody asks how many there were
+            values = [list(map(_parameter, some)) for some in parameters]
+            await self._connection.executemany(sql, values)
+            return Answer((), len(values))
         counts = [
             _count(await self._connection.execute(sql, *map(_parameter, some)))
             for some in parameters
@@ -110,9 +114,9 @@ class Pool:
             raise
 
     async def _opened(self, address: str, connections: int) -> Any:
-        return await asyncpg.create_pool(
+        pool = await asyncpg.create_pool(
             address,
-            min_size=1,
+            min_size=0,
             max_size=connections,
             timeout=_CONNECT_TIMEOUT_S,
             command_timeout=_COMMAND_TIMEOUT_S,
@@ -121,6 +125,12 @@ class Pool:
             reset=_keep,
             server_settings={"search_path": f"{SCHEMA},public", "application_name": "anima-memory"},
         )
+        try:
+            await pool.release(await pool.acquire())
+        except BaseException:
+            pool.terminate()
+            raise
+        return pool
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs something on the loop of the connections and waits for it.
