@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 VLLM_ENV := .cache/vllm-env
+BENCH_ENV := .cache/bench-env
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
@@ -70,8 +71,15 @@ bench-memory: setup-dev ## figures of the memory; CONVERSATIONS=FILE measures wh
 bench-llm: $(VLLM_ENV)/.installed ## figures of the language model stage beside the bare engine's
 	$(VLLM_ENV)/bin/python -m bench.llm
 
-bench-orchestration: setup-dev ## what the gateway itself costs, with 1, 10 and 50 sessions
+bench-orchestration: setup-dev ## what the gateway costs with 1, 10 and 50 sessions, beside other frameworks
+	@make --no-print-directory $(BENCH_ENV)/.installed || printf '\n!!! %s\n' \
+	  'The environment of pipecat and livekit-agents could not be made (see above): Anima is measured alone.'
 	$(BIN)/python -m bench.orchestration
+
+$(BENCH_ENV)/.installed: pins/beside.lock
+	$(PYTHON) -m venv $(BENCH_ENV)
+	$(BENCH_ENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement pins/beside.lock
+	@touch $@
 
 soak: setup-dev ## half an hour of conversation: sync, memory, leaks; MINUTES=120 for two hours
 	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),30)

@@ -1,18 +1,19 @@
 """What orchestration itself costs: our gateway between stages that only keep time.
 
-The workload: a model with a token every 20 ms (60 of them, five sentences), a voice that needs
-100 ms for the first audio and speaks 15 s. Without any cost between the stages the first audio
-would be heard after 340 ms, and all would be made after 1,300 ms. The gateway, each stage and the
-clients are processes of their own; 1, 10 and 50 sessions start within one second.
+The workload (bench/workload.py): a model with a token every 20 ms (60 of them, five sentences), a
+voice that needs 100 ms for the first audio of a sentence and speaks 15 s. Without any cost between
+the stages the first audio would be heard after 340 ms, and all would be made after 1,300 ms. The
+gateway, each stage and the clients are processes of their own, joined by gRPC; 1, 10 and 50
+sessions start within one second.
 
-pipecat and livekit-agents are measured beside it where they are installed (extra `bench`).
+pipecat-ai and livekit-agents run beside it, each in one process without a network, on the same
+tokens and the same pieces of audio (pins/beside.lock).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.util
 import os
 import platform
 import sys
@@ -22,7 +23,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 import psutil
@@ -30,7 +31,12 @@ from rich.console import Console
 from rich.table import Table
 
 from anima.gateway import v1 as gateway
+from bench.beside import FRAMEWORKS, Made, beside, installed
+from bench.goals import Goals
 from bench.lateness import Lateness
+from bench.orchestration_turn import TurnFigures, turn
+from bench.processor_time import ProcessorTime
+from bench.workload import IDEAL_DONE_S, IDEAL_FIRST_S, SPREAD_S
 from cli.layout import Layout, Member, free_layout
 from cli.supervisor import Supervisor
 from services.runtime.channels import open_channel
@@ -38,79 +44,24 @@ from services.runtime.channels import open_channel
 if TYPE_CHECKING:
     from anima.gateway.v1.gateway_pb2_grpc import GatewayServiceAsyncStub
 
-IDEAL_FIRST_S: Final = 0.34
-IDEAL_DONE_S: Final = 1.3
-SPREAD_S: Final = 1.0
 BARGE_IN_S: Final = 0.9
 IDLE_S: Final = 4.0
 COUNTS: Final = (1, 10, 50)
-FRAMEWORKS: Final = ("pipecat", "livekit.agents")
-
-
-@dataclass(kw_only=True)
-class TurnFigures:
-    """One turn as its client saw it, seconds from the question; infinite where nothing came."""
-
-    first_audio_s: float = float("inf")
-    done_s: float = float("inf")
-    silence_s: float = float("inf")
-    """From the command to stop until the last media message."""
-    stale_messages: int = 0
-    """Media that came after the interruption was confirmed."""
+LEAST_TURNS: Final = 8
+"""Few sessions are measured more often: the figures of one turn say little."""
+MESSAGE_S: Final = 0.2
+"""The longest that one message of paced audio is; what the gateway has sent it cannot call back."""
+OURS: Final = "Anima"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
-    """All turns of one scenario."""
+class Paced:
+    """All turns of one number of sessions, paced in real time."""
 
-    turns: Sequence[TurnFigures]
+    spoken: Sequence[TurnFigures]
+    stopped: Sequence[TurnFigures]
     cpu_s_per_turn: float
     lateness_p99_s: float
-
-
-async def turn(
-    stub: GatewayServiceAsyncStub, *, pacing: gateway.Pacing.ValueType, stop_after_s: float | None
-) -> TurnFigures:
-    """Hold a conversation of one turn."""
-    call: Any = stub.Converse()
-    config = gateway.ConverseConfig(audio_only=True, language="en", pacing=pacing)
-    await call.write(gateway.ConverseRequest(config=config))
-    await call.read()
-    asked_at = time.perf_counter()
-    await call.write(gateway.ConverseRequest(text=gateway.TextInput(text="Tell me a story.")))
-    figures = TurnFigures()
-    stopping = None
-    if stop_after_s is not None:
-        stopping = asyncio.create_task(_stop(call, asked_at + stop_after_s))
-    interrupted = False
-    last_media_at = asked_at
-    while True:
-        event = await call.read()
-        now = time.perf_counter()
-        kind = event.WhichOneof("event")
-        if kind == "media":
-            figures.first_audio_s = min(figures.first_audio_s, now - asked_at)
-            figures.stale_messages += interrupted
-            last_media_at = now
-        elif kind == "turn_interrupted":
-            interrupted = True
-        elif kind == "turn_ended":
-            figures.done_s = now - asked_at
-            break
-    if stopping is not None:
-        figures.silence_s = max(0.0, last_media_at - await stopping)
-    # What is still to come after the end would be stale as well.
-    await call.done_writing()
-    while (event := await call.read()) and hasattr(event, "WhichOneof"):
-        figures.stale_messages += event.WhichOneof("event") == "media"
-    return figures
-
-
-async def _stop(call: Any, at: float) -> float:
-    await asyncio.sleep(at - time.perf_counter())
-    stopped_at = time.perf_counter()
-    await call.write(gateway.ConverseRequest(stop=gateway.Stop()))
-    return stopped_at
 
 
 @asynccontextmanager
@@ -159,106 +110,161 @@ async def mesh() -> AsyncIterator[tuple[Supervisor, str, str]]:
             yield supervisor, ports[3], ports[5]
 
 
-async def scenario(
-    count: int,
-    *,
-    stub: GatewayServiceAsyncStub,
-    process: psutil.Process,
-    lateness: Lateness,
-    idle_load: float,
-    pacing: gateway.Pacing.ValueType,
-    stop_after_s: float | None = None,
-) -> Figures:
-    """Run `count` sessions that start within a second."""
+class Measurement:
+    """Runs the scenarios against one mesh."""
 
-    async def one(number: int) -> TurnFigures:
-        await asyncio.sleep(SPREAD_S * number / count)
-        return await turn(stub, pacing=pacing, stop_after_s=stop_after_s)
+    def __init__(
+        self, supervisor: Supervisor, stub: GatewayServiceAsyncStub, metrics_address: str
+    ) -> None:
+        self._supervisor = supervisor
+        self._stub = stub
+        self._lateness = Lateness(metrics_address)
+        self.idle_load = 0.0
 
-    await lateness.start()
-    before, started_at = _cpu_s(process), time.perf_counter()
-    turns = await asyncio.gather(*(one(number) for number in range(count)))
-    took_s = time.perf_counter() - started_at
-    cpu_s = _cpu_s(process) - before - idle_load * took_s
-    return Figures(turns=turns, cpu_s_per_turn=cpu_s / count, lateness_p99_s=await lateness.p99_s())
+    async def warm_up(self) -> None:
+        """Open what is opened once, and measure what the gateway needs while nobody talks."""
+        await self._turns(2, pacing=gateway.PACING_AS_MADE)
+        idle = ProcessorTime(self._process_id("gateway"))
+        await asyncio.sleep(IDLE_S)
+        self.idle_load = idle.load()
+
+    async def as_made(self, count: int, repeats: int) -> Made:
+        """Let the answers leave as they are made."""
+        made = Made()
+        gateway_time = self._gateway_time()
+        others = [
+            ProcessorTime(os.getpid()),
+            *(ProcessorTime(self._process_id(name)) for name in ("llm", "tts")),
+        ]
+        for _ in range(repeats):
+            turns = await self._turns(count, pacing=gateway.PACING_AS_MADE)
+            made.first_s += [each.first_audio_s for each in turns]
+            made.done_s += [each.done_s for each in turns]
+        made.cpu_s = gateway_time.used_s()
+        made.others_cpu_s = sum(each.used_s() for each in others)
+        return made
+
+    async def paced(self, count: int) -> Paced:
+        """Let the answers leave in real time, once whole and once interrupted."""
+        await self._lateness.start()
+        gateway_time = self._gateway_time()
+        spoken = await self._turns(count, pacing=gateway.PACING_REAL_TIME)
+        cpu_s = gateway_time.used_s()
+        lateness_p99_s = await self._lateness.p99_s()
+        stopped = await self._turns(count, pacing=gateway.PACING_REAL_TIME, stop_after_s=BARGE_IN_S)
+        return Paced(
+            spoken=spoken,
+            stopped=stopped,
+            cpu_s_per_turn=cpu_s / count,
+            lateness_p99_s=lateness_p99_s,
+        )
+
+    async def _turns(
+        self, count: int, *, pacing: gateway.Pacing.ValueType, stop_after_s: float | None = None
+    ) -> list[TurnFigures]:
+        """Hold sessions of one turn each that start within a second."""
+
+        async def one(number: int) -> TurnFigures:
+            await asyncio.sleep(SPREAD_S * number / count)
+            return await turn(self._stub, pacing=pacing, stop_after_s=stop_after_s)
+
+        return list(await asyncio.gather(*(one(number) for number in range(count))))
+
+    def _gateway_time(self) -> ProcessorTime:
+        return ProcessorTime(self._process_id("gateway"), idle_load=self.idle_load)
+
+    def _process_id(self, name: str) -> int:
+        process_id = self._supervisor.statuses[name].process_id
+        if process_id is None:
+            raise RuntimeError(self._supervisor.log_tail(name))
+        return process_id
 
 
-async def measure(counts: Sequence[int], repeats: int, console: Console) -> None:
-    """Run all scenarios and print the tables."""
+async def measure(counts: Sequence[int], repeats: int, console: Console, goals: Goals) -> None:
+    """Run all scenarios, print the tables, and hold the figures against the goals."""
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     machine = f"{psutil.cpu_count()} cores {platform.machine()}, load {load} before"
-    made = Table(
-        "sessions", "first audio", "over ideal", "p95", "all made", "over ideal", "gateway CPU",
+    made_table = Table(
+        "sessions", "", "first audio", "over ideal", "p95", "all made", "over ideal", "CPU a turn",
         title=f"as made: ms, p50 where not said ({machine})",
     )  # fmt: skip
-    paced = Table(
+    paced_table = Table(
         "sessions", "first audio", "gateway CPU for 15 s", "lateness p99", "silence p50", "p95",
         "stale", title="paced in real time; barge-in 900 ms after the question: ms",
     )  # fmt: skip
+    ours: dict[int, Made] = {}
+    paced: dict[int, Paced] = {}
     async with mesh() as (supervisor, address, metrics), open_channel(address) as channel:
         stub = cast("GatewayServiceAsyncStub", gateway.GatewayServiceStub(channel))
-        process = psutil.Process(supervisor.statuses["gateway"].process_id)
-        idle_load = await _idle_load(process)
-        paced.title = f"{paced.title} (CPU less {idle_load * 1000:.0f} ms/s of the idle gateway)"
-        shared: dict[str, Any] = {
-            "stub": stub,
-            "process": process,
-            "lateness": Lateness(metrics),
-            "idle_load": idle_load,
-        }
-        await scenario(2, pacing=gateway.PACING_AS_MADE, **shared)
+        measurement = Measurement(supervisor, stub, metrics)
+        await measurement.warm_up()
         for count in counts:
-            runs = [
-                await scenario(count, pacing=gateway.PACING_AS_MADE, **shared)
-                for _ in range(repeats)
-            ]
-            _add_made(made, count, runs)
-            spoken = await scenario(count, pacing=gateway.PACING_REAL_TIME, **shared)
-            barge_in = await scenario(
-                count, pacing=gateway.PACING_REAL_TIME, stop_after_s=BARGE_IN_S, **shared
-            )
-            _add_paced(paced, count, spoken, barge_in)
-    console.print(made)
-    console.print(paced)
+            times = max(repeats, LEAST_TURNS // count)
+            ours[count] = await measurement.as_made(count, times)
+            _add_made(made_table, count, OURS, ours[count])
+            for name, module in FRAMEWORKS.items() if installed() else ():
+                made = await beside(module, count=count, repeats=times)
+                _add_made(made_table, count, name, made)
+            paced[count] = await measurement.paced(count)
+            _add_paced(paced_table, count, paced[count])
+    made_table.caption = (
+        "CPU: of the gateway's process, in brackets what model, voice and clients took besides; of "
+        "the others the whole process, in which model, voice and listener are too"
+    )
+    paced_table.caption = f"CPU less {measurement.idle_load * 1000:.0f} ms/s of the idle gateway"
+    console.print(made_table)
+    console.print(paced_table)
+    _judge(goals, ours, paced)
 
 
-async def _idle_load(process: psutil.Process) -> float:
-    """Return the share of a core that the gateway needs while nobody talks: health checks."""
-    before, started_at = _cpu_s(process), time.perf_counter()
-    await asyncio.sleep(IDLE_S)
-    return (_cpu_s(process) - before) / (time.perf_counter() - started_at)
+def _judge(goals: Goals, ours: dict[int, Made], paced: dict[int, Paced]) -> None:
+    form = ".1f"
+    for count, over_ms in ((1, 15), (50, 40)):
+        if count in ours:
+            over_s = _percentile(ours[count].first_s, 50) - IDEAL_FIRST_S
+            what = f"first audio over ideal, n={count}, ms"
+            goals.at_most(what, over_s * 1000, over_ms, form=form)
+    if 50 in ours:
+        over = _percentile(ours[50].done_s, 50) / IDEAL_DONE_S - 1
+        goals.at_most("all made over ideal, n=50, %", over * 100, 10, form=form)
+    for count, made in ours.items():
+        what = f"gateway CPU a turn, n={count}, ms"
+        goals.at_most(what, made.cpu_s_per_turn * 1000, 25, form=form)
+    for count, each in paced.items():
+        what = f"p99 lateness of paced writes, n={count}, ms"
+        goals.at_most(what, each.lateness_p99_s * 1000, 10, form=form)
+        silence_s = _percentile([turn.silence_s for turn in each.stopped], 95)
+        what = f"silence after barge-in p95, n={count}, ms"
+        goals.at_most(what, silence_s * 1000, MESSAGE_S * 1000 + 5, form=form)
+        stale = sum(turn.stale_messages for turn in each.stopped)
+        goals.at_most(f"stale audio, n={count}, messages", stale, 0, form=".0f")
 
 
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-def _add_made(table: Table, count: int, runs: Sequence[Figures]) -> None:
-    turns = [each for run in runs for each in run.turns]
-    first = [each.first_audio_s for each in turns]
-    done = [each.done_s for each in turns]
+def _add_made(table: Table, count: int, name: str, made: Made) -> None:
+    first_s, done_s = _percentile(made.first_s, 50), _percentile(made.done_s, 50)
+    others_s = made.others_cpu_s / len(made.first_s)
     table.add_row(
-        str(count),
-        _ms(_percentile(first, 50)),
-        f"+{_ms(_percentile(first, 50) - IDEAL_FIRST_S)}",
-        _ms(_percentile(first, 95)),
-        _ms(_percentile(done, 50)),
-        f"+{(_percentile(done, 50) / IDEAL_DONE_S - 1) * 100:.1f} %",
-        _ms(float(np.median([run.cpu_s_per_turn for run in runs]))),
+        str(count) if name == OURS else "",
+        name,
+        _ms(first_s),
+        f"+{_ms(first_s - IDEAL_FIRST_S)}",
+        _ms(_percentile(made.first_s, 95)),
+        _ms(done_s),
+        f"+{(done_s / IDEAL_DONE_S - 1) * 100:.1f} %",
+        f"{_ms(made.cpu_s_per_turn)} (+{_ms(others_s)})" if others_s else _ms(made.cpu_s_per_turn),
     )
 
 
-def _add_paced(table: Table, count: int, spoken: Figures, barge_in: Figures) -> None:
-    silence = [each.silence_s for each in barge_in.turns]
+def _add_paced(table: Table, count: int, paced: Paced) -> None:
+    silence = [each.silence_s for each in paced.stopped]
     table.add_row(
         str(count),
-        _ms(_percentile([each.first_audio_s for each in spoken.turns], 50)),
-        _ms(spoken.cpu_s_per_turn),
-        _ms(spoken.lateness_p99_s),
+        _ms(_percentile([each.first_audio_s for each in paced.spoken], 50)),
+        _ms(paced.cpu_s_per_turn),
+        _ms(paced.lateness_p99_s),
         _ms(_percentile(silence, 50)),
         _ms(_percentile(silence, 95)),
-        str(sum(each.stale_messages for each in barge_in.turns)),
+        str(sum(each.stale_messages for each in paced.stopped)),
     )
 
 
@@ -270,20 +276,22 @@ def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.1f}"
 
 
-def _installed(module: str) -> bool:
-    return importlib.util.find_spec(module.partition(".")[0]) is not None
-
-
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, nargs="*", default=COUNTS)
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
-    asyncio.run(measure(given.sessions, given.repeats, Console(width=120)))
-    missing = [name for name in FRAMEWORKS if not _installed(name)]
-    if missing:
-        sys.stdout.write(f"\n!!! NOT MEASURED beside it: {', '.join(missing)} (not installed)\n")
+    goals = Goals()
+    started_at = time.perf_counter()
+    asyncio.run(measure(given.sessions, given.repeats, Console(width=120), goals))
+    sys.stdout.write(f"took {time.perf_counter() - started_at:.0f} s\n")
+    if not installed():
+        names = " and ".join(FRAMEWORKS)
+        remedy = "make .cache/bench-env/.installed"
+        sys.stdout.write(f"\n!!! NOT MEASURED beside it: {names}. {remedy}\n")
+    if goals.missed:
+        sys.exit("missed:\n" + "\n".join(goals.missed))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 # ruff: noqa: N802 (method names come from the protos)
 """Stages that only keep time, each a process of its own: what is measured is what stands between.
 
-`ANIMA_SCRIPTED_ROLE=llm python -m bench.scripted_stages`; roles are llm, tts and avatar. The model
-gives 60 tokens, one every 20 ms, in five sentences of twelve; the voice needs 100 ms for the first
-audio of a sentence and then gives 3 s of it at once, 20 ms in the first message and 100 ms in each
-that follows.
+`ANIMA_SCRIPTED_ROLE=llm python -m bench.scripted_stages`; roles are llm, tts and avatar. What they
+do is in bench/workload.py.
 """
 
 from __future__ import annotations
@@ -17,16 +15,11 @@ import anima.avatar.v1 as avatar
 import anima.common.v1 as common
 import anima.llm.v1 as llm
 import anima.tts.v1 as tts
+from bench.workload import FIRST_AUDIO_S, SENTENCE_S, written
 from services.runtime.audio import chunk_sizes
 from services.runtime.server import Stage, run
 from services.runtime.settings import ServiceSettings
 from services.runtime.streams import open_stream
-
-TOKEN_S: Final = 0.02
-SENTENCES: Final = 5
-TOKENS_PER_SENTENCE: Final = 12
-FIRST_AUDIO_S: Final = 0.1
-SENTENCE_S: Final = 3.0
 
 
 class ScriptedSettings(ServiceSettings):
@@ -36,15 +29,6 @@ class ScriptedSettings(ServiceSettings):
     capacity: int = 256
     role: str = "llm"
     """Which stage it is: llm, tts or avatar."""
-
-
-def tokens() -> list[str]:
-    """Return the words of the answer."""
-    words = []
-    for _ in range(SENTENCES):
-        words += [f" word{chr(97 + number)}" for number in range(TOKENS_PER_SENTENCE - 1)]
-        words.append(" done.")
-    return words
 
 
 class ScriptedLlm(llm.LlmServiceServicer):
@@ -60,11 +44,7 @@ class ScriptedLlm(llm.LlmServiceServicer):
         await _until_interrupted(writing, rest, context, llm.GenerateResponse)
 
     async def _write(self, header: common.ChunkHeader, context: Any) -> None:
-        start = asyncio.get_running_loop().time()
-        for number, token in enumerate(tokens(), 1):
-            # One schedule from the start, so that timers' lateness does not add up.
-            due = start + number * TOKEN_S
-            await asyncio.sleep(due - asyncio.get_running_loop().time())
+        async for token in written():
             header.sequence += 1
             await context.write(
                 llm.GenerateResponse(header=header, delta=llm.TextDelta(text=token))

@@ -1,0 +1,78 @@
+"""Other frameworks on our workload, each in a process of an environment of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+_ROOT: Final = Path(__file__).parent.parent
+_PYTHON: Final = _ROOT / ".cache" / "bench-env" / "bin" / "python"
+_TIMEOUT_S: Final = 300.0
+
+FRAMEWORKS: Final = {
+    "pipecat-ai 1.14.0": "bench.beside_pipecat",
+    "livekit-agents 1.8.9": "bench.beside_livekit",
+}
+
+
+@dataclass(kw_only=True)
+class Made:
+    """All turns of one number of sessions, as fast as they are made, seconds.
+
+    Attributes:
+        first_s: When the first audio came, from the question.
+        done_s: When all of it had come.
+        cpu_s: Processor time of what was measured.
+        others_cpu_s: Processor time of the other processes that it needs.
+    """
+
+    first_s: list[float] = field(default_factory=list)
+    done_s: list[float] = field(default_factory=list)
+    cpu_s: float = 0.0
+    others_cpu_s: float = 0.0
+
+    @property
+    def cpu_s_per_turn(self) -> float:
+        """Processor time of one turn."""
+        return self.cpu_s / len(self.first_s)
+
+
+def installed() -> bool:
+    """Tell whether the frameworks can be measured."""
+    return (_PYTHON.parent.parent / ".installed").exists()
+
+
+async def beside(module: str, *, count: int, repeats: int) -> Made:
+    """Measure one framework.
+
+    Raises:
+        RuntimeError: It failed; the text is what it said last.
+    """
+    process = await asyncio.create_subprocess_exec(
+        str(_PYTHON),
+        *("-m", module, str(repeats), str(count)),
+        cwd=_ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            output, errors = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise RuntimeError(f"{module} did not end within {_TIMEOUT_S:g} s") from None
+    if process.returncode:
+        raise RuntimeError(f"{module} failed:\n{errors.decode()[-2000:]}")
+    made = Made()
+    for line in output.decode().splitlines():
+        run = json.loads(line)
+        made.first_s += [turn["first_audio_s"] for turn in run["turns"]]
+        made.done_s += [turn["done_s"] for turn in run["turns"]]
+        made.cpu_s += run["cpu_s_per_turn"] * run["count"]
+    return made
