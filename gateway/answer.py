@@ -13,7 +13,7 @@ from anima.llm.v1 import llm_pb2 as llm
 from anima.tts.v1 import tts_pb2 as tts
 from gateway import metrics, notices
 from gateway.gate import Gate
-from gateway.heard import heard_text
+from gateway.heard import Playback, heard_text
 from gateway.idling import IdleLoop
 from gateway.playout import Schedule
 from gateway.settings import GatewaySettings
@@ -89,7 +89,7 @@ class Answer:
         reason: Why the writing ended.
         failure: The first stage that failed.
         first_media_us: From the end of the question to the first media; 0 if there was none.
-        reported_samples: How far the client says it has played; None if it never said.
+        playback: How far the client says it has played.
         idle_frame: The frame of the idle loop that follows the last frame; None without video.
         face_late_s: How late the face was at most, seconds.
         face_lost: True once the answer goes on without pictures.
@@ -109,7 +109,7 @@ class Answer:
     reason: common.EndReason.ValueType = common.END_REASON_COMPLETE
     failure: StageFailed | None = None
     first_media_us: int = 0
-    reported_samples: int | None = None
+    playback: Playback = field(default_factory=Playback)
     idle_frame: int | None = None
     face_late_s: float = 0.0
     face_lost: bool = False
@@ -230,12 +230,13 @@ class Answer:
         Args:
             complete: Everything was made and played.
         """
-        if complete or not self.question.speech:
+        if not self.question.speech or (complete and not self.playback.stuck):
             return self.text
         return heard_text(self.text, self.words, self.heard_samples())
 
     def heard_samples(self) -> int:
-        """The first sample that has not been played: by the client's report, else the schedule."""
-        if self.reported_samples is None:
-            return self.schedule.played_samples()
-        return min(self.reported_samples, self.schedule.sent_samples)
+        """The first sample that has not been played: by the client's reports, else the schedule."""
+        schedule = self.schedule
+        return self.playback.position(
+            sent=schedule.sent_samples, scheduled=schedule.played_samples()
+        )

@@ -6,6 +6,54 @@ from collections.abc import Sequence
 
 from anima.common.v1 import common_pb2 as common
 
+# A player whose reports say the same for longer than that does not play.
+STUCK_S = 0.5
+
+
+class Playback:
+    """How far a client has played a turn, by its reports: a pure state machine.
+
+    Nothing that a client says makes it further than what it had been sent by then, or takes back
+    what it had played. Between two reports, and when no more come, it plays on at the pace of the
+    schedule; where they come and say the same again and again, it has stopped.
+
+    Attributes:
+        reported: The furthest position that was reported, samples; None before the first report.
+    """
+
+    def __init__(self) -> None:
+        self.reported: int | None = None
+        self._scheduled = 0
+        self._moved_at = 0.0
+        self._reported_at = 0.0
+
+    def report(self, played: int, *, sent: int, scheduled: int, now: float) -> None:
+        """Takes a report.
+
+        Args:
+            played: The first sample that was not played, as the client says.
+            sent: The first sample that has not left.
+            scheduled: The first sample that was not played by the schedule.
+            now: The time of the loop's clock, seconds.
+        """
+        played = min(played, sent)
+        if self.reported is None or played > self.reported:
+            self.reported, self._scheduled, self._moved_at = played, scheduled, now
+        self._reported_at = now
+
+    @property
+    def stuck(self) -> bool:
+        """True if the client goes on reporting but does not play."""
+        return self.reported is not None and self._reported_at - self._moved_at > STUCK_S
+
+    def position(self, *, sent: int, scheduled: int) -> int:
+        """Gives the first sample that has not been played; without reports, by the schedule."""
+        if self.reported is None:
+            return scheduled
+        if self.stuck:
+            return self.reported
+        return min(sent, self.reported + max(0, scheduled - self._scheduled))
+
 
 def heard_text(text: str, words: Sequence[common.WordMark], played_samples: int) -> str:
     """Cuts an answer at the last word that was heard.

@@ -160,7 +160,12 @@ class Turn:
     def playback(self, report: pb.PlaybackReport) -> None:
         """Notes how far the client has played, and how often that ran dry."""
         answer = self._answer
-        answer.reported_samples = max(report.played_samples, answer.reported_samples or 0)
+        answer.playback.report(
+            report.played_samples,
+            sent=answer.schedule.sent_samples,
+            scheduled=answer.schedule.played_samples(),
+            now=asyncio.get_running_loop().time(),
+        )
         metrics.UNDERRUNS.inc(max(0, report.underruns - self._underruns))
         self._underruns = max(report.underruns, self._underruns)
         if report.HasField("av_offset_us"):
@@ -295,11 +300,13 @@ class Turn:
             return
         tolerance = round(_REPORT_TOLERANCE_S * answer.settings.sample_rate_hz)
         end = answer.schedule.sent_samples - tolerance
-        while answer.reported_samples is not None and answer.reported_samples < end:
-            self._reported.clear()
+        while (reported := answer.playback.reported) is not None and reported < end:
             try:
+                # Who reports without playing on is not waited for any longer than who is silent.
                 async with asyncio.timeout(_REPORT_SILENCE_S):
-                    await self._reported.wait()
+                    while answer.playback.reported == reported:
+                        self._reported.clear()
+                        await self._reported.wait()
             except TimeoutError:
                 return
 

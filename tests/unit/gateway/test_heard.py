@@ -8,7 +8,7 @@ import pytest
 
 from anima.common.v1 import common_pb2 as common
 from gateway import subtitles
-from gateway.heard import heard_text
+from gateway.heard import STUCK_S, Playback, heard_text
 
 RATE = 1000
 
@@ -93,3 +93,42 @@ def test_files_are_webvtt_and_subrip() -> None:
 def test_no_words_no_lines() -> None:
     assert subtitles.cues("Hello.", [], sample_rate_hz=RATE) == []
     assert subtitles.to_vtt([]).startswith("WEBVTT")
+
+
+def test_playback_without_reports_is_the_schedule() -> None:
+    assert Playback().position(sent=900, scheduled=700) == 700
+
+
+def test_playback_goes_on_at_the_pace_of_the_schedule_between_reports() -> None:
+    playback = Playback()
+    playback.report(500, sent=2_000, scheduled=800, now=1.0)
+    assert playback.position(sent=2_000, scheduled=800) == 500
+    assert playback.position(sent=2_000, scheduled=1_100) == 800
+    assert playback.position(sent=2_000, scheduled=2_000) == 1_700
+
+
+def test_playback_is_never_further_than_what_was_sent_by_then() -> None:
+    playback = Playback()
+    playback.report(10**12, sent=1_000, scheduled=700, now=1.0)
+    assert playback.position(sent=5_000, scheduled=700) == 1_000
+    assert playback.position(sent=5_000, scheduled=900) == 1_200
+    assert playback.position(sent=5_000, scheduled=5_000) == 5_000
+
+
+def test_playback_takes_nothing_back() -> None:
+    playback = Playback()
+    playback.report(900, sent=2_000, scheduled=1_000, now=1.0)
+    playback.report(300, sent=2_000, scheduled=1_100, now=1.1)
+    assert playback.position(sent=2_000, scheduled=1_100) == 1_000
+
+
+def test_playback_that_is_reported_again_and_again_without_moving_has_stopped() -> None:
+    playback = Playback()
+    playback.report(900, sent=9_000, scheduled=1_000, now=1.0)
+    playback.report(900, sent=9_000, scheduled=1_400, now=1.0 + STUCK_S / 2)
+    assert playback.position(sent=9_000, scheduled=1_400) == 1_300
+    playback.report(900, sent=9_000, scheduled=2_000, now=1.1 + STUCK_S)
+    assert playback.stuck
+    assert playback.position(sent=9_000, scheduled=5_000) == 900
+    playback.report(950, sent=9_000, scheduled=5_000, now=5.0)
+    assert playback.position(sent=9_000, scheduled=5_100) == 1_050

@@ -9,8 +9,9 @@ import pytest
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
+from gateway.session import Session
 from tests.fakes.direct import DirectStages
-from tests.unit.gateway.conversing import LONG, RATE, conversation, now, run
+from tests.unit.gateway.conversing import LONG, RATE, Transcript, conversation, now, run
 
 
 @pytest.mark.parametrize("seconds", [0.5, 3.0, 7.7])
@@ -78,12 +79,12 @@ def test_history_keeps_what_was_heard_and_memory_learns_it() -> None:
     run(main)
 
 
-def test_without_a_user_nothing_is_recalled_or_remembered() -> None:
+def test_without_a_user_documents_are_asked_for_and_nothing_is_remembered() -> None:
     async def main(stages: DirectStages) -> None:
         async with conversation(stages.mesh()) as (session, said):
             await session.text("Hello?")
             await said.until_kind("turn_ended")
-        assert not stages.memory.requests
+        assert [(r.user_id, r.max_passages > 0) for r in stages.memory.requests] == [("", True)]
         assert stages.memory.remembered.empty()
 
     run(main)
@@ -97,5 +98,108 @@ def test_closing_in_an_answer_still_remembers_the_heard_part() -> None:
             await said.until_kind("media", 10)
         remembered = await stages.memory.remembered.get()
         assert remembered.items[1].text.startswith("Well,")
+
+    run(main)
+
+
+SHORT = ("One two three four five.", " Six seven eight nine ten.")
+
+
+async def play(session: Session, said: Transcript, *reports: tuple[float, int]) -> None:
+    """Reports positions at times, each in seconds and samples after the first media."""
+    await said.until_kind("media")
+    zero = said.times("media")[0]
+    turn_id = said.all("turn_started")[-1].header.turn_id
+    for at, samples in reports:
+        await asyncio.sleep(zero + at - now())
+        session.playback(pb.PlaybackReport(turn_id=turn_id, played_samples=samples))
+
+
+def test_a_report_of_more_than_was_sent_is_not_believed() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.llm.answer = LONG
+        async with conversation(stages.mesh()) as (session, said):
+            await session.text("Tell me all.")
+            await play(session, said, (1.0, 2**50))
+            await asyncio.sleep(1.0)
+            await session.stop()
+            interrupted = await said.until_kind("turn_interrupted")
+            # At 1 s, the lead of 0.3 s and no more than one message had been sent ahead.
+            words = [word for marks in said.all("marks") for word in marks.words]
+            last = [w for w in words if w.chars.end_char == len(interrupted.heard_text)]
+            assert 1.9 < last[0].samples.start_sample / RATE < 2.7
+
+    run(main)
+
+
+def test_a_report_that_goes_backwards_takes_nothing_back() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.llm.answer = LONG
+        async with conversation(stages.mesh()) as (session, said):
+            await session.text("Tell me all.")
+            await play(session, said, (0.6, RATE // 4), (0.7, 0), (0.7, 100))
+            await session.stop()
+            interrupted = await said.until_kind("turn_interrupted")
+            # 0.25 s were reported, and 0.1 s passed since.
+            assert interrupted.heard_text == "Well, let me see,"
+
+    run(main)
+
+
+def test_who_stops_reporting_is_taken_to_play_on() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.llm.answer = SHORT
+        async with conversation(stages.mesh(), pb.ConverseConfig(user_id="eve")) as (session, said):
+            await session.text("Count.")
+            await play(session, said, (0.2, RATE // 10))
+            ended = await said.until_kind("turn_ended")
+            assert ended.heard_text == ended.text == "".join(SHORT)
+            remembered = await stages.memory.remembered.get()
+            assert remembered.items[1].text == "".join(SHORT)
+
+    run(main)
+
+
+def test_who_reports_the_same_for_ever_has_heard_no_more_and_ends_the_turn() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.llm.answer = LONG[:5]
+        async with conversation(stages.mesh(), pb.ConverseConfig(user_id="eve")) as (session, said):
+            await session.text("Tell me all.")
+            same = [(0.25 * n, min(RATE * n // 4, RATE // 2)) for n in range(1, 60)]
+            playing = asyncio.create_task(play(session, said, *same))
+            ended = await said.until_kind("turn_ended")
+            assert now() - said.times("media")[0] < ended.sample_count / RATE + 1.5
+            assert ended.reason == common.END_REASON_COMPLETE
+            assert ended.text == "".join(LONG[:5])
+            assert ended.heard_text == "Well, let me see, This is"
+            remembered = await stages.memory.remembered.get()
+            assert remembered.items[1].text == ended.heard_text
+            await session.text("And?")
+            await said.until_kind("turn_ended", 2)
+            assert stages.llm.configs[1].history[1].text == ended.heard_text
+            playing.cancel()
+
+    run(main)
+
+
+def test_a_report_after_the_end_or_for_an_older_turn_changes_nothing() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.llm.answer = LONG
+        async with conversation(stages.mesh(), pb.ConverseConfig(user_id="eve")) as (session, said):
+            await session.text("Tell me all.")
+            await play(session, said, (0.5, RATE // 4))
+            await session.stop()
+            heard = (await said.until_kind("turn_ended")).heard_text
+            first = said.all("turn_started")[0].header.turn_id
+            session.playback(pb.PlaybackReport(turn_id=first, played_samples=9 * RATE))
+            await session.text("Go on.")
+            await said.until_kind("media", len(said.all("media")) + 5)
+            session.playback(pb.PlaybackReport(turn_id=first, played_samples=9 * RATE))
+            await session.stop()
+            second = await said.until_kind("turn_ended", 2)
+            assert len(second.heard_text.split()) < 12
+            assert stages.llm.configs[1].history[1].text == heard
+            remembered = await stages.memory.remembered.get()
+            assert remembered.items[1].text == heard
 
     run(main)
