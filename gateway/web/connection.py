@@ -24,6 +24,7 @@ from gateway.web.histories import Histories
 from gateway.web.limits import Allowance, EdgeLimits
 from gateway.web.live.link import LiveLink, LiveMedia
 from gateway.web.live.program import Playing
+from gateway.web.live.recent import Recent
 from gateway.web.outgoing import ClientTooSlowError, Message, Outgoing
 from gateway.web.realtime import Event, Translator, error_event
 from gateway.web.turn_media import Fmp4Media, PcmMedia, TurnMedia
@@ -96,6 +97,7 @@ class Connection:
             gone=self._client_is_gone,
         )
         self._fmp4_turn = ""
+        self._recent = Recent()
         self._typed: list[str] = []
         self._handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
             "session.update": self._update,
@@ -275,10 +277,12 @@ class Connection:
         # An answer that has begun over the WebSocket stays there.
         by_webrtc = isinstance(media, Fmp4Media) and chunk.header.turn_id != self._fmp4_turn
         if by_webrtc and self._link.take(chunk):
+            self._recent.add(chunk)
             return
         self._fmp4_turn = chunk.header.turn_id
-        messages = await self._compute.run(media.append, chunk)
-        self._put_media(messages, chunk.header.epoch)
+        for each in (*self._recent.take(chunk.header.turn_id), chunk):
+            messages = await self._compute.run(media.append, each)
+            self._put_media(messages, chunk.header.epoch)
 
     def _put_media(self, messages: list[dict[str, Any] | bytes], epoch: int) -> None:
         for message in messages:
@@ -376,7 +380,7 @@ class Connection:
             self._post({"type": "anima.webrtc.refused", "reason": words_of(error)[1]})
 
     async def _hang_up(self, event: dict[str, Any]) -> None:
-        await self._link.hang_up()
+        self._link.hang_up()
 
     async def _pong(self, event: dict[str, Any]) -> None:
         self._link.pong()

@@ -17,9 +17,17 @@ from tests.unit.web.clients import serving_page
 START_TIMEOUT_S = 20
 
 
+CLICKS = "Here are some clicks, and then some more. And the last ones."
+
+
 @contextmanager
-def clicking_gateway() -> Iterator[str]:
-    """Gives the address of its page."""
+def clicking_gateway(*, answer: str = CLICKS, **changes: str) -> Iterator[str]:
+    """Gives the address of its page.
+
+    Args:
+        answer: what every question is answered with; a sentence takes 2.6 s.
+        changes: settings of the gateway.
+    """
     ready = threading.Event()
     started: dict[str, object] = {}
 
@@ -31,9 +39,9 @@ def clicking_gateway() -> Iterator[str]:
             await fake.stop("tts")
             fake.tts = ClickingTts()
             await fake.start("tts")
-            fake.llm.answer = ["Here are some clicks, and then some more. And the last ones."]
+            fake.llm.answer = [answer]
             async with (
-                fake.mesh(avatar_target=testcard.address) as mesh,
+                fake.mesh(avatar_target=testcard.address, **changes) as mesh,
                 serving_page(mesh) as page,
             ):
                 started.update(

@@ -1,6 +1,7 @@
 """A real mesh with the embedded engines, and a real Chromium."""
 
 import os
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from services.runtime.settings import ServiceSettings
 from tests.mesh_process import MeshProcess, free_first_port, running_mesh
 from tests.requirements import chromium_path, need
 
+FREED_S = 5.0
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -42,6 +44,12 @@ class WebMesh:
             lines = metrics.read().decode().splitlines()
         active = [line for line in lines if line.startswith("anima_active_streams{")]
         return sum(int(float(line.split()[-1])) for line in active)
+
+    def until_rendering(self, answers: int) -> None:
+        """Waits until so many answers are rendered: those of a page that has gone end soon."""
+        end = time.monotonic() + FREED_S
+        while (now := self.rendered_answers()) != answers:
+            assert time.monotonic() < end, f"{now} answers are rendered, not {answers}"
 
 
 @pytest.fixture(scope="package")

@@ -127,7 +127,7 @@ class LiveLink:
         Raises:
             AnimaError: there is no peer to be had; media goes over the WebSocket.
         """
-        await self.hang_up()
+        self.hang_up()
         self._config = config
         if config.text_only or config.audio_only or config.media != "fmp4":
             raise FailedPrecondition("webrtc: this session has no video; see session.update")
@@ -143,7 +143,7 @@ class LiveLink:
         try:
             sdp = await peer.answer(event.get("sdp"))
         except BaseException:
-            await self.hang_up()
+            self.hang_up()
             raise
         self._post({"type": "anima.webrtc.answer", "sdp": sdp})
 
@@ -206,16 +206,17 @@ class LiveLink:
         """Notes that the page lives."""
         self._pong.set()
 
-    async def hang_up(self) -> None:
+    def hang_up(self) -> None:
         """Ends the peer, if there is one."""
         peer, self._peer = self._peer, None
         if peer is not None:
             self._live.leave()
-            await peer.close()
+            # Not waited for: a TURN server that is gone is asked for half a minute to let go.
+            self._live.mesh.in_background(peer.close())
 
     async def close(self) -> None:
         """Ends everything."""
-        await self.hang_up()
+        self.hang_up()
         self._attention.close()
         for task in self._tasks:
             task.cancel()
@@ -295,7 +296,7 @@ class LiveLink:
     async def _lose(self, peer: Peer) -> None:
         if peer is self._peer:
             self._post({"type": "anima.webrtc.closed"})
-            await self.hang_up()
+            self.hang_up()
 
     async def _watch(self, peer: Peer) -> None:
         """Notices within seconds what ICE would notice within half a minute."""

@@ -3,6 +3,8 @@
 const CONNECT_MS = 3_000;
 const LOST_MS = 2_000;
 const STATS_MS = 1_000;
+// Pictures and silence come all the time: a line without them is cut, long before ICE says so.
+const MOST_SILENT_STATS = 2;
 const FADE_MS = 80;
 const USUAL_DELAY_MS = 80;
 // What the sound's device adds behind the jitter buffer.
@@ -22,6 +24,7 @@ export class LivePlayer extends EventTarget {
   #fade = 0;
   #delayMs = USUAL_DELAY_MS;
   #emitted = { delay: 0, count: 0 };
+  #received = { bytes: 0, silent: 0 };
   #pictures = null;
   #turn = null;
   #stopped = "";
@@ -97,6 +100,7 @@ export class LivePlayer extends EventTarget {
     clearTimeout(this.#timer);
     clearInterval(this.#statistics);
     this.#emitted = { delay: 0, count: 0 };
+    this.#received = { bytes: 0, silent: 0 };
     const peer = this.#peer;
     this.#peer = null;
     peer?.close();
@@ -196,13 +200,16 @@ export class LivePlayer extends EventTarget {
   }
 
   /**
-   * Lets pictures wait as long as sound does. A browser by itself leaves differences of up to some
-   * 50 ms, and follows a sound buffer that grows only slowly.
+   * Notices a line that is cut, and lets pictures wait as long as sound does. A browser by itself
+   * leaves differences of up to some 50 ms, and follows a sound buffer that grows only slowly.
    */
   async #measure() {
     const peer = this.#peer;
+    let bytes = 0;
     for (const report of (await peer.getStats()).values()) {
-      if (report.type !== "inbound-rtp" || report.kind !== "audio") continue;
+      if (report.type !== "inbound-rtp") continue;
+      bytes += report.bytesReceived;
+      if (report.kind !== "audio") continue;
       const { jitterBufferDelay: delay, jitterBufferEmittedCount: count } = report;
       const samples = count - this.#emitted.count;
       if (samples > 0 && peer === this.#peer) {
@@ -210,6 +217,13 @@ export class LivePlayer extends EventTarget {
       }
       this.#emitted = { delay, count };
     }
+    if (peer === this.#peer) this.#watch(bytes);
+  }
+
+  #watch(bytes) {
+    const silent = bytes > this.#received.bytes ? 0 : this.#received.silent + 1;
+    this.#received = { bytes, silent };
+    if (silent >= MOST_SILENT_STATS) this.#lose("nothing arrives");
   }
 
   #delay(ms) {
