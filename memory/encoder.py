@@ -36,13 +36,19 @@ class Encoder(Protocol):
         """Gives a vector of length 1 for each text, shape [texts, dimensions]."""
         ...
 
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """Gives the vector of a question, shape [dimensions]."""
+        ...
+
 
 def load_encoder(settings: MemorySettings) -> Encoder | None:
     """Loads the encoder of the settings; None, and a line in the log, if its files are missing.
 
     Raises:
-        SettingsError: The files are broken.
+        SettingsError: The files are broken, or there are no such embeddings.
     """
+    if settings.embeddings:
+        return _langchain(settings.embeddings)
     name = settings.embedding_model
     if name == "none":
         return None
@@ -60,3 +66,13 @@ def load_encoder(settings: MemorySettings) -> Encoder | None:
             f"remove the folder and run: anima models pull {name}"
         ) from error
     return embedder
+
+
+def _langchain(name: str) -> Encoder:
+    try:
+        from memory.langchain.encoder import LangChainEncoder
+    except ImportError as error:
+        raise SettingsError(
+            f"ANIMA_MEMORY_EMBEDDINGS: needs LangChain ({error}): pip install 'anima[langchain]'"
+        ) from error
+    return LangChainEncoder(name)

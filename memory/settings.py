@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from memory.encryption import Key, read_key
 from services.runtime.settings import ServiceSettings
 
 
@@ -20,12 +21,18 @@ class MemorySettings(ServiceSettings):
     """Where the engine "postgres" finds its database: postgresql://user:password@host:port/name."""
     postgres_file: Path | None = None
     """A file that holds this address, which may have a password."""
+    key: str = Field(default="", repr=False)
+    """Encrypts the database of the engine "sqlite": 64 hexadecimal digits; empty: it is plain."""
+    key_file: Path | None = None
+    """A file that holds this key; `anima memory new-key FILE` makes one."""
     capacity: int = Field(default=64, ge=1, le=10_000)
     """How many calls are served at the same time."""
     synchronous: Literal["full", "normal"] = "full"
     """What acknowledged items survive: "full" power loss, "normal" the death of the process."""
     embedding_model: str = "minilm-l6-v2"
     """The encoder in the model store; "none": search by words alone."""
+    embeddings: str = ""
+    """LangChain embeddings instead of it, "module:attribute"; see docs/langchain.md."""
     index_cache_bytes: int = Field(default=256 * 1024 * 1024, ge=1024, le=1 << 40)
     """How much memory the search indexes of users may take; the least recently used go first."""
     threads: int = Field(default=2, ge=1, le=64)
@@ -47,6 +54,26 @@ class MemorySettings(ServiceSettings):
                 " postgresql://user:password@host:port/name, or ANIMA_MEMORY_POSTGRES_FILE"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_key(self) -> Self:
+        if self.key and self.key_file is not None:
+            raise ValueError("key and key_file are both set; set one of them")
+        if self.encryption_key() is not None and self.engine != "sqlite":
+            raise ValueError(
+                f"key: the engine {self.engine} does not encrypt: let its server do it"
+            )
+        return self
+
+    def encryption_key(self) -> Key | None:
+        """Gives the key of the database of the engine "sqlite"; None: it is not encrypted.
+
+        Raises:
+            ValueError: What is set is no key.
+        """
+        if self.key_file is not None:
+            return read_key(self.key_file)
+        return Key(self.key) if self.key else None
 
     def postgres_address(self) -> str:
         """Gives the address of the database of the engine "postgres"; a secret.

@@ -240,7 +240,7 @@ class StoredMemory(ABC):
         include_past: bool,
     ) -> tuple[bool, float, list[RecalledItem]]:
         """Gives whether no need is seen, how well the best item fits by itself, and the items."""
-        vector = None if self._embedder is None else self._embedder.embed([query])[0]
+        vector = None if self._embedder is None else self._embedder.embed_query(query)
         needless = (
             vector is not None
             and self._judge is not None

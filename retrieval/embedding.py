@@ -83,6 +83,10 @@ class Embedder:
             vectors[batch] = self._run([encoded[index] for index in batch])
         return vectors
 
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """Gives the vector of a question, shape [dimensions]: no other than that of a text."""
+        return np.asarray(self.embed([text])[0])
+
     def _run(self, batch: list[list[int]]) -> NDArray[np.float32]:
         longest = max(len(ids) for ids in batch)
         input_ids = np.zeros((len(batch), longest), dtype=np.int64)

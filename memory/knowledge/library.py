@@ -230,7 +230,7 @@ class Library:
     def _search(self, owner: Owner, query: str, k: int) -> list[FoundPassage]:
         if self._tables.state(owner) is None:
             return []
-        vector = None if self._encoder is None else self._encoder.embed([query])[0]
+        vector = None if self._encoder is None else self._encoder.embed_query(query)
         found = self._indexes.search(owner, query, vector, k)
         # The text comes from the truth, so a passage that was just erased is not given out.
         passages = self._tables.passages_by_row([row.row_id for row in found])

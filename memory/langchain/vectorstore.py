@@ -1,0 +1,205 @@
+"""The documents of one user, or of a persona, as a LangChain vector store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, Self, TypeVar
+
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from langchain_core.vectorstores import VectorStore
+
+from anima.memory import v1 as wire
+from memory.langchain.client import MemoryClient
+
+_MAX_PUT: Final = 100
+_MAX_IDS: Final = 1_000
+_MAX_FOUND: Final = 50
+T = TypeVar("T")
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:50053"
+
+
+class AnimaVectorStore(VectorStore):
+    """Texts in the knowledge base of one user, or of a persona, behind a memory service.
+
+    The service embeds by itself, searches by vector and words at once, and keeps everything of
+    other users out. What is added here is found in conversations too; what was added as documents
+    is found here too, but neither changed nor deleted by its id.
+
+    The asynchronous methods are the synchronous ones in threads.
+    """
+
+    def __init__(
+        self,
+        *,
+        user_id: str = "",
+        persona: str = "",
+        address: str = DEFAULT_ADDRESS,
+        token: str | None = None,
+        timeout_s: float = 60.0,
+    ) -> None:
+        """Makes a store; it connects when it is first used.
+
+        Args:
+            user_id: Whose texts; this or `persona`.
+            persona: The persona that shares the texts with all who talk to it.
+            address: Of the memory service, "host:port".
+            token: What the service demands; None: nothing.
+            timeout_s: How long a call may take.
+
+        Raises:
+            ValueError: Neither `user_id` nor `persona` is given, or both are.
+        """
+        if bool(user_id) == bool(persona):
+            raise ValueError("user_id or persona must be given, and only one of them")
+        self._owner = wire.KnowledgeOwner(user_id=user_id)
+        if persona:
+            self._owner.persona = persona
+        self._client = MemoryClient(address, token=token, timeout_s=timeout_s)
+
+    def close(self) -> None:
+        """Closes the connection; a later call opens it anew."""
+        self._client.close()
+
+    def add_texts(
+        self,
+        texts: Iterable[str],
+        metadatas: list[dict[str, Any]] | None = None,
+        *,
+        ids: list[str] | None = None,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Adds texts; one with a known id takes the place of the old one.
+
+        Args:
+            texts: Each at most 8,000 characters.
+            metadatas: For each text what JSON can say.
+            ids: For each text 1 to 64 characters of [A-Za-z0-9_.-], or None.
+            kwargs: Nothing else is known.
+
+        Returns:
+            The ids, in the order of the texts.
+
+        Raises:
+            ValueError: There are not as many metadatas or ids as texts.
+            AnimaError: The service refused them.
+        """
+        _refuse(kwargs)
+        held = list(texts)
+        for name, given in (("metadatas", metadatas), ("ids", ids)):
+            if given is not None and len(given) != len(held):
+                raise ValueError(f"{name}: {len(given)} for {len(held)} texts")
+        passages = [
+            wire.Passage(
+                text=text,
+                passage_id=(ids[at] or "") if ids else "",
+                metadata_json=json.dumps(metadatas[at]) if metadatas and metadatas[at] else "",
+            )
+            for at, text in enumerate(held)
+        ]
+        stored: list[str] = []
+        for some in _in_parts(passages, _MAX_PUT):
+            request = wire.PutPassagesRequest(owner=self._owner, passages=some)
+            stored += self._client.call(self._client.stub.PutPassages, request).passage_ids
+        return stored
+
+    def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:
+        """Erases texts by their ids; ids that are not known change nothing.
+
+        Raises:
+            ValueError: No ids are given.
+        """
+        _refuse(kwargs)
+        if ids is None:
+            raise ValueError("ids: must be named; all of a user goes with `anima memory forget`")
+        for some in _in_parts(ids, _MAX_IDS):
+            request = wire.RemovePassagesRequest(owner=self._owner, passage_ids=some)
+            self._client.call(self._client.stub.RemovePassages, request)
+        return True
+
+    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
+        """Gives texts in the order of their ids; unknown ids are left out."""
+        found: list[Document] = []
+        for some in _in_parts(ids, _MAX_IDS):
+            request = wire.GetPassagesRequest(owner=self._owner, passage_ids=some)
+            response = self._client.call(self._client.stub.GetPassages, request)
+            found += map(document_of, response.passages)
+        return found
+
+    def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+        """Finds the k texts that fit best, best first; at most 50."""
+        return [document for document, _ in self.similarity_search_with_score(query, k, **kwargs)]
+
+    def similarity_search_with_score(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        """Finds the k texts that fit best, with their scores: 0 to 1, more is better.
+
+        Raises:
+            ValueError: `k` is not 1 to 50, or a filter is given.
+        """
+        _refuse(kwargs)
+        if not 1 <= k <= _MAX_FOUND:
+            raise ValueError(f"k: {k} is not 1 to {_MAX_FOUND}")
+        request = wire.SearchKnowledgeRequest(owner=self._owner, query=query, max_passages=k)
+        response = self._client.call(self._client.stub.SearchKnowledge, request)
+        return [(document_of(found.passage), found.score) for found in response.passages]
+
+    def _select_relevance_score_fn(self) -> Callable[[float], float]:
+        return float  # it is one already
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: list[str],
+        embedding: Embeddings | None = None,
+        metadatas: list[dict[str, Any]] | None = None,
+        *,
+        ids: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Makes a store and adds texts; `kwargs` are those of the constructor.
+
+        Raises:
+            ValueError: An embedding is given: vectors of two models cannot be mixed, so the service
+                alone has one, which its setting ANIMA_MEMORY_EMBEDDINGS names.
+        """
+        if embedding is not None:
+            raise ValueError(
+                "embedding: the memory service embeds; name the model in its setting"
+                " ANIMA_MEMORY_EMBEDDINGS"
+            )
+        store = cls(**kwargs)
+        store.add_texts(texts, metadatas, ids=ids)
+        return store
+
+
+def document_of(passage: wire.Passage) -> Document:
+    """Gives a passage as LangChain knows it; that of a document with where it stands."""
+    if passage.metadata_json:
+        metadata = json.loads(passage.metadata_json)
+    elif passage.HasField("citation"):
+        citation = passage.citation
+        metadata = {
+            "source": citation.source_uri,
+            "title": citation.title,
+            "heading": citation.heading,
+            "page": citation.page,
+            "document_id": citation.document_id,
+        }
+    else:
+        metadata = {}
+    return Document(page_content=passage.text, metadata=metadata, id=passage.passage_id)
+
+
+def _refuse(options: dict[str, Any]) -> None:
+    # Whoever filters relies on it: a filter that is passed over shows what must not be seen.
+    if options:
+        raise ValueError(f"{', '.join(options)}: the memory knows no such option")
+
+
+def _in_parts(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
