@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import cli as _cli  # noqa: F401 (before gRPC: it says how processes are started beside it)
 from tests.figures import figures
 from tests.postgres import Server
 from tests.requirements import REQUIREMENTS, need, not_run

@@ -12,8 +12,10 @@ from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.progress import Watch
 from tests.fakes.direct import DirectStages, direct
+from tests.fakes.recogniser import FakeAsr
 from tests.fakes.stages import FakeLlm, FakeTts
 from tests.unit.gateway.conversing import LONG, Transcript, conversation, now, run
+from tests.unit.gateway.speaking import Speaker, speech
 from tests.virtual_time import in_virtual_time
 
 FOR_EVER_S = 3600.0
@@ -33,6 +35,19 @@ class FreezingTts(FakeTts):
                 await asyncio.sleep(FOR_EVER_S)
             left -= 1
             yield response
+
+
+@dataclass(kw_only=True)
+class FreezingAsr(FakeAsr):
+    """Never gives its first result."""
+
+    frozen: bool = True
+
+    async def _finish(self, heard: Any, context: Any) -> None:
+        if self.frozen:
+            self.frozen = False
+            await asyncio.sleep(FOR_EVER_S)
+        await super()._finish(heard, context)
 
 
 def assert_whole(said: Transcript) -> None:
@@ -146,6 +161,24 @@ def test_model_that_freezes_before_a_word_is_replaced() -> None:
             assert ended.text == "The other one answers."
             assert said.times("media")[0] < 10
             assert_whole(said)
+
+    run(main)
+
+
+def test_recogniser_that_freezes_at_the_end_of_speech_is_told_and_heard_again() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.asr = FreezingAsr()
+        async with conversation(stages.mesh()) as (session, said):
+            microphone = Speaker(session)
+            await microphone.say(speech(0.1, 0.5, 0.1))
+            await session.end_of_speech()
+            ended_at = now()
+            notice = await said.until_kind("notice")
+            assert (notice.kind, notice.stage) == (pb.NOTICE_KIND_DEGRADED, "asr")
+            assert 5 <= now() - ended_at < 7
+            await microphone.say(speech(2.0))
+            await microphone.say(speech(0.1, 0.5, 1.0))
+            assert (await said.until_kind("turn_started")).question == "what can you do"
 
     run(main)
 

@@ -1,0 +1,213 @@
+"""Services killed at random moments of many answers: who survives, what is lost, what is left?
+
+All conversations are open at the same time; some of them ask at a time. Meanwhile one service after
+the other is killed and started again. Each answer must come whole or be apologised for, and no
+conversation may end. Then everybody asks once more, and the gateway must hold no more than before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, cast
+
+from rich.console import Console
+
+from anima.gateway import v1 as gateway
+from anima.tts import v1 as tts
+from bench.mesh import QUESTIONS, VOICES, spoken
+from bench.talking import Fate, Outcome, Talker
+from bench.watching import Gauges, Usage, watched_mesh
+from cli.supervisor import State, Supervisor
+from services.runtime.channels import open_channel
+
+if TYPE_CHECKING:
+    from anima.gateway.v1.gateway_pb2_grpc import GatewayServiceAsyncStub
+    from anima.tts.v1.tts_pb2_grpc import TtsServiceAsyncStub
+
+VICTIMS: Final = ("asr", "llm", "memory", "tts", "avatar")
+MAX_MORE_DESCRIPTORS: Final = 4
+_PAUSE_S: Final = (0.2, 2.5)
+_READY_TIMEOUT_S: Final = 90.0
+
+
+@dataclass
+class Aftermath:
+    """What was seen.
+
+    Attributes:
+        outcomes: What became of each question while services were killed.
+        afterwards: What became of one more question of each conversation, when all were back.
+        kills: How often each service was killed.
+        ended: How many conversations have ended.
+        leftover_tasks: Tasks of the gateway after the last conversation, beyond those before.
+        leftover_descriptors: Its descriptors likewise.
+        open_sessions: Conversations that the gateway still counts.
+        took_s: How long it took, seconds.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    afterwards: list[Outcome] = field(default_factory=list)
+    kills: Counter[str] = field(default_factory=Counter)
+    ended: int = 0
+    leftover_tasks: int = 0
+    leftover_descriptors: int = 0
+    open_sessions: int = 0
+    took_s: float = 0.0
+
+    def faults(self) -> list[str]:
+        """Name what must not be."""
+        faults = [f"lost: {each.why}" for each in self.outcomes if each.fate is Fate.LOST]
+        faults += [
+            f"not answered afterwards: {each.fate} {each.why}"
+            for each in self.afterwards
+            if each.fate is not Fate.WHOLE
+        ]
+        if stale := sum(each.stale for each in self.outcomes + self.afterwards):
+            faults.append(f"{stale} messages of older answers came")
+        if self.ended:
+            faults.append(f"{self.ended} conversations have ended")
+        if spared := set(VICTIMS) - set(self.kills):
+            faults.append(f"never killed: {', '.join(sorted(spared))}")
+        if self.open_sessions or self.leftover_tasks > 0:
+            faults.append(f"left: {self.open_sessions} sessions, {self.leftover_tasks} tasks")
+        if self.leftover_descriptors > MAX_MORE_DESCRIPTORS:
+            faults.append(f"left: {self.leftover_descriptors} descriptors")
+        return faults
+
+
+async def chaos(answers: int, *, at_a_time: int, seed: int) -> Aftermath:
+    """Run it: one question in each of `answers` conversations."""
+    chance = random.Random(seed)
+    started_s = time.monotonic()
+    async with watched_mesh() as (supervisor, gauges):
+        addresses = {name: status.member.address for name, status in supervisor.statuses.items()}
+        async with open_channel(addresses["tts"]) as channel:
+            voice_of = cast("TtsServiceAsyncStub", tts.TtsServiceStub(channel))
+            speech = await spoken(voice_of, QUESTIONS[0], VOICES[0])
+        async with open_channel(addresses["gateway"]) as channel:
+            stub = cast("GatewayServiceAsyncStub", gateway.GatewayServiceStub(channel))
+            people = [Talker(stub, _config(number)) for number in range(answers)]
+            first = Talker(stub, _config(answers))
+            await first.open()
+            await first.ask(QUESTIONS[0])
+            await first.close()
+            before = await _held(supervisor, gauges)
+            for person in people:
+                await person.open()
+            seen = Aftermath()
+            killing = asyncio.create_task(_kill(supervisor, chance, seen.kills))
+            places = asyncio.Semaphore(at_a_time)
+
+            async def ask(number: int) -> Outcome:
+                async with places:
+                    # A few speak: nothing else needs the recogniser.
+                    if number % 5 == 4:
+                        return await people[number].speak(speech)
+                    return await people[number].ask(QUESTIONS[number % len(QUESTIONS)])
+
+            seen.outcomes = list(await asyncio.gather(*map(ask, range(answers))))
+            await _kill_the_rest(supervisor, seen.kills)
+            killing.cancel()
+            await asyncio.wait([killing])
+            await _until_ready(supervisor)
+            seen.ended = sum(not person.alive for person in people)
+
+            async def ask_again(person: Talker) -> Outcome:
+                async with places:
+                    return await person.ask("who are you")
+
+            again = [person for person in people if person.alive]
+            seen.afterwards = list(await asyncio.gather(*map(ask_again, again)))
+            for person in people:
+                await person.close()
+            after = await _held(supervisor, gauges, at_most=before)
+        seen.open_sessions = round(after.sessions)
+        seen.leftover_tasks = round(after.tasks - before.tasks)
+        seen.leftover_descriptors = after.descriptors - before.descriptors
+    seen.took_s = time.monotonic() - started_s
+    return seen
+
+
+@dataclass(frozen=True)
+class _Held:
+    sessions: float
+    tasks: float
+    descriptors: int
+
+
+def _config(number: int) -> gateway.ConverseConfig:
+    return gateway.ConverseConfig(
+        user_id=f"chaos-{number}",
+        language="en",
+        pacing=gateway.PACING_AS_MADE,
+        input_sample_rate_hz=16_000,
+    )
+
+
+async def _held(supervisor: Supervisor, gauges: Gauges, *, at_most: _Held | None = None) -> _Held:
+    tasks = float("inf") if at_most is None else at_most.tasks
+    now = await gauges.settled(
+        lambda now: now["anima_gateway_sessions"] == 0 and now["anima_gateway_tasks"] <= tasks
+    )
+    usage = Usage()
+    usage.sample(supervisor.statuses["gateway"].process_id or os.getpid())
+    return _Held(now["anima_gateway_sessions"], now["anima_gateway_tasks"], usage.descriptors[0])
+
+
+async def _kill(supervisor: Supervisor, chance: random.Random, kills: Counter[str]) -> None:
+    # Each in its turn, so that none is spared; when is left to chance.
+    for victim in itertools.cycle(chance.sample(VICTIMS, len(VICTIMS))):
+        await asyncio.sleep(chance.uniform(*_PAUSE_S))
+        _kill_now(supervisor, victim, kills)
+
+
+async def _kill_the_rest(supervisor: Supervisor, kills: Counter[str]) -> None:
+    for victim in set(VICTIMS) - set(kills):
+        _kill_now(supervisor, victim, kills)
+
+
+def _kill_now(supervisor: Supervisor, victim: str, kills: Counter[str]) -> None:
+    status = supervisor.statuses[victim]
+    if status.state is State.READY and status.process_id is not None:
+        os.kill(status.process_id, signal.SIGKILL)
+        kills[victim] += 1
+
+
+async def _until_ready(supervisor: Supervisor) -> None:
+    async with asyncio.timeout(_READY_TIMEOUT_S):
+        await supervisor.until_settled()
+    if not supervisor.is_ready():
+        raise RuntimeError("\n".join(map(supervisor.log_tail, supervisor.statuses)))
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--answers", type=int, default=100)
+    parser.add_argument("--at-a-time", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    seen = asyncio.run(chaos(arguments.answers, at_a_time=arguments.at_a_time, seed=arguments.seed))
+    console = Console(width=120)
+    kills = ", ".join(f"{name} {count} times" for name, count in seen.kills.items())
+    console.print(f"killed in {seen.took_s:.0f} s: {kills}")
+    for title, outcomes in (("meanwhile", seen.outcomes), ("afterwards", seen.afterwards)):
+        fates = Counter(outcome.fate for outcome in outcomes)
+        counts = ", ".join(f"{count} {fate}" for fate, count in sorted(fates.items()))
+        console.print(f"{title}: {len(outcomes)} questions: {counts}")
+    if faults := seen.faults():
+        sys.exit("FAILED: " + "; ".join(faults))
+    console.print("PASSED: every conversation lives, nothing was lost in silence, nothing is left")
+
+
+if __name__ == "__main__":
+    main()
