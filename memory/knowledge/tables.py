@@ -241,17 +241,23 @@ class KnowledgeTables:
         Raises:
             InvalidRequest: An id is that of a passage of a document.
         """
-        known = self.passages(owner, [one.passage_id for one in passages])
+        ids = [one.passage_id for one in passages]
+        if len(set(ids)) < len(ids):
+            raise InvalidRequest("passages: a passage_id comes twice")
+        known = self.passages(owner, ids)
         change = self._database.erasing if known else self._database.transaction
         with change() as connection:
             library = _library_row(connection, owner)
-            if _delete_loose(connection, library, [one.passage_id for one in passages]):
+            if _delete_loose(connection, library, ids):
                 _raise_revision(connection, library)
-            count = _insert(connection, library, None, passages, vectors, model_id)
-            if count != len(passages):
-                raise InvalidRequest(
-                    "passages: a passage_id comes twice, or is that of a document's passage"
-                )
+            held = connection.execute(
+                "SELECT passage_id FROM passage WHERE library = ?"  # noqa: S608
+                f" AND passage_id IN ({_places(ids)})",
+                (library, *ids),
+            ).fetchone()
+            if held is not None:
+                raise InvalidRequest(f"passages: {held[0]} is a passage of a document")
+            _insert(connection, library, None, passages, vectors, model_id)
 
     def remove_passages(self, owner: Owner, passage_ids: Sequence[str]) -> int:
         """Erases passages of no document; returns how many there were."""
@@ -320,11 +326,10 @@ def _insert(
     passages: Sequence[Passage],
     vectors: Sequence[Vector | None],
     model_id: str,
-) -> int:
-    """Writes passages; returns how many, without those whose id the library has."""
-    return connection.executemany(
+) -> None:
+    connection.executemany(
         f"INSERT INTO passage (library, document, {_PASSAGE}, model_id, vector)"  # noqa: S608
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (library, passage_id) DO NOTHING",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 library,
@@ -340,7 +345,7 @@ def _insert(
             )
             for one, vector in zip(passages, vectors, strict=True)
         ],
-    ).rowcount
+    )
 
 
 def _delete_loose(connection: Connection, library: int, passage_ids: Sequence[str]) -> int:
