@@ -23,6 +23,8 @@ app.add_typer(persona.app, name="persona")
 app.add_typer(avatar.app, name="avatar")
 app.add_typer(models.app, name="models")
 memory.app.command("migrate")(memory_store.migrate)
+memory.app.command("encrypt")(memory_store.encrypt)
+memory.app.command("new-key")(memory_store.new_key)
 app.add_typer(memory.app, name="memory")
 app.add_typer(knowledge.app, name="knowledge")
 

@@ -1,4 +1,4 @@
-"""`anima memory migrate`: moves the memory's store; nothing may use it meanwhile."""
+"""`anima memory migrate`, `encrypt` and `new-key`: about the store, which nothing else may use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from cli.console import console, fail, results
+from memory.encryption import read_key, write_new_key
+from memory.reencryption import reencrypt
 from memory.schema import StoreError
+from memory.settings import MemorySettings
 from memory.store import Store
 from services.runtime.errors import AnimaError
 
@@ -47,7 +50,7 @@ def migrate(
     if not (folder / "memory.db").is_file():
         fail(f"{folder} holds no memory.db.")
     try:
-        held = Store(folder)
+        held = Store(folder, key=MemorySettings.from_environment().encryption_key())
         try:
             database = PostgresStore(target, connections=_CONNECTIONS)
             try:
@@ -77,3 +80,42 @@ def _moved(moving: ModuleType, source: Store, target: PostgresStore) -> list[Mov
 
         moved: list[Moved] = moving.move(source, target, show)
         return moved
+
+
+def new_key(
+    file: Annotated[Path, typer.Argument(help="Where to write it; it must not be there yet.")],
+) -> None:
+    """Make a key for the memory's database. Who loses it loses the memories."""
+    try:
+        write_new_key(file)
+    except OSError as error:
+        fail(f"{file}: {error.strerror}")
+    console.print(f"A key is in {file}. Keep a copy elsewhere: without it nobody reads the memory.")
+
+
+def encrypt(
+    new_key_file: Annotated[
+        Path | None,
+        typer.Option("--new-key-file", help="The key that it gets, of `anima memory new-key`."),
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Take the encryption away.")] = False,
+) -> None:
+    """Encrypt the store or change its key; ANIMA_MEMORY_KEY_FILE has the present one."""
+    if (new_key_file is None) != plain:
+        fail("no key is named.", remedy="Use --new-key-file FILE, or --plain.")
+    settings = MemorySettings.from_environment()
+    folder = settings.data_dir / "memory"
+    try:
+        new = None if new_key_file is None else read_key(new_key_file)
+        count = reencrypt(folder, settings.encryption_key(), new)
+    except ValueError as error:
+        fail(str(error))
+    except StoreError as error:
+        fail(str(error), remedy="Nothing was changed.")
+    except OSError as error:
+        fail(f"{folder} cannot be written: {error.strerror}", remedy="Nothing was changed.")
+    console.print(f"{count} items are written anew in {folder}.")
+    if new_key_file is None:
+        console.print("Start the memory without ANIMA_MEMORY_KEY_FILE.")
+    else:
+        console.print(f"Start the memory with ANIMA_MEMORY_KEY_FILE={new_key_file}.")

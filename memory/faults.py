@@ -2,8 +2,12 @@
 
 import sqlite3
 
-from memory.schema import StoreError
 from services.runtime.errors import AnimaError, Busy, InternalError, Unavailable
+
+
+class StoreError(Exception):
+    """The database cannot be used; the text names the file and says what to do."""
+
 
 DISK_FULL_REASON = "DISK_FULL"
 _FULL_RETRY_MS = 10_000

@@ -7,25 +7,34 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from memory import encryption
+from memory.faults import StoreError as StoreError
 from memory.migrations import MIGRATIONS
 
 BUSY_TIMEOUT_MS = 5_000
 
 
-class StoreError(Exception):
-    """The database cannot be used; the text names the file and says what to do."""
-
-
-def connect(path: Path, synchronous: Literal["full", "normal"]) -> sqlite3.Connection:
+def connect(
+    path: Path, synchronous: Literal["full", "normal"], key: encryption.Key | None = None
+) -> sqlite3.Connection:
     """Opens a connection for use by any thread, one at a time.
 
     Args:
         path: The database file; made if it is missing.
         synchronous: Whether a commit waits for the disk.
+        key: Of an encrypted database; None: it is not encrypted.
+
+    Raises:
+        StoreError: The key is wrong, or the database is not encrypted though there is one.
     """
-    connection = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
-    )
+    timeout_s = BUSY_TIMEOUT_MS / 1000
+    if key is None:
+        connection = sqlite3.connect(
+            path, timeout=timeout_s, isolation_level=None, check_same_thread=False
+        )
+    else:
+        encryption.check_form(path)
+        connection = encryption.connect(path, key, timeout_s=timeout_s)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")

@@ -12,6 +12,10 @@ class SqliteMemory(StoredMemory):
 
     def _open_store(self) -> Store:
         try:
-            return Store(self._settings.data_dir / "memory", synchronous=self._settings.synchronous)
+            return Store(
+                self._settings.data_dir / "memory",
+                synchronous=self._settings.synchronous,
+                key=self._settings.encryption_key(),
+            )
         except StoreError as error:
             raise StoreError(f"ANIMA_DATA_DIR: {error}") from error

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal
 
+from memory.encryption import Key, as_sqlite_errors
 from memory.schema import StoreError, connect, damaged, prepare
 from memory.truth import Truth
 
@@ -18,14 +19,26 @@ _CHECKPOINT_ATTEMPTS = 3
 class Store(Truth):
     """One database file, used by one process. Safe for threads; writes come one after the other."""
 
-    def __init__(self, folder: Path, *, synchronous: Literal["full", "normal"] = "full") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        synchronous: Literal["full", "normal"] = "full",
+        key: Key | None = None,
+    ) -> None:
         """Opens or makes the database `memory.db` in a folder.
 
+        Args:
+            folder: Made if it is missing.
+            synchronous: Whether a commit waits for the disk.
+            key: By which the database is encrypted; None: it is not.
+
         Raises:
-            StoreError: The folder cannot be written, another process uses it, or the database is
-                damaged; the text says which.
+            StoreError: The folder cannot be written, another process uses it, the key is wrong, or
+                the database is damaged; the text says which.
         """
         self.path = folder / "memory.db"
+        self._key = key
         self._synchronous = synchronous
         self._readers: list[sqlite3.Connection] = []
         self._write_lock = threading.Lock()
@@ -33,7 +46,7 @@ class Store(Truth):
         self._overwritten = 0
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock_file = _lock(folder / "memory.lock")
+            self._lock_file = lock(folder)
         except OSError as error:
             raise StoreError(f"{folder} cannot be written: {error.strerror}") from error
         try:
@@ -49,13 +62,16 @@ class Store(Truth):
         except OSError as error:
             raise StoreError(f"{self.path} cannot be written: {error.strerror}") from error
         try:
-            connection = connect(self.path, self._synchronous)
+            connection = connect(self.path, self._synchronous, self._key)
         except sqlite3.OperationalError as error:
             raise StoreError(f"{self.path} cannot be opened: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise damaged(self.path, str(error)) from error
+            # An encrypted file looks like noise.
+            hint = "" if self._key else "; or it is encrypted and ANIMA_MEMORY_KEY_FILE is not set"
+            raise damaged(self.path, f"{error}{hint}") from error
         try:
-            prepare(connection, self.path)
+            with as_sqlite_errors():
+                prepare(connection, self.path)
         except sqlite3.DatabaseError as error:
             connection.close()
             raise damaged(self.path, str(error)) from error
@@ -96,7 +112,7 @@ class Store(Truth):
         the gaps of the old pages, and deleting the row does not reach them. `VACUUM` writes the
         whole database anew. One run serves all erasures that were waiting for it.
         """
-        with self._write_lock:
+        with self._write_lock, as_sqlite_errors():
             if self._overwritten >= erasure:
                 return
             latest = self._erasures
@@ -112,7 +128,7 @@ class Store(Truth):
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Gives the connection that writes; commits at the end, rolls back on an exception."""
-        with self._write_lock:
+        with self._write_lock, as_sqlite_errors():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -127,17 +143,25 @@ class Store(Truth):
         try:
             connection = self._readers.pop()
         except IndexError:
-            connection = connect(self.path, self._synchronous)
+            connection = connect(self.path, self._synchronous, self._key)
             connection.execute("PRAGMA query_only = ON")
         try:
-            connection.execute("BEGIN")
-            yield connection
+            with as_sqlite_errors():
+                connection.execute("BEGIN")
+                yield connection
         finally:
             connection.rollback()
             self._readers.append(connection)
 
 
-def _lock(path: Path) -> IO[bytes]:
+def lock(folder: Path) -> IO[bytes]:
+    """Takes the lock of a folder, which is held until the file is closed.
+
+    Raises:
+        StoreError: Another process has it.
+        OSError: The folder cannot be written.
+    """
+    path = folder / "memory.lock"
     file = path.open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
