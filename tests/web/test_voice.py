@@ -116,8 +116,9 @@ WATCH_SILENCE = """() => {
 }"""
 
 
-def test_voice_silences_the_answer_at_once(interrupter: Browser, mesh: WebMesh) -> None:
-    with talking(interrupter, mesh, permissions=["microphone"]) as talk:
+@pytest.mark.parametrize("media", ["webrtc", "ws"])
+def test_voice_silences_the_answer_at_once(interrupter: Browser, mesh: WebMesh, media: str) -> None:
+    with talking(interrupter, mesh, media=media, permissions=["microphone"]) as talk:
         talk.ask("How are you built?")
         talk.until_speaking()
         talk.evaluate(WATCH_SILENCE)
@@ -130,6 +131,22 @@ def test_voice_silences_the_answer_at_once(interrupter: Browser, mesh: WebMesh) 
 
         assert silent_after_ms < 200
         assert "interrupted" in talk.page.locator(".message.them footer").first.inner_text()
+
+
+def test_face_listens_while_the_person_speaks(interrupter: Browser, mesh: WebMesh) -> None:
+    with talking(interrupter, mesh, media="ws", permissions=["microphone"]) as talk:
+        talk.page.click("#microphone")
+        talk.until("document.querySelector('#listening.shown')")
+        step_s = talk.evaluate(
+            """() => {
+              const at = (id) => document.getElementById(id).currentTime;
+              return Math.abs(at("idle") - at("listening"));
+            }"""
+        )
+        talk.until("!document.querySelector('.look.shown')")
+
+        assert step_s < 0.5
+        assert talk.complaints == []
 
 
 # Runs the worklet over a tone, faster than real time; gives what it made and its loudness.
