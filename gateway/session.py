@@ -31,6 +31,7 @@ from gateway.mesh import Mesh
 from gateway.opening import Opening, check_config, open_with, stages_of
 from gateway.outbox import Outbox
 from gateway.remembering import History
+from gateway.turn_log import TurnLog
 from gateway.turn_taking import MAX_QUESTION_CHARS, TurnTaking
 from services.runtime.errors import DeadlineExceeded, InvalidRequest
 from services.runtime.logs import get_logger
@@ -63,6 +64,8 @@ class Session:
         given_ms = opening.config.endpointing.end_silence_ms
         judged = mesh.settings.semantic_end_of_turn and not given_ms
         self._end_of_turn = mesh.end_of_turn.for_session() if judged else None
+        log_dir = mesh.settings.turn_log_dir
+        self._log = TurnLog.open(log_dir, opening.session_id, opening.config) if log_dir else None
         self._turns = TurnTaking(
             mesh=mesh,
             opening=opening,
@@ -143,6 +146,8 @@ class Session:
         if not text.isascii():
             _check_unicode(text)
         asked_at = asyncio.get_running_loop().time()
+        if self._log is not None:
+            self._log.heard("typed", text=text)
         await self._turns.ask(text, asked_at=asked_at)
 
     async def audio(self, chunk: common.AudioChunk) -> None:
@@ -162,12 +167,16 @@ class Session:
 
     async def stop(self) -> None:
         """Stops the answer under way; does nothing if there is none."""
+        if self._log is not None:
+            self._log.heard("stop")
         await self._turns.stop()
 
     def playback(self, report: pb.PlaybackReport) -> None:
         """Notes how far the client has played a turn: what was heard is reckoned from it."""
         check_turn_id("playback.turn_id", report.turn_id)
         check_range("playback.played_samples", report.played_samples, 0, _MAX_SAMPLES)
+        if self._log is not None:
+            self._log.heard("playback", turn=report.turn_id, played_samples=report.played_samples)
         # A report about an older turn is late, not wrong.
         if (turn := self._turns.turn(report.turn_id)) is not None:
             turn.playback(report)
@@ -192,7 +201,8 @@ class Session:
         What is held for a slow reader is bounded; at an interruption media that has not been read
         is dropped.
         """
-        return self._outbox.read()
+        events = self._outbox.read()
+        return events if self._log is None else self._log.saying(events)
 
     async def until_stalled(self) -> None:
         """Waits until the client has left what is there for it unread for too long.
@@ -232,6 +242,8 @@ class Session:
             away=self._on_away,
             settled=self._finish_if_idle,
         )
+        if self._log is not None:
+            listener = self._log.listening(listener)
         return Listening(self._mesh, listener, config, end_of_turn=self._end_of_turn)
 
     def _start_listening(self) -> None:
@@ -284,6 +296,8 @@ class Session:
             self._listening_task.cancel()
             await asyncio.wait([self._listening_task])
         await self._turns.close()
+        if self._log is not None:
+            self._log.close()
 
 
 def _message(role: str, text: str) -> llm.Message:

@@ -86,6 +86,9 @@ class GatewaySettings(ServiceSettings):
     "smart-turn"."""
     smart_turn_model: str = ""
     """The ONNX file of smart-turn v3, or a folder with it, for the rule "smart-turn"."""
+    turn_log_dir: str = ""
+    """A folder for recordings of what sessions heard and decided, which `python -m tests.replay`
+    runs again; they hold what people say. Empty: none is made."""
     recall_timeout_ms: int = Field(default=400, ge=1, le=10_000)
     """How long an answer waits for memories."""
     llm_silence_timeout_ms: int = Field(default=8_000, ge=10, le=600_000)

@@ -1,0 +1,156 @@
+"""Runs the turn-taking again over a recording of a session: `python -m tests.replay FILE`.
+
+A recording (`gateway/turn_log.py`) says when the session heard what. The same events go into the
+same code in virtual time, with scripted stages that answer each question as it was answered then.
+Printed is what is decided now, with a mark where it was decided otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.json_format import ParseDict
+
+from anima.gateway.v1 import gateway_pb2 as pb
+from gateway.idling import IdleLoop
+from gateway.listening import Utterance
+from gateway.opening import open_with
+from gateway.outbox import Outbox
+from gateway.remembering import History
+from gateway.turn_log import TurnLog
+from gateway.turn_taking import TurnTaking
+from tests.fakes.direct import DirectStages
+from tests.virtual_time import in_virtual_time
+
+Line = dict[str, Any]
+
+
+def read(path: Path) -> list[Line]:
+    """Gives the lines of a recording."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def decisions(lines: Sequence[Line]) -> list[tuple[str, str]]:
+    """Gives what was decided, in order, each with the question or nothing."""
+    return [(line["said"], line.get("question", "")) for line in lines if "said" in line]
+
+
+def replay(lines: Sequence[Line]) -> list[Line]:
+    """Gives the lines that the recording would have now."""
+
+    async def main() -> list[Line]:
+        return await _Replay(lines).run()
+
+    return in_virtual_time(main)
+
+
+class _Replay:
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self._lines = lines
+        self._stages = DirectStages()
+        self._idle = asyncio.Event()
+        self._turn_ids: list[str] = []
+        self._recorded_ids = [line["turn"] for line in lines if line.get("said") == "turn_started"]
+
+    async def run(self) -> list[Line]:
+        self._script_answers()
+        config = ParseDict(self._lines[0]["opened"], pb.ConverseConfig())
+        mesh = self._stages.mesh()
+        outbox = Outbox()
+        turns = TurnTaking(
+            mesh=mesh,
+            opening=open_with(config, await mesh.catalog()),
+            outbox=outbox,
+            history=History([]),
+            idle=IdleLoop(frame_rate_hz=0),
+            on_idle=self._idle.set,
+        )
+        written = StringIO()
+        log = TurnLog(written, config)
+
+        async def listen() -> None:
+            async for event in log.saying(outbox.read()):
+                if event.HasField("turn_started"):
+                    self._turn_ids.append(event.turn_started.header.turn_id)
+
+        listening = asyncio.create_task(listen())
+        for line in self._lines:
+            if "heard" in line:
+                await asyncio.sleep(line["at_ms"] / 1000 - _now())
+                await self._hear(turns, line)
+        while turns.answering:
+            self._idle.clear()
+            await self._idle.wait()
+        await turns.close()
+        outbox.finish()
+        await listening
+        return [json.loads(line) for line in written.getvalue().splitlines()]
+
+    def _script_answers(self) -> None:
+        """Lets each question be answered with its text, all at one pace of speech."""
+        question = ""
+        whole, partly = [0], [1]
+        rate_hz = self._stages.mesh().settings.sample_rate_hz
+        for line in self._lines:
+            question = line.get("question", question)
+            if line.get("said") == "turn_ended" and line["text"]:
+                self._stages.llm.answers[question] = [line["text"]]
+                if heard := line["heard_text"]:
+                    audio_ms = 1000 * line["sample_count"] / rate_hz
+                    (whole if heard == line["text"] else partly).append(
+                        round(audio_ms / len(heard))
+                    )
+        # Of an answer that was cut short some audio had been sent ahead of what was heard.
+        self._stages.tts.ms_per_char = max(whole) or max(partly)
+
+    async def _hear(self, turns: TurnTaking, line: Line) -> None:
+        match line["heard"]:
+            case "speech_started":
+                await turns.speech_started(line["began_ms"] / 1000)
+            case "partial":
+                await turns.partial(line["text"])
+            case "guessed":
+                ended_at = line["ended_ms"] / 1000
+                await turns.guessed(line["text"], seconds=line["seconds"], ended_at=ended_at)
+            case "resumed":
+                await turns.resumed()
+            case "utterance":
+                began_at, ended_at = line["began_ms"] / 1000, line["ended_ms"] / 1000
+                await turns.heard(
+                    Utterance(text=line["text"], words=[], started_at=began_at, ended_at=ended_at)
+                )
+            case "lost":
+                await turns.silent()
+            case "typed":
+                await turns.ask(line["text"], asked_at=_now())
+            case "stop":
+                await turns.stop()
+            case "playback":
+                place = self._recorded_ids.index(line["turn"])
+                turn = turns.turn(self._turn_ids[place])
+                if turn is not None:
+                    turn.playback(pb.PlaybackReport(played_samples=line["played_samples"]))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def main() -> int:
+    """Replays a file; 1 if anything is decided otherwise."""
+    recorded = read(Path(sys.argv[1]))
+    then, now = decisions(recorded), decisions(replay(recorded))
+    for index, decision in enumerate(now):
+        same = index < len(then) and then[index] == decision
+        print(" " if same else "!", *decision)
+    return int(then != now)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
