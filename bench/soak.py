@@ -99,7 +99,9 @@ class Record:
 
 async def soak(minutes: float, *, sessions: int, seed: int) -> Record:
     """Converse for a time and give what was seen."""
-    async with watched_mesh() as (supervisor, gauges):
+    # It keeps a decoder process for each stream that it ever had at the same time.
+    decoders = {"ANIMA_ASR_WARM_DECODERS": str(2 * sessions)}
+    async with watched_mesh(decoders) as (supervisor, gauges):
         addresses = {name: status.member.address for name, status in supervisor.statuses.items()}
         async with open_channel(addresses["tts"]) as channel:
             voice_of = cast("TtsServiceAsyncStub", tts.TtsServiceStub(channel))
@@ -181,16 +183,16 @@ def show(record: Record, minutes: float, sessions: int, console: Console) -> Non
     """Print what was seen."""
     machine = f"{psutil.cpu_count()} cores {platform.machine()}"
     table = Table(
-        "process", "MiB after warm-up", "MiB at the end", "growth", "descriptors",
+        "process", "MiB at 25 %", "at 50 %", "at 75 %", "at the end", "growth", "descriptors",
         title=f"{minutes:g} minutes, {sessions} conversations at a time ({machine})",
     )  # fmt: skip
     for name, usage in record.usage.items():
-        warm_up = round(WARM_UP * len(usage.resident_bytes))
+        count = len(usage.resident_bytes)
         table.add_row(
             name,
-            f"{usage.resident_bytes[warm_up] / 2**20:.1f}",
+            *(f"{usage.resident_bytes[count * q // 4] / 2**20:.1f}" for q in (1, 2, 3)),
             f"{usage.resident_bytes[-1] / 2**20:.1f}",
-            f"{100 * usage.growth(warm_up):+.2f} %",
+            f"{100 * usage.growth(round(WARM_UP * count)):+.2f} %",
             f"{usage.descriptors[0]} to {usage.descriptors[-1]}",
         )
     console.print(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +24,14 @@ _LOOK_EVERY_S: Final = 0.5
 
 
 @asynccontextmanager
-async def watched_mesh() -> AsyncIterator[tuple[Supervisor, Gauges]]:
-    """Start a mesh of processes, with a memory of its own and metrics, for the body."""
+async def watched_mesh(
+    settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[tuple[Supervisor, Gauges]]:
+    """Start a mesh of processes, with a memory of its own and metrics, for the body.
+
+    Args:
+        settings: Variables for its services.
+    """
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         data.mkdir()
@@ -37,6 +43,7 @@ async def watched_mesh() -> AsyncIterator[tuple[Supervisor, Gauges]]:
             "ANIMA_GATEWAY_CAPACITY": "128",
             # A connection that is renewed holds two descriptors for a while.
             "ANIMA_MAX_CONNECTION_AGE_S": "0",
+            **(settings or {}),
         }
         supervisor = Supervisor(free_layout(), log_folder=Path(folder), environment=environment)
         async with supervisor.running():

@@ -1,0 +1,40 @@
+"""An event loop that is blocked for a while, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.fakes.direct import DirectStages
+from tests.unit.gateway.conversing import LONG, RATE, conversation, run
+
+
+@pytest.mark.parametrize("stall_s", [0.1, 0.5])
+def test_stall_of_the_loop_leaves_neither_a_burst_nor_drift(stall_s: float) -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.llm.answer = LONG[:10]
+        loop: Any = asyncio.get_running_loop()
+        async with conversation(stages.mesh()) as (session, said):
+            await session.text("Tell me all.")
+            await said.until_kind("media", 12)
+            loop._jumping.now_s += stall_s
+            awake_at = loop.time()
+            ended = await said.until_kind("turn_ended", timeout_s=60)
+            zero = said.times("media")[0]
+            caught_up = 0
+            for at, media in zip(said.times("media"), said.all("media"), strict=True):
+                due = zero + max(0.0, media.audio.start_sample / RATE - 0.3)
+                if due < awake_at <= at:
+                    assert at == pytest.approx(awake_at, abs=2e-3)
+                    caught_up += len(media.audio.pcm) // 2
+                else:
+                    assert at == pytest.approx(due, abs=2e-3)
+            # What was due meanwhile, and a message at most; nothing of what comes later.
+            assert caught_up / RATE <= stall_s + 0.2
+            assert said.times("turn_ended")[0] - zero == pytest.approx(
+                ended.sample_count / RATE, abs=0.01
+            )
+
+    run(main)
