@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 from anima.gateway.v1 import gateway_pb2 as pb
+from gateway.changes import Changes
 
 _DROPPED = frozenset({"media", "marks", "text_delta", "segment_started"})
 
@@ -21,7 +22,7 @@ class Outbox:
     def __init__(self, *, max_events: int = 64) -> None:
         self._max_events = max_events
         self._events: deque[pb.ConverseResponse] = deque()
-        self._changed = asyncio.Event()
+        self._changes = Changes()
         self._epoch = 0
         self._finished = False
         self._error: BaseException | None = None
@@ -51,7 +52,7 @@ class Outbox:
         """
         room = self._max_events if unread is None else unread + 1
         while len(self._events) >= room and not self._finished:
-            await self._changed.wait()
+            await self._changes.next()
 
     async def put(self, event: pb.ConverseResponse) -> None:
         """Adds an event; waits while the reader is behind."""
@@ -72,7 +73,7 @@ class Outbox:
                 self._events.append(event)
             if self._unread_since is None:
                 self._unread_since = asyncio.get_running_loop().time()
-            self._notify()
+            self._changes.tell()
 
     def drop_below(self, epoch: int) -> int:
         """Drops media, marks, text and segments of old epochs, unread ones and those to come.
@@ -87,7 +88,7 @@ class Outbox:
         kept = [event for event in self._events if not self._is_stale(event)]
         count = len(self._events) - len(kept)
         self._events = deque(kept)
-        self._notify()
+        self._changes.tell()
         return count
 
     def finish(self, error: BaseException | None = None) -> None:
@@ -96,7 +97,7 @@ class Outbox:
             self._events.clear()
         self._error = self._error or error
         self._finished = True
-        self._notify()
+        self._changes.tell()
 
     async def read(self) -> AsyncIterator[pb.ConverseResponse]:
         """Gives the events in order until they are finished."""
@@ -106,17 +107,13 @@ class Outbox:
                     raise self._error
                 if self._finished:
                     return
-                await self._changed.wait()
+                await self._changes.next()
             event = self._events.popleft()
             now = asyncio.get_running_loop().time()
             self._unread_since = now if self._events else None
-            self._notify()
+            self._changes.tell()
             yield event
 
     def _is_stale(self, event: pb.ConverseResponse) -> bool:
         kind = event.WhichOneof("event")
         return kind in _DROPPED and getattr(event, kind).header.epoch < self._epoch
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.changes import Changes
+
 # Timers fire a little early, and floating point may leave a rest that no timer can wait for.
 _EARLY_S = 1e-4
 
@@ -33,7 +35,7 @@ class Schedule:
         self._paced = paced
         self._start: float | None = None
         self._sent_samples = 0
-        self._moved = asyncio.Event()
+        self._moves = Changes()
         self._running = asyncio.Event()
         self._running.set()
         self._held_at: float | None = None
@@ -88,8 +90,7 @@ class Schedule:
         if self._start is None:
             self._start = _now()
         self._sent_samples = max(self._sent_samples, end_sample)
-        self._moved.set()
-        self._moved = asyncio.Event()
+        self._moves.tell()
 
     async def until_due(self, sample: int) -> None:
         """Waits until media that starts at `sample` is due to leave."""
@@ -103,7 +104,7 @@ class Schedule:
         if not self._paced or needed <= 0:
             return
         while self._sent_samples < needed or self._start is None:
-            await self._moved.wait()
+            await self._moves.next()
         await self._until(needed / self._sample_rate_hz)
 
     async def until_played(self) -> None:

@@ -12,6 +12,7 @@ from collections import deque
 from anima.avatar.v1 import avatar_pb2 as avatar
 from anima.common.v1 import common_pb2 as common
 from gateway.answer import Answer
+from gateway.changes import Changes
 from gateway.mesh import Mesh
 from gateway.playing import Player
 from gateway.quality import TOO_LATE_S
@@ -41,7 +42,7 @@ class Face:
         self._decided = asyncio.Event()
         # What has not come back yet, so that it can be rendered anew.
         self._pending: deque[common.AudioChunk | common.Marks] = deque()
-        self._changed = asyncio.Event()
+        self._changes = Changes()
         # When audio up to a sample had come: until then no face could have been made of it.
         self._came: deque[tuple[float, float]] = deque()
         self._base = 0
@@ -69,7 +70,7 @@ class Face:
                     self._decided.clear()
                     self._stream = None
                     self._hurry = self._returned > 0 or failure.error.reason == SILENT
-                    self._notify()
+                    self._changes.tell()
                     hopeless = isinstance(failure.error, (Busy, DeadlineExceeded))
                     if number == _TRIES or hopeless:
                         await self._go_on_without(failure)
@@ -113,12 +114,8 @@ class Face:
         await self._decided.wait()
         # Also where nothing is paced: a client that does not read must hold back the voice.
         while self._stream is not None and sample - self._returned > held:
-            await self._changed.wait()
+            await self._changes.next()
             await self._decided.wait()
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
 
     async def _render(self) -> None:
         stream = await self._open()
@@ -192,7 +189,7 @@ class Face:
         self._returned = media.audio.start_sample + len(media.audio.pcm) // 2
         while self._pending and after(self._pending[0], self._returned) is None:
             self._pending.popleft()
-        self._notify()
+        self._changes.tell()
         await self._player.media.put(media)
 
     def _watch_pace(self, media: common.MediaChunk) -> None:
