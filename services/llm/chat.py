@@ -6,11 +6,13 @@ a model that keeps the beginning of its prompts need not read the history again 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from services.llm.prompt import Memory, Message, Prompt, Role
+from services.llm.tools import Tool
 from services.llm.words import pieces
 
 _MESSAGE_TOKENS: Final = 8
@@ -19,6 +21,8 @@ _MEMORY_SHARE: Final = 3
 """Memories take at most a third of what persona, rules and question leave."""
 _HISTORY_STEP: Final = 4
 """History leaves in steps: each cut changes the prompt's beginning, which then is read again."""
+_RESULT_SHARE: Final = 3
+"""Results of tools take at most a third of what can be read."""
 _CUT: Final = " … "
 
 _RULES: Final = {
@@ -60,6 +64,25 @@ class Chat:
     messages: tuple[Message, ...]
     dropped_history: int
     dropped_memories: int
+    tools: tuple[Tool, ...] = ()
+
+
+def message_fields(message: Message, *, parsed: bool) -> dict[str, Any]:
+    """A message as OpenAI's chat completions and chat templates know it.
+
+    Args:
+        message: The message.
+        parsed: Whether arguments of calls are objects, as chat templates want them, or JSON text.
+    """
+    fields: dict[str, Any] = {"role": message.role.value, "content": message.text}
+    call = message.call
+    if call is not None and message.role is Role.TOOL:
+        fields |= {"tool_call_id": call.id, "name": call.name}
+    elif call is not None:
+        arguments = call.arguments() if parsed else call.arguments_json
+        function = {"name": call.name, "arguments": arguments}
+        fields["tool_calls"] = [{"id": call.id, "type": "function", "function": function}]
+    return fields
 
 
 def estimate_tokens(text: str) -> int:
@@ -77,7 +100,8 @@ def build_chat(prompt: Prompt, *, max_tokens: int, count: TokenCounter = estimat
     """Makes the chat of a prompt.
 
     Persona, rules and examples always stand; a question that is too long loses words in its
-    middle. The worst memories and the oldest history are left out, a message only as a whole.
+    middle, and so do results of tools. The worst memories and the oldest history are left out, a
+    message only as a whole.
 
     Args:
         prompt: The question.
@@ -86,6 +110,9 @@ def build_chat(prompt: Prompt, *, max_tokens: int, count: TokenCounter = estimat
     """
     system = Message(role=Role.SYSTEM, text=_system(prompt))
     fixed = [system, *_examples(prompt)]
+    max_tokens -= sum(count(json.dumps(tool.as_function())) for tool in prompt.tools)
+    called = _called(prompt, max_tokens // _RESULT_SHARE, count)
+    max_tokens -= sum(_tokens(message, count) for message in called)
     room = max_tokens - sum(_tokens(message, count) for message in fixed)
     if room < max_tokens // 4:  # a small model: examples go before the question does
         fixed, room = [system], max_tokens - _tokens(system, count)
@@ -96,9 +123,10 @@ def build_chat(prompt: Prompt, *, max_tokens: int, count: TokenCounter = estimat
     room -= count(asked.text) - count(question)
     history = _kept_history(prompt.history, room, count)
     return Chat(
-        messages=(*fixed, *history, asked),
+        messages=(*fixed, *history, asked, *called),
         dropped_history=len(prompt.history) - len(history),
         dropped_memories=len(prompt.memories) - len(memories),
+        tools=prompt.tools,
     )
 
 
@@ -121,8 +149,21 @@ def _examples(prompt: Prompt) -> list[Message]:
     return found
 
 
+def _called(prompt: Prompt, max_tokens: int, count: TokenCounter) -> list[Message]:
+    """What was called for this question, and the results; each has its share of the room."""
+    messages: list[Message] = []
+    for result in prompt.tool_results:
+        share = max_tokens // len(prompt.tool_results)
+        text = _shortened(result.text, share, count)
+        messages.append(Message(role=Role.ASSISTANT, text="", call=result.call))
+        messages.append(Message(role=Role.TOOL, text=text, call=result.call))
+    return messages
+
+
 def _tokens(message: Message, count: TokenCounter) -> int:
-    return count(message.text) + _MESSAGE_TOKENS
+    called = message.role is Role.ASSISTANT and message.call
+    call = count(called.name + called.arguments_json) + _MESSAGE_TOKENS if called else 0
+    return count(message.text) + call + _MESSAGE_TOKENS
 
 
 def _shortened(question: str, max_tokens: int, count: TokenCounter) -> str:

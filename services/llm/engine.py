@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from services.llm.persona import Persona
 from services.llm.prompt import Prompt
+from services.llm.tools import ToolCall
 
 
 class SourceKind(Enum):
@@ -68,8 +69,12 @@ class EngineDescription:
     """SPDX expression of the engine and its model files."""
     languages: tuple[str, ...]
     """BCP-47 tags; empty if the language does not matter."""
+    calls_tools: bool = False
+    """Whether it calls the tools of a prompt; else it answers without them."""
 
 
+Item: TypeAlias = Delta | ToolCall | End
+"""What an answer is made of."""
 Report: TypeAlias = Callable[[str], Awaitable[None]]
 """Told why the engine cannot answer now; an empty text: it can again."""
 
@@ -89,14 +94,14 @@ class LlmEngine(Protocol):
         """
         ...
 
-    def answer(self, prompt: Prompt) -> AsyncGenerator[Delta | End, None]:
+    def answer(self, prompt: Prompt) -> AsyncGenerator[Item, None]:
         """Writes the answer to a question.
 
         Closing or cancelling the generator stops the engine's work for this question at once.
         The event loop is never blocked. `Prompt.max_words` is kept.
 
         Returns:
-            Any number of `Delta`, then one `End`.
+            Any number of `Delta` and, where tools are offered, `ToolCall`; then one `End`.
         """
         ...
 

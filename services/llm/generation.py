@@ -10,11 +10,11 @@ from typing import Self
 
 from anima.common.v1 import Interrupt
 from anima.llm.v1 import GenerateRequest
-from services.llm.engine import Delta, End, LlmEngine
+from services.llm.engine import Item, LlmEngine
 from services.llm.prompt import Prompt
 from services.runtime.errors import InternalError, InvalidRequest
 
-Event = Delta | End | Interrupt
+Event = Item | Interrupt
 
 
 class Generation:
@@ -35,7 +35,7 @@ class Generation:
         self._prompt = prompt
         self._requests = requests
         self._epoch = epoch
-        self._unread: Delta | End | None = None
+        self._unread: Item | None = None
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._writer: asyncio.Task[None]

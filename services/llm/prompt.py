@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from services.llm.citation import Citation
 from services.llm.persona import Persona
+from services.llm.tools import Tool, ToolCall, ToolResult
 
 
 class Role(Enum):
@@ -16,6 +17,7 @@ class Role(Enum):
     SYSTEM = "system"
     USER = "user"
     ASSISTANT = "assistant"
+    TOOL = "tool"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,8 @@ class Message:
 
     role: Role
     text: str
+    call: ToolCall | None = None
+    """Of `ASSISTANT`: the tool that it calls; of `TOOL`: the call whose result the text is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,14 @@ class Prompt:
     """Pause between words, for engines that need no time to think; None: the engine's own."""
     user_id: str = ""
     """Whose conversation it is; empty: nobody's that is known."""
+    tools: tuple[Tool, ...] = ()
+    """What the model may call, where it can."""
+    tool_results: tuple[ToolResult, ...] = ()
+    """What it has called for this question, in order."""
+
+    def without_tools(self) -> Prompt:
+        """The same question for an engine that calls no tools."""
+        return replace(self, tools=(), tool_results=()) if self.tools else self
 
 
 def build_prompt(
@@ -73,6 +85,8 @@ def build_prompt(
     max_words: int,
     word_interval_ms: int | None,
     user_id: str = "",
+    tools: Sequence[Tool] = (),
+    tool_results: Sequence[ToolResult] = (),
 ) -> Prompt:
     """Joins a question with what the answer may use.
 
@@ -86,6 +100,8 @@ def build_prompt(
         max_words: The most words of the answer; 0: the persona's limit.
         word_interval_ms: Pause between words, or None.
         user_id: Whose conversation it is, or empty.
+        tools: What the model may call.
+        tool_results: What it has called for this question.
     """
     limits = persona.profile.limits
     return Prompt(
@@ -98,4 +114,6 @@ def build_prompt(
         max_words=min(max_words, limits.max_words) if max_words else limits.max_words,
         word_interval_ms=word_interval_ms,
         user_id=user_id,
+        tools=tuple(tools),
+        tool_results=tuple(tool_results),
     )

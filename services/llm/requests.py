@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, Final
 
 from anima.llm.v1 import ROLE_ASSISTANT, ROLE_UNSPECIFIED, ROLE_USER, GenerateConfig
 from anima.llm.v1 import Memory as WireMemory
@@ -11,6 +14,7 @@ from services.llm.citation import cited_passage
 from services.llm.languages import TAG, language_of, spoken
 from services.llm.persona import Persona
 from services.llm.prompt import Memory, Message, Prompt, Role, build_prompt
+from services.llm.tools import Tool, ToolCall, ToolResult
 from services.runtime.errors import InvalidRequest
 from services.runtime.validation import check_range, check_text, check_turn_id
 
@@ -20,6 +24,13 @@ MAX_MEMORIES: Final = 50
 MAX_TEXT_CHARS: Final = 20_000
 MAX_WORD_INTERVAL_MS: Final = 5_000
 MAX_USER_ID_CHARS: Final = 256
+MAX_TOOLS: Final = 64
+MAX_TOOL_RESULTS: Final = 32
+MAX_DESCRIPTION_CHARS: Final = 4_000
+MAX_CALL_ID_CHARS: Final = 256
+
+_TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NONE: Final = {"type": "object", "properties": {}}
 
 _ROLES: Final = {ROLE_USER: Role.USER, ROLE_ASSISTANT: Role.ASSISTANT}
 # Scores are sums of floats, so that a perfect one may lie a little above 1.
@@ -42,6 +53,7 @@ def read_prompt(config: GenerateConfig, catalogue: PersonaCatalogue) -> Prompt:
         interval_ms = config.word_interval_ms
         check_range("config.word_interval_ms", interval_ms, 0, MAX_WORD_INTERVAL_MS)
     check_text("config.user_id", config.user_id, MAX_USER_ID_CHARS, min_chars=0)
+    tools = _tools(config)
     persona = catalogue.choose("config.persona", config.persona)
     return build_prompt(
         turn_id=config.turn_id,
@@ -53,6 +65,8 @@ def read_prompt(config: GenerateConfig, catalogue: PersonaCatalogue) -> Prompt:
         max_words=config.max_words,
         word_interval_ms=interval_ms,
         user_id=config.user_id,
+        tools=tools,
+        tool_results=_tool_results(config, tools),
     )
 
 
@@ -90,6 +104,51 @@ def _history(config: GenerateConfig) -> list[Message]:
         if message.text.strip():
             messages.append(Message(role=role, text=message.text.strip()))
     return messages
+
+
+def _tools(config: GenerateConfig) -> list[Tool]:
+    _check_count("config.tools", len(config.tools), MAX_TOOLS, "tools")
+    found: dict[str, Tool] = {}
+    for index, tool in enumerate(config.tools):
+        field = f"config.tools[{index}]"
+        if not _TOOL_NAME.fullmatch(tool.name):
+            raise InvalidRequest(f"{field}.name: {tool.name[:80]!r} is not 1 to 64 of A-Za-z0-9_-")
+        if tool.name in found:
+            raise InvalidRequest(f"{field}.name: {tool.name!r} is there twice")
+        check_text(f"{field}.description", tool.description, MAX_DESCRIPTION_CHARS, min_chars=0)
+        schema = tool.parameters_json_schema
+        parameters = _json_object(f"{field}.parameters_json_schema", schema) if schema else _NONE
+        found[tool.name] = Tool(name=tool.name, description=tool.description, parameters=parameters)
+    return list(found.values())
+
+
+def _tool_results(config: GenerateConfig, tools: Sequence[Tool]) -> list[ToolResult]:
+    _check_count("config.tool_results", len(config.tool_results), MAX_TOOL_RESULTS, "results")
+    names = {tool.name for tool in tools}
+    results: list[ToolResult] = []
+    for index, result in enumerate(config.tool_results):
+        field, call = f"config.tool_results[{index}]", result.call
+        check_text(f"{field}.call.id", call.id, MAX_CALL_ID_CHARS)
+        if call.name not in names:
+            raise InvalidRequest(
+                f"{field}.call.name: {call.name[:80]!r} is no tool of config.tools; offer it again"
+            )
+        _json_object(f"{field}.call.arguments_json", call.arguments_json)
+        check_text(f"{field}.text", result.text, MAX_TEXT_CHARS, min_chars=0)
+        made = ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json)
+        results.append(ToolResult(call=made, text=result.text))
+    return results
+
+
+def _json_object(field: str, text: str) -> dict[str, Any]:
+    check_text(field, text, MAX_TEXT_CHARS)
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise InvalidRequest(f"{field}: is no JSON object")
+    return parsed
 
 
 def _memory(index: int, memory: WireMemory) -> Memory:

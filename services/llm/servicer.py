@@ -38,6 +38,7 @@ from anima.llm.v1 import (
     TextDelta,
     add_LlmServiceServicer_to_server,
 )
+from anima.llm.v1 import ToolCall as WireToolCall
 from services.llm.catalogue import PersonaCatalogue
 from services.llm.engine import Delta, End, EndReason, LlmEngine, SourceKind, WatchedEngine
 from services.llm.generation import Generation
@@ -45,6 +46,7 @@ from services.llm.profile import Profile
 from services.llm.prompt import Prompt
 from services.llm.requests import read_prompt
 from services.llm.settings import LlmSettings
+from services.llm.tools import ToolCall
 from services.runtime.engines import load_engine
 from services.runtime.server import Stage
 from services.runtime.streams import open_stream
@@ -103,7 +105,9 @@ class LlmServicer(LlmServiceServicer):
                 if isinstance(event, End):
                     yield writer.finished(event)
                     return
-                yield writer.delta(event)
+                yield (
+                    writer.tool_call(event) if isinstance(event, ToolCall) else writer.delta(event)
+                )
 
     async def ListPersonas(  # noqa: N802
         self, request: ListPersonasRequest, context: _Context
@@ -125,7 +129,8 @@ class LlmServicer(LlmServiceServicer):
                 licence=engine.licence,
                 languages=engine.languages,
                 capacity=self._settings.capacity,
-            )
+            ),
+            calls_tools=engine.calls_tools,
         )
 
 
@@ -150,6 +155,10 @@ class _Responses:
         return GenerateResponse(
             header=self._header(), delta=TextDelta(text=delta.text, start_char=start)
         )
+
+    def tool_call(self, call: ToolCall) -> GenerateResponse:
+        sent = WireToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json)
+        return GenerateResponse(header=self._header(), tool_call=sent)
 
     def finished(self, end: End) -> GenerateResponse:
         trace.get_current_span().set_attribute("anima.llm.answer_chars", self._char)

@@ -7,35 +7,40 @@ import hmac
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final
+from typing import Final, TypeAlias
 
-from services.llm.engine import Delta, End, EndReason
+from services.llm.engine import Delta, End, EndReason, Item
 from services.llm.prompt import Prompt
+from services.llm.tools import ToolCall
 from services.llm.words import pieces
 from services.llm.writing import Writing
 from services.runtime.errors import Unavailable
 
+Written: TypeAlias = str | ToolCall | EndReason
+"""What a model gives: text, calls, and last why it ended."""
 _SECRET: Final = secrets.token_bytes(32)
 
 
 async def speak(
     prompt: Prompt,
-    written: AsyncGenerator[str | EndReason, None],
+    written: AsyncGenerator[Written, None],
     *,
     opens_in_reasoning: bool = False,
     as_written: bool = False,
-) -> AsyncGenerator[Delta | End, None]:
+) -> AsyncGenerator[Item, None]:
     """Makes an answer from what a model writes.
 
     Args:
         prompt: The question.
-        written: Text, then the reason of the end. It is closed at the end of the answer, also when
-            that comes before the model's, and its cancellation must stop the model.
+        written: Text and calls of tools, then the reason of the end. It is closed at the end of the
+            answer, also when that comes before the model's, and its cancellation must stop the
+            model.
         opens_in_reasoning: See `WritingOptions.opens_in_reasoning`.
         as_written: Whether marks stay, because the answer is structured and not for speech.
 
     Returns:
-        Any number of `Delta`, then one `End`. At `Prompt.word_interval_ms` if that is set.
+        Any number of `Delta` and `ToolCall`, then one `End`. Text comes at
+        `Prompt.word_interval_ms` if that is set.
 
     Raises:
         Unavailable: The model wrote nothing that can be said.
@@ -49,6 +54,10 @@ async def speak(
             if isinstance(item, EndReason):
                 reason = item
                 break
+            if isinstance(item, ToolCall):
+                spoke = True
+                yield item
+                continue
             said = writing.feed(item)
             if said and not prompt.word_interval_ms:
                 spoke = True

@@ -10,6 +10,7 @@ test_llm_knowledge.py.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -30,6 +31,9 @@ from anima.llm.v1 import (
     Memory,
     Message,
     Source,
+    Tool,
+    ToolCall,
+    ToolResult,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +67,7 @@ class Answer:
     sources: list[Source] = field(default_factory=list)
     deltas: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
 
     def add(self, response: GenerateResponse, sent: GenerateConfig) -> None:
         event = response.WhichOneof("event")
@@ -78,6 +83,11 @@ class Answer:
             assert response.delta.start_char == len(self.text)
             self.text += response.delta.text
             self.deltas.append(response.delta.text)
+        elif event == "tool_call":
+            assert response.tool_call.name in {tool.name for tool in sent.tools}
+            assert isinstance(json.loads(response.tool_call.arguments_json), dict)
+            assert response.tool_call.id not in {call.id for call in self.calls}
+            self.calls.append(response.tool_call)
         elif event == "finished":
             self.reason = response.finished.reason
             self.sources = list(response.finished.sources)
@@ -95,7 +105,8 @@ async def ask(llm: LlmServiceAsyncStub, sent: GenerateConfig) -> Answer:
         answer.add(response, sent)
     assert answer.events[0] == "started"
     assert answer.events[-1] == "finished"
-    assert set(answer.events[1:-1]) == {"delta"}
+    assert set(answer.events[1:-1]) <= {"delta", "tool_call"}
+    assert answer.deltas or answer.calls
     return answer
 
 
@@ -261,6 +272,29 @@ async def test_the_engine_describes_itself(llm: LlmServiceAsyncStub) -> None:
     assert engine.capacity >= 1
 
 
+CLOCK = Tool(
+    name="clock",
+    description="Tells the time of a place.",
+    parameters_json_schema='{"type": "object", "properties": {"place": {"type": "string"}}}',
+)
+CALLED = ToolResult(
+    call=ToolCall(id="call_1", name="clock", arguments_json='{"place": "Paris"}'), text="12:30"
+)
+
+
+async def test_tools_may_be_offered(llm: LlmServiceAsyncStub) -> None:
+    """Whoever calls none answers without them; a call is whole and of a tool that was offered."""
+    able = (await llm.DescribeEngine(DescribeEngineRequest())).calls_tools
+    answer = await ask(llm, config("What time is it in Paris?", tools=[CLOCK]))
+    assert able or not answer.calls
+
+
+async def test_the_answer_goes_on_with_what_came_of_a_call(llm: LlmServiceAsyncStub) -> None:
+    sent = config("What time is it in Paris?", tools=[CLOCK], tool_results=[CALLED])
+    answer = await ask(llm, sent)
+    assert answer.reason in ENDED
+
+
 WRONG_CONFIGS = {
     "question": [
         config(""),
@@ -279,6 +313,24 @@ WRONG_CONFIGS = {
         config(memories=[Memory(text="", score=0.5)]),
         config(memories=[Memory(text="I like tea.", score=float("nan"))]),
         config(memories=[Memory(text="I like tea.", score=-0.5)]),
+    ],
+    "tools": [
+        config(tools=[Tool(name="")]),
+        config(tools=[Tool(name="no name")]),
+        config(tools=[CLOCK, CLOCK]),
+        config(tools=[Tool(name="clock", description="x" * 4_001)]),
+        config(tools=[Tool(name="clock", parameters_json_schema="{")]),
+        config(tools=[Tool(name="clock", parameters_json_schema="[]")]),
+        config(tools=[Tool(name=f"tool{number}") for number in range(65)]),
+    ],
+    "tool_results": [
+        config(tool_results=[CALLED]),
+        config(tools=[CLOCK], tool_results=[CALLED] * 33),
+        config(tools=[CLOCK], tool_results=[ToolResult(call=ToolCall(id="1", name="clock"))]),
+        config(
+            tools=[CLOCK],
+            tool_results=[ToolResult(call=ToolCall(name="clock", arguments_json="{}"))],
+        ),
     ],
     "language": [config(language="no tag!"), config(language="tlh")],
     "word_interval_ms": [config(word_interval_ms=3_600_000)],

@@ -45,6 +45,7 @@ LOCAL = WRITING | {
     "kv_cache_mb": "64",
     "max_adapters": "3",
     "max_adapter_rank": "8",
+    "tool_parser": "hermes",
     "engine_args": '{"enforce_eager": true, "block_size": 32, "max_num_batched_tokens": 2048}',
 }
 
@@ -173,7 +174,8 @@ def openai_server(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         *("--max-model-len", str(CONTEXT_TOKENS), "--max-num-seqs", "16", "--block-size", "32"),
         *("--kv-cache-memory-bytes", str(64 << 20), "--max-num-batched-tokens", "2048"),
         *("--enable-lora", "--max-loras", "3", "--max-lora-rank", "8", "--lora-modules", *modules),
-        *("--enable-prompt-tokens-details",),
+        *("--enable-prompt-tokens-details", "--enable-auto-tool-choice"),
+        *("--tool-call-parser", "hermes"),
     ]
     # a fresh environment: vLLM changes its own, and children would inherit that
     environment = {

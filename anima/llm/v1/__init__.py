@@ -27,6 +27,9 @@ from anima.llm.v1.llm_pb2 import (
     SourceKind,
     Started,
     TextDelta,
+    Tool,
+    ToolCall,
+    ToolResult,
 )
 from anima.llm.v1.llm_pb2_grpc import (
     LlmServiceServicer,
@@ -63,5 +66,8 @@ __all__ = [
     "SourceKind",
     "Started",
     "TextDelta",
+    "Tool",
+    "ToolCall",
+    "ToolResult",
     "add_LlmServiceServicer_to_server",
 ]

@@ -120,6 +120,8 @@ class GenerateConfig(google.protobuf.message.Message):
     MAX_WORDS_FIELD_NUMBER: builtins.int
     WORD_INTERVAL_MS_FIELD_NUMBER: builtins.int
     USER_ID_FIELD_NUMBER: builtins.int
+    TOOLS_FIELD_NUMBER: builtins.int
+    TOOL_RESULTS_FIELD_NUMBER: builtins.int
     turn_id: builtins.str
     """The turn; see ChunkHeader.turn_id."""
     epoch: builtins.int
@@ -146,6 +148,19 @@ class GenerateConfig(google.protobuf.message.Message):
     def memories(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Memory]:
         """What is remembered about the person and fits the question, best first; at most 50."""
 
+    @property
+    def tools(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Tool]:
+        """Tools that the model may call; at most 64, of different names. The service runs none of them: a call comes back as
+        `tool_call`, and the caller asks the same question again with what came of it in `tool_results`. An engine that
+        calls no tools (DescribeEngineResponse.calls_tools) answers without them.
+        """
+
+    @property
+    def tool_results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ToolResult]:
+        """What the model has called for this question so far and what came of it, in order; at most 32. The answer goes on
+        from there.
+        """
+
     def __init__(
         self,
         *,
@@ -159,9 +174,11 @@ class GenerateConfig(google.protobuf.message.Message):
         max_words: builtins.int = ...,
         word_interval_ms: builtins.int | None = ...,
         user_id: builtins.str = ...,
+        tools: collections.abc.Iterable[global___Tool] | None = ...,
+        tool_results: collections.abc.Iterable[global___ToolResult] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_word_interval_ms", b"_word_interval_ms", "word_interval_ms", b"word_interval_ms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_word_interval_ms", b"_word_interval_ms", "epoch", b"epoch", "history", b"history", "language", b"language", "max_words", b"max_words", "memories", b"memories", "persona", b"persona", "question", b"question", "turn_id", b"turn_id", "user_id", b"user_id", "word_interval_ms", b"word_interval_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_word_interval_ms", b"_word_interval_ms", "epoch", b"epoch", "history", b"history", "language", b"language", "max_words", b"max_words", "memories", b"memories", "persona", b"persona", "question", b"question", "tool_results", b"tool_results", "tools", b"tools", "turn_id", b"turn_id", "user_id", b"user_id", "word_interval_ms", b"word_interval_ms"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_word_interval_ms", b"_word_interval_ms"]) -> typing.Literal["word_interval_ms"] | None: ...
 
 global___GenerateConfig = GenerateConfig
@@ -219,6 +236,83 @@ class Memory(google.protobuf.message.Message):
 global___Memory = Memory
 
 @typing.final
+class Tool(google.protobuf.message.Message):
+    """Something that the caller can do or look up for the model."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    PARAMETERS_JSON_SCHEMA_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The name by which it is called: 1 to 64 of A-Z, a-z, 0-9, _ and -."""
+    description: builtins.str
+    """What it does and when to call it, for the model; at most 4,000 characters."""
+    parameters_json_schema: builtins.str
+    """The JSON Schema of its arguments, an object, at most 20,000 characters; empty: it takes none."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        description: builtins.str = ...,
+        parameters_json_schema: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["description", b"description", "name", b"name", "parameters_json_schema", b"parameters_json_schema"]) -> None: ...
+
+global___Tool = Tool
+
+@typing.final
+class ToolCall(google.protobuf.message.Message):
+    """A model's wish to have a tool called."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Tells the calls of an answer apart; at most 256 characters."""
+    name: builtins.str
+    """The name of a tool that was offered."""
+    arguments_json: builtins.str
+    """The arguments: a JSON object, which nobody has checked against the schema."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        name: builtins.str = ...,
+        arguments_json: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["arguments_json", b"arguments_json", "id", b"id", "name", b"name"]) -> None: ...
+
+global___ToolCall = ToolCall
+
+@typing.final
+class ToolResult(google.protobuf.message.Message):
+    """What came of a call."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """The result for the model, text or JSON, at most 20,000 characters; errors too, in words."""
+    @property
+    def call(self) -> global___ToolCall:
+        """The call, as it came."""
+
+    def __init__(
+        self,
+        *,
+        call: global___ToolCall | None = ...,
+        text: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["call", b"call"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["call", b"call", "text", b"text"]) -> None: ...
+
+global___ToolResult = ToolResult
+
+@typing.final
 class GenerateResponse(google.protobuf.message.Message):
     """A message from the language model."""
 
@@ -229,6 +323,7 @@ class GenerateResponse(google.protobuf.message.Message):
     DELTA_FIELD_NUMBER: builtins.int
     FINISHED_FIELD_NUMBER: builtins.int
     INTERRUPTED_FIELD_NUMBER: builtins.int
+    TOOL_CALL_FIELD_NUMBER: builtins.int
     @property
     def header(self) -> anima.common.v1.common_pb2.ChunkHeader:
         """The address of the message."""
@@ -249,6 +344,10 @@ class GenerateResponse(google.protobuf.message.Message):
     def interrupted(self) -> anima.common.v1.common_pb2.Interrupted:
         """Confirms an interrupt."""
 
+    @property
+    def tool_call(self) -> global___ToolCall:
+        """The model calls a tool; whole, never in pieces."""
+
     def __init__(
         self,
         *,
@@ -257,10 +356,11 @@ class GenerateResponse(google.protobuf.message.Message):
         delta: global___TextDelta | None = ...,
         finished: global___Finished | None = ...,
         interrupted: anima.common.v1.common_pb2.Interrupted | None = ...,
+        tool_call: global___ToolCall | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["delta", b"delta", "event", b"event", "finished", b"finished", "header", b"header", "interrupted", b"interrupted", "started", b"started"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["delta", b"delta", "event", b"event", "finished", b"finished", "header", b"header", "interrupted", b"interrupted", "started", b"started"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["started", "delta", "finished", "interrupted"] | None: ...
+    def HasField(self, field_name: typing.Literal["delta", b"delta", "event", b"event", "finished", b"finished", "header", b"header", "interrupted", b"interrupted", "started", b"started", "tool_call", b"tool_call"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["delta", b"delta", "event", b"event", "finished", b"finished", "header", b"header", "interrupted", b"interrupted", "started", b"started", "tool_call", b"tool_call"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["started", "delta", "finished", "interrupted", "tool_call"] | None: ...
 
 global___GenerateResponse = GenerateResponse
 
@@ -517,6 +617,9 @@ class DescribeEngineResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ENGINE_FIELD_NUMBER: builtins.int
+    CALLS_TOOLS_FIELD_NUMBER: builtins.int
+    calls_tools: builtins.bool
+    """Whether the engine can call the tools of a config."""
     @property
     def engine(self) -> anima.common.v1.common_pb2.EngineInfo:
         """The engine."""
@@ -525,8 +628,9 @@ class DescribeEngineResponse(google.protobuf.message.Message):
         self,
         *,
         engine: anima.common.v1.common_pb2.EngineInfo | None = ...,
+        calls_tools: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["engine", b"engine"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["engine", b"engine"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calls_tools", b"calls_tools", "engine", b"engine"]) -> None: ...
 
 global___DescribeEngineResponse = DescribeEngineResponse

@@ -27,8 +27,8 @@ class LlmServiceStub:
     ]
     """Answers one question. Config first; the answer starts at once.
 
-    Order of answers: `started`, any number of `delta`, then `finished` or `interrupted`. Errors: INVALID_ARGUMENT
-    for an empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
+    Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. Errors:
+    INVALID_ARGUMENT for an empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
     """
 
     ListPersonas: grpc.UnaryUnaryMultiCallable[
@@ -52,8 +52,8 @@ class LlmServiceAsyncStub:
     ]
     """Answers one question. Config first; the answer starts at once.
 
-    Order of answers: `started`, any number of `delta`, then `finished` or `interrupted`. Errors: INVALID_ARGUMENT
-    for an empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
+    Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. Errors:
+    INVALID_ARGUMENT for an empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
     """
 
     ListPersonas: grpc.aio.UnaryUnaryMultiCallable[
@@ -79,8 +79,8 @@ class LlmServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[collections.abc.Iterator[anima.llm.v1.llm_pb2.GenerateResponse], collections.abc.AsyncIterator[anima.llm.v1.llm_pb2.GenerateResponse]]:
         """Answers one question. Config first; the answer starts at once.
 
-        Order of answers: `started`, any number of `delta`, then `finished` or `interrupted`. Errors: INVALID_ARGUMENT
-        for an empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
+        Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. Errors:
+        INVALID_ARGUMENT for an empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
         """
 
     @abc.abstractmethod

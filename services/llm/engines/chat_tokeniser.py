@@ -8,10 +8,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from services.llm.chat import Chat, build_chat
+from services.llm.chat import Chat, build_chat, message_fields
 from services.llm.engines.local_model import LocalModelOptions
 from services.llm.persona import Persona
 from services.llm.prompt import Message, Prompt, Role, build_prompt
+from services.llm.tools import Tool
 from services.runtime.errors import FailedPrecondition
 
 _TRIES: Final = 3
@@ -57,7 +58,7 @@ class ChatTokeniser:
 
     def is_quick(self, prompt: Prompt) -> bool:
         """Whether `encode` takes so little that it may run on the event loop."""
-        if self._fast is None or self._fixed(prompt) not in self._seen:
+        if self._fast is None or self._fixed(prompt) not in self._seen or prompt.tools:
             return False
         texts = [message.text for message in prompt.history]
         texts += [memory.text for memory in prompt.memories]
@@ -86,7 +87,7 @@ class ChatTokeniser:
 
     def encode_chat(self, chat: Chat) -> list[int]:
         """The tokens of a chat, by the model's own template."""
-        return self._parts(self._render(chat.messages))
+        return self._parts(self._render(chat.messages, chat.tools))
 
     def _fixed(self, prompt: Prompt) -> tuple[str, str, int]:
         """What the first part of a chat depends on."""
@@ -120,12 +121,11 @@ class ChatTokeniser:
                 f"the chat template of {self._options.model} takes no conversation: {error}"
             ) from error
 
-    def _render(self, messages: Sequence[Message]) -> str:
+    def _render(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
+        sent = _folded(messages) if self._folds_system else messages
         text: str = self._tokeniser.apply_chat_template(
-            [
-                {"role": one.role.value, "content": one.text}
-                for one in (_folded(messages) if self._folds_system else messages)
-            ],
+            [message_fields(message, parsed=True) for message in sent],
+            tools=[tool.as_function() for tool in tools] or None,
             add_generation_prompt=True,
             tokenize=False,
             **self._options.chat_template_kwargs,

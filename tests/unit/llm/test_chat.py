@@ -11,6 +11,7 @@ from services.llm.citation import Citation
 from services.llm.persona import Persona, load_persona
 from services.llm.profile import Example
 from services.llm.prompt import Memory, Message, Role
+from services.llm.tools import Tool, ToolCall, ToolResult
 from tests.unit.llm.conftest import PERSONAS
 from tests.unit.llm.talk import memory, prompt_for
 
@@ -130,6 +131,28 @@ def test_history_leaves_in_steps_so_that_the_beginning_stays(anima: Persona) -> 
         assert chat.dropped_history > 0
         starts.add(chat.dropped_history)
     assert all(start % 4 == 0 for start in starts)
+
+
+def test_results_of_tools_follow_the_question_and_keep_the_budget(anima: Persona) -> None:
+    clock = Tool(name="clock", description="Tells the time.", parameters={"type": "object"})
+    call = ToolCall(id="1", name="clock", arguments_json="{}")
+    long = " ".join(f"r{number}" for number in range(900))
+    results = (ToolResult(call=call, text=long), ToolResult(call=call, text="12:30"))
+    prompt = dataclasses.replace(
+        prompt_for(anima, "What time is it?", history=turns(20)),
+        tools=(clock,),
+        tool_results=results,
+    )
+    chat = build_chat(prompt, max_tokens=600, count=words_of)
+    assert chat.tools == (clock,)
+    assert total(chat.messages) <= 600
+    roles = [message.role for message in chat.messages[-5:]]
+    assert roles == [Role.USER, Role.ASSISTANT, Role.TOOL, Role.ASSISTANT, Role.TOOL]
+    shortened = chat.messages[-3].text.split()
+    assert set(shortened) <= {*long.split(), "…"}
+    assert shortened[0] == "r0"
+    assert shortened[-1] == "r899"
+    assert chat.messages[-1].text == "12:30"
 
 
 def test_the_estimate_is_rather_too_high() -> None:

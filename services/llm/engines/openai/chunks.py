@@ -10,13 +10,24 @@ from services.runtime.errors import Unavailable
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallPart:
+    """A piece of a call of a tool."""
+
+    index: int | None
+    """Which call of the answer it belongs to; None: the server does not say."""
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Chunk:
     """What one event said."""
 
     text: str = ""
     reasons: bool = False
     """Whether it held reasoning, which is not spoken."""
-    calls_tool: bool = False
+    calls: tuple[CallPart, ...] = ()
     finish_reason: str = ""
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -43,11 +54,32 @@ def read_chunk(data: str) -> Chunk:
     return Chunk(
         text=_text(delta.get("content")),
         reasons=bool(delta.get("reasoning_content") or delta.get("reasoning")),
-        calls_tool=bool(delta.get("tool_calls") or delta.get("function_call")),
+        calls=_call_parts(delta),
         finish_reason=str(choice.get("finish_reason") or ""),
         prompt_tokens=_count(usage.get("prompt_tokens")),
         cached_tokens=_count(_table(usage.get("prompt_tokens_details")).get("cached_tokens")),
         answer_tokens=_count(usage.get("completion_tokens")),
+    )
+
+
+def _call_parts(delta: dict[str, Any]) -> tuple[CallPart, ...]:
+    calls = delta.get("tool_calls")
+    if not isinstance(calls, list):
+        # what came before tool_calls: one call, without a number
+        function = delta.get("function_call")
+        calls = [{"index": 0, "function": function}] if function else []
+    return tuple(_call_part(_table(call)) for call in calls)
+
+
+def _call_part(call: dict[str, Any]) -> CallPart:
+    function = _table(call.get("function"))
+    index, arguments = call.get("index"), function.get("arguments")
+    return CallPart(
+        index=index if isinstance(index, int) else None,
+        id=_text(call.get("id")),
+        name=_text(function.get("name")),
+        # Ollama once sent objects
+        arguments=json.dumps(arguments) if isinstance(arguments, dict) else _text(arguments),
     )
 
 

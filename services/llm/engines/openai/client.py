@@ -91,7 +91,7 @@ class ChatClient:
             try:
                 async with aclosing(self._attempt(body)) as chunks:
                     async for chunk in chunks:
-                        begun = begun or bool(chunk.text)
+                        begun = begun or bool(chunk.text or chunk.calls)
                         yield chunk
                 return
             except _Again as again:
@@ -136,7 +136,7 @@ class ChatClient:
                     return
                 chunk = read_chunk(data)
                 ended = ended or bool(chunk.finish_reason)
-                if chunk.text or chunk.reasons:
+                if chunk.text or chunk.reasons or chunk.calls:
                     limit_s = self._options.between_tokens_timeout_s
                 yield chunk
             if piece is None:

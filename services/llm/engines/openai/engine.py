@@ -9,8 +9,9 @@ from contextlib import aclosing
 from importlib.metadata import version
 from typing import Any, Final
 
-from services.llm.chat import build_chat
-from services.llm.engine import Delta, End, EndReason, EngineDescription, Report
+from services.llm.chat import build_chat, message_fields
+from services.llm.engine import EndReason, EngineDescription, Item, Report
+from services.llm.engines.openai.calls import CallAssembler
 from services.llm.engines.openai.chunks import Chunk
 from services.llm.engines.openai.client import ChatClient
 from services.llm.engines.openai.options import OpenAiOptions
@@ -26,7 +27,7 @@ from services.llm.metrics import (
 from services.llm.persona import Persona
 from services.llm.prompt import Prompt
 from services.llm.settings import LlmSettings
-from services.llm.speaking import cache_salt, speak
+from services.llm.speaking import Written, cache_salt, speak
 from services.runtime.errors import AnimaError, FailedPrecondition, Unavailable
 from services.runtime.logs import get_logger
 
@@ -56,6 +57,7 @@ class OpenAiEngine:
             version=f"{version('anima')} {self._model}".strip(),
             licence="LicenseRef-Model",
             languages=(),
+            calls_tools=True,
         )
 
     async def warm_up(self, personas: Sequence[Persona]) -> None:
@@ -92,7 +94,7 @@ class OpenAiEngine:
                 ENGINE_UP.labels(_NAME).set(0 if why else 1)
                 await report(why)
 
-    def answer(self, prompt: Prompt) -> AsyncGenerator[Delta | End, None]:
+    def answer(self, prompt: Prompt) -> AsyncGenerator[Item, None]:
         """Streams the server's answer."""
         return speak(
             prompt,
@@ -116,17 +118,18 @@ class OpenAiEngine:
                     raise
             await asyncio.sleep(_START_PAUSE_S)
 
-    async def _written(self, prompt: Prompt) -> AsyncGenerator[str | EndReason, None]:
+    async def _written(self, prompt: Prompt) -> AsyncGenerator[Written, None]:
         started_s = time.perf_counter()
         first, ended, spoke = True, "", False
+        calls = CallAssembler()
         try:
             async with aclosing(self._client.stream(self._body(prompt))) as chunks:
                 async for chunk in chunks:
-                    if first and (chunk.text or chunk.reasons):
+                    if first and (chunk.text or chunk.reasons or chunk.calls):
                         FIRST_TOKEN_SECONDS.labels(_NAME).observe(time.perf_counter() - started_s)
                         first = False
-                    if chunk.calls_tool:
-                        _log_tool_call(prompt)
+                    for part in chunk.calls:
+                        calls.add(part)
                     _count(chunk)
                     ended = chunk.finish_reason or ended
                     if chunk.text:
@@ -135,11 +138,11 @@ class OpenAiEngine:
         except (asyncio.CancelledError, GeneratorExit):
             ABORTS.labels(_NAME).inc()
             raise
-        if ended in ("tool_calls", "function_call") and not spoke:
-            raise FailedPrecondition(
-                "the model called a tool instead of answering, and this service has no tools",
-                reason="TOOL_CALL",
-            )
+        if prompt.tools:
+            for call in calls.finish(prompt.tools):
+                yield call
+        elif calls:
+            _refuse_calls(prompt, spoke=spoke)
         yield EndReason.LENGTH if ended == "length" else EndReason.COMPLETE
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
@@ -150,7 +153,7 @@ class OpenAiEngine:
         adapter = prompt.persona.profile.adapter if options.adapters else ""
         body: dict[str, Any] = {
             "model": adapter or self._model,
-            "messages": [{"role": one.role.value, "content": one.text} for one in chat.messages],
+            "messages": [message_fields(one, parsed=False) for one in chat.messages],
             "stream": True,
             "temperature": options.temperature,
             "top_p": options.top_p,
@@ -158,6 +161,8 @@ class OpenAiEngine:
         }
         if options.stream_usage:
             body["stream_options"] = {"include_usage": True}
+        if chat.tools:
+            body["tools"] = [tool.as_function() for tool in chat.tools]
         if options.stop:
             body["stop"] = list(options.stop[:_MAX_STOPS])
         if options.seed is not None:
@@ -169,8 +174,14 @@ class OpenAiEngine:
         return body | options.extra
 
 
-def _log_tool_call(prompt: Prompt) -> None:
-    get_logger().warning("tool call not followed: there are no tools", turn_id=prompt.turn_id)
+def _refuse_calls(prompt: Prompt, *, spoke: bool) -> None:
+    """What to do with calls that nobody can follow: an answer beside them still stands."""
+    if not spoke:
+        raise FailedPrecondition(
+            "the model called a tool instead of answering, and none was offered to it",
+            reason="TOOL_CALL",
+        )
+    get_logger().warning("tool call not followed: none was offered", turn_id=prompt.turn_id)
 
 
 def _count(chunk: Chunk) -> None:

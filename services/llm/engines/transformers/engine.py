@@ -7,12 +7,12 @@ from contextlib import aclosing
 from importlib.metadata import version
 from typing import Any, Final
 
-from services.llm.engine import Delta, End, EndReason, EngineDescription
+from services.llm.engine import EndReason, EngineDescription, Item
 from services.llm.engines.local_model import LocalModelOptions, import_library
 from services.llm.persona import Persona
 from services.llm.prompt import Prompt
 from services.llm.settings import LlmSettings
-from services.llm.speaking import speak
+from services.llm.speaking import Written, speak
 from services.runtime.compute import Compute
 from services.runtime.errors import Unavailable
 from services.runtime.settings import SettingsError
@@ -60,8 +60,9 @@ class TransformersEngine:
         """
         self._model = await self._compute.run(self._load)
 
-    def answer(self, prompt: Prompt) -> AsyncGenerator[Delta | End, None]:
+    def answer(self, prompt: Prompt) -> AsyncGenerator[Item, None]:
         """Streams the model's answer."""
+        prompt = prompt.without_tools()
         return speak(
             prompt, self._written(prompt), opens_in_reasoning=self._options.opens_in_reasoning
         )
@@ -71,7 +72,7 @@ class TransformersEngine:
         self._model = None
         self._compute.close()
 
-    async def _written(self, prompt: Prompt) -> AsyncGenerator[str | EndReason, None]:
+    async def _written(self, prompt: Prompt) -> AsyncGenerator[Written, None]:
         model = self._model
         if model is None:
             raise Unavailable("the model is not loaded yet")

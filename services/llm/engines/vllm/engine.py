@@ -9,11 +9,12 @@ import uuid
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final
 
-from services.llm.engine import Delta, End, EndReason, EngineDescription, Report
+from services.llm.engine import EndReason, EngineDescription, Item, Report
 from services.llm.engines.chat_tokeniser import ChatTokeniser, first_prompts
 from services.llm.engines.vllm.keeper import EngineKeeper
 from services.llm.engines.vllm.options import VllmOptions, import_vllm
 from services.llm.engines.vllm.request import EngineRequest
+from services.llm.engines.vllm.tools import ToolReader, tool_parser
 from services.llm.metrics import (
     ABORTS,
     ANSWER_TOKENS,
@@ -25,13 +26,13 @@ from services.llm.metrics import (
 from services.llm.persona import Persona
 from services.llm.prompt import Prompt
 from services.llm.settings import LlmSettings
-from services.llm.speaking import cache_salt, speak
+from services.llm.speaking import Written, cache_salt, speak
 from services.runtime.compute import Compute
 from services.runtime.errors import AnimaError, Busy, FailedPrecondition, NotFound, Unavailable
 from services.runtime.logs import get_logger
 
 _NAME: Final = "vllm"
-_OPENING_CHARS: Final = 48
+_OPENING_CHARS: Final = 32
 _CLAUSE_ENDS: Final = frozenset(".,!?;:。，！？；：、")
 
 
@@ -50,6 +51,8 @@ class VllmEngine:
         """
         self._vllm = import_vllm()
         self._options = VllmOptions.of(settings)
+        name = self._options.tool_parser
+        self._tool_parser = tool_parser(name) if name else None
         self.keeper = EngineKeeper(self._options, settings.capacity)
         self._compute = Compute(threads=1, name="tokens")
         self._tokeniser: ChatTokeniser | None = None
@@ -61,6 +64,7 @@ class VllmEngine:
             version=str(self._vllm.__version__),
             licence="Apache-2.0 AND LicenseRef-Model",
             languages=(),
+            calls_tools=self._tool_parser is not None,
         )
 
     async def warm_up(self, personas: Sequence[Persona]) -> None:
@@ -86,8 +90,10 @@ class VllmEngine:
         """Starts the engine again when it has died; see `WatchedEngine`."""
         await self.keeper.watch(report)
 
-    def answer(self, prompt: Prompt) -> AsyncGenerator[Delta | End, None]:
+    def answer(self, prompt: Prompt) -> AsyncGenerator[Item, None]:
         """Streams the model's answer."""
+        if self._tool_parser is None:
+            prompt = prompt.without_tools()
         return speak(
             prompt,
             self._written(prompt),
@@ -100,16 +106,19 @@ class VllmEngine:
         await self.keeper.stop()
         self._compute.close()
 
-    async def _written(self, prompt: Prompt) -> AsyncGenerator[str | EndReason, None]:
+    async def _written(self, prompt: Prompt) -> AsyncGenerator[Written, None]:
         started_s = time.perf_counter()
         engine, adapters = self.keeper.living()
         tokens = await self.encode(prompt)
+        reader = self._tool_reader(engine, prompt)
+        sampling = self.sampling()
+        sampling.skip_special_tokens = reader is None or reader.skips_special_tokens
         async with adapters.use(prompt.persona.profile.adapter) as lora_request:
             request = EngineRequest(
                 engine,
                 uuid.uuid4().hex,
                 prompt=engine_input(tokens, cache_salt(prompt)),
-                params=self.sampling(),
+                params=sampling,
                 lora_request=lora_request,
             )
             reason = EndReason.COMPLETE
@@ -119,17 +128,16 @@ class VllmEngine:
                 async with request:
                     async for outputs in request.outputs():
                         if first:
-                            FIRST_TOKEN_SECONDS.labels(_NAME).observe(
-                                time.perf_counter() - started_s
-                            )
-                            PROMPT_TOKENS.labels(_NAME).inc(len(tokens))
-                            CACHED_TOKENS.labels(_NAME).inc(outputs[0].num_cached_tokens or 0)
+                            _count_first(started_s, len(tokens), outputs[0])
                             first = False
                         written = [output.outputs[0] for output in outputs]
                         ANSWER_TOKENS.labels(_NAME).inc(sum(len(one.token_ids) for one in written))
                         if written[-1].finish_reason == "length":
                             reason = EndReason.LENGTH
                         text = "".join(one.text for one in written)
+                        if reader is not None:
+                            ids = [token for one in written for token in one.token_ids]
+                            text = reader.feed(text, ids)
                         if text:
                             yield text
                             request.merges = request.merges or opening.ends_with(text)
@@ -138,7 +146,14 @@ class VllmEngine:
                 raise
             except Exception as error:
                 raise self._told(error) from error
+        for call in reader.finish() if reader is not None else ():
+            yield call
         yield reason
+
+    def _tool_reader(self, engine: Any, prompt: Prompt) -> ToolReader | None:
+        if self._tool_parser is None or not prompt.tools:
+            return None
+        return ToolReader(self._tool_parser, engine.get_tokenizer(), prompt.tools)
 
     async def encode(self, prompt: Prompt) -> list[int]:
         """The tokens that the model reads for a prompt.
@@ -202,6 +217,12 @@ class _Opening:
         """Whether more text brings it to its end."""
         self._chars += len(text)
         return self._chars > _OPENING_CHARS or not _CLAUSE_ENDS.isdisjoint(text)
+
+
+def _count_first(started_s: float, prompt_tokens: int, output: Any) -> None:
+    FIRST_TOKEN_SECONDS.labels(_NAME).observe(time.perf_counter() - started_s)
+    PROMPT_TOKENS.labels(_NAME).inc(prompt_tokens)
+    CACHED_TOKENS.labels(_NAME).inc(output.num_cached_tokens or 0)
 
 
 def _spare_the_collector() -> None:

@@ -28,6 +28,8 @@ class VllmOptions(LocalModelOptions):
     max_adapter_rank: int = Field(default=64, ge=1, le=512)
     kv_cache_mb: int = Field(default=0, ge=0)
     """Memory for keys and values, MB; 0: vLLM's choice, on a GPU nearly all that is free."""
+    tool_parser: str = ""
+    """VLLM's name for the form in which the model calls tools; empty: it calls none."""
     engine_args: JsonObject = Field(default={})
     """More arguments of vLLM's `AsyncEngineArgs`."""
 

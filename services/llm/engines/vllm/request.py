@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Final, Self
 
-MERGE_S: Final = 0.008
-"""Less than a voice or a page shows; a model that writes slower than that is never held back."""
+MERGE_S: Final = 0.02
+"""Less than a voice or a page shows; a model that writes slower is never held back."""
 _HELD: set[asyncio.Task[Any]] = set()
 """Held until they end: a task that nobody holds may vanish."""
 
@@ -30,12 +30,12 @@ class EngineRequest:
         self._engine = engine
         self._request_id = request_id
         self._arguments = arguments
+        self._collector: Any = None
         self._unread: list[Any] = []
         self._news = asyncio.Event()
         self._due_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._ended = False
-        self._error: Exception | None = None
         self._reader: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -45,11 +45,10 @@ class EngineRequest:
             )
         )
         try:
-            collector = await asyncio.shield(submission)
+            self._collector = await asyncio.shield(submission)
         except asyncio.CancelledError:
             submission.add_done_callback(self._abort_late)
             raise
-        self._reader = asyncio.create_task(self._read(collector), name="vllm request")
         return self
 
     async def __aexit__(
@@ -62,7 +61,7 @@ class EngineRequest:
             self._timer.cancel()
         if self._reader is not None:
             self._reader.cancel()
-        if not self._ended:
+        if not self._ended and not self._engine.errored:
             await self._engine.abort(self._request_id)
 
     async def outputs(self) -> AsyncIterator[list[Any]]:
@@ -71,33 +70,40 @@ class EngineRequest:
         Raises:
             Exception: What the engine raised.
         """
+        while not self.merges:
+            if self._ended:
+                return
+            yield [await self._next()]
         loop = asyncio.get_running_loop()
-        while True:
+        self._due_s = loop.time() + MERGE_S
+        self._reader = _held(self._read())
+        while not self._reader.done() or self._unread:
             await self._news.wait()
             self._news.clear()
             outputs, self._unread = self._unread, []
             self._due_s = loop.time() + MERGE_S
             if outputs:
                 yield outputs
-            if self._error is not None:
-                raise self._error
-            if self._ended and not self._unread:
-                return
+        self._reader.result()
 
-    async def _read(self, collector: Any) -> None:
+    async def _next(self) -> Any:
+        output = self._collector.get_nowait() or await self._collector.get()
+        self._ended = output.finished
+        return output
+
+    async def _read(self) -> None:
         try:
             while not self._ended:
-                output = collector.get_nowait() or await collector.get()
-                self._unread.append(output)
-                self._ended = output.finished
+                output = await self._next()
+                self._unread.append(output)  # not in one line: the list may be another one by now
                 self._tell()
-        except Exception as error:
-            self._error, self._ended = error, True
-            self._news.set()
+        finally:
+            # once more after the last: the reader ends with what it returns or raises
+            asyncio.get_running_loop().call_soon(self._news.set)
 
     def _tell(self) -> None:
         """Wakes the reader, at once or when it is time to."""
-        if self._ended or not self.merges:
+        if self._ended:
             self._news.set()
         elif self._timer is None:
             loop = asyncio.get_running_loop()
@@ -118,5 +124,11 @@ class EngineRequest:
 def _held(coroutine: Any) -> asyncio.Task[Any]:
     task = asyncio.get_running_loop().create_task(coroutine)
     _HELD.add(task)
-    task.add_done_callback(_HELD.discard)
+    task.add_done_callback(_let_go)
     return task
+
+
+def _let_go(task: asyncio.Task[Any]) -> None:
+    _HELD.discard(task)
+    if not task.cancelled():
+        task.exception()  # whoever still waits for it is told; nobody else needs to be

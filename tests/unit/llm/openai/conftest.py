@@ -51,7 +51,7 @@ async def read(engine: OpenAiEngine, prompt: Prompt) -> tuple[str, End]:
     async for item in engine.answer(prompt):
         if isinstance(item, Delta):
             text += item.text
-        else:
+        elif isinstance(item, End):
             return text, item
     raise AssertionError("no end")
 
