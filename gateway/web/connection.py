@@ -181,7 +181,7 @@ class Connection:
         try:
             if audio is not None:
                 self._check_size("a binary message", len(audio), self._limits.max_audio_bytes)
-                await self._conversation.audio(self._config, audio)
+                await self._hear(audio)
                 return
             self._check_size("an event", len(text or ""), self._limits.max_event_bytes)
             event = parse_event(text or "")
@@ -315,7 +315,11 @@ class Connection:
         self._post({"type": "session.updated", "session": config.as_event()})
 
     async def _append_audio(self, event: dict[str, Any]) -> None:
-        await self._conversation.audio(self._config, audio_of(event))
+        await self._hear(audio_of(event))
+
+    async def _hear(self, pcm: bytes) -> None:
+        self._link.listens()
+        await self._conversation.audio(self._config, pcm)
 
     async def _commit_audio(self, event: dict[str, Any]) -> None:
         if (session := self._conversation.open_session) is not None:

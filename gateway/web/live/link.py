@@ -100,7 +100,7 @@ class LiveLink:
         self._gone = gone
         self._peer: Peer | None = None
         self._config = ClientConfig()
-        self._avatar = ("", "")
+        self._avatar = self._listens_as = ("", "")
         self._attention = Attention(live.pace, changed=self._on_look)
         self._look = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -161,7 +161,12 @@ class LiveLink:
         if avatar != self._avatar:
             self._avatar = avatar
             peer.program.show_idle(await self._loop(IDLE))
-            self._hold(self._fetch_looks())
+
+    def listens(self) -> None:
+        """Has the look of listening ready once a microphone is on: it may have to be drawn."""
+        if self._peer is not None and self._listens_as != self._avatar:
+            self._listens_as = self._avatar
+            self._hold(self._fetch_listening())
 
     def note(self, response: pb.ConverseResponse) -> None:
         """Takes an event of the session: the face listens and thinks."""
@@ -248,13 +253,11 @@ class LiveLink:
         name, version = self._avatar
         return await self._live.loops.get(name, version=version, activity=activity)
 
-    async def _fetch_looks(self) -> None:
-        """Has the looks ready before they are wanted: the first time a loop must be drawn."""
+    async def _fetch_listening(self) -> None:
         try:
-            for activity in (LISTENING, THINKING):
-                await self._loop(activity)
+            await self._loop(LISTENING)
         except AnimaError as error:
-            get_logger().warning("an avatar has no other looks", problem=str(error))
+            get_logger().warning("an avatar has no look of listening", problem=str(error))
 
     async def _follow_looks(self, peer: Peer) -> None:
         while peer is self._peer:
@@ -289,7 +292,6 @@ class LiveLink:
             self._post({"type": "anima.webrtc.connected"})
             self._hold(self._watch(peer))
             self._hold(self._follow_looks(peer))
-            self._hold(self._fetch_looks())
         elif peer.lost:
             self._hold(self._lose(peer))
 

@@ -331,7 +331,10 @@ connection.addEventListener("waiting", ({ detail }) => {
 });
 connection.addEventListener("unauthorized", askToken);
 microphone.addEventListener("audio", ({ detail }) => connection.sendAudio(detail));
-microphone.addEventListener("changed", () => setActivity(activity === "listening" ? "" : activity));
+microphone.addEventListener("changed", () => {
+  setActivity(activity === "listening" ? "" : activity);
+  if (microphone.isOn) loops.listen().catch(() => {}); // the idle loop is shown instead
+});
 composer.addEventListener("released", () => connection.send({ type: "input_audio_buffer.commit" }));
 settings.addEventListener("changed", () => {
   silence();

@@ -7,9 +7,10 @@ const STATS_MS = 1_000;
 const MOST_SILENT_STATS = 2;
 const FADE_MS = 80;
 const USUAL_DELAY_MS = 80;
-// What the sound's device adds behind the jitter buffer.
+// What the sound's device adds behind the jitter buffer, where the browser does not say.
 const DEVICE_MS = 40;
-const LONGEST_DELAY_MS = 500;
+// A busy machine's sound is held for a second and more.
+const LONGEST_DELAY_MS = 2_000;
 
 /**
  * Events as those of Player, and "connected", "lost" (detail: why; media then comes another way),
@@ -23,7 +24,9 @@ export class LivePlayer extends EventTarget {
   #statistics = 0;
   #fade = 0;
   #delayMs = USUAL_DELAY_MS;
-  #emitted = { delay: 0, count: 0 };
+  #buffered = { delay: 0, count: 0 };
+  #device = { delay: 0, count: 0 };
+  #deviceMs = DEVICE_MS;
   #received = { bytes: 0, silent: 0 };
   #pictures = null;
   #turn = null;
@@ -99,7 +102,8 @@ export class LivePlayer extends EventTarget {
   close() {
     clearTimeout(this.#timer);
     clearInterval(this.#statistics);
-    this.#emitted = { delay: 0, count: 0 };
+    this.#buffered = { delay: 0, count: 0 };
+    this.#device = { delay: 0, count: 0 };
     this.#received = { bytes: 0, silent: 0 };
     const peer = this.#peer;
     this.#peer = null;
@@ -205,19 +209,23 @@ export class LivePlayer extends EventTarget {
    */
   async #measure() {
     const peer = this.#peer;
-    let bytes = 0;
-    for (const report of (await peer.getStats()).values()) {
-      if (report.type !== "inbound-rtp") continue;
-      bytes += report.bytesReceived;
-      if (report.kind !== "audio") continue;
-      const { jitterBufferDelay: delay, jitterBufferEmittedCount: count } = report;
-      const samples = count - this.#emitted.count;
-      if (samples > 0 && peer === this.#peer) {
-        this.#delay(((delay - this.#emitted.delay) / samples) * 1000 + DEVICE_MS);
-      }
-      this.#emitted = { delay, count };
+    const reports = [...(await peer.getStats()).values()];
+    if (peer !== this.#peer) return;
+    const received = reports.filter(({ type }) => type === "inbound-rtp");
+    const sound = received.find(({ kind }) => kind === "audio");
+    const device = reports.find(({ type }) => type === "media-playout");
+    if (device) {
+      const total = { delay: device.totalPlayoutDelay, count: device.totalSamplesCount };
+      this.#deviceMs = meanMs(this.#device, total) ?? this.#deviceMs;
+      this.#device = total;
     }
-    if (peer === this.#peer) this.#watch(bytes);
+    if (sound) {
+      const total = { delay: sound.jitterBufferDelay, count: sound.jitterBufferEmittedCount };
+      const bufferedMs = meanMs(this.#buffered, total);
+      if (bufferedMs !== null) this.#delay(bufferedMs + this.#deviceMs);
+      this.#buffered = total;
+    }
+    this.#watch(received.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0));
   }
 
   #watch(bytes) {
@@ -236,4 +244,10 @@ export class LivePlayer extends EventTarget {
     const detail = { ...fields, type: `anima.webrtc.${kind}` };
     this.dispatchEvent(new CustomEvent("signal", { detail }));
   }
+}
+
+/** The mean delay between two totals of seconds and samples; null if nothing was played. */
+function meanMs(before, total) {
+  const count = total.count - before.count;
+  return count > 0 ? ((total.delay - before.delay) / count) * 1000 : null;
 }

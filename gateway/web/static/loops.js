@@ -51,6 +51,11 @@ export class Loops {
     else this.#change();
   }
 
+  /** Has the look of listening ready: the first time it may have to be drawn. */
+  async listen() {
+    if (this.#screen.dataset.media !== "live") await this.#load("listening");
+  }
+
   async #change() {
     if (this.#screen.dataset.media === "live") return;
     const wanted = this.#wanted;
@@ -66,17 +71,21 @@ export class Loops {
   /** Brings a loop to where the idle loop is. @returns {Promise<boolean>} false if there is none */
   async #ready(video, name) {
     try {
-      if (!video.src) {
-        const address = await idleLoop(this.#avatar.name, this.#avatar.version, name);
-        if (video.src) URL.revokeObjectURL(address);
-        else video.src = address;
-      }
+      await this.#load(name);
       video.currentTime = this.#idle.currentTime;
       await video.play();
       return true;
     } catch {
       return false; // the idle loop goes on
     }
+  }
+
+  async #load(name) {
+    const video = this.#looks[name];
+    if (video.src) return;
+    const address = await idleLoop(this.#avatar.name, this.#avatar.version, name);
+    if (video.src) URL.revokeObjectURL(address);
+    else video.src = address;
   }
 }
 
