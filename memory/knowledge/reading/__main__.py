@@ -11,7 +11,7 @@ import sys
 from typing import Any, Final
 
 from memory.knowledge.reading import forms, splitting
-from memory.knowledge.reading.blocks import UnreadableError
+from memory.knowledge.reading.blocks import UnreadableError, clean
 
 _MAX_MEMORY_BYTES: Final = 2 * 1024**3
 _NICENESS: Final = 10
@@ -42,7 +42,7 @@ def _read(request: dict[str, Any]) -> dict[str, Any]:
     by = splitting.splitter(request["tokenizer"])
     passages = splitting.cut(reading.blocks, by)
     return {
-        "title": reading.title,
+        "title": clean(reading.title),
         "media_type": forms.form_of(request["file_name"]).media_type,
         "page_count": reading.page_count,
         "passages": [[one.text, one.heading, one.page] for one in passages],

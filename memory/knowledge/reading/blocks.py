@@ -1,7 +1,7 @@
 """What a parser gives: stretches of text with the headings above them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 MAX_CHARS: Final = 10_000_000
@@ -43,13 +43,18 @@ class Outline:
     def enter(self, level: int, heading: str) -> None:
         """Begins the part under a heading; level 1 is the outermost."""
         self._levels = {at: text for at, text in self._levels.items() if at < level}
-        if text := " ".join(heading.split())[:MAX_HEADING_CHARS]:
+        if text := " ".join(clean(heading).split())[:MAX_HEADING_CHARS]:
             self._levels[level] = text
 
     @property
     def headings(self) -> tuple[str, ...]:
         """Those above, outermost first."""
         return tuple(text for _, text in sorted(self._levels.items()))
+
+
+def clean(text: str) -> str:
+    """Leaves out what no database and no message can hold: NUL, and halves of characters."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
 
 
 def bounded(blocks: Iterator[Block]) -> list[Block]:
@@ -60,7 +65,8 @@ def bounded(blocks: Iterator[Block]) -> list[Block]:
     """
     kept: list[Block] = []
     chars = 0
-    for block in blocks:
+    for raw in blocks:
+        block = replace(raw, text=clean(raw.text))
         if block.text.strip():
             chars += len(block.text)
             if chars > MAX_CHARS:

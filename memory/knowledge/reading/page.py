@@ -34,10 +34,9 @@ def read(content: bytes) -> Reading:
         root = html.document_fromstring(content, parser=parser)
     except (etree.LxmlError, ValueError) as error:
         raise UnreadableError(f"it is no HTML that can be read: {error}") from error
+    if any("depth" in entry.message for entry in parser.error_log):
+        raise UnreadableError("it is nested more deeply than 255 levels")
     title = " ".join((root.findtext(".//title") or "").split())
-    for element in list(root.iter()):
-        if _is_unseen(element):
-            _drop(element)
     main = root.find(".//main")
     body = main if main is not None else root.find("body")
     blocks = iter(()) if body is None else _blocks(body)
@@ -62,17 +61,18 @@ def _is_unseen(element: Any) -> bool:
     )
 
 
-def _drop(element: Any) -> None:
-    parent = element.getparent()
-    if parent is not None:
-        element.drop_tree()
-
-
 def _blocks(body: Any) -> Iterator[Block]:
     outline = Outline()
     text: list[str] = []
-    for event, element in etree.iterwalk(body, events=("start", "end")):
+    walk = etree.iterwalk(body, events=("start", "end"))
+    for event, element in walk:
         tag = element.tag
+        if _is_unseen(element):
+            if event == "start":
+                walk.skip_subtree()
+            else:
+                text.append(element.tail or "")
+            continue
         if tag in _BLOCKS:
             said = " ".join("".join(text).split()).strip(" |")
             text.clear()

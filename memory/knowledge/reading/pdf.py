@@ -66,7 +66,7 @@ def _title(reader: PdfReader) -> str:
         title = reader.metadata.title if reader.metadata else None
     except (PyPdfError, AttributeError, LookupError, TypeError, ValueError):
         return ""
-    return " ".join((title or "").replace("\0", "").split())
+    return " ".join((title or "").split())
 
 
 def _blocks(reader: PdfReader) -> Iterator[Block]:

@@ -3,6 +3,7 @@
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Final
 
@@ -34,7 +35,7 @@ def read(content: bytes) -> Reading:
     except UnreadableError:
         raise
     except (
-        *(OpcError, zipfile.BadZipFile, etree.LxmlError, NotImplementedError),
+        *(OpcError, OSError, zipfile.BadZipFile, zlib.error, etree.LxmlError, NotImplementedError),
         *(ArithmeticError, AttributeError, EOFError, LookupError, TypeError, ValueError),
     ) as error:
         raise UnreadableError(f"it is a broken DOCX ({type(error).__name__}: {error})") from error

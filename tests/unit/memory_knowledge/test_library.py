@@ -1,0 +1,136 @@
+"""What is removed is gone, what is stored is whole, and what another owner has is not seen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anima.memory import v1 as wire
+from memory.knowledge.base import KnowledgeBase
+from memory.knowledge.document import Added, Document, File, Owner, Passage
+from memory.knowledge.index import LibraryIndexes
+from memory.knowledge.tables import KnowledgeTables
+from memory.settings import MemorySettings
+from memory.sqlite_engine import SqliteMemory
+from memory.store import Store
+
+ADA, EVE, PERSONA = Owner(user_id="ada"), Owner(user_id="eve"), Owner(persona="ada")
+
+
+@asynccontextmanager
+async def knowledge(folder: Path) -> AsyncIterator[KnowledgeBase]:
+    engine = SqliteMemory(MemorySettings(data_dir=folder, embedding_model="none", facts=False))
+    await engine.open()
+    try:
+        assert engine.knowledge is not None
+        yield engine.knowledge
+    finally:
+        await engine.close()
+
+
+async def added(library: KnowledgeBase, owner: Owner, text: str, uri: str = "a.txt") -> Added:
+    file = File(name="a.txt", source_uri=uri, title="", sha256=text, content=text.encode())
+    events = [event async for event in library.add(owner, file)]
+    assert isinstance(events[-1], Added)
+    return events[-1]
+
+
+def files_with(folder: Path, text: str) -> list[str]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return [path.name for path in paths if text.encode() in path.read_bytes()]
+
+
+async def test_removed_and_replaced_text_is_found_in_no_file(tmp_path: Path) -> None:
+    async with knowledge(tmp_path) as library:
+        await added(library, ADA, "The first secret is swordfish.")
+        await library.put_passages(ADA, [Passage(passage_id="one", text="Loose kingfisher.")])
+        assert files_with(tmp_path, "swordfish")
+        replaced = await added(library, ADA, "The second secret is barracuda.")
+        assert replaced.change == wire.DOCUMENT_CHANGE_REPLACED
+        assert files_with(tmp_path, "swordfish") == []
+        await library.remove(ADA, replaced.document.document_id)
+        await library.remove_passages(ADA, ["one"])
+        for gone in ("barracuda", "kingfisher"):
+            assert files_with(tmp_path, gone) == []
+
+
+async def test_documents_survive_a_start(tmp_path: Path) -> None:
+    async with knowledge(tmp_path) as library:
+        document = (await added(library, ADA, "The pool closes at nine.")).document
+    async with knowledge(tmp_path) as library:
+        (found,) = await library.search(ADA, "pool", max_passages=5, min_score=0)
+        assert found.passage.document == document
+        again = await added(library, ADA, "The pool closes at nine.")
+        assert again.change == wire.DOCUMENT_CHANGE_NONE
+
+
+Change = tuple[int, str, int]
+OWNERS = (ADA, EVE, PERSONA)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeTables]:
+    store = Store(tmp_path_factory.mktemp("tables"), synchronous="normal")
+    yield KnowledgeTables(store)
+    store.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.sampled_from(["put", "add", "remove"]), st.integers(0, 2)),
+        max_size=12,
+    )
+)
+def test_no_order_of_changes_mixes_owners_up(
+    tables: KnowledgeTables, changes: list[Change]
+) -> None:
+    indexes = LibraryIndexes(tables, model_id="", dimensions=None, max_bytes=1)
+    held: dict[Owner, dict[str, str]] = {owner: {} for owner in OWNERS}
+    for number, (who, what, which) in enumerate(changes):
+        owner, text = OWNERS[who], f"word {number} of {OWNERS[who]}"
+        loose, uri = f"loose-{which}", f"uri-{which}"
+        if what == "put":
+            tables.put_passages(owner, [Passage(passage_id=loose, text=text)], [None], "")
+            held[owner][loose] = text
+        elif what == "add":
+            tables.put_document(owner, _document(uri), [_passage(uri, text)], [None], "")
+            held[owner][uri] = text
+        else:
+            tables.remove_passages(owner, [loose])
+            document = tables.document(owner, source_uri=uri)
+            if document is not None:
+                tables.remove_document(owner, document.document_id)
+            held[owner].pop(loose, None)
+            held[owner].pop(uri, None)
+        for each in OWNERS:
+            rows = [row.row_id for row in indexes.search(each, "word", None, 50)]
+            texts = {one.text for one in tables.passages_by_row(rows).values()}
+            assert texts == set(held[each].values())
+    for owner in OWNERS:
+        tables.remove_passages(owner, [f"loose-{which}" for which in range(3)])
+        for document in tables.documents(owner, after=None, limit=10)[0]:
+            tables.remove_document(owner, document.document_id)
+
+
+def _document(uri: str) -> Document:
+    return Document(
+        document_id=uri,
+        title=uri,
+        source_uri=uri,
+        media_type="text/plain",
+        sha256="0",
+        size_bytes=1,
+        page_count=0,
+        passage_count=1,
+        added_unix_ms=0,
+    )
+
+
+def _passage(uri: str, text: str) -> Passage:
+    return Passage(passage_id=f"{uri}.1", text=text, number=1)
