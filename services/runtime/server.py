@@ -36,6 +36,7 @@ S = TypeVar("S", bound=ServiceSettings)
 
 MIN_PING_INTERVAL_MS = 1_000
 LINGER_S = 0.5
+DOOR_S = 0.1
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -113,6 +114,9 @@ class Server:
         self._guard.metrics.draining.labels(self._stage.service).set(1)
         await self._health.enter_graceful_shutdown()
         self._stage.draining()
+        # Calls on their way are told UNAVAILABLE and why. From `stop` on gRPC itself cuts what it has
+        # not handed to us yet, with CANCELLED, as if the caller had done so.
+        await asyncio.sleep(min(DOOR_S, grace))
         # Health.Watch and reflection streams stay open for ever; stop(grace) alone would wait for
         # them
         stopping = asyncio.create_task(self._grpc_server.stop(grace))

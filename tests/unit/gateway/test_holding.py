@@ -27,13 +27,14 @@ def test_sign_of_listening_holds_and_resumes_where_it_stopped(text: str) -> None
         async with conversation(stages.mesh()) as (session, said):
             await session.text("Tell me all.")
             await said.until_kind("media", 20)
-            await Speaker(session).say(speech(0.1, 0.4, 0.15))
+            speaker = Speaker(session)
+            await speaker.say(speech(0.1, 0.4, 0.15))
             paused = said.all("turn_paused")[0]
             sent = sent_samples(said)
             assert said.times("media")[-1] <= said.times("turn_paused")[0]
-            await asyncio.sleep(0.04)
+            await speaker.say(speech(0.04))
             assert sent_samples(said) == sent
-            await Speaker(session, start_sample=10_400).say(speech(1.0))
+            await speaker.say(speech(1.0))
             (resumed,) = said.all("turn_resumed")
             ended = await said.until_kind("turn_ended", timeout_s=100)
             assert ended.reason == common.END_REASON_COMPLETE

@@ -115,9 +115,9 @@ async def test_drain_lets_an_open_stream_finish_and_takes_no_new_call() -> None:
         assert (await watch.read()).status == NOT_SERVING
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await describe(server.address)
-        # refused at the closed door, or let in while it closed and cut off: gRPC does either
-        refused = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
-        assert caught.value.code() in refused
+        # A call that comes too late even for the refusal is CANCELLED by gRPC itself (on a busy
+        # machine, this one); for our clients that is the same.
+        assert isinstance(error_from_rpc(caught.value), Unavailable)
         await call.write(RecognizeRequest(end_of_speech=EndOfSpeech()))
         assert (await call.read()).partial.text == "end_of_speech"
         assert not draining.done()
@@ -125,6 +125,27 @@ async def test_drain_lets_an_open_stream_finish_and_takes_no_new_call() -> None:
         assert await call.read() is grpc.aio.EOF
         assert await call.code() == grpc.StatusCode.OK
         # well under the 20 s: the watch of the health, which never ends, does not hold the drain
+        await asyncio.wait_for(draining, 5)
+
+
+async def test_calls_on_their_way_while_the_door_closes_are_told_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.runtime.server.DOOR_S", 1.0)  # also on a busy machine
+    async with tiny_server() as server, tiny_stub(server.address) as stub:
+        call = await open_tiny_stream(stub)
+        draining = asyncio.create_task(server.drain(grace_s=20))
+        refusals = [stub.DescribeEngine(DescribeEngineRequest()) for _ in range(20)]
+        reasons = set()
+        for refusal in refusals:
+            try:
+                await refusal
+                reasons.add("served")  # It was there before the door began to close.
+            except grpc.aio.AioRpcError as error:
+                reasons.add(error_from_rpc(error).reason)
+        assert reasons <= {"served", "DRAINING"}
+        await call.done_writing()
+        assert await call.read() is grpc.aio.EOF
         await asyncio.wait_for(draining, 5)
 
 
