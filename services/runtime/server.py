@@ -114,8 +114,8 @@ class Server:
         self._guard.metrics.draining.labels(self._stage.service).set(1)
         await self._health.enter_graceful_shutdown()
         self._stage.draining()
-        # Calls on their way are told UNAVAILABLE and why. From `stop` on gRPC itself cuts what it has
-        # not handed to us yet, with CANCELLED, as if the caller had done so.
+        # Calls on their way are told UNAVAILABLE and why. From `stop` on gRPC itself cuts what it
+        # has not handed to us yet, with CANCELLED, as if the caller had done so.
         await asyncio.sleep(min(DOOR_S, grace))
         # Health.Watch and reflection streams stay open for ever; stop(grace) alone would wait for
         # them
