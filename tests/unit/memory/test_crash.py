@@ -23,7 +23,7 @@ from services.runtime.channels import open_channel
 if TYPE_CHECKING:
     from anima.memory.v1.memory_pb2_grpc import MemoryServiceAsyncStub
 
-ROUNDS = 5
+ROUNDS = 25
 ACKNOWLEDGED_PER_ROUND = 20
 ITEMS_PER_CALL = 3
 WRITERS = 4
@@ -83,7 +83,7 @@ async def write_until_killed(
 
 @pytest.mark.process
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 async def test_nothing_acknowledged_is_lost_when_the_service_is_killed(tmp_path: Path) -> None:
     every: set[str] = set()
     for round_number in range(ROUNDS):

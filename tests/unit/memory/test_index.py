@@ -184,6 +184,33 @@ def test_users_never_mix(
     store.close()
 
 
+@given(actions)
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_an_index_that_followed_is_the_one_made_anew(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, list[str]]]
+) -> None:
+    store = Store(tmp_path_factory.mktemp("follow"), synchronous="normal")
+    followed = cache_of(store)
+    for number, (action, who, words) in enumerate(steps):
+        user, text = f"u{who % 2}", " ".join(words)
+        if action == "add":
+            add(store, user, f"i{number}", text, session_id=f"s{number % 3}")
+        elif action == "forget":
+            store.forget_items(user, [f"i{number - 2}"])
+        elif action == "everything":
+            store.forget_everything(user)
+        anew = cache_of(store)
+        for owner in ("u0", "u1"):
+            rows = [
+                [(row.row_id, row.score, row.own_score) for row in search(cache, owner, text, k=50)]
+                for cache in (followed, anew)
+            ]
+            assert rows[0] == rows[1]
+    store.close()
+
+
 def test_searches_and_writes_at_the_same_time(store: Store) -> None:
     cache = cache_of(store, max_bytes=20_000)
 

@@ -1,17 +1,20 @@
 """Nobody sees another's: random interleavings of users against a plain model of them."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
 from memory.index import IndexCache
+from memory.postgres.store import PostgresStore
 from memory.store import Store
+from memory.truth import Truth
 from tests.unit.memory.items import make_item
 
 USERS = ["ada", "ada ", "Ada", "eve"]
@@ -29,15 +32,21 @@ STEPS = st.lists(
 
 
 @contextmanager
-def opened() -> Iterator[tuple[Store, IndexCache]]:
+def opened() -> Iterator[Truth]:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder), synchronous="normal")
-        # So small that the indexes of users push each other out all the time.
-        yield store, IndexCache(store, model_id="", dimensions=None, max_bytes=2_000)
+        yield store
         store.close()
 
 
-def distil(store: Store) -> None:
+@pytest.fixture(scope="module")
+def postgres_store(new_postgres_database: Callable[[], str]) -> Iterator[Truth]:
+    store = PostgresStore(new_postgres_database(), connections=2)
+    yield store
+    store.close()
+
+
+def distil(store: Truth) -> None:
     ledger = FactLedger(store)
     for unread in ledger.undistilled(100):
         found = findings(unread.item.text)
@@ -47,31 +56,49 @@ def distil(store: Store) -> None:
 @given(steps=STEPS)
 @settings(max_examples=40, deadline=None)
 def test_each_user_sees_what_they_said_and_no_more(steps: list[Step]) -> None:
+    with opened() as store:
+        interleave(store, steps)
+
+
+@given(steps=STEPS)
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_each_user_sees_what_they_said_and_no_more_in_postgresql(
+    postgres_store: Truth, steps: list[Step]
+) -> None:
+    interleave(postgres_store, steps)
+    for user in USERS:
+        postgres_store.forget_everything(user)
+
+
+def interleave(store: Truth, steps: list[Step]) -> None:
     said: dict[str, dict[str, str]] = {user: {} for user in USERS}
-    with opened() as (store, indexes):
-        for number, (what, user, city) in enumerate(steps):
-            if what == "say":
-                text = f"I live in {city}"
-                # The same id at all users: an id must never reach over to another's item.
-                item_id = f"i{len(said[user])}"
-                item = make_item(item_id, text, created_unix_ms=number + 1)
-                if item_id not in said[user]:
-                    store.add(user, [item], [None], "")
-                    said[user][item_id] = text
-            elif what == "forget one":
-                store.forget_items(user, ["i0"])
-                said[user].pop("i0", None)
-            elif what == "forget all":
-                store.forget_everything(user)
-                said[user].clear()
-                indexes.drop(user)
-            else:
-                distil(store)
-            for each in USERS:
-                check(store, indexes, each, said[each])
+    # So small that the indexes of users push each other out all the time.
+    indexes = IndexCache(store, model_id="", dimensions=None, max_bytes=2_000)
+    for number, (what, user, city) in enumerate(steps):
+        if what == "say":
+            text = f"I live in {city}"
+            # The same id at all users: an id must never reach over to another's item.
+            item_id = f"i{len(said[user])}"
+            item = make_item(item_id, text, created_unix_ms=number + 1)
+            if item_id not in said[user]:
+                store.add(user, [item], [None], "")
+                said[user][item_id] = text
+        elif what == "forget one":
+            store.forget_items(user, ["i0"])
+            said[user].pop("i0", None)
+        elif what == "forget all":
+            store.forget_everything(user)
+            said[user].clear()
+            indexes.drop(user)
+        else:
+            distil(store)
+        for each in USERS:
+            check(store, indexes, each, said[each])
 
 
-def check(store: Store, indexes: IndexCache, user: str, said: dict[str, str]) -> None:
+def check(store: Truth, indexes: IndexCache, user: str, said: dict[str, str]) -> None:
     held = [item for _, item in store.slice(user, after=None, limit=99, newest_first=True)]
     turns = {item.item_id: item.text for item in held if item.fact is None}
     assert turns == said
