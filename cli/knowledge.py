@@ -12,7 +12,7 @@ import grpc
 import typer
 from rich.markup import escape
 from rich.progress import Progress, TaskID
-from rich.table import Table
+from rich.table import Column, Table
 
 from anima.memory import v1 as wire
 from cli.console import console, fail, progress, results
@@ -153,7 +153,8 @@ def list_(user: User = "", persona: Persona = "", memory: Address = None) -> Non
     """List documents by title."""
     owner = _owner(user, persona)
     documents = run(memory, lambda stub: _all(stub, owner))
-    table = Table("title", "pages", "passages", "added", "from", "id")
+    # An id that is cut could not be given to the other commands.
+    table = Table("title", "pages", "passages", "added", "from", Column("id", min_width=32))
     for one in documents:
         table.add_row(
             escape(one.title),
@@ -164,7 +165,7 @@ def list_(user: User = "", persona: Persona = "", memory: Address = None) -> Non
             one.document_id,
         )
     results.print(table)
-    console.print(f"{len(documents)} documents.")
+    console.print(f"{_counted(len(documents), 'document')}.")
 
 
 async def _all(stub: MemoryServiceAsyncStub, owner: wire.KnowledgeOwner) -> list[wire.Document]:
@@ -234,7 +235,7 @@ def remove(
     held = run(memory, lambda stub: _all(stub, owner))
     gone = held if everything else _named(held, documents or [])
     names = ", ".join(one.title for one in gone[:5]) + (" and more" if len(gone) > 5 else "")
-    if gone and not yes and not typer.confirm(f"Remove {len(gone)} documents: {names}?"):
+    if gone and not yes and not typer.confirm(f"Remove {names}?"):
         raise typer.Exit(1)
 
     async def erase(stub: MemoryServiceAsyncStub) -> int:
@@ -245,7 +246,12 @@ def remove(
         return count
 
     count = run(memory, erase)
-    console.print(f"{len(gone)} documents with {count} passages removed.")
+    documents_gone = _counted(len(gone), "document")
+    console.print(f"{documents_gone} with {_counted(count, 'passage')} removed.")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _named(held: Sequence[wire.Document], names: Sequence[str]) -> list[wire.Document]:

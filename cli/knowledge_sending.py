@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
 
 from anima.memory import v1 as wire
 
@@ -34,24 +37,32 @@ async def send(
         grpc.aio.AioRpcError: The service refused it.
     """
     config.sha256 = hashlib.sha256(content).hexdigest()
-    # A client that still writes while its call is refused would not learn why.
-    wanted = asyncio.Event()
-
-    async def requests() -> AsyncIterator[wire.AddDocumentRequest]:
-        yield wire.AddDocumentRequest(config=config)
-        await wanted.wait()
-        for start in range(0, len(content), _PIECE_BYTES):
-            yield wire.AddDocumentRequest(content=content[start : start + _PIECE_BYTES])
-
+    call: Any = stub.AddDocument(timeout=_TIMEOUT_S)
     added = wire.AddedDocument()
-    call = stub.AddDocument(requests(), timeout=_TIMEOUT_S)
-    async for response in call:
-        if response.WhichOneof("event") == "added":
-            added = response.added
-            continue
-        wanted.set()
-        progress = response.progress
-        if progress.phase == wire.DOCUMENT_PHASE_RECEIVING:
-            progress.total = len(content)
-        report(progress)
+    sending: asyncio.Task[None] | None = None
+    try:
+        # What ended the call, the reader is told.
+        with contextlib.suppress(asyncio.InvalidStateError):
+            await call.write(wire.AddDocumentRequest(config=config))
+        async for response in call:
+            if response.HasField("added"):
+                added = response.added
+                continue
+            # A client that writes while its call is refused would not learn why.
+            sending = sending or asyncio.create_task(_send(call, content))
+            if response.progress.phase == wire.DOCUMENT_PHASE_RECEIVING:
+                response.progress.total = len(content)
+            report(response.progress)
+    finally:
+        if sending is not None:
+            sending.cancel()
+            await asyncio.wait([sending])
     return added
+
+
+async def _send(call: Any, content: bytes) -> None:
+    # A stream that has ended refuses writes in several ways; why it ended, the reader is told.
+    with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        for start in range(0, len(content), _PIECE_BYTES):
+            await call.write(wire.AddDocumentRequest(content=content[start : start + _PIECE_BYTES]))
+        await call.done_writing()

@@ -7,16 +7,23 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from anima.memory import v1 as wire
+from cli.knowledge_sending import send
 from cli.main import app
 from memory.knowledge.receiving import MAX_FILE_BYTES
 from memory.servicer import build
 from memory.settings import MemorySettings
+from services.runtime.channels import open_channel
 from services.runtime.server import serving
 from tests.documents import HEADINGS, pdf
+
+if TYPE_CHECKING:  # this name is in the stubs' types only
+    from anima.memory.v1.memory_pb2_grpc import MemoryServiceAsyncStub
 
 
 @pytest.fixture
@@ -70,10 +77,26 @@ async def test_a_folder_is_added_changed_and_removed(address: str, tmp_path: Pat
     assert "ten" in (await anima(address, "show", "Pool")).stdout
 
     result = await anima(address, "remove", "Pool", "--yes")
-    assert "1 documents with 1 passages removed." in result.stderr
+    assert "1 document with 1 passage removed." in result.stderr
     result = await anima(address, "remove", "--everything", "--yes")
     assert result.exit_code == 0
     assert "0 documents." in (await anima(address, "list")).stderr
+
+
+async def test_a_file_that_is_there_is_not_sent_and_leaves_nothing_running(address: str) -> None:
+    owner = wire.KnowledgeOwner(user_id="ada")
+    told: list[wire.DocumentProgress] = []
+    async with open_channel(address) as channel:
+        stub = cast("MemoryServiceAsyncStub", wire.MemoryServiceStub(channel))
+        changes = []
+        for _ in range(2):
+            config = wire.DocumentConfig(owner=owner, file_name="a.txt")
+            changes.append((await send(stub, config, b"The pool.", told.append)).change)
+            phases = {one.phase for one in told}
+            told.clear()
+    assert changes == [wire.DOCUMENT_CHANGE_ADDED, wire.DOCUMENT_CHANGE_NONE]
+    assert phases == set()
+    assert not [task for task in asyncio.all_tasks() if "consume_request" in repr(task)]
 
 
 async def test_a_title_can_be_given(address: str, tmp_path: Path) -> None:
