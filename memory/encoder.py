@@ -1,5 +1,7 @@
 """The encoder that gives the memory's vectors."""
 
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -39,6 +41,52 @@ class Encoder(Protocol):
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """Gives the vector of a question, shape [dimensions]."""
         ...
+
+
+class QueryVectors:
+    """Gives vectors of questions and keeps the last ones.
+
+    One recall asks for the vector of its question several times: the selector, the search of the
+    person's items and that of each knowledge base. Safe for threads.
+    """
+
+    _KEPT = 64
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._lock = threading.Lock()
+        self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector."""
+        return self._encoder.dimensions
+
+    @property
+    def model_id(self) -> str:
+        """Names the weights."""
+        return self._encoder.model_id
+
+    @property
+    def tokenizer_json(self) -> str | None:
+        """The tokenizer, by which texts are cut to the encoder's window; None: not known."""
+        return self._encoder.tokenizer_json
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Gives a vector of length 1 for each text, shape [texts, dimensions]."""
+        return self._encoder.embed(texts)
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """Gives the vector of a question, shape [dimensions]; it must not be changed."""
+        with self._lock:
+            vector = self._vectors.get(text)
+        if vector is None:
+            vector = self._encoder.embed_query(text)
+            with self._lock:
+                self._vectors[text] = vector
+                while len(self._vectors) > self._KEPT:
+                    self._vectors.popitem(last=False)
+        return vector
 
 
 def load_encoder(settings: MemorySettings) -> Encoder | None:

@@ -11,6 +11,7 @@ from typing import Protocol
 from anima.common.v1 import EngineInfo
 from memory.item import Item, Position, RecalledItem
 from memory.knowledge.base import KnowledgeBase
+from memory.selector import Judgement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,11 +65,16 @@ class MemoryEngine(Protocol):
         """Stores items of an export, facts as they were; returns how many were new."""
         ...
 
+    async def judge(self, query: str) -> Judgement:
+        """Judges what a query needs."""
+        ...
+
     async def recall(
         self,
         user_id: str,
         query: str,
         *,
+        judgement: Judgement | None = None,
         max_items: int,
         min_score: float,
         exclude_session_id: str,
@@ -80,6 +86,7 @@ class MemoryEngine(Protocol):
         Args:
             user_id: Whose memory.
             query: What to look for.
+            judgement: What `judge` said of the query; None: it is asked.
             max_items: The most items.
             min_score: Items with a lower score are left out.
             exclude_session_id: Items of this session are left out; empty: none.

@@ -1,12 +1,17 @@
-"""Decides whether a turn needs memory at all.
+"""Decides whether a turn needs memory at all, and which: the person's, or that of documents.
 
 Retrieval is cheap; what the selector protects is the prompt, from items that only look alike. It
 leans to recall: a memory that is missing is the failure that people notice.
 """
 
 import re
+from dataclasses import dataclass
 from enum import Enum
 
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.selector_model import Kind, SelectorModel
 from retrieval.text import normalised
 
 # Phrases that are said to the moment and never ask for anything from before.
@@ -34,6 +39,19 @@ _CUES = re.compile(
     r"\b(?:i|i'm|i've|i'd|i'll|me|my|mine|myself|we|us|our|ours|remember|remind|recall|forget|forgot"
     r"|again|earlier|before|previously|already|yesterday|ago|last|told|said|mentioned|discussed)\b"
     r"|[我咱俺]|记得|记住|忘|上次|上回|之前|以前|刚才|昨天|前天|曾经|提过|说过|告诉过|聊过"
+)
+# Words that point at something written.
+_DOCUMENTS = re.compile(
+    r"\b(?:documents?|files?|hand ?books?|manuals?|guides?|contracts?|polic(?:y|ies)|brochures?"
+    r"|price lists?|regulations?|guidelines?|instructions?|sections?|chapters?|pages?|paragraphs?"
+    r"|appendix|according to|uploaded|pdf)\b"
+    r"|文件|文档|资料|手册|说明书|合同|规定|规章|指南|政策|价目表|条款|章节|第.{1,3}[章页节条]|哪一[章页节]|上传|根据"
+)
+# Words that ask for what was said, which no document holds.
+_PAST = re.compile(
+    r"\b(?:remember|remind me|did i|have i told|i told you|i said|i mentioned|my name"
+    r"|we talk(?:ed)?|last time|yesterday)\b"
+    r"|记得|上次|上回|刚才|昨天|我说过|告诉过你|跟你说过|我叫|聊过"
 )
 _BETWEEN_WORDS = re.compile(r"(?:[^\w']|_)+")
 # Without a cue the best item must fit at least so well. Measured against five conversations of some
@@ -64,6 +82,59 @@ def need_of(query: str) -> Need:
     if not bare or bare in _SMALL_TALK:
         return Need.NONE
     return Need.CERTAIN if _CUES.search(text) else Need.OPEN
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """What a query needs."""
+
+    words: Need
+    """What its words say about its need of memory."""
+    kind: Kind
+    """What it needs; not sure: both."""
+    probability: float
+    """The chance of it, 0 to 1; 0: not known, the words alone were judged."""
+
+    @property
+    def is_small_talk(self) -> bool:
+        """Whether nothing need be searched."""
+        return self.words is Need.NONE
+
+
+def judgement_of(
+    query: str, vector: NDArray[np.float32] | None, model: SelectorModel | None
+) -> Judgement:
+    """Judges what a query needs: by rules, and by the trained judge where there is one.
+
+    Args:
+        query: What was said.
+        vector: Of the query; None: there is no encoder.
+        model: The trained judge; None: there is none for the encoder.
+    """
+    words = need_of(query)
+    if words is Need.NONE:
+        return Judgement(words=words, kind=Kind.NOTHING, probability=1.0)
+    text = normalised(query)
+    on_documents = _DOCUMENTS.search(text) is not None
+    if vector is None or model is None:
+        return Judgement(words=words, kind=_kind_by_words(text, words, on_documents), probability=0)
+    kind, chance = model.kind_of(query, vector)
+    if kind is Kind.NOTHING and words is Need.CERTAIN:
+        return Judgement(words=words, kind=Kind.PERSONAL, probability=1 - chance)
+    # Where words and judge disagree, nobody is sure.
+    if (kind is Kind.PERSONAL and on_documents) or (
+        kind is Kind.KNOWLEDGE and words is Need.CERTAIN
+    ):
+        kind = Kind.BOTH
+    return Judgement(words=words, kind=kind, probability=chance)
+
+
+def _kind_by_words(text: str, words: Need, on_documents: bool) -> Kind:
+    if on_documents and words is Need.OPEN:
+        return Kind.KNOWLEDGE
+    if not on_documents and _PAST.search(text):
+        return Kind.PERSONAL
+    return Kind.BOTH
 
 
 def fits(

@@ -1,4 +1,4 @@
-"""A trained judge of what a turn needs: nothing, personal memory, or knowledge.
+"""A trained judge of what a turn needs: nothing, personal memory, knowledge, or both.
 
 Softmax regression on the vector of the turn, which is there anyway, and on hashed words, which also
 know Chinese. `scripts/train_selector.py` makes its weights from turns written for the purpose.
@@ -6,6 +6,7 @@ know Chinese. `scripts/train_selector.py` makes its weights from turns written f
 
 import json
 import zlib
+from dataclasses import dataclass
 from enum import Enum
 from importlib.resources import files
 from itertools import pairwise
@@ -26,6 +27,19 @@ class Kind(Enum):
     NOTHING = 0
     PERSONAL = 1
     KNOWLEDGE = 2
+    BOTH = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Thresholds:
+    """From where on the judge is believed; each a chance, 0 to 1."""
+
+    least_need: float
+    """A turn that needs something with less than this chance needs nothing."""
+    sure_personal: float
+    """A turn that is personal with less than this chance may need knowledge too."""
+    sure_knowledge: float
+    """A turn that asks for knowledge with less than this chance may be personal too."""
 
 
 def features(text: str, vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -56,15 +70,15 @@ def chances(weights: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[
 class SelectorModel:
     """The judge with its shipped weights. Safe for threads: it never changes."""
 
-    def __init__(self, weights: NDArray[np.float32], least_need: float) -> None:
+    def __init__(self, weights: NDArray[np.float32], thresholds: Thresholds) -> None:
         """Makes a judge.
 
         Args:
             weights: Shape [kinds, features].
-            least_need: A turn that needs something with less than this chance needs nothing.
+            thresholds: From where on it is believed.
         """
         self._weights = weights
-        self._least_need = least_need
+        self._thresholds = thresholds
 
     @classmethod
     def shipped(cls, model_id: str) -> "SelectorModel | None":
@@ -72,11 +86,22 @@ class SelectorModel:
         content = json.loads((files("memory") / WEIGHTS_FILE).read_text(encoding="utf-8"))
         if content["model_id"] != model_id:
             return None
-        return cls(np.array(content["weights"], dtype=np.float32), content["least_need"])
+        weights = np.array(content["weights"], dtype=np.float32)
+        return cls(weights, Thresholds(**content["thresholds"]))
 
-    def kind_of(self, text: str, vector: NDArray[np.float32]) -> Kind:
-        """Judges a turn."""
-        chance = chances(self._weights, features(text, vector)[np.newaxis])[0]
-        if 1 - chance[Kind.NOTHING.value] < self._least_need:
-            return Kind.NOTHING
-        return Kind.PERSONAL if chance[1] >= chance[2] else Kind.KNOWLEDGE
+    def kind_of(self, text: str, vector: NDArray[np.float32]) -> tuple[Kind, float]:
+        """Judges a turn; when it is not sure which of two is needed, both are.
+
+        Returns:
+            What it needs, and the chance of it, 0 to 1.
+        """
+        none, personal, knowledge, both = map(
+            float, chances(self._weights, features(text, vector)[np.newaxis])[0]
+        )
+        if 1 - none < self._thresholds.least_need:
+            return Kind.NOTHING, none
+        if personal >= max(knowledge, both, self._thresholds.sure_personal):
+            return Kind.PERSONAL, personal
+        if knowledge >= max(personal, both, self._thresholds.sure_knowledge):
+            return Kind.KNOWLEDGE, knowledge
+        return Kind.BOTH, personal + knowledge + both

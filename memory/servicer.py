@@ -1,6 +1,5 @@
 """The memory service on the wire: checks requests and hands them to the engine."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import cast
@@ -11,16 +10,14 @@ from anima.memory import v1 as wire
 from memory.engine import MemoryEngine
 from memory.knowledge import calls as knowledge
 from memory.knowledge.calls import KnowledgeCalls
-from memory.knowledge.messages import found_message
-from memory.knowledge.recalling import recall_passages
 from memory.messages import (
     MAX_TEXT_CHARS,
     MAX_VALUE_CHARS,
     checked_item,
     message_of,
-    recalled_message_of,
 )
 from memory.paging import page_token, position_of
+from memory.recalling import recalled
 from memory.settings import MemorySettings
 from memory.sqlite_engine import SqliteMemory
 from services.runtime.engines import load_engine
@@ -33,7 +30,6 @@ SERVICE = "anima.memory.v1.MemoryService"
 MAX_USER_ID_CHARS = 128
 MAX_ITEMS = 100
 MAX_RECALLED = 50
-DEFAULT_RECALLED = 5
 MAX_PAGE_SIZE = 500
 DEFAULT_PAGE_SIZE = 50
 MAX_ITEM_IDS = 1_000
@@ -97,27 +93,7 @@ class MemoryServicer(KnowledgeCalls):
         if request.exclude_session_id:
             check_turn_id("exclude_session_id", request.exclude_session_id)
         kinds = _checked_kinds(request.kinds)
-        passages = recall_passages(self._engine.knowledge, request)
-        if not request.user_id:
-            found = await passages
-            return wire.RecallResponse(passages=map(found_message, found), skipped=not found)
-        async with asyncio.TaskGroup() as group:
-            from_documents = group.create_task(passages)
-            recollection = await self._engine.recall(
-                request.user_id,
-                request.query,
-                max_items=request.max_items or DEFAULT_RECALLED,
-                min_score=request.min_score,
-                exclude_session_id=request.exclude_session_id,
-                kinds=kinds,
-                include_past=request.include_past,
-            )
-        found = from_documents.result()
-        return wire.RecallResponse(
-            items=[recalled_message_of(recalled) for recalled in recollection.items],
-            skipped=recollection.skipped and not found,
-            passages=map(found_message, found),
-        )
+        return await recalled(self._engine, request, kinds)
 
     async def List(  # noqa: N802
         self, request: wire.ListRequest, context: _Context

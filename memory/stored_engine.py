@@ -14,21 +14,23 @@ from typing import ClassVar, ParamSpec, TypeVar
 from anima.common.v1 import EngineInfo
 from anima.memory.v1 import ITEM_KIND_FACT, SPEAKER_ASSISTANT
 from memory import selector
-from memory.encoder import Encoder, load_encoder
+from memory.encoder import Encoder, QueryVectors, load_encoder
 from memory.engine import Page, Recollection
 from memory.facts.distiller import Distiller
 from memory.facts.extraction import EXTRACTOR
 from memory.facts.ledger import FactLedger, corrected, stands_in
 from memory.faults import service_error
 from memory.index import IndexCache
-from memory.item import Item, Position, RecalledItem, searched_text
+from memory.item import Item, Position, RecalledItem
 from memory.knowledge.base import KnowledgeBase
 from memory.knowledge.document import Owner
 from memory.knowledge.library import Library
 from memory.knowledge.tables import KnowledgeTables
 from memory.ranking import asks_for_answers
+from memory.re_embedding import embed_rest
 from memory.retention import Retention
 from memory.schema import StoreError
+from memory.selector import Judgement
 from memory.selector_model import Kind, SelectorModel
 from memory.settings import MemorySettings
 from memory.truth import Truth, Vector
@@ -42,7 +44,6 @@ T = TypeVar("T")
 
 _WORDS_ONLY = "words only"
 _EXPORT_PAGE = 200
-_EMBED_BATCH = 64
 _ERASING_THREADS = 4
 # Found besides what was asked for, since facts that hold no longer are left out.
 _SPARE = 15
@@ -95,7 +96,8 @@ class StoredMemory(ABC):
         Raises:
             SettingsError: The database cannot be used, or the encoder's files are broken.
         """
-        self._embedder = await self._compute.run(load_encoder, self._settings)
+        encoder = await self._compute.run(load_encoder, self._settings)
+        self._embedder = None if encoder is None else QueryVectors(encoder)
         self._judge = SelectorModel.shipped(self._model_id)
         try:
             self._store = await self._compute.run(self._open_store)
@@ -138,7 +140,11 @@ class StoredMemory(ABC):
         )
         self._retention.start()
         if self._embedder is not None:
-            self._embedding_rest = asyncio.create_task(self._embed_rest(self._embedder))
+            self._embedding_rest = asyncio.create_task(
+                embed_rest(
+                    self._store, self._embedder, reading=self._compute, writing=self._writing
+                )
+            )
 
     @abstractmethod
     def _open_store(self) -> Truth:
@@ -196,11 +202,20 @@ class StoredMemory(ABC):
                 vectors[at] = vector
         return vectors
 
+    async def judge(self, query: str) -> Judgement:
+        """Judges what a query needs."""
+        return await self._compute.run(self._judged, query)
+
+    def _judged(self, query: str) -> Judgement:
+        vector = None if self._embedder is None else self._embedder.embed_query(query)
+        return selector.judgement_of(query, vector, self._judge)
+
     async def recall(
         self,
         user_id: str,
         query: str,
         *,
+        judgement: Judgement | None = None,
         max_items: int,
         min_score: float,
         exclude_session_id: str,
@@ -208,10 +223,10 @@ class StoredMemory(ABC):
         include_past: bool = False,
     ) -> Recollection:
         """Finds what fits a query, best first."""
-        need = selector.need_of(query)
-        if need is selector.Need.NONE:
+        judged = judgement or await self.judge(query)
+        if judged.is_small_talk:
             return Recollection(items=[], skipped=True)
-        needless, best, found = await self._run(
+        best, found = await self._run(
             self._compute,
             self._search,
             user_id,
@@ -222,7 +237,10 @@ class StoredMemory(ABC):
             include_past=include_past,
         )
         if found and not selector.fits(
-            need, best, by_words_alone=self._embedder is None, judged_needless=needless
+            judged.words,
+            best,
+            by_words_alone=self._embedder is None,
+            judged_needless=judged.kind is Kind.NOTHING,
         ):
             return Recollection(items=[], skipped=True)
         return Recollection(
@@ -238,14 +256,9 @@ class StoredMemory(ABC):
         exclude_session_id: str,
         facts: bool | None,
         include_past: bool,
-    ) -> tuple[bool, float, list[RecalledItem]]:
-        """Gives whether no need is seen, how well the best item fits by itself, and the items."""
+    ) -> tuple[float, list[RecalledItem]]:
+        """Gives how well the best item fits by itself, and the items."""
         vector = None if self._embedder is None else self._embedder.embed_query(query)
-        needless = (
-            vector is not None
-            and self._judge is not None
-            and self._judge.kind_of(query, vector) is Kind.NOTHING
-        )
         found = self._indexes.search(
             user_id,
             query,
@@ -272,7 +285,7 @@ class StoredMemory(ABC):
             if row.row_id in items and (include_past or _holds(items[row.row_id]))
         ]
         recalled.sort(key=lambda one: -one.score)
-        return needless, best, recalled[:max_items]
+        return best, recalled[:max_items]
 
     def _retold(self, user_id: str, items: Mapping[int, Item]) -> set[int]:
         """Gives the rows of answers that only tell again what facts say, or said once."""
@@ -357,30 +370,6 @@ class StoredMemory(ABC):
             if len(rows) < _EXPORT_PAGE:
                 return
             after = rows[-1][0]
-
-    async def _embed_rest(self, embedder: Encoder) -> None:
-        """Embeds what has no vector of the present encoder: it was missing or another one then."""
-        try:
-            await self._embed_users(embedder)
-        except Exception as error:  # the memory works without; the next start tries again
-            get_logger().error("embedding of earlier items stopped", exc_info=error)
-
-    async def _embed_users(self, embedder: Encoder) -> None:
-        users = await self._compute.run(self._store.users_without_vectors, embedder.model_id)
-        for user_id in users:
-            state = await self._compute.run(self._store.user_state, user_id)
-            if state is None:
-                continue
-            rows = await self._compute.run(self._store.index_rows, state, 0, embedder.model_id)
-            rest = [row for row in rows if row.vector is None]
-            for start in range(0, len(rest), _EMBED_BATCH):
-                batch = rest[start : start + _EMBED_BATCH]
-                texts = [searched_text(row.speaker_name, row.text) for row in batch]
-                vectors = await self._compute.run(embedder.embed, texts)
-                pairs = list(zip((row.row_id for row in batch), vectors, strict=True))
-                await self._writing.run(self._store.put_vectors, user_id, pairs, embedder.model_id)
-        if users:
-            get_logger().info("items embedded anew", users=len(users))
 
     async def _run(
         self, compute: Compute, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs

@@ -5,6 +5,7 @@ Run from the repository: `python -m scripts.train_selector`. It needs the encode
 
 import json
 import zlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory import selector_model
-from memory.selector_model import Kind, chances, features
+from memory.selector_model import Kind, Thresholds, chances, features
 from retrieval.embedding import Embedder
 from scripts.selector.turns import training_turns
 from services.runtime.model_store import ModelStore
@@ -21,8 +22,12 @@ from services.runtime.settings import ServiceSettings
 STEPS = 600
 RATE = 0.05
 DECAY = 3e-4
-# So many of the turns that need something must pass: a missing memory is what people notice.
-PASSING = 0.97
+# So many of the turns that need something must pass: a missing memory is what people notice. It is
+# more than people are promised, since what they say is further away than a template left out.
+PASSING = 0.98
+# So many of the turns that need a source must not be kept from it; less strict, since the other
+# source is looked into when the one that was chosen has nothing.
+KEPT = 0.97
 FOLDS = 5
 
 
@@ -44,15 +49,30 @@ def trained(rows: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.
     return weights
 
 
-def least_need_of(
+def thresholds_of(
     rows: NDArray[np.float32], labels: NDArray[np.int64], folds: NDArray[np.int64]
-) -> float:
-    """Finds the threshold that lets enough turns of templates pass that were not trained with."""
-    need = np.zeros(len(labels), dtype=np.float32)
+) -> Thresholds:
+    """Finds from where on the judge is believed, by templates that were not trained with."""
+    chance = np.zeros((len(labels), len(Kind)), dtype=np.float32)
     for fold in range(FOLDS):
         weights = trained(rows[folds != fold], labels[folds != fold])
-        need[folds == fold] = 1 - chances(weights, rows[folds == fold])[:, Kind.NOTHING.value]
-    return float(np.quantile(need[labels != Kind.NOTHING.value], 1 - PASSING))
+        chance[folds == fold] = chances(weights, rows[folds == fold])
+    need = 1 - chance[labels != Kind.NOTHING.value, Kind.NOTHING.value]
+    return Thresholds(
+        least_need=_rounded(np.quantile(need, 1 - PASSING)),
+        sure_personal=_sure(chance, labels, Kind.PERSONAL, Kind.KNOWLEDGE),
+        sure_knowledge=_sure(chance, labels, Kind.KNOWLEDGE, Kind.PERSONAL),
+    )
+
+
+def _sure(chance: NDArray[np.float32], labels: NDArray[np.int64], kind: Kind, other: Kind) -> float:
+    """Gives the chance of a kind that few of those reach which need the other kind, or both."""
+    needing = np.isin(labels, (other.value, Kind.BOTH.value))
+    return _rounded(np.quantile(chance[needing, kind.value], KEPT))
+
+
+def _rounded(chance: float | np.floating[Any]) -> float:
+    return round(float(chance), 3)
 
 
 def main() -> None:
@@ -64,15 +84,15 @@ def main() -> None:
     rows = np.stack([features(turn.text, v) for turn, v in zip(turns, vectors, strict=True)])
     labels = np.array([turn.label for turn in turns])
     folds = np.array([zlib.crc32(turn.template.encode()) % FOLDS for turn in turns])
-    least_need = least_need_of(rows, labels, folds)
+    thresholds = thresholds_of(rows, labels, folds)
     content = {
         "model_id": embedder.model_id,
-        "least_need": round(least_need, 3),
+        "thresholds": asdict(thresholds),
         "weights": [[round(float(w), 3) for w in row] for row in trained(rows, labels)],
     }
     path = Path(selector_model.__file__).with_name(selector_model.WEIGHTS_FILE)
     path.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
-    print(f"{len(turns)} turns, {path.stat().st_size // 1000} kB, least need {least_need:.3f}")
+    print(f"{len(turns)} turns, {path.stat().st_size // 1000} kB, {thresholds}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Turns made from templates, each with what it needs: personal memory, knowledge, or nothing.
+"""Turns made from templates, each with what it needs: personal memory, knowledge, both or nothing.
 
 Written for this purpose. The held-out set has templates and fillings of its own.
 """
@@ -6,125 +6,40 @@ Written for this purpose. The held-out set has templates and fillings of its own
 from itertools import islice, product
 from typing import NamedTuple
 
+
+def _values(joined: str) -> list[str]:
+    return joined.split(", ")
+
+
 SLOTS = {
-    "thing": [
-        "bicycle",
-        "guitar",
-        "passport",
-        "garden",
-        "laptop",
-        "sofa",
-        "recipe book",
-        "camera",
-        "tent",
-        "kitchen",
-    ],
-    "kin": [
-        "sister",
-        "dog",
-        "son",
-        "wife",
-        "boss",
-        "neighbour",
-        "mother",
-        "cat",
-        "uncle",
-        "best friend",
-    ],
-    "act": [
-        "go running",
-        "take the pills",
-        "call the bank",
-        "visit Rome",
-        "start the diet",
-        "see the dentist",
-    ],
-    "topic": [
-        "volcanoes",
-        "black holes",
-        "the French revolution",
-        "photosynthesis",
-        "jazz",
-        "inflation",
-        "bees",
-    ],
-    "city": [
-        "Paris",
-        "Oslo",
-        "Lima",
-        "Cairo",
-        "Boston",
-        "Prague",
-    ],
-    "doc": [
-        "handbook",
-        "manual",
-        "contract",
-        "price list",
-        "policy",
-        "brochure",
-        "user guide",
-        "terms",
-    ],
-    "matter": [
-        "returns",
-        "the warranty",
-        "holidays",
-        "expenses",
-        "the battery",
-        "opening hours",
-        "fees",
-        "safety",
-    ],
-    "东西": [
-        "自行车",
-        "吉他",
-        "护照",
-        "花园",
-        "电脑",
-        "沙发",
-        "相机",
-        "厨房",
-    ],
-    "亲人": [
-        "妹妹",
-        "狗",
-        "儿子",
-        "妻子",
-        "老板",
-        "邻居",
-        "妈妈",
-        "猫",
-        "叔叔",
-    ],
-    "题目": [
-        "火山",
-        "黑洞",
-        "法国大革命",
-        "光合作用",
-        "爵士乐",
-        "通货膨胀",
-        "蜜蜂",
-    ],
-    "文件": [
-        "手册",
-        "说明书",
-        "合同",
-        "价目表",
-        "规定",
-        "宣传册",
-        "用户指南",
-    ],
-    "事项": [
-        "退货",
-        "保修",
-        "休假",
-        "报销",
-        "电池",
-        "营业时间",
-        "费用",
-        "安全",
-    ],
+    "thing": _values(
+        "bicycle, guitar, passport, garden, laptop, sofa, recipe book, camera, tent, kitchen"
+    ),
+    "kin": _values("sister, dog, son, wife, boss, neighbour, mother, cat, uncle, best friend"),
+    "act": _values(
+        "go running, take the pills, call the bank, visit Rome, start the diet, see the dentist"
+    ),
+    "topic": _values(
+        "volcanoes, black holes, the French revolution, photosynthesis, jazz, inflation, bees"
+    ),
+    "city": _values("Paris, Oslo, Lima, Cairo, Boston, Prague"),
+    "doc": _values(
+        "handbook, manual, contract, price list, policy, brochure, user guide, terms, "
+        "booklet, regulations, memo, agreement, data sheet, white paper, catalogue"
+    ),
+    "matter": _values(
+        "returns, the warranty, holidays, expenses, the battery, opening hours, fees, "
+        "safety, cancellations, overtime, shipping, complaints, visitors"
+    ),
+    "东西": _values("自行车, 吉他, 护照, 花园, 电脑, 沙发, 相机, 厨房"),
+    "亲人": _values("妹妹, 狗, 儿子, 妻子, 老板, 邻居, 妈妈, 猫, 叔叔"),
+    "题目": _values("火山, 黑洞, 法国大革命, 光合作用, 爵士乐, 通货膨胀, 蜜蜂"),
+    "文件": _values(
+        "手册, 说明书, 合同, 价目表, 规定, 宣传册, 用户指南, 文件, 文档, 协议, 产品目录, 备忘录"
+    ),
+    "事项": _values(
+        "退货, 保修, 休假, 报销, 电池, 营业时间, 费用, 安全, 取消订单, 加班, 送货, 投诉"
+    ),
 }
 PERSONAL = """
 what is the name of my {kin}
@@ -200,6 +115,19 @@ which one did I choose in the end
 """
 KNOWLEDGE = """
 what does the {doc} say about {matter}
+who made the {doc}
+when was the {doc} published
+does the {doc} require anything for {matter}
+read me what the {doc} says on {matter}
+tell me the rules for {matter}
+how does your firm treat {matter}
+describe the process for {matter}
+find {matter} in the {doc}
+show me the part of the {doc} on {matter}
+and {matter}, what about that in the {doc}
+list the requirements for {matter}
+which paragraph defines {matter}
+does the {doc} allow {matter}
 according to the {doc}, what about {matter}
 what are the rules for {matter}
 what is your policy on {matter}
@@ -222,6 +150,13 @@ what are the technical data of your product
 which file formats does the product support
 explain the section on {matter}
 手册里关于{事项}是怎么写的
+{文件}是什么时候发布的
+谁写了{文件}
+在{文件}里找一下{事项}
+{事项}要怎么办理
+公司对{事项}有哪些要求
+列出{文件}的要点
+{文件}的哪一部分说到{事项}
 根据{文件}，{事项}怎么办
 {文件}里有没有提到{事项}
 {事项}的规定是什么
@@ -235,6 +170,40 @@ explain the section on {matter}
 那{文件}里怎么说
 哪一章讲{事项}
 上传的文件里写了什么
+"""
+BOTH = """
+does the {doc} apply to my {thing}
+what does the {doc} say about my {thing}
+is what I told you about my {kin} allowed by the {doc}
+does the {doc} of my {thing} cover what happened to me
+according to the {doc}, may my {kin} come along
+compare what I said about my {thing} with the {doc}
+which rule of the {doc} fits my case
+you know my situation, what does the {doc} say on {matter}
+does my {kin} fall under the rules for {matter}
+how many holidays do I have left according to the {doc}
+check in the {doc} whether my {thing} still has a warranty
+which of the products in the {doc} would suit me
+what in the {doc} could I eat with my allergy
+was I right about {matter}, what does the {doc} say
+does the {doc} agree with what I told you yesterday
+is the plan that we made last week in line with the {doc}
+and what does that mean for my {thing}, going by the {doc}
+does the policy on {matter} hold for someone of my age
+find in the {doc} what helps with the problem that I had with my {thing}
+what does the {doc} recommend for a person with my job
+{文件}适用于我的{东西}吗
+根据{文件}，我的{亲人}可以一起来吗
+{文件}里关于我的{东西}是怎么说的
+我跟你说过的情况，{文件}里怎么规定
+按照{文件}，我还剩几天假
+我的{东西}坏了，{文件}里有没有办法
+{文件}里哪个产品适合我
+我对花生过敏，{文件}里哪些我能吃
+我上次说的计划符合{文件}吗
+我这个年纪适用{事项}的规定吗
+对照一下我说的和{文件}
+查查{文件}，我的{东西}还在保修期吗
 """
 NOTHING = """
 hello
@@ -348,7 +317,10 @@ def labelled(label: int, templates: str, slots: dict[str, list[str]] = SLOTS) ->
     turns: list[Turn] = []
     for number, line in enumerate(templates.strip().splitlines()):
         used = [name for name in slots if f"{{{name}}}" in line]
-        for filled in islice(product(*(slots[name] for name in used)), _PER_TEMPLATE):
+        fillings = list(product(*(slots[name] for name in used)))
+        # Spread over all, so that each slot of a template gets several values.
+        stride = max(1, len(fillings) * 5 // (_PER_TEMPLATE * 4))
+        for filled in islice(fillings, 0, None, stride):
             text = line
             for name, value in zip(used, filled, strict=True):
                 text = text.replace(f"{{{name}}}", value)
@@ -358,4 +330,9 @@ def labelled(label: int, templates: str, slots: dict[str, list[str]] = SLOTS) ->
 
 def training_turns() -> list[Turn]:
     """Gives all turns to train with."""
-    return [*labelled(0, NOTHING), *labelled(1, PERSONAL), *labelled(2, KNOWLEDGE)]
+    return [
+        *labelled(0, NOTHING),
+        *labelled(1, PERSONAL),
+        *labelled(2, KNOWLEDGE),
+        *labelled(3, BOTH),
+    ]

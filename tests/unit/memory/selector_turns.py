@@ -92,6 +92,24 @@ list what the {paper} says on {issue}
 {资料}哪一段讲了{问题}
 请列出{资料}中关于{问题}的内容
 """
+BOTH = """
+would my {gadget} be covered by the {paper}
+what do the pages on {issue} in the {paper} mean for me and my {kin}
+I told you what I earn, which tier of the {paper} am I in
+look into the {paper} and tell me whether my {kin} is insured
+how does the {paper} deal with a case like mine
+is my {gadget} one of the models in the {paper}
+can I bring my {kin} along, what does the {paper} say
+go through the {paper} and pick what I would like
+does section two of the {paper} touch what I mentioned about {issue}
+and does the {paper} say anything about mine
+我家的{物件}在{资料}的范围里吗
+{资料}对我{家人}有什么影响
+看看{资料}，我符合条件吗
+我的情况，{资料}里是怎么讲{问题}的
+从{资料}里挑一个我会喜欢的
+那{资料}里有说到我的吗
+"""
 NOTHING = """
 hey, nice to meet you
 good night then
@@ -161,4 +179,5 @@ def held_out_turns() -> list[Turn]:
         *labelled(0, NOTHING, SLOTS),
         *labelled(1, PERSONAL, SLOTS),
         *labelled(2, KNOWLEDGE, SLOTS),
+        *labelled(3, BOTH, SLOTS),
     ]

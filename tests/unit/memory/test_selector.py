@@ -1,6 +1,7 @@
 import pytest
 
-from memory.selector import Need, fits, need_of
+from memory.selector import Need, fits, judgement_of, need_of
+from memory.selector_model import Kind
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,22 @@ def test_otherwise_the_best_item_decides(query: str) -> None:
 def test_cues_are_whole_words() -> None:
     assert need_of("Is Miami in Florida?") is Need.OPEN
     assert need_of("Who is Wendy?") is Need.OPEN
+
+
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    [
+        ("Hello!", Kind.NOTHING),
+        ("Do you remember my dog?", Kind.PERSONAL),
+        ("你还记得我说过什么吗", Kind.PERSONAL),
+        ("What does the handbook say about holidays?", Kind.KNOWLEDGE),
+        ("手册第三页写了什么", Kind.KNOWLEDGE),
+        ("Did I tell you about the contract?", Kind.BOTH),
+        ("What do I do with a broken lamp?", Kind.BOTH),
+        ("and the other one?", Kind.BOTH),
+    ],
+)
+def test_without_a_trained_judge_the_words_say_what_is_needed(query: str, kind: Kind) -> None:
+    judged = judgement_of(query, None, None)
+    assert judged.kind is kind
+    assert judged.probability == (1 if kind is Kind.NOTHING else 0)
