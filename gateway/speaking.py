@@ -1,7 +1,8 @@
 """The voice of an answer: segments to synthesis, its audio and marks on to face and client.
 
 A voice that fails is replaced once: the segments of which nothing was heard are spoken by another
-stream, whose samples and segments count from where the first one stopped.
+stream, whose samples and segments count from where the first one stopped. Within a segment another
+stream only says that the answer cannot be finished.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.tts.v1 import tts_pb2 as tts
+from gateway import notices
 from gateway.answer import Answer
 from gateway.mesh import Mesh
 from gateway.playing import Player
@@ -23,6 +25,7 @@ from gateway.spans import StageSpan
 from gateway.stages import StageFailed, StageStream, reopen_ms
 from gateway.voices import synthesis_config
 from gateway.writing import Writer
+from services.runtime.logs import get_logger
 
 # One segment is being spoken and the next one lies ready at the stage, so that it never waits for a
 # round trip.
@@ -49,23 +52,26 @@ class Speaker:
         self._unspoken: dict[int, Segment] = {}
         self._sounding = 0
         self._text_ended = False
+        self._apologising = False
         self._spans: dict[int, StageSpan] = {}
 
     async def run(self) -> None:
         """Speaks the segments as they come, and ends the face's audio also when the voice fails."""
         language = await self._writer.language
+        request = tts.SynthesizeRequest(config=self._config(language))
         try:
-            await self._speak(language)
+            await self._speak(request)
         except StageFailed as failure:
             self._answer.fail(failure)
+            await self._apologise(request, failure)
         finally:
             for span in self._spans.values():
                 span.end()
         await self._face.end()
 
-    async def _speak(self, language: str) -> None:
+    def _config(self, language: str) -> tts.SynthesizeConfig:
         question = self._answer.question
-        config = synthesis_config(
+        return synthesis_config(
             turn_id=question.turn_id,
             epoch=question.epoch,
             sample_rate_hz=self._answer.settings.sample_rate_hz,
@@ -74,17 +80,39 @@ class Speaker:
             persona=question.persona,
             known_voices=question.known_voices,
         )
-        request = tts.SynthesizeRequest(config=config)
+
+    async def _speak(self, request: tts.SynthesizeRequest) -> None:
         try:
             await self._speak_with(self._mesh.tts.Synthesize, request)
         except StageFailed as failure:
             if self._sounding in self._unspoken or not self._mesh.may_help("tts", failure.error):
                 raise
-            self._base = self._made_samples
-            self._segments_before = min(self._unspoken, default=self._last_segment + 1) - 1
-            await self._speak_with(
-                self._mesh.tts_fallback.Synthesize, request, timeout_ms=reopen_ms(failure.error)
-            )
+            await self._speak_on(request, failure)
+
+    async def _speak_on(self, request: tts.SynthesizeRequest, failure: StageFailed) -> None:
+        self._base = self._made_samples
+        self._segments_before = min(self._unspoken, default=self._last_segment + 1) - 1
+        await self._speak_with(
+            self._mesh.tts_fallback.Synthesize, request, timeout_ms=reopen_ms(failure.error)
+        )
+
+    async def _apologise(self, request: tts.SynthesizeRequest, failure: StageFailed) -> None:
+        """Says that the answer cannot be finished, if it broke off where it can be heard."""
+        if self._sounding not in self._unspoken:
+            return
+        # Marks come before their audio: of these words nothing will be heard.
+        words = self._answer.words
+        words[:] = [word for word in words if _middle(word.samples) <= self._made_samples]
+        text = notices.apology(request.config.language)
+        number = self._last_segment + 1
+        apology = Segment(number=number, text=text, start_char=len(self._answer.text))
+        self._unspoken = {number: apology}
+        self._next, self._text_ended, self._apologising = None, True, True
+        await self._announce(apology)
+        try:
+            await self._speak_on(request, failure)
+        except StageFailed as silent:
+            get_logger().warning("no voice is left to apologise", problem=str(silent.error))
 
     async def _speak_with(
         self,
@@ -169,6 +197,11 @@ class Speaker:
     async def _take_marks(self, marks: common.Marks) -> None:
         # They come before the audio: a segment whose marks are known can no longer be spoken anew.
         self._sounding = marks.header.segment
+        if (
+            self._apologising
+        ):  # These words are not in the answer, so nothing of it is heard by them.
+            for word in marks.words:
+                word.ClearField("chars")
         self._answer.words.extend(marks.words)
         self._player.add_marks(marks)
         await self._face.marks(marks)
@@ -189,3 +222,7 @@ class Speaker:
         if end.reason == common.END_REASON_ERROR:
             self._answer.degrade("tts", end.error)
         self._spoken.set()
+
+
+def _middle(span: common.SampleSpan) -> float:
+    return span.start_sample + span.sample_count / 2

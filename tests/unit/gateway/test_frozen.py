@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
+from gateway import notices
 from gateway.progress import Watch
 from tests.fakes.direct import DirectStages, direct
 from tests.fakes.recogniser import FakeAsr
@@ -54,6 +57,11 @@ def assert_whole(said: Transcript) -> None:
     (ended,) = said.all("turn_ended")
     assert ended.reason == common.END_REASON_COMPLETE
     assert ended.heard_text == ended.text
+    assert_continuous(said)
+
+
+def assert_continuous(said: Transcript) -> None:
+    (ended,) = said.all("turn_ended")
     place = 0
     for media in said.all("media"):
         assert media.audio.start_sample == place
@@ -92,6 +100,28 @@ def test_voice_that_freezes_within_a_clause_is_told_within_seconds() -> None:
             assert (notice.kind, notice.stage) == (pb.NOTICE_KIND_STAGE_FAILED, "tts")
             assert said.times("notice")[0] - said.times("media")[-1] < 3.8
             assert 0 < len(ended.heard_text) < len(ended.text)
+
+    run(main)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_voice_that_freezes_within_a_clause_is_apologised_for_by_another(language: str) -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.llm.answer, stages.tts = LONG, FreezingTts(after_responses=8)
+        mesh, other = stages.mesh(), FakeTts()
+        mesh.tts_fallback = direct(other)
+        config = pb.ConverseConfig(language=language)
+        async with conversation(mesh, config) as (session, said):
+            await session.text("Tell me.")
+            ended = await said.until_kind("turn_ended", timeout_s=60)
+            assert ended.reason == common.END_REASON_ERROR
+            assert other.segments == [notices.apology(language)]
+            assert said.all("segment_started")[-1].text == notices.apology(language)
+            assert_continuous(said)
+            # The third clause was broken off: what was heard of the answer ends in it.
+            assert ended.heard_text.startswith("".join(LONG[:2]))
+            assert len(ended.heard_text) < len("".join(LONG[:3]))
+            assert not other.open_streams
 
     run(main)
 
