@@ -56,6 +56,11 @@ GOAL_SIZE, GOAL_P50_MS, GOAL_P99_MS = 10_000, 8.0, 20.0
 Vectors = NDArray[np.float32]
 
 
+def question(number: int) -> str:
+    """A question that was not asked before: vectors of questions are kept for a while."""
+    return f"{QUESTIONS[number % len(QUESTIONS)][:-1]} in {1000 + number}?"
+
+
 def sentences(count: int, random: np.random.Generator) -> list[str]:
     """Texts of words that are as unequally frequent as those of a language."""
     syllables = ["ba", "ke", "li", "mo", "nu", "ra", "si", "to", "ve", "zu", "da", "fi"]
@@ -115,7 +120,7 @@ async def measure(
 ) -> None:
     random = np.random.default_rng(size)
     texts = sentences(size, random)
-    queries = [QUESTIONS[number % len(QUESTIONS)] for number in range(calls)]
+    queries = [question(number) for number in range(calls)]
     vectors = None if known is None else vectors_like(known, size, random)
     fill(data_dir / "memory", texts, vectors, "" if embedder is None else embedder.model_id)
     settings = MemorySettings(listen="127.0.0.1:0", data_dir=data_dir)
@@ -169,7 +174,7 @@ async def recall_times(
             embedder.embed([query])
 
     recalled, embedded = [], []
-    for query in (queries[0], *queries):
+    for query in (question(len(queries)), *queries):
         recalled.append(await taken_by(recall(query)))
         if embedder is not None:
             embedded.append(await taken_by(embed(query)))

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 
 from anima.memory.v1 import ITEM_KIND_TURN, SPEAKER_USER
-from bench.memory import QUESTIONS, sentences, shown
+from bench.memory import question, sentences, shown
 from memory.facts.extraction import EXTRACTOR
 from memory.item import Item
 from memory.settings import MemorySettings
@@ -72,7 +72,7 @@ async def measure(data_dir: Path, users: int, recalls: int, cache_bytes: int) ->
         start = time.perf_counter()
         found = await engine.recall(
             f"user{user}",
-            f"I said it: {QUESTIONS[number % len(QUESTIONS)]}",  # as every item begins
+            f"I said: {question(number)}",  # as every item begins
             max_items=5,
             min_score=0.0,
             exclude_session_id="",
