@@ -56,7 +56,12 @@ class Replacement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Denial:
-    """A sentence that says that what was just answered is wrong, and no more."""
+    """A sentence that says that what was just answered is wrong."""
+
+    right: str = ""
+    """What is right instead; empty: it does not say."""
+    also_told: bool = False
+    """Whether what the person told in the turn before is meant as well: "forget that"."""
 
 
 Finding = Candidate | Ending | Replacement | Denial

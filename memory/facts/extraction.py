@@ -8,20 +8,14 @@ import re
 from collections.abc import Iterator
 
 from memory.facts import chinese, english
-from memory.facts.candidate import Denial, Finding
-from retrieval.text import normalised
+from memory.facts.candidate import Finding
+from memory.facts.feedback import feedback
 
-EXTRACTOR = "rules-1"
+EXTRACTOR = "rules-2"
 """The name and version of the rules; a new version reads everything once more."""
 
 _SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
-_DENIAL = re.compile(
-    r"^(?:no[, ]*)?(?:that(?:'s| is| was)|you(?:'re| are)|it(?:'s| is)) "
-    r"(?:(?:all|completely|simply) )?(?:wrong|not (?:right|true|correct)|incorrect|mistaken|false)$"
-    r"|^(?:不对|错了|你错了|你记错了|不是这样|不是的|说错了)"
-    r"(?:[，, ]*(?:不对|错了|你错了|你记错了|不是这样))*$"
-)
 _MAX_CHARS = 2_000
 
 
@@ -35,9 +29,8 @@ def findings(text: str) -> list[Finding]:
         What was found, in the order of the text.
     """
     read = text[:_MAX_CHARS]
-    if _DENIAL.match(normalised(read).strip(" .!。！，,")):
-        return [Denial()]
-    return list(_read(read))
+    on_the_answer = feedback(read)
+    return list(_read(read)) if on_the_answer is None else on_the_answer
 
 
 def _read(text: str) -> Iterator[Finding]:

@@ -9,8 +9,9 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from anima.memory.v1 import ITEM_KIND_FACT, SPEAKER_ASSISTANT, SPEAKER_USER
+from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_TURN, SPEAKER_ASSISTANT, SPEAKER_USER
 from memory import rows
 from memory.connection import Connection
 from memory.facts.candidate import (
@@ -191,13 +192,13 @@ class _Change:
         elif isinstance(finding, Ending):
             self._end(
                 fact
-                for fact in self._current("user", finding.attribute)
+                for fact in self._of_then(self._current("user", finding.attribute))
                 if not finding.value or _says(fact, finding.value)
             )
         elif isinstance(finding, Replacement):
             self._replace(finding, model_id)
         elif isinstance(finding, Denial):
-            self._deny()
+            self._deny(finding, model_id)
 
     def _take_candidate(self, new: Candidate, vector: Vector | None, model_id: str) -> None:
         current = self._current(new.subject, new.attribute)
@@ -268,40 +269,65 @@ class _Change:
         _end(self._connection, self._user, facts, self._source.created_unix_ms, superseded_by)
 
     def _replace(self, finding: Replacement, model_id: str) -> None:
-        for fact in self._all_current():
-            if fact.fact is not None and _says(fact, finding.old):
-                new = Candidate(
-                    subject=fact.fact.subject,
-                    attribute=fact.fact.attribute,
-                    value=finding.new,
-                    text=fact.text.replace(fact.fact.value, finding.new),
-                    confidence=fact.fact.confidence,
-                )
-                item = self._item(new)
-                self._end([fact], item.item_id)
-                # Without a vector: it gets one with the items of another encoder.
-                rows.insert_item(self._connection, self._user, item, None, model_id)
+        for fact in self._of_then(self._all_current()):
+            if _says(fact, finding.old):
+                self._put_in_place(fact, finding.new, model_id)
 
-    def _deny(self) -> None:
-        """Ends what the last answer before the denial said."""
+    def _put_in_place(self, wrong: Item, value: str, model_id: str) -> None:
+        if wrong.fact is None:
+            return
+        new = Candidate(
+            subject=wrong.fact.subject,
+            attribute=wrong.fact.attribute,
+            value=value,
+            text=wrong.text.replace(wrong.fact.value, value),
+            confidence=wrong.fact.confidence,
+        )
+        item = self._item(new)
+        self._end([wrong], item.item_id)
+        # Without a vector: it gets one with the items of another encoder.
+        rows.insert_item(self._connection, self._user, item, None, model_id)
+
+    def _of_then(self, facts: Iterable[Item]) -> list[Item]:
+        """Gives the facts that held when it was said; what came later, it did not mean."""
+        said = self._source.created_unix_ms
+        return [fact for fact in facts if fact.fact and fact.fact.valid_from_unix_ms <= said]
+
+    def _deny(self, denial: Denial, model_id: str) -> None:
+        """Ends what the last answer before the denial said, or puts what is right in its place."""
+        if not self._source.session_id:
+            return
+        answer = self._before(SPEAKER_ASSISTANT, "text")
+        told = self._before(SPEAKER_USER, "item_id") if denial.also_told else ""
+        meant = [
+            fact
+            for fact in self._of_then(self._all_current())
+            if fact.fact
+            and (
+                stands_in(key_of(fact.fact.value), answer)
+                or (told and told in fact.fact.source_item_ids)
+            )
+        ]
+        if not denial.right:
+            self._end(meant)
+        elif len(meant) == 1:  # of several nobody knows which
+            self._put_in_place(meant[0], denial.right, model_id)
+
+    def _before(self, speaker: int, column: Literal["text", "item_id"]) -> str:
+        """Gives what somebody said last in the session before the source; empty: nothing."""
         row = self._connection.execute(
-            "SELECT text FROM item WHERE user = ? AND session_id = ? AND speaker = ?"
-            " AND created_unix_ms <= ? ORDER BY created_unix_ms DESC, id DESC LIMIT 1",
+            f"SELECT {column} FROM item WHERE user = ? AND session_id = ? AND speaker = ?"  # noqa: S608
+            f" AND kind = {ITEM_KIND_TURN} AND created_unix_ms <= ? AND item_id <> ?"
+            " ORDER BY created_unix_ms DESC, id DESC LIMIT 1",
             (
                 self._user,
                 self._source.session_id,
-                SPEAKER_ASSISTANT,
+                speaker,
                 self._source.created_unix_ms,
+                self._source.item_id,
             ),
         ).fetchone()
-        if row is not None and self._source.session_id:
-            answer = row[0]
-            said = [
-                fact
-                for fact in self._all_current()
-                if fact.fact and stands_in(key_of(fact.fact.value), answer)
-            ]
-            self._end(said)
+        return "" if row is None else str(row[0])
 
 
 def _end(

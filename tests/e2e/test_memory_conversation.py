@@ -65,6 +65,14 @@ class Person:
 
         await self._until(are_there, user)
 
+    async def ended(self, text: str, user: str = USER) -> None:
+        """Waits until a fact holds no longer."""
+
+        def has_ended(facts: Sequence[wire.Item]) -> bool:
+            return any(f.text == text and f.fact.valid_to_unix_ms for f in facts)
+
+        await self._until(has_ended, user)
+
     async def _until(self, condition: Callable[[list[wire.Item]], bool], user: str) -> None:
         facts: list[wire.Item] = []
         try:
@@ -148,3 +156,21 @@ async def test_ten_sessions(person: Person) -> None:
     (answer,) = await person.says("What is my dog called?", user="eve")
     assert not {"Max", "Rex"} & set(answer.replace(".", " ").split())
     await person.knows(user="eve")
+
+
+async def test_feedback_corrects(person: Person) -> None:
+    await person.says("My name is Ada.", "My dog is called Rex.", "I like hiking.")
+    await person.knows("My name is Ada.", "My dog is called Rex.", "I like hiking.")
+    (answer, _) = await person.says("What is my name?", "That's not my name, it is Eve.")
+    assert "Ada" in answer
+    await person.knows("My name is Eve.", "My dog is called Rex.", "I like hiking.")
+    (answer, _) = await person.says("What is my dog called?", "No, that's wrong, it's Max.")
+    assert "Rex" in answer
+    await person.knows("My name is Eve.", "My dog is called Max.", "I like hiking.")
+    answers = await person.says("What is my name?", "What is my dog called?")
+    assert ["Eve" in answers[0], "Max" in answers[1]] == [True] * 2, answers
+    await person.says("I love opera.", "Forget that, please.")
+    # Wait for the end of what was told and taken back: nothing else tells that it was read.
+    await person.ended("I like opera.")
+    await person.says("不对，我叫小红。")
+    await person.knows("我叫小红。", "My dog is called Max.", "I like hiking.")

@@ -156,10 +156,54 @@ def test_precision_and_recall_of_the_set_made_by_hand() -> None:
         ("是小白，不是小黑", Replacement(old="小黑", new="小白")),
         ("No, that is wrong.", Denial()),
         ("你记错了。", Denial()),
+        ("That's not true!", Denial()),
+        ("That is not my name.", Denial()),
+        ("No, that's wrong, it's Max.", Denial(right="Max")),
+        ("No, it's Max", Denial(right="Max")),
+        ("不对，是小白", Denial(right="小白")),
+        ("Forget that, please.", Denial(also_told=True)),
+        ("Please forget what I just said", Denial(also_told=True)),
+        ("忘掉这个吧", Denial(also_told=True)),
     ],
 )
 def test_what_ends_and_corrects(text: str, expected: object) -> None:
     assert findings(text) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("That's not my name, it is Eve.", "Eve"),
+        ("No, that is not my name, I'm called Eve", "Eve"),
+        ("My name is not Ada, it's Eve", "Eve"),
+        ("不对，我叫小红。", "小红"),
+        ("那不是我的名字，我叫小红", "小红"),
+        ("我不叫小明，我叫小红。", "小红"),
+    ],
+)
+def test_a_name_that_is_set_right(text: str, name: str) -> None:
+    (found,) = findings(text)
+    assert isinstance(found, Candidate)
+    assert (found.subject, found.attribute, found.value) == ("user", "name", name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No, it's fine.",
+        "No, it's raining",
+        "Wrong, it is not here",
+        "I forget that often",
+        "Don't forget that",
+        "Never mind",
+        "不是我",
+        "别忘了",
+        "我忘了",
+        "不对，是这样的",
+    ],
+)
+def test_what_is_no_feedback_on_a_fact(text: str) -> None:
+    assert findings(text) == []
 
 
 def test_a_long_text_and_an_odd_one_give_nothing_and_take_no_time() -> None:

@@ -108,6 +108,29 @@ def test_a_denial_ends_nothing_that_the_answer_did_not_say(store: Store) -> None
     assert holding(store) == ["My dog is called Max."]
 
 
+def test_what_is_right_takes_the_place_of_what_the_answer_said(store: Store) -> None:
+    hear(store, "My dog is called Rex", "I live in Graz")
+    hear(store, "A:Your dog is called Rex.", "No, that's wrong, it's Max.", start_ms=2_000)
+    assert holding(store) == ["I live in Graz.", "My dog is called Max."]
+    hear(store, "A:Max lives with you in Graz.", "No, it's Linz.", start_ms=3_000)
+    assert holding(store) == ["I live in Graz.", "My dog is called Max."]  # which of the two?
+
+
+def test_forget_that_means_what_was_just_told(store: Store) -> None:
+    hear(store, "I like tea", "A:I see.", "I hate snow", "A:Noted.", "Forget that.")
+    assert holding(store) == ["I like tea."]
+
+
+def test_a_denial_that_is_read_again_does_not_end_what_was_told_later(store: Store) -> None:
+    hear(store, "My dog is called Rex", "A:Your dog is called Rex.", "No, that is wrong.")
+    hear(store, "My dog is called Rex", start_ms=5_000)
+    assert holding(store) == ["My dog is called Rex."]
+    with store.transaction() as connection:
+        connection.execute("UPDATE distillation SET extractor = 'rules-0'")
+    distil(store)
+    assert holding(store) == ["My dog is called Rex."]
+
+
 def test_reading_again_changes_nothing(store: Store) -> None:
     hear(store, "My name is Ada", "My name is Eve")
     before = facts(store)
