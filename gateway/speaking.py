@@ -32,6 +32,11 @@ from services.runtime.logs import get_logger
 _SEGMENTS_AHEAD = 2
 
 
+# What of a mere guess is made beyond the lead. More would be rendered on the cores that recognise
+# meanwhile whether it was guessed rightly.
+_READY_MS = 300
+
+
 class Speaker:
     """Speaks one answer."""
 
@@ -45,6 +50,9 @@ class Speaker:
         self._player = player
         self._next: Segment | None = None
         self._spoken = asyncio.Event()
+        settings = answer.settings
+        ready_ms = settings.lead_ms + _READY_MS
+        self._enough_samples = ready_ms * settings.sample_rate_hz // 1000
         self._made_samples = 0
         self._base = 0
         self._segments_before = 0
@@ -212,6 +220,8 @@ class Speaker:
             span.first_output()
         self._made_samples = chunk.start_sample + len(chunk.pcm) // 2
         self._player.add_segment(segment, chunk.start_sample)
+        if chunk.start_sample >= self._enough_samples:
+            await self._answer.outbox.until_open()
         await self._answer.schedule.until_room(chunk.start_sample)
         await self._face.audio(chunk)
 

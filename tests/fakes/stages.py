@@ -284,6 +284,7 @@ class FakeAvatar(Fake, avatar.AvatarServiceServicer):
     marks: list[common.Marks] = field(default_factory=list)
     frame_delay_s: float = 0.0
     kept_ms: int = 0
+    received_samples: int = 0
 
     async def Render(self, requests: Any, context: Any) -> None:  # type: ignore[override]
         config, rest = await self.opened(requests)
@@ -293,6 +294,7 @@ class FakeAvatar(Fake, avatar.AvatarServiceServicer):
         def take(request: avatar.RenderRequest) -> None:
             kind = request.WhichOneof("message")
             if kind == "audio":
+                self.received_samples += len(request.audio.pcm) // 2
                 queue.put_nowait(request.audio)
             elif kind == "marks":
                 self.marks.append(request.marks)

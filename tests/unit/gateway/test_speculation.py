@@ -14,7 +14,7 @@ from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
 from services.runtime.errors import Unavailable
 from tests.fakes.direct import DirectStages
-from tests.unit.gateway.conversing import Transcript, conversation, run
+from tests.unit.gateway.conversing import LONG, RATE, Transcript, conversation, run
 from tests.unit.gateway.speaking import Speaker, speech
 
 # Neither whole nor unfinished: the pause alone ends it, after 500 ms.
@@ -62,6 +62,25 @@ def test_nothing_is_said_before_the_guess_is_confirmed() -> None:
             await microphone.say(speech(0.3))
             await said.until_kind("turn_ended")
             assert len(stages.llm.configs) == 1
+
+    run(main)
+
+
+def test_of_a_guess_no_more_is_made_than_an_answer_needs_to_begin() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.asr.texts = ["i would like to know the"]
+        stages.llm.answer = LONG
+        async with listening(stages) as (microphone, said):
+            await microphone.say(speech(0.3, 1.0, 1.1))
+            assert 0.6 * RATE <= stages.avatar.received_samples <= 0.8 * RATE
+            await microphone.say(speech(0.3))
+            await said.until_kind("media", 3)
+            sent = sum(len(media.audio.pcm) // 2 for media in said.all("media"))
+            # What lay ready leaves at once: the lead, and so the player never waits.
+            assert said.times("media")[1] - said.times("media")[0] < 0.01
+            assert sent >= 0.3 * RATE
+            ended = await said.until_kind("turn_ended", timeout_s=200)
+            assert ended.heard_text == "".join(LONG)
 
     run(main)
 
