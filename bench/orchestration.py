@@ -50,7 +50,7 @@ COUNTS: Final = (1, 10, 50)
 LEAST_TURNS: Final = 8
 """Few sessions are measured more often: the figures of one turn say little."""
 MESSAGE_S: Final = 0.2
-"""The longest that one message of paced audio is; what the gateway has sent it cannot call back."""
+"""The chunk of the goal for silence: half the longest message of paced audio."""
 OURS: Final = "Anima"
 
 

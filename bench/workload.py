@@ -46,9 +46,9 @@ async def written() -> AsyncIterator[str]:
 def chunk_bytes() -> Iterator[int]:
     """Give the sizes in which a voice hands on one sentence: those that our own voices send."""
     left = round(SENTENCE_S * RATE_HZ) * 2
-    sizes = iter((20, 100))
+    sizes = iter((20, 100, 200, 200, 200, 200))
     while left:
-        size = min(left, RATE_HZ * 2 * next(sizes, 200) // 1000)
+        size = min(left, RATE_HZ * 2 * next(sizes, 400) // 1000)
         left -= size
         yield size
 

@@ -12,8 +12,8 @@ from anima.common.v1 import AudioChunk
 from services.runtime.errors import InvalidRequest
 
 MAX_CHUNK_BYTES = 65_536
-FIRST_CHUNKS_MS = (20, 100)
-CHUNK_MS = 200
+FIRST_CHUNKS_MS = (20, 100, 200, 200, 200, 200)
+CHUNK_MS = 400
 
 
 class AudioReceiver:
@@ -112,10 +112,11 @@ class StreamResampler:
 
 
 def chunk_sizes(sample_rate_hz: int) -> Iterator[int]:
-    """Yield the sizes of outgoing messages in samples, without end: 20, 100, then 200 ms each.
+    """Yield the sizes of outgoing messages in samples, without end: 20, 100, 200, later 400 ms.
 
     A message costs whoever reads it as much as 5 s of samples do, so only the first ones are small:
-    they are what the person waits for.
+    they are what the person waits for. The long ones come after a second, when a voice that is only
+    somewhat faster than real time has enough of a lead to fill one.
     """
     for first_ms in FIRST_CHUNKS_MS:
         yield sample_rate_hz * first_ms // 1000

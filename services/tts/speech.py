@@ -14,13 +14,13 @@ from services.tts.settings import TtsSettings
 from services.tts.shaping import Piece, SegmentShaper, Shape
 from services.tts.text_spans import ending, has_speech, speakable
 
-_MAX_PIECES_AHEAD = 8
+_MAX_PIECES_AHEAD = 3
 
 
 class Speech:
     """A segment whose synthesis runs from the moment this is made.
 
-    At most eight messages wait for the reader; then the engine waits too. Must be closed.
+    At most three messages wait for the reader; then the engine waits too. Must be closed.
     """
 
     def __init__(

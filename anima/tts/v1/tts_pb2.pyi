@@ -218,7 +218,7 @@ class SynthesizeResponse(google.protobuf.message.Message):
 
     @property
     def audio(self) -> anima.common.v1.common_pb2.AudioChunk:
-        """Audio: first about 20 ms, then 100 ms, then at most about 200 ms a message."""
+        """Audio: first about 20 ms, then 100 ms, then 200 ms, after a second at most about 400 ms."""
 
     @property
     def marks(self) -> anima.common.v1.common_pb2.Marks:

@@ -161,4 +161,5 @@ def test_resampling_in_pieces_keeps_length_and_tone(from_hz: int, to_hz: int) ->
 
 def test_first_message_is_small() -> None:
     assert list(islice(chunk_sizes(16_000), 3)) == [320, 1600, 3200]
+    assert set(islice(chunk_sizes(16_000), 6, 9)) == {6400}
     assert list(islice(chunk_sizes(22_050), 2)) == [441, 2205]

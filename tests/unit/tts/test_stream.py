@@ -128,7 +128,7 @@ async def test_a_slow_reader_holds_the_engine_back(engine: ToneEngine, compute: 
     async with aclosing(stream_of(engine, compute).run(sent(segments(["a?"])))) as answers:
         async for answer in answers:
             read_s += len(answer.audio.pcm) / 2 / RATE
-            # Eight messages of 100 ms wait, one is being cut, and half a second is with the engine.
+            # Three messages of 400 ms wait, one is being cut, and the rest of a piece is held back.
             assert engine.emitted / 2 <= read_s + 2
             if read_s > 20:
                 break
