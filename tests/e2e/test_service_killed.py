@@ -45,13 +45,14 @@ async def test_a_stage_of_the_answer(slow_mesh: MeshProcess, stage: str, module:
         kill(slow_mesh, module)
         ended = (await session.until_kind("turn_ended")).turn_ended
         notices = [e.notice for e in session.events if e.WhichOneof("event") == "notice"]
-        assert {notice.stage for notice in notices} <= {stage}
+        # On a busy machine the face may be too slow besides.
+        assert {notice.stage for notice in notices} <= {stage, "avatar"}
         # It is whole, spoken by the next process, or the person is told; never lost in silence.
         if ended.reason == common.END_REASON_COMPLETE:
             assert ended.heard_text == ended.text
         else:
             assert ended.reason == common.END_REASON_ERROR
-            assert notices[0].text
+            assert any(notice.stage == stage and notice.text for notice in notices)
 
         slow_mesh.wait_for(rf"{stage} +restarting")
         # the next question is answered at once: by the new process, or without a face
