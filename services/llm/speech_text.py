@@ -52,6 +52,7 @@ class SpeechText:
         self._newlines = 0
         self._space = False
         self._tildes = 0
+        self._stars = 0
 
     def feed(self, text: str) -> str:
         """Takes more text; returns what can be spoken of it now."""
@@ -224,7 +225,7 @@ class SpeechText:
 
     def _write(self, char: str) -> str:
         if char.isspace() or char == "|":
-            self._space = True
+            self._space, self._tildes = True, 0
             return ""
         if char == "~":
             self._tildes += 1
@@ -238,14 +239,18 @@ class SpeechText:
             return ""
         # "~5" is about five; every other tilde is markup
         about = "~" if self._tildes == 1 and char.isdigit() else ""
+        # as is a lone star inside a number
+        product = "×" if self._stars == 1 and char.isdigit() and not self._space else ""
         gap = self._gap(char)
-        self._last, self._newlines, self._space, self._tildes = char, 0, False, 0
-        return gap + about + char
+        self._last, self._newlines, self._space = char, 0, False
+        self._tildes = self._stars = 0
+        return gap + about + product + char
 
     def _lone(self, char: str) -> str:
         # "3 * 4" is a product; every other star is markup
         if char == "*" and self._space and self._last.isdigit():
             return self._write("×")
+        self._stars += char == "*" and self._last.isdigit()
         return ""
 
     def _gap(self, char: str) -> str:

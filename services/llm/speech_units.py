@@ -33,6 +33,15 @@ _UNITS_EN: Final = {
     "W": ("watt", "watts"),
     "kW": ("kilowatt", "kilowatts"),
     "kWh": ("kilowatt hour", "kilowatt hours"),
+    "m²": ("square metre", "square metres"),
+    "km²": ("square kilometre", "square kilometres"),
+    "m³": ("cubic metre", "cubic metres"),
+    "mph": ("mile per hour", "miles per hour"),
+    "ft": ("foot", "feet"),
+    "lb": ("pound", "pounds"),
+    "oz": ("ounce", "ounces"),
+    "fps": ("frame per second", "frames per second"),
+    "Mbps": ("megabit per second", "megabits per second"),
     "V": ("volt", "volts"),
     "°C": ("degree Celsius", "degrees Celsius"),
     "°F": ("degree Fahrenheit", "degrees Fahrenheit"),
@@ -67,6 +76,11 @@ _UNITS_ZH: Final = {
     "W": "瓦",
     "kW": "千瓦",
     "kWh": "度",
+    "m²": "平方米",
+    "km²": "平方公里",
+    "m³": "立方米",
+    "fps": "帧每秒",
+    "Mbps": "兆比特每秒",
     "V": "伏",
     "°C": "摄氏度",
     "°F": "华氏度",
@@ -77,20 +91,22 @@ _MONEY_EN: Final = {
     "€": ("euro", "euros"),
     "£": ("pound", "pounds"),
     "¥": ("yuan", "yuan"),
+    "￥": ("yuan", "yuan"),
 }
-_MONEY_ZH: Final = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元"}
+_MONEY_ZH: Final = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元", "￥": "元"}
 _SCALES: Final = ("thousand", "million", "billion", "trillion")
 _NUMBER: Final = r"\d+(?:[,.]\d+)*"
 _CHUNK: Final = re.compile(
-    rf"(?P<money>[$€£¥])(?P<amount>{_NUMBER})(?:\ (?P<scale>{'|'.join(_SCALES)}))?(?![A-Za-z0-9_])"
-    rf"|(?P<low>{_NUMBER})\ ?[–—]\ ?(?=\d)"
-    rf"|(?P<number>{_NUMBER})(?P<gap>\ ?)(?P<unit>[A-Za-z°%℃℉/]+)(?![A-Za-z0-9_])"
+    rf"(?P<money>[$€£¥￥])(?P<amount>{_NUMBER})(?:\ (?P<scale>{'|'.join(_SCALES)}))?"
+    r"元?(?![A-Za-z0-9_])"
+    rf"|(?P<low>{_NUMBER})\ ?[–—~～]\ ?(?=\d)"
+    rf"|(?P<number>{_NUMBER})(?P<gap>\ ?)(?P<unit>[A-Za-z°²³%℃℉/]+)(?![A-Za-z0-9_])"
     rf"|(?P<about>[~～])(?=\d)|(?P<plain>{_NUMBER})"
 )
 # What may still grow into something above stays until the next character tells.
 _OPEN: Final = re.compile(
-    rf"(?:[$€£¥~～]|[$€£¥]?{_NUMBER}[,.]?(?:\ ?[A-Za-z°%℃℉/]{{0,8}}|\ ?[–—]\ ?)|"
-    rf"[$€£¥]{_NUMBER}\ [a-z]{{0,8}})$"
+    rf"(?:[$€£¥￥~～]|[$€£¥￥]?{_NUMBER}[,.]?(?:\ ?[A-Za-z°²³%℃℉/]{{0,8}}|\ ?[–—~～]\ ?)|"
+    rf"[$€£¥￥]{_NUMBER}\ [a-z]{{0,8}})$"
 )
 _SAME_UNIT: Final = {"℃": "°C", "℉": "°F"}
 

@@ -46,6 +46,8 @@ def spoken(text: str, language: str = "en", cuts: Iterable[int] = ()) -> str:
         ("One.\n\n---\n\nTwo.", "One. Two."),
         ("snake_case and _this_", "snake case and this"),
         ("3 * 4 is 12", "3 × 4 is 12"),
+        ("3*4 is 12, **3**, 4** and 5**", "3×4 is 12, 3, 4 and 5"),
+        ("~~gone~~ ~5", "gone about 5"),
         (r"\*no\* \(x\)", "no x"),
         ("Wait!\r\nNow!", "Wait! Now!"),
         ("a [link](http://never.end", "a link"),
@@ -68,6 +70,8 @@ def test_markup_becomes_speech(written: str, said: str) -> None:
         ("10–20 people, ~30%.", "10 to 20 people, about 30 percent."),
         ("MP3 m, 5 m2, 5 men, COVID-19 s.", "MP3 m, 5 m2, 5 men, COVID-19 seconds."),
         ("25℃ in 3 s", "25 degrees Celsius in 3 seconds"),
+        ("20~30 people, about 5–6 km", "20 to 30 people, about 5 to 6 kilometres"),
+        ("1 m², 5 m³, 60 fps", "1 square metre, 5 cubic metres, 60 frames per second"),
         ("In 2026, at 10:30, 1,000 people.", "In 2026, at 10:30, 1,000 people."),
     ],
 )
@@ -84,6 +88,7 @@ def test_units_are_spelled(written: str, said: str) -> None:
         ("一行\n两行", "一行两行"),
         ("参见[文档](http://x.y)，或http://a.b/c。", "参见文档，或a.b。"),
         ("10–20人", "10到20人"),
+        ("20~30元，共￥100元，5 m²", "20到30元，共100元，5平方米"),
     ],
 )
 def test_chinese_is_spoken_chinese(written: str, said: str) -> None:
