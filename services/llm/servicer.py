@@ -40,6 +40,7 @@ from anima.llm.v1 import (
 )
 from anima.llm.v1 import ToolCall as WireToolCall
 from services.llm.catalogue import PersonaCatalogue
+from services.llm.citing import cited
 from services.llm.engine import Delta, End, EndReason, LlmEngine, SourceKind, WatchedEngine
 from services.llm.generation import Generation
 from services.llm.profile import Profile
@@ -103,7 +104,7 @@ class LlmServicer(LlmServiceServicer):
                     yield writer.interrupted(event)
                     return
                 if isinstance(event, End):
-                    yield writer.finished(event)
+                    yield writer.finished(event, prompt)
                     return
                 yield (
                     writer.tool_call(event) if isinstance(event, ToolCall) else writer.delta(event)
@@ -142,6 +143,7 @@ class _Responses:
         self._epoch = config.epoch
         self._sequence = 0
         self._char = 0
+        self._text: list[str] = []
 
     def started(self, prompt: Prompt) -> GenerateResponse:
         started = Started(persona=prompt.persona.profile.name, language=prompt.language)
@@ -152,6 +154,7 @@ class _Responses:
             trace.get_current_span().add_event("first text")
         start = self._char
         self._char += len(delta.text)
+        self._text.append(delta.text)
         return GenerateResponse(
             header=self._header(), delta=TextDelta(text=delta.text, start_char=start)
         )
@@ -160,11 +163,11 @@ class _Responses:
         sent = WireToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json)
         return GenerateResponse(header=self._header(), tool_call=sent)
 
-    def finished(self, end: End) -> GenerateResponse:
+    def finished(self, end: End, prompt: Prompt) -> GenerateResponse:
         trace.get_current_span().set_attribute("anima.llm.answer_chars", self._char)
         sources = [
             Source(kind=_KINDS[source.kind], name=source.name, score=source.score)
-            for source in end.sources
+            for source in end.sources or cited(prompt.memories, "".join(self._text))
         ]
         return GenerateResponse(
             header=self._header(), finished=Finished(reason=_REASONS[end.reason], sources=sources)
