@@ -88,5 +88,14 @@ _KINDS = """
 CREATE INDEX item_by_kind ON item (user, kind, created_unix_ms, id);
 """
 
-MIGRATIONS = (_ITEMS, _SPEAKER_NAMES, _FACTS, _KINDS, KNOWLEDGE)
+# In how many recalls a fact was given out, and when last.
+_USES = """
+CREATE TABLE fact_use (
+    fact INTEGER PRIMARY KEY REFERENCES fact ON DELETE CASCADE,
+    uses INTEGER NOT NULL,
+    last_used_unix_ms INTEGER NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS = (_ITEMS, _SPEAKER_NAMES, _FACTS, _KINDS, KNOWLEDGE, _USES)
 """The steps in their order; the number of a step is the version that it makes."""

@@ -39,6 +39,11 @@ class MemorySettings(ServiceSettings):
     """How many threads embed and search."""
     facts: bool = True
     """Whether facts are distilled from what people say."""
+    forget_facts: Literal["off", "end", "erase"] = "end"
+    """What becomes of facts that were long neither told nor used, unless pinned: nothing, an end of
+    their validity, or they are erased."""
+    fact_half_life_days: int = Field(default=180, ge=1, le=36_500)
+    """In which the strength of a fact that is neither told nor used halves; see docs/memory.md."""
     turn_retention_days: int = Field(default=0, ge=0, le=36_500)
     """After how many days what was said is erased, unless a pinned fact comes from it; 0: never."""
     fact_retention_days: int = Field(default=0, ge=0, le=36_500)

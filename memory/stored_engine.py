@@ -5,6 +5,7 @@ The database is the truth; an engine says only how it is opened.
 
 import asyncio
 import sqlite3
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -18,6 +19,7 @@ from memory.encoder import Encoder, QueryVectors, load_encoder
 from memory.engine import Page, Recollection
 from memory.facts.distiller import Distiller
 from memory.facts.extraction import EXTRACTOR
+from memory.facts.forgetting import Forgetting, Uses
 from memory.facts.ledger import FactLedger, corrected, stands_in
 from memory.faults import service_error
 from memory.index import IndexCache
@@ -67,6 +69,8 @@ class StoredMemory(ABC):
         self._embedding_rest: asyncio.Task[None] | None = None
         self._distiller: Distiller | None = None
         self._retention: Retention | None = None
+        self._uses = Uses()
+        self._forgetting: Forgetting | None = None
         self._library: Library | None = None
         self._opened = ExitStack()
 
@@ -139,6 +143,14 @@ class StoredMemory(ABC):
             fact_days=self._settings.fact_retention_days,
         )
         self._retention.start()
+        self._forgetting = Forgetting(
+            self._store,
+            self._uses,
+            writing=self._erasing,
+            how=self._settings.forget_facts,
+            half_life_days=self._settings.fact_half_life_days,
+        )
+        self._forgetting.start()
         if self._embedder is not None:
             self._embedding_rest = asyncio.create_task(
                 embed_rest(
@@ -156,7 +168,7 @@ class StoredMemory(ABC):
 
     async def close(self) -> None:
         """Stops the work in the background and closes the database."""
-        for background in (self._distiller, self._retention):
+        for background in (self._distiller, self._retention, self._forgetting):
             if background is not None:
                 await background.stop()
         if self._embedding_rest is not None:
@@ -243,9 +255,9 @@ class StoredMemory(ABC):
             judged_needless=judged.kind is Kind.NOTHING,
         ):
             return Recollection(items=[], skipped=True)
-        return Recollection(
-            items=[recalled for recalled in found if recalled.score >= min_score], skipped=False
-        )
+        given = [recalled for recalled in found if recalled.score >= min_score]
+        self._uses.note(user_id, (one.item for one in given), time.time_ns() // 1_000_000)
+        return Recollection(items=given, skipped=False)
 
     def _search(
         self,

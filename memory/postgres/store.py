@@ -13,7 +13,7 @@ from memory.schema import StoreError
 from memory.truth import Truth
 from services.runtime.errors import Unavailable
 
-_TABLES = ("item", "vec", "fact", "fact_source", "distillation", "document", "passage")
+_TABLES = ("item", "vec", "fact", "fact_source", "fact_use", "distillation", "document", "passage")
 
 
 class PostgresStore(Truth):

@@ -1,0 +1,9 @@
+"""What the memory measures of itself, on the service's `/metrics`."""
+
+from typing import Final
+
+from prometheus_client import Counter
+
+FORGOTTEN_FACTS: Final = Counter(
+    "anima_memory_forgotten_facts", "Facts that were forgotten by time and use."
+)
