@@ -69,6 +69,9 @@ function stop() {
 
 /** Ends picture and sound at once; what is still on its way is older than the next answer. */
 function silence() {
+  const answer = answers.get(player.turnId);
+  // All of it has been sent: nobody else will say how much of it was heard.
+  if (answer?.status) breakOff(answer);
   player.stop();
   captions.clear();
 }
@@ -185,7 +188,7 @@ function finishAnswer(answer) {
   if (answers.size === 0) setActivity("");
 }
 
-/** The line is lost: what had been spoken by then was heard. */
+/** Nothing more is heard of an answer: what had been spoken by then was heard. */
 function breakOff(answer) {
   const playing = player.turnId === answer.turnId;
   const [heard] = answer.split(playing ? player.positionSamples : -1);

@@ -2,9 +2,9 @@
 
 const CONNECT_MS = 3_000;
 const LOST_MS = 2_000;
-const STATS_MS = 1_000;
+const STATS_MS = 500;
 // Pictures and silence come all the time: a line without them is cut, long before ICE says so.
-const MOST_SILENT_STATS = 2;
+const MOST_SILENT_STATS = 4;
 const FADE_MS = 80;
 const USUAL_DELAY_MS = 80;
 // What the sound's device adds behind the jitter buffer, where the browser does not say.
