@@ -34,7 +34,7 @@ _PREFIX = re.compile(
     r"|by the way|you know|you see|as i said|in fact|to be honest|honestly|i mean|i meant|please"
     r"|remember that|remember|note that|just so you know|for your information|these days|nowadays"
     r"|that is wrong|that's wrong|that is not right|that's not right|not quite|wrong|there|anima"
-    r"|now)(?:[,:]?\s+|\s*[,:-]\s*))+",
+    r"|originally|careful|now)(?:[,:]?\s+|\s*[,:-]\s*))+",
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(
@@ -53,7 +53,7 @@ _TAIL = re.compile(
 )
 # A value that points at what was said around it, or is no value at all.
 _NO_VALUE = re.compile(
-    r"^(?:its|your|yours|how|what|when|where|if|why|not|their|his|our|all|also|both|to"
+    r"^(?:its|myself|yourself|himself|herself|your|yours|how|what|when|where|if|why|not|their|his|our|all|also|both|to"
     r"|nothing|everything|something|anything|one|so|very|too|going to|doing|being|here|there|my"
     r"|the (?:way|idea|fact|same|moment|past|future|sound|look)|a (?:lot|bit|while|few)"
     r"|the \S+ \S+.*)\b|\b(?:it|that|this|these|those|them|him|her|you)\b",
@@ -110,12 +110,26 @@ def _ended(attribute: str) -> Make:
     )
 
 
-_NAME = r"(?P<v>[^\W\d_][\w'’-]*(?: (?-i:[A-ZÀ-Þ])[\w'’-]*){0,2})"
+# Words that follow "my name is" and are no name.
+_NO_NAME = (
+    r"(?!(?:on|in|at|of|to|for|from|with|not|now|no|too|so|very|quite|really|hard|easy|difficult|easily"
+    r"|spelled|spelt|pronounced|written|common|rare|unusual|short|long|the|an?|also|often|always|never"
+    r"|misspelled|unknown|secret|important|getting|being|missing|wrong|right|what|who|mud)\b)"
+)
+_NAME = rf"{_NO_NAME}(?P<v>[^\W\d_][\w'’-]*(?: (?-i:[A-ZÀ-Þ])[\w'’-]*){{0,2}})"
+# A date, not "coming up".
+_DATE = (
+    r"(?P<v>(?=.*(?:\d|\b(?:january|february|march|april|may|june|july|august|september|october"
+    r"|november|december|christmas|easter|new year|halloween|valentine)))\S+(?: \S+){0,5})$"
+)
 # The whole rest: of a longer one a part would be junk.
 _SHORT = r"(?P<v>\S+(?: \S+){0,4})$"
 _WHERE = (
-    r"(?P<v>(?!an?\b|my\b|fear\b|the (?!(?:netherlands|u\.?s|u\.?k|united|philippines|czech|hague"
-    r"|countryside|mountains|alps|suburbs)))\S+(?: \S+){0,3})"
+    r"(?P<v>(?!(?:an?|my|fear|hope|peace|harmony|sin|pain|style|luxury|poverty|denial|shame|exile"
+    r"|time|work|there|here|home|now|then|where|constant|experience|sleep|bed|front|general|particular"
+    r"|trouble|love|debt|danger)\b"
+    r"|the (?!(?:netherlands|u\.?s|u\.?k|united|philippines|czech|hague|countryside|mountains|alps"
+    r"|suburbs)))\S+(?: \S+){0,3})"
 )
 _RULES: list[tuple[str, Make]] = [
     (rf"my name(?:'s| is) {_NAME}", _user("name", "My name is {}.", 0.95)),
@@ -133,10 +147,12 @@ _RULES: list[tuple[str, Make]] = [
     (r"i was born in (?P<v>(?:19|20)\d\d)", _user("birth_year", "I was born in {}.")),
     (rf"i was born in {_WHERE}", _user("birthplace", "I was born in {}.")),
     (
-        rf"(?:my birthday(?:'s| is)|i was born)(?: on)? {_SHORT}",
+        rf"(?:my birthday(?:'s| is)|i was born)(?: on)? {_DATE}",
         _user("birthday", "My birthday is {}."),
     ),
     (rf"{_I_AM} (?P<v>\d{{1,3}})(?: years old)?$", _user("age", "I am {} years old.", 0.8)),
+    (r"i (?:just |recently )?turned (?P<v>\d{1,3})$", _user("age", "I am {} years old.", 0.8)),
+    (rf"i(?:'ve| have) been working as an? {_SHORT}", _user("job", "I work as a {}.")),
     (rf"i work as an? {_SHORT}", _user("job", "I work as a {}.")),
     (rf"my job is (?!\w+ing\b)(?:an? )?{_SHORT}", _user("job", "I work as a {}.", 0.75)),
     (
@@ -144,7 +160,10 @@ _RULES: list[tuple[str, Make]] = [
         _user("job", "I work as a {}.", 0.85),
     ),
     (rf"i work (?:at|for) {_WHERE}", _user("employer", "I work at {}.")),
-    (rf"(?:i study|{_I_AM} studying) (?!for |hard|a lot){_SHORT}", _user("studies", "I study {}.")),
+    (
+        rf"(?:i study|{_I_AM} studying) (?!for |hard|a lot|the |this |that |every|all ){_SHORT}",
+        _user("studies", "I study {}."),
+    ),
     (rf"{_I_AM} {_VERY}allergic to {_SHORT}", _user("allergy", "I am allergic to {}.", 0.95)),
     (rf"i have an? (?:\w+ )?allergy to {_SHORT}", _user("allergy", "I am allergic to {}.", 0.95)),
     (
@@ -165,7 +184,7 @@ _RULES: list[tuple[str, Make]] = [
     (rf"my (?P<s>{_RELATION})'s name(?:'s| is) {_NAME}", _of("name", "My {} is called {}.", 0.95)),
     (rf"the name of my (?P<s>{_RELATION}) is {_NAME}", _of("name", "My {} is called {}.", 0.95)),
     (
-        rf"i(?:'ve got| have| got)(?: an?)? (?P<s>{_RELATION}) (?:called|named) {_NAME}",
+        rf"(?:i|we)(?:'ve got| have| got)(?: an?)? (?P<s>{_RELATION}) (?:called|named) {_NAME}",
         _of("name", "My {} is called {}.", 0.95),
     ),
     (
@@ -176,7 +195,7 @@ _RULES: list[tuple[str, Make]] = [
     (rf"my (?P<s>{_RELATION}) lives in {_WHERE}", _of("home", "My {} lives in {}.")),
     (rf"my (?P<s>{_RELATION}) works as an? {_SHORT}", _of("job", "My {} works as a {}.")),
     (
-        rf"my (?P<s>{_RELATION})'s birthday is(?: on)? {_SHORT}",
+        rf"my (?P<s>{_RELATION})'s birthday is(?: on)? {_DATE}",
         _of("birthday", "My {}'s birthday is {}."),
     ),
     (
