@@ -16,6 +16,8 @@ from services.runtime.audio import StreamResampler
 
 MEDIA_VERSION = 1
 _HEADER = struct.Struct(">BBHII")
+# A player waits for the pictures of a stream that has some; a face that has gone gets no more.
+_PICTURES_MISSED_S = 0.3
 
 
 class MediaKind(IntEnum):
@@ -40,7 +42,7 @@ class TurnMedia(Protocol):
 
 
 class Fmp4Media:
-    """Live MP4 for a player; one stream per turn.
+    """Live MP4 for a player; one stream per turn, and a second without pictures if they cease.
 
     Args:
         audio_codec: how the audio is coded.
@@ -61,7 +63,7 @@ class Fmp4Media:
         """Returns the messages of a chunk; a turn opens with its announcement and init segment."""
         messages: list[dict[str, Any] | bytes] = []
         turn = (chunk.header.turn_id, chunk.header.epoch)
-        if self._muxer is None or turn != self._turn:
+        if self._muxer is None or turn != self._turn or self._misses_pictures(chunk):
             messages += self.finish()
             messages += self._open(chunk)
         if self._muxer is not None and (fragment := self._muxer.append(chunk)):
@@ -83,6 +85,13 @@ class Fmp4Media:
     def drop(self) -> None:
         """Forgets the stream."""
         self._muxer = None
+
+    def _misses_pictures(self, chunk: MediaChunk) -> bool:
+        if self._muxer is None or not self._muxer.has_video or chunk.frames:
+            return False
+        end_sample = chunk.audio.start_sample + len(chunk.audio.pcm) // 2
+        missed = end_sample - self._muxer.pictures_end_sample
+        return missed > _PICTURES_MISSED_S * self._sample_rate_hz
 
     def _open(self, chunk: MediaChunk) -> Iterator[dict[str, Any] | bytes]:
         self._turn = (chunk.header.turn_id, chunk.header.epoch)

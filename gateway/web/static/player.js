@@ -28,6 +28,8 @@ export class Player extends EventTarget {
   #video;
   #stream = null;
   #queue = [];
+  /** What follows in the same turn once this stream has been played: {stream, queue}. */
+  #next = null;
   #source = null;
   #buffer = null;
   #objectUrl = "";
@@ -63,6 +65,10 @@ export class Player extends EventTarget {
 
   /** Gets ready for a stream. @param stream {id, epoch, turnId, mediaType, rateHz, startSample} */
   open(stream) {
+    if (this.#stream?.turnId === stream.turnId && this.#stream.epoch === stream.epoch) {
+      this.#next = { stream, queue: [] };
+      return;
+    }
     this.#drop();
     this.#stream = stream;
     this.#source = new Source();
@@ -81,17 +87,20 @@ export class Player extends EventTarget {
 
   /** Takes a binary message; one of another stream or an older epoch is dropped. */
   feed({ kind, stream, epoch, bytes }) {
-    if (!this.#stream || stream !== this.#stream.id || epoch < this.#stream.epoch) return;
-    if (kind === INIT || kind === FRAGMENT) this.#queue.push(bytes);
-    if (kind === LAST) this.#queue.push(null);
-    this.#pump();
+    if (!this.#stream || epoch < this.#stream.epoch) return;
+    const following = stream === this.#next?.stream.id;
+    if (!following && stream !== this.#stream.id) return;
+    const queue = following ? this.#next.queue : this.#queue;
+    if (kind === INIT || kind === FRAGMENT) queue.push(bytes);
+    if (kind === LAST) queue.push(null);
+    if (!following) this.#pump();
   }
 
   /** Stops at once: the sound fades within 80 ms, what is left is dropped. */
   stop() {
     if (!this.#stream) return;
     this.#report("progress");
-    this.#stream = null;
+    this.#stream = this.#next = null;
     this.#queue = [];
     this.#screen.dataset.state = "idle";
     clearInterval(this.#reporter);
@@ -187,6 +196,13 @@ export class Player extends EventTarget {
 
   #ended() {
     if (!this.#stream) return;
+    if (this.#next) {
+      const { stream, queue } = this.#next;
+      this.#drop();
+      this.open(stream);
+      this.#queue = queue;
+      return;
+    }
     this.#report("ended");
     this.#stream = null;
     clearInterval(this.#reporter);
@@ -209,7 +225,7 @@ export class Player extends EventTarget {
   #drop() {
     cancelAnimationFrame(this.#fade);
     clearInterval(this.#reporter);
-    this.#stream = this.#source = this.#buffer = null;
+    this.#stream = this.#next = this.#source = this.#buffer = null;
     this.#queue = [];
     this.#started = this.#held = false;
     this.#needed = START_BUFFER_S;

@@ -59,6 +59,33 @@ def test_every_turn_has_a_stream_of_its_own() -> None:
     assert header_of(second[3]) == (1, MediaKind.INIT, header_of(first[1])[2] + 1, 1)
 
 
+def test_voice_goes_on_in_a_stream_of_its_own_when_the_face_is_lost() -> None:
+    media = fmp4()
+    messages = []
+    for number, chunk in enumerate(media_chunks()):
+        if number > 10:
+            del chunk.frames[:]
+        messages += media.append(chunk)
+    messages += media.finish()
+
+    announced = [m for m in messages if isinstance(m, dict)]
+    assert [m["media_type"].split("/")[0] for m in announced] == ["video", "audio"]
+    seam = messages.index(announced[1])
+    assert header_of(messages[seam - 1])[1] == MediaKind.LAST
+    first, second = (
+        b"".join(m[12:] for m in part if isinstance(m, bytes))
+        for part in (messages[:seam], messages[seam:])
+    )
+    assert decode(first).picture_count == 21
+    # Not a sample is lost or said twice at the seam.
+    assert announced[1]["start_sample"] == pytest.approx(
+        decode(first).audio_length_s * 24_000, abs=480
+    )
+    assert decode(second).audio_length_s == pytest.approx(
+        3.0 - announced[1]["start_sample"] / 24_000, abs=0.02
+    )
+
+
 def test_interrupted_turn_sends_no_end() -> None:
     media = fmp4()
     media.append(next(media_chunks()))
