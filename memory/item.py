@@ -38,6 +38,11 @@ class Item:
     """For facts that were distilled, corrected or imported."""
 
     @property
+    def holds(self) -> bool:
+        """Whether it is no fact that holds no longer."""
+        return self.fact is None or not self.fact.valid_to_unix_ms
+
+    @property
     def searched_text(self) -> str:
         """By what the item is found."""
         return searched_text(self.speaker_name, self.text)

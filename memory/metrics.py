@@ -7,3 +7,7 @@ from prometheus_client import Counter
 FORGOTTEN_FACTS: Final = Counter(
     "anima_memory_forgotten_facts", "Facts that were forgotten by time and use."
 )
+FAILED_LLM_READINGS: Final = Counter(
+    "anima_memory_failed_llm_readings",
+    "Turns whose facts the rules read because the llm stage failed.",
+)

@@ -39,6 +39,10 @@ class MemorySettings(ServiceSettings):
     """How many threads embed and search."""
     facts: bool = True
     """Whether facts are distilled from what people say."""
+    llm_target: str = ""
+    """The address of an llm stage that reads facts out of turns, over gRPC; empty: rules do."""
+    llm_token: str | None = Field(default=None, repr=False)
+    """What this stage demands of callers."""
     forget_facts: Literal["off", "end", "erase"] = "end"
     """What becomes of facts that were long neither told nor used, unless pinned: nothing, an end of
     their validity, or they are erased."""

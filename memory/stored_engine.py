@@ -20,7 +20,9 @@ from memory.engine import Page, Recollection
 from memory.facts.distiller import Distiller
 from memory.facts.extraction import EXTRACTOR
 from memory.facts.forgetting import Forgetting, Uses
-from memory.facts.ledger import FactLedger, corrected, stands_in
+from memory.facts.ledger import FactLedger, corrected
+from memory.facts.llm_reader import reader_of
+from memory.facts.matching import stands_in
 from memory.faults import service_error
 from memory.index import IndexCache
 from memory.item import Item, Position, RecalledItem
@@ -47,7 +49,7 @@ T = TypeVar("T")
 _WORDS_ONLY = "words only"
 _EXPORT_PAGE = 200
 _ERASING_THREADS = 4
-# Found besides what was asked for, since facts that hold no longer are left out.
+# Besides what was asked for: facts that hold no longer are left out.
 _SPARE = 15
 # What told a fact that holds no longer, and answers that told facts again, stand behind the facts.
 _BEHIND = 0.4
@@ -100,22 +102,22 @@ class StoredMemory(ABC):
         Raises:
             SettingsError: The database cannot be used, or the encoder's files are broken.
         """
-        encoder = await self._compute.run(load_encoder, self._settings)
-        self._embedder = None if encoder is None else QueryVectors(encoder)
+        if (encoder := await self._compute.run(load_encoder, self._settings)) is not None:
+            self._embedder = QueryVectors(encoder)
         self._judge = SelectorModel.shipped(self._model_id)
         try:
             self._store = await self._compute.run(self._open_store)
         except StoreError as error:
             raise SettingsError(str(error)) from error
         self._opened.callback(self._store.close)
+        get_logger().info(
+            "memory opened", place=self._store.place, encoder=self._model_id or _WORDS_ONLY
+        )
         self._indexes = IndexCache(
             self._store,
             model_id=self._model_id,
             dimensions=None if self._embedder is None else self._embedder.dimensions,
             max_bytes=self._settings.index_cache_bytes,
-        )
-        get_logger().info(
-            "memory opened", place=self._store.place, encoder=self._model_id or _WORDS_ONLY
         )
         self._library = Library(
             KnowledgeTables(self._store),
@@ -133,6 +135,7 @@ class StoredMemory(ABC):
             model_id=self._model_id,
             reading=self._compute,
             writing=self._writing,
+            llm_reader=reader_of(self._settings),
         )
         if self._settings.facts:
             self._distiller.start()
@@ -294,7 +297,7 @@ class StoredMemory(ABC):
                 lexical_score=row.lexical_score,
             )
             for row in found
-            if row.row_id in items and (include_past or _holds(items[row.row_id]))
+            if row.row_id in items and (include_past or items[row.row_id].holds)
         ]
         recalled.sort(key=lambda one: -one.score)
         return best, recalled[:max_items]
@@ -391,7 +394,3 @@ class StoredMemory(ABC):
         except (StoreError, sqlite3.Error) as error:
             get_logger().error("database error", exc_info=error)
             raise service_error(error, self._store.place) from error
-
-
-def _holds(item: Item) -> bool:
-    return item.fact is None or not item.fact.valid_to_unix_ms

@@ -25,6 +25,8 @@ class Candidate:
     text: str
     """The fact as a sentence of the person."""
     confidence: float
+    extractor: str = ""
+    """What read it, with its version; empty: the rules."""
 
     @property
     def value_key(self) -> str:

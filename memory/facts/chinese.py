@@ -117,6 +117,11 @@ _RULES: list[tuple[str, Make]] = [
 _COMPILED = [(re.compile(rule), make) for rule, make in _RULES]
 
 
+def is_no_value(value: str) -> bool:
+    """Whether a value points at what was said around it, or is none at all."""
+    return _NO_VALUE.match(value) is not None
+
+
 def findings(sentence: str) -> Iterator[Finding]:
     """Reads what a sentence says; at most one finding for each clause."""
     if sentence.rstrip().endswith(("？", "?", "吗", "呢")):

@@ -6,6 +6,7 @@ from contextlib import suppress
 from memory.facts.candidate import Candidate, Finding
 from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger, Undistilled
+from memory.facts.llm_reader import LlmReader
 from memory.rows import Vector
 from retrieval.hybrid import TextEmbedder
 from services.runtime.compute import Compute
@@ -25,6 +26,7 @@ class Distiller:
         model_id: str,
         reading: Compute,
         writing: Compute,
+        llm_reader: LlmReader | None = None,
     ) -> None:
         """Makes a distiller that does nothing until `start`.
 
@@ -34,12 +36,14 @@ class Distiller:
             model_id: What makes the vectors.
             reading: Where texts are read and embedded.
             writing: Where the database is written.
+            llm_reader: Reads by a language model beside the rules; None: the rules read alone.
         """
         self._ledger = ledger
         self._embedder = embedder
         self._model_id = model_id
         self._reading = reading
         self._writing = writing
+        self._llm_reader = llm_reader
         self._more = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -58,6 +62,8 @@ class Distiller:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        if self._llm_reader is not None:
+            await self._llm_reader.close()
 
     async def _run(self) -> None:
         while True:
@@ -73,6 +79,8 @@ class Distiller:
         unread = await self._reading.run(self._ledger.undistilled, _BATCH)
         for item in unread:
             found = await self._reading.run(_read, item)
+            if self._llm_reader is not None:
+                found = await self._llm_reader.read(item.item.text, found)
             vectors = await self._reading.run(self._vectors, found)
             await self._writing.run(self._ledger.apply, item, found, vectors, self._model_id)
         return bool(unread)

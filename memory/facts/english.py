@@ -252,6 +252,11 @@ _ENDINGS: list[tuple[str, Make]] = [
 _COMPILED = [(re.compile(rule, re.IGNORECASE), make) for rule, make in (*_ENDINGS, *_RULES)]
 
 
+def is_no_value(value: str) -> bool:
+    """Whether a value points at what was said around it, or is none at all."""
+    return _NO_VALUE.search(value) is not None
+
+
 def findings(sentence: str) -> Iterator[Finding]:
     """Reads what a sentence says; at most one finding for each clause."""
     if sentence.rstrip().endswith("?"):

@@ -16,7 +16,8 @@ EXTRACTOR = "rules-2"
 
 _SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
-_MAX_CHARS = 2_000
+MAX_CHARS = 2_000
+"""So much of a turn is read."""
 
 
 def findings(text: str) -> list[Finding]:
@@ -28,7 +29,7 @@ def findings(text: str) -> list[Finding]:
     Returns:
         What was found, in the order of the text.
     """
-    read = text[:_MAX_CHARS]
+    read = text[:MAX_CHARS]
     on_the_answer = feedback(read)
     return list(_read(read)) if on_the_answer is None else on_the_answer
 

@@ -4,7 +4,6 @@ Nothing is overwritten: a fact that no longer holds keeps its text and gets an e
 """
 
 import hashlib
-import re
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -24,10 +23,10 @@ from memory.facts.candidate import (
     key_of,
 )
 from memory.facts.extraction import EXTRACTOR
+from memory.facts.matching import stands_in
 from memory.item import Fact, Item
 from memory.rows import Vector
 from memory.truth import Truth
-from retrieval.text import normalised
 
 CORRECTION = "correction"
 """The extractor of facts that the person set themselves."""
@@ -241,7 +240,7 @@ class _Change:
                 confidence=new.confidence,
                 superseded_by="",
                 pinned=False,
-                extractor=EXTRACTOR,
+                extractor=new.extractor or EXTRACTOR,
             ),
         )
 
@@ -346,16 +345,6 @@ def _end(
 
 def _says(item: Item, value: str) -> bool:
     return item.fact is not None and key_of(item.fact.value) == key_of(value)
-
-
-def stands_in(value_key: str, text: str) -> bool:
-    """Whether a value stands in a text as a whole."""
-    said = f" {' '.join(normalised(text).split())} "
-    if value_key not in said:
-        return False
-    if not value_key.isascii():
-        return True
-    return re.search(rf"(?<!\w){re.escape(value_key)}(?!\w)", said) is not None
 
 
 def _ended(item: Item, later: Item) -> Item:

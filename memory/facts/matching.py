@@ -1,0 +1,15 @@
+"""Whether a value stands in a text."""
+
+import re
+
+from retrieval.text import normalised
+
+
+def stands_in(value_key: str, text: str) -> bool:
+    """Whether a value stands in a text as a whole."""
+    said = f" {' '.join(normalised(text).split())} "
+    if value_key not in said:
+        return False
+    if not value_key.isascii():
+        return True
+    return re.search(rf"(?<!\w){re.escape(value_key)}(?!\w)", said) is not None

@@ -1,0 +1,173 @@
+# ruff: noqa: N802 (method names come from the protos)
+"""A language model reads the facts of a turn: what is asked, what is believed, what if it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import anima.llm.v1 as llm
+from anima.memory.v1 import ITEM_KIND_FACT
+from memory.facts.candidate import Candidate
+from memory.facts.extraction import findings
+from memory.facts.llm_facts import EXTRACTOR, TOOL, UnreadableError, believed
+from memory.facts.llm_reader import LlmReader
+from memory.item import Item
+from memory.settings import MemorySettings
+from memory.sqlite_engine import SqliteMemory
+from services.runtime.errors import Unavailable
+from services.runtime.server import Stage, serving
+from services.runtime.settings import ServiceSettings
+from tests.fakes.stages import FakeLlm
+from tests.unit.memory.items import make_item
+
+TURN = "We settled in Graz ages ago and Rex, our dog, loves it there"
+
+
+def told(*facts: tuple[str, str, str]) -> str:
+    named = [dict(zip(("subject", "attribute", "value"), fact, strict=True)) for fact in facts]
+    return json.dumps({"facts": named})
+
+
+def shown(found: list[Any]) -> set[str]:
+    return {f"{f.subject}.{f.attribute}={f.value}" for f in found if isinstance(f, Candidate)}
+
+
+class CallingLlm(FakeLlm):
+    """Calls the tool that was offered instead of writing."""
+
+    arguments: str = ""
+
+    async def Generate(self, requests: Any, context: Any) -> None:  # type: ignore[override]
+        config, _ = await self.opened(requests)
+        (tool,) = config.tools
+        call = llm.ToolCall(id="1", name=tool.name, arguments_json=self.arguments)
+        await context.write(llm.GenerateResponse(tool_call=call))
+
+
+async def served(fake: FakeLlm) -> AsyncIterator[str]:
+    async def nothing() -> None:
+        return
+
+    stage = Stage(
+        service="anima.llm.v1.LlmService",
+        add_to_server=lambda server: llm.add_LlmServiceServicer_to_server(fake, server),
+        warm_up=nothing,
+        counted_methods=frozenset(),
+        close=nothing,
+    )
+    async with serving(stage, ServiceSettings(listen="127.0.0.1:0")) as server:
+        await server.ready
+        yield server.address
+
+
+@pytest.fixture
+def model() -> FakeLlm:
+    return FakeLlm()
+
+
+@pytest.fixture
+async def address(model: FakeLlm) -> AsyncIterator[str]:
+    async for one in served(model):
+        yield one
+
+
+def test_only_what_was_said_is_believed() -> None:
+    answer = told(
+        ("user", "home", "Graz"),
+        ("dog", "name", "Rex"),
+        ("user", "job", "carpenter"),  # invented
+        ("sister", "name", "Rex"),  # nobody spoke of a sister
+        ("user", "mood", "Graz"),  # no attribute of ours
+        ("user", "likes", "it there"),  # points at something else
+        ("user", "likes", ""),
+    )
+    assert shown(believed(f"Here it is:\n```json\n{answer}\n```", TURN)) == {
+        "user.home=Graz",
+        "dog.name=Rex",
+    }
+    facts = '{"facts": [1, {"subject": "user"}, {"subject": 1, "attribute": "home", "value": []}]}'
+    assert believed(facts, TURN) == []
+
+
+@pytest.mark.parametrize("answer", ["", "I see.", "{", '{"facts": 1}', "[]", "{}", "[" * 9_000])
+def test_what_is_not_as_asked_is_told_apart_from_no_facts(answer: str) -> None:
+    with pytest.raises(UnreadableError):
+        believed(answer, TURN)
+    assert believed('{"facts": []}', TURN) == []
+
+
+async def test_a_model_that_writes_json_is_read(model: FakeLlm, address: str) -> None:
+    model.answer = (told(("user", "home", "Graz"))[:20], told(("user", "home", "Graz"))[20:])
+    reader = LlmReader(address, token=None)
+    found = await reader.read(TURN, findings(TURN))
+    assert shown(found) == {"user.home=Graz"}
+    (config,) = model.configs
+    assert TURN in config.question
+    assert [tool.name for tool in config.tools] == [TOOL]
+    assert json.loads(config.tools[0].parameters_json_schema)["required"] == ["facts"]
+    await reader.close()
+
+
+async def test_a_model_that_calls_the_tool_is_read() -> None:
+    model = CallingLlm()
+    model.arguments = told(("user", "home", "Graz"), ("dog", "name", "Rex"))
+    async for address in served(model):
+        reader = LlmReader(address, token=None)
+        assert shown(await reader.read(TURN, [])) == {"user.home=Graz", "dog.name=Rex"}
+        await reader.close()
+
+
+async def test_the_model_rids_of_junk_and_rules_keep_feedback(model: FakeLlm, address: str) -> None:
+    text = "I live in rented rooms. I no longer like tea."
+    rules = findings(text)
+    assert shown(rules) == {"user.home=rented rooms"}
+    model.answer = (told(),)
+    reader = LlmReader(address, token=None)
+    assert await reader.read(text, rules) == [one for one in rules if not shown([one])]
+    denial = findings("No, that is wrong.")
+    assert await reader.read("No, that is wrong.", denial) == denial
+    assert len(model.configs) == 1  # it was not asked about the feedback
+    await reader.close()
+
+
+async def test_while_the_model_fails_the_rules_read(model: FakeLlm, address: str) -> None:
+    now_s = [0.0]
+    reader = LlmReader(address, token=None, now_s=lambda: now_s[0])
+    rules = findings("I live in Graz")
+    model.refuse = Unavailable("the model is away")
+    assert await reader.read("I live in Graz", rules) == rules
+    assert await reader.read("I live in Graz", rules) == rules
+    assert model.refused == 1  # it is left alone for a while
+    now_s[0], model.refuse, model.answer = 60.0, None, ("I do not know.",)
+    assert await reader.read("I live in Graz", rules) == rules
+    now_s[0], model.answer = 120.0, (told(),)
+    assert await reader.read("I live in Graz", rules) == []
+    await reader.close()
+
+
+async def test_the_service_keeps_what_the_model_read(
+    model: FakeLlm, address: str, tmp_path: Path
+) -> None:
+    model.answer = (told(("user", "home", "Graz")),)
+    settings = MemorySettings(data_dir=tmp_path, embedding_model="none", llm_target=address)
+    engine = SqliteMemory(settings)
+    await engine.open()
+    try:
+        await engine.remember("u", [make_item("a", TURN)])
+        facts: list[Item] = []
+        async with asyncio.timeout(20):
+            while not facts:
+                page = await engine.list_items("u", after=None, page_size=9, kinds=[ITEM_KIND_FACT])
+                facts = page.items
+        (item,) = facts
+        assert item.text == "I live in Graz."
+        assert item.fact is not None
+        assert (item.fact.extractor, item.fact.source_item_ids) == (EXTRACTOR, ("a",))
+    finally:
+        await engine.close()
