@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from anima.gateway.v1 import gateway_pb2 as pb
+
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 
 _STAGES = {
     "en": {
@@ -50,6 +54,17 @@ _GOING_AWAY = {
     "en": "I am being restarted. Please connect again in a moment.",
     "zh": "服务正在重启，请稍后重新连接。",
 }
+
+
+def language_for(question: str, *, chosen: str, spoken: str) -> str:
+    """The language in which a person who asks this is told of trouble.
+
+    Args:
+        question: What was asked.
+        chosen: The language chosen for the conversation, BCP-47; empty: that of each question.
+        spoken: The language that is listened for.
+    """
+    return chosen or ("zh" if _HAN.search(question) else spoken)
 
 
 def stage_failed(stage: str, language: str, turn_id: str) -> pb.Notice:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway import metrics
+from gateway import metrics, notices
 from gateway.answer import Question
 from gateway.barge_in import HOLD_S, BargeIn, Move
 from gateway.endofturn import EndOfTurn
@@ -254,7 +254,9 @@ class TurnTaking:
             user_id=opening.config.user_id,
             persona=opening.persona,
             language=opening.config.language,
-            notice_language=opening.listen_language,
+            notice_language=notices.language_for(
+                text, chosen=opening.config.language, spoken=opening.listen_language
+            ),
             voice=opening.config.voice,
             known_voices=opening.voices,
             avatar=opening.avatar,

@@ -29,6 +29,28 @@ def test_slow_memory_degrades_and_the_answer_goes_on() -> None:
     run(main)
 
 
+@pytest.mark.parametrize(
+    ("question", "chosen", "begins"),
+    [
+        ("Hello?", "", "I cannot show my face"),
+        ("你能做什么？", "", "暂时无法显示我的画面"),
+        ("Hello?", "zh", "暂时无法显示我的画面"),
+        ("你能做什么？", "en", "I cannot show my face"),
+    ],
+)
+def test_trouble_is_told_in_the_language_of_the_question(
+    question: str, chosen: str, begins: str
+) -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.avatar.fail_with = Unavailable("no picture")
+        config = pb.ConverseConfig(language=chosen)
+        async with conversation(stages.mesh(), config) as (session, said):
+            await session.text(question)
+            assert (await said.until_kind("notice")).text.startswith(begins)
+
+    run(main)
+
+
 def test_face_that_fails_before_any_picture_leaves_the_voice() -> None:
     async def main(stages: DirectStages) -> None:
         stages.avatar.fail_with = Unavailable("no picture")
