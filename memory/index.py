@@ -205,7 +205,13 @@ class _Entry:
         self.lock = threading.Lock()
         self.state: UserState | None = None
         self.index: UserIndex | None = None
+        # Apart: their words must not change how the turns are ranked that they repeat.
+        self.summaries: UserIndex | None = None
         self.size_bytes = 0
+
+    @property
+    def last_row_id(self) -> int:
+        return max(index.last_row_id if index else 0 for index in (self.index, self.summaries))
 
 
 class IndexCache:
@@ -249,13 +255,15 @@ class IndexCache:
         k: int,
         exclude_session_id: str,
         facts: bool | None = None,
+        summaries: bool = False,
     ) -> list[Found]:
-        """Searches the items of a user as they are now; see `UserIndex.search`."""
+        """Searches a user's items as they are now, without or only summaries; see `UserIndex`."""
         with self._lock:
             entry = self._entries.setdefault(user_id, _Entry())
             self._entries.move_to_end(user_id)
         with entry.lock:
-            index = self._current(user_id, entry)
+            self._refresh(user_id, entry)
+            index = entry.summaries if summaries else entry.index
             found = (
                 [] if index is None else index.search(query, vector, k, exclude_session_id, facts)
             )
@@ -269,18 +277,23 @@ class IndexCache:
             if entry is not None:
                 self._size_bytes -= entry.size_bytes
 
-    def _current(self, user_id: str, entry: _Entry) -> UserIndex | None:
+    def _refresh(self, user_id: str, entry: _Entry) -> None:
         state = self._store.user_state(user_id)
         if state is None:
+            entry.index = entry.summaries = None
             self.drop(user_id)
-            return None
+            return
         if entry.index is None or entry.state != state:
-            entry.index, entry.state = UserIndex(self._dimensions), state
-        rows = self._store.index_rows(state, entry.index.last_row_id, self._model_id)
+            entry.index, entry.summaries, entry.state = UserIndex(self._dimensions), None, state
+        rows = self._store.index_rows(state, entry.last_row_id, self._model_id)
         if rows:
-            entry.index.add(rows)
-            self._weigh(user_id, entry, entry.index.size_bytes)
-        return entry.index
+            entry.index.add([row for row in rows if not row.is_summary])
+            summaries = [row for row in rows if row.is_summary]
+            if summaries:
+                entry.summaries = entry.summaries or UserIndex(self._dimensions)
+                entry.summaries.add(summaries)
+            held = [index.size_bytes for index in (entry.index, entry.summaries) if index]
+            self._weigh(user_id, entry, sum(held))
 
     def _weigh(self, user_id: str, entry: _Entry, size_bytes: int) -> None:
         with self._lock:

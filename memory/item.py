@@ -21,6 +21,17 @@ class Fact:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """What was condensed. The fields are those of `anima.memory.v1.Summary`."""
+
+    source_item_ids: tuple[str, ...]
+    from_unix_ms: int
+    to_unix_ms: int
+    extractor: str
+    pinned: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
     """One thing that is remembered. The fields are those of `anima.memory.v1.Item`, checked."""
 
@@ -36,6 +47,8 @@ class Item:
     speaker_name: str = ""
     fact: Fact | None = None
     """For facts that were distilled, corrected or imported."""
+    summary: Summary | None = None
+    """For summaries."""
 
     @property
     def holds(self) -> bool:

@@ -1,10 +1,11 @@
 """Items as messages: how they are checked and how they are sent."""
 
 import uuid
+from collections.abc import Sequence
 from typing import cast
 
 from anima.memory import v1 as wire
-from memory.item import Fact, Item, RecalledItem
+from memory.item import Fact, Item, RecalledItem, Summary
 from services.runtime.errors import InvalidRequest
 from services.runtime.validation import check_range, check_text, check_turn_id
 
@@ -44,6 +45,8 @@ def checked_item(field: str, item: wire.Item, now_unix_ms: int, *, with_fact: bo
         check_text(f"{field}.speaker_name", item.speaker_name, MAX_NAME_CHARS)
     if item.HasField("fact") and not with_fact:
         raise InvalidRequest(f"{field}.fact: is distilled by the memory, or comes by Import")
+    if item.HasField("summary") != (item.kind == wire.ITEM_KIND_SUMMARY):
+        raise InvalidRequest(f"{field}.summary: belongs to items of the kind summary, to each")
     return Item(
         item_id=item.item_id or uuid.uuid4().hex,
         kind=item.kind or wire.ITEM_KIND_TURN,
@@ -54,6 +57,32 @@ def checked_item(field: str, item: wire.Item, now_unix_ms: int, *, with_fact: bo
         created_unix_ms=item.created_unix_ms or now_unix_ms,
         speaker_name=item.speaker_name,
         fact=_checked_fact(f"{field}.fact", item.fact) if item.HasField("fact") else None,
+        summary=(
+            _checked_summary(f"{field}.summary", item.summary) if item.HasField("summary") else None
+        ),
+    )
+
+
+def _check_sources(field: str, item_ids: Sequence[str]) -> None:
+    if len(item_ids) > MAX_SOURCES:
+        raise InvalidRequest(f"{field}.source_item_ids: more than {MAX_SOURCES}")
+    for at, item_id in enumerate(item_ids):
+        check_turn_id(f"{field}.source_item_ids[{at}]", item_id)
+
+
+def _checked_summary(field: str, summary: wire.Summary) -> Summary:
+    if not summary.source_item_ids:
+        raise InvalidRequest(f"{field}.source_item_ids: a summary is of at least one item")
+    _check_sources(field, summary.source_item_ids)
+    for name in ("from_unix_ms", "to_unix_ms"):
+        check_range(f"{field}.{name}", getattr(summary, name), 0, MAX_UNIX_MS)
+    check_text(f"{field}.extractor", summary.extractor, MAX_NAME_CHARS)
+    return Summary(
+        source_item_ids=tuple(summary.source_item_ids),
+        from_unix_ms=summary.from_unix_ms,
+        to_unix_ms=summary.to_unix_ms,
+        extractor=summary.extractor,
+        pinned=summary.pinned,
     )
 
 
@@ -64,10 +93,7 @@ def _checked_fact(field: str, fact: wire.Fact) -> Fact:
     check_range(f"{field}.confidence", fact.confidence, 0, 1)
     for name in ("valid_from_unix_ms", "valid_to_unix_ms"):
         check_range(f"{field}.{name}", getattr(fact, name), 0, MAX_UNIX_MS)
-    if len(fact.source_item_ids) > MAX_SOURCES:
-        raise InvalidRequest(f"{field}.source_item_ids: more than {MAX_SOURCES}")
-    for at, item_id in enumerate(fact.source_item_ids):
-        check_turn_id(f"{field}.source_item_ids[{at}]", item_id)
+    _check_sources(field, fact.source_item_ids)
     if fact.superseded_by:
         check_turn_id(f"{field}.superseded_by", fact.superseded_by)
     return Fact(
@@ -96,6 +122,17 @@ def message_of(item: Item) -> wire.Item:
         created_unix_ms=item.created_unix_ms,
         speaker_name=item.speaker_name,
         fact=None if item.fact is None else _fact_message(item.fact),
+        summary=None if item.summary is None else _summary_message(item.summary),
+    )
+
+
+def _summary_message(summary: Summary) -> wire.Summary:
+    return wire.Summary(
+        source_item_ids=summary.source_item_ids,
+        from_unix_ms=summary.from_unix_ms,
+        to_unix_ms=summary.to_unix_ms,
+        extractor=summary.extractor,
+        pinned=summary.pinned,
     )
 
 

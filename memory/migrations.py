@@ -97,5 +97,27 @@ CREATE TABLE fact_use (
 ) STRICT;
 """
 
-MIGRATIONS = (_ITEMS, _SPEAKER_NAMES, _FACTS, _KINDS, KNOWLEDGE, _USES)
+# A summary is an item with a row here, and a turn is in at most one. A summary goes with the first
+# of its sources that goes: nobody can tell which of its words came from it.
+_SUMMARIES = """
+CREATE TABLE summary (
+    item INTEGER PRIMARY KEY REFERENCES item ON DELETE CASCADE,
+    from_unix_ms INTEGER NOT NULL,
+    to_unix_ms INTEGER NOT NULL,
+    pinned INTEGER NOT NULL DEFAULT 0,
+    extractor TEXT NOT NULL
+) STRICT;
+CREATE TABLE summary_source (
+    source INTEGER PRIMARY KEY REFERENCES item ON DELETE CASCADE,
+    summary INTEGER NOT NULL REFERENCES summary ON DELETE CASCADE
+) STRICT;
+CREATE INDEX summary_source_by_summary ON summary_source (summary);
+CREATE TRIGGER summary_without_source AFTER DELETE ON summary_source
+WHEN EXISTS (SELECT 1 FROM summary WHERE item = OLD.summary)
+BEGIN
+    DELETE FROM item WHERE id = OLD.summary;
+END;
+"""
+
+MIGRATIONS = (_ITEMS, _SPEAKER_NAMES, _FACTS, _KINDS, KNOWLEDGE, _USES, _SUMMARIES)
 """The steps in their order; the number of a step is the version that it makes."""

@@ -15,6 +15,10 @@ _EXPIRED_TURNS = (
     f"kind <> {ITEM_KIND_FACT} AND created_unix_ms < ? AND NOT EXISTS ("  # noqa: S608
     "SELECT 1 FROM fact_source JOIN fact ON fact.item = fact_source.fact"
     " WHERE fact_source.source = item.id AND pinned <> 0)"
+    " AND NOT EXISTS (SELECT 1 FROM summary_source JOIN summary"
+    " ON summary.item = summary_source.summary"
+    " WHERE summary_source.source = item.id AND pinned <> 0)"
+    " AND NOT EXISTS (SELECT 1 FROM summary WHERE summary.item = item.id AND pinned <> 0)"
 )
 # A fact is as old as the last time that it was told, or its end.
 _EXPIRED_FACTS = (

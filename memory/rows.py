@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from anima.memory.v1 import ITEM_KIND_TURN, SPEAKER_USER
 from memory.connection import Connection
 from memory.facts.candidate import key_of
-from memory.item import Fact, Item
+from memory.item import Fact, Item, Summary
 
 Vector = NDArray[np.float32]
 
@@ -18,12 +18,22 @@ _FACT = (
     "subject, attribute, value, valid_from_unix_ms, valid_to_unix_ms, confidence, superseded_by,"
     " pinned, extractor"
 )
+_SUMMARY = "from_unix_ms, to_unix_ms, pinned, extractor"
 SELECT_ITEMS = (
-    f"SELECT item.id, {_ITEM}, {_FACT}, (SELECT group_concat(item_id, ' ') FROM"  # noqa: S608
+    f"SELECT item.id, {_ITEM},"  # noqa: S608
+    f" {', '.join(f'fact.{column}' for column in _FACT.split(', '))},"
+    " (SELECT group_concat(item_id, ' ') FROM"
     " (SELECT source.item_id FROM fact_source JOIN item AS source"
-    " ON source.id = fact_source.source WHERE fact_source.fact = item.id ORDER BY source.id) AS s)"
+    " ON source.id = fact_source.source WHERE fact_source.fact = item.id ORDER BY source.id) AS s),"
+    f" {', '.join(f'summary.{column}' for column in _SUMMARY.split(', '))},"
+    " (SELECT group_concat(item_id, ' ') FROM"
+    " (SELECT source.item_id FROM summary_source JOIN item AS source"
+    " ON source.id = summary_source.source WHERE summary_source.summary = item.id"
+    " ORDER BY source.id) AS s)"
     " FROM item LEFT JOIN fact ON fact.item = item.id"
+    " LEFT JOIN summary ON summary.item = item.id"
 )
+_FACT_AT, _SUMMARY_AT = 9, 19
 """Begins a query whose rows `numbered_item` reads."""
 
 
@@ -40,8 +50,12 @@ def insert_item(
     """Writes an item with its vector and what it says as a fact.
 
     Returns:
-        Its row; None if the user has its `item_id` already, then nothing changes.
+        Its row; None if the user has its `item_id` already, or if it is a summary and a source of
+        it is gone or in another one; then nothing changes.
     """
+    sources = _free_sources(connection, user, item.summary)
+    if sources is None:
+        return None
     row = connection.execute(
         f"INSERT INTO item (user, {_ITEM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
         " ON CONFLICT (user, item_id) DO NOTHING RETURNING id",
@@ -64,7 +78,36 @@ def insert_item(
         put_vector(connection, row_id, vector, model_id)
     if item.fact is not None:
         _insert_fact(connection, user, row_id, item.fact)
+    if item.summary is not None:
+        _insert_summary(connection, row_id, item.summary, sources)
     return row_id
+
+
+def _free_sources(connection: Connection, user: int, summary: Summary | None) -> list[int] | None:
+    """Gives the rows of what a summary is of; None: one is gone, or in another summary."""
+    if summary is None:
+        return []
+    item_ids = sorted(set(summary.source_item_ids))
+    found = connection.execute(
+        "SELECT item.id FROM item LEFT JOIN summary_source ON summary_source.source = item.id"  # noqa: S608
+        f" WHERE item.user = ? AND item_id IN ({', '.join('?' * len(item_ids))})"
+        f" AND kind = {ITEM_KIND_TURN} AND summary_source.source IS NULL",
+        (user, *item_ids),
+    ).fetchall()
+    return [int(row) for (row,) in found] if item_ids and len(found) == len(item_ids) else None
+
+
+def _insert_summary(
+    connection: Connection, row_id: int, summary: Summary, sources: Sequence[int]
+) -> None:
+    connection.execute(
+        f"INSERT INTO summary (item, {_SUMMARY}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608
+        (row_id, summary.from_unix_ms, summary.to_unix_ms, summary.pinned, summary.extractor),
+    )
+    connection.executemany(
+        "INSERT INTO summary_source (source, summary) VALUES (?, ?)",
+        [(source, row_id) for source in sources],
+    )
 
 
 def _insert_fact(connection: Connection, user: int, row_id: int, fact: Fact) -> None:
@@ -128,7 +171,7 @@ def of_kinds(kinds: Sequence[int]) -> str:
 
 def numbered_item(row: Sequence[Any]) -> tuple[int, Item]:
     """Reads a row of `SELECT_ITEMS`: its row id and the item."""
-    row_id, item_id, kind, speaker, text, session_id, turn_id, created, name = row[:9]
+    row_id, item_id, kind, speaker, text, session_id, turn_id, created, name = row[:_FACT_AT]
     return row_id, Item(
         item_id=item_id,
         kind=kind,
@@ -138,7 +181,19 @@ def numbered_item(row: Sequence[Any]) -> tuple[int, Item]:
         turn_id=turn_id,
         created_unix_ms=created,
         speaker_name=name,
-        fact=None if row[9] is None else _fact(row[9:]),
+        fact=None if row[_FACT_AT] is None else _fact(row[_FACT_AT:_SUMMARY_AT]),
+        summary=None if row[_SUMMARY_AT] is None else _summary(row[_SUMMARY_AT:]),
+    )
+
+
+def _summary(row: Sequence[Any]) -> Summary:
+    since, until, pinned, extractor, sources = row
+    return Summary(
+        source_item_ids=tuple((sources or "").split()),
+        from_unix_ms=since,
+        to_unix_ms=until,
+        extractor=extractor,
+        pinned=bool(pinned),
     )
 
 

@@ -166,7 +166,7 @@ class MemoryServicer(KnowledgeCalls):
         return wire.ImportResponse(received_count=received, stored_count=stored)
 
     async def Pin(self, request: wire.PinRequest, context: _Context) -> wire.PinResponse:  # noqa: N802
-        """Keeps facts from being forgotten by time, or lets them go again."""
+        """Keeps facts and summaries from being forgotten by time, or lets them go again."""
         _check_user(request.user_id)
         item_ids = _checked_ids("item_ids", request.item_ids)
         count = await self._engine.pin(request.user_id, item_ids, pinned=request.pinned)
@@ -204,6 +204,6 @@ def _checked_ids(field: str, item_ids: Sequence[str]) -> list[str]:
 
 def _checked_kinds(kinds: Sequence[int]) -> tuple[int, ...]:
     for at, kind in enumerate(kinds):
-        if kind not in (wire.ITEM_KIND_TURN, wire.ITEM_KIND_FACT):
+        if kind not in (wire.ITEM_KIND_TURN, wire.ITEM_KIND_FACT, wire.ITEM_KIND_SUMMARY):
             raise InvalidRequest(f"kinds[{at}]: {kind} is not a kind of items")
     return tuple(kinds)

@@ -48,6 +48,10 @@ class MemorySettings(ServiceSettings):
     their validity, or they are erased."""
     fact_half_life_days: int = Field(default=180, ge=1, le=36_500)
     """In which the strength of a fact that is neither told nor used halves; see docs/memory.md."""
+    condense_turns: int = Field(default=40, ge=0, le=1_000_000)
+    """With more old turns than this, a person's old turns are condensed; 0: never."""
+    condense_days: int = Field(default=30, ge=1, le=36_500)
+    """From which age turns are old enough to be condensed; they stay beside their summary."""
     turn_retention_days: int = Field(default=0, ge=0, le=36_500)
     """After how many days what was said is erased, unless a pinned fact comes from it; 0: never."""
     fact_retention_days: int = Field(default=0, ge=0, le=36_500)

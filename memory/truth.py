@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anima.memory.v1 import ITEM_KIND_FACT, SPEAKER_ASSISTANT
+from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_SUMMARY, SPEAKER_ASSISTANT
 from memory import rows
 from memory.connection import Connection
 from memory.item import Item, Position
@@ -37,6 +37,7 @@ class IndexRow:
     speaker_name: str = ""
     by_assistant: bool = False
     is_fact: bool = False
+    is_summary: bool = False
 
 
 class Truth(ABC):
@@ -192,6 +193,7 @@ class Truth(ABC):
                     speaker_name=speaker_name,
                     by_assistant=speaker == SPEAKER_ASSISTANT,
                     is_fact=kind == ITEM_KIND_FACT,
+                    is_summary=kind == ITEM_KIND_SUMMARY,
                 )
                 for row_id, text, session_id, blob, speaker_name, speaker, kind in found
             ]

@@ -96,14 +96,17 @@ class FactLedger:
             )
 
     def pin(self, user_id: str, item_ids: Sequence[str], *, pinned: bool) -> int:
-        """Pins facts or lets them go again; returns how many of them there were."""
+        """Pins facts and summaries or lets them go; returns how many of them there were."""
+        given = [(pinned, user_id, item_id) for item_id in item_ids]
         with self._store.transaction() as connection:
-            cursor = connection.executemany(
-                "UPDATE fact SET pinned = ? WHERE item = (SELECT item.id FROM item JOIN user"
-                " ON user.id = item.user WHERE user_id = ? AND item_id = ?)",
-                [(pinned, user_id, item_id) for item_id in item_ids],
+            return sum(
+                connection.executemany(
+                    f"UPDATE {table} SET pinned = ? WHERE item = (SELECT item.id FROM item"  # noqa: S608
+                    " JOIN user ON user.id = item.user WHERE user_id = ? AND item_id = ?)",
+                    given,
+                ).rowcount
+                for table in ("fact", "summary")
             )
-            return cursor.rowcount
 
     def fact(self, user_id: str, item_id: str) -> Item | None:
         """Gives a fact of a user."""

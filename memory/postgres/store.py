@@ -13,7 +13,18 @@ from memory.schema import StoreError
 from memory.truth import Truth
 from services.runtime.errors import Unavailable
 
-_TABLES = ("item", "vec", "fact", "fact_source", "fact_use", "distillation", "document", "passage")
+_TABLES = (
+    "item",
+    "vec",
+    "fact",
+    "fact_source",
+    "fact_use",
+    "distillation",
+    "summary",
+    "summary_source",
+    "document",
+    "passage",
+)
 
 
 class PostgresStore(Truth):

@@ -27,7 +27,7 @@ from services.runtime.logs import get_logger
 WATCH_S = 0.5
 SUSPECT_S = 2.0
 """Browsers report on video once a second: after this silence the page is asked if it lives."""
-PONG_S = 2.0
+PONG_S = 1.2
 GIVE_UP_S = 6.0
 """A page that lives but has received nothing for so long gets its media another way."""
 _CROSS_AGAIN_S = 0.2
