@@ -102,7 +102,7 @@ class MemoryEngine(Protocol):
         ...
 
     async def pin(self, user_id: str, item_ids: Sequence[str], *, pinned: bool) -> int:
-        """Keeps facts from being forgotten by time, or lets them go; returns how many."""
+        """Keeps facts and summaries from being forgotten by time, or not; returns how many."""
         ...
 
     async def correct(self, user_id: str, item_id: str, value: str) -> Item | None:

@@ -7,13 +7,12 @@ import asyncio
 import sqlite3
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from typing import ClassVar, ParamSpec, TypeVar
 
 from anima.common.v1 import EngineInfo
-from anima.memory.v1 import ITEM_KIND_FACT, SPEAKER_ASSISTANT
 from memory import selector
 from memory.encoder import Encoder, QueryVectors, load_encoder
 from memory.engine import Page, Recollection
@@ -22,18 +21,20 @@ from memory.facts.extraction import EXTRACTOR
 from memory.facts.forgetting import Forgetting, Uses
 from memory.facts.ledger import FactLedger, corrected
 from memory.facts.llm_reader import reader_of
-from memory.facts.matching import stands_in
 from memory.faults import service_error
 from memory.index import IndexCache
-from memory.item import Item, Position, RecalledItem
+from memory.item import Item, Position
 from memory.knowledge.base import KnowledgeBase
 from memory.knowledge.document import Owner
 from memory.knowledge.library import Library
 from memory.knowledge.tables import KnowledgeTables
-from memory.ranking import asks_for_answers
 from memory.re_embedding import embed_rest
+from memory.reflection.job import Reflection
+from memory.reflection.llm_condenser import condenser_of
+from memory.reflection.tables import SummaryTables
 from memory.retention import Retention
 from memory.schema import StoreError
+from memory.searching import Query, Search
 from memory.selector import Judgement
 from memory.selector_model import Kind, SelectorModel
 from memory.settings import MemorySettings
@@ -49,10 +50,6 @@ T = TypeVar("T")
 _WORDS_ONLY = "words only"
 _EXPORT_PAGE = 200
 _ERASING_THREADS = 4
-# Besides what was asked for: facts that hold no longer are left out.
-_SPARE = 15
-# What told a fact that holds no longer, and answers that told facts again, stand behind the facts.
-_BEHIND = 0.4
 
 
 class StoredMemory(ABC):
@@ -73,6 +70,7 @@ class StoredMemory(ABC):
         self._retention: Retention | None = None
         self._uses = Uses()
         self._forgetting: Forgetting | None = None
+        self._reflection: Reflection | None = None
         self._library: Library | None = None
         self._opened = ExitStack()
 
@@ -129,6 +127,8 @@ class StoredMemory(ABC):
         )
         self._library.start()
         self._ledger = FactLedger(self._store)
+        summaries = SummaryTables(self._store)
+        self._search = Search(self._store, self._indexes, self._ledger, summaries, self._embedder)
         self._distiller = Distiller(
             self._ledger,
             embedder=self._embedder,
@@ -154,6 +154,15 @@ class StoredMemory(ABC):
             half_life_days=self._settings.fact_half_life_days,
         )
         self._forgetting.start()
+        self._reflection = Reflection(
+            summaries,
+            encoder=self._embedder,
+            writing=self._writing,
+            more_than_turns=self._settings.condense_turns,
+            older_than_days=self._settings.condense_days,
+            llm_condenser=condenser_of(self._settings),
+        )
+        self._reflection.start()
         if self._embedder is not None:
             self._embedding_rest = asyncio.create_task(
                 embed_rest(
@@ -171,7 +180,12 @@ class StoredMemory(ABC):
 
     async def close(self) -> None:
         """Stops the work in the background and closes the database."""
-        for background in (self._distiller, self._retention, self._forgetting):
+        for background in (
+            self._distiller,
+            self._retention,
+            self._forgetting,
+            self._reflection,
+        ):
             if background is not None:
                 await background.stop()
         if self._embedding_rest is not None:
@@ -243,13 +257,15 @@ class StoredMemory(ABC):
             return Recollection(items=[], skipped=True)
         best, found = await self._run(
             self._compute,
-            self._search,
-            user_id,
-            query,
-            max_items,
-            exclude_session_id=exclude_session_id,
-            facts=None if len(set(kinds)) != 1 else kinds[0] == ITEM_KIND_FACT,
-            include_past=include_past,
+            self._search.search,
+            Query(
+                user_id=user_id,
+                text=query,
+                max_items=max_items,
+                exclude_session_id=exclude_session_id,
+                kinds=frozenset(kinds),
+                include_past=include_past,
+            ),
         )
         if found and not selector.fits(
             judged.words,
@@ -262,58 +278,8 @@ class StoredMemory(ABC):
         self._uses.note(user_id, (one.item for one in given), time.time_ns() // 1_000_000)
         return Recollection(items=given, skipped=False)
 
-    def _search(
-        self,
-        user_id: str,
-        query: str,
-        max_items: int,
-        *,
-        exclude_session_id: str,
-        facts: bool | None,
-        include_past: bool,
-    ) -> tuple[float, list[RecalledItem]]:
-        """Gives how well the best item fits by itself, and the items."""
-        vector = None if self._embedder is None else self._embedder.embed_query(query)
-        found = self._indexes.search(
-            user_id,
-            query,
-            vector,
-            k=max_items + _SPARE,
-            exclude_session_id=exclude_session_id,
-            facts=facts,
-        )
-        best = max((row.own_score for row in found), default=0.0)
-        row_ids = [row.row_id for row in found]
-        # The text comes from the truth, so an item that was just erased is not given out.
-        items = self._store.items(row_ids)
-        behind = set() if include_past else self._ledger.outdated_sources(row_ids)
-        if not asks_for_answers(query):
-            behind |= self._retold(user_id, items)
-        recalled = [
-            RecalledItem(
-                item=items[row.row_id],
-                score=row.score * (_BEHIND if row.row_id in behind else 1),
-                vector_score=row.vector_score,
-                lexical_score=row.lexical_score,
-            )
-            for row in found
-            if row.row_id in items and (include_past or items[row.row_id].holds)
-        ]
-        recalled.sort(key=lambda one: -one.score)
-        return best, recalled[:max_items]
-
-    def _retold(self, user_id: str, items: Mapping[int, Item]) -> set[int]:
-        """Gives the rows of answers that only tell again what facts say, or said once."""
-        answers = {
-            row_id: item.text for row_id, item in items.items() if item.speaker == SPEAKER_ASSISTANT
-        }
-        keys = self._ledger.value_keys(user_id) if answers else []
-        return {
-            row_id for row_id, text in answers.items() if any(stands_in(key, text) for key in keys)
-        }
-
     async def pin(self, user_id: str, item_ids: Sequence[str], *, pinned: bool) -> int:
-        """Keeps facts from being forgotten by time, or lets them go again."""
+        """Keeps facts and summaries from being forgotten by time, or lets them go again."""
         return await self._run(self._writing, self._ledger.pin, user_id, item_ids, pinned=pinned)
 
     async def correct(self, user_id: str, item_id: str, value: str) -> Item | None:

@@ -202,7 +202,9 @@ class Item(google.protobuf.message.Message):
 
     @property
     def summary(self) -> global___Summary:
-        """What was condensed, for summaries."""
+        """What was condensed, for summaries, which the memory makes; on storing only by Import, which leaves out one of
+        whose sources one is not held or is in another summary.
+        """
 
     def __init__(
         self,
@@ -392,7 +394,7 @@ class RecallRequest(google.protobuf.message.Message):
     """The most passages of documents, 0 to 50; 0: none."""
     @property
     def kinds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___ItemKind.ValueType]:
-        """Only items of these kinds; empty: turns and facts."""
+        """Only items of these kinds; empty: all, of summaries at most one, and none whose own turns were found."""
 
     def __init__(
         self,
@@ -500,7 +502,7 @@ class ListRequest(google.protobuf.message.Message):
     """From the previous page; empty: the first."""
     @property
     def kinds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___ItemKind.ValueType]:
-        """Only items of these kinds; empty: turns and facts."""
+        """Only items of these kinds; empty: all."""
 
     def __init__(
         self,
@@ -697,7 +699,7 @@ global___ImportResponse = ImportResponse
 
 @typing.final
 class PinRequest(google.protobuf.message.Message):
-    """Pins facts."""
+    """Pins facts and summaries."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -710,7 +712,7 @@ class PinRequest(google.protobuf.message.Message):
     """True: keep them; false: let them go again."""
     @property
     def item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The facts; what is no fact of the user is ignored."""
+        """The facts and summaries; what is none of the user's is ignored."""
 
     def __init__(
         self,
@@ -731,7 +733,7 @@ class PinResponse(google.protobuf.message.Message):
 
     PINNED_COUNT_FIELD_NUMBER: builtins.int
     pinned_count: builtins.int
-    """How many facts there were."""
+    """How many facts and summaries there were."""
     def __init__(
         self,
         *,

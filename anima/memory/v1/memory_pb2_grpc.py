@@ -173,7 +173,7 @@ class MemoryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Pin(self, request, context):
-        """Keeps facts from being forgotten by time, or lets them go again.
+        """Keeps facts and summaries from being forgotten by time, or lets them go again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

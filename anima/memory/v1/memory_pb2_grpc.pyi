@@ -67,7 +67,7 @@ class MemoryServiceStub:
         anima.memory.v1.memory_pb2.PinRequest,
         anima.memory.v1.memory_pb2.PinResponse,
     ]
-    """Keeps facts from being forgotten by time, or lets them go again."""
+    """Keeps facts and summaries from being forgotten by time, or lets them go again."""
 
     Correct: grpc.UnaryUnaryMultiCallable[
         anima.memory.v1.memory_pb2.CorrectRequest,
@@ -185,7 +185,7 @@ class MemoryServiceAsyncStub:
         anima.memory.v1.memory_pb2.PinRequest,
         anima.memory.v1.memory_pb2.PinResponse,
     ]
-    """Keeps facts from being forgotten by time, or lets them go again."""
+    """Keeps facts and summaries from being forgotten by time, or lets them go again."""
 
     Correct: grpc.aio.UnaryUnaryMultiCallable[
         anima.memory.v1.memory_pb2.CorrectRequest,
@@ -317,7 +317,7 @@ class MemoryServiceServicer(metaclass=abc.ABCMeta):
         request: anima.memory.v1.memory_pb2.PinRequest,
         context: _ServicerContext,
     ) -> typing.Union[anima.memory.v1.memory_pb2.PinResponse, collections.abc.Awaitable[anima.memory.v1.memory_pb2.PinResponse]]:
-        """Keeps facts from being forgotten by time, or lets them go again."""
+        """Keeps facts and summaries from being forgotten by time, or lets them go again."""
 
     @abc.abstractmethod
     def Correct(

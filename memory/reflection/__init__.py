@@ -1,0 +1,1 @@
+"""Reflection: old turns are condensed into summaries, in the background."""

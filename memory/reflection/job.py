@@ -1,0 +1,142 @@
+"""Condenses the old turns of people who have many, in the background, one group at a time.
+
+The turns stay: they are the truth, and a summary is one more way to find what they were about.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+
+import numpy as np
+
+from memory import metrics
+from memory.encoder import Encoder
+from memory.item import Item
+from memory.reflection.llm_condenser import LlmCondenser
+from memory.reflection.sentences import Vectors, by_sentences
+from memory.reflection.tables import DAY_MS, Condensed, Group, SummaryTables
+from services.runtime.compute import Compute
+from services.runtime.logs import get_logger
+
+_FIRST_S = 60.0
+_INTERVAL_S = 3_600.0
+_GROUPS = 50
+# So many texts at a time, so that whoever shares the processor is not held up for long.
+_BATCH = 8
+
+
+def _now_unix_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Reflection:
+    """Looks every hour for old turns; what is cut off is done the next time.
+
+    It reads and embeds in a thread of its own, so no recall waits for it.
+    """
+
+    def __init__(
+        self,
+        tables: SummaryTables,
+        *,
+        encoder: Encoder | None,
+        writing: Compute,
+        more_than_turns: int,
+        older_than_days: int,
+        llm_condenser: LlmCondenser | None = None,
+        now_unix_ms: Callable[[], int] = _now_unix_ms,
+    ) -> None:
+        """Makes a job that does nothing until `start`.
+
+        Args:
+            tables: Where turns and summaries are.
+            encoder: Says what sentences have in common; None: their words do.
+            writing: Where the database is written.
+            more_than_turns: So many old turns of a user stay as they are; 0: all.
+            older_than_days: The age of turns, in whole days (UTC), from which they are old.
+            llm_condenser: Condenses by a language model; None, or while it fails: by sentences.
+            now_unix_ms: Gives the present.
+        """
+        self._tables = tables
+        self._encoder = encoder
+        self._writing = writing
+        self._more_than = more_than_turns
+        self._days = older_than_days
+        self._llm = llm_condenser
+        self._now_unix_ms = now_unix_ms
+        self._reading = Compute(threads=1, name="memory-reflection")
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins, unless nothing is ever condensed."""
+        if self._more_than:
+            self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Ends; the group under way is condensed or not at all."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        if self._llm is not None:
+            await self._llm.close()
+        self._reading.close()
+
+    async def _run(self) -> None:
+        await asyncio.sleep(_FIRST_S)  # those who come right after the start go first
+        while True:
+            try:
+                await self.reflect()
+            except Exception as error:  # a full disk, say: the next hour tries again
+                get_logger().error("old turns could not be condensed", exc_info=error)
+            await asyncio.sleep(_INTERVAL_S)
+
+    async def reflect(self) -> int:
+        """Condenses all that is old enough.
+
+        Returns:
+            How many summaries were made.
+        """
+        count, last = 0, -1
+        while count > last:
+            last = count
+            for group in await self._reading.run(self._groups):
+                count += await self._condense(group)
+        if count:
+            get_logger().info("old turns condensed", summaries=count)
+        return count
+
+    def _groups(self) -> list[Group]:
+        # The day that is half old waits until it is whole.
+        before_unix_ms = (self._now_unix_ms() // DAY_MS - self._days) * DAY_MS
+        return self._tables.groups(
+            before_unix_ms=before_unix_ms, more_than=self._more_than, limit=_GROUPS
+        )
+
+    async def _condense(self, group: Group) -> bool:
+        turns = await self._reading.run(self._tables.turns, group)
+        if not turns:
+            return False
+        condensed = None if self._llm is None else await self._llm.condense(turns)
+        if condensed is None:
+            condensed = await self._reading.run(self._by_sentences, turns)
+        vector, model_id = None, ""
+        if self._encoder is not None:
+            (vector,) = await self._reading.run(self._encoder.embed, [condensed.text])
+            model_id = self._encoder.model_id
+        stored = await self._writing.run(
+            self._tables.put, group, turns, condensed, vector, model_id
+        )
+        metrics.SUMMARIES.inc(stored)
+        return stored
+
+    def _by_sentences(self, turns: list[Item]) -> Condensed:
+        encoder = self._encoder
+        return by_sentences(turns, None if encoder is None else partial(_embedded, encoder))
+
+
+def _embedded(encoder: Encoder, texts: Sequence[str]) -> Vectors:
+    starts = range(0, len(texts), _BATCH)
+    return np.concatenate([encoder.embed(texts[start : start + _BATCH]) for start in starts])

@@ -1,0 +1,153 @@
+"""Asks the llm stage, over gRPC, to condense turns, and believes only what stands in them."""
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+import grpc
+
+from anima.llm.v1 import llm_pb2 as llm
+from anima.llm.v1 import llm_pb2_grpc
+from anima.memory.v1 import SPEAKER_ASSISTANT
+from memory import metrics
+from memory.item import Item
+from memory.reflection.sentences import dated, is_chinese
+from memory.reflection.tables import Condensed
+from memory.settings import MemorySettings
+from retrieval.text import tokens
+from services.runtime.channels import open_channel
+from services.runtime.errors import error_from_rpc
+from services.runtime.logs import get_logger
+
+if TYPE_CHECKING:  # this name is in the stubs' types only
+    from anima.llm.v1.llm_pb2_grpc import LlmServiceAsyncStub
+
+EXTRACTOR: Final = "llm-summary-1"
+"""The name and version of what is asked and believed."""
+_TIMEOUT_S = 30.0
+_PAUSE_S = 60.0
+_MOST_ASKED_CHARS = 6_000
+_LEAST_CHARS, _MOST_CHARS = 8, 500
+_GROUNDED = 0.5
+_NUMBER = re.compile(r"\d+")
+_NAME = re.compile(r"(?<=[a-z,;] )[A-Z]\w+")
+_ENGLISH = (
+    "Condense this old conversation into at most three short sentences. Say only what was said,"
+    " about the person, without headings or lists.\n\n{}"
+)
+_CHINESE = (
+    "用最多三句简短的话概括下面这段旧对话。"
+    "只写对话里说过的、和用户有关的内容，不要标题或列表。\n\n{}"
+)
+
+
+class UnbelievedError(Exception):
+    """The model wrote what cannot be a summary of the turns."""
+
+
+class LlmCondenser:
+    """Condenses turns by a language model; after a failure it is left alone for a minute."""
+
+    def __init__(
+        self, target: str, *, token: str | None, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Makes a condenser; must be called in the event loop.
+
+        Args:
+            target: The address of the llm stage.
+            token: What it demands of callers; None: nothing.
+            now_s: A clock that only goes forward, s.
+        """
+        self._channel = open_channel(target, token=token)
+        stub = llm_pb2_grpc.LlmServiceStub(self._channel)
+        self._stub = cast("LlmServiceAsyncStub", stub)
+        self._now_s = now_s
+        self._paused_until_s = 0.0
+
+    async def close(self) -> None:
+        """Closes the channel."""
+        await self._channel.close()
+
+    async def condense(self, turns: Sequence[Item]) -> Condensed | None:
+        """Condenses turns; None if the model fails, or writes what was not said."""
+        if self._now_s() < self._paused_until_s:
+            return None
+        talk = _talk(turns)
+        try:
+            text = believed(await self._answer(talk), talk)
+        except UnbelievedError as error:
+            _note_failure(str(error))
+            return None
+        except grpc.aio.AioRpcError as error:
+            self._paused_until_s = self._now_s() + _PAUSE_S
+            _note_failure(str(error_from_rpc(error)))
+            return None
+        return Condensed(
+            text=dated(turns[0].created_unix_ms, [text]),
+            in_words_of_the_person=False,
+            extractor=EXTRACTOR,
+        )
+
+    async def _answer(self, talk: str) -> str:
+        config = llm.GenerateConfig(
+            turn_id=f"summary-{uuid.uuid4().hex}",
+            epoch=1,
+            question=(_CHINESE if is_chinese(talk) else _ENGLISH).format(talk),
+        )
+        call = self._stub.Generate(_once(config), timeout=_TIMEOUT_S)
+        text = ""
+        async for response in call:
+            if response.WhichOneof("event") == "delta":
+                text += response.delta.text
+                if len(text) > _MOST_CHARS:
+                    call.cancel()
+                    raise UnbelievedError(f"more than {_MOST_CHARS} characters")
+        return text
+
+
+def believed(answer: str, talk: str) -> str:
+    """Gives the summary that a model wrote, as one line.
+
+    Raises:
+        UnbelievedError: It is too short or too long, or says numbers, names or mostly words that
+            do not stand in the talk.
+    """
+    text = " ".join(answer.split())
+    if not _LEAST_CHARS <= len(text) <= _MOST_CHARS:
+        raise UnbelievedError(f"{len(text)} characters are not {_LEAST_CHARS} to {_MOST_CHARS}")
+    invented = set(_NUMBER.findall(text)) - set(_NUMBER.findall(talk))
+    invented |= {name for name in _NAME.findall(text) if name.lower() not in talk.lower()}
+    if invented:
+        raise UnbelievedError("it tells names or numbers that nobody said")
+    words = set(tokens(text))
+    if len(words & set(tokens(talk))) < _GROUNDED * len(words):
+        raise UnbelievedError("it is mostly in words that nobody said")
+    return text
+
+
+def _talk(turns: Sequence[Item]) -> str:
+    lines = [
+        f"{turn.speaker_name or ('A' if turn.speaker == SPEAKER_ASSISTANT else 'User')}: "
+        f"{' '.join(turn.text.split())}"
+        for turn in turns
+    ]
+    room = max(_MOST_ASKED_CHARS // len(lines), 80)
+    return "\n".join(line[:room] for line in lines)
+
+
+def _note_failure(why: str) -> None:
+    metrics.FAILED_LLM_SUMMARIES.inc()
+    get_logger().warning("a summary is made of sentences: the llm stage failed", problem=why)
+
+
+def _once(config: llm.GenerateConfig) -> Iterator[llm.GenerateRequest]:
+    yield llm.GenerateRequest(config=config)
+
+
+def condenser_of(settings: MemorySettings) -> LlmCondenser | None:
+    """Makes the condenser of the settings; None if they name no llm stage."""
+    if not settings.llm_target:
+        return None
+    return LlmCondenser(settings.llm_target, token=settings.llm_token)

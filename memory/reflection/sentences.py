@@ -1,0 +1,135 @@
+"""Condenses turns into their most central sentences.
+
+The sentences nearest to the centre of all of them say what the talk was about (centroid-based
+extraction, Radev et al. 2004); maximal marginal relevance (Carbonell and Goldstein, 1998) leaves
+out what a chosen one has said already.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anima.memory.v1 import SPEAKER_USER
+from memory.item import Item, searched_text
+from memory.reflection.tables import Condensed
+from retrieval.text import tokens
+
+EXTRACTOR: Final = "sentences-1"
+"""The name and version of this method."""
+_MOST_SENTENCES = 3
+_MOST_CANDIDATES = 120
+_MOST_CHARS = 240
+_LEAST_TOKENS = 4
+_RELEVANCE = 0.7
+_SAME = 0.85
+_QUESTION = 0.6
+_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*|\n+")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sentence:
+    text: str
+    speaker_name: str
+    weight: float
+
+
+def by_sentences(
+    turns: Sequence[Item], embed: Callable[[Sequence[str]], Vectors] | None
+) -> Condensed:
+    """Condenses turns into at most three of their sentences, in the order of the talk.
+
+    Args:
+        turns: In the order of time, at least one; the person's own count, if there are any.
+        embed: Gives vectors of length 1, shape [texts, dimensions]; None: words are compared.
+    """
+    said = [turn for turn in turns if turn.speaker == SPEAKER_USER]
+    sentences = _sentences(said or turns)
+    texts = [sentence.text for sentence in sentences]
+    vectors = _word_vectors(texts) if embed is None else embed(texts)
+    weights = np.array([sentence.weight for sentence in sentences], dtype=np.float32)
+    chosen = [sentences[at] for at in sorted(central(vectors, weights))]
+    named = len({turn.speaker_name for turn in turns}) > 1
+    spoken = [searched_text(one.speaker_name if named else "", one.text) for one in chosen]
+    return Condensed(
+        text=dated(turns[0].created_unix_ms, spoken),
+        in_words_of_the_person=bool(said),
+        extractor=EXTRACTOR,
+    )
+
+
+def central(vectors: Vectors, weights: NDArray[np.float32]) -> list[int]:
+    """Chooses the rows that are nearest to the centre and say different things, best first.
+
+    Args:
+        vectors: Of length 1, or 0; shape [rows, dimensions], at least one row.
+        weights: By which the nearness of each row to the centre is multiplied.
+    """
+    centre = vectors.mean(axis=0)
+    relevance = weights * (vectors @ (centre / max(float(np.linalg.norm(centre)), 1e-9)))
+    chosen = [int(np.argmax(relevance))]
+    while len(chosen) < min(_MOST_SENTENCES, len(vectors)):
+        repeated = (vectors @ vectors[chosen].T).max(axis=1)
+        gain = _RELEVANCE * relevance - (1 - _RELEVANCE) * repeated
+        gain[repeated >= _SAME] = -np.inf
+        gain[chosen] = -np.inf
+        best = int(np.argmax(gain))
+        if not np.isfinite(gain[best]):
+            break
+        chosen.append(best)
+    return chosen
+
+
+def dated(unix_ms: int, sentences: Sequence[str]) -> str:
+    """Puts the day (UTC) before sentences, in their language."""
+    day = datetime.fromtimestamp(unix_ms / 1_000, UTC)
+    if is_chinese("".join(sentences)):
+        return f"{day.year}年{day.month}月{day.day}日：{''.join(sentences)}"
+    return f"On {day.day} {day:%B} {day.year}: {' '.join(sentences)}"
+
+
+def is_chinese(text: str) -> bool:
+    """Whether a text is rather Chinese than of words with spaces."""
+    return 3 * len(_CHINESE.findall(text)) > len(text)
+
+
+def _sentences(turns: Sequence[Item]) -> list[_Sentence]:
+    found = [
+        _Sentence(
+            text=_shortened(piece.strip()),
+            speaker_name=turn.speaker_name,
+            weight=_QUESTION if piece.rstrip().endswith(("?", "？")) else 1.0,
+        )
+        for turn in turns
+        for piece in _END.split(turn.text)
+        if piece.strip()
+    ]
+    telling = [one for one in found if len(tokens(one.text)) >= _LEAST_TOKENS]
+    rest = telling or found
+    # Of a very long talk, sentences from all of it.
+    return rest[:: -(-len(rest) // _MOST_CANDIDATES)]
+
+
+def _shortened(sentence: str) -> str:
+    if len(sentence) <= _MOST_CHARS:
+        return sentence
+    cut = sentence[: _MOST_CHARS - 1]
+    return f"{cut[: cut.rfind(' ')] if ' ' in cut else cut}…"
+
+
+def _word_vectors(texts: Sequence[str]) -> Vectors:
+    words = [tokens(text) for text in texts]
+    column = {word: at for at, word in enumerate(sorted({w for some in words for w in some}))}
+    counts = np.zeros((len(texts), max(len(column), 1)), dtype=np.float32)
+    for row, some in enumerate(words):
+        for word in some:
+            counts[row, column[word]] += 1
+    lengths = np.linalg.norm(counts, axis=1, keepdims=True)
+    return np.asarray(counts / np.maximum(lengths, 1e-9), dtype=np.float32)

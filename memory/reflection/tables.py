@@ -1,0 +1,127 @@
+"""Old turns that are to be condensed, and their summaries, in the database."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anima.memory.v1 import ITEM_KIND_SUMMARY, ITEM_KIND_TURN, SPEAKER_UNSPECIFIED, SPEAKER_USER
+from memory import rows
+from memory.item import Item, Summary
+from memory.rows import Vector
+from memory.truth import Truth
+
+DAY_MS = 86_400_000
+LEAST_TURNS = 3
+"""Fewer turns of a session and day are short enough as they are."""
+_MOST_TURNS = 60
+_GROUPS = (
+    f"SELECT item.user, session_id, created_unix_ms / {DAY_MS} FROM item"  # noqa: S608
+    " LEFT JOIN summary_source ON summary_source.source = item.id"
+    f" WHERE kind = {ITEM_KIND_TURN} AND created_unix_ms < ? AND summary_source.source IS NULL"
+    f" AND item.user IN (SELECT user FROM item WHERE kind = {ITEM_KIND_TURN}"
+    " AND created_unix_ms < ? GROUP BY user HAVING count(*) > ?)"
+    f" GROUP BY item.user, session_id, created_unix_ms / {DAY_MS}"
+    f" HAVING count(*) >= {LEAST_TURNS} ORDER BY 1, 3, 2 LIMIT ?"
+)
+_TURNS = (
+    f"{rows.SELECT_ITEMS} LEFT JOIN summary_source AS covered ON covered.source = item.id"
+    f" WHERE item.user = ? AND session_id = ? AND kind = {ITEM_KIND_TURN}"
+    " AND created_unix_ms >= ? AND created_unix_ms < ? AND covered.source IS NULL"
+    " ORDER BY created_unix_ms, item.id LIMIT ?"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """Turns of one session and one day (UTC) that are in no summary yet."""
+
+    user: int
+    """The user's row."""
+    session_id: str
+    day: int
+    """Days since 1970-01-01."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Condensed:
+    """What became of a group of turns."""
+
+    text: str
+    in_words_of_the_person: bool
+    extractor: str
+    """What condensed it, with its version."""
+
+
+class SummaryTables:
+    """The summaries in the database of a store. Safe for threads as the store is."""
+
+    def __init__(self, store: Truth) -> None:
+        self._store = store
+
+    def groups(self, *, before_unix_ms: int, more_than: int, limit: int) -> list[Group]:
+        """Gives what is to be condensed, of users who have more than so many old turns.
+
+        Args:
+            before_unix_ms: What was said earlier is old.
+            more_than: So many old turns of a user stay as they are.
+            limit: The most groups.
+        """
+        with self._store.reading() as connection:
+            found = connection.execute(
+                _GROUPS, (before_unix_ms, before_unix_ms, more_than, limit)
+            ).fetchall()
+        return [Group(user=user, session_id=session, day=day) for user, session, day in found]
+
+    def turns(self, group: Group) -> list[Item]:
+        """Gives the first turns of a group, in the order of time; a long one takes several."""
+        start = group.day * DAY_MS
+        with self._store.reading() as connection:
+            found = connection.execute(
+                _TURNS, (group.user, group.session_id, start, start + DAY_MS, _MOST_TURNS)
+            ).fetchall()
+        return [rows.numbered_item(row)[1] for row in found]
+
+    def put(
+        self,
+        group: Group,
+        turns: Sequence[Item],
+        condensed: Condensed,
+        vector: Vector | None,
+        model_id: str,
+    ) -> bool:
+        """Stores the summary of turns, unless one of them was erased or condensed meanwhile.
+
+        Returns:
+            Whether it is stored.
+        """
+        first, last = turns[0].created_unix_ms, turns[-1].created_unix_ms
+        item = Item(
+            item_id=f"summary-{uuid.uuid4().hex}",
+            kind=ITEM_KIND_SUMMARY,
+            speaker=SPEAKER_USER if condensed.in_words_of_the_person else SPEAKER_UNSPECIFIED,
+            text=condensed.text,
+            session_id=group.session_id,
+            turn_id="",
+            created_unix_ms=last,
+            summary=Summary(
+                source_item_ids=tuple(turn.item_id for turn in turns),
+                from_unix_ms=first,
+                to_unix_ms=last,
+                extractor=condensed.extractor,
+            ),
+        )
+        with self._store.transaction() as connection:
+            return rows.insert_item(connection, group.user, item, vector, model_id) is not None
+
+    def ended_values(self, row_ids: Sequence[int]) -> list[tuple[int, str]]:
+        """Gives, by summary, the values of facts from its turns that hold no longer."""
+        places = ", ".join("?" * len(row_ids))
+        with self._store.reading() as connection:
+            found = connection.execute(
+                "SELECT summary, value_key FROM summary_source JOIN fact_source"  # noqa: S608
+                " ON fact_source.source = summary_source.source"
+                " JOIN fact ON fact.item = fact_source.fact"
+                f" WHERE summary IN ({places}) AND fact.valid_to_unix_ms > 0",
+                list(row_ids),
+            )
+            return [(row[0], row[1]) for row in found]
