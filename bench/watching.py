@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from cli.layout import LOOPBACK, free_layout
+from cli.layout import free_address, free_layout
 from cli.supervisor import Supervisor
 from services.runtime.settings import ServiceSettings
 
@@ -36,7 +36,8 @@ async def watched_mesh(
         data = Path(folder) / "data"
         data.mkdir()
         (data / "models").symlink_to(ServiceSettings.from_environment().data_dir / "models")
-        metrics = f"{LOOPBACK}:{_free_port()}"
+        layout = free_layout()
+        metrics = free_address(layout)
         environment = {
             "ANIMA_DATA_DIR": str(data),
             "ANIMA_GATEWAY_METRICS_LISTEN": metrics,
@@ -45,7 +46,7 @@ async def watched_mesh(
             "ANIMA_MAX_CONNECTION_AGE_S": "0",
             **(settings or {}),
         }
-        supervisor = Supervisor(free_layout(), log_folder=Path(folder), environment=environment)
+        supervisor = Supervisor(layout, log_folder=Path(folder), environment=environment)
         async with supervisor.running():
             await supervisor.until_settled()
             if not supervisor.is_ready():
@@ -119,7 +120,3 @@ class Usage:
 
 def _floor(samples: list[int]) -> float:
     return float(np.percentile(samples, 10))
-
-
-def _free_port() -> int:
-    return int(free_layout().gateway.address.rpartition(":")[2])

@@ -76,6 +76,13 @@ def free_layout() -> Layout:
     return _layout(f"{LOOPBACK}:{ports[-1]}", ports[:-1])
 
 
+def free_address(layout: Layout) -> str:
+    """Give an address that is free now and not one of a mesh that is still to start."""
+    taken = {layout.http_address, *(member.address for member in layout.members)}
+    addresses = {f"{LOOPBACK}:{port}" for port in _free_ports(len(taken) + 1)}
+    return min(addresses - taken)
+
+
 def _layout(http_address: str, ports: list[int]) -> Layout:
     addresses = {
         name: f"{LOOPBACK}:{port}" for (name, _, _), port in zip(_STAGES, ports[1:], strict=True)
