@@ -2,27 +2,21 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Callable
+from typing import Final
 
 import grpc
 
 from anima.llm.v1 import llm_pb2 as llm
-from anima.llm.v1 import llm_pb2_grpc
 from memory import metrics
 from memory.facts.candidate import Candidate, Denial, Finding
 from memory.facts.extraction import MAX_CHARS
 from memory.facts.llm_facts import SCHEMA, TOOL, UnreadableError, believed, question_of
+from memory.language_model import LanguageModel
 from memory.settings import MemorySettings
-from services.runtime.channels import open_channel
 from services.runtime.errors import error_from_rpc
 from services.runtime.logs import get_logger
 
-if TYPE_CHECKING:  # this name is in the stubs' types only
-    from anima.llm.v1.llm_pb2_grpc import LlmServiceAsyncStub
-
-_TIMEOUT_S = 30.0
-_PAUSE_S = 60.0
 _MAX_ANSWER_CHARS = 20_000
 _TOOL: Final = llm.Tool(
     name=TOOL,
@@ -48,15 +42,11 @@ class LlmReader:
             token: What it demands of callers; None: nothing.
             now_s: A clock that only goes forward, s.
         """
-        self._channel = open_channel(target, token=token)
-        stub = llm_pb2_grpc.LlmServiceStub(self._channel)
-        self._stub = cast("LlmServiceAsyncStub", stub)
-        self._now_s = now_s
-        self._paused_until_s = 0.0
+        self._model = LanguageModel(target, token=token, now_s=now_s)
 
     async def close(self) -> None:
         """Closes the channel."""
-        await self._channel.close()
+        await self._model.close()
 
     async def read(self, text: str, by_rules: list[Finding]) -> list[Finding]:
         """Gives what a turn says; what the rules found if the model fails or need not be asked.
@@ -66,7 +56,7 @@ class LlmReader:
             by_rules: What the rules read out of it.
         """
         is_feedback = any(isinstance(one, Denial) for one in by_rules)
-        if is_feedback or self._now_s() < self._paused_until_s:
+        if is_feedback or self._model.is_left_alone:
             return by_rules
         turn = text[:MAX_CHARS]
         try:
@@ -75,7 +65,7 @@ class LlmReader:
             why = str(error_from_rpc(error) if isinstance(error, grpc.aio.AioRpcError) else error)
             metrics.FAILED_LLM_READINGS.inc()
             get_logger().warning("the rules read the facts: the llm stage failed", problem=why)
-            self._paused_until_s = self._now_s() + _PAUSE_S
+            self._model.leave_alone()
             return by_rules
         others = [one for one in by_rules if not isinstance(one, Candidate)]
         # Told in words of the rules, a fact is the same one however often it was read.
@@ -89,7 +79,7 @@ class LlmReader:
             question=question_of(turn),
             tools=[_TOOL],
         )
-        call = self._stub.Generate(_once(config), timeout=_TIMEOUT_S)
+        call = self._model.ask(config)
         text = ""
         async for response in call:
             event = response.WhichOneof("event")
@@ -102,10 +92,6 @@ class LlmReader:
                     call.cancel()
                     raise UnreadableError("the answer does not end")
         return text
-
-
-def _once(config: llm.GenerateConfig) -> Iterator[llm.GenerateRequest]:
-    yield llm.GenerateRequest(config=config)
 
 
 def _key(fact: Candidate) -> tuple[str, str, str]:

@@ -3,31 +3,25 @@
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import grpc
 
 from anima.llm.v1 import llm_pb2 as llm
-from anima.llm.v1 import llm_pb2_grpc
 from anima.memory.v1 import SPEAKER_ASSISTANT
 from memory import metrics
 from memory.item import Item
+from memory.language_model import LanguageModel
 from memory.reflection.sentences import dated, is_chinese
 from memory.reflection.tables import Condensed
 from memory.settings import MemorySettings
 from retrieval.text import tokens
-from services.runtime.channels import open_channel
 from services.runtime.errors import error_from_rpc
 from services.runtime.logs import get_logger
 
-if TYPE_CHECKING:  # this name is in the stubs' types only
-    from anima.llm.v1.llm_pb2_grpc import LlmServiceAsyncStub
-
 EXTRACTOR: Final = "llm-summary-1"
 """The name and version of what is asked and believed."""
-_TIMEOUT_S = 30.0
-_PAUSE_S = 60.0
 _MOST_ASKED_CHARS = 6_000
 _LEAST_CHARS, _MOST_CHARS = 8, 500
 _GROUNDED = 0.5
@@ -60,19 +54,15 @@ class LlmCondenser:
             token: What it demands of callers; None: nothing.
             now_s: A clock that only goes forward, s.
         """
-        self._channel = open_channel(target, token=token)
-        stub = llm_pb2_grpc.LlmServiceStub(self._channel)
-        self._stub = cast("LlmServiceAsyncStub", stub)
-        self._now_s = now_s
-        self._paused_until_s = 0.0
+        self._model = LanguageModel(target, token=token, now_s=now_s)
 
     async def close(self) -> None:
         """Closes the channel."""
-        await self._channel.close()
+        await self._model.close()
 
     async def condense(self, turns: Sequence[Item]) -> Condensed | None:
         """Condenses turns; None if the model fails, or writes what was not said."""
-        if self._now_s() < self._paused_until_s:
+        if self._model.is_left_alone:
             return None
         talk = _talk(turns)
         try:
@@ -81,7 +71,7 @@ class LlmCondenser:
             _note_failure(str(error))
             return None
         except grpc.aio.AioRpcError as error:
-            self._paused_until_s = self._now_s() + _PAUSE_S
+            self._model.leave_alone()
             _note_failure(str(error_from_rpc(error)))
             return None
         return Condensed(
@@ -96,7 +86,7 @@ class LlmCondenser:
             epoch=1,
             question=(_CHINESE if is_chinese(talk) else _ENGLISH).format(talk),
         )
-        call = self._stub.Generate(_once(config), timeout=_TIMEOUT_S)
+        call = self._model.ask(config)
         text = ""
         async for response in call:
             if response.WhichOneof("event") == "delta":
@@ -140,10 +130,6 @@ def _talk(turns: Sequence[Item]) -> str:
 def _note_failure(why: str) -> None:
     metrics.FAILED_LLM_SUMMARIES.inc()
     get_logger().warning("a summary is made of sentences: the llm stage failed", problem=why)
-
-
-def _once(config: llm.GenerateConfig) -> Iterator[llm.GenerateRequest]:
-    yield llm.GenerateRequest(config=config)
 
 
 def condenser_of(settings: MemorySettings) -> LlmCondenser | None:

@@ -21,10 +21,9 @@ from memory.item import Item
 from memory.settings import MemorySettings
 from memory.sqlite_engine import SqliteMemory
 from services.runtime.errors import Unavailable
-from services.runtime.server import Stage, serving
-from services.runtime.settings import ServiceSettings
 from tests.fakes.stages import FakeLlm
 from tests.unit.memory.items import make_item
+from tests.unit.memory.llm_stage import llm_stage
 
 TURN = "We settled in Graz ages ago and Rex, our dog, loves it there"
 
@@ -50,22 +49,6 @@ class CallingLlm(FakeLlm):
         await context.write(llm.GenerateResponse(tool_call=call))
 
 
-async def served(fake: FakeLlm) -> AsyncIterator[str]:
-    async def nothing() -> None:
-        return
-
-    stage = Stage(
-        service="anima.llm.v1.LlmService",
-        add_to_server=lambda server: llm.add_LlmServiceServicer_to_server(fake, server),
-        warm_up=nothing,
-        counted_methods=frozenset(),
-        close=nothing,
-    )
-    async with serving(stage, ServiceSettings(listen="127.0.0.1:0")) as server:
-        await server.ready
-        yield server.address
-
-
 @pytest.fixture
 def model() -> FakeLlm:
     return FakeLlm()
@@ -73,7 +56,7 @@ def model() -> FakeLlm:
 
 @pytest.fixture
 async def address(model: FakeLlm) -> AsyncIterator[str]:
-    async for one in served(model):
+    async with llm_stage(model) as one:
         yield one
 
 
@@ -117,7 +100,7 @@ async def test_a_model_that_writes_json_is_read(model: FakeLlm, address: str) ->
 async def test_a_model_that_calls_the_tool_is_read() -> None:
     model = CallingLlm()
     model.arguments = told(("user", "home", "Graz"), ("dog", "name", "Rex"))
-    async for address in served(model):
+    async with llm_stage(model) as address:
         reader = LlmReader(address, token=None)
         assert shown(await reader.read(TURN, [])) == {"user.home=Graz", "dog.name=Rex"}
         await reader.close()

@@ -5,14 +5,12 @@ from pathlib import Path
 
 import pytest
 
-import anima.llm.v1 as llm
 from anima.memory.v1 import SPEAKER_UNSPECIFIED
 from memory.reflection.llm_condenser import LlmCondenser, UnbelievedError, believed
 from memory.store import Store
 from services.runtime.errors import Unavailable
-from services.runtime.server import Stage, serving
-from services.runtime.settings import ServiceSettings
 from tests.fakes.stages import FakeLlm
+from tests.unit.memory.llm_stage import llm_stage
 from tests.unit.memory.reflection.talks import (
     CELLO,
     GARDEN,
@@ -35,19 +33,8 @@ def model() -> FakeLlm:
 
 @pytest.fixture
 async def address(model: FakeLlm) -> AsyncIterator[str]:
-    async def nothing() -> None:
-        return
-
-    stage = Stage(
-        service="anima.llm.v1.LlmService",
-        add_to_server=lambda server: llm.add_LlmServiceServicer_to_server(model, server),
-        warm_up=nothing,
-        counted_methods=frozenset(),
-        close=nothing,
-    )
-    async with serving(stage, ServiceSettings(listen="127.0.0.1:0")) as server:
-        await server.ready
-        yield server.address
+    async with llm_stage(model) as one:
+        yield one
 
 
 @pytest.fixture

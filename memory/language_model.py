@@ -1,0 +1,55 @@
+"""The llm stage as the memory asks it, over gRPC: what failed is left alone for a minute."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, cast
+
+import grpc
+
+from anima.llm.v1 import llm_pb2 as llm
+from anima.llm.v1 import llm_pb2_grpc
+from services.runtime.channels import open_channel
+
+if TYPE_CHECKING:  # this name is in the stubs' types only
+    from anima.llm.v1.llm_pb2_grpc import LlmServiceAsyncStub
+
+_TIMEOUT_S: Final = 30.0
+_PAUSE_S: Final = 60.0
+
+
+class LanguageModel:
+    """Asks an llm stage; must be made in the event loop.
+
+    Args:
+        target: The address of the llm stage.
+        token: What it demands of callers; None: nothing.
+        now_s: A clock that only goes forward, s.
+    """
+
+    def __init__(self, target: str, *, token: str | None, now_s: Callable[[], float]) -> None:
+        self._channel = open_channel(target, token=token)
+        self._stub = cast("LlmServiceAsyncStub", llm_pb2_grpc.LlmServiceStub(self._channel))
+        self._now_s = now_s
+        self._paused_until_s = 0.0
+
+    @property
+    def is_left_alone(self) -> bool:
+        """True for a minute after a failure."""
+        return self._now_s() < self._paused_until_s
+
+    def leave_alone(self) -> None:
+        """Notes a failure."""
+        self._paused_until_s = self._now_s() + _PAUSE_S
+
+    def ask(
+        self, config: llm.GenerateConfig
+    ) -> "grpc.aio.StreamStreamCall[llm.GenerateRequest, llm.GenerateResponse]":
+        """Gives the call that answers; it fails after half a minute."""
+        return self._stub.Generate(_once(config), timeout=_TIMEOUT_S)
+
+    async def close(self) -> None:
+        """Closes the channel."""
+        await self._channel.close()
+
+
+def _once(config: llm.GenerateConfig) -> Iterator[llm.GenerateRequest]:
+    yield llm.GenerateRequest(config=config)

@@ -1,0 +1,28 @@
+"""A scripted llm stage behind a real server, for what the memory asks a language model."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anima.llm.v1 import llm_pb2_grpc
+from services.runtime.server import Stage, serving
+from services.runtime.settings import ServiceSettings
+from tests.fakes.stages import FakeLlm
+
+
+@asynccontextmanager
+async def llm_stage(fake: FakeLlm) -> AsyncIterator[str]:
+    """Serves a scripted model on loopback; gives its address."""
+
+    async def nothing() -> None:
+        return
+
+    stage = Stage(
+        service="anima.llm.v1.LlmService",
+        add_to_server=lambda server: llm_pb2_grpc.add_LlmServiceServicer_to_server(fake, server),
+        warm_up=nothing,
+        counted_methods=frozenset(),
+        close=nothing,
+    )
+    async with serving(stage, ServiceSettings(listen="127.0.0.1:0")) as server:
+        await server.ready
+        yield server.address
