@@ -63,6 +63,8 @@ def open_channel(
             # despite its name this is the time that one attempt to connect may take
             ("grpc.min_reconnect_backoff_ms", CONNECT_TIMEOUT_MS),
             ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_BACKOFF_MS),
+            # else a channel begins with the failures of any other in the process to that address
+            ("grpc.use_local_subchannel_pool", 1),
             ("grpc.dns_min_time_between_resolutions_ms", 5000),
             # a proxy of the environment is for the web, not for the mesh
             ("grpc.enable_http_proxy", 0),

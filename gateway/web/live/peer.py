@@ -51,6 +51,7 @@ class Peer:
         self._pump = Pump(program, report=report)
         self._pumping: asyncio.Task[None] | None = None
         self._changed = changed
+        self._connected_at: datetime | None = None
         self._senders: list[RTCRtpSender] = []
         self._connection.on("connectionstatechange", self._on_state)
 
@@ -112,8 +113,8 @@ class Peer:
             raise InvalidRequest("candidate: it is not an ICE candidate") from None
 
     async def silent_s(self) -> float:
-        """Returns how long the browser has sent no report on what it receives."""
-        last: datetime | None = None
+        """Returns how long, once connected, the browser has sent no report on what it receives."""
+        last = self._connected_at
         for sender in self._senders:
             for stats in (await sender.getStats()).values():
                 if stats.type == "remote-inbound-rtp":
@@ -131,5 +132,6 @@ class Peer:
 
     def _on_state(self) -> None:
         if self.connected and self._pumping is None:
+            self._connected_at = datetime.now(UTC)
             self._pumping = asyncio.create_task(self._pump.run(), name="webrtc-media")
         self._changed()

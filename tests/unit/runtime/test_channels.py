@@ -96,6 +96,17 @@ async def test_nobody_listening_is_unavailable() -> None:
         assert isinstance(error_from_rpc(caught.value), Unavailable)
 
 
+async def test_failures_of_another_channel_are_not_inherited() -> None:
+    async with tiny_server() as server:
+        address = server.address
+    async with tiny_stub(address) as early:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await early.DescribeEngine(DescribeEngineRequest(), timeout=10)
+        async with tiny_server(listen=address), tiny_stub(address) as late:
+            described = await late.DescribeEngine(DescribeEngineRequest(), timeout=10)
+            assert described.engine.name
+
+
 async def test_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", "")
