@@ -25,6 +25,7 @@ _URL_STARTS: Final = ("https://", "http://", "www.")
 _URL_END: Final = re.compile(r"[\s<>\"'）)\]}，。！？、；：]|[\u3400-\u9fff]")
 _HOST: Final = re.compile(r"^(?:https?://)?(?:www\.)?([^/?#:]*)", re.IGNORECASE)
 _REFERENCE: Final = re.compile(r"\^.*|\d+(?:[,\- ]+\d+)*")
+_LETTERS: Final = re.compile("[A-Za-z]+")
 _FENCES: Final = ("```", "~~~")
 _MARKER: Final = re.compile(r"(?:#{1,6}|[-*+•·◦▪‣–](?:[ \t]+\[[ xX]\])?)[ \t]+")
 _NUMBER: Final = re.compile(r"(\d{1,2})(?:[.)][ \t]+|、[ \t]*)")
@@ -56,7 +57,16 @@ class SpeechText:
 
     def feed(self, text: str) -> str:
         """Takes more text; returns what can be spoken of it now."""
-        return self._units.feed("".join(self._read(char) for char in text))
+        said, at = [], 0
+        while at < len(text):
+            if self._is_in_word() and (letters := _LETTERS.match(text, at)):
+                said.append(letters[0])
+                at = letters.end()
+                self._last = text[at - 1]
+            else:
+                said.append(self._read(text[at]))
+                at += 1
+        return self._units.feed("".join(said))
 
     def finish(self) -> str:
         """Returns what was held back."""
@@ -64,6 +74,11 @@ class SpeechText:
         if self._item and self._last and self._last not in _ENDS and not self._newlines:
             rest += self._stop()
         return self._units.feed(rest) + self._units.finish()
+
+    def _is_in_word(self) -> bool:
+        """Whether letters that follow are said as they are."""
+        undecided = self._at_line_start or self._fenced or self._held or self._tildes or self._stars
+        return not undecided and self._last_is_letter()
 
     def _read(self, char: str) -> str:
         if char == "\r":

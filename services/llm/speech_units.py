@@ -108,6 +108,8 @@ _OPEN: Final = re.compile(
     rf"(?:[$€£¥￥~～]|[$€£¥￥]?{_NUMBER}[,.]?(?:\ ?[A-Za-z°²³%℃℉/]{{0,8}}|\ ?[–—~～]\ ?)|"
     rf"[$€£¥￥]{_NUMBER}\ [a-z]{{0,8}})$"
 )
+# In it nothing begins that is spelled out.
+_PLAIN: Final = re.compile(r"[^\d$€£¥￥~～]+")
 _SAME_UNIT: Final = {"℃": "°C", "℉": "°F"}
 
 
@@ -125,7 +127,16 @@ class SpokenUnits:
         if not self._spells:
             return text
         # One at a time, so that where a piece ends can make no difference.
-        return "".join(self._read(char) for char in text)
+        said, at = [], 0
+        while at < len(text):
+            if not self._held and (plain := _PLAIN.match(text, at)):
+                said.append(plain[0])
+                at = plain.end()
+                self._in_word = text[at - 1].isascii() and text[at - 1].isalnum()
+            else:
+                said.append(self._read(text[at]))
+                at += 1
+        return "".join(said)
 
     def finish(self) -> str:
         """Returns what was held back."""

@@ -13,7 +13,7 @@ from services.llm.engine import EndReason, EngineDescription, Item, Report
 from services.llm.engines.chat_tokeniser import ChatTokeniser, first_prompts
 from services.llm.engines.vllm.keeper import EngineKeeper
 from services.llm.engines.vllm.options import VllmOptions, import_vllm
-from services.llm.engines.vllm.request import EngineRequest
+from services.llm.engines.vllm.request import MERGE_S, OPENING_MERGE_S, EngineRequest
 from services.llm.engines.vllm.tools import ToolReader, tool_parser
 from services.llm.metrics import (
     ABORTS,
@@ -126,21 +126,22 @@ class VllmEngine:
             first = True
             try:
                 async with request:
-                    async for outputs in request.outputs():
+                    async for output in request.outputs():
                         if first:
-                            _count_first(started_s, len(tokens), outputs[0])
+                            _count_first(started_s, len(tokens), output)
                             first = False
-                        written = [output.outputs[0] for output in outputs]
-                        ANSWER_TOKENS.labels(_NAME).inc(sum(len(one.token_ids) for one in written))
-                        if written[-1].finish_reason == "length":
+                        written = output.outputs[0]
+                        text = written.text
+                        ANSWER_TOKENS.labels(_NAME).inc(len(written.token_ids))
+                        if written.finish_reason == "length":
                             reason = EndReason.LENGTH
-                        text = "".join(one.text for one in written)
                         if reader is not None:
-                            ids = [token for one in written for token in one.token_ids]
-                            text = reader.feed(text, ids)
+                            text = reader.feed(text, list(written.token_ids))
                         if text:
                             yield text
-                            request.merges = request.merges or opening.ends_with(text)
+                            request.merge_s = (
+                                MERGE_S if opening.ends_with(text) else OPENING_MERGE_S
+                            )
             except (asyncio.CancelledError, GeneratorExit):
                 ABORTS.labels(_NAME).inc()
                 raise
@@ -212,11 +213,13 @@ class _Opening:
 
     def __init__(self) -> None:
         self._chars = 0
+        self._ended = False
 
     def ends_with(self, text: str) -> bool:
-        """Whether more text brings it to its end."""
+        """Whether it has ended, once more text is there."""
         self._chars += len(text)
-        return self._chars > _OPENING_CHARS or not _CLAUSE_ENDS.isdisjoint(text)
+        self._ended |= self._chars > _OPENING_CHARS or not _CLAUSE_ENDS.isdisjoint(text)
+        return self._ended
 
 
 def _count_first(started_s: float, prompt_tokens: int, output: Any) -> None:

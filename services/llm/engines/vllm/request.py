@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Final, Self
 
-MERGE_S: Final = 0.02
+MERGE_S: Final = 0.04
 """Less than a voice or a page shows; a model that writes slower is never held back."""
+OPENING_MERGE_S: Final = 0.005
+"""The first clause is waited for: less than any word of it takes to be spoken of."""
 _HELD: set[asyncio.Task[Any]] = set()
 """Held until they end: a task that nobody holds may vanish."""
 
@@ -21,22 +23,20 @@ class EngineRequest:
     aborted. An async context manager; at its end the engine has been told.
 
     Attributes:
-        merges: Whether what comes within `MERGE_S` is given out together. A message for each token
-            costs more than a small model does; set it once the first words are out.
+        merge_s: What comes within this time, s, is given out together; 0: nothing waits. A message
+            for each token costs more than a small model does; set it once the first text is out.
     """
 
     def __init__(self, engine: Any, request_id: str, **arguments: Any) -> None:
-        self.merges = False
+        self.merge_s = 0.0
         self._engine = engine
         self._request_id = request_id
         self._arguments = arguments
         self._collector: Any = None
-        self._unread: list[Any] = []
         self._news = asyncio.Event()
         self._due_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._ended = False
-        self._reader: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         submission = _held(
@@ -59,58 +59,58 @@ class EngineRequest:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._reader is not None:
-            self._reader.cancel()
         if not self._ended and not self._engine.errored:
             await self._engine.abort(self._request_id)
 
-    async def outputs(self) -> AsyncIterator[list[Any]]:
-        """What the engine gives, each with the text since the one before; all that is there.
+    async def outputs(self) -> AsyncIterator[Any]:
+        """What the engine gives, each with the text since the one before.
 
         Raises:
             Exception: What the engine raised.
         """
-        while not self.merges:
+        while not self.merge_s:
             if self._ended:
                 return
-            yield [await self._next()]
-        loop = asyncio.get_running_loop()
-        self._due_s = loop.time() + MERGE_S
-        self._reader = _held(self._read())
-        while not self._reader.done() or self._unread:
+            output = self._collector.get_nowait() or await self._collector.get()
+            self._ended = output.finished
+            yield output
+        self._gather()
+        while not self._ended:
             await self._news.wait()
             self._news.clear()
-            outputs, self._unread = self._unread, []
-            self._due_s = loop.time() + MERGE_S
-            if outputs:
-                yield outputs
-        self._reader.result()
+            output = self._collector.get_nowait()
+            self._due_s = self._next_tick_s()
+            if output is not None:
+                self._ended = output.finished
+                yield output
 
-    async def _next(self) -> Any:
-        output = self._collector.get_nowait() or await self._collector.get()
-        self._ended = output.finished
-        return output
+    def _gather(self) -> None:
+        """Has vLLM merge what comes; only a tick and the end wake the reader, not each token."""
+        put = self._collector.put
 
-    async def _read(self) -> None:
-        try:
-            while not self._ended:
-                output = await self._next()
-                self._unread.append(output)  # not in one line: the list may be another one by now
+        def put_and_tell(output: Any) -> None:
+            put(output)
+            if isinstance(output, Exception) or output.finished:
+                self._news.set()
+            elif self._timer is None:
                 self._tell()
-        finally:
-            # once more after the last: the reader ends with what it returns or raises
-            asyncio.get_running_loop().call_soon(self._news.set)
+
+        self._collector.put = put_and_tell
+        self._due_s = self._next_tick_s()
+        if self._collector.ready.is_set():
+            self._news.set()
 
     def _tell(self) -> None:
         """Wakes the reader, at once or when it is time to."""
-        if self._ended:
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._due_s:
             self._news.set()
-        elif self._timer is None:
-            loop = asyncio.get_running_loop()
-            if loop.time() >= self._due_s:
-                self._news.set()
-            else:
-                self._timer = loop.call_at(self._due_s, self._ring)
+        else:
+            self._timer = loop.call_at(self._due_s, self._ring)
+
+    def _next_tick_s(self) -> float:
+        """Give the same times for all requests: what leaves together wakes everybody once."""
+        return (asyncio.get_running_loop().time() // self.merge_s + 1) * self.merge_s
 
     def _ring(self) -> None:
         self._timer = None
