@@ -150,11 +150,11 @@ def typed_text_of(event: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def whole_number(event: dict[str, Any], name: str) -> int:
-    """Returns a field that must be a whole number from 0."""
+def whole_number(event: dict[str, Any], name: str, least: int = 0) -> int:
+    """Returns a field that must be a whole number, not less than another."""
     value = event.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 62:
-        raise InvalidRequest(f"{name}: it must be a whole number from 0")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 62:
+        raise InvalidRequest(f"{name}: it must be a whole number from {least}")
     return value
 
 

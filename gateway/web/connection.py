@@ -113,7 +113,8 @@ class Connection:
             "anima.webrtc.offer": self._offer,
             "anima.webrtc.candidate": self._link.candidate,
             "anima.webrtc.hang_up": self._hang_up,
-            "anima.pong": self._pong,
+            "anima.webrtc.av_offset": self._link.note_offset,
+            "anima.pong": self._link.pong,
         }
 
     async def serve(self) -> None:
@@ -369,6 +370,7 @@ class Connection:
             turn_id=playing.turn_id,
             played_samples=max(0, playing.sample - later),
             underruns=playing.underruns,
+            av_offset_us=self._link.take_offset_us(),
         )
         self._conversation.playback(report)
 
@@ -385,9 +387,6 @@ class Connection:
 
     async def _hang_up(self, event: dict[str, Any]) -> None:
         self._link.hang_up()
-
-    async def _pong(self, event: dict[str, Any]) -> None:
-        self._link.pong()
 
     def _client_is_gone(self) -> None:
         self._failed(ConnectionEndError(TRY_LATER, "the client does not answer"))

@@ -34,22 +34,33 @@ class WebMesh:
 
     process: MeshProcess
     metrics_address: str
+    gateway_metrics_address: str
 
     @property
     def page(self) -> str:
         return self.process.page
 
     def rendered_answers(self) -> int:
-        with urllib.request.urlopen(f"http://{self.metrics_address}/metrics", timeout=5) as metrics:
-            lines = metrics.read().decode().splitlines()
-        active = [line for line in lines if line.startswith("anima_active_streams{")]
-        return sum(int(float(line.split()[-1])) for line in active)
+        return round(_sum(self.metrics_address, "anima_active_streams{"))
+
+    def av_offsets(self) -> tuple[int, float]:
+        """How often pages have told their AV offset, and the sum of its amounts, s."""
+        name = "anima_gateway_av_offset_seconds"
+        count = _sum(self.gateway_metrics_address, f"{name}_count")
+        return round(count), _sum(self.gateway_metrics_address, f"{name}_sum")
 
     def until_rendering(self, answers: int) -> None:
         """Waits until so many answers are rendered: those of a page that has gone end soon."""
         end = time.monotonic() + FREED_S
         while (now := self.rendered_answers()) != answers:
             assert time.monotonic() < end, f"{now} answers are rendered, not {answers}"
+
+
+def _sum(address: str, beginning: str) -> float:
+    """The sum of the metrics that begin so."""
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as metrics:
+        lines = metrics.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(beginning))
 
 
 @pytest.fixture(scope="package")
@@ -60,14 +71,16 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebMesh]:
     models = ServiceSettings.from_environment().data_dir / "models"
     if models.exists():
         (data / "models").symlink_to(models)
-    metrics_address = f"127.0.0.1:{free_first_port()}"
+    first_port = free_first_port()
+    addresses = (f"127.0.0.1:{first_port}", f"127.0.0.1:{first_port + 1}")
     environment = {
         "ANIMA_DATA_DIR": str(data),
-        "ANIMA_AVATAR_METRICS_LISTEN": metrics_address,
+        "ANIMA_AVATAR_METRICS_LISTEN": addresses[0],
+        "ANIMA_GATEWAY_METRICS_LISTEN": addresses[1],
         "OMP_NUM_THREADS": "1",
     }
     with running_mesh(tmp_path_factory.mktemp("logs"), environment) as process:
-        yield WebMesh(process, metrics_address)
+        yield WebMesh(process, *addresses)
 
 
 @pytest.fixture(scope="package")

@@ -14,14 +14,14 @@ from anima.common.v1.common_pb2 import MediaChunk
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.mesh import Mesh
 from gateway.opening import check_config, open_with
-from gateway.web.client_events import ClientConfig
+from gateway.web.client_events import ClientConfig, whole_number
 from gateway.web.live.attention import IDLE, LISTENING, THINKING, Attention, Pace
 from gateway.web.live.idle_loop import IdleLoop
 from gateway.web.live.idle_loops import IdleLoops
 from gateway.web.live.peer import Peer
 from gateway.web.live.program import Playing, Program
 from services.runtime.compute import Compute
-from services.runtime.errors import AnimaError, Busy, FailedPrecondition
+from services.runtime.errors import AnimaError, Busy, FailedPrecondition, InvalidRequest
 from services.runtime.logs import get_logger
 
 WATCH_S = 0.5
@@ -30,6 +30,7 @@ SUSPECT_S = 2.0
 PONG_S = 1.2
 GIVE_UP_S = 6.0
 """A page that lives but has received nothing for so long gets its media another way."""
+_MAX_OFFSET_US = 60_000_000
 _CROSS_AGAIN_S = 0.2
 _LOOK_FOR_ANOTHER_VERSION = 20
 """Every so many rounds of the watch it is asked whether the avatar was replaced."""
@@ -105,6 +106,7 @@ class LiveLink:
         self._look = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._pong = asyncio.Event()
+        self._offset_us: int | None = None
 
     @property
     def connected(self) -> bool:
@@ -207,7 +209,24 @@ class LiveLink:
         if (program := self.program) is not None:
             self._prepare(program.interrupt())
 
-    def pong(self) -> None:
+    async def note_offset(self, event: dict[str, Any]) -> None:
+        """Takes how far the page shows pictures ahead of their sound.
+
+        Raises:
+            InvalidRequest: it is no number, or more than a minute.
+        """
+        offset_us = whole_number(event, "us", -_MAX_OFFSET_US)
+        if offset_us > _MAX_OFFSET_US:
+            raise InvalidRequest("us: pictures and sound are more than a minute apart")
+        if abs(offset_us) >= abs(self._offset_us or 0):
+            self._offset_us = offset_us
+
+    def take_offset_us(self) -> int | None:
+        """Returns the greatest offset since it was last asked for; None if none was told."""
+        offset_us, self._offset_us = self._offset_us, None
+        return offset_us
+
+    async def pong(self, event: dict[str, Any]) -> None:
         """Notes that the page lives."""
         self._pong.set()
 

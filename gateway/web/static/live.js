@@ -225,7 +225,15 @@ export class LivePlayer extends EventTarget {
       if (bufferedMs !== null) this.#delay(bufferedMs + this.#deviceMs);
       this.#buffered = total;
     }
+    this.#tellOffset(sound, received.find(({ kind }) => kind === "video"));
     this.#watch(received.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0));
+  }
+
+  /** Tells by how much pictures are ahead of their sound, on the gateway's clock. */
+  #tellOffset(sound, pictures) {
+    if (!this.#turn?.shown) return;
+    const aheadMs = pictures?.estimatedPlayoutTimestamp - sound?.estimatedPlayoutTimestamp;
+    if (Number.isFinite(aheadMs)) this.#signal("av_offset", { us: Math.round(aheadMs * 1000) });
   }
 
   #watch(bytes) {

@@ -333,6 +333,19 @@ async def test_other_origins_are_refused(page: Page, origin: str) -> None:
     assert refused.value.response.status_code == 403
 
 
+@pytest.mark.parametrize("us", [None, 1.5, "1", True, 60_000_001, -60_000_001])
+async def test_offset_that_is_none_is_refused(page: Page, us: object) -> None:
+    async with page.client() as client:
+        await client.send({"type": "anima.webrtc.av_offset", "us": us, "event_id": "e1"})
+        error = (await client.until("error"))["error"]
+        assert error["event_id"] == "e1"
+        assert error["message"].startswith("us:")
+        await client.send({"type": "anima.webrtc.av_offset", "us": -60_000_000})
+        await client.ask("hi")
+        await client.until("response.done")
+    assert len(client.events("error")) == 1
+
+
 async def test_own_origin_is_accepted(page: Page) -> None:
     async with page.client(additional_headers={"origin": f"http://{page.address}"}) as client:
         await client.until("session.created")
