@@ -94,8 +94,10 @@ class StageStream(Generic[RequestT, ResponseT]):
         self._settled = asyncio.Event()
         self._ended = False
         self._awaited = False
-        self._reader = asyncio.create_task(self._read(), name=f"{stage}-reader")
-        self._writer = asyncio.create_task(self._write(), name=f"{stage}-writer")
+        self._tasks = {
+            name: asyncio.create_task(work, name=f"{stage}-{name}")
+            for name, work in (("reader", self._read()), ("writer", self._write()))
+        }
 
     @classmethod
     async def open(
@@ -226,7 +228,8 @@ class StageStream(Generic[RequestT, ResponseT]):
         self._ended = True
         self._settled.set()
         self._call.cancel()
-        self._reader.cancel()
+        if "reader" in self._tasks:
+            self._tasks["reader"].cancel()
         self._responses.put_nowait(None)
 
     async def stop(self, epoch: int, *, timeout_ms: int) -> pb.StageStop:
@@ -260,9 +263,11 @@ class StageStream(Generic[RequestT, ResponseT]):
     async def close(self) -> None:
         """Ends the stream: a call that still runs is cancelled."""
         self._call.cancel()
-        self._writer.cancel()
-        self._reader.cancel()
-        await asyncio.gather(self._reader, self._writer, return_exceptions=True)
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        # A task that was cancelled keeps its last frame, and that this stream with its answer.
+        self._tasks.clear()
 
     async def _read(self) -> None:
         try:

@@ -32,6 +32,8 @@ from services.runtime.metrics import MetricsPage, ServerMetrics
 from services.runtime.settings import ServiceSettings, SettingsError, split_address
 from services.runtime.tracing import create_tracer_provider, tracer_provider
 
+_GARBAGE_THRESHOLDS = (700, 10, 2)
+
 S = TypeVar("S", bound=ServiceSettings)
 
 MIN_PING_INTERVAL_MS = 1_000
@@ -278,6 +280,8 @@ async def _run(build: Callable[[S], Stage], settings: S) -> int:
         # objects, holds the event loop for 40 ms, and what is due meanwhile is late.
         gc.collect()
         gc.freeze()
+        # What is left to look through is little, so that answers that are over need not pile up.
+        gc.set_threshold(*_GARBAGE_THRESHOLDS)
         await stopping
         ready.cancel()
         await server.drain()
