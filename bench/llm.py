@@ -2,10 +2,12 @@
 
 `make bench-llm` takes a tiny random model on the CPU; with `--model FOLDER` a real one, on a GPU if
 there is one. The bare engine is read where it is, in the process of the stage, with the prompt's
-tokens made before; our stage is asked over gRPC by a client in a process of its own and makes
-prompt, tokens and spoken text itself. Both sides write the same tokens and run in turns. The rate
-is that of eight streams, each with some answers one after the other, so that the engine always has
-eight to write.
+tokens made before. Our stage is asked over gRPC by a client in a process of its own and makes
+prompt, tokens and spoken text itself. Between them stands the plainest server: the same client, and
+each output of the engine written to it as it comes. It shows what the wire costs, and what a client
+on the same machine takes from the engine. All sides write the same tokens and run in turns. The
+rate is that of eight streams, each with some answers one after the other, so that the engine always
+has eight to write.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ from typing import Any
 from prometheus_client import REGISTRY
 
 from bench.llm_client import QUESTION
+from bench.llm_plain import plain_server
 from services.llm.catalogue import PersonaCatalogue
 from services.llm.engines.vllm import VllmEngine
 from services.llm.engines.vllm.engine import engine_input
@@ -97,17 +100,26 @@ class BareEngine:
         return first_s, tokens
 
 
-class OurStage:
-    """The same engine behind our stage, asked by a client in a process of its own."""
+class Served:
+    """The same engine behind a server, asked by a client in a process of its own.
 
-    def __init__(self, client: asyncio.subprocess.Process, tokens: int) -> None:
+    Args:
+        client: The client's process.
+        tokens: How long each answer is.
+        counted: Gives the tokens that the server has written so far.
+    """
+
+    def __init__(
+        self, client: asyncio.subprocess.Process, tokens: int, counted: Callable[[], float]
+    ) -> None:
         self._client = client
         self._tokens = tokens
+        self._counted = counted
 
     async def measure(self, streams: int, answers: int) -> Measured:
         assert self._client.stdin is not None
         assert self._client.stdout is not None
-        before, cpu_s = _counted(), time.process_time()
+        before, cpu_s = self._counted(), time.process_time()
         self._client.stdin.write(f"{streams} {answers} {self._tokens}\n".encode())
         line = await self._client.stdout.readline()
         if not line:
@@ -116,7 +128,7 @@ class OurStage:
         return Measured(
             statistics.median(told["firsts_s"]),
             told["total_s"],
-            round(_counted() - before),
+            round(self._counted() - before),
             time.process_time() - cpu_s,
         )
 
@@ -142,9 +154,13 @@ async def client_process(address: str) -> AsyncIterator[asyncio.subprocess.Proce
         await client.wait()
 
 
-async def compare(bare: BareEngine, ours: OurStage, rounds: int) -> tuple[float, float]:
-    """Prints and returns the added ms to the first token and the share of the bare rate."""
-    sides: dict[str, BareEngine | OurStage] = {"bare": bare, "ours": ours}
+async def compare(sides: dict[str, BareEngine | Served], rounds: int) -> tuple[float, float]:
+    """Prints and returns the added ms to the first token and the share of the bare rate.
+
+    Args:
+        sides: "bare", "plain" and "ours".
+        rounds: How often each is measured.
+    """
     single: dict[str, list[Measured]] = {name: [] for name in sides}
     together: dict[str, list[Measured]] = {name: [] for name in sides}
     for number in range(-2, rounds):  # in turns: what else the machine does meets both
@@ -172,7 +188,10 @@ async def compare(bare: BareEngine, ours: OurStage, rounds: int) -> tuple[float,
             f" {rate[name]:,.0f} tokens/s, {cpu_us:.0f} us of CPU a token outside the engine"
         )
     added_ms, share = first_ms["ours"] - first_ms["bare"], rate["ours"] / rate["bare"]
-    print(f"added to the first token: {added_ms:.2f} ms; rate: {100 * share:.1f} % of the bare one")
+    print(
+        f"added to the first token: {added_ms:.2f} ms; rate: {100 * share:.1f} % of the bare one,"
+        f" {100 * rate['ours'] / rate['plain']:.1f} % of the plainest server's"
+    )
     return added_ms, share
 
 
@@ -195,9 +214,18 @@ async def run(model: Path | None, tokens: int, rounds: int, options: dict[str, s
         async with serving(stage_of(engine, catalogue, settings), settings) as server:
             await server.ready
             _write_exactly(engine, tokens)
-            async with client_process(server.address) as client:
-                bare = BareEngine(engine, await _prompt(engine, catalogue))
-                added_ms, share = await compare(bare, OurStage(client, tokens), rounds)
+            prompt = await _prompt(engine, catalogue)
+            async with (
+                plain_server(engine, prompt) as plain,
+                client_process(plain.address) as plain_client,
+                client_process(server.address) as client,
+            ):
+                sides: dict[str, BareEngine | Served] = {
+                    "bare": BareEngine(engine, prompt),
+                    "plain": Served(plain_client, tokens, lambda: plain.tokens),
+                    "ours": Served(client, tokens, _counted),
+                }
+                added_ms, share = await compare(sides, rounds)
     print(json.dumps({"added_first_token_ms": round(added_ms, 2), "rate_share": round(share, 4)}))
     return 0 if added_ms < MAX_ADDED_MS and share >= MIN_RATE_SHARE else 1
 
