@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -26,13 +25,12 @@ from services.runtime.admission import Admission
 from services.runtime.auth import TokenAuth
 from services.runtime.channels import keepalive_options
 from services.runtime.errors import AnimaError
+from services.runtime.heap import give_back_regularly, settle
 from services.runtime.interceptor import CallGuard, CallInterceptor
 from services.runtime.logs import configure_logging, get_logger
 from services.runtime.metrics import MetricsPage, ServerMetrics
 from services.runtime.settings import ServiceSettings, SettingsError, split_address
 from services.runtime.tracing import create_tracer_provider, tracer_provider
-
-_GARBAGE_THRESHOLDS = (700, 10, 2)
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -276,13 +274,10 @@ async def _run(build: Callable[[S], Stage], settings: S) -> int:
         if ready.done() and ready.exception() is not None:
             stopping.cancel()
             return 1
-        # What the start has made stays. A full collection that walks through all of it, 100,000
-        # objects, holds the event loop for 40 ms, and what is due meanwhile is late.
-        gc.collect()
-        gc.freeze()
-        # What is left to look through is little, so that answers that are over need not pile up.
-        gc.set_threshold(*_GARBAGE_THRESHOLDS)
+        settle()
+        giving_back = asyncio.create_task(give_back_regularly())
         await stopping
+        giving_back.cancel()
         ready.cancel()
         await server.drain()
     get_logger().info("stopped")
