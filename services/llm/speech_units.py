@@ -126,7 +126,7 @@ class SpokenUnits:
         """Takes more text; returns what can be said of it now."""
         if not self._spells:
             return text
-        # One at a time, so that where a piece ends can make no difference.
+        # What may be spelled out comes one at a time: where a piece ends can make no difference.
         said, at = [], 0
         while at < len(text):
             if not self._held and (plain := _PLAIN.match(text, at)):

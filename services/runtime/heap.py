@@ -12,7 +12,7 @@ GIVE_BACK_EVERY_S: Final = 20.0
 
 
 def settle() -> None:
-    """Call once when a process has started; what it has made so far stays.
+    """Call when something large has been made that stays, as at the end of a process's start.
 
     A full collection that walks through all of it, 100,000 objects, would hold the event loop for
     40 ms, and what is due meanwhile would be late. What is made from now on is little to look

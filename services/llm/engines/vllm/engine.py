@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
@@ -29,6 +28,7 @@ from services.llm.settings import LlmSettings
 from services.llm.speaking import Written, cache_salt, speak
 from services.runtime.compute import Compute
 from services.runtime.errors import AnimaError, Busy, FailedPrecondition, NotFound, Unavailable
+from services.runtime.heap import settle
 from services.runtime.logs import get_logger
 
 _NAME: Final = "vllm"
@@ -77,7 +77,7 @@ class VllmEngine:
         await self.keeper.start()
         for prompt in first_prompts(personas):
             await self.encode(prompt)
-        await self._compute.run(_spare_the_collector)
+        await self._compute.run(settle)
         _, adapters = self.keeper.living()
         for persona in personas:
             try:
@@ -226,12 +226,6 @@ def _count_first(started_s: float, prompt_tokens: int, output: Any) -> None:
     FIRST_TOKEN_SECONDS.labels(_NAME).observe(time.perf_counter() - started_s)
     PROMPT_TOKENS.labels(_NAME).inc(prompt_tokens)
     CACHED_TOKENS.labels(_NAME).inc(output.num_cached_tokens or 0)
-
-
-def _spare_the_collector() -> None:
-    """Keeps what is loaded out of garbage collections: each would stop all answers for 0.1 s."""
-    gc.collect()
-    gc.freeze()
 
 
 def engine_input(tokens: list[int], salt: str) -> dict[str, Any]:
