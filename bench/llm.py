@@ -7,7 +7,7 @@ prompt, tokens and spoken text itself. Between them stands the plainest server: 
 each output of the engine written to it as it comes. It shows what the wire costs, and what a client
 on the same machine takes from the engine. All sides write the same tokens and run in turns. The
 rate is that of eight streams, each with some answers one after the other, so that the engine always
-has eight to write.
+has eight to write; they are long, for short ones would measure the first token a second time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from bench.llm_plain import plain_server
 from services.llm.catalogue import PersonaCatalogue
 from services.llm.engines.vllm import VllmEngine
 from services.llm.engines.vllm.engine import engine_input
+from services.llm.profile import Limits
 from services.llm.prompt import build_prompt
 from services.llm.servicer import stage_of
 from services.llm.settings import LlmSettings
@@ -61,6 +62,8 @@ class Measured:
     tokens: int
     cpu_s: float
     """What this process computed meanwhile, the engine's own process not counted."""
+    client_cpu_s: float = 0.0
+    """What the client's process computed."""
 
 
 class BareEngine:
@@ -130,7 +133,11 @@ class Served:
             told["total_s"],
             round(self._counted() - before),
             time.process_time() - cpu_s,
+            told["cpu_s"],
         )
+
+
+Sides = dict[str, BareEngine | Served]
 
 
 def _counted() -> float:
@@ -154,45 +161,60 @@ async def client_process(address: str) -> AsyncIterator[asyncio.subprocess.Proce
         await client.wait()
 
 
-async def compare(sides: dict[str, BareEngine | Served], rounds: int) -> tuple[float, float]:
+async def compare(sides: Sides, tokens: int, rounds: int) -> tuple[float, float]:
     """Prints and returns the added ms to the first token and the share of the bare rate.
 
     Args:
         sides: "bare", "plain" and "ours".
+        tokens: How long each answer is.
         rounds: How often each is measured.
     """
     single: dict[str, list[Measured]] = {name: [] for name in sides}
     together: dict[str, list[Measured]] = {name: [] for name in sides}
-    for number in range(-2, rounds):  # in turns: what else the machine does meets both
-        for name, side in sides.items():
+    for number in range(-2, rounds):
+        for name, side in _in_turns(sides, number):
             measured = await side.measure(1, 1)
             if number >= 0:
                 single[name].append(measured)
-    for number in range(-1, rounds):
-        for name, side in sides.items():
+    for number in range(-2, rounds):
+        for name, side in _in_turns(sides, number):
             measured = await side.measure(STREAMS, ANSWERS)
+            if measured.tokens != STREAMS * ANSWERS * tokens:
+                raise SystemExit(f"{name}: the answers were cut: {measured.tokens} tokens")
             if number >= 0:
                 together[name].append(measured)
     first_ms = {
         name: 1000 * statistics.median(one.first_s for one in found)
         for name, found in single.items()
     }
-    rate = {
-        name: statistics.median(one.tokens / one.total_s for one in found)
-        for name, found in together.items()
-    }
+    rates = {name: [one.tokens / one.total_s for one in found] for name, found in together.items()}
     for name in sides:
         cpu_us = statistics.median(1e6 * one.cpu_s / one.tokens for one in together[name])
+        client_us = statistics.median(1e6 * one.client_cpu_s / one.tokens for one in together[name])
         print(
             f"{name}: first token {first_ms[name]:.2f} ms, {STREAMS} streams"
-            f" {rate[name]:,.0f} tokens/s, {cpu_us:.0f} us of CPU a token outside the engine"
+            f" {statistics.median(rates[name]):,.0f} tokens/s, CPU a token outside the engine"
+            f" {cpu_us:.0f} us, in the client {client_us:.0f} us"
         )
-    added_ms, share = first_ms["ours"] - first_ms["bare"], rate["ours"] / rate["bare"]
+    added_ms = first_ms["ours"] - first_ms["bare"]
+    share, share_of_plain = _share(rates, "bare"), _share(rates, "plain")
     print(
         f"added to the first token: {added_ms:.2f} ms; rate: {100 * share:.1f} % of the bare one,"
-        f" {100 * rate['ours'] / rate['plain']:.1f} % of the plainest server's"
+        f" {100 * share_of_plain:.1f} % of the plainest server's"
     )
     return added_ms, share
+
+
+def _in_turns(sides: Sides, number: int) -> list[tuple[str, BareEngine | Served]]:
+    """The sides in the order of a round, every other time backwards: no place is the better one."""
+    return list(sides.items())[:: -1 if number % 2 else 1]
+
+
+def _share(rates: dict[str, list[float]], of: str) -> float:
+    """Our rate as a share of another's: in each round, since machines slow down for minutes."""
+    return statistics.median(
+        ours / other for ours, other in zip(rates["ours"], rates[of], strict=True)
+    )
 
 
 async def run(model: Path | None, tokens: int, rounds: int, options: dict[str, str]) -> int:
@@ -210,7 +232,9 @@ async def run(model: Path | None, tokens: int, rounds: int, options: dict[str, s
         }
         settings = LlmSettings.from_environment(environment, listen="127.0.0.1:0")
         engine = VllmEngine(settings)
-        catalogue = PersonaCatalogue.load(settings.personas_dir, settings.default_persona)
+        catalogue = _talkative(
+            PersonaCatalogue.load(settings.personas_dir, settings.default_persona)
+        )
         async with serving(stage_of(engine, catalogue, settings), settings) as server:
             await server.ready
             _write_exactly(engine, tokens)
@@ -220,12 +244,12 @@ async def run(model: Path | None, tokens: int, rounds: int, options: dict[str, s
                 client_process(plain.address) as plain_client,
                 client_process(server.address) as client,
             ):
-                sides: dict[str, BareEngine | Served] = {
+                sides: Sides = {
                     "bare": BareEngine(engine, prompt),
                     "plain": Served(plain_client, tokens, lambda: plain.tokens),
                     "ours": Served(client, tokens, _counted),
                 }
-                added_ms, share = await compare(sides, rounds)
+                added_ms, share = await compare(sides, tokens, rounds)
     print(json.dumps({"added_first_token_ms": round(added_ms, 2), "rate_share": round(share, 4)}))
     return 0 if added_ms < MAX_ADDED_MS and share >= MIN_RATE_SHARE else 1
 
@@ -246,6 +270,17 @@ async def _prompt(engine: VllmEngine, catalogue: PersonaCatalogue) -> list[int]:
     return await engine.encode(prompt)
 
 
+def _talkative(catalogue: PersonaCatalogue) -> PersonaCatalogue:
+    """Lets no limit of words end an answer: what the engine writes after it would not count."""
+    limits = {"limits": Limits(max_words=2_000)}
+    return PersonaCatalogue(
+        [
+            replace(persona, profile=persona.profile.model_copy(update=limits))
+            for persona in catalogue.personas
+        ]
+    )
+
+
 def _write_exactly(engine: VllmEngine, tokens: int) -> None:
     """Lets neither the model nor its words end an answer: it is as long on both sides."""
     ordinary = engine.sampling
@@ -263,8 +298,8 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="the folder of a real model")
-    parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--tokens", type=int, default=256, help="of an answer")
+    parser.add_argument("--rounds", type=int, default=20, help="how often each is asked")
     arguments = parser.parse_args()
     options = {} if _has_gpu() else CPU_OPTIONS
     sys.exit(asyncio.run(run(arguments.model, arguments.tokens, arguments.rounds, options)))

@@ -25,6 +25,8 @@ def cited(memories: Sequence[Memory], answer: str) -> tuple[Source, ...]:
         Of each document that is named the passage that shares most words with the answer, in the
         order of the memories. Whether the answer says what stands there is not judged.
     """
+    if all(memory.citation is None for memory in memories):
+        return ()
     heard = f" {_plain(answer)} "
     words = set(tokens(answer)) - FUNCTION_WORDS
     best: dict[str, tuple[int, Memory]] = {}

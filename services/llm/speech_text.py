@@ -25,7 +25,8 @@ _URL_STARTS: Final = ("https://", "http://", "www.")
 _URL_END: Final = re.compile(r"[\s<>\"'）)\]}，。！？、；：]|[\u3400-\u9fff]")
 _HOST: Final = re.compile(r"^(?:https?://)?(?:www\.)?([^/?#:]*)", re.IGNORECASE)
 _REFERENCE: Final = re.compile(r"\^.*|\d+(?:[,\- ]+\d+)*")
-_LETTERS: Final = re.compile("[A-Za-z]+")
+# After a letter: more of them, and words after single spaces; "h" and "w" may begin an address.
+_WORDS: Final = re.compile("(?:[A-Za-z]+| [A-GI-VX-Za-gi-vx-z])+")
 _FENCES: Final = ("```", "~~~")
 _MARKER: Final = re.compile(r"(?:#{1,6}|[-*+•·◦▪‣–](?:[ \t]+\[[ xX]\])?)[ \t]+")
 _NUMBER: Final = re.compile(r"(\d{1,2})(?:[.)][ \t]+|、[ \t]*)")
@@ -59,9 +60,9 @@ class SpeechText:
         """Takes more text; returns what can be spoken of it now."""
         said, at = [], 0
         while at < len(text):
-            if self._is_in_word() and (letters := _LETTERS.match(text, at)):
-                said.append(letters[0])
-                at = letters.end()
+            if self._is_in_word() and (words := _WORDS.match(text, at)):
+                said.append(words[0])
+                at = words.end()
                 self._last = text[at - 1]
             else:
                 said.append(self._read(text[at]))
@@ -76,7 +77,7 @@ class SpeechText:
         return self._units.feed(rest) + self._units.finish()
 
     def _is_in_word(self) -> bool:
-        """Whether letters that follow are said as they are."""
+        """Whether words that follow are said as they are."""
         undecided = self._at_line_start or self._fenced or self._held or self._tildes or self._stars
         return not undecided and self._last_is_letter()
 

@@ -6,11 +6,13 @@ All tests and engines share one event loop, since an engine lives as long as the
 from __future__ import annotations
 
 import dataclasses
+import gc
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -54,6 +56,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let zmq, which vLLM leaves open, warn at the end of the run without failing it."""
     if INSTALLED:
         config.addinivalue_line("filterwarnings", "default")
+
+
+def pytest_sessionfinish() -> None:
+    """Collect what vLLM leaves open before pytest does, for which a warning is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def pytest_report_header() -> str:

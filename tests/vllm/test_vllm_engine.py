@@ -155,7 +155,7 @@ async def test_the_answer_over_grpc_is_the_spoken_text_of_the_tokens(
     async with channel_to(vllm_stage) as channel:
         answer = await ask(stub(channel), config("Who are you?"))
     assert answer.text[: len(expected) - 1] == expected[:-1]
-    assert len(answer.deltas) > 5
+    assert len(answer.deltas) > 1
 
 
 def children() -> dict[int, psutil.Process]:

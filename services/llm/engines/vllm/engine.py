@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
@@ -12,7 +13,8 @@ from services.llm.engine import EndReason, EngineDescription, Item, Report
 from services.llm.engines.chat_tokeniser import ChatTokeniser, first_prompts
 from services.llm.engines.vllm.keeper import EngineKeeper
 from services.llm.engines.vllm.options import VllmOptions, import_vllm
-from services.llm.engines.vllm.request import MERGE_S, OPENING_MERGE_S, EngineRequest
+from services.llm.engines.vllm.pace import Pace
+from services.llm.engines.vllm.request import MERGE_S, EngineRequest
 from services.llm.engines.vllm.tools import ToolReader, tool_parser
 from services.llm.metrics import (
     ABORTS,
@@ -33,7 +35,8 @@ from services.runtime.logs import get_logger
 
 _NAME: Final = "vllm"
 _OPENING_CHARS: Final = 32
-_CLAUSE_ENDS: Final = frozenset(".,!?;:。，！？；：、")
+_CLAUSE_END: Final = re.compile(r"[,;，。！？；：、]|[.!?:].")
+"""A mark that decides by itself, or a stop and what tells that it is one."""
 
 
 class VllmEngine:
@@ -56,6 +59,7 @@ class VllmEngine:
         self.keeper = EngineKeeper(self._options, settings.capacity)
         self._compute = Compute(threads=1, name="tokens")
         self._tokeniser: ChatTokeniser | None = None
+        self._pace = Pace()
 
     def describe(self) -> EngineDescription:
         """Says what the engine is; the licence of the model stands beside the model."""
@@ -113,6 +117,7 @@ class VllmEngine:
         reader = self._tool_reader(engine, prompt)
         sampling = self.sampling()
         sampling.skip_special_tokens = reader is None or reader.skips_special_tokens
+        sampling.stream_interval = self._pace.stream_interval()
         async with adapters.use(prompt.persona.profile.adapter) as lora_request:
             request = EngineRequest(
                 engine,
@@ -123,15 +128,17 @@ class VllmEngine:
             )
             reason = EndReason.COMPLETE
             opening = _Opening()
-            first = True
+            first_s, written_tokens = 0.0, 0
             try:
                 async with request:
                     async for output in request.outputs():
-                        if first:
-                            _count_first(started_s, len(tokens), output)
-                            first = False
                         written = output.outputs[0]
                         text = written.text
+                        if first_s:
+                            written_tokens += len(written.token_ids)
+                        else:
+                            first_s = time.perf_counter()
+                            _count_first(first_s - started_s, len(tokens), output)
                         ANSWER_TOKENS.labels(_NAME).inc(len(written.token_ids))
                         if written.finish_reason == "length":
                             reason = EndReason.LENGTH
@@ -139,9 +146,8 @@ class VllmEngine:
                             text = reader.feed(text, list(written.token_ids))
                         if text:
                             yield text
-                            request.merge_s = (
-                                MERGE_S if opening.ends_with(text) else OPENING_MERGE_S
-                            )
+                            request.merge_s = MERGE_S if opening.ends_with(text) else 0.0
+                self._pace.note(written_tokens, time.perf_counter() - first_s)
             except (asyncio.CancelledError, GeneratorExit):
                 ABORTS.labels(_NAME).inc()
                 raise
@@ -212,18 +218,17 @@ class _Opening:
     """The first clause of an answer, which is spoken while the rest is written."""
 
     def __init__(self) -> None:
-        self._chars = 0
-        self._ended = False
+        self._text = ""
 
     def ends_with(self, text: str) -> bool:
-        """Whether it has ended, once more text is there."""
-        self._chars += len(text)
-        self._ended |= self._chars > _OPENING_CHARS or not _CLAUSE_ENDS.isdisjoint(text)
-        return self._ended
+        """Whether it has surely ended, once more text is there."""
+        if len(self._text) <= _OPENING_CHARS:
+            self._text += text
+        return len(self._text) > _OPENING_CHARS or bool(_CLAUSE_END.search(self._text))
 
 
-def _count_first(started_s: float, prompt_tokens: int, output: Any) -> None:
-    FIRST_TOKEN_SECONDS.labels(_NAME).observe(time.perf_counter() - started_s)
+def _count_first(waited_s: float, prompt_tokens: int, output: Any) -> None:
+    FIRST_TOKEN_SECONDS.labels(_NAME).observe(waited_s)
     PROMPT_TOKENS.labels(_NAME).inc(prompt_tokens)
     CACHED_TOKENS.labels(_NAME).inc(output.num_cached_tokens or 0)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from services.llm.engine import Report
 from services.llm.engines.vllm.adapters import Adapters
-from services.llm.engines.vllm.options import VllmOptions, import_vllm
+from services.llm.engines.vllm.options import VllmOptions, import_vllm, leave_a_core
 from services.llm.metrics import ENGINE_RESTARTS, ENGINE_UP
 from services.runtime.errors import Unavailable
 from services.runtime.logs import get_logger
@@ -88,8 +88,11 @@ class EngineKeeper:
 
     def _make(self) -> Any:
         vllm = import_vllm()
+        leave_a_core()
         arguments = vllm.AsyncEngineArgs(**self._options.arguments(self._capacity))
-        return _engine_class().from_engine_args(arguments)
+        engine = _engine_class().from_engine_args(arguments)
+        vllm.envs.enable_envs_cache()  # else the environment is read again for each token
+        return engine
 
 
 @cache

@@ -71,3 +71,16 @@ def import_vllm() -> Any:
     for name, value in (_ENVIRONMENT | _CPU_ENVIRONMENT).items():
         os.environ.setdefault(name, value)
     return import_library("vllm")
+
+
+def leave_a_core() -> None:
+    """Keeps a CPU engine off one core, for the service itself and its clients.
+
+    The engine's threads wait for each other in a loop: one that has to share its core holds up all
+    of them. vLLM advises to reserve a core, and reads this when its process starts.
+    """
+    from vllm.platforms import current_platform
+
+    if current_platform.is_cpu():
+        cores = len(os.sched_getaffinity(0))
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores - 1)))

@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Final, Self
 
-MERGE_S: Final = 0.04
-"""Less than a voice or a page shows; a model that writes slower is never held back."""
-OPENING_MERGE_S: Final = 0.005
-"""The first clause is waited for: less than any word of it takes to be spoken of."""
+MERGE_S: Final = 0.1
+"""As often as a page shows new text; a model that writes slower is never held back."""
+CLAUSE_ENDS: Final = frozenset(".,!?;:。，！？；：、")
 _HELD: set[asyncio.Task[Any]] = set()
 """Held until they end: a task that nobody holds may vanish."""
 
@@ -23,8 +22,9 @@ class EngineRequest:
     aborted. An async context manager; at its end the engine has been told.
 
     Attributes:
-        merge_s: What comes within this time, s, is given out together; 0: nothing waits. A message
-            for each token costs more than a small model does; set it once the first text is out.
+        merge_s: What comes within this time, s, is given out together, half of it where a clause
+            ends, which a voice can speak; 0: nothing waits. A message for each token costs more
+            than a small model does; set it once the first clause is out.
     """
 
     def __init__(self, engine: Any, request_id: str, **arguments: Any) -> None:
@@ -34,7 +34,7 @@ class EngineRequest:
         self._arguments = arguments
         self._collector: Any = None
         self._news = asyncio.Event()
-        self._due_s = 0.0
+        self._given_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._ended = False
 
@@ -79,7 +79,7 @@ class EngineRequest:
             await self._news.wait()
             self._news.clear()
             output = self._collector.get_nowait()
-            self._due_s = self._next_tick_s()
+            self._given_s = asyncio.get_running_loop().time()
             if output is not None:
                 self._ended = output.finished
                 yield output
@@ -92,25 +92,31 @@ class EngineRequest:
             put(output)
             if isinstance(output, Exception) or output.finished:
                 self._news.set()
-            elif self._timer is None:
-                self._tell()
+            else:
+                ends_clause = not CLAUSE_ENDS.isdisjoint(output.outputs[0].text)
+                self._tell_after(self.merge_s / 2 if ends_clause else self.merge_s)
 
         self._collector.put = put_and_tell
-        self._due_s = self._next_tick_s()
+        self._given_s = asyncio.get_running_loop().time()
         if self._collector.ready.is_set():
             self._news.set()
 
-    def _tell(self) -> None:
-        """Wakes the reader, at once or when it is time to."""
+    def _tell_after(self, tick_s: float) -> None:
+        """Wakes the reader at the first tick after it was last given something, or at once.
+
+        All requests have the same ticks: what leaves together wakes everybody once.
+        """
+        due_s = (self._given_s // tick_s + 1) * tick_s
+        if self._timer is not None:
+            if self._timer.when() <= due_s:
+                return
+            self._timer.cancel()
+            self._timer = None
         loop = asyncio.get_running_loop()
-        if loop.time() >= self._due_s:
+        if loop.time() >= due_s:
             self._news.set()
         else:
-            self._timer = loop.call_at(self._due_s, self._ring)
-
-    def _next_tick_s(self) -> float:
-        """Give the same times for all requests: what leaves together wakes everybody once."""
-        return (asyncio.get_running_loop().time() // self.merge_s + 1) * self.merge_s
+            self._timer = loop.call_at(due_s, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
