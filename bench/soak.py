@@ -3,12 +3,16 @@
 Several people type, speak and interrupt in real time. For each picture the client notes how far
 from its sound it would be shown on a clock that does not wait; every few seconds each process is
 asked for its memory and descriptors, and the gateway for its tasks. The end is a verdict.
+
+What the memory service is asked to keep is no leak: before the watch begins it knows as many people
+as its caches hold, and each conversation is somebody new's.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import platform
 import random
 import sys
@@ -24,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from anima.gateway import v1 as gateway
+from anima.memory import v1 as memory
 from anima.tts import v1 as tts
 from bench.mesh import QUESTIONS, VOICES, spoken
 from bench.talking import Fate, Outcome, Talker
@@ -33,6 +38,7 @@ from services.runtime.channels import open_channel
 
 if TYPE_CHECKING:
     from anima.gateway.v1.gateway_pb2_grpc import GatewayServiceAsyncStub
+    from anima.memory.v1.memory_pb2_grpc import MemoryServiceAsyncStub
     from anima.tts.v1.tts_pb2_grpc import TtsServiceAsyncStub
 
 MAX_AV_OFFSET_S: Final = 0.045
@@ -43,6 +49,10 @@ WARM_UP: Final = 0.25
 JUDGED_FROM_MINUTES: Final = 5.0
 """What a shorter run shows of growth is warm-up."""
 SAMPLE_EVERY_S: Final = 2.0
+KNOWN_PEOPLE: Final = 30
+ITEMS_OF_EACH: Final = 80
+INDEX_CACHE_BYTES: Final = 1_000_000
+"""The indexes of 30 people with 80 items do not fit into it."""
 _SPOKEN: Final = [(question, voice) for question in QUESTIONS for voice in VOICES[:2]]
 
 
@@ -97,15 +107,31 @@ class Record:
         return faults
 
 
-async def soak(minutes: float, *, sessions: int, seed: int) -> Record:
-    """Converse for a time and give what was seen."""
-    # It keeps a decoder process for each stream that it ever had at the same time.
-    decoders = {"ANIMA_ASR_WARM_DECODERS": str(2 * sessions)}
-    async with watched_mesh(decoders) as (supervisor, gauges):
+async def soak(
+    minutes: float, *, sessions: int, seed: int, known_people: int = KNOWN_PEOPLE
+) -> Record:
+    """Converse for a time and give what was seen.
+
+    Args:
+        minutes: How long.
+        sessions: How many converse at the same time.
+        seed: Of what they do.
+        known_people: How many the memory knows before.
+    """
+    settings = {
+        # It keeps a decoder process for each stream that it ever had at the same time.
+        "ANIMA_ASR_WARM_DECODERS": str(2 * sessions),
+        "ANIMA_MEMORY_INDEX_CACHE_BYTES": str(INDEX_CACHE_BYTES),
+    }
+    async with watched_mesh(settings) as (supervisor, gauges):
         addresses = {name: status.member.address for name, status in supervisor.statuses.items()}
         async with open_channel(addresses["tts"]) as channel:
             voice_of = cast("TtsServiceAsyncStub", tts.TtsServiceStub(channel))
             speech = [await spoken(voice_of, question, voice) for question, voice in _SPOKEN]
+        async with open_channel(addresses["memory"]) as channel:
+            await _get_to_know(
+                cast("MemoryServiceAsyncStub", memory.MemoryServiceStub(channel)), known_people
+            )
         async with open_channel(addresses["gateway"]) as channel:
             stub = cast("GatewayServiceAsyncStub", gateway.GatewayServiceStub(channel))
             tasks_before = await _first_answer(stub, gauges)
@@ -132,6 +158,20 @@ async def soak(minutes: float, *, sessions: int, seed: int) -> Record:
             return record
 
 
+async def _get_to_know(store: MemoryServiceAsyncStub, people: int) -> None:
+    for person in range(people):
+        items = [
+            memory.Item(
+                text=f"{QUESTIONS[number % len(QUESTIONS)]} I asked it at {number} o'clock.",
+                session_id=str(number // 10),
+            )
+            for number in range(ITEMS_OF_EACH)
+        ]
+        user_id = f"known-{person}"
+        await store.Remember(memory.RememberRequest(user_id=user_id, items=items))
+        await store.Recall(memory.RecallRequest(user_id=user_id, query=QUESTIONS[0]))
+
+
 async def _first_answer(stub: GatewayServiceAsyncStub, gauges: Gauges) -> float:
     """Give the tasks of a gateway that has answered once and holds no conversation."""
     talker = Talker(stub, gateway.ConverseConfig(pacing=gateway.PACING_AS_MADE, user_id="first"))
@@ -150,8 +190,12 @@ async def _talk(
     until_s: float,
     record: Record,
 ) -> None:
-    config = gateway.ConverseConfig(user_id=user_id, language="en", input_sample_rate_hz=16_000)
-    while time.monotonic() < until_s:
+    for number in itertools.count():
+        if time.monotonic() >= until_s:
+            return
+        config = gateway.ConverseConfig(
+            user_id=f"{user_id}-{number}", language="en", input_sample_rate_hz=16_000
+        )
         talker = Talker(stub, config)
         await talker.open()
         for _ in range(chance.randint(3, 8)):

@@ -25,7 +25,7 @@ from services.runtime.admission import Admission
 from services.runtime.auth import TokenAuth
 from services.runtime.channels import keepalive_options
 from services.runtime.errors import AnimaError
-from services.runtime.heap import give_back_regularly, settle
+from services.runtime.heap import give_back_regularly, settle, share_arenas
 from services.runtime.interceptor import CallGuard, CallInterceptor
 from services.runtime.logs import configure_logging, get_logger
 from services.runtime.metrics import MetricsPage, ServerMetrics
@@ -243,6 +243,7 @@ def run(build: Callable[[S], Stage], settings_class: type[S]) -> NoReturn:
     try:
         settings = settings_class.from_environment()
         configure_logging(settings)
+        share_arenas()
         code = asyncio.run(_run(build, settings))
     except SettingsError as error:
         sys.stderr.write(f"anima {settings_class.stage}: {error}\n")

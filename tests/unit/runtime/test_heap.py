@@ -2,11 +2,46 @@
 
 import ctypes
 import gc
+import os
+import subprocess
+import sys
 
 import psutil
 import pytest
 
 from services.runtime.heap import give_back, settle
+
+_COUNT_ARENAS = """
+import ctypes, sys, threading
+if sys.argv[1] == "shared":
+    from services.runtime.heap import share_arenas
+    assert share_arenas()
+held, done = [], threading.Barrier(7)
+def work():
+    held.append([bytearray(2_000) for _ in range(100)])
+    done.wait()
+    done.wait()
+threads = [threading.Thread(target=work) for _ in range(6)]
+for thread in threads: thread.start()
+done.wait()
+libc = ctypes.CDLL(None)
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+done.wait()
+"""
+
+
+def _arenas(how: str) -> int:
+    environment = {key: value for key, value in os.environ.items() if key != "MALLOC_ARENA_MAX"}
+    command = [sys.executable, "-c", _COUNT_ARENAS, how]
+    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return told.stdout.count("<heap nr=")
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="not glibc")
+def test_threads_share_two_arenas() -> None:
+    assert _arenas("own") > 2
+    assert _arenas("shared") <= 2
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
