@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from bench.orchestration_turn import TurnFigures
 
 _ROOT: Final = Path(__file__).parent.parent
 _PYTHON: Final = _ROOT / ".cache" / "bench-env" / "bin" / "python"
@@ -34,6 +37,11 @@ class Made:
     done_s: list[float] = field(default_factory=list)
     cpu_s: float = 0.0
     others_cpu_s: float = 0.0
+
+    def add(self, turns: Sequence[TurnFigures]) -> None:
+        """Take turns in."""
+        self.first_s += [each.first_audio_s for each in turns]
+        self.done_s += [each.done_s for each in turns]
 
     @property
     def cpu_s_per_turn(self) -> float:
