@@ -1,5 +1,6 @@
 """The llm stage as the memory asks it, over gRPC: what failed is left alone for a minute."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, cast
 
@@ -25,7 +26,9 @@ class LanguageModel:
         now_s: A clock that only goes forward, s.
     """
 
-    def __init__(self, target: str, *, token: str | None, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self, target: str, *, token: str | None, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self._channel = open_channel(target, token=token)
         self._stub = cast("LlmServiceAsyncStub", llm_pb2_grpc.LlmServiceStub(self._channel))
         self._now_s = now_s

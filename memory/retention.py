@@ -1,10 +1,9 @@
 """Erases what is older than the settings allow, in the background."""
 
-import asyncio
 import time
-from contextlib import suppress
 
 from anima.memory.v1 import ITEM_KIND_FACT
+from memory.periodic import Periodic
 from memory.truth import Truth
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
@@ -74,29 +73,22 @@ class Retention:
         self._compute = compute
         self._turn_days = turn_days
         self._fact_days = fact_days
-        self._task: asyncio.Task[None] | None = None
+        self._job = Periodic(
+            self._look, every_s=_INTERVAL_S, on_failure="old items could not be erased"
+        )
 
     def start(self) -> None:
         """Begins, if anything is ever too old."""
         if self._turn_days or self._fact_days:
-            self._task = asyncio.create_task(self._run())
+            self._job.start()
 
     async def stop(self) -> None:
         """Ends."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._job.stop()
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                count = await self._compute.run(self._expire)
-            except Exception as error:  # a full disk, say: the next hour tries again
-                get_logger().error("old items could not be erased", exc_info=error)
-            else:
-                get_logger().info("old items erased", items=count)
-            await asyncio.sleep(_INTERVAL_S)
+    async def _look(self) -> None:
+        count = await self._compute.run(self._expire)
+        get_logger().info("old items erased", items=count)
 
     def _expire(self) -> int:
         return expire(

@@ -4,17 +4,16 @@ A fact has a strength: its confidence, more with each use in a recall, halved wi
 since it was last told or used. What is too weak ends, or is erased; what is pinned never.
 """
 
-import asyncio
 import math
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from memory import metrics
 from memory.item import Item
+from memory.periodic import Periodic
 from memory.truth import Truth
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
@@ -182,32 +181,27 @@ class Forgetting:
         self._half_life_days = half_life_days
         self._now_unix_ms = now_unix_ms
         self._swept_unix_ms: int | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._job = Periodic(
+            self._flush, every_s=_FLUSH_INTERVAL_S, on_failure="facts could not be forgotten"
+        )
 
     def start(self) -> None:
         """Begins, unless nothing is ever forgotten."""
         if self._how != "off":
-            self._task = asyncio.create_task(self._run())
+            self._job.start()
 
     async def stop(self) -> None:
         """Ends; the uses that were noted are written."""
-        if self._task is None:
+        await self._job.stop()
+        if self._how == "off":
             return
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
-        await self._once(self._uses.write, self._store)
-
-    async def _run(self) -> None:
-        while True:
-            await self._once(self.work)
-            await asyncio.sleep(_FLUSH_INTERVAL_S)
-
-    async def _once(self, function: Callable[..., None], *args: object) -> None:
         try:
-            await self._writing.run(function, *args)
-        except Exception as error:  # a full disk, say: the next minute tries again
-            get_logger().error("facts could not be forgotten", exc_info=error)
+            await self._writing.run(self._uses.write, self._store)
+        except Exception as error:
+            get_logger().error("the uses of facts could not be written", exc_info=error)
+
+    async def _flush(self) -> None:
+        await self._writing.run(self.work)
 
     def work(self) -> None:
         """Writes the uses; forgets what is too weak, if the last time is an hour ago."""

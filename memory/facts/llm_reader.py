@@ -1,8 +1,6 @@
 """Asks the llm stage, over gRPC, what facts a turn states; while it fails, the rules read alone."""
 
-import time
 import uuid
-from collections.abc import Callable
 from typing import Final
 
 import grpc
@@ -32,20 +30,12 @@ class LlmReader:
     for a minute.
     """
 
-    def __init__(
-        self, target: str, *, token: str | None, now_s: Callable[[], float] = time.monotonic
-    ) -> None:
-        """Makes a reader; must be called in the event loop.
-
-        Args:
-            target: The address of the llm stage.
-            token: What it demands of callers; None: nothing.
-            now_s: A clock that only goes forward, s.
-        """
-        self._model = LanguageModel(target, token=token, now_s=now_s)
+    def __init__(self, model: LanguageModel) -> None:
+        """Makes a reader that closes the model at its end."""
+        self._model = model
 
     async def close(self) -> None:
-        """Closes the channel."""
+        """Closes the model."""
         await self._model.close()
 
     async def read(self, text: str, by_rules: list[Finding]) -> list[Finding]:
@@ -102,4 +92,4 @@ def reader_of(settings: MemorySettings) -> LlmReader | None:
     """Makes the reader of the settings; None if they name no llm stage."""
     if not settings.llm_target or not settings.facts:
         return None
-    return LlmReader(settings.llm_target, token=settings.llm_token)
+    return LlmReader(LanguageModel(settings.llm_target, token=settings.llm_token))

@@ -3,10 +3,8 @@
 The turns stay: they are the truth, and a summary is one more way to find what they were about.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -14,6 +12,7 @@ import numpy as np
 from memory import metrics
 from memory.encoder import Encoder
 from memory.item import Item
+from memory.periodic import Periodic
 from memory.reflection.llm_condenser import LlmCondenser
 from memory.reflection.sentences import Vectors, by_sentences
 from memory.reflection.tables import DAY_MS, Condensed, Group, SummaryTables
@@ -21,6 +20,7 @@ from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
 
 _FIRST_S = 60.0
+"""Those who come right after the start go first."""
 _INTERVAL_S = 3_600.0
 _GROUPS = 50
 # So many texts at a time, so that whoever shares the processor is not held up for long.
@@ -67,31 +67,24 @@ class Reflection:
         self._llm = llm_condenser
         self._now_unix_ms = now_unix_ms
         self._reading = Compute(threads=1, name="memory-reflection")
-        self._task: asyncio.Task[None] | None = None
+        self._job = Periodic(
+            self.reflect,
+            every_s=_INTERVAL_S,
+            first_s=_FIRST_S,
+            on_failure="old turns could not be condensed",
+        )
 
     def start(self) -> None:
         """Begins, unless nothing is ever condensed."""
         if self._more_than:
-            self._task = asyncio.create_task(self._run())
+            self._job.start()
 
     async def stop(self) -> None:
         """Ends; the group under way is condensed or not at all."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._job.stop()
         if self._llm is not None:
             await self._llm.close()
         self._reading.close()
-
-    async def _run(self) -> None:
-        await asyncio.sleep(_FIRST_S)  # those who come right after the start go first
-        while True:
-            try:
-                await self.reflect()
-            except Exception as error:  # a full disk, say: the next hour tries again
-                get_logger().error("old turns could not be condensed", exc_info=error)
-            await asyncio.sleep(_INTERVAL_S)
 
     async def reflect(self) -> int:
         """Condenses all that is old enough.

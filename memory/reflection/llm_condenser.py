@@ -1,9 +1,8 @@
 """Asks the llm stage, over gRPC, to condense turns, and believes only what stands in them."""
 
 import re
-import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import grpc
@@ -44,20 +43,12 @@ class UnbelievedError(Exception):
 class LlmCondenser:
     """Condenses turns by a language model; after a failure it is left alone for a minute."""
 
-    def __init__(
-        self, target: str, *, token: str | None, now_s: Callable[[], float] = time.monotonic
-    ) -> None:
-        """Makes a condenser; must be called in the event loop.
-
-        Args:
-            target: The address of the llm stage.
-            token: What it demands of callers; None: nothing.
-            now_s: A clock that only goes forward, s.
-        """
-        self._model = LanguageModel(target, token=token, now_s=now_s)
+    def __init__(self, model: LanguageModel) -> None:
+        """Makes a condenser that closes the model at its end."""
+        self._model = model
 
     async def close(self) -> None:
-        """Closes the channel."""
+        """Closes the model."""
         await self._model.close()
 
     async def condense(self, turns: Sequence[Item]) -> Condensed | None:
@@ -136,4 +127,4 @@ def condenser_of(settings: MemorySettings) -> LlmCondenser | None:
     """Makes the condenser of the settings; None if they name no llm stage."""
     if not settings.llm_target:
         return None
-    return LlmCondenser(settings.llm_target, token=settings.llm_token)
+    return LlmCondenser(LanguageModel(settings.llm_target, token=settings.llm_token))

@@ -18,6 +18,7 @@ from memory.facts.extraction import findings
 from memory.facts.llm_facts import EXTRACTOR, TOOL, UnreadableError, believed
 from memory.facts.llm_reader import LlmReader
 from memory.item import Item
+from memory.language_model import LanguageModel
 from memory.settings import MemorySettings
 from memory.sqlite_engine import SqliteMemory
 from services.runtime.errors import Unavailable
@@ -87,7 +88,7 @@ def test_what_is_not_as_asked_is_told_apart_from_no_facts(answer: str) -> None:
 
 async def test_a_model_that_writes_json_is_read(model: FakeLlm, address: str) -> None:
     model.answer = (told(("user", "home", "Graz"))[:20], told(("user", "home", "Graz"))[20:])
-    reader = LlmReader(address, token=None)
+    reader = LlmReader(LanguageModel(address, token=None))
     found = await reader.read(TURN, findings(TURN))
     assert shown(found) == {"user.home=Graz"}
     (config,) = model.configs
@@ -101,7 +102,7 @@ async def test_a_model_that_calls_the_tool_is_read() -> None:
     model = CallingLlm()
     model.arguments = told(("user", "home", "Graz"), ("dog", "name", "Rex"))
     async with llm_stage(model) as address:
-        reader = LlmReader(address, token=None)
+        reader = LlmReader(LanguageModel(address, token=None))
         assert shown(await reader.read(TURN, [])) == {"user.home=Graz", "dog.name=Rex"}
         await reader.close()
 
@@ -111,7 +112,7 @@ async def test_the_model_rids_of_junk_and_rules_keep_feedback(model: FakeLlm, ad
     rules = findings(text)
     assert shown(rules) == {"user.home=rented rooms"}
     model.answer = (told(),)
-    reader = LlmReader(address, token=None)
+    reader = LlmReader(LanguageModel(address, token=None))
     assert await reader.read(text, rules) == [one for one in rules if not shown([one])]
     denial = findings("No, that is wrong.")
     assert await reader.read("No, that is wrong.", denial) == denial
@@ -121,7 +122,7 @@ async def test_the_model_rids_of_junk_and_rules_keep_feedback(model: FakeLlm, ad
 
 async def test_while_the_model_fails_the_rules_read(model: FakeLlm, address: str) -> None:
     now_s = [0.0]
-    reader = LlmReader(address, token=None, now_s=lambda: now_s[0])
+    reader = LlmReader(LanguageModel(address, token=None, now_s=lambda: now_s[0]))
     rules = findings("I live in Graz")
     model.refuse = Unavailable("the model is away")
     assert await reader.read("I live in Graz", rules) == rules

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from anima.memory.v1 import SPEAKER_UNSPECIFIED
+from memory.language_model import LanguageModel
 from memory.reflection.llm_condenser import LlmCondenser, UnbelievedError, believed
 from memory.store import Store
 from services.runtime.errors import Unavailable
@@ -67,7 +68,7 @@ def test_what_was_not_said_is_refused(answer: str) -> None:
 
 
 async def test_the_model_condenses_both_languages(model: FakeLlm, address: str) -> None:
-    condenser = LlmCondenser(address, token=None)
+    condenser = LlmCondenser(LanguageModel(address, token=None))
     condensed = await condenser.condense(TURNS)
     assert condensed is not None
     assert condensed.text == f"On 3 May 2026: {GOOD}"
@@ -86,7 +87,7 @@ async def test_the_model_condenses_both_languages(model: FakeLlm, address: str) 
 
 async def test_while_it_fails_it_is_left_alone(model: FakeLlm, address: str) -> None:
     now_s = [0.0]
-    condenser = LlmCondenser(address, token=None, now_s=lambda: now_s[0])
+    condenser = LlmCondenser(LanguageModel(address, token=None, now_s=lambda: now_s[0]))
     model.refuse = Unavailable("the model is away")
     assert await condenser.condense(TURNS) is None
     assert await condenser.condense(TURNS) is None
@@ -101,7 +102,7 @@ async def test_the_job_asks_it_and_goes_on_by_sentences(
 ) -> None:
     hear(store, TURNS)
     hear(store, talk("c", CELLO, day=MAY_3, session="t"))
-    condenser = LlmCondenser(address, token=None)
+    condenser = LlmCondenser(LanguageModel(address, token=None))
     with reflecting(store, day=MAY_3 + 60, llm_condenser=condenser) as job:
         assert await job.reflect() == 2
         await job.stop()
