@@ -47,6 +47,7 @@ class Aftermath:
         outcomes: What became of each question while services were killed.
         afterwards: What became of one more question of each conversation, when all were back.
         kills: How often each service was killed.
+        killed: The ids of the processes that were killed.
         ended: How many conversations have ended.
         leftover_tasks: Tasks of the gateway after the last conversation, beyond those before.
         leftover_descriptors: Its descriptors likewise.
@@ -57,6 +58,7 @@ class Aftermath:
     outcomes: list[Outcome] = field(default_factory=list)
     afterwards: list[Outcome] = field(default_factory=list)
     kills: Counter[str] = field(default_factory=Counter)
+    killed: set[int] = field(default_factory=set)
     ended: int = 0
     leftover_tasks: int = 0
     leftover_descriptors: int = 0
@@ -104,7 +106,7 @@ async def chaos(answers: int, *, at_a_time: int, seed: int) -> Aftermath:
             for person in people:
                 await person.open()
             seen = Aftermath()
-            killing = asyncio.create_task(_kill(supervisor, chance, seen.kills))
+            killing = asyncio.create_task(_kill(supervisor, chance, seen))
             places = asyncio.Semaphore(at_a_time)
 
             async def ask(number: int) -> Outcome:
@@ -115,10 +117,10 @@ async def chaos(answers: int, *, at_a_time: int, seed: int) -> Aftermath:
                     return await people[number].ask(QUESTIONS[number % len(QUESTIONS)])
 
             seen.outcomes = list(await asyncio.gather(*map(ask, range(answers))))
-            await _kill_the_rest(supervisor, seen.kills)
+            await _kill_the_rest(supervisor, seen)
             killing.cancel()
             await asyncio.wait([killing])
-            await _until_ready(supervisor)
+            await _until_ready(supervisor, seen.killed)
             seen.ended = sum(not person.alive for person in people)
 
             async def ask_again(person: Talker) -> Outcome:
@@ -163,27 +165,30 @@ async def _held(supervisor: Supervisor, gauges: Gauges, *, at_most: _Held | None
     return _Held(now["anima_gateway_sessions"], now["anima_gateway_tasks"], usage.descriptors[0])
 
 
-async def _kill(supervisor: Supervisor, chance: random.Random, kills: Counter[str]) -> None:
+async def _kill(supervisor: Supervisor, chance: random.Random, seen: Aftermath) -> None:
     # Each in its turn, so that none is spared; when is left to chance.
     for victim in itertools.cycle(chance.sample(VICTIMS, len(VICTIMS))):
         await asyncio.sleep(chance.uniform(*_PAUSE_S))
-        _kill_now(supervisor, victim, kills)
+        _kill_now(supervisor, victim, seen)
 
 
-async def _kill_the_rest(supervisor: Supervisor, kills: Counter[str]) -> None:
-    for victim in set(VICTIMS) - set(kills):
-        _kill_now(supervisor, victim, kills)
+async def _kill_the_rest(supervisor: Supervisor, seen: Aftermath) -> None:
+    for victim in set(VICTIMS) - set(seen.kills):
+        _kill_now(supervisor, victim, seen)
 
 
-def _kill_now(supervisor: Supervisor, victim: str, kills: Counter[str]) -> None:
+def _kill_now(supervisor: Supervisor, victim: str, seen: Aftermath) -> None:
     status = supervisor.statuses[victim]
     if status.state is State.READY and status.process_id is not None:
         os.kill(status.process_id, signal.SIGKILL)
-        kills[victim] += 1
+        seen.kills[victim] += 1
+        seen.killed.add(status.process_id)
 
 
-async def _until_ready(supervisor: Supervisor) -> None:
+async def _until_ready(supervisor: Supervisor, killed: set[int]) -> None:
     async with asyncio.timeout(_READY_TIMEOUT_S):
+        # Who was killed just now counts as ready until that is noticed.
+        await supervisor.until_noticed(killed)
         await supervisor.until_settled()
     if not supervisor.is_ready():
         raise RuntimeError("\n".join(map(supervisor.log_tail, supervisor.statuses)))

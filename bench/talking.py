@@ -42,7 +42,7 @@ class Outcome:
 
     Attributes:
         fate: What became of it.
-        why: What was wrong, if it was lost.
+        why: What was wrong, if it was lost, or what the person was told.
         av_offsets_s: For each picture, how far from its sound it was shown.
         underruns: How often the player had nothing to play.
         stale: How many messages of an older answer came.
@@ -140,7 +140,7 @@ class Talker:
             await self._write(gateway.ConverseRequest(audio=chunk))
             await asyncio.sleep(_CHUNK_S)
         await self._write(gateway.ConverseRequest(end_of_speech=gateway.EndOfSpeech()))
-        return await self._follow(None)
+        return await self._follow(None, spoken=True)
 
     async def _write(self, request: gateway.ConverseRequest) -> None:
         async with self._writing:  # a call takes one write at a time
@@ -156,7 +156,11 @@ class Talker:
             self._events.put_nowait(None)
 
     async def _follow(
-        self, stop_after_s: float | None, stop: gateway.ConverseRequest | None = None
+        self,
+        stop_after_s: float | None,
+        stop: gateway.ConverseRequest | None = None,
+        *,
+        spoken: bool = False,
     ) -> Outcome:
         loop = asyncio.get_running_loop()
         player, stale, told, turn_id = _Player(), 0, "", ""
@@ -172,8 +176,8 @@ class Talker:
                             stopping = asyncio.create_task(self._later(stop_after_s, request))
                     elif kind == "notice":
                         told = event.notice.text
-                        if not turn_id and event.notice.stage == "asr":
-                            return Outcome(fate=Fate.TOLD)
+                        if spoken and not turn_id and event.notice.stage == "asr":
+                            return Outcome(fate=Fate.TOLD, why=told)
                     elif kind == "media":
                         if event.media.header.turn_id in self._ended:
                             stale += 1
@@ -204,7 +208,7 @@ class Talker:
         if ended.reason == common.END_REASON_INTERRUPTED:
             outcome.fate = Fate.INTERRUPTED
         elif ended.reason == common.END_REASON_ERROR and told:
-            outcome.fate = Fate.TOLD
+            outcome.fate, outcome.why = Fate.TOLD, told
         elif ended.reason == common.END_REASON_ERROR:
             outcome.why = "it failed, and nobody said so"
         elif not ended.text or ended.heard_text != ended.text:

@@ -8,7 +8,7 @@ import ctypes
 import enum
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -109,6 +109,13 @@ class Supervisor:
         """Wait until every member is ready or one has failed for good."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.is_ready() or any(self._failed()))
+
+    async def until_noticed(self, process_ids: Collection[int]) -> None:
+        """Wait until no member is one of some processes, which have ended."""
+        async with self._changed:
+            await self._changed.wait_for(
+                lambda: all(each.process_id not in process_ids for each in self.statuses.values())
+            )
 
     async def until_failed(self) -> None:
         """Wait until a member has failed for good."""
