@@ -82,5 +82,6 @@ def leave_a_core() -> None:
     from vllm.platforms import current_platform
 
     if current_platform.is_cpu():
-        cores = len(os.sched_getaffinity(0))
+        allowed = getattr(os, "sched_getaffinity", None)  # not on macOS
+        cores = len(allowed(0)) if allowed else os.cpu_count() or 1
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores - 1)))
