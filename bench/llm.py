@@ -5,7 +5,7 @@ there is one. The bare engine is read where it is, in the process of the stage, 
 tokens made before. Our stage is asked over gRPC by a client in a process of its own and makes
 prompt, tokens and spoken text itself. Between them stands the plainest server: the same client, and
 each output of the engine written to it as it comes. It shows what the wire costs, and what a client
-on the same machine takes from the engine. All sides write the same tokens and run in turns. The
+on the same machine takes from the engine. All sides write the same lengths and run in turns. The
 rate is that of eight streams, each with some answers one after the other, so that the engine always
 has eight to write; they are long, for short ones would measure the first token a second time.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import statistics
 import subprocess
@@ -108,7 +109,7 @@ class Served:
 
     Args:
         client: The client's process.
-        tokens: How long each answer is.
+        tokens: How long an answer is on average.
         counted: Gives the tokens that the server has written so far.
     """
 
@@ -166,7 +167,7 @@ async def compare(sides: Sides, tokens: int, rounds: int) -> tuple[float, float]
 
     Args:
         sides: "bare", "plain" and "ours".
-        tokens: How long each answer is.
+        tokens: How long an answer is on average.
         rounds: How often each is measured.
     """
     single: dict[str, list[Measured]] = {name: [] for name in sides}
@@ -197,12 +198,14 @@ async def compare(sides: Sides, tokens: int, rounds: int) -> tuple[float, float]
             f" {cpu_us:.0f} us, in the client {client_us:.0f} us"
         )
     added_ms = first_ms["ours"] - first_ms["bare"]
-    share, share_of_plain = _share(rates, "bare"), _share(rates, "plain")
-    print(
-        f"added to the first token: {added_ms:.2f} ms; rate: {100 * share:.1f} % of the bare one,"
-        f" {100 * share_of_plain:.1f} % of the plainest server's"
-    )
-    return added_ms, share
+    print(f"added to the first token: {added_ms:.2f} ms")
+    for other in ("bare", "plain"):
+        shares = _shares(rates, other)
+        print(
+            f"rate of ours: {100 * statistics.median(shares):.1f} % of that of {other}"
+            f" (in the rounds {100 * min(shares):.0f} to {100 * max(shares):.0f} %)"
+        )
+    return added_ms, statistics.median(_shares(rates, "bare"))
 
 
 def _in_turns(sides: Sides, number: int) -> list[tuple[str, BareEngine | Served]]:
@@ -210,11 +213,9 @@ def _in_turns(sides: Sides, number: int) -> list[tuple[str, BareEngine | Served]
     return list(sides.items())[:: -1 if number % 2 else 1]
 
 
-def _share(rates: dict[str, list[float]], of: str) -> float:
-    """Our rate as a share of another's: in each round, since machines slow down for minutes."""
-    return statistics.median(
-        ours / other for ours, other in zip(rates["ours"], rates[of], strict=True)
-    )
+def _shares(rates: dict[str, list[float]], of: str) -> list[float]:
+    """Our rate as a share of another's, in each round: machines slow down for minutes."""
+    return [ours / other for ours, other in zip(rates["ours"], rates[of], strict=True)]
 
 
 async def run(model: Path | None, tokens: int, rounds: int, options: dict[str, str]) -> int:
@@ -282,23 +283,34 @@ def _talkative(catalogue: PersonaCatalogue) -> PersonaCatalogue:
 
 
 def _write_exactly(engine: VllmEngine, tokens: int) -> None:
-    """Lets neither the model nor its words end an answer: it is as long on both sides."""
+    """Lets neither the model nor its words end an answer: all sides write the same lengths.
+
+    These differ, as answers do: else eight streams would begin theirs in the same millisecond, over
+    and over.
+    """
     ordinary = engine.sampling
+    lengths = itertools.cycle(_lengths(tokens))
 
     def sampling() -> Any:
         made = ordinary()
-        made.max_tokens = tokens
+        made.max_tokens = next(lengths)
         made.ignore_eos = True
         return made
 
     engine.sampling = sampling  # type: ignore[method-assign]
 
 
+def _lengths(tokens: int) -> list[int]:
+    """As many lengths as there are streams, from two thirds to four thirds, `tokens` on average."""
+    longer = [round(tokens * share) for share in (0.05, 0.15, 0.25, 0.35)]
+    return [tokens + sign * more for more in longer for sign in (1, -1)]
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="the folder of a real model")
-    parser.add_argument("--tokens", type=int, default=256, help="of an answer")
+    parser.add_argument("--tokens", type=int, default=256, help="of an answer, on average")
     parser.add_argument("--rounds", type=int, default=20, help="how often each is asked")
     arguments = parser.parse_args()
     options = {} if _has_gpu() else CPU_OPTIONS
