@@ -199,13 +199,13 @@ async def compare(sides: Sides, tokens: int, rounds: int) -> tuple[float, float]
         )
     added_ms = first_ms["ours"] - first_ms["bare"]
     print(f"added to the first token: {added_ms:.2f} ms")
-    for other in ("bare", "plain"):
-        shares = _shares(rates, other)
+    shares = {other: _shares(rates, other) for other in ("bare", "plain")}
+    for other, of_rounds in shares.items():
         print(
-            f"rate of ours: {100 * statistics.median(shares):.1f} % of that of {other}"
-            f" (in the rounds {100 * min(shares):.0f} to {100 * max(shares):.0f} %)"
+            f"rate of ours: {100 * statistics.median(of_rounds):.1f} % of that of {other}"
+            f" (in the rounds {100 * min(of_rounds):.0f} to {100 * max(of_rounds):.0f} %)"
         )
-    return added_ms, statistics.median(_shares(rates, "bare"))
+    return added_ms, statistics.median(shares["bare"])
 
 
 def _in_turns(sides: Sides, number: int) -> list[tuple[str, BareEngine | Served]]:

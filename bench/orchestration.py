@@ -34,6 +34,7 @@ from rich.table import Table
 
 from anima.gateway import v1 as gateway
 from bench.beside import FRAMEWORKS, Made, beside, installed
+from bench.forwarder import SERVICE
 from bench.goals import Goals
 from bench.lateness import Lateness
 from bench.orchestration_turn import TurnFigures, turn
@@ -104,24 +105,13 @@ async def mesh() -> AsyncIterator[tuple[Supervisor, str, str, str]]:
         "ANIMA_FORWARDER_LLM": addresses["llm"],
         "ANIMA_FORWARDER_TTS": addresses["tts"],
     }
-    members.append(
-        Member(
-            name="forwarder",
-            module="bench.forwarder",
-            service="anima.gateway.v1.GatewayService",
-            address=ports[6],
-            environment=forwarding,
+    members += [
+        Member(name=name, module=module, service=SERVICE, address=address, environment=environment)
+        for name, module, address, environment in (
+            ("forwarder", "bench.forwarder", ports[6], forwarding),
+            ("gateway", "gateway", ports[3], targets | own),
         )
-    )
-    members.append(
-        Member(
-            name="gateway",
-            module="gateway",
-            service="anima.gateway.v1.GatewayService",
-            address=ports[3],
-            environment=targets | own,
-        )
-    )
+    ]
     with tempfile.TemporaryDirectory() as folder:
         layout = Layout(members=tuple(members), http_address=ports[4])
         supervisor = Supervisor(layout, log_folder=Path(folder))

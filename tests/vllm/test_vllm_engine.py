@@ -21,6 +21,7 @@ from prometheus_client import REGISTRY
 from anima.llm.v1 import GenerateRequest
 from services.llm.engines.vllm import VllmEngine
 from services.llm.engines.vllm.engine import engine_input
+from services.llm.engines.vllm.pace import Pace
 from services.llm.engines.vllm.request import EngineRequest
 from services.llm.prompt import Prompt, build_prompt
 from services.llm.servicer import SERVICE
@@ -145,8 +146,13 @@ async def test_eight_streams_with_and_without_adapters_equal_single_ones(
 
 
 async def test_the_answer_over_grpc_is_the_spoken_text_of_the_tokens(
-    vllm_stage: Served, engine: VllmEngine, reference: Reference
+    vllm_stage: Served,
+    engine: VllmEngine,
+    reference: Reference,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # As for a model of unknown pace: what the tests before have measured would put tokens together.
+    monkeypatch.setattr(engine, "_pace", Pace())
     prompt = prompt_for(vllm_stage, "Who are you?")
     tokens = await engine.encode(prompt)
     raw = reference.tokeniser.decode(reference.write(tokens), skip_special_tokens=True)
@@ -155,7 +161,7 @@ async def test_the_answer_over_grpc_is_the_spoken_text_of_the_tokens(
     async with channel_to(vllm_stage) as channel:
         answer = await ask(stub(channel), config("Who are you?"))
     assert answer.text[: len(expected) - 1] == expected[:-1]
-    assert len(answer.deltas) > 1
+    assert len(answer.deltas) > 5
 
 
 def children() -> dict[int, psutil.Process]:

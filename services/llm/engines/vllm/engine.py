@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
@@ -13,7 +12,7 @@ from services.llm.engine import EndReason, EngineDescription, Item, Report
 from services.llm.engines.chat_tokeniser import ChatTokeniser, first_prompts
 from services.llm.engines.vllm.keeper import EngineKeeper
 from services.llm.engines.vllm.options import VllmOptions, import_vllm
-from services.llm.engines.vllm.pace import Pace
+from services.llm.engines.vllm.pace import Opening, Pace
 from services.llm.engines.vllm.request import MERGE_S, EngineRequest
 from services.llm.engines.vllm.tools import ToolReader, tool_parser
 from services.llm.metrics import (
@@ -34,9 +33,6 @@ from services.runtime.heap import settle
 from services.runtime.logs import get_logger
 
 _NAME: Final = "vllm"
-_OPENING_CHARS: Final = 32
-_CLAUSE_END: Final = re.compile(r"[,;，。！？；：、]|[.!?:].")
-"""A mark that decides by itself, or a stop and what tells that it is one."""
 
 
 class VllmEngine:
@@ -127,7 +123,7 @@ class VllmEngine:
                 lora_request=lora_request,
             )
             reason = EndReason.COMPLETE
-            opening = _Opening()
+            opening = Opening()
             first_s, written_tokens = 0.0, 0
             try:
                 async with request:
@@ -212,19 +208,6 @@ class VllmEngine:
         from transformers import AutoTokenizer
 
         return ChatTokeniser(AutoTokenizer.from_pretrained(self._options.model), self._options)
-
-
-class _Opening:
-    """The first clause of an answer, which is spoken while the rest is written."""
-
-    def __init__(self) -> None:
-        self._text = ""
-
-    def ends_with(self, text: str) -> bool:
-        """Whether it has surely ended, once more text is there."""
-        if len(self._text) <= _OPENING_CHARS:
-            self._text += text
-        return len(self._text) > _OPENING_CHARS or bool(_CLAUSE_END.search(self._text))
 
 
 def _count_first(waited_s: float, prompt_tokens: int, output: Any) -> None:

@@ -1,8 +1,16 @@
-"""How fast the engine writes: where it is fast, some tokens are handed out together."""
+"""How fast the engine writes, and when a clause is there to be spoken."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
+
+_DECIDING: Final = ",;，。！？；：、"
+_STOPS: Final = ".!?:"
+CLAUSE_ENDS: Final = frozenset(_DECIDING + _STOPS)
+_CLAUSE_END: Final = re.compile(f"[{_DECIDING}]|[{_STOPS}].")
+"""A mark that decides by itself, or a stop and what tells that it is one."""
+_OPENING_CHARS: Final = 32
 
 OUTPUT_S: Final = 0.008
 """Less than any word takes to be spoken of; a model that writes slower hands out each token."""
@@ -33,3 +41,16 @@ class Pace:
         """
         if tokens > 0:
             self._token_s += _WEIGHT * (duration_s / tokens - self._token_s)
+
+
+class Opening:
+    """The first clause of an answer, which is spoken while the rest is written."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def ends_with(self, text: str) -> bool:
+        """Whether it has surely ended, once more text is there."""
+        if len(self._text) <= _OPENING_CHARS:
+            self._text += text
+        return len(self._text) > _OPENING_CHARS or bool(_CLAUSE_END.search(self._text))

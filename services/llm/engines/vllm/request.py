@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Final, Self
 
+from services.llm.engines.vllm.pace import CLAUSE_ENDS
+
 MERGE_S: Final = 0.1
 """As often as a page shows new text; a model that writes slower is never held back."""
-_CLAUSE_ENDS: Final = frozenset(".,!?;:。，！？；：、")
 _HELD: set[asyncio.Task[Any]] = set()
 """Held until they end: a task that nobody holds may vanish."""
 
@@ -93,7 +94,7 @@ class EngineRequest:
             if isinstance(output, Exception) or output.finished:
                 self._news.set()
             else:
-                ends_clause = not _CLAUSE_ENDS.isdisjoint(output.outputs[0].text)
+                ends_clause = not CLAUSE_ENDS.isdisjoint(output.outputs[0].text)
                 self._tell_after(self.merge_s / 2 if ends_clause else self.merge_s)
 
         self._collector.put = put_and_tell
