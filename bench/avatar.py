@@ -15,13 +15,13 @@ from bench.avatar_subjects import open_engine
 from bench.face_quality import print_quality
 from bench.goals import Goals
 from bench.marked_speech import speak
-from services.avatar.clock import FrameClock
-from services.avatar.encoder import H264Encoder
 from services.avatar.engine import VideoSpec, VisemeSpan
 from services.avatar.engines.portrait import PortraitEngine
 from services.avatar.photo.networks import MODEL, FaceNetworks
 from services.avatar.settings import AvatarSettings
 from services.avatar.turn import Turn
+from services.avatar.video.clock import FrameClock
+from services.avatar.video.encoder import H264Encoder
 
 RATE_HZ = 24_000
 LEAST_FRAMES_PER_S = 100

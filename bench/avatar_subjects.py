@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
+from services.avatar.animation.parameters import MouthShape
 from services.avatar.engine import CreationOrder
 from services.avatar.engines.portrait import PortraitEngine
-from services.avatar.package import Manifest, find_packages, load_package
-from services.avatar.parameters import MouthShape
+from services.avatar.painted.mouth import GAP_AT_FULL_JAW
+from services.avatar.painted.package import Manifest, find_packages, load_package
 from services.avatar.photo.fields import LIPS
 from services.avatar.photo.mouth import bounded, lip_weights
 from services.avatar.photo.package import PhotoPackage
 from services.avatar.photo.package import load_package as load_photo
-from services.avatar.rendering.mouth import GAP_AT_FULL_JAW
 from services.avatar.settings import AvatarSettings
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 
 PHOTO = "astronaut"
 

@@ -26,7 +26,7 @@ from anima.tts import v1 as tts
 from bench.mesh import QUESTIONS, VOICES, spoken
 from bench.talking import Fate, Outcome, Talker
 from bench.watching import Gauges, Usage, watched_mesh
-from cli.supervisor import State, Supervisor
+from cli.mesh.supervisor import State, Supervisor
 from services.runtime.channels import open_channel
 
 if TYPE_CHECKING:

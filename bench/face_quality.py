@@ -13,9 +13,9 @@ from bench.goals import Goals
 from bench.lip_sync_lag import lag_and_confidence, mel_energies
 from bench.marked_speech import VOICES, MarkedSpeech, animate
 from bench.seen_mouth import film, seen_mouths
+from services.avatar.animation.parameters import FaceParameters
 from services.avatar.engine import BgrImage, VideoSpec
 from services.avatar.engines.portrait import PortraitEngine
-from services.avatar.parameters import FaceParameters
 from services.avatar.photo.networks import FaceNetworks
 
 FPS = 25

@@ -1,6 +1,6 @@
 """Fits the mouth that follows the sound to the one that follows the marks.
 
-Run: python -m bench.fit_mouth > services/avatar/sound_weights.py
+Run: python -m bench.fit_mouth > services/avatar/animation/sound_weights.py
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.marked_speech import MarkedSpeech, animate, speak
-from services.avatar.clock import FrameClock
-from services.avatar.loudness import SoundTrack
-from services.avatar.visemes import LEAD_S
+from services.avatar.animation.loudness import SoundTrack
+from services.avatar.animation.visemes import LEAD_S
+from services.avatar.video.clock import FrameClock
 
 Floats = NDArray[np.float64]
 

@@ -31,11 +31,11 @@ from prometheus_client import REGISTRY
 
 from bench.llm_client import QUESTION
 from bench.llm_plain import plain_server
-from services.llm.catalogue import PersonaCatalogue
 from services.llm.engines.vllm import VllmEngine
 from services.llm.engines.vllm.engine import engine_input
-from services.llm.profile import Limits
-from services.llm.prompt import build_prompt
+from services.llm.persona.catalogue import PersonaCatalogue
+from services.llm.persona.profile import Limits
+from services.llm.prompt.prompt import build_prompt
 from services.llm.servicer import stage_of
 from services.llm.settings import LlmSettings
 from services.runtime.server import serving

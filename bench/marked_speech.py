@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.avatar.animation import Animator
+from services.avatar.animation.animation import Animator
+from services.avatar.animation.parameters import FaceParameters
 from services.avatar.engine import VisemeSpan
-from services.avatar.parameters import FaceParameters
 from services.tts.engine import PhonemeTiming, SpeechChunk, SpeechRequest
 from services.tts.settings import TtsSettings
 from services.tts.visemes import visemes_of

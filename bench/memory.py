@@ -27,11 +27,11 @@ from memory.facts.extraction import EXTRACTOR
 from memory.item import Item
 from memory.servicer import build
 from memory.settings import MemorySettings
-from memory.store import Store
+from memory.sqlite.store import Store
 from retrieval.embedding import Embedder
 from services.runtime.channels import open_channel
 from services.runtime.errors import AnimaError
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 from services.runtime.server import serving
 from services.runtime.settings import ServiceSettings
 

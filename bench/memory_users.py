@@ -21,10 +21,10 @@ from bench.memory import question, sentences, shown
 from memory.facts.extraction import EXTRACTOR
 from memory.item import Item
 from memory.settings import MemorySettings
-from memory.sqlite_engine import SqliteMemory
-from memory.store import Store
+from memory.sqlite.engine import SqliteMemory
+from memory.sqlite.store import Store
 from retrieval.embedding import Embedder
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 from services.runtime.settings import ServiceSettings
 
 MIB = 1024 * 1024

@@ -28,8 +28,8 @@ from rich.table import Table
 from anima.common import v1 as common
 from anima.gateway import v1 as gateway
 from anima.tts import v1 as tts
-from cli.layout import free_layout
-from cli.supervisor import Supervisor
+from cli.mesh.layout import free_layout
+from cli.mesh.supervisor import Supervisor
 from services.runtime.channels import open_channel
 from services.runtime.settings import ServiceSettings
 

@@ -40,8 +40,8 @@ from bench.lateness import Lateness
 from bench.orchestration_turn import TurnFigures, turn
 from bench.processor_time import ProcessorTime
 from bench.workload import IDEAL_DONE_S, IDEAL_FIRST_S, SPREAD_S
-from cli.layout import Layout, Member, free_layout
-from cli.supervisor import Supervisor
+from cli.mesh.layout import Layout, Member, free_layout
+from cli.mesh.supervisor import Supervisor
 from services.runtime.channels import open_channel
 
 if TYPE_CHECKING:

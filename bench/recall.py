@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from memory.index import UserIndex
-from memory.truth import IndexRow
+from memory.search.index import UserIndex
+from memory.store import IndexRow
 from retrieval.embedding import Embedder
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 from services.runtime.settings import ServiceSettings
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop"}

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.marked_speech import MarkedSpeech
-from services.avatar.clock import FrameClock
-from services.avatar.encoder import H264Encoder
 from services.avatar.engine import BgrImage, VideoSpec
 from services.avatar.engines.portrait import PortraitEngine
 from services.avatar.photo.geometry import measure
 from services.avatar.photo.networks import FaceNetworks
 from services.avatar.settings import AvatarSettings
 from services.avatar.turn import Turn
+from services.avatar.video.clock import FrameClock
+from services.avatar.video.encoder import H264Encoder
 
 
 def film(

@@ -33,7 +33,7 @@ from anima.tts import v1 as tts
 from bench.mesh import QUESTIONS, VOICES, spoken
 from bench.talking import Fate, Outcome, Talker
 from bench.watching import Gauges, Usage, watched_mesh
-from cli.supervisor import Supervisor
+from cli.mesh.supervisor import Supervisor
 from services.runtime.channels import open_channel
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import numpy as np
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from cli.layout import free_address, free_layout
-from cli.supervisor import Supervisor
+from cli.mesh.layout import free_address, free_layout
+from cli.mesh.supervisor import Supervisor
 from services.runtime.settings import ServiceSettings
 
 _LOOKS: Final = 60

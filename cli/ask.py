@@ -19,13 +19,19 @@ from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.gateway.v1 import gateway_pb2_grpc
 from cli.console import fail, progress, results
-from cli.layout import LOOPBACK, free_layout
-from cli.supervisor import State, Status, Supervisor
-from gateway import subtitles
-from gateway.ask_request import MAX_AUDIO_S
-from gateway.asking import NotUnderstood, Reply, check_reply, one_question, question_requests
-from gateway.recording import NotAudio, TooLong, read_question, to_mp4, to_wav
-from gateway.reply_json import to_json
+from cli.mesh.layout import LOOPBACK, free_layout
+from cli.mesh.supervisor import State, Status, Supervisor
+from gateway.http.ask import subtitles
+from gateway.http.ask.answer import (
+    NotUnderstood,
+    Reply,
+    check_reply,
+    one_question,
+    question_requests,
+)
+from gateway.http.ask.media_files import NotAudio, TooLong, read_question, to_mp4, to_wav
+from gateway.http.ask.reply import to_json
+from gateway.http.ask.request import MAX_AUDIO_S
 from services.runtime.channels import open_channel
 from services.runtime.errors import AnimaError, Unavailable, error_from_rpc
 from services.runtime.settings import ServiceSettings

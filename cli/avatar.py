@@ -12,7 +12,7 @@ from rich.table import Table
 from anima.avatar.v1 import CreateAvatarConfig
 from anima.common.v1 import VideoFormat
 from cli.console import console, fail, progress, results
-from services.avatar.creating import MAX_PHOTO_BYTES, check_order
+from services.avatar.creation import MAX_PHOTO_BYTES, check_order
 from services.avatar.engine import AvatarInfo, AvatarKind, Creation
 from services.avatar.engines.portrait import PortraitEngine
 from services.avatar.photo.inspection import MIN_FACE_PX

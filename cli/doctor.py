@@ -17,10 +17,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.console import console, results
-from cli.layout import LOOPBACK, fixed_layout, taken_addresses
+from cli.mesh.layout import LOOPBACK, fixed_layout, taken_addresses
 from cli.models import model_store
 from services.runtime.engines import engine_names
-from services.runtime.model_store import ModelState, StoredModel
+from services.runtime.models.store import ModelState, StoredModel
 from services.runtime.settings import ServiceSettings, SettingsError
 
 _DISK_NEEDED_BYTES: Final = 500 * 2**20

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from cli import ask, avatar, doctor, knowledge, memory, memory_store, models, persona, up
+from cli import ask, avatar, doctor, memory, memory_store, models, persona
+from cli.knowledge import command
+from cli.mesh import up
 
 app = typer.Typer(
     name="anima",
@@ -26,7 +28,7 @@ memory.app.command("migrate")(memory_store.migrate)
 memory.app.command("encrypt")(memory_store.encrypt)
 memory.app.command("new-key")(memory_store.new_key)
 app.add_typer(memory.app, name="memory")
-app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(command.app, name="knowledge")
 
 
 def _print_version(wanted: bool) -> None:

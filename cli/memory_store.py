@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from cli.console import console, fail, results
-from memory.encryption import read_key, write_new_key
-from memory.reencryption import reencrypt
-from memory.schema import StoreError
 from memory.settings import MemorySettings
-from memory.store import Store
+from memory.sqlite.encryption import read_key, write_new_key
+from memory.sqlite.reencryption import reencrypt
+from memory.sqlite.schema import StoreError
+from memory.sqlite.store import Store
 from services.runtime.errors import AnimaError
 
 if TYPE_CHECKING:

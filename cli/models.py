@@ -9,7 +9,7 @@ from rich.table import Table
 
 from cli.console import console, fail, progress, results
 from services.runtime.errors import AnimaError
-from services.runtime.model_store import ModelState, ModelStore, StoredModel
+from services.runtime.models.store import ModelState, ModelStore, StoredModel
 from services.runtime.settings import ServiceSettings
 
 app = typer.Typer(help="List and pull model files.", no_args_is_help=True)

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from cli.console import console, fail, results
-from services.llm.persona import (
+from services.llm.persona.persona import (
     PersonaError,
     PersonaListing,
     check_persona,

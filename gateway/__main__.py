@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.http_server import HttpServer
-from gateway.mesh import Mesh
-from gateway.rest import create_app
-from gateway.servicer import stage_of
+from gateway.grpc.servicer import stage_of
+from gateway.http.app import create_app
+from gateway.http.server import HttpServer
 from gateway.settings import GatewaySettings
+from gateway.stages.mesh import Mesh
 from services.runtime.logs import get_logger
 from services.runtime.server import Stage, run
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from anima.common.v1 import EngineInfo
 from memory.item import Item, Position, RecalledItem
 from memory.knowledge.base import KnowledgeBase
-from memory.selector import Judgement
+from memory.search.selector import Judgement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

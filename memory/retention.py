@@ -4,7 +4,7 @@ import time
 
 from anima.memory.v1 import ITEM_KIND_FACT
 from memory.periodic import Periodic
-from memory.truth import Truth
+from memory.store import Truth
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
 

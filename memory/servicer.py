@@ -17,9 +17,9 @@ from memory.messages import (
     message_of,
 )
 from memory.paging import page_token, position_of
-from memory.recalling import recalled
+from memory.search.recalling import recalled
 from memory.settings import MemorySettings
-from memory.sqlite_engine import SqliteMemory
+from memory.sqlite.engine import SqliteMemory
 from services.runtime.engines import load_engine
 from services.runtime.errors import InvalidRequest
 from services.runtime.server import Stage

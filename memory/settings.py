@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from memory.encryption import Key, read_key
+from memory.sqlite.encryption import Key, read_key
 from services.runtime.settings import ServiceSettings
 
 

@@ -1,174 +1,261 @@
-"""The truth of the memory: items and their vectors in one SQLite database."""
+"""What every store of items can do, in SQL that SQLite and PostgreSQL both speak."""
 
-import fcntl
-import os
-import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Literal
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
-from memory.encryption import Key, as_sqlite_errors
-from memory.schema import StoreError, connect, damaged, prepare
-from memory.truth import Truth
+import numpy as np
+from numpy.typing import NDArray
 
-_CHECKPOINT_ATTEMPTS = 3
+from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_SUMMARY, SPEAKER_ASSISTANT
+from memory.item import Item, Position
+from memory.sqlite import rows
+from memory.sqlite.connection import Connection
+
+Vector = NDArray[np.float32]
 
 
-class Store(Truth):
-    """One database file, used by one process. Safe for threads; writes come one after the other."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UserState:
+    """What an index of the user must agree with."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        synchronous: Literal["full", "normal"] = "full",
-        key: Key | None = None,
-    ) -> None:
-        """Opens or makes the database `memory.db` in a folder.
+    row_id: int
+    """The user's row; a user that was erased and came back has another one."""
+    revision: int
+    """Rises with every change that is not an appended item."""
 
-        Args:
-            folder: Made if it is missing.
-            synchronous: Whether a commit waits for the disk.
-            key: By which the database is encrypted; None: it is not.
 
-        Raises:
-            StoreError: The folder cannot be written, another process uses it, the key is wrong, or
-                the database is damaged; the text says which.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexRow:
+    """What an index needs to know of an item."""
+
+    row_id: int
+    text: str
+    session_id: str
+    vector: Vector | None
+    speaker_name: str = ""
+    by_assistant: bool = False
+    is_fact: bool = False
+    is_summary: bool = False
+
+
+class Truth(ABC):
+    """Items, facts and vectors of all users in one database. Safe for threads."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Gives a connection that writes; commits at the end, rolls back on an exception.
+
+        Transactions come one after the other, also those of other processes: so the rows of a user
+        are committed in the order of their ids, by which an index knows what it has not seen.
         """
-        self.path = folder / "memory.db"
-        self._key = key
-        self._synchronous = synchronous
-        self._readers: list[sqlite3.Connection] = []
-        self._write_lock = threading.Lock()
-        self._erasures = 0
-        self._overwritten = 0
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock_file = lock(folder)
-        except OSError as error:
-            raise StoreError(f"{folder} cannot be written: {error.strerror}") from error
-        try:
-            self._writer = self._open()
-        except BaseException:
-            self._lock_file.close()
-            raise
 
-    def _open(self) -> sqlite3.Connection:
-        try:
-            # Nobody else on the machine may read what people said.
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise StoreError(f"{self.path} cannot be written: {error.strerror}") from error
-        try:
-            connection = connect(self.path, self._synchronous, self._key)
-        except sqlite3.OperationalError as error:
-            raise StoreError(f"{self.path} cannot be opened: {error}") from error
-        except sqlite3.DatabaseError as error:
-            # An encrypted file looks like noise.
-            hint = "" if self._key else "; or it is encrypted and ANIMA_MEMORY_KEY_FILE is not set"
-            raise damaged(self.path, f"{error}{hint}") from error
-        try:
-            with as_sqlite_errors():
-                prepare(connection, self.path)
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            raise damaged(self.path, str(error)) from error
-        except StoreError:
-            connection.close()
-            raise
-        return connection
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Gives a connection that only reads; must be short."""
 
-    @property
-    def place(self) -> str:
-        """The folder of the database."""
-        return str(self.path.parent)
-
-    def close(self) -> None:
-        """Closes the database once a write that has begun is done; nothing may come after."""
-        with self._write_lock:
-            for connection in self._readers:
-                connection.close()
-            self._writer.close()
-            self._lock_file.close()
-
-    @contextmanager
-    def erasing(self) -> Iterator[sqlite3.Connection]:
+    @abstractmethod
+    def erasing(self) -> AbstractContextManager[Connection]:
         """As `transaction`; afterwards rids the files' unused parts of what was erased.
 
         Raises:
-            StoreError: It is erased, but its text is still in the log file.
+            StoreError: It is erased, but its text is still in the files.
         """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes the database once a write that has begun is done; nothing may come after."""
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the database is, for people; without secrets."""
+
+    # Writing
+
+    def add(
+        self,
+        user_id: str,
+        items: Sequence[Item],
+        vectors: Sequence[Vector | None],
+        model_id: str,
+        *,
+        distilled_by: str = "",
+    ) -> int:
+        """Stores items in one transaction and returns after the commit.
+
+        An item whose `item_id` the user already has changes nothing.
+
+        Args:
+            user_id: Whose items.
+            items: The items.
+            vectors: One for each item, None where there is none.
+            model_id: What made the vectors.
+            distilled_by: The rules that have read facts out of them; empty: none.
+
+        Returns:
+            How many of them are new.
+        """
+        count = 0
         with self.transaction() as connection:
-            yield connection
-            erasure = self._erasures = self._erasures + 1
-        self._overwrite(erasure)
+            user = rows.user_row(connection, user_id)
+            for item, vector in zip(items, vectors, strict=True):
+                row_id = rows.insert_item(connection, user, item, vector, model_id)
+                if row_id is not None:
+                    count += 1
+                    rows.note_distillation(connection, row_id, item, distilled_by)
+        return count
 
-    def _overwrite(self, erasure: int) -> None:
-        """Rids the files of what was erased up to an erasure.
+    def put_vectors(
+        self, user_id: str, vectors: Sequence[tuple[int, Vector]], model_id: str
+    ) -> None:
+        """Sets vectors of a user's items by their row ids; rows that are gone are left out."""
+        with self.transaction() as connection:
+            for row_id, vector in vectors:
+                held = connection.execute("SELECT 1 FROM item WHERE id = ?", (row_id,)).fetchone()
+                if held is not None:
+                    rows.put_vector(connection, row_id, vector, model_id)
+            rows.raise_revision(connection, user_id)
 
-        `secure_delete` is not enough: when SQLite moves rows from page to page, it leaves copies in
-        the gaps of the old pages, and deleting the row does not reach them. `VACUUM` writes the
-        whole database anew. One run serves all erasures that were waiting for it.
+    def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:
+        """Erases items with their vectors, also from the files' unused parts.
+
+        Returns:
+            How many of them there were.
+
+        Raises:
+            StoreError: They are erased, but their text is still in the log file.
         """
-        with self._write_lock, as_sqlite_errors():
-            if self._overwritten >= erasure:
-                return
-            latest = self._erasures
-            self._writer.execute("VACUUM")
-            for _ in range(_CHECKPOINT_ATTEMPTS):
-                # Waits up to the busy timeout for readers; each reads only for milliseconds.
-                busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-                if not busy:
-                    self._overwritten = latest
-                    return
-        raise StoreError("the items are erased, but the log file still holds them: forget again")
+        with self.erasing() as connection:
+            cursor = connection.executemany(
+                "DELETE FROM item WHERE item_id = ?"
+                " AND user = (SELECT id FROM user WHERE user_id = ?)",
+                [(item_id, user_id) for item_id in item_ids],
+            )
+            count = cursor.rowcount
+            rows.raise_revision(connection, user_id)
+        return count
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Gives the connection that writes; commits at the end, rolls back on an exception."""
-        with self._write_lock, as_sqlite_errors():
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-                self._writer.execute("COMMIT")
-            except BaseException:
-                self._writer.rollback()
-                raise
+    def forget_everything(self, user_id: str) -> int:
+        """Erases the user, with all items and vectors, also from the files' unused parts.
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Gives a connection that reads one snapshot; must be short, since erasing waits for it."""
-        try:
-            connection = self._readers.pop()
-        except IndexError:
-            connection = connect(self.path, self._synchronous, self._key)
-            connection.execute("PRAGMA query_only = ON")
-        try:
-            with as_sqlite_errors():
-                connection.execute("BEGIN")
-                yield connection
-        finally:
-            connection.rollback()
-            self._readers.append(connection)
+        Returns:
+            How many items the user had.
 
+        Raises:
+            StoreError: All is erased, but its text is still in the log file.
+        """
+        with self.erasing() as connection:
+            (count,) = connection.execute(
+                "SELECT count(*) FROM item WHERE user = (SELECT id FROM user WHERE user_id = ?)",
+                (user_id,),
+            ).fetchone()
+            connection.execute("DELETE FROM user WHERE user_id = ?", (user_id,))
+        return int(count)
 
-def lock(folder: Path) -> IO[bytes]:
-    """Takes the lock of a folder, which is held until the file is closed.
+    # Reading
 
-    Raises:
-        StoreError: Another process has it.
-        OSError: The folder cannot be written.
-    """
-    path = folder / "memory.lock"
-    file = path.open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise StoreError(f"{path.parent} is used by another memory service") from None
-    except BaseException:
-        file.close()
-        raise
-    return file
+    def known_item_ids(self, user_id: str, item_ids: Sequence[str]) -> set[str]:
+        """Gives those of the ids that the user already has."""
+        places = ", ".join("?" * len(item_ids))
+        with self.reading() as connection:
+            found = connection.execute(
+                f"SELECT item_id FROM item WHERE item_id IN ({places})"  # noqa: S608
+                " AND user = (SELECT id FROM user WHERE user_id = ?)",
+                (*item_ids, user_id),
+            )
+            return {row[0] for row in found}
+
+    def user_state(self, user_id: str) -> UserState | None:
+        """Gives what an index of the user must agree with, None if nothing is held about them."""
+        with self.reading() as connection:
+            row = connection.execute(
+                "SELECT id, revision FROM user WHERE user_id = ?", (user_id,)
+            ).fetchone()
+        return None if row is None else UserState(row_id=row[0], revision=row[1])
+
+    def index_rows(self, user: UserState, after_row_id: int, model_id: str) -> list[IndexRow]:
+        """Gives what came after a row, in the order of the rows, with the vectors of a model."""
+        with self.reading() as connection:
+            found = connection.execute(
+                "SELECT item.id, text, session_id, vector, speaker_name, speaker, kind FROM item"
+                " LEFT JOIN vec ON vec.item = item.id AND vec.model_id = ?"
+                " WHERE user = ? AND item.id > ? ORDER BY item.id",
+                (model_id, user.row_id, after_row_id),
+            )
+            return [
+                IndexRow(
+                    row_id=row_id,
+                    text=text,
+                    session_id=session_id,
+                    vector=None if blob is None else np.frombuffer(blob, dtype="<f4"),
+                    speaker_name=speaker_name,
+                    by_assistant=speaker == SPEAKER_ASSISTANT,
+                    is_fact=kind == ITEM_KIND_FACT,
+                    is_summary=kind == ITEM_KIND_SUMMARY,
+                )
+                for row_id, text, session_id, blob, speaker_name, speaker, kind in found
+            ]
+
+    def items(self, row_ids: Sequence[int]) -> dict[int, Item]:
+        """Gives items by their row ids; rows that are gone are left out."""
+        places = ", ".join("?" * len(row_ids))
+        with self.reading() as connection:
+            found = connection.execute(
+                f"{rows.SELECT_ITEMS} WHERE item.id IN ({places})",
+                list(row_ids),
+            )
+            return dict(map(rows.numbered_item, found))
+
+    def count(self, user_id: str, kinds: Sequence[int] = ()) -> int:
+        """Counts the items of a user, of `kinds` or of all."""
+        with self.reading() as connection:
+            (count,) = connection.execute(
+                "SELECT count(*) FROM item"  # noqa: S608
+                " WHERE user = (SELECT id FROM user WHERE user_id = ?)"
+                f"{rows.of_kinds(kinds)}",
+                (user_id,),
+            ).fetchone()
+        return int(count)
+
+    def slice(
+        self,
+        user_id: str,
+        *,
+        after: Position | None,
+        limit: int,
+        newest_first: bool,
+        kinds: Sequence[int] = (),
+    ) -> list[tuple[Position, Item]]:
+        """Gives the items behind a position in the order of time, at most `limit`.
+
+        Only items of `kinds` count; of all, if it is empty.
+        """
+        sign, order = ("<", "DESC") if newest_first else (">", "ASC")
+        behind = f" AND (created_unix_ms, item.id) {sign} (?, ?)" if after is not None else ""
+        start = () if after is None else (after.created_unix_ms, after.row_id)
+        with self.reading() as connection:
+            selected = connection.execute(
+                f"{rows.SELECT_ITEMS}"  # noqa: S608
+                " WHERE user = (SELECT id FROM user WHERE user_id = ?)"
+                f"{behind}{rows.of_kinds(kinds)}"
+                f" ORDER BY created_unix_ms {order}, item.id {order} LIMIT ?",
+                (user_id, *start, limit),
+            )
+            found = list(map(rows.numbered_item, selected))
+        return [
+            (Position(created_unix_ms=item.created_unix_ms, row_id=row_id), item)
+            for row_id, item in found
+        ]
+
+    def users_without_vectors(self, model_id: str) -> list[str]:
+        """Gives the users that have items without a vector of a model."""
+        with self.reading() as connection:
+            found = connection.execute(
+                "SELECT DISTINCT user_id FROM item JOIN user ON user.id = item.user"
+                " LEFT JOIN vec ON vec.item = item.id AND vec.model_id = ?"
+                " WHERE vec.item IS NULL",
+                (model_id,),
+            )
+            return [row[0] for row in found]

@@ -13,32 +13,32 @@ from importlib.metadata import version
 from typing import ClassVar, ParamSpec, TypeVar
 
 from anima.common.v1 import EngineInfo
-from memory import selector
-from memory.encoder import Encoder, QueryVectors, load_encoder
 from memory.engine import Page, Recollection
+from memory.facts.decay import Forgetting, Uses
 from memory.facts.distiller import Distiller
 from memory.facts.extraction import EXTRACTOR
-from memory.facts.forgetting import Forgetting, Uses
 from memory.facts.ledger import FactLedger, corrected
 from memory.facts.llm_reader import reader_of
 from memory.faults import service_error
-from memory.index import IndexCache
 from memory.item import Item, Position
 from memory.knowledge.base import KnowledgeBase
 from memory.knowledge.document import Owner
 from memory.knowledge.library import Library
 from memory.knowledge.tables import KnowledgeTables
-from memory.re_embedding import embed_rest
 from memory.reflection.job import Reflection
 from memory.reflection.llm_condenser import condenser_of
 from memory.reflection.tables import SummaryTables
 from memory.retention import Retention
-from memory.schema import StoreError
-from memory.searching import Query, Search
-from memory.selector import Judgement
-from memory.selector_model import Kind, SelectorModel
+from memory.search import selector
+from memory.search.encoder import Encoder, QueryVectors, load_encoder
+from memory.search.index import IndexCache
+from memory.search.re_embedding import embed_rest
+from memory.search.searching import Query, Search
+from memory.search.selector import Judgement
+from memory.search.selector_model import Kind, SelectorModel
 from memory.settings import MemorySettings
-from memory.truth import Truth, Vector
+from memory.sqlite.schema import StoreError
+from memory.store import Truth, Vector
 from services.runtime.compute import Compute
 from services.runtime.errors import NotFound
 from services.runtime.logs import get_logger

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anima.common.v1 import Viseme
-from services.avatar import package as layered
+from services.avatar.animation.idle import IdleMotion
+from services.avatar.animation.parameters import FaceParameters, MouthShape
+from services.avatar.animation.visemes import VISEMES, target
 from services.avatar.engine import Activity, BgrImage, VideoSpec
-from services.avatar.idle import IdleMotion
-from services.avatar.parameters import FaceParameters, MouthShape
+from services.avatar.painted import package as layered
+from services.avatar.painted.scene import Scene
 from services.avatar.photo import package as photographed
 from services.avatar.photo.scene import PhotoScene
-from services.avatar.rendering.scene import Scene
-from services.avatar.visemes import VISEMES, target
 
 _SIDE = 960
 _TILE = 168

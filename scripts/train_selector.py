@@ -1,4 +1,4 @@
-"""Trains the weights of `memory.selector_model` and writes them into the package.
+"""Trains the weights of `memory.search.selector_model` and writes them into the package.
 
 Run from the repository: `python -m scripts.train_selector`. It needs the encoder minilm-l6-v2.
 """
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memory import selector_model
-from memory.selector_model import Kind, Thresholds, chances, features
+from memory.search import selector_model
+from memory.search.selector_model import Kind, Thresholds, chances, features
 from retrieval.embedding import Embedder
 from scripts.selector.turns import training_turns
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 from services.runtime.settings import ServiceSettings
 
 STEPS = 600

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from cli.layout import fixed_layout, taken_addresses
+from cli.mesh.layout import fixed_layout, taken_addresses
 from services.runtime.settings import ServiceSettings
 
 READY_TIMEOUT_S = 60.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from services.avatar.package import AvatarPackage
+from services.avatar.painted.package import AvatarPackage
 
 
 def opening(picture: NDArray[np.uint8], package: AvatarPackage) -> float:

@@ -1,8 +1,8 @@
 """Runs the turn-taking again over a recording of a session: `python -m tests.replay FILE`.
 
-A recording (`gateway/turn_log.py`) says when the session heard what. The same events go into the
-same code in virtual time, with scripted stages that answer each question as it was answered then.
-Printed is what is decided now, with a mark where it was decided otherwise.
+A recording (`gateway/session/recording.py`) says when the session heard what. The same events go
+into the same code in virtual time, with scripted stages that answer each question as it was
+answered then. Printed is what is decided now, with a mark where it was decided otherwise.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any
 from google.protobuf.json_format import ParseDict
 
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.idling import IdleLoop
-from gateway.listening import Utterance
-from gateway.opening import open_with
-from gateway.outbox import Outbox
-from gateway.remembering import History
-from gateway.turn_log import TurnLog
-from gateway.turn_taking import TurnTaking
+from gateway.listening.listening import Utterance
+from gateway.session.opening import open_with
+from gateway.session.recording import TurnLog
+from gateway.session.remembering import History
+from gateway.session.shown_idle import IdleLoop
+from gateway.session.turn_taking import TurnTaking
+from gateway.turn.playout.outbox import Outbox
 from tests.fakes.direct import DirectStages
 from tests.virtual_time import in_virtual_time
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.errors import AnimaError
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 from services.runtime.settings import ServiceSettings
 from tests import postgres
 

@@ -7,7 +7,7 @@ from memory.facts.candidate import Candidate, Finding
 from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger, Undistilled
 from memory.facts.llm_reader import LlmReader
-from memory.rows import Vector
+from memory.sqlite.rows import Vector
 from retrieval.hybrid import TextEmbedder
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger

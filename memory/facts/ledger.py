@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_TURN, SPEAKER_ASSISTANT, SPEAKER_USER
-from memory import rows
-from memory.connection import Connection
 from memory.facts.candidate import (
     OPPOSITES,
     Candidate,
@@ -25,8 +23,10 @@ from memory.facts.candidate import (
 from memory.facts.extraction import EXTRACTOR
 from memory.facts.matching import stands_in
 from memory.item import Fact, Item
-from memory.rows import Vector
-from memory.truth import Truth
+from memory.sqlite import rows
+from memory.sqlite.connection import Connection
+from memory.sqlite.rows import Vector
+from memory.store import Truth
 
 CORRECTION = "correction"
 """The extractor of facts that the person set themselves."""

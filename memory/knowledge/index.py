@@ -93,8 +93,8 @@ class _Entry:
 class LibraryIndexes:
     """Keeps the indexes of the libraries that were searched last. Safe for threads.
 
-    As with `memory.index.IndexCache`, an index takes up what was stored since before each search,
-    so it never needs to be told of a change, and it can be lost at any time.
+    As with `memory.search.index.IndexCache`, an index takes up what was stored since before each
+    search, so it never needs to be told of a change, and it can be lost at any time.
     """
 
     def __init__(

@@ -9,7 +9,6 @@ from pathlib import PurePath
 from typing import Final, ParamSpec, Protocol, TypeVar
 
 from anima.memory import v1 as wire
-from memory.encoder import Encoder
 from memory.knowledge.document import (
     Added,
     Document,
@@ -24,6 +23,7 @@ from memory.knowledge.document import (
 from memory.knowledge.index import LibraryIndexes
 from memory.knowledge.reader import ReadDocument, Reader
 from memory.knowledge.tables import KnowledgeTables, Vector
+from memory.search.encoder import Encoder
 from services.runtime.compute import Compute
 from services.runtime.errors import NotFound
 from services.runtime.logs import get_logger

@@ -4,9 +4,9 @@ import asyncio
 from typing import Final
 
 from anima.memory import v1 as wire
-from memory import selector
 from memory.knowledge.base import KnowledgeBase
 from memory.knowledge.document import FoundPassage, Owner
+from memory.search import selector
 from services.runtime.validation import check_range, check_turn_id
 
 MAX_PASSAGES: Final = 50

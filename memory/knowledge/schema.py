@@ -1,4 +1,4 @@
-"""The tables of the knowledge base; a step of `memory.migrations`, which never changes."""
+"""The tables of the knowledge base; a step of `memory.sqlite.migrations`, which never changes."""
 
 # A library is what one owner has: a person, with whom it goes, or a persona. `revision` rises when
 # an index that has seen all passages must still be made anew, as that of users does.

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from memory import rows
-from memory.connection import Connection
 from memory.knowledge.document import Document, DocumentPosition, Owner, Passage
+from memory.sqlite import rows
+from memory.sqlite.connection import Connection
 from services.runtime.errors import InvalidRequest
 
 Vector = NDArray[np.float32]
@@ -32,7 +32,7 @@ _MAX_PLACES = 500
 
 
 class Database(Protocol):
-    """What the tables need of a store; a `memory.truth.Truth` is one."""
+    """What the tables need of a store; a `memory.store.Truth` is one."""
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Gives a connection that reads one snapshot."""

@@ -45,7 +45,7 @@ class Answer:
 
 
 class PostgresConnection:
-    """A `memory.connection.Connection`; for one thread at a time."""
+    """A `memory.sqlite.connection.Connection`; for one thread at a time."""
 
     def __init__(self, pool: "Pool", connection: Any) -> None:
         self._pool = pool

@@ -1,7 +1,7 @@
 """The engine `postgres`: several memory services over one database."""
 
 from memory.postgres.store import PostgresStore
-from memory.schema import StoreError
+from memory.sqlite.schema import StoreError
 from memory.stored_engine import StoredMemory
 
 SPARE_CONNECTIONS = 6

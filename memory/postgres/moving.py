@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memory.connection import Connection
 from memory.postgres.connections import SCHEMA
 from memory.postgres.store import PostgresStore
-from memory.schema import StoreError
-from memory.store import Store
+from memory.sqlite.connection import Connection
+from memory.sqlite.schema import StoreError
+from memory.sqlite.store import Store
 
 _PART = 1_000
 # What each database keeps for itself.

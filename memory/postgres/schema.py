@@ -1,14 +1,14 @@
-"""Makes the memory's tables in PostgreSQL: the steps of `memory.migrations` in its own words."""
+"""Makes the memory's tables in PostgreSQL: the steps of `memory.sqlite.migrations` in its words."""
 
 import time
 from collections.abc import Sequence
 
 import asyncpg
 
-from memory.migrations import MIGRATIONS
 from memory.postgres.connections import SCHEMA, Pool, PostgresConnection
 from memory.postgres.dialect import definitions
-from memory.schema import StoreError, sha256_of
+from memory.sqlite.migrations import MIGRATIONS
+from memory.sqlite.schema import StoreError, sha256_of
 
 # Of the lock under which the tables are made and everything is written.
 WRITE_LOCK = 0x616E696D61

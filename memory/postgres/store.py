@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from memory.connection import Connection
 from memory.postgres.connections import Pool
 from memory.postgres.schema import WRITE_LOCK, explained, prepare
-from memory.schema import StoreError
-from memory.truth import Truth
+from memory.sqlite.connection import Connection
+from memory.sqlite.schema import StoreError
+from memory.store import Truth
 from services.runtime.errors import Unavailable
 
 _TABLES = (

@@ -10,12 +10,12 @@ from functools import partial
 import numpy as np
 
 from memory import metrics
-from memory.encoder import Encoder
 from memory.item import Item
 from memory.periodic import Periodic
 from memory.reflection.llm_condenser import LlmCondenser
 from memory.reflection.sentences import Vectors, by_sentences
 from memory.reflection.tables import DAY_MS, Condensed, Group, SummaryTables
+from memory.search.encoder import Encoder
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anima.memory.v1 import ITEM_KIND_SUMMARY, ITEM_KIND_TURN, SPEAKER_UNSPECIFIED, SPEAKER_USER
-from memory import rows
 from memory.item import Item, Summary
-from memory.rows import Vector
-from memory.truth import Truth
+from memory.sqlite import rows
+from memory.sqlite.rows import Vector
+from memory.store import Truth
 
 DAY_MS = 86_400_000
 LEAST_TURNS = 3

@@ -308,7 +308,7 @@ class Turn(NamedTuple):
 
     text: str
     label: int
-    """The value of its `memory.selector_model.Kind`."""
+    """The value of its `memory.search.selector_model.Kind`."""
     template: str
 
 

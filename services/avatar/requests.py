@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from anima.avatar.v1 import Activity as WireActivity
 from anima.avatar.v1 import RenderConfig
 from anima.common.v1 import Marks, VideoCodec, VideoFormat, VisemeMark
+from services.avatar.animation.visemes import VISEMES
 from services.avatar.engine import Activity, AvatarInfo, VideoSpec, VisemeSpan
-from services.avatar.visemes import VISEMES
 from services.runtime.errors import InvalidRequest, NotFound
 from services.runtime.validation import check_range, check_rate, check_turn_id
 

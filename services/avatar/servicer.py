@@ -31,9 +31,8 @@ from anima.avatar.v1 import (
 )
 from anima.avatar.v1 import AvatarKind as WireKind
 from anima.common.v1 import EngineInfo, VideoCodec, VideoFormat, VideoFrame
-from services.avatar.ai_mark import open_encoder
-from services.avatar.clock import FrameClock
-from services.avatar.creating import Studio
+from services.avatar.animation.idle_loops import IdleLoops
+from services.avatar.creation import Studio
 from services.avatar.engine import (
     AvatarEngine,
     AvatarInfo,
@@ -41,7 +40,6 @@ from services.avatar.engine import (
     AvatarMaker,
     VideoSpec,
 )
-from services.avatar.idle_loops import IdleLoops
 from services.avatar.metrics import FRAMES, REAL_TIME_FACTOR
 from services.avatar.requests import (
     check_config,
@@ -52,6 +50,8 @@ from services.avatar.requests import (
 from services.avatar.session import RenderSession
 from services.avatar.settings import AvatarSettings
 from services.avatar.turn import Turn
+from services.avatar.video.ai_mark import open_encoder
+from services.avatar.video.clock import FrameClock
 from services.runtime.compute import Compute
 from services.runtime.engines import load_engine
 from services.runtime.errors import FailedPrecondition

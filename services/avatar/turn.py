@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.avatar.clock import FrameClock
-from services.avatar.encoder import CodedFrame, H264Encoder
 from services.avatar.engine import FaceStream, VisemeSpan
+from services.avatar.video.clock import FrameClock
+from services.avatar.video.encoder import CodedFrame, H264Encoder
 
 CHUNKS_PER_S = 10
 """After the first message, which has one frame, a message holds about 100 ms."""

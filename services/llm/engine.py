@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from services.llm.persona import Persona
-from services.llm.prompt import Prompt
-from services.llm.tools import ToolCall
+from services.llm.persona.persona import Persona
+from services.llm.prompt.prompt import Prompt
+from services.llm.prompt.tools import ToolCall
 
 
 class SourceKind(Enum):

@@ -11,7 +11,7 @@ from typing import Self
 from anima.common.v1 import Interrupt
 from anima.llm.v1 import GenerateRequest
 from services.llm.engine import Item, LlmEngine
-from services.llm.prompt import Prompt
+from services.llm.prompt.prompt import Prompt
 from services.runtime.errors import InternalError, InvalidRequest
 
 Event = Item | Interrupt

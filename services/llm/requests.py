@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from anima.llm.v1 import ROLE_ASSISTANT, ROLE_UNSPECIFIED, ROLE_USER, GenerateConfig
 from anima.llm.v1 import Memory as WireMemory
-from services.llm.catalogue import PersonaCatalogue
-from services.llm.citation import cited_passage
-from services.llm.languages import TAG, language_of, spoken
-from services.llm.persona import Persona
-from services.llm.prompt import Memory, Message, Prompt, Role, build_prompt
-from services.llm.tools import Tool, ToolCall, ToolResult
+from services.llm.persona.catalogue import PersonaCatalogue
+from services.llm.persona.persona import Persona
+from services.llm.prompt.citation import cited_passage
+from services.llm.prompt.languages import TAG, language_of, spoken
+from services.llm.prompt.prompt import Memory, Message, Prompt, Role, build_prompt
+from services.llm.prompt.tools import Tool, ToolCall, ToolResult
 from services.runtime.errors import InvalidRequest
 from services.runtime.validation import check_range, check_text, check_turn_id
 

@@ -39,15 +39,15 @@ from anima.llm.v1 import (
     add_LlmServiceServicer_to_server,
 )
 from anima.llm.v1 import ToolCall as WireToolCall
-from services.llm.catalogue import PersonaCatalogue
-from services.llm.citing import cited
 from services.llm.engine import Delta, End, EndReason, LlmEngine, SourceKind, WatchedEngine
 from services.llm.generation import Generation
-from services.llm.profile import Profile
-from services.llm.prompt import Prompt
+from services.llm.persona.catalogue import PersonaCatalogue
+from services.llm.persona.profile import Profile
+from services.llm.prompt.citing import cited
+from services.llm.prompt.prompt import Prompt
+from services.llm.prompt.tools import ToolCall
 from services.llm.requests import read_prompt
 from services.llm.settings import LlmSettings
-from services.llm.tools import ToolCall
 from services.runtime.engines import load_engine
 from services.runtime.server import Stage
 from services.runtime.streams import open_stream

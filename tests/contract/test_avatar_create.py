@@ -26,7 +26,7 @@ from anima.avatar.v1 import (
 )
 from anima.common.v1 import VideoFormat
 from services.runtime.errors import AnimaError, Busy, error_from_rpc
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 from services.runtime.settings import ServiceSettings
 from tests.contract.avatar_turn import END, config, decode, pieces, render, sound, works
 from tests.contract.conftest import stage_channel

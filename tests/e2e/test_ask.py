@@ -17,7 +17,7 @@ import pysubs2
 import pytest
 from numpy.typing import NDArray
 
-from services.avatar.package import load_package
+from services.avatar.painted.package import load_package
 from services.runtime.settings import CHECKOUT
 from tests.mesh_process import MeshProcess
 from tests.mouth import opening

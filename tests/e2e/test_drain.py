@@ -9,7 +9,7 @@ import grpc
 
 import anima.gateway.v1 as pb
 from anima.common import v1 as common
-from gateway.servicer import build
+from gateway.grpc.servicer import build
 from services.runtime.channels import open_channel
 from services.runtime.server import serving
 from tests.fakes.mesh import FakeMesh

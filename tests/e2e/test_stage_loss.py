@@ -11,7 +11,7 @@ import pytest
 import anima.common.v1 as common
 import anima.gateway.v1 as pb
 import anima.llm.v1 as llm
-from gateway.session import Session
+from gateway.session.session import Session
 from tests.fakes.mesh import FakeMesh
 from tests.unit.gateway.conversing import conversation
 

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import grpc
 
-from gateway.mesh import Catalog, Mesh
 from gateway.settings import GatewaySettings
+from gateway.stages.mesh import Catalog, Mesh
 from services.runtime.errors import AnimaError
 from tests.fakes.recogniser import FakeAsr
 from tests.fakes.stages import FakeAvatar, FakeLlm, FakeMemory, FakeTts

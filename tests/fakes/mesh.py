@@ -15,9 +15,9 @@ import anima.gateway.v1 as gateway_api
 import anima.llm.v1 as llm
 import anima.memory.v1 as memory
 import anima.tts.v1 as tts
-from gateway.mesh import Mesh
-from gateway.servicer import build
+from gateway.grpc.servicer import build
 from gateway.settings import GatewaySettings
+from gateway.stages.mesh import Mesh
 from services.runtime.channels import open_channel
 from services.runtime.server import Stage, serving
 from services.runtime.settings import ServiceSettings

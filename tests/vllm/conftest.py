@@ -22,8 +22,8 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from services.llm.catalogue import PersonaCatalogue
 from services.llm.engine import LlmEngine
+from services.llm.persona.catalogue import PersonaCatalogue
 from services.llm.servicer import stage_of
 from services.llm.settings import LlmSettings
 from services.runtime.channels import open_channel

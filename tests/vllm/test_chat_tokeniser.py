@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from services.llm.catalogue import PersonaCatalogue
 from services.llm.engines.chat_tokeniser import ChatTokeniser, first_prompts
 from services.llm.engines.local_model import LocalModelOptions
-from services.llm.prompt import Memory, Message, Prompt, Role, build_prompt
+from services.llm.persona.catalogue import PersonaCatalogue
+from services.llm.prompt.prompt import Memory, Message, Prompt, Role, build_prompt
 from services.runtime.errors import FailedPrecondition
 from tests.vllm.tiny_model import CONTEXT_TOKENS
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.llm.engines.vllm import VllmEngine
-from services.llm.prompt import build_prompt
+from services.llm.prompt.prompt import build_prompt
 from services.llm.requests import read_prompt
 from services.runtime.settings import SettingsError
 from tests.contract.test_llm import CALLED, CLOCK, Answer, ask, config, stub

@@ -23,10 +23,10 @@ from services.llm.engines.vllm import VllmEngine
 from services.llm.engines.vllm.engine import engine_input
 from services.llm.engines.vllm.pace import Pace
 from services.llm.engines.vllm.request import EngineRequest
-from services.llm.prompt import Prompt, build_prompt
+from services.llm.prompt.prompt import Prompt, build_prompt
 from services.llm.servicer import SERVICE
-from services.llm.speaking import cache_salt
-from services.llm.writing import Writing
+from services.llm.speech.speaking import cache_salt
+from services.llm.speech.writing import Writing
 from tests.contract.test_llm import ask, config, stub
 from tests.vllm.conftest import LOCAL, Served, channel_to, served, settings_for, with_lost
 

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.avatar.animation import Animator
+from services.avatar.animation.animation import Animator
+from services.avatar.animation.idle import IdleMotion
+from services.avatar.animation.parameters import FaceParameters
 from services.avatar.engine import (
     Activity,
     AvatarInfo,
@@ -20,13 +22,11 @@ from services.avatar.engine import (
     VideoSpec,
     VisemeSpan,
 )
-from services.avatar.idle import IdleMotion
-from services.avatar.package import AvatarPackage, find_packages, load_package
-from services.avatar.parameters import FaceParameters
+from services.avatar.painted.package import AvatarPackage, find_packages, load_package
+from services.avatar.painted.scene import Scene
 from services.avatar.photo.library import PhotoLibrary
 from services.avatar.photo.package import PhotoPackage
 from services.avatar.photo.scene import PhotoScene
-from services.avatar.rendering.scene import Scene
 from services.avatar.settings import AvatarSettings
 from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.settings import SettingsError

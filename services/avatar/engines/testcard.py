@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.avatar.clock import FrameClock
 from services.avatar.engine import Activity, AvatarInfo, BgrImage, VideoSpec, VisemeSpan
 from services.avatar.settings import AvatarSettings
+from services.avatar.video.clock import FrameClock
 from services.runtime.settings import SettingsError
 
 DEFAULT_CLICK_LEVEL = 16_000

@@ -14,7 +14,7 @@ from services.avatar.photo.networks import MODEL, FaceNetworks
 from services.avatar.photo.package import NAME_PATTERN, PhotoPackage, load_package, save_package
 from services.runtime.errors import Busy, FailedPrecondition, NotFound
 from services.runtime.logs import get_logger
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 from services.runtime.settings import SettingsError
 
 MAX_AVATARS = 64

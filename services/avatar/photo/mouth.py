@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.avatar.animation.parameters import MouthShape
 from services.avatar.engine import BgrImage
-from services.avatar.parameters import MouthShape
 from services.avatar.photo.fields import LIP_DROP, LIPS, Fields
 from services.avatar.photo.geometry import Geometry
 from services.avatar.photo.inner_mouth import InnerMouth, Tones

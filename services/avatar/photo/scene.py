@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.avatar.animation.parameters import FaceParameters, HeadPose, MouthShape
 from services.avatar.engine import BgrImage, VideoSpec
-from services.avatar.parameters import FaceParameters, HeadPose, MouthShape
 from services.avatar.photo.eyes import EyeMotion
 from services.avatar.photo.fields import SHARED, Fields
 from services.avatar.photo.geometry import Geometry

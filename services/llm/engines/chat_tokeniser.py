@@ -8,11 +8,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from services.llm.chat import Chat, build_chat, message_fields
 from services.llm.engines.local_model import LocalModelOptions
-from services.llm.persona import Persona
-from services.llm.prompt import Message, Prompt, Role, build_prompt
-from services.llm.tools import Tool
+from services.llm.persona.persona import Persona
+from services.llm.prompt.chat import Chat, build_chat, message_fields
+from services.llm.prompt.prompt import Message, Prompt, Role, build_prompt
+from services.llm.prompt.tools import Tool
 from services.runtime.errors import FailedPrecondition
 
 _TRIES: Final = 3

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from services.avatar.engines.portrait import PortraitEngine
-from services.avatar.package import AvatarPackage, load_package
+from services.avatar.painted.package import AvatarPackage, load_package
 from services.avatar.settings import AvatarSettings
 from services.runtime.settings import CHECKOUT
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from services.avatar.ai_mark import AiMark, MarkingEncoder, open_encoder
-from services.avatar.encoder import H264Encoder
 from services.avatar.engine import VideoSpec
+from services.avatar.video.ai_mark import AiMark, MarkingEncoder, open_encoder
+from services.avatar.video.encoder import H264Encoder
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (512, 512), (1080, 1920), (1920, 64)])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.avatar.animation import Animator
+from services.avatar.animation.animation import Animator
+from services.avatar.animation.idle import IdleMotion
+from services.avatar.animation.parameters import FaceParameters, MouthShape
 from services.avatar.engine import Activity, VisemeSpan
-from services.avatar.idle import IdleMotion
-from services.avatar.parameters import FaceParameters, MouthShape
 from tests.unit.avatar.speech import AA, FF, IH, OU, PP, RATE, SIL, noise, silence, spans, vowel
 
 FPS = 25

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from services.avatar.clock import FrameClock
+from services.avatar.video.clock import FrameClock
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 24000, 44100, 48000])

@@ -1,7 +1,7 @@
 import numpy as np
 
-from services.avatar.encoder import H264Encoder
 from services.avatar.engine import VideoSpec
+from services.avatar.video.encoder import H264Encoder
 from tests.unit.avatar.video import decode, nal_types
 
 SPS, PPS, IDR, SLICE = 7, 8, 5, 1

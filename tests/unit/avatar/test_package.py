@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.avatar.engines.portrait import PortraitEngine
-from services.avatar.package import AvatarPackage, load_package
+from services.avatar.painted.package import AvatarPackage, load_package
 from services.avatar.settings import AvatarSettings
 from services.runtime.settings import SettingsError
 

@@ -3,12 +3,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from services.avatar.animation.parameters import FaceParameters, HeadPose, MouthShape
+from services.avatar.animation.visemes import VISEMES, target
 from services.avatar.engine import BgrImage, VideoSpec
 from services.avatar.engines.portrait import PortraitEngine
-from services.avatar.package import AvatarPackage
-from services.avatar.parameters import FaceParameters, HeadPose, MouthShape
-from services.avatar.rendering.scene import Scene
-from services.avatar.visemes import VISEMES, target
+from services.avatar.painted.package import AvatarPackage
+from services.avatar.painted.scene import Scene
 from tests.unit.avatar.speech import AA, IH, OU, PP, RATE, SIL, silence, spans, vowel
 
 VIDEO = VideoSpec(width_px=512, height_px=512, frame_rate_hz=25)

@@ -8,14 +8,14 @@ import pytest
 
 from anima.avatar.v1 import EndOfAudio, RenderConfig, RenderRequest
 from anima.common.v1 import AudioChunk
-from services.avatar.clock import FrameClock
-from services.avatar.encoder import H264Encoder
+from services.avatar.animation.idle_loops import IdleLoops
 from services.avatar.engine import VideoSpec
 from services.avatar.engines.testcard import TestcardEngine
-from services.avatar.idle_loops import IdleLoops
 from services.avatar.session import MAX_WAITING_S, RenderSession
 from services.avatar.settings import AvatarSettings
 from services.avatar.turn import Turn
+from services.avatar.video.clock import FrameClock
+from services.avatar.video.encoder import H264Encoder
 from services.runtime.compute import Compute
 
 RATE = 8000

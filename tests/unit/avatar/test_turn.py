@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.avatar.clock import FrameClock
-from services.avatar.encoder import H264Encoder
 from services.avatar.engine import VideoSpec
 from services.avatar.engines.portrait import PortraitEngine
 from services.avatar.engines.testcard import TestcardEngine
 from services.avatar.settings import AvatarSettings
 from services.avatar.turn import RenderedChunk, Turn
+from services.avatar.video.clock import FrameClock
+from services.avatar.video.encoder import H264Encoder
 from services.runtime.settings import SettingsError
 from tests.unit.avatar.speech import AA, RATE, spans, vowel
 from tests.unit.avatar.video import decode

@@ -13,7 +13,7 @@ from services.avatar.photo.creation import create_package
 from services.avatar.photo.networks import MODEL, FaceNetworks
 from services.avatar.photo.package import PhotoPackage
 from services.avatar.photo.scene import PhotoScene
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 from services.runtime.settings import ServiceSettings
 from tests.requirements import need
 

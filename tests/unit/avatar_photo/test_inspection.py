@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from services.avatar.animation.parameters import FaceParameters, MouthShape
 from services.avatar.engine import BgrImage
-from services.avatar.parameters import FaceParameters, MouthShape
 from services.avatar.photo.faults import PhotoFault
 from services.avatar.photo.inspection import Inspected, _check, inspect
 from services.avatar.photo.networks import FaceNetworks

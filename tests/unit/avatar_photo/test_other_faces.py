@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
+from services.avatar.animation.parameters import FaceParameters, MouthShape
 from services.avatar.engine import BgrImage, VideoSpec
-from services.avatar.package import load_package
-from services.avatar.parameters import FaceParameters, MouthShape
+from services.avatar.painted.package import load_package
+from services.avatar.painted.scene import Scene
 from services.avatar.photo.faults import PhotoFault
 from services.avatar.photo.inspection import inspect
 from services.avatar.photo.networks import FaceNetworks
 from services.avatar.photo.scene import PhotoScene
-from services.avatar.rendering.scene import Scene
 from services.runtime.settings import CHECKOUT
 from tests.unit.avatar_photo.conftest import make, png
 

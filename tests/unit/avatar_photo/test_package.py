@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.avatar.animation.parameters import FaceParameters, MouthShape
 from services.avatar.engine import CreationOrder
-from services.avatar.parameters import FaceParameters, MouthShape
 from services.avatar.photo import fields, geometry
 from services.avatar.photo.library import PhotoLibrary
 from services.avatar.photo.networks import FaceNetworks
 from services.avatar.photo.package import PhotoPackage, load_package, save_package
 from services.avatar.photo.scene import PhotoScene
 from services.runtime.errors import Busy, FailedPrecondition, NotFound
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 from services.runtime.settings import SettingsError
 from tests.unit.avatar_photo.conftest import ORDER, make
 

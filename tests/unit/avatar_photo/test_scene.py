@@ -10,16 +10,16 @@ import cv2
 import numpy as np
 import pytest
 
-from services.avatar.animation import Animator
-from services.avatar.encoder import H264Encoder
+from services.avatar.animation.animation import Animator
+from services.avatar.animation.idle import IdleMotion
+from services.avatar.animation.parameters import FaceParameters, HeadPose, MouthShape
+from services.avatar.animation.visemes import VISEMES, target
 from services.avatar.engine import BgrImage, VideoSpec
-from services.avatar.idle import IdleMotion
-from services.avatar.parameters import FaceParameters, HeadPose, MouthShape
 from services.avatar.photo.geometry import Geometry, measure
 from services.avatar.photo.networks import FaceNetworks
 from services.avatar.photo.package import PhotoPackage
 from services.avatar.photo.scene import PhotoScene
-from services.avatar.visemes import VISEMES, target
+from services.avatar.video.encoder import H264Encoder
 from tests.unit.avatar_photo.conftest import make, png
 
 WILD = FaceParameters(

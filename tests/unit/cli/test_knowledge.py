@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from anima.memory import v1 as wire
-from cli.knowledge_sending import send
+from cli.knowledge.sending import send
 from cli.main import app
 from memory.knowledge.receiving import MAX_FILE_BYTES
 from memory.servicer import build

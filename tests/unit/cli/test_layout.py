@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from cli.layout import fixed_layout, free_address, free_layout, taken_addresses
+from cli.mesh.layout import fixed_layout, free_address, free_layout, taken_addresses
 
 
 def test_stages_lie_behind_the_gateway_and_the_gateway_knows_them() -> None:
@@ -43,5 +43,7 @@ def test_an_address_beside_a_layout_is_none_of_it(monkeypatch: pytest.MonkeyPatc
     used = [*(member.address for member in layout.members), layout.http_address]
     ports = [int(address.rpartition(":")[2]) for address in used]
     # The ports of a mesh that has not started yet are free, and may be handed out again.
-    monkeypatch.setattr("cli.layout._free_ports", lambda count: [*ports, max(ports) + 1][:count])
+    monkeypatch.setattr(
+        "cli.mesh.layout._free_ports", lambda count: [*ports, max(ports) + 1][:count]
+    )
     assert free_address(layout) == f"127.0.0.1:{max(ports) + 1}"

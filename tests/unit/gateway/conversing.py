@@ -11,8 +11,8 @@ from typing import Any
 import grpc
 
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.mesh import Mesh
-from gateway.session import Session
+from gateway.session.session import Session
+from gateway.stages.mesh import Mesh
 from tests.fakes.direct import DirectStages
 from tests.virtual_time import in_virtual_time
 

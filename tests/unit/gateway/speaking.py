@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anima.common.v1 import common_pb2 as common
-from gateway.session import Session
+from gateway.session.session import Session
 from tests.fakes.stages import LOUD
 
 MICROPHONE_RATE = 16_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.barge_in import BargeIn, Move
-from gateway.utterances import Said, classify, normal
+from gateway.session.barge_in import BargeIn, Move
+from gateway.session.utterances import Said, classify, normal
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.endofturn import (
+from gateway.listening.end_of_turn.words import (
     COMPLETE_MS,
     DOUBTED_MS,
     UNFINISHED_MS,

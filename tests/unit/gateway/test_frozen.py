@@ -13,7 +13,7 @@ import pytest
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import notices
-from gateway.progress import Watch
+from gateway.stages.watchdog import Watch
 from tests.fakes.direct import DirectStages, direct
 from tests.fakes.recogniser import FakeAsr
 from tests.fakes.stages import FakeLlm, FakeTts

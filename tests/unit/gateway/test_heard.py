@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from anima.common.v1 import common_pb2 as common
-from gateway import subtitles
-from gateway.heard import STUCK_S, Playback, heard_text
+from gateway.http.ask import subtitles
+from gateway.turn.playout.playback import STUCK_S, Playback, heard_text
 
 RATE = 1000
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.playout import Schedule
+from gateway.turn.playout.schedule import Schedule
 from tests.virtual_time import in_virtual_time
 
 RATE = 1000

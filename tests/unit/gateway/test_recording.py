@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from anima.common.v1 import common_pb2 as common
-from gateway.recording import NotAudio, TooLong, read_question, to_mp4, to_wav
+from gateway.http.ask.media_files import NotAudio, TooLong, read_question, to_mp4, to_wav
 from tests.fakes.frames import FRAME_RATE_HZ, clip
 
 

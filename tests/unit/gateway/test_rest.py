@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.http_server import HttpServer
-from gateway.mesh import Mesh
-from gateway.recording import to_wav
-from gateway.rest import create_app
-from gateway.session import Session
+from gateway.http.app import create_app
+from gateway.http.ask.media_files import to_wav
+from gateway.http.server import HttpServer
+from gateway.session.session import Session
 from gateway.settings import GatewaySettings
+from gateway.stages.mesh import Mesh
 from services.runtime.settings import SettingsError
 from tests.fakes.mesh import FakeMesh
 

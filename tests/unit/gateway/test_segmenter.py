@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.segmenter import Segment, Segmenter
+from gateway.turn.writing.segmenter import Segment, Segmenter
 
 
 def cut(text: str, *pieces: int) -> list[Segment]:

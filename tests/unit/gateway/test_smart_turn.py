@@ -14,12 +14,18 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from gateway import end_rules
-from gateway.end_rules import EndOfTurnRule, Words, load_rule
-from gateway.endofturn import COMPLETE_MS, UNFINISHED_MS, UNSURE_MS, Pause, TextAndPause
-from gateway.log_mel import log_mel
+from gateway.listening.end_of_turn import rule as rule_module
+from gateway.listening.end_of_turn.log_mel import log_mel
+from gateway.listening.end_of_turn.rule import EndOfTurnRule, Words, load_rule
+from gateway.listening.end_of_turn.smart_turn import SmartTurn, SmartTurnModel, prepared
+from gateway.listening.end_of_turn.words import (
+    COMPLETE_MS,
+    UNFINISHED_MS,
+    UNSURE_MS,
+    Pause,
+    TextAndPause,
+)
 from gateway.settings import GatewaySettings
-from gateway.smart_turn import SmartTurn, SmartTurnModel, prepared
 from services.runtime.settings import SettingsError
 from tests.fakes.direct import DirectStages
 from tests.unit.gateway import make_whisper_reference as whisper
@@ -213,7 +219,7 @@ def test_rule_of_somebody_else_hears_the_utterance_and_may_fail(
 async def test_rule_is_found_by_its_entry_point_and_closed_with_the_mesh(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from gateway.mesh import Mesh
+    from gateway.stages.mesh import Mesh
 
     rule = Scripted(400)
 
@@ -227,7 +233,7 @@ async def test_rule_is_found_by_its_entry_point_and_closed_with_the_mesh(
 
             return make
 
-    monkeypatch.setattr(end_rules, "entry_points", lambda group: [Entry()])
+    monkeypatch.setattr(rule_module, "entry_points", lambda group: [Entry()])
     async with Mesh(GatewaySettings(end_of_turn="dice")) as mesh:
         assert mesh.end_of_turn is rule
     assert rule.closed

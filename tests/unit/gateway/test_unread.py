@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.session import Session
+from gateway.session.session import Session
 from tests.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, RATE, run
 

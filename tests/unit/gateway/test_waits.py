@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import REGISTRY
 
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.waits import STAGES, waits_us
+from gateway.turn.timing.waits import STAGES, waits_us
 from services.runtime.tracing import tracer_provider
 from tests.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import Transcript, conversation, now, run

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.llm.engines.retrieval.answerer import Answerer
-from services.llm.persona import Persona, load_persona
+from services.llm.persona.persona import Persona, load_persona
 from tests.requirements import ROOT
 from tests.unit.llm.talk import Talk
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from services.llm.engines.retrieval.answerer import Answerer
 from services.llm.engines.retrieval.reply import Reply
-from services.llm.languages import language_of
-from services.llm.persona import Persona
-from services.llm.prompt import Memory, Message, Prompt, Role, build_prompt
+from services.llm.persona.persona import Persona
+from services.llm.prompt.languages import language_of
+from services.llm.prompt.prompt import Memory, Message, Prompt, Role, build_prompt
 
 
 def prompt_for(

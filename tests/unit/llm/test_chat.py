@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.llm.chat import build_chat, estimate_tokens
-from services.llm.citation import Citation
-from services.llm.persona import Persona, load_persona
-from services.llm.profile import Example
-from services.llm.prompt import Memory, Message, Role
-from services.llm.tools import Tool, ToolCall, ToolResult
+from services.llm.persona.persona import Persona, load_persona
+from services.llm.persona.profile import Example
+from services.llm.prompt.chat import build_chat, estimate_tokens
+from services.llm.prompt.citation import Citation
+from services.llm.prompt.prompt import Memory, Message, Role
+from services.llm.prompt.tools import Tool, ToolCall, ToolResult
 from tests.unit.llm.conftest import PERSONAS
 from tests.unit.llm.talk import memory, prompt_for
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.llm.citation import Citation
-from services.llm.citing import cited
-from services.llm.prompt import Memory, Role
+from services.llm.prompt.citation import Citation
+from services.llm.prompt.citing import cited
+from services.llm.prompt.prompt import Memory, Role
 
 
 def passage(title: str, text: str, page: int = 0) -> Memory:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from services.llm.engine import SourceKind
-from services.llm.prompt import Role
+from services.llm.prompt.prompt import Role
 from tests.unit.llm.talk import Talk, memory
 
 

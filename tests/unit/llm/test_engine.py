@@ -14,11 +14,11 @@ from services.llm.engine import Delta, End, EndReason, EngineDescription
 from services.llm.engines.retrieval import RetrievalEngine
 from services.llm.engines.retrieval.vectors import KeptVectors
 from services.llm.generation import Generation
-from services.llm.persona import Persona
-from services.llm.prompt import Message, Prompt, Role
+from services.llm.persona.persona import Persona
+from services.llm.prompt.prompt import Message, Prompt, Role
 from services.llm.settings import NO_MODEL, LlmSettings
 from services.runtime.errors import InternalError
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 from tests.requirements import need
 from tests.unit.llm.talk import prompt_for
 

@@ -11,9 +11,9 @@ import pytest
 from retrieval.embedding import Embedder
 from services.llm.engine import SourceKind
 from services.llm.engines.retrieval.answerer import Answerer
-from services.llm.persona import Persona
+from services.llm.persona.persona import Persona
 from services.llm.settings import LlmSettings
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 from tests.figures import report
 from tests.requirements import need
 from tests.unit.llm.talk import prompt_for

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from services.llm.catalogue import PersonaCatalogue
-from services.llm.documents import MAX_PASSAGE_CHARS
 from services.llm.engines.retrieval.answerer import Answerer
-from services.llm.persona import (
+from services.llm.persona.catalogue import PersonaCatalogue
+from services.llm.persona.documents import MAX_PASSAGE_CHARS
+from services.llm.persona.persona import (
     Persona,
     PersonaError,
     check_persona,
@@ -16,7 +16,7 @@ from services.llm.persona import (
     list_personas,
     load_persona,
 )
-from services.llm.words import count_words, pieces, sentences
+from services.llm.speech.words import count_words, pieces, sentences
 from services.runtime.errors import NotFound
 from services.runtime.settings import SettingsError
 from tests.unit.llm.conftest import PERSONAS

@@ -4,12 +4,12 @@ import pytest
 
 from anima.llm.v1 import ROLE_USER
 from anima.llm.v1 import Memory as WireMemory
-from services.llm.citation import Citation, cited_passage
 from services.llm.engine import SourceKind
 from services.llm.engines.retrieval.phrasebook import phrasebook
 from services.llm.engines.retrieval.quotation import Quotation
 from services.llm.engines.retrieval.reply import Reply
-from services.llm.prompt import Memory, Role
+from services.llm.prompt.citation import Citation, cited_passage
+from services.llm.prompt.prompt import Memory, Role
 from services.llm.requests import _memory
 
 HANDBOOK = Citation(title="Staff handbook", page=2, heading="Holidays")

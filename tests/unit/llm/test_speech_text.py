@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.llm.speech_text import SpeechText
+from services.llm.speech.speech_text import SpeechText
 
 
 def spoken(text: str, language: str = "en", cuts: Iterable[int] = ()) -> str:

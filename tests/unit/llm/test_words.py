@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.llm.languages import language_of, spoken
-from services.llm.words import count_words, pieces, sentences, shorten
+from services.llm.prompt.languages import language_of, spoken
+from services.llm.speech.words import count_words, pieces, sentences, shorten
 
 
 @settings(deadline=None)

@@ -3,10 +3,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.llm.persona import Persona, load_persona
-from services.llm.reasoning import ReasoningFilter
-from services.llm.words import count_words
-from services.llm.writing import Writing
+from services.llm.persona.persona import Persona, load_persona
+from services.llm.speech.reasoning import ReasoningFilter
+from services.llm.speech.words import count_words
+from services.llm.speech.writing import Writing
 from tests.unit.llm.conftest import PERSONAS
 from tests.unit.llm.talk import prompt_for
 

@@ -10,13 +10,13 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from cli.main import app
-from memory.encryption import Key, read_key, write_new_key
 from memory.facts.extraction import EXTRACTOR
-from memory.reencryption import reencrypt
-from memory.schema import StoreError
 from memory.settings import MemorySettings
-from memory.sqlite_engine import SqliteMemory
-from memory.store import Store
+from memory.sqlite.encryption import Key, read_key, write_new_key
+from memory.sqlite.engine import SqliteMemory
+from memory.sqlite.reencryption import reencrypt
+from memory.sqlite.schema import StoreError
+from memory.sqlite.store import Store
 from services.runtime.settings import SettingsError
 from tests.unit.memory.items import MODEL_ID, make_item
 from tests.unit.memory.test_store import bytes_of, texts_of

@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 from memory.engine import Recollection
 from memory.servicer import build
 from memory.settings import MemorySettings
-from memory.sqlite_engine import SqliteMemory
-from memory.store import Store
+from memory.sqlite.engine import SqliteMemory
+from memory.sqlite.store import Store
 from services.runtime.errors import Busy, InternalError
 from services.runtime.settings import SettingsError
 from tests.unit.memory.items import make_item

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memory.index import Found, IndexCache, UserIndex
-from memory.store import Store
+from memory.search.index import Found, IndexCache, UserIndex
+from memory.sqlite.store import Store
 from retrieval.hybrid import blend
 from retrieval.lexical import LexicalIndex
 from tests.unit.memory.items import DIMENSIONS, MODEL_ID, WordEmbedder, make_item

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
-from memory.index import IndexCache
 from memory.postgres.store import PostgresStore
-from memory.store import Store
-from memory.truth import Truth
+from memory.search.index import IndexCache
+from memory.sqlite.store import Store
+from memory.store import Truth
 from tests.unit.memory.items import make_item
 
 USERS = ["ada", "ada ", "Ada", "eve"]

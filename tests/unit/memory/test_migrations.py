@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from memory.migrations import MIGRATIONS
-from memory.schema import StoreError, connect, prepare
-from memory.store import Store
+from memory.sqlite.migrations import MIGRATIONS
+from memory.sqlite.schema import StoreError, connect, prepare
+from memory.sqlite.store import Store
 from tests.unit.memory.items import MODEL_ID, WordEmbedder, make_item
 
 # As the first release, 0.1.0, made them.

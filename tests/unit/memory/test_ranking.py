@@ -2,9 +2,9 @@
 
 import pytest
 
-from memory.index import UserIndex
-from memory.ranking import ASSISTANT, USER, asked_speakers
-from memory.truth import IndexRow
+from memory.search.index import UserIndex
+from memory.search.ranking import ASSISTANT, USER, asked_speakers
+from memory.store import IndexRow
 
 
 def index_of(*rows: tuple[str, str, str]) -> UserIndex:

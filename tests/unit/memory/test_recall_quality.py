@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from memory.settings import MemorySettings
-from memory.sqlite_engine import SqliteMemory
+from memory.sqlite.engine import SqliteMemory
 from services.runtime.settings import ServiceSettings
 from tests.requirements import need
 from tests.unit.memory.items import make_item

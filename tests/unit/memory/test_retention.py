@@ -10,8 +10,8 @@ from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
 from memory.retention import expire
 from memory.settings import MemorySettings
-from memory.sqlite_engine import SqliteMemory
-from memory.store import Store
+from memory.sqlite.engine import SqliteMemory
+from memory.sqlite.store import Store
 from tests.unit.memory.items import make_item
 
 DAY_MS = 86_400_000

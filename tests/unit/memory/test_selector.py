@@ -1,7 +1,7 @@
 import pytest
 
-from memory.selector import Need, fits, judgement_of, need_of
-from memory.selector_model import Kind
+from memory.search.selector import Need, fits, judgement_of, need_of
+from memory.search.selector_model import Kind
 
 
 @pytest.mark.parametrize(

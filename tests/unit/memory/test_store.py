@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memory.migrations import MIGRATIONS
-from memory.schema import StoreError
-from memory.store import Store
+from memory.sqlite.migrations import MIGRATIONS
+from memory.sqlite.schema import StoreError
+from memory.sqlite.store import Store
 from tests.unit.memory.items import MODEL_ID, WordEmbedder, make_item
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 from tests.unit.retrieval.tiny_bert import write_tiny_bert
 
 

@@ -16,8 +16,8 @@ from memory.knowledge.document import Added, Document, File, Owner, Passage
 from memory.knowledge.index import LibraryIndexes
 from memory.knowledge.tables import KnowledgeTables
 from memory.settings import MemorySettings
-from memory.sqlite_engine import SqliteMemory
-from memory.store import Store
+from memory.sqlite.engine import SqliteMemory
+from memory.sqlite.store import Store
 
 ADA, EVE, PERSONA = Owner(user_id="ada"), Owner(user_id="eve"), Owner(persona="ada")
 

@@ -8,7 +8,7 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from retrieval.embedding import Embedder
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 from services.runtime.settings import ServiceSettings
 from tests.requirements import need
 from tests.unit.retrieval.tiny_bert import NumpyBert

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from services.runtime.errors import FailedPrecondition, NotFound
-from services.runtime.model_registry import BUILT_IN, Model, read_registry
-from services.runtime.model_sources import HF_ENDPOINT, PullFailed
-from services.runtime.model_store import OWN_REGISTRY, ModelState, ModelStore
+from services.runtime.models.registry import BUILT_IN, Model, read_registry
+from services.runtime.models.sources import HF_ENDPOINT, PullFailed
+from services.runtime.models.store import OWN_REGISTRY, ModelState, ModelStore
 from services.runtime.settings import SettingsError
 
 WEIGHTS = os.urandom(3_000_000)

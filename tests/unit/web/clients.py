@@ -10,9 +10,9 @@ import uvicorn
 import websockets
 from starlette.applications import Starlette
 
-from gateway.mesh import Mesh
-from gateway.web.edge import routes
-from gateway.web.limits import EdgeLimits
+from gateway.page.routes import routes
+from gateway.realtime.limits import EdgeLimits
+from gateway.stages.mesh import Mesh
 
 Received = dict[str, Any] | bytes
 

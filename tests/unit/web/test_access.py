@@ -2,8 +2,8 @@
 
 import pytest
 
+from gateway.http.websocket_guard import Access
 from gateway.settings import GatewaySettings
-from gateway.web.access import Access
 
 
 def access(**settings: object) -> Access:

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from gateway.web.client_events import (
+from gateway.realtime.client_events import (
     ClientConfig,
     audio_of,
     parse_event,
     typed_text_of,
     whole_number,
 )
-from gateway.web.speech_track import AudioCodec
+from gateway.realtime.fmp4.speech_track import AudioCodec
 from services.runtime.errors import InvalidRequest
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import websockets
 
-from gateway.mesh import Mesh
-from gateway.web.limits import EdgeLimits
-from gateway.web.turn_media import MediaKind
+from gateway.realtime.fmp4.turn_media import MediaKind
+from gateway.realtime.limits import EdgeLimits
+from gateway.stages.mesh import Mesh
 from tests.fakes.mesh import FakeMesh
 from tests.unit.web.clients import Page, PageClient, serving_page
 from tests.unit.web.clips import decode

@@ -3,8 +3,8 @@
 import pytest
 
 from anima.common.v1.common_pb2 import MediaChunk
-from gateway.web.fragments import LiveMuxer
-from gateway.web.speech_track import AudioCodec
+from gateway.realtime.fmp4.fragments import LiveMuxer
+from gateway.realtime.fmp4.speech_track import AudioCodec
 from tests.unit.web.clips import Decoded, decode, media_chunks, video_format
 
 TOLERANCE_S = 0.002

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from anima.common.v1.common_pb2 import CharSpan, ChunkHeader, Marks, SampleSpan, WordMark
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.web.client_events import ClientConfig
-from gateway.web.histories import Histories, Talked
+from gateway.realtime.client_events import ClientConfig
+from gateway.realtime.histories import Histories, Talked
 from tests.fakes.mesh import FakeMesh
 from tests.unit.web.clients import Page
 

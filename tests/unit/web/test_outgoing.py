@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from gateway.web.limits import Allowance
-from gateway.web.outgoing import ClientTooSlowError, Message, Outgoing
+from gateway.realtime.limits import Allowance
+from gateway.realtime.outgoing import ClientTooSlowError, Message, Outgoing
 
 
 async def read_all(outgoing: Outgoing) -> list[str | bytes]:

@@ -11,8 +11,8 @@ import pytest
 
 import anima.avatar.v1 as avatar
 import anima.memory.v1 as memory
-from gateway.rest import create_app
-from gateway.web.avatar_routes import MAX_PHOTO_BYTES
+from gateway.http.app import create_app
+from gateway.http.avatars import MAX_PHOTO_BYTES
 from services.runtime.errors import FailedPrecondition, InvalidRequest
 from tests.fakes.mesh import FakeMesh
 from tests.fakes.stages import FakeAvatar, FakeMemory

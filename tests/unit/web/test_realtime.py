@@ -6,7 +6,7 @@ from typing import Any
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1.llm_pb2 import Persona, Source, SourceKind
-from gateway.web.realtime import Translator, error_event
+from gateway.realtime.server_events import Translator, error_event
 
 HEADER = common.ChunkHeader(turn_id="t1", epoch=2, segment=1, sequence=1)
 

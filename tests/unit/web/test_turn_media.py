@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.web.speech_track import AudioCodec
-from gateway.web.turn_media import Fmp4Media, MediaKind, PcmMedia
+from gateway.realtime.fmp4.speech_track import AudioCodec
+from gateway.realtime.fmp4.turn_media import Fmp4Media, MediaKind, PcmMedia
 from tests.unit.web.clips import decode, media_chunks, video_format
 
 

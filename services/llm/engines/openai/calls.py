@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.llm.engines.openai.chunks import CallPart
-from services.llm.tools import Tool, ToolCall, read_call
+from services.llm.prompt.tools import Tool, ToolCall, read_call
 
 
 @dataclass

@@ -9,7 +9,6 @@ from contextlib import aclosing
 from importlib.metadata import version
 from typing import Any, Final
 
-from services.llm.chat import build_chat, message_fields
 from services.llm.engine import EndReason, EngineDescription, Item, Report
 from services.llm.engines.openai.calls import CallAssembler
 from services.llm.engines.openai.chunks import Chunk
@@ -24,10 +23,11 @@ from services.llm.metrics import (
     FIRST_TOKEN_SECONDS,
     PROMPT_TOKENS,
 )
-from services.llm.persona import Persona
-from services.llm.prompt import Prompt
+from services.llm.persona.persona import Persona
+from services.llm.prompt.chat import build_chat, message_fields
+from services.llm.prompt.prompt import Prompt
 from services.llm.settings import LlmSettings
-from services.llm.speaking import Written, cache_salt, speak
+from services.llm.speech.speaking import Written, cache_salt, speak
 from services.runtime.errors import AnimaError, FailedPrecondition, Unavailable
 from services.runtime.logs import get_logger
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from retrieval.hybrid import TextEmbedder
 from services.llm.engines.retrieval.listener import Listener
 from services.llm.engines.retrieval.reply import Reply
-from services.llm.languages import language_of
-from services.llm.persona import Persona
-from services.llm.prompt import Prompt
+from services.llm.persona.persona import Persona
+from services.llm.prompt.languages import language_of
+from services.llm.prompt.prompt import Prompt
 
 
 class Answerer:

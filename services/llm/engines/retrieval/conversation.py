@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from services.llm.corpus import Entry
 from services.llm.engine import Source, SourceKind
-from services.llm.prompt import Message, Role
+from services.llm.persona.corpus import Entry
+from services.llm.prompt.prompt import Message, Role
 
 # An interrupted answer is known by its heard beginning, unless that is shorter than this.
 _MIN_HEARD_CHARS: Final = 6

@@ -12,14 +12,14 @@ from retrieval.embedding import Embedder
 from services.llm.engine import Delta, End, EndReason, EngineDescription
 from services.llm.engines.retrieval.answerer import Answerer
 from services.llm.engines.retrieval.vectors import KeptVectors
-from services.llm.persona import Persona
-from services.llm.prompt import Prompt
+from services.llm.persona.persona import Persona
+from services.llm.prompt.prompt import Prompt
 from services.llm.settings import NO_MODEL, LlmSettings
-from services.llm.words import pieces, shorten
+from services.llm.speech.words import pieces, shorten
 from services.runtime.compute import Compute
 from services.runtime.errors import FailedPrecondition
 from services.runtime.logs import get_logger
-from services.runtime.model_store import ModelStore
+from services.runtime.models.store import ModelStore
 
 
 class RetrievalEngine:

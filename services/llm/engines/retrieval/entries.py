@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from retrieval.hybrid import TextEmbedder, best_first, blend
 from retrieval.lexical import LexicalIndex
 from retrieval.text import FUNCTION_WORDS, tokens
-from services.llm.corpus import Entry
 from services.llm.engines.retrieval.phrasebook import Phrasebook
+from services.llm.persona.corpus import Entry
 
 _CANDIDATES: Final = 48
 _FUNCTION_WORD_WEIGHT: Final = 0.4

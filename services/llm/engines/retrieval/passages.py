@@ -10,9 +10,9 @@ from typing import Final
 
 from retrieval.hybrid import HybridIndex, TextEmbedder
 from retrieval.text import FUNCTION_WORDS, tokens
-from services.llm.documents import Passage
 from services.llm.engines.retrieval.phrasebook import Phrasebook
-from services.llm.words import sentences
+from services.llm.persona.documents import Passage
+from services.llm.speech.words import sentences
 
 _CANDIDATES: Final = 8
 _MAX_SENTENCES: Final = 2

@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from retrieval.text import normalised
-from services.llm.languages import primary
+from services.llm.prompt.languages import primary
 
 _DEFAULT_LANGUAGE: Final = "en"
 _UNSPACED_LANGUAGES: Final = frozenset({"zh", "yue", "ja"})

@@ -11,8 +11,8 @@ from retrieval.text import FUNCTION_WORDS, tokens
 from services.llm.engine import Source, SourceKind
 from services.llm.engines.retrieval.phrasebook import Phrasebook, Said
 from services.llm.engines.retrieval.reply import Reply, unsaid
-from services.llm.prompt import Memory, Message
-from services.llm.words import sentences
+from services.llm.prompt.prompt import Memory, Message
+from services.llm.speech.words import sentences
 
 # How much of what is asked for a passage must hold, with its score. A question about something
 # else shares a word or two with a passage; one that it answers shares most.

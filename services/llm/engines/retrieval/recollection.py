@@ -9,7 +9,7 @@ from retrieval.text import FUNCTION_WORDS, tokens
 from services.llm.engine import Source, SourceKind
 from services.llm.engines.retrieval.phrasebook import Phrasebook, Said
 from services.llm.engines.retrieval.reply import Reply, unsaid
-from services.llm.prompt import Memory, Message, Role
+from services.llm.prompt.prompt import Memory, Message, Role
 
 _PERSONAL_FIT: Final = 0.5
 _OTHER_FIT: Final = 0.75

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.llm.engine import Source
-from services.llm.prompt import Message, Role
+from services.llm.prompt.prompt import Message, Role
 
 
 @dataclass(frozen=True, kw_only=True)

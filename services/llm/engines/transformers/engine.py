@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from services.llm.engine import EndReason, EngineDescription, Item
 from services.llm.engines.local_model import LocalModelOptions, import_library
-from services.llm.persona import Persona
-from services.llm.prompt import Prompt
+from services.llm.persona.persona import Persona
+from services.llm.prompt.prompt import Prompt
 from services.llm.settings import LlmSettings
-from services.llm.speaking import Written, speak
+from services.llm.speech.speaking import Written, speak
 from services.runtime.compute import Compute
 from services.runtime.errors import Unavailable
 from services.runtime.settings import SettingsError

@@ -24,7 +24,7 @@ from services.llm.engines.local_model import (
 )
 from services.llm.engines.transformers.stops import StopFilter
 from services.llm.metrics import ANSWER_TOKENS, PROMPT_TOKENS
-from services.llm.prompt import Prompt
+from services.llm.prompt.prompt import Prompt
 from services.runtime.errors import FailedPrecondition
 
 Emit = Callable[[str | EndReason], bool]

@@ -23,10 +23,10 @@ from services.llm.metrics import (
     FIRST_TOKEN_SECONDS,
     PROMPT_TOKENS,
 )
-from services.llm.persona import Persona
-from services.llm.prompt import Prompt
+from services.llm.persona.persona import Persona
+from services.llm.prompt.prompt import Prompt
 from services.llm.settings import LlmSettings
-from services.llm.speaking import Written, cache_salt, speak
+from services.llm.speech.speaking import Written, cache_salt, speak
 from services.runtime.compute import Compute
 from services.runtime.errors import AnimaError, Busy, FailedPrecondition, NotFound, Unavailable
 from services.runtime.heap import settle

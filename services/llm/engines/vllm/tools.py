@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from services.llm.tools import Tool, ToolCall, read_call
+from services.llm.prompt.tools import Tool, ToolCall, read_call
 from services.runtime.settings import SettingsError
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from services.llm.engine import Delta, End
 from services.llm.engines.openai import OpenAiEngine
-from services.llm.persona import Persona
-from services.llm.prompt import Prompt
+from services.llm.persona.persona import Persona
+from services.llm.prompt.prompt import Prompt
 from services.llm.settings import LlmSettings
 from tests.unit.llm.openai.model_server import ModelServer, model_server
 

@@ -13,8 +13,8 @@ from services.llm.engine import Delta, EndReason
 from services.llm.engines.openai import OpenAiEngine
 from services.llm.engines.openai.options import OpenAiOptions, presets
 from services.llm.engines.openai.sse import EventParser
-from services.llm.persona import Persona
-from services.llm.prompt import Prompt
+from services.llm.persona.persona import Persona
+from services.llm.prompt.prompt import Prompt
 from services.runtime.errors import AnimaError, Busy, FailedPrecondition, NotFound, Unavailable
 from services.runtime.settings import SettingsError
 from tests.unit.llm.openai.conftest import KEY, MakeEngine, read, settings_for

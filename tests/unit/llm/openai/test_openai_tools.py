@@ -9,9 +9,9 @@ import pytest
 
 from services.llm.engine import Delta
 from services.llm.engines.openai import OpenAiEngine
-from services.llm.persona import Persona
-from services.llm.prompt import Prompt
-from services.llm.tools import Tool, ToolCall, ToolResult
+from services.llm.persona.persona import Persona
+from services.llm.prompt.prompt import Prompt
+from services.llm.prompt.tools import Tool, ToolCall, ToolResult
 from services.runtime.errors import Unavailable
 from tests.unit.llm.openai.conftest import MakeEngine, read
 from tests.unit.llm.openai.model_server import ModelServer, Script, chunk, event

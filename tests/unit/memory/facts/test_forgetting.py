@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from memory.facts.decay import Forget, Forgetting, Uses, forget_weak, strength
 from memory.facts.extraction import findings
-from memory.facts.forgetting import Forget, Forgetting, Uses, forget_weak, strength
 from memory.facts.ledger import FactLedger
 from memory.item import Item
 from memory.settings import MemorySettings
-from memory.sqlite_engine import SqliteMemory
-from memory.store import Store
+from memory.sqlite.engine import SqliteMemory
+from memory.sqlite.store import Store
 from services.runtime.compute import Compute
 from tests.unit.memory.items import make_item
 

@@ -10,7 +10,7 @@ from anima.memory.v1 import ITEM_KIND_FACT, SPEAKER_ASSISTANT
 from memory.facts.extraction import EXTRACTOR, findings
 from memory.facts.ledger import CORRECTION, FactLedger, corrected
 from memory.item import Item
-from memory.store import Store
+from memory.sqlite.store import Store
 from tests.unit.memory.items import make_item
 
 

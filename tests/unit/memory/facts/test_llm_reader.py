@@ -20,7 +20,7 @@ from memory.facts.llm_reader import LlmReader
 from memory.item import Item
 from memory.language_model import LanguageModel
 from memory.settings import MemorySettings
-from memory.sqlite_engine import SqliteMemory
+from memory.sqlite.engine import SqliteMemory
 from services.runtime.errors import Unavailable
 from tests.fakes.stages import FakeLlm
 from tests.unit.memory.items import make_item

@@ -10,11 +10,11 @@ import pytest
 
 from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
-from memory.index import IndexCache
 from memory.postgres.store import PostgresStore
 from memory.retention import expire
-from memory.store import Store
-from memory.truth import Truth
+from memory.search.index import IndexCache
+from memory.sqlite.store import Store
+from memory.store import Truth
 from tests.unit.memory.items import DIMENSIONS, MODEL_ID, WordEmbedder, make_item
 
 WORDS = ["amber", "birch", "cedar", "delta", "ember", "Ärger", "北京", "上海", "don't", "3.14"]

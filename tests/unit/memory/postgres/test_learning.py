@@ -8,13 +8,13 @@ from typing import cast
 import pytest
 
 from anima.memory.v1 import SPEAKER_ASSISTANT, SPEAKER_USER
+from memory.facts.decay import Forget, Uses, forget_weak
 from memory.facts.extraction import findings
-from memory.facts.forgetting import Forget, Uses, forget_weak
 from memory.facts.ledger import FactLedger
 from memory.item import Item
 from memory.postgres.store import PostgresStore
-from memory.store import Store
-from memory.truth import Truth
+from memory.sqlite.store import Store
+from memory.store import Truth
 from tests.unit.memory.items import make_item
 
 DAY_MS = 86_400_000

@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 from cli.main import app
 from memory.postgres import moving
 from memory.postgres.store import PostgresStore
-from memory.schema import StoreError
-from memory.store import Store
+from memory.sqlite.schema import StoreError
+from memory.sqlite.store import Store
 from tests.unit.memory.items import MODEL_ID, make_item
 from tests.unit.memory.postgres.test_congruence import EMBEDDER, SAID, Side
 

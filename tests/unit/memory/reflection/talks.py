@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from anima.memory.v1 import ITEM_KIND_SUMMARY, SPEAKER_ASSISTANT
-from memory.encoder import Encoder
 from memory.item import Item
 from memory.reflection.job import Reflection
 from memory.reflection.llm_condenser import LlmCondenser
 from memory.reflection.tables import SummaryTables
-from memory.truth import Truth
+from memory.search.encoder import Encoder
+from memory.store import Truth
 from services.runtime.compute import Compute
 from tests.unit.memory.items import make_item
 

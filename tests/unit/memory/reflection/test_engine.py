@@ -10,7 +10,7 @@ from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_SUMMARY, ITEM_KIND_TURN
 from memory.item import Item
 from memory.messages import checked_item, message_of
 from memory.settings import MemorySettings
-from memory.sqlite_engine import SqliteMemory
+from memory.sqlite.engine import SqliteMemory
 from services.runtime.errors import InvalidRequest
 from services.runtime.settings import ServiceSettings
 from tests.requirements import need

@@ -13,8 +13,8 @@ from memory.item import Item
 from memory.postgres.store import PostgresStore
 from memory.reflection.tables import Condensed, Group, SummaryTables
 from memory.retention import expire
-from memory.store import Store
-from memory.truth import Truth
+from memory.sqlite.store import Store
+from memory.store import Truth
 from tests.unit.memory.items import MODEL_ID, WordEmbedder, make_item
 from tests.unit.memory.reflection.talks import (
     CELLO,

@@ -8,7 +8,7 @@ import pytest
 from anima.memory.v1 import SPEAKER_UNSPECIFIED
 from memory.language_model import LanguageModel
 from memory.reflection.llm_condenser import LlmCondenser, UnbelievedError, believed
-from memory.store import Store
+from memory.sqlite.store import Store
 from services.runtime.errors import Unavailable
 from tests.fakes.stages import FakeLlm
 from tests.unit.memory.llm_stage import llm_stage

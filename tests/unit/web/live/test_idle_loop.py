@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from anima.avatar.v1.avatar_pb2 import Activity
-from gateway.web.live.idle_loop import IdleCursor, IdleLoop
-from gateway.web.live.idle_loops import IdleLoops
-from gateway.web.live.recoding import CodedPicture, coded
+from gateway.webrtc.idle_loop import IdleCursor, IdleLoop
+from gateway.webrtc.idle_loops import IdleLoops
+from gateway.webrtc.recoding import CodedPicture, coded
 from services.runtime.compute import Compute
 from services.runtime.errors import NotFound
 from tests.fakes.frames import FRAME_RATE_HZ, clip

@@ -9,8 +9,8 @@ import pytest
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 
 from anima.avatar.v1.avatar_pb2 import Activity
-from gateway.web.live.peer import Peer
-from gateway.web.live.program import Program
+from gateway.webrtc.peer import Peer
+from gateway.webrtc.program import Program
 from tests.unit.web.live.test_program import named_loop
 
 

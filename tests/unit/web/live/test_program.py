@@ -7,10 +7,10 @@ import pytest
 
 from anima.avatar.v1.avatar_pb2 import Activity
 from anima.common.v1.common_pb2 import AudioChunk, ChunkHeader, MediaChunk, VideoFrame
-from gateway.web.live.idle_loop import Crossing, IdleLoop
-from gateway.web.live.program import SOUND_TICKS, START_TICKS, Picture, Playing, Program
-from gateway.web.live.recoding import CodedPicture
-from gateway.web.live.talk import CLOCK_HZ
+from gateway.webrtc.idle_loop import Crossing, IdleLoop
+from gateway.webrtc.program import SOUND_TICKS, START_TICKS, Picture, Playing, Program
+from gateway.webrtc.recoding import CodedPicture
+from gateway.webrtc.talk import CLOCK_HZ
 
 RATE_HZ = 24_000
 FRAME_TICKS = CLOCK_HZ // 25

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anima.common.v1.common_pb2 import AudioChunk, ChunkHeader, MediaChunk, VideoFrame
-from gateway.web.live.recent import KEPT_S, Recent
+from gateway.webrtc.recent import KEPT_S, Recent
 
 RATE_HZ = 24_000
 FRAME_SAMPLES = RATE_HZ // 25

@@ -1,0 +1,1 @@
+"""`anima knowledge`: documents that answers cite."""

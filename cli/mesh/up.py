@@ -1,0 +1,98 @@
+"""`anima up`: the whole mesh on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from platformdirs import user_log_path
+
+from cli.console import console, fail
+from cli.mesh.layout import LOOPBACK, Layout, fixed_layout, taken_addresses
+from cli.mesh.supervisor import State, Status, Supervisor
+from services.runtime.settings import ServiceSettings
+
+_COLOURS = {
+    State.READY: "green",
+    State.STARTING: "yellow",
+    State.RESTARTING: "red",
+    State.FAILED: "bold red",
+    State.STOPPED: "dim",
+}
+
+
+def up(
+    http: Annotated[
+        str,
+        typer.Option(
+            help="Address of the page and of REST, PORT or HOST:PORT. "
+            "Any host but loopback needs ANIMA_TOKEN."
+        ),
+    ] = f"{LOOPBACK}:8080",
+    first_port: Annotated[
+        int,
+        typer.Option(
+            min=1024, max=65000, help="gRPC port of the gateway; the stages take the five after it."
+        ),
+    ] = 50050,
+    logs: Annotated[Path | None, typer.Option(help="Folder for the log of each service.")] = None,
+) -> None:
+    """Start every service and the gateway; Ctrl-C stops all.
+
+    A service that dies is started again. Engines and everything else are chosen by environment
+    variables, such as ANIMA_TTS_ENGINE=espeak; see the README.
+    """
+    layout = fixed_layout(http_address=_with_host(http), first_port=first_port)
+    if taken := taken_addresses(layout):
+        fail(
+            f"something else listens on {', '.join(taken)} already.",
+            remedy="Is a mesh running? Stop it, or choose others with --http and --first-port.",
+        )
+    if not asyncio.run(_supervise(layout, logs or user_log_path("anima"))):
+        raise typer.Exit(1)
+
+
+def _with_host(address: str) -> str:
+    return f"{LOOPBACK}:{address}" if address.isdecimal() else address
+
+
+async def _supervise(layout: Layout, log_folder: Path) -> bool:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    console.print(f"Starting {len(layout.members)} services; logs in {log_folder}")
+    token = ServiceSettings.from_environment().token
+    supervisor = Supervisor(layout, log_folder=log_folder, token=token, on_change=_show)
+    async with supervisor.running():
+        await _first_of(stop.wait(), supervisor.until_settled())
+        if supervisor.is_ready():
+            console.print(f"\nTalk to Anima at [bold]{layout.page}[/]  (Ctrl-C stops all)\n")
+            await _first_of(stop.wait(), supervisor.until_failed())
+        failed = [status for status in supervisor.statuses.values() if status.state is State.FAILED]
+    for status in failed:
+        console.print(f"[bold red]{status.member.name}[/] cannot start: {status.problem}")
+    return not failed
+
+
+def _show(status: Status) -> None:
+    colour = _COLOURS[status.state]
+    detail = status.problem
+    if status.state is State.READY and status.ready_after_s is not None:
+        detail = f"after {status.ready_after_s:.1f} s, {status.member.address}"
+    console.print(
+        f"  [bold]{status.member.name:8}[/] [{colour}]{status.state:10}[/] [dim]{detail}[/]"
+    )
+
+
+async def _first_of(*waits: Awaitable[object]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,97 @@
+"""The gRPC edge of the gateway: proto in, session call, proto out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from anima.gateway.v1 import gateway_pb2 as pb
+from anima.gateway.v1 import gateway_pb2_grpc
+from gateway.session.requests import feed
+from gateway.session.session import Session
+from gateway.settings import GatewaySettings
+from gateway.stages.mesh import Mesh
+from services.runtime.server import Stage
+from services.runtime.streams import open_stream
+
+SERVICE = "anima.gateway.v1.GatewayService"
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
+    """Serves conversations over gRPC."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+
+    async def Converse(  # type: ignore[override]  # noqa: N802
+        self, request_iterator: AsyncIterator[pb.ConverseRequest], context: Context
+    ) -> None:
+        """Holds one conversation."""
+        config, requests = await open_stream(request_iterator)
+        async with Session.open(self._mesh, config) as session:
+            feeding = asyncio.create_task(feed(session, requests), name="converse-input")
+            writing = asyncio.create_task(_write(session, context), name="converse-output")
+            # A write to a client that does not read returns only when the call ends.
+            watching = asyncio.create_task(session.until_stalled(), name="converse-watch")
+            tasks = (feeding, writing, watching)
+            try:
+                await asyncio.wait([writing, watching], return_when=asyncio.FIRST_COMPLETED)
+                (writing if writing.done() else watching).result()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+
+    async def DescribeMesh(  # noqa: N802
+        self,
+        request: pb.DescribeMeshRequest,
+        context: Context,
+    ) -> pb.DescribeMeshResponse:
+        """Says which stages there are and what they offer."""
+        return await self._mesh.describe()
+
+
+async def _write(session: Session, context: Context) -> None:
+    async for event in session.events():
+        await context.write(event)
+
+
+def build(settings: GatewaySettings) -> Stage:
+    """Makes the gateway without its HTTP edge.
+
+    Args:
+        settings: The settings.
+    """
+    mesh = Mesh(settings)
+    return stage_of(mesh)
+
+
+def stage_of(mesh: Mesh) -> Stage:
+    """Describes a gateway to the server.
+
+    Args:
+        mesh: The stages; entered at warm-up and left at the close.
+    """
+
+    async def warm_up() -> None:
+        await mesh.__aenter__()
+
+    async def close() -> None:
+        await mesh.__aexit__(None, None, None)
+
+    def add_to_server(server: grpc.aio.Server) -> None:
+        gateway_pb2_grpc.add_GatewayServiceServicer_to_server(GatewayServicer(mesh), server)
+
+    return Stage(
+        service=SERVICE,
+        add_to_server=add_to_server,
+        warm_up=warm_up,
+        counted_methods=frozenset({"Converse"}),
+        close=close,
+        draining=mesh.go_away,
+    )

@@ -1,0 +1,239 @@
+"""The HTTP edge of the gateway: what scripts want, and the page."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from anima.avatar.v1 import avatar_pb2 as avatar
+from anima.common.v1 import common_pb2 as common
+from gateway.http.ask.answer import NotUnderstood, Reply, ask
+from gateway.http.ask.media_files import to_mp4, to_wav
+from gateway.http.ask.reply import to_json
+from gateway.http.ask.request import AskRequest, read_ask
+from gateway.http.guard import HttpGuard
+from gateway.http.problems import Problem, problem_of
+from gateway.page import routes as page
+from gateway.stages.mesh import Mesh
+from services.runtime.errors import AnimaError, InternalError, error_from_rpc
+from services.runtime.logs import get_logger
+
+MP4, WAV, JSON = "video/mp4", "audio/wav", "application/json"
+_FORMATS = {"mp4": MP4, "wav": WAV, "json": JSON}
+_ALIASES = {"audio/x-wav": WAV, "audio/wave": WAV, "audio/*": WAV, "video/*": MP4, "*/*": JSON}
+_NEEDED = ("llm", "tts")
+_IDLE_TIMEOUT_S = 30.0
+_ACTIVITIES = {
+    "idle": avatar.ACTIVITY_IDLE,
+    "listening": avatar.ACTIVITY_LISTENING,
+    "thinking": avatar.ACTIVITY_THINKING,
+}
+
+
+def create_app(mesh: Mesh) -> Starlette:
+    """Makes the HTTP application.
+
+    Args:
+        mesh: The stages; must be entered while requests are served.
+    """
+    rest = Rest(mesh)
+    routes: list[BaseRoute] = [
+        Route("/healthz", rest.healthz),
+        Route("/readyz", rest.readyz),
+        Route("/v1/ask", rest.ask, methods=["POST"]),
+        Route("/v1/mesh", rest.describe),
+        Route("/v1/avatars/{name}/idle.mp4", rest.idle_loop),
+        *page.routes(mesh),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(HttpGuard, settings=mesh.settings)],
+        exception_handlers={
+            Problem: _on_problem,
+            AnimaError: _on_anima_error,
+            HTTPException: _on_http_exception,
+            ClientDisconnect: _on_disconnect,
+            Exception: _on_exception,
+        },
+    )
+
+
+class Rest:
+    """The calls of the REST API.
+
+    Args:
+        mesh: The stages.
+    """
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+
+    async def healthz(self, request: Request) -> Response:
+        """Says that the process lives."""
+        return PlainTextResponse("ok")
+
+    async def readyz(self, request: Request) -> Response:
+        """Says whether questions can be answered: 200, or 503 with what is missing."""
+        described = await self._mesh.describe()
+        problems = {s.stage: s.problem for s in described.stages if not s.ready}
+        ready = not any(stage in problems for stage in _NEEDED)
+        return JSONResponse(
+            {"ready": ready, "problems": problems}, status_code=200 if ready else 503
+        )
+
+    async def describe(self, request: Request) -> Response:
+        """Gives what `DescribeMesh` gives."""
+        described = await self._mesh.describe()
+        return JSONResponse(
+            MessageToDict(
+                described,
+                preserving_proto_field_name=True,
+                always_print_fields_with_no_presence=True,
+            )
+        )
+
+    async def ask(self, request: Request) -> Response:
+        """Answers one question with a film, with sound, or with text, subtitles and stage times."""
+        media_type = _wanted(request)
+        asked = await read_ask(request)
+        # Pictures take most of the time; where nobody gets them they are not made.
+        asked.config.audio_only = media_type != MP4
+        timeout_s = self._mesh.settings.ask_timeout_s
+        reply = await _while_connected(request, self._answer(asked, timeout_s))
+        if media_type == JSON:
+            return JSONResponse(to_json(reply))
+        if media_type == WAV:
+            wav = await asyncio.to_thread(
+                to_wav, bytes(reply.pcm), sample_rate_hz=reply.sample_rate_hz
+            )
+            return Response(wav, media_type=WAV)
+        return Response(await _film(reply), media_type=MP4)
+
+    async def idle_loop(self, request: Request) -> Response:
+        """Gives a loop of an avatar as a film without sound, to be repeated."""
+        video = common.VideoFormat(
+            width_px=_number(request, "width_px"),
+            height_px=_number(request, "height_px"),
+            frame_rate_hz=_number(request, "frame_rate_hz"),
+        )
+        idle = avatar.GetIdleLoopRequest(
+            avatar=request.path_params["name"], video=video, activity=_activity(request)
+        )
+        frames: list[common.VideoFrame] = []
+        rate_hz = 0
+        try:
+            async for part in self._mesh.avatar.GetIdleLoop(idle, timeout=_IDLE_TIMEOUT_S):
+                rate_hz = rate_hz or part.video.frame_rate_hz
+                frames.extend(part.frames)
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) from error
+        if not frames or not rate_hz:
+            raise InternalError("avatar: the idle loop is empty")
+        film = await asyncio.to_thread(
+            to_mp4, frames, frame_rate_hz=rate_hz, pcm=b"", sample_rate_hz=0
+        )
+        return Response(film, media_type=MP4, headers={"cache-control": "private, max-age=60"})
+
+    async def _answer(self, asked: AskRequest, timeout_s: float) -> Reply:
+        try:
+            return await ask(self._mesh, asked.config, asked.question, timeout_s=timeout_s)
+        except NotUnderstood as error:
+            raise Problem(422, f"audio: {error}") from None
+
+
+async def _while_connected(request: Request, answering: Any) -> Reply:
+    """Answers, or stops all work when the client has gone."""
+    work = asyncio.create_task(answering)
+    gone = asyncio.create_task(_until_gone(request))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ClientDisconnect
+        reply: Reply = work.result()
+        return reply
+    finally:
+        work.cancel()
+        gone.cancel()
+        await asyncio.wait({work, gone})
+
+
+async def _until_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _film(reply: Reply) -> bytes:
+    if not reply.frames:
+        text = reply.notices[-1].text if reply.notices else "there is no picture"
+        raise Problem(503, f"avatar: {text}", {"retry-after": "2"})
+    return await asyncio.to_thread(
+        to_mp4,
+        reply.frames,
+        frame_rate_hz=reply.frame_rate_hz,
+        pcm=bytes(reply.pcm),
+        sample_rate_hz=reply.sample_rate_hz,
+    )
+
+
+def _wanted(request: Request) -> str:
+    if name := request.query_params.get("format"):
+        if name not in _FORMATS:
+            raise Problem(422, f"format: {name[:80]!r} is not one of mp4, wav, json")
+        return _FORMATS[name]
+    accepted = request.headers.get("accept", "*/*")
+    for part in accepted.split(","):
+        media_type = part.partition(";")[0].strip().lower()
+        media_type = _ALIASES.get(media_type, media_type)
+        if media_type in _FORMATS.values():
+            return media_type
+    raise Problem(406, f"accept: {accepted[:80]!r} names none of {MP4}, {WAV}, {JSON}")
+
+
+def _number(request: Request, name: str) -> int:
+    value = request.query_params.get(name, "0")
+    if not value.isascii() or not value.isdecimal() or int(value[:9]) > 10_000:
+        raise Problem(422, f"{name}: {value[:20]!r} is not a number up to 10000")
+    return int(value[:9])
+
+
+def _activity(request: Request) -> avatar.Activity.ValueType:
+    name = request.query_params.get("activity", "idle")
+    if name not in _ACTIVITIES:
+        raise Problem(422, f"activity: {name[:20]!r} is not one of {', '.join(_ACTIVITIES)}")
+    return _ACTIVITIES[name]
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101
+    return error.to_response()
+
+
+async def _on_anima_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AnimaError)  # noqa: S101
+    return problem_of(error).to_response()
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    text = error.detail
+    if error.status_code == 404:
+        text = f"{request.url.path[:80]} is not here"
+    return Problem(error.status_code, text, error.headers).to_response()
+
+
+async def _on_disconnect(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)
+
+
+async def _on_exception(request: Request, error: Exception) -> Response:
+    get_logger().error("a request failed", path=request.url.path, exc_info=error)
+    return Problem(500, "internal error").to_response()

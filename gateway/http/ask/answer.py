@@ -1,0 +1,166 @@
+"""One question asked from outside of a conversation: the whole answer, collected."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anima.common.v1 import common_pb2 as common
+from anima.gateway.v1 import gateway_pb2 as pb
+from anima.llm.v1 import llm_pb2 as llm
+from gateway.http.ask.media_files import QUESTION_RATE_HZ
+from gateway.session.requests import feed
+from gateway.session.session import Session
+from gateway.stages.mesh import Mesh
+from services.runtime.errors import DeadlineExceeded, Unavailable
+
+_CHUNK_SAMPLES = QUESTION_RATE_HZ // 10
+# A recorded question is one utterance, whatever pauses it has.
+_WHOLE_RECORDING_MS = 120_000
+
+
+class NotUnderstood(Exception):  # noqa: N818 (named by what it says)
+    """No question was recognised in a recording."""
+
+
+@dataclass(kw_only=True)
+class Reply:
+    """A whole answer.
+
+    Attributes:
+        question: The question, as typed or recognised.
+        words: When each word is spoken.
+        pcm: The audio, mono int16.
+        frames: The coded pictures.
+        sample_rate_hz: Samples per second of the audio; 0 without audio.
+        frame_rate_hz: Pictures per second; 0 without video.
+        ended: How the turn ended, with its text.
+        notices: What the person was told.
+    """
+
+    sample_rate_hz: int = 0
+    frame_rate_hz: int = 0
+    question: str = ""
+    words: list[common.WordMark] = field(default_factory=list)
+    pcm: bytearray = field(default_factory=bytearray)
+    frames: list[common.VideoFrame] = field(default_factory=list)
+    ended: pb.TurnEnded = field(default_factory=pb.TurnEnded)
+    notices: list[pb.Notice] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The text of the answer."""
+        return self.ended.text
+
+    @property
+    def sources(self) -> Sequence[llm.Source]:
+        """Where the answer came from."""
+        return self.ended.sources
+
+    def add(self, event: pb.ConverseResponse) -> None:
+        """Takes an event of the session."""
+        kind = event.WhichOneof("event")
+        if kind == "session_started":
+            self.sample_rate_hz = event.session_started.sample_rate_hz
+            self.frame_rate_hz = event.session_started.video.frame_rate_hz
+        elif kind == "turn_started":
+            self.question = event.turn_started.question
+        elif kind == "marks":
+            self.words.extend(event.marks.words)
+        elif kind == "media":
+            self.pcm += event.media.audio.pcm
+            self.frames.extend(event.media.frames)
+        elif kind == "notice":
+            self.notices.append(event.notice)
+        elif kind == "turn_ended":
+            self.ended = event.turn_ended
+
+
+def one_question(config: pb.ConverseConfig) -> pb.ConverseConfig:
+    """Gives the config of a conversation of one question, whose answer comes as it is made."""
+    whole = pb.ConverseConfig()
+    whole.CopyFrom(config)
+    whole.pacing = pb.PACING_AS_MADE
+    whole.input_sample_rate_hz = QUESTION_RATE_HZ
+    whole.endpointing.end_silence_ms = _WHOLE_RECORDING_MS
+    whole.endpointing.max_utterance_ms = _WHOLE_RECORDING_MS
+    return whole
+
+
+async def question_requests(
+    question: str | NDArray[np.int16],
+) -> AsyncIterator[pb.ConverseRequest]:
+    """Gives what a client sends after the config to ask one question.
+
+    Args:
+        question: Text, or mono samples at 16,000 Hz.
+    """
+    if isinstance(question, str):
+        yield pb.ConverseRequest(text=pb.TextInput(text=question))
+        return
+    for start in range(0, len(question), _CHUNK_SAMPLES):
+        pcm = question[start : start + _CHUNK_SAMPLES].astype("<i2").tobytes()
+        chunk = common.AudioChunk(start_sample=start, sample_rate_hz=QUESTION_RATE_HZ, pcm=pcm)
+        yield pb.ConverseRequest(audio=chunk)
+    yield pb.ConverseRequest(end_of_speech=pb.EndOfSpeech())
+
+
+async def ask(
+    mesh: Mesh,
+    config: pb.ConverseConfig,
+    question: str | NDArray[np.int16],
+    *,
+    timeout_s: float,
+) -> Reply:
+    """Asks one question and collects the answer as fast as it is made.
+
+    Args:
+        mesh: The stages.
+        config: How to converse; pacing, endpointing and input rate are set here.
+        question: Text, or mono samples at 16,000 Hz.
+        timeout_s: How long all of it may take.
+
+    Raises:
+        NotUnderstood: No question was recognised in the samples.
+        AnimaError: A field is wrong, the gateway is full, or a stage failed.
+    """
+    reply = Reply()
+    try:
+        async with (
+            asyncio.timeout(timeout_s),
+            Session.open(mesh, one_question(config)) as session,
+        ):
+            feeding = asyncio.create_task(
+                feed(session, question_requests(question)), name="ask-feed"
+            )
+            try:
+                async for event in session.events():
+                    reply.add(event)
+            finally:
+                feeding.cancel()
+                await asyncio.wait([feeding])
+    except TimeoutError:
+        raise DeadlineExceeded(f"the answer was not ready within {timeout_s:g} s") from None
+    check_reply(reply)
+    return reply
+
+
+def check_reply(reply: Reply) -> None:
+    """Raises what stands in the way of a whole answer.
+
+    Raises:
+        NotUnderstood: No question was recognised.
+        Unavailable: A stage failed.
+    """
+    for notice in reply.notices:
+        if notice.kind == pb.NOTICE_KIND_NOT_UNDERSTOOD:
+            raise NotUnderstood(notice.text)
+        if notice.kind == pb.NOTICE_KIND_STAGE_FAILED:
+            raise Unavailable(f"{notice.stage}: {notice.text}")
+    if not reply.question or reply.ended.reason == common.END_REASON_ERROR:
+        text = reply.notices[-1].text if reply.notices else "the answer could not be made"
+        raise Unavailable(text)

@@ -1,0 +1,145 @@
+"""A person's own portrait: `POST /v1/avatars` makes an avatar of a photo, `DELETE` takes it away.
+
+The answer is a stream of JSON objects, one a line: `progress`, `warning`, and at the end `done`
+with the avatar and a preview, or `error`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from anima.avatar.v1 import avatar_pb2 as avatar
+from gateway.http.problems import Problem
+from gateway.stages.mesh import Mesh
+from services.runtime.errors import InvalidRequest, error_from_rpc
+
+MAX_PHOTO_BYTES = 32 * 1024 * 1024
+_MAX_FORM_BYTES = MAX_PHOTO_BYTES + 64 * 1024
+_MAX_FIELD_BYTES = 16 * 1024
+_PIECE_BYTES = 512 * 1024
+_CREATE_TIMEOUT_S = 120.0
+_DELETE_TIMEOUT_S = 10.0
+
+
+def avatar_routes(mesh: Mesh) -> list[BaseRoute]:
+    """Returns the routes.
+
+    Args:
+        mesh: the stages, entered already.
+    """
+    calls = _Calls(mesh)
+    return [
+        Route("/v1/avatars", calls.create, methods=["POST"]),
+        Route("/v1/avatars/{name}", calls.delete, methods=["DELETE"]),
+    ]
+
+
+class _Calls:
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+
+    async def create(self, request: Request) -> Response:
+        """Makes an avatar of the form's file `photo`."""
+        form = await _form(request)
+        try:
+            config = avatar.CreateAvatarConfig(
+                name=_text(form, "name"),
+                display_name=_text(form, "display_name"),
+                consent=_text(form, "consent"),
+                licence=_text(form, "licence"),
+                replace=_text(form, "replace") == "true",
+            )
+            photo = form.get("photo")
+            if not isinstance(photo, UploadFile):
+                raise InvalidRequest("photo: is missing; the form must hold a file `photo`")
+            data = await photo.read()
+        finally:
+            await form.close()
+        if not 0 < len(data) <= MAX_PHOTO_BYTES:
+            raise Problem(413, f"photo: {len(data)} bytes are not 1 to {MAX_PHOTO_BYTES}")
+        making = self._mesh.avatar.CreateAvatar(_requests(config, data), timeout=_CREATE_TIMEOUT_S)
+        try:
+            # Most faults show before the first step: they get a status of their own.
+            first = await making.read()
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) from None
+        return StreamingResponse(_lines(first, making), media_type="application/x-ndjson")
+
+    async def delete(self, request: Request) -> Response:
+        """Deletes an avatar that was made of a photo."""
+        wanted = avatar.DeleteAvatarRequest(name=request.path_params["name"][:64])
+        try:
+            await self._mesh.avatar.DeleteAvatar(wanted, timeout=_DELETE_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) from None
+        return Response(status_code=204)
+
+
+async def _form(request: Request) -> FormData:
+    # Counted before it is read; a body of unknown length could be any size.
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal():
+        raise Problem(411, "content-length: is missing")
+    if int(length) > _MAX_FORM_BYTES:
+        raise Problem(413, f"the form has {length} bytes, at most {_MAX_FORM_BYTES} go")
+    try:
+        return await request.form(max_files=1, max_fields=8, max_part_size=_MAX_FIELD_BYTES)
+    except (MultiPartException, UnicodeDecodeError, KeyError, ValueError) as error:
+        text = getattr(error, "message", str(error))
+        raise Problem(400, f"the body is not a form: {text[:200]}") from None
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{name}: must be a text")
+    return value
+
+
+async def _requests(
+    config: avatar.CreateAvatarConfig, data: bytes
+) -> AsyncIterator[avatar.CreateAvatarRequest]:
+    yield avatar.CreateAvatarRequest(config=config)
+    for start in range(0, len(data), _PIECE_BYTES):
+        yield avatar.CreateAvatarRequest(photo=data[start : start + _PIECE_BYTES])
+    yield avatar.CreateAvatarRequest(end_of_photo=avatar.EndOfPhoto())
+
+
+async def _lines(first: Any, making: Any) -> AsyncIterator[str]:
+    response = first
+    try:
+        while response is not grpc.aio.EOF:
+            yield json.dumps(_as_json(response), ensure_ascii=False) + "\n"
+            response = await making.read()
+    except grpc.aio.AioRpcError as error:
+        problem = error_from_rpc(error)
+        line = {"error": {"message": problem.message, "reason": problem.reason}}
+        yield json.dumps(line, ensure_ascii=False) + "\n"
+    finally:
+        making.cancel()
+
+
+def _as_json(response: avatar.CreateAvatarResponse) -> dict[str, Any]:
+    kind = response.WhichOneof("event")
+    if kind == "done":
+        done = response.done
+        made = MessageToDict(
+            done.avatar, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        )
+        preview = base64.b64encode(done.preview_jpeg).decode()
+        return {"done": {"avatar": made, "preview": f"data:image/jpeg;base64,{preview}"}}
+    whole: dict[str, Any] = MessageToDict(
+        response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return whole

@@ -1,0 +1,324 @@
+"""Listening: microphone audio to one recogniser stream per utterance, without a gap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from anima.asr.v1 import asr_pb2 as asr
+from anima.common.v1 import common_pb2 as common
+from gateway import metrics
+from gateway.listening.end_of_turn.words import EndOfTurn, Pause
+from gateway.listening.microphone import Microphone
+from gateway.stages.mesh import Mesh
+from gateway.stages.stream import StageFailed, StageStream
+from services.runtime.audio import AudioReceiver
+from services.runtime.logs import get_logger
+
+_CHUNK_MS = 100
+_BACKLOG_S = 10
+_RETRY_AFTER_S = 1.0
+# Then the recogniser ends the utterance by itself, after the longest pause.
+_JUDGE_TIMEOUT_S = 1.0
+
+RecognizeStream = StageStream[asr.RecognizeRequest, asr.RecognizeResponse]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """What the person said.
+
+    Attributes:
+        text: The text; empty if nothing was understood.
+        words: The words on the clock of the session's microphone audio.
+        started_at: When the speech began, on the loop's clock, seconds.
+        ended_at: When the speech ended, on the loop's clock, seconds.
+    """
+
+    text: str
+    words: list[common.WordMark]
+    started_at: float
+    ended_at: float
+
+
+class Guessed(Protocol):
+    """Takes a guess."""
+
+    async def __call__(self, text: str, *, seconds: float, ended_at: float) -> None:
+        """Takes what was recognised, how long the speech was and when it ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """Who is told what was heard. All are called in order and awaited.
+
+    Attributes:
+        speech_started: The person has begun to speak, at a sample of the session's microphone
+            audio and a time of the loop's clock.
+        partial: What is recognised so far.
+        guessed: The person has probably finished: what is recognised so far, how long the speech
+            was, and when it ended on the loop's clock.
+        resumed: The last guess was wrong.
+        heard: An utterance is over.
+        lost: The result of what was heard will not come.
+        away: Recognition does not work; called once until it works again.
+        settled: No utterance is waited for any more.
+    """
+
+    speech_started: Callable[[int, float], Awaitable[None]]
+    partial: Callable[[str], Awaitable[None]]
+    guessed: Guessed
+    resumed: Callable[[], Awaitable[None]]
+    heard: Callable[[Utterance], Awaitable[None]]
+    lost: Callable[[], Awaitable[None]]
+    away: Callable[[], None]
+    settled: Callable[[], None]
+
+
+class Listening:
+    """Recognises the microphone audio of a session.
+
+    Args:
+        mesh: The stages.
+        listener: Who is told.
+        config: What every stream is opened with, less turn and epoch.
+        end_of_turn: Says how long a pause ends an utterance; None: the recogniser alone decides.
+    """
+
+    def __init__(
+        self,
+        mesh: Mesh,
+        listener: Listener,
+        config: asr.RecognizeConfig,
+        *,
+        end_of_turn: EndOfTurn | None = None,
+    ) -> None:
+        self._mesh = mesh
+        self._listener = listener
+        self._config = config
+        self._rate_hz = config.sample_rate_hz
+        self._receiver = AudioReceiver(sample_rate_hz=self._rate_hz)
+        self._microphone = Microphone(sample_rate_hz=self._rate_hz)
+        self._next = 0
+        self._sent = 0
+        self._ends: deque[int] = deque()
+        self._heard_since_end = False
+        self._away = False
+        self._concluding = False
+        self._count = 0
+        self._changed = asyncio.Event()
+        self._end_of_turn = end_of_turn
+        self._started_sample = 0
+        self._enough: int | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """True while an utterance that has ended is still being recognised or handed on."""
+        return bool(self._ends) or self._concluding
+
+    async def audio(self, chunk: common.AudioChunk) -> None:
+        """Takes audio; waits while the recogniser is more than 10 s behind.
+
+        Raises:
+            InvalidRequest: Wrong rate or size, or a gap.
+        """
+        if self._receiver.accept(chunk) is None:
+            return
+        self._microphone.add(chunk.pcm)
+        self._notify()
+        while self._microphone.end_sample - self._sent > _BACKLOG_S * self._rate_hz:
+            await self._changed.wait()
+
+    def end_of_speech(self) -> None:
+        """Ends the utterance with the audio that has come so far."""
+        self._ends.append(self._microphone.end_sample)
+        self._notify()
+
+    async def run(self) -> None:
+        """Recognises until it is cancelled."""
+        while True:
+            while not self._ends and self._microphone.end_sample <= self._next:
+                await self._changed.wait()
+            try:
+                await self._recognise()
+            except StageFailed as failure:
+                await self._listener.lost()
+                await self._fail(failure)
+            if not self._ends:
+                self._listener.settled()
+
+    async def _recognise(self) -> None:
+        base = max(self._next, self._microphone.start_sample)
+        self._count += 1
+        config = asr.RecognizeConfig()
+        config.CopyFrom(self._config)
+        config.turn_id = f"utterance-{self._count}"
+        stream: RecognizeStream = await StageStream.open(
+            "asr",
+            self._mesh.asr.Recognize,
+            asr.RecognizeRequest(config=config),
+            timeout_ms=self._mesh.settings.open_timeout_ms,
+        )
+        self._away = False
+        self._enough = None
+        feeding = asyncio.create_task(self._feed(stream, base), name="asr-feed")
+        try:
+            final = await self._follow(stream, base, feeding)
+        finally:
+            feeding.cancel()
+            await asyncio.wait([feeding])
+            await stream.close()
+        self._concluding = True
+        try:
+            await self._conclude(final, base)
+        finally:
+            self._concluding = False
+
+    async def _feed(self, stream: RecognizeStream, base: int) -> None:
+        self._sent = base
+        header = common.ChunkHeader(turn_id=f"utterance-{self._count}")
+        while True:
+            end = self._ends[0] if self._ends else self._microphone.end_sample
+            if self._enough is not None:
+                end = min(end, max(self._sent, self._enough))
+            step = min(end, self._sent + self._rate_hz * _CHUNK_MS // 1000)
+            if step > self._sent:
+                header.sequence += 1
+                chunk = common.AudioChunk(
+                    header=header,
+                    start_sample=self._sent - base,
+                    sample_rate_hz=self._rate_hz,
+                    pcm=self._microphone.read(self._sent, step),
+                )
+                await stream.send(asr.RecognizeRequest(audio=chunk))
+                self._sent = step
+                self._notify()
+            elif self._ends or (self._enough is not None and self._sent >= self._enough):
+                await stream.send(asr.RecognizeRequest(end_of_speech=asr.EndOfSpeech()))
+                return
+            else:
+                await self._changed.wait()
+
+    async def _follow(
+        self, stream: RecognizeStream, base: int, feeding: asyncio.Task[None]
+    ) -> asr.Transcript | None:
+        responses = stream.responses(
+            silence_timeout_ms=self._mesh.settings.asr_silence_timeout_ms, owes=feeding.done
+        )
+        async for response in responses:
+            event = response.WhichOneof("event")
+            if event == "speech_started":
+                await self._start(base + response.speech_started.at_sample)
+            elif event == "end_guess":
+                await self._guess(response.end_guess, base)
+            elif event == "speech_resumed":
+                self._enough = None
+                await self._listener.resumed()
+            elif event == "partial":
+                await self._listener.partial(response.partial.text)
+            elif event == "final":
+                return response.final
+        return None
+
+    async def _start(self, at_sample: int) -> None:
+        self._started_sample = at_sample
+        await self._listener.speech_started(at_sample, self._microphone.arrived_at(at_sample))
+
+    async def _guess(self, guess: asr.EndGuess, base: int) -> None:
+        end = base + guess.at_sample
+        text = guess.transcript.text.strip()
+        judging = asyncio.create_task(self._judge(guess.transcript, end), name="end-of-turn")
+        try:
+            await self._listener.guessed(
+                text,
+                seconds=(end - self._started_sample) / self._rate_hz,
+                ended_at=self._microphone.arrived_at(end),
+            )
+            await judging
+        finally:
+            judging.cancel()
+            await asyncio.wait([judging])
+
+    async def _judge(self, transcript: asr.Transcript, end: int) -> None:
+        """Sets how much audio is enough for the recogniser to be told that speech has ended."""
+        if self._end_of_turn is None:
+            return
+        last = transcript.words[-1] if transcript.words else common.WordMark()
+        pause = Pause(
+            text=transcript.text.strip(),
+            confidence=transcript.confidence if transcript.HasField("confidence") else None,
+            last_confidence=last.confidence if last.HasField("confidence") else None,
+            sample_rate_hz=self._rate_hz,
+            audio=self._recent,
+        )
+        try:
+            async with asyncio.timeout(_JUDGE_TIMEOUT_S):
+                silence_ms = await self._end_of_turn.silence_ms(pause)
+        except Exception as error:  # a rule of somebody else's must not end the conversation
+            get_logger().error("the end of a turn could not be judged", exc_info=error)
+            self._enough = None
+            return
+        self._enough = end + silence_ms * self._rate_hz // 1000
+        self._notify()
+
+    def _recent(self, kept_s: float) -> bytes:
+        end = self._microphone.end_sample
+        start = max(self._started_sample, end - round(kept_s * self._rate_hz))
+        return self._microphone.read(start, end)
+
+    async def _conclude(self, final: asr.Transcript | None, base: int) -> None:
+        by_hand = bool(self._ends) and self._sent >= self._ends[0]
+        # An engine that does not say where the speech ended has used all that it was sent.
+        known = final is not None and final.samples.sample_count > 0
+        end = base + _end(final.samples) if final is not None and known else self._sent
+        self._next = max(end, base + 1)
+        if by_hand:
+            self._next = max(self._next, self._ends.popleft())
+        already_heard = self._heard_since_end
+        self._heard_since_end = not by_hand and (already_heard or final is not None)
+        if final is not None:
+            ended_at = self._microphone.arrived_at(end if known else self._sent)
+            words = [_moved(word, base) for word in final.words]
+            started_at = self._microphone.arrived_at(base + final.samples.start_sample)
+            await self._listener.heard(
+                Utterance(
+                    text=final.text.strip(), words=words, started_at=started_at, ended_at=ended_at
+                )
+            )
+        elif by_hand and not already_heard:
+            # The button was pressed and released, and no speech was found in between.
+            ended_at = asyncio.get_running_loop().time()
+            nothing = Utterance(text="", words=[], started_at=ended_at, ended_at=ended_at)
+            await self._listener.heard(nothing)
+        else:
+            await self._listener.lost()
+
+    async def _fail(self, failure: StageFailed) -> None:
+        get_logger().warning("recognition failed", problem=str(failure.error))
+        metrics.STAGE_FAILURES.labels("asr").inc()
+        if not self._away or self._ends:
+            self._listener.away()
+        self._away = True
+        self._ends.clear()
+        self._next = self._sent = self._microphone.end_sample
+        self._notify()
+        self._listener.settled()
+        await asyncio.sleep(_RETRY_AFTER_S)
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def _end(span: common.SampleSpan) -> int:
+    return span.start_sample + span.sample_count
+
+
+def _moved(word: common.WordMark, samples: int) -> common.WordMark:
+    moved = common.WordMark()
+    moved.CopyFrom(word)
+    moved.samples.start_sample += samples
+    return moved

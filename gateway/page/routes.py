@@ -1,0 +1,147 @@
+"""The routes of the page: its files, the WebSocket `/v1/realtime`, memory and portraits."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from gateway.http.avatars import avatar_routes
+from gateway.http.memory import memory_routes
+from gateway.http.websocket_guard import Access
+from gateway.realtime.client_events import ClientConfig
+from gateway.realtime.connection import TRY_LATER, Connection
+from gateway.realtime.histories import Histories
+from gateway.realtime.limits import EdgeLimits
+from gateway.stages.mesh import Mesh
+from gateway.webrtc.link import LiveMedia
+from services.runtime.errors import InvalidRequest
+from services.runtime.logs import get_logger
+
+STATIC = Path(__file__).parent / "static"
+CONNECTIONS_PER_PLACE = 4
+"""Open pages for each place of the gateway: a page takes a place only while it converses."""
+HISTORIES_PER_PLACE = 16
+"""Conversations for each place of the gateway that can still go on after their page was away."""
+
+SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+        "media-src 'self' blob:; connect-src 'self'; base-uri 'self'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "microphone=(self), camera=(), geolocation=()",
+    "cross-origin-opener-policy": "same-origin",
+    # The files carry no version in their names: the browser asks, and an ETag answers with 304.
+    "cache-control": "no-cache",
+}
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+def routes(mesh: Mesh, *, limits: EdgeLimits | None = None) -> list[BaseRoute]:
+    """Returns the routes of the page.
+
+    Args:
+        mesh: the stages, entered already.
+        limits: what a client may ask for; None: the defaults.
+    """
+    edge = Edge(mesh, limits or EdgeLimits())
+    return [
+        WebSocketRoute("/v1/realtime", edge.converse),
+        *memory_routes(mesh),
+        *avatar_routes(mesh),
+        Route("/", _page),
+        Mount("/static", PageFiles(directory=STATIC)),
+    ]
+
+
+class Edge:
+    """The WebSocket side of a gateway.
+
+    Args:
+        mesh: the stages.
+        limits: what a client may ask for.
+    """
+
+    def __init__(self, mesh: Mesh, limits: EdgeLimits) -> None:
+        self._mesh = mesh
+        self._limits = limits
+        self._access = Access(mesh.settings)
+        self._live = LiveMedia(mesh)
+        self._histories = Histories(most=mesh.settings.capacity * HISTORIES_PER_PLACE)
+        self._most = mesh.settings.capacity * CONNECTIONS_PER_PLACE
+        self._connections = 0
+
+    async def converse(self, websocket: WebSocket) -> None:
+        """Serves one client of `/v1/realtime`."""
+        if (problem := self._access.problem(websocket.headers)) is not None:
+            get_logger().warning("page connection refused", problem=problem)
+            await websocket.close()  # before `accept`: the handshake is answered with 403
+            return
+        await websocket.accept(subprotocol=_subprotocol(websocket.headers))
+        if self._connections >= self._most:
+            await websocket.close(TRY_LATER, "the gateway is full")
+            return
+        self._connections += 1
+        try:
+            await Connection(
+                websocket=websocket,
+                mesh=self._mesh,
+                access=self._access,
+                limits=self._limits,
+                live=self._live,
+                histories=self._histories,
+                config=_config_of(websocket),
+            ).serve()
+        finally:
+            self._connections -= 1
+
+
+class PageFiles(StaticFiles):
+    """The files of the page, with their types and headers."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one file."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(SECURITY_HEADERS)
+                # What Python guesses depends on the machine's own table of types.
+                if kind := _MEDIA_TYPES.get(Path(scope["path"]).suffix):
+                    headers["content-type"] = kind
+            await send(message)
+
+        await super().__call__(scope, receive, send_with_headers)
+
+
+async def _page(request: Request) -> Response:
+    return FileResponse(
+        STATIC / "index.html", media_type=_MEDIA_TYPES[".html"], headers=SECURITY_HEADERS
+    )
+
+
+def _config_of(websocket: WebSocket) -> ClientConfig:
+    """Reads `?model=`, with which clients of the OpenAI Realtime API choose whom they talk to."""
+    persona = websocket.query_params.get("model", "")
+    try:
+        return ClientConfig().updated({"anima": {"persona": persona}})
+    except InvalidRequest:
+        return ClientConfig()
+
+
+def _subprotocol(headers: Headers) -> str | None:
+    offered: Sequence[str] = headers.get("sec-websocket-protocol", "").split(",")
+    return "realtime" if "realtime" in (name.strip() for name in offered) else None

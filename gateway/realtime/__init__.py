@@ -1,0 +1,1 @@
+"""Conversations over WebSocket, in the event names of the OpenAI Realtime API."""

@@ -1,0 +1,206 @@
+"""What a client may send: events named as in the OpenAI Realtime API, and a few of our own."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from anima.gateway.v1.gateway_pb2 import ConverseConfig
+from gateway.realtime.fmp4.speech_track import AudioCodec
+from services.runtime.errors import InvalidRequest
+
+OPENAI_RATE_HZ = 24_000
+"""The rate of PCM in both directions where a client names none, as in the OpenAI Realtime API."""
+
+MEDIA = ("fmp4", "pcm")
+_TEXTS = ("persona", "avatar", "language", "user_id", "session_id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientConfig:
+    """What a client has chosen for its session.
+
+    Attributes:
+        media: "fmp4" for live video, "pcm" for audio in `response.output_audio.delta`.
+        audio_codecs: what the client can play in fMP4, the best first.
+        text_only: no audio and no video is made.
+        audio_only: no video is made.
+        input_rate_hz: of the microphone audio.
+        output_rate_hz: of PCM to the client.
+        voice: empty: the persona's.
+    """
+
+    media: str = "pcm"
+    audio_codecs: tuple[AudioCodec, ...] = (AudioCodec.OPUS,)
+    text_only: bool = False
+    audio_only: bool = False
+    input_rate_hz: int = OPENAI_RATE_HZ
+    output_rate_hz: int = OPENAI_RATE_HZ
+    voice: str = ""
+    persona: str = ""
+    avatar: str = ""
+    language: str = ""
+    user_id: str = ""
+    session_id: str = ""
+
+    def updated(self, session: object) -> Self:
+        """Returns the configuration with the `session` of a `session.update` laid over it.
+
+        Raises:
+            InvalidRequest: a field is wrong; the text names it.
+        """
+        given = _mapping(session, "session")
+        changes: dict[str, Any] = {}
+        audio = _mapping(given.get("audio", {}), "session.audio")
+        speech_in = _mapping(audio.get("input", {}), "session.audio.input")
+        speech_out = _mapping(audio.get("output", {}), "session.audio.output")
+        if "format" in speech_in:
+            changes["input_rate_hz"] = _rate(speech_in["format"], "session.audio.input.format")
+        if "format" in speech_out:
+            changes["output_rate_hz"] = _rate(speech_out["format"], "session.audio.output.format")
+        if "voice" in speech_out:
+            changes["voice"] = _text(speech_out["voice"], "session.audio.output.voice")
+        if "output_modalities" in given:
+            changes["text_only"] = _modalities(given["output_modalities"]) == ["text"]
+        own = _mapping(given.get("anima", {}), "session.anima")
+        for name in _TEXTS:
+            if name in own:
+                changes[name] = _text(own[name], f"session.anima.{name}")
+        if "audio_only" in own:
+            changes["audio_only"] = own["audio_only"] is True
+        if "media" in own:
+            changes["media"] = _choice(own["media"], MEDIA, "session.anima.media")
+        if "audio_codecs" in own:
+            changes["audio_codecs"] = _codecs(own["audio_codecs"])
+        return replace(self, **changes)
+
+    def converse_config(self) -> ConverseConfig:
+        """Returns what the session is opened with."""
+        return ConverseConfig(
+            session_id=self.session_id,
+            user_id=self.user_id,
+            persona=self.persona,
+            language=self.language,
+            voice=self.voice,
+            avatar=self.avatar,
+            input_sample_rate_hz=self.input_rate_hz,
+            text_only=self.text_only,
+            audio_only=not self.text_only and (self.audio_only or self.media == "pcm"),
+        )
+
+    def as_event(self) -> dict[str, Any]:
+        """Returns the `session` of `session.created` and `session.updated`."""
+        own = {name: getattr(self, name) for name in (*_TEXTS, "media", "audio_only")}
+        return {
+            "type": "realtime",
+            "object": "realtime.session",
+            "output_modalities": ["text"] if self.text_only else ["audio"],
+            "audio": {
+                "input": {"format": {"type": "audio/pcm", "rate": self.input_rate_hz}},
+                "output": {
+                    "format": {"type": "audio/pcm", "rate": self.output_rate_hz},
+                    "voice": self.voice,
+                },
+            },
+            "anima": own | {"audio_codecs": list(self.audio_codecs)},
+        }
+
+
+def parse_event(text: str) -> dict[str, Any]:
+    """Reads an event.
+
+    Raises:
+        InvalidRequest: it is not a JSON object with a `type`.
+    """
+    try:
+        event = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidRequest("the message is not JSON") from None
+    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+        raise InvalidRequest("type: an event is a JSON object that names its type")
+    return event
+
+
+def audio_of(event: dict[str, Any]) -> bytes:
+    """Returns the samples of an `input_audio_buffer.append`."""
+    try:
+        return base64.b64decode(_text(event.get("audio"), "audio", 400_000), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidRequest("audio: it is not base64") from None
+
+
+def typed_text_of(event: dict[str, Any]) -> str:
+    """Returns the text of a `conversation.item.create`.
+
+    Raises:
+        InvalidRequest: the item is not a message of the user with text.
+    """
+    item = _mapping(event.get("item"), "item")
+    if item.get("type") != "message" or item.get("role") != "user":
+        raise InvalidRequest("item: only messages of the role 'user' are taken")
+    content = item.get("content")
+    if not isinstance(content, list):
+        raise InvalidRequest("item.content: it must be a list")
+    parts = []
+    for part in content:
+        if _mapping(part, "item.content").get("type") != "input_text":
+            raise InvalidRequest("item.content.type: only 'input_text' is taken")
+        parts.append(_text(part.get("text"), "item.content.text", 8_000))
+    return "\n".join(parts)
+
+
+def whole_number(event: dict[str, Any], name: str, least: int = 0) -> int:
+    """Returns a field that must be a whole number, not less than another."""
+    value = event.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 62:
+        raise InvalidRequest(f"{name}: it must be a whole number from {least}")
+    return value
+
+
+def _mapping(value: object, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"{name}: it must be an object")
+    return value
+
+
+def _text(value: object, name: str, max_chars: int = 200) -> str:
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{name}: it must be a text")
+    if len(value) > max_chars:
+        raise InvalidRequest(f"{name}: it has {len(value)} characters, at most {max_chars} go")
+    if any(0xD800 <= ord(char) < 0xE000 for char in value):
+        raise InvalidRequest(f"{name}: it is not valid Unicode")
+    return value
+
+
+def _choice(value: object, known: tuple[str, ...], name: str) -> str:
+    if value not in known:
+        raise InvalidRequest(f"{name}: {str(value)[:40]!r} is none of {', '.join(known)}")
+    return str(value)
+
+
+def _rate(value: object, name: str) -> int:
+    given = _mapping(value, name)
+    if given.get("type", "audio/pcm") != "audio/pcm":
+        raise InvalidRequest(f"{name}.type: only 'audio/pcm' is taken")
+    rate = given.get("rate", OPENAI_RATE_HZ)
+    if isinstance(rate, bool) or not isinstance(rate, int) or not 8_000 <= rate <= 48_000:
+        raise InvalidRequest(f"{name}.rate: {str(rate)[:20]} is not in 8000..48000")
+    return rate
+
+
+def _modalities(value: object) -> list[str]:
+    if value not in (["text"], ["audio"]):
+        raise InvalidRequest("session.output_modalities: it must be ['audio'] or ['text']")
+    return list(value) if isinstance(value, list) else []
+
+
+def _codecs(value: object) -> tuple[AudioCodec, ...]:
+    known = {codec.value: codec for codec in AudioCodec}
+    if not isinstance(value, list):
+        raise InvalidRequest("session.anima.audio_codecs: it must be a list")
+    codecs = tuple(known[name] for name in value if isinstance(name, str) and name in known)
+    if not codecs:
+        raise InvalidRequest(f"session.anima.audio_codecs: it names none of {', '.join(known)}")
+    return codecs

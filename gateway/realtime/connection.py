@@ -1,0 +1,395 @@
+"""One WebSocket connection: events in, events and media out, within its limits."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from anima.common.v1.common_pb2 import MediaChunk
+from anima.gateway.v1.gateway_pb2 import ConverseResponse, PlaybackReport
+from gateway.http.websocket_guard import Access
+from gateway.realtime.client_events import (
+    ClientConfig,
+    audio_of,
+    parse_event,
+    typed_text_of,
+    whole_number,
+)
+from gateway.realtime.conversation import Conversation, Deliver, words_of
+from gateway.realtime.fmp4.turn_media import Fmp4Media, PcmMedia, TurnMedia
+from gateway.realtime.histories import Histories
+from gateway.realtime.limits import Allowance, EdgeLimits
+from gateway.realtime.outgoing import ClientTooSlowError, Message, Outgoing
+from gateway.realtime.server_events import Event, Translator, error_event
+from gateway.session.session import Session
+from gateway.stages.mesh import Mesh
+from gateway.webrtc.link import LiveLink, LiveMedia
+from gateway.webrtc.program import Playing
+from gateway.webrtc.recent import Recent
+from services.runtime.compute import Compute
+from services.runtime.errors import AnimaError, InvalidRequest
+from services.runtime.logs import get_logger
+
+UNAUTHORIZED = 4401
+RULE_BROKEN = 1008
+TOO_BIG = 1009
+FAILED = 1011
+TRY_LATER = 1013
+
+_CLOSE_TIMEOUT_S = 2.0
+_HEARD_LATER_MS = 100
+"""What the network and a browser hold of sound that has left by WebRTC."""
+
+
+class ConnectionEndError(Exception):
+    """The connection is to be closed, with a code and a sentence."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Connection:
+    """A client on the other side of an accepted WebSocket.
+
+    Args:
+        websocket: accepted already.
+        mesh: the stages.
+        access: the rules of the gateway.
+        limits: what the client may ask for.
+        live: what all clients share for WebRTC.
+        histories: what was said in conversations that may go on.
+        config: what the address of the WebSocket said.
+    """
+
+    def __init__(
+        self,
+        *,
+        websocket: WebSocket,
+        mesh: Mesh,
+        access: Access,
+        limits: EdgeLimits,
+        live: LiveMedia,
+        histories: Histories,
+        config: ClientConfig,
+    ) -> None:
+        self._websocket = websocket
+        self._access = access
+        self._limits = limits
+        self._config = config
+        self._outgoing = Outgoing(
+            max_bytes=limits.max_waiting_bytes, max_messages=limits.max_waiting_messages
+        )
+        self._allowance = Allowance(per_second=limits.messages_per_s, burst=limits.burst_messages)
+        self._conversation = Conversation(
+            mesh=mesh, histories=histories, begin=self._begin, failed=self._failed
+        )
+        self._compute = Compute(threads=1, name="web-media")
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._link = LiveLink(
+            live=live,
+            compute=self._compute,
+            post=self._post,
+            report=self._report_live,
+            idle=self._report_idle,
+            gone=self._client_is_gone,
+        )
+        self._fmp4_turn = ""
+        self._recent = Recent()
+        self._typed: list[str] = []
+        self._handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
+            "session.update": self._update,
+            "input_audio_buffer.append": self._append_audio,
+            "input_audio_buffer.commit": self._commit_audio,
+            "conversation.item.create": self._create_item,
+            "conversation.item.truncate": self._truncate_item,
+            "response.create": self._create_response,
+            "response.cancel": self._cancel_response,
+            "output_audio_buffer.clear": self._cancel_response,
+            "anima.playback": self._report_playback,
+            "anima.authenticate": self._authenticated_already,
+            "anima.webrtc.offer": self._offer,
+            "anima.webrtc.candidate": self._link.candidate,
+            "anima.webrtc.hang_up": self._hang_up,
+            "anima.webrtc.av_offset": self._link.note_offset,
+            "anima.pong": self._link.pong,
+        }
+
+    async def serve(self) -> None:
+        """Serves the client until one side closes; then its session is freed at once."""
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await self._authenticate()
+            self._post({"type": "session.created", "session": self._config.as_event()})
+            self._post(self._link.config_event())
+            tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._send())]
+            await asyncio.wait([*tasks, self._broken], return_when=asyncio.FIRST_COMPLETED)
+            for ended in (*tasks, self._broken):
+                if ended.done():
+                    ended.result()
+        except WebSocketDisconnect:
+            pass
+        except ConnectionEndError as end:
+            get_logger().info("page connection closed", code=end.code, reason=str(end))
+            await self._close(end.code, str(end))
+        finally:
+            self._broken.cancel()
+            for task in tasks:
+                task.cancel()
+            await self._conversation.close()
+            if tasks:
+                await asyncio.wait(tasks)
+            await self._link.close()
+            self._compute.close()
+
+    async def _authenticate(self) -> None:
+        if self._access.authorized_by_header(self._websocket.headers):
+            return
+        try:
+            async with asyncio.timeout(self._limits.authenticate_timeout_s):
+                first = parse_event(await self._receive_text_only())
+        except (TimeoutError, InvalidRequest):
+            first = {}
+        if first.get("type") != "anima.authenticate" or not self._access.token_is_right(
+            first.get("token")
+        ):
+            raise ConnectionEndError(UNAUTHORIZED, "the token is missing or wrong")
+
+    async def _receive_text_only(self) -> str:
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1000))
+        return (message.get("text") or "")[: self._limits.max_event_bytes]
+
+    async def _receive(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._limits.idle_timeout_s):
+                    message = await self._websocket.receive()
+            except TimeoutError:
+                await self._conversation.close()
+                continue
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message.get("code", 1000))
+            if not self._allowance.take():
+                raise ConnectionEndError(RULE_BROKEN, "too many messages a second")
+            await self._take(message.get("bytes"), message.get("text"))
+
+    async def _take(self, audio: bytes | None, text: str | None) -> None:
+        event: dict[str, Any] = {}
+        try:
+            if audio is not None:
+                self._check_size("a binary message", len(audio), self._limits.max_audio_bytes)
+                await self._hear(audio)
+                return
+            self._check_size("an event", len(text or ""), self._limits.max_event_bytes)
+            event = parse_event(text or "")
+            handle = self._handlers.get(event["type"])
+            if handle is None:
+                raise InvalidRequest(
+                    f"type: {event['type'][:60]!r} is not an event that is taken here",
+                    reason="UNKNOWN_EVENT",
+                )
+            await handle(event)
+        except AnimaError as error:
+            code, words = words_of(error)
+            self._post(error_event(words, code=code, client_event_id=event.get("event_id")))
+
+    def _check_size(self, what: str, size: int, most: int) -> None:
+        if size > most:
+            raise ConnectionEndError(TOO_BIG, f"{what} may have {most} bytes, this one has {size}")
+
+    async def _send(self) -> None:
+        async for message in self._outgoing.read():
+            try:
+                async with asyncio.timeout(self._limits.send_timeout_s):
+                    if isinstance(message.data, str):
+                        await self._websocket.send_text(message.data)
+                    else:
+                        await self._websocket.send_bytes(message.data)
+            except TimeoutError:
+                raise ConnectionEndError(TRY_LATER, "the client reads too slowly") from None
+
+    def _post(self, event: Event, epoch: int | None = None) -> None:
+        text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+        self._put(Message(text, epoch))
+
+    def _put(self, message: Message) -> None:
+        try:
+            self._outgoing.put(message)
+        except ClientTooSlowError:
+            raise ConnectionEndError(TRY_LATER, "the client reads too slowly") from None
+
+    async def _close(self, code: int, reason: str) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await self._websocket.close(code, reason[:100])
+        except (TimeoutError, RuntimeError, WebSocketDisconnect):
+            get_logger().debug("the client did not wait for the end of its connection")
+
+    # --- what the session says -------------------------------------------------------------
+
+    def _begin(self, config: ClientConfig, session: Session) -> Deliver:
+        if (shown := self._link.idle_shown) is not None:
+            session.idle(*shown)
+        started = session.started
+        rate_hz = started.sample_rate_hz
+        media: TurnMedia
+        if config.media == "pcm":
+            media = PcmMedia(sample_rate_hz=rate_hz, output_rate_hz=config.output_rate_hz)
+        else:
+            media = Fmp4Media(
+                audio_codec=config.audio_codecs[0], sample_rate_hz=rate_hz, video=started.video
+            )
+        translator = Translator(
+            spoken=rate_hz > 0, input_rate_hz=config.input_rate_hz, output_rate_hz=rate_hz
+        )
+
+        async def deliver(response: ConverseResponse) -> None:
+            await self._deliver(response, media, translator)
+
+        return deliver
+
+    async def _deliver(
+        self, response: ConverseResponse, media: TurnMedia, translator: Translator
+    ) -> None:
+        kind = response.WhichOneof("event")
+        self._link.note(response)
+        if kind == "media":
+            await self._deliver_media(response.media, media)
+            return
+        if kind == "turn_interrupted":
+            media.drop()
+            self._link.interrupt()
+            self._outgoing.drop_before(response.turn_interrupted.header.epoch)
+        elif kind == "turn_ended":
+            ended = response.turn_ended
+            idle_frame = ended.idle_frame if ended.HasField("idle_frame") else None
+            self._link.finish(ended.header.turn_id, idle_frame)
+            self._put_media(await self._compute.run(media.finish), ended.header.epoch)
+        elif kind in ("turn_paused", "turn_resumed"):
+            self._link.hold(kind == "turn_paused")
+        for event in translator.translate(response):
+            self._post(event)
+
+    async def _deliver_media(self, chunk: MediaChunk, media: TurnMedia) -> None:
+        # An answer that has begun over the WebSocket stays there.
+        by_webrtc = isinstance(media, Fmp4Media) and chunk.header.turn_id != self._fmp4_turn
+        if by_webrtc and self._link.take(chunk):
+            self._recent.add(chunk)
+            return
+        self._fmp4_turn = chunk.header.turn_id
+        for each in (*self._recent.take(chunk.header.turn_id), chunk):
+            messages = await self._compute.run(media.append, each)
+            self._put_media(messages, chunk.header.epoch)
+
+    def _put_media(self, messages: list[dict[str, Any] | bytes], epoch: int) -> None:
+        for message in messages:
+            if isinstance(message, bytes):
+                self._put(Message(message, epoch))
+            else:
+                self._post(message, epoch)
+
+    def _failed(self, error: BaseException) -> None:
+        if self._broken.done():
+            return
+        if isinstance(error, ConnectionEndError):
+            self._broken.set_exception(error)
+        elif isinstance(error, AnimaError):
+            code, words = words_of(error)
+            self._post(error_event(words, code=code))
+        else:
+            get_logger().error("session failed", exc_info=error)
+            self._broken.set_exception(ConnectionEndError(FAILED, words_of(error)[1]))
+
+    # --- what the client says --------------------------------------------------------------
+
+    async def _update(self, event: dict[str, Any]) -> None:
+        config = self._config.updated(event.get("session"))
+        if config != self._config:
+            # A session keeps what it was opened with: the next input opens another one.
+            await self._conversation.close()
+            self._config = config
+            await self._link.show(config)
+        self._post({"type": "session.updated", "session": config.as_event()})
+
+    async def _append_audio(self, event: dict[str, Any]) -> None:
+        await self._hear(audio_of(event))
+
+    async def _hear(self, pcm: bytes) -> None:
+        self._link.listens()
+        await self._conversation.audio(self._config, pcm)
+
+    async def _commit_audio(self, event: dict[str, Any]) -> None:
+        if (session := self._conversation.open_session) is not None:
+            await session.end_of_speech()
+        self._post({"type": "input_audio_buffer.committed"})
+
+    async def _create_item(self, event: dict[str, Any]) -> None:
+        text = typed_text_of(event)
+        self._typed.append(text)
+        item = {
+            "type": "message",
+            "role": "user",
+            "content": [{"type": "input_text", "text": text}],
+        }
+        self._post({"type": "conversation.item.added", "item": item})
+
+    async def _create_response(self, event: dict[str, Any]) -> None:
+        typed, self._typed = self._typed, []
+        if typed:
+            session = await self._conversation.session(self._config)
+            self._link.asked()
+            await session.text("\n".join(typed))
+
+    async def _cancel_response(self, event: dict[str, Any]) -> None:
+        if (session := self._conversation.open_session) is not None:
+            await session.stop()
+
+    async def _truncate_item(self, event: dict[str, Any]) -> None:
+        if (session := self._conversation.open_session) is None:
+            return
+        turn_id = str(event.get("item_id", "")).removeprefix("item_")
+        played_ms = whole_number(event, "audio_end_ms")
+        samples = played_ms * session.started.sample_rate_hz // 1000
+        self._conversation.playback(PlaybackReport(turn_id=turn_id[:64], played_samples=samples))
+
+    async def _report_playback(self, event: dict[str, Any]) -> None:
+        samples = whole_number(event, "played_samples")
+        turn_id = str(event.get("turn_id", ""))[:64]
+        self._conversation.playback(PlaybackReport(turn_id=turn_id, played_samples=samples))
+
+    def _report_live(self, playing: Playing) -> None:
+        """Reports for the page what leaves by WebRTC: no clock of the page is needed."""
+        if (session := self._conversation.open_session) is None:
+            return
+        later = 0 if playing.done else _HEARD_LATER_MS * session.started.sample_rate_hz // 1000
+        report = PlaybackReport(
+            turn_id=playing.turn_id,
+            played_samples=max(0, playing.sample - later),
+            underruns=playing.underruns,
+            av_offset_us=self._link.take_offset_us(),
+        )
+        self._conversation.playback(report)
+
+    def _report_idle(self) -> None:
+        shown, session = self._link.idle_shown, self._conversation.open_session
+        if shown is not None and session is not None:
+            session.idle(*shown)
+
+    async def _offer(self, event: dict[str, Any]) -> None:
+        try:
+            await self._link.offer(event, self._config)
+        except AnimaError as error:
+            self._post({"type": "anima.webrtc.refused", "reason": words_of(error)[1]})
+
+    async def _hang_up(self, event: dict[str, Any]) -> None:
+        self._link.hang_up()
+
+    def _client_is_gone(self) -> None:
+        self._failed(ConnectionEndError(TRY_LATER, "the client does not answer"))
+
+    async def _authenticated_already(self, event: dict[str, Any]) -> None:
+        """A page sends its token whether it is asked for or not."""

@@ -1,0 +1,118 @@
+"""The session behind one connection: opened at the first input, closed when it is not needed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from anima.common.v1.common_pb2 import AudioChunk
+from anima.gateway.v1.gateway_pb2 import ConverseResponse, PlaybackReport
+from gateway.realtime.client_events import ClientConfig
+from gateway.realtime.histories import Histories, Talked
+from gateway.session.session import Session
+from gateway.stages.mesh import Mesh
+from services.runtime.errors import AnimaError, InvalidRequest
+
+Deliver = Callable[[ConverseResponse], Awaitable[None]]
+Begin = Callable[[ClientConfig, Session], Deliver]
+
+
+class Conversation:
+    """A session that takes a place of the gateway only while somebody converses.
+
+    Args:
+        mesh: the stages.
+        histories: what was said in conversations that may go on.
+        begin: called with every session that is opened; returns what takes its events.
+        failed: told when an open session ends with an error.
+    """
+
+    def __init__(
+        self,
+        *,
+        mesh: Mesh,
+        histories: Histories,
+        begin: Begin,
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._mesh = mesh
+        self._histories = histories
+        self._played = PlaybackReport()
+        self._begin = begin
+        self._failed = failed
+        self._task: asyncio.Task[None] | None = None
+        self._session: Session | None = None
+        self._rate_hz = 0
+        self._next_sample = 0
+
+    @property
+    def open_session(self) -> Session | None:
+        """The session, if there is one."""
+        return self._session if self._task is not None and not self._task.done() else None
+
+    async def session(self, config: ClientConfig) -> Session:
+        """Returns the session, which is opened if there is none.
+
+        Raises:
+            AnimaError: it cannot be opened; the text says why.
+        """
+        if (session := self.open_session) is not None:
+            return session
+        opened: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run(config, opened))
+        self._rate_hz, self._next_sample = config.input_rate_hz, 0
+        self._session = await opened
+        return self._session
+
+    async def audio(self, config: ClientConfig, pcm: bytes) -> None:
+        """Gives microphone audio to the session: signed 16-bit little-endian samples."""
+        if len(pcm) % 2 or not pcm:
+            raise InvalidRequest(f"audio: {len(pcm)} bytes are not whole 16-bit samples")
+        session = await self.session(config)
+        start, self._next_sample = self._next_sample, self._next_sample + len(pcm) // 2
+        await session.audio(AudioChunk(start_sample=start, sample_rate_hz=self._rate_hz, pcm=pcm))
+
+    def playback(self, report: PlaybackReport) -> None:
+        """Notes how far an answer has been played.
+
+        Raises:
+            InvalidRequest: the report is wrong.
+        """
+        if (session := self.open_session) is not None:
+            session.playback(report)
+            self._played = report
+
+    async def close(self) -> None:
+        """Ends the session and gives its place back."""
+        task, self._task, self._session = self._task, None, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _run(self, config: ClientConfig, opened: asyncio.Future[Session]) -> None:
+        earlier = self._histories.take(config)
+        talked = Talked(list(earlier))
+        wanted = config.converse_config()
+        try:
+            async with Session.open(self._mesh, wanted, history=earlier) as session:
+                deliver = self._begin(config, session)
+                opened.set_result(session)
+                async for event in session.events():
+                    talked.note(event)
+                    await deliver(event)
+        except asyncio.CancelledError:
+            opened.cancel()
+            raise
+        except Exception as error:
+            if not opened.done():
+                opened.set_exception(error)
+            else:
+                self._failed(error)
+        finally:
+            talked.cut(self._played)
+            self._histories.keep(config, talked.said)
+
+
+def words_of(error: BaseException) -> tuple[str, str]:
+    """Returns what a client may read of an error: its code and its text."""
+    if isinstance(error, AnimaError):
+        return error.reason.lower(), str(error)
+    return "internal", "The gateway has failed. Its log says why; please try again."

@@ -1,0 +1,168 @@
+"""Opening a session: the config is checked and what it names is looked up."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import langcodes
+
+from anima.avatar.v1 import avatar_pb2 as avatar
+from anima.common.v1 import common_pb2 as common
+from anima.gateway.v1 import gateway_pb2 as pb
+from anima.llm.v1 import llm_pb2 as llm
+from anima.tts.v1 import tts_pb2 as tts
+from gateway.stages.mesh import Catalog
+from services.runtime.errors import InvalidRequest, NotFound, Unavailable
+from services.runtime.validation import check_range, check_rate, check_text, check_turn_id
+
+T = TypeVar("T", llm.Persona, tts.Voice, avatar.Avatar)
+
+_MAX_NAME_CHARS = 64
+_MAX_USER_ID_CHARS = 128
+_MAX_SIDE_PX = 4096
+_MAX_FRAME_RATE_HZ = 120
+_MAX_ENDPOINTING_MS = 600_000
+_DEFAULT_INPUT_RATE_HZ = 16_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """What a session was opened with, defaults filled in.
+
+    Attributes:
+        config: As the client sent it, checked.
+        session_id: The id of the session.
+        persona: Who answers.
+        avatar: The name of the avatar; empty: the service's first.
+        voices: The voices of the mesh.
+        video: The video format; None without video.
+        listen_language: BCP-47 language of speech and of notices.
+        input_rate_hz: Samples per second of microphone audio.
+    """
+
+    config: pb.ConverseConfig
+    session_id: str
+    persona: llm.Persona
+    avatar: str
+    voices: Sequence[tts.Voice]
+    video: common.VideoFormat | None
+    listen_language: str
+    input_rate_hz: int
+
+    @property
+    def speech(self) -> bool:
+        """True if audio is made."""
+        return not self.config.text_only
+
+    @property
+    def paced(self) -> bool:
+        """True if media leaves in real time."""
+        return self.config.pacing != pb.PACING_AS_MADE
+
+
+def check_config(config: pb.ConverseConfig) -> None:
+    """Refuses a config with a wrong field.
+
+    Raises:
+        InvalidRequest: The text names the field.
+    """
+    if config.session_id:
+        check_turn_id("config.session_id", config.session_id)
+    check_text("config.user_id", config.user_id, _MAX_USER_ID_CHARS, min_chars=0)
+    for field in ("persona", "voice", "avatar"):
+        check_text(f"config.{field}", getattr(config, field), _MAX_NAME_CHARS, min_chars=0)
+    if config.language and not langcodes.tag_is_valid(config.language[:_MAX_NAME_CHARS]):
+        raise InvalidRequest(
+            f"config.language: {config.language[:_MAX_NAME_CHARS]!r} is not a BCP-47 language"
+        )
+    if config.input_sample_rate_hz:
+        check_rate("config.input_sample_rate_hz", config.input_sample_rate_hz)
+    if config.text_only and config.audio_only:
+        raise InvalidRequest("config.audio_only: cannot be true together with text_only")
+    if config.pacing not in pb.Pacing.values():
+        raise InvalidRequest(f"config.pacing: {config.pacing} is not a known pacing")
+    _check_video(config.video)
+    for field in ("start_speech_ms", "guess_silence_ms", "end_silence_ms", "max_utterance_ms"):
+        value = getattr(config.endpointing, field)
+        check_range(f"config.endpointing.{field}", value, 0, _MAX_ENDPOINTING_MS)
+
+
+def stages_of(config: pb.ConverseConfig) -> tuple[str, ...]:
+    """Names the stages that every answer of a session needs."""
+    if config.text_only:
+        return ("llm",)
+    return ("llm", "tts") if config.audio_only else ("llm", "tts", "avatar")
+
+
+def open_with(config: pb.ConverseConfig, catalog: Catalog) -> Opening:
+    """Looks up what a checked config names.
+
+    Raises:
+        NotFound: The persona, voice or avatar is unknown; the text lists the known ones.
+        Unavailable: The language model has never answered, so that no persona is known.
+    """
+    if not catalog.personas:
+        raise Unavailable(
+            "llm: the language model does not answer, so nobody can talk yet; try again"
+        )
+    persona = _find("config.persona", config.persona, catalog.personas)
+    if config.voice and catalog.voices:
+        _find("config.voice", config.voice, catalog.voices)
+    face = _face(config, persona, catalog.avatars)
+    name = face.name if face is not None else config.avatar
+    languages = persona.languages
+    return Opening(
+        config=config,
+        session_id=config.session_id or uuid.uuid4().hex,
+        persona=persona,
+        avatar=name,
+        voices=catalog.voices,
+        video=_video(config, face),
+        listen_language=config.language or (languages[0] if languages else "en"),
+        input_rate_hz=config.input_sample_rate_hz or _DEFAULT_INPUT_RATE_HZ,
+    )
+
+
+def _face(
+    config: pb.ConverseConfig, persona: llm.Persona, avatars: Sequence[avatar.Avatar]
+) -> avatar.Avatar | None:
+    if not avatars:
+        return None
+    if config.avatar:
+        return _find("config.avatar", config.avatar, avatars)
+    return next((each for each in avatars if each.name == persona.avatar), avatars[0])
+
+
+def _find(field: str, name: str, known: Sequence[T]) -> T:
+    if not name:
+        return known[0]
+    for each in known:
+        if each.name == name:
+            return each
+    names = ", ".join(each.name for each in known)
+    raise NotFound(f"{field}: {name!r} is not known; there are: {names}")
+
+
+def _check_video(video: common.VideoFormat) -> None:
+    if video.codec not in common.VideoCodec.values():
+        raise InvalidRequest(f"config.video.codec: {video.codec} is not a known codec")
+    for field in ("width_px", "height_px"):
+        side = getattr(video, field)
+        check_range(f"config.video.{field}", side, 0, _MAX_SIDE_PX)
+        if side % 2:
+            raise InvalidRequest(f"config.video.{field}: {side} is not even")
+    check_range("config.video.frame_rate_hz", video.frame_rate_hz, 0, _MAX_FRAME_RATE_HZ)
+
+
+def _video(config: pb.ConverseConfig, face: avatar.Avatar | None) -> common.VideoFormat | None:
+    if config.text_only or config.audio_only:
+        return None
+    video = common.VideoFormat()
+    if face is not None:
+        video.CopyFrom(face.video)
+    # Fields that are 0 in the config do not overwrite those of the avatar.
+    video.MergeFrom(config.video)
+    return video

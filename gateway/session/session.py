@@ -1,0 +1,317 @@
+"""One conversation, free of any transport: gRPC, REST and WebSocket are thin edges over it.
+
+How an edge uses it::
+
+    async with Session.open(mesh, config) as session:
+        feeding = asyncio.create_task(feed(session))      # session.text(...), session.audio(...),
+        ... async for event in session.events():              # ConverseResponse, `session_started`
+        first
+            await send(event)
+
+`gateway.page.routes.routes(mesh: Mesh) -> list[BaseRoute]` gives the routes of the page. The HTTP
+layer has checked token, Host and Origin before a route or a WebSocket of the page is called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from anima.asr.v1 import asr_pb2 as asr
+from anima.avatar.v1 import avatar_pb2 as avatar
+from anima.common.v1 import common_pb2 as common
+from anima.gateway.v1 import gateway_pb2 as pb
+from anima.llm.v1 import llm_pb2 as llm
+from gateway import metrics, notices
+from gateway.listening.end_of_turn.words import UNFINISHED_MS
+from gateway.listening.listening import Listener, Listening, Utterance
+from gateway.session.opening import Opening, check_config, open_with, stages_of
+from gateway.session.recording import TurnLog
+from gateway.session.remembering import History
+from gateway.session.shown_idle import IdleLoop
+from gateway.session.turn_taking import MAX_QUESTION_CHARS, TurnTaking
+from gateway.stages.mesh import Mesh
+from gateway.turn.playout.outbox import Outbox
+from services.runtime.errors import DeadlineExceeded, InvalidRequest
+from services.runtime.logs import get_logger
+from services.runtime.validation import check_range, check_text, check_turn_id
+
+__all__ = ["Mesh", "Session"]
+
+_MAX_SAMPLES = 2**53
+_MAX_COUNT = 2**32 - 1
+_MAX_EARLIER_CHARS = 16_000
+_ROLES = {"user": llm.ROLE_USER, "assistant": llm.ROLE_ASSISTANT}
+
+
+class Session:
+    """A conversation with a digital human.
+
+    Every method belongs to the event loop that opened the session. Methods that take input raise
+    `InvalidRequest` (`services.runtime.errors`) for wrong input; the session then lives on as if
+    the input had not come.
+    """
+
+    def __init__(self, *, mesh: Mesh, opening: Opening, history: History) -> None:
+        self._mesh = mesh
+        self._opening = opening
+        self._outbox = Outbox()
+        self._finishing = False
+        video = opening.video
+        self._idle = IdleLoop(frame_rate_hz=0 if video is None else video.frame_rate_hz)
+        # Who says how long a pause must be gets just that.
+        given_ms = opening.config.endpointing.end_silence_ms
+        judged = mesh.settings.semantic_end_of_turn and not given_ms
+        self._end_of_turn = mesh.end_of_turn.for_session() if judged else None
+        log_dir = mesh.settings.turn_log_dir
+        self._log = TurnLog.open(log_dir, opening.session_id, opening.config) if log_dir else None
+        self._turns = TurnTaking(
+            mesh=mesh,
+            opening=opening,
+            outbox=self._outbox,
+            history=history,
+            idle=self._idle,
+            on_idle=self._finish_if_idle,
+            end_of_turn=self._end_of_turn,
+        )
+        self._listening = self._listen()
+        self._listening_task: asyncio.Task[None] | None = None
+        self._started = pb.SessionStarted(
+            session_id=opening.session_id,
+            persona=opening.persona,
+            video=opening.video,
+            sample_rate_hz=mesh.settings.sample_rate_hz if opening.speech else 0,
+        )
+        self._outbox.post(pb.ConverseResponse(session_started=self._started))
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        mesh: Mesh,
+        config: pb.ConverseConfig,
+        *,
+        history: Sequence[tuple[str, str]] = (),
+    ) -> AsyncIterator[Session]:
+        """Opens a conversation and closes it at the end of the block.
+
+        Closing cancels everything that is under way and frees the place; the person's last question
+        and the heard part of its answer are still remembered, in the background.
+
+        Args:
+            mesh: The stages, entered already.
+            config: What the client wants. Empty fields mean the defaults of the contract.
+            history: What was said and heard in an earlier session that this one goes on, oldest
+                first: ("user" or "assistant", text).
+
+        Yields:
+            The open session; its first event is `session_started`.
+
+        Raises:
+            InvalidRequest: A field of `config` is wrong; the text names it.
+            NotFound: The persona, voice or avatar is unknown; the text lists the known ones.
+            Busy: All places are taken, or a stage that is needed has none.
+            Unavailable: The language model has never answered, so that no persona is known.
+        """
+        check_config(config)
+        mesh.check_room(stages_of(config))
+        earlier = History([_message(role, text) for role, text in history])
+        with mesh.places.place(), metrics.SESSIONS.track_inprogress():
+            session = cls(
+                mesh=mesh, opening=open_with(config, await mesh.catalog()), history=earlier
+            )
+            mesh.on_going_away.add(session._go_away)
+            try:
+                yield session
+            finally:
+                mesh.on_going_away.discard(session._go_away)
+                await session._close()
+
+    @property
+    def started(self) -> pb.SessionStarted:
+        """What the session was opened with: id, persona, video format, audio rate."""
+        return self._started
+
+    async def text(self, text: str) -> None:
+        """Asks a typed question; an answer under way is interrupted first.
+
+        Waits while the client reads too slowly, and until an interrupted answer has stopped (some
+        ms).
+
+        Args:
+            text: The question, 1 to 8,000 characters.
+        """
+        check_text("text.text", text, MAX_QUESTION_CHARS)
+        if not text.isascii():
+            _check_unicode(text)
+        asked_at = asyncio.get_running_loop().time()
+        if self._log is not None:
+            self._log.heard("typed", text=text)
+        await self._turns.ask(text, asked_at=asked_at)
+
+    async def audio(self, chunk: common.AudioChunk) -> None:
+        """Takes microphone audio: on all the time, or only while a button is held.
+
+        Args:
+            chunk: Mono int16 at the config's rate; `start_sample` counts from the start of the
+                session's audio, without gaps. `header` may be left out.
+        """
+        self._start_listening()
+        await self._listening.audio(chunk)
+
+    async def end_of_speech(self) -> None:
+        """Says that the person has finished (button released): silence is not waited for."""
+        self._start_listening()
+        self._listening.end_of_speech()
+
+    async def stop(self) -> None:
+        """Stops the answer under way; does nothing if there is none."""
+        if self._log is not None:
+            self._log.heard("stop")
+        await self._turns.stop()
+
+    def playback(self, report: pb.PlaybackReport) -> None:
+        """Notes how far the client has played a turn: what was heard is reckoned from it."""
+        check_turn_id("playback.turn_id", report.turn_id)
+        check_range("playback.played_samples", report.played_samples, 0, _MAX_SAMPLES)
+        if self._log is not None:
+            self._log.heard("playback", turn=report.turn_id, played_samples=report.played_samples)
+        # A report about an older turn is late, not wrong.
+        if (turn := self._turns.turn(report.turn_id)) is not None:
+            turn.playback(report)
+
+    def idle(
+        self, frame: int, activity: avatar.Activity.ValueType = avatar.ACTIVITY_UNSPECIFIED
+    ) -> None:
+        """Notes which frame of the idle loop the client shows now, so that answers begin there."""
+        check_range("idle.frame", frame, 0, _MAX_COUNT)
+        if activity not in avatar.Activity.values():
+            raise InvalidRequest(f"idle.activity: {activity} is not a known activity")
+        self._idle.report(frame, activity)
+
+    def finish(self) -> None:
+        """Says that no input follows: `events` ends after the answer under way."""
+        self._finishing = True
+        self._finish_if_idle()
+
+    def events(self) -> AsyncIterator[pb.ConverseResponse]:
+        """Gives what the session says, in order, to one reader.
+
+        What is held for a slow reader is bounded; at an interruption media that has not been read
+        is dropped.
+        """
+        events = self._outbox.read()
+        return events if self._log is None else self._log.saying(events)
+
+    async def until_stalled(self) -> None:
+        """Waits until the client has left what is there for it unread for too long.
+
+        Raises:
+            DeadlineExceeded: That is so now; who serves the client ends the conversation.
+        """
+        timeout_s = self._mesh.settings.client_stall_timeout_s
+        await self._outbox.until_stalled(timeout_s)
+        metrics.EVICTED.inc()
+        raise DeadlineExceeded(
+            f"the client has not read for {timeout_s:g} s, so the conversation was ended",
+            reason="CLIENT_STALLED",
+        )
+
+    def fail(self, error: Exception) -> None:
+        """Ends the session for its reader: `events` raises the error at once."""
+        self._outbox.finish(error)
+
+    def _listen(self) -> Listening:
+        opening = self._opening
+        config = asr.RecognizeConfig(
+            sample_rate_hz=opening.input_rate_hz,
+            language=opening.listen_language,
+            single_utterance=True,
+            endpointing=opening.config.endpointing,
+        )
+        if self._end_of_turn is not None:
+            config.endpointing.end_silence_ms = UNFINISHED_MS
+        listener = Listener(
+            speech_started=self._on_speech_started,
+            partial=self._on_partial,
+            guessed=self._turns.guessed,
+            resumed=self._turns.resumed,
+            heard=self._on_heard,
+            lost=self._turns.silent,
+            away=self._on_away,
+            settled=self._finish_if_idle,
+        )
+        if self._log is not None:
+            listener = self._log.listening(listener)
+        return Listening(self._mesh, listener, config, end_of_turn=self._end_of_turn)
+
+    def _start_listening(self) -> None:
+        if self._listening_task is None:
+            self._listening_task = asyncio.create_task(self._listening.run(), name="listening")
+            self._listening_task.add_done_callback(self._on_listening_done)
+
+    def _on_listening_done(self, task: asyncio.Task[None]) -> None:
+        # It runs until it is cancelled: any other end is a fault of ours that the client must see.
+        if not task.cancelled() and (error := task.exception()) is not None:
+            get_logger().error("listening failed", exc_info=error)
+            self._outbox.finish(error)
+
+    async def _on_speech_started(self, at_sample: int, at: float) -> None:
+        started = pb.SpeechStarted(at_sample=at_sample)
+        # Not `put`: what is held for a slow client must not hold back an interruption.
+        self._outbox.post(pb.ConverseResponse(speech_started=started))
+        await self._turns.speech_started(at)
+
+    async def _on_partial(self, text: str) -> None:
+        await self._turns.partial(text)
+        transcript = pb.UserTranscript(text=text)
+        await self._outbox.put(pb.ConverseResponse(user_transcript=transcript))
+
+    async def _on_heard(self, utterance: Utterance) -> None:
+        if utterance.text:
+            transcript = pb.UserTranscript(text=utterance.text, final=True, words=utterance.words)
+            await self._outbox.put(pb.ConverseResponse(user_transcript=transcript))
+        elif not self._turns.answering:
+            notice = notices.not_understood(self._opening.listen_language)
+            await self._outbox.put(pb.ConverseResponse(notice=notice))
+        await self._turns.heard(utterance)
+
+    def _on_away(self) -> None:
+        notice = notices.degraded("asr", self._opening.listen_language)
+        self._outbox.post(pb.ConverseResponse(notice=notice))
+
+    def _go_away(self) -> None:
+        notice = notices.going_away(self._opening.listen_language)
+        self._outbox.post(pb.ConverseResponse(notice=notice))
+        self.finish()
+
+    def _finish_if_idle(self) -> None:
+        if self._finishing and not self._turns.answering and not self._listening.waiting:
+            self._outbox.finish()
+
+    async def _close(self) -> None:
+        self._outbox.finish()
+        if self._listening_task is not None:
+            self._listening_task.cancel()
+            await asyncio.wait([self._listening_task])
+        await self._turns.close()
+        if self._log is not None:
+            self._log.close()
+
+
+def _message(role: str, text: str) -> llm.Message:
+    if role not in _ROLES:
+        raise InvalidRequest(f"history: {role[:20]!r} is neither 'user' nor 'assistant'")
+    check_text("history", text, _MAX_EARLIER_CHARS)
+    return llm.Message(role=_ROLES[role], text=text)
+
+
+def _check_unicode(text: str) -> None:
+    # JSON can hold half of a surrogate pair, which no message can carry.
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(
+            f"text.text: is not valid Unicode at character {error.start}"
+        ) from None

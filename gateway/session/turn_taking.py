@@ -1,0 +1,356 @@
+"""Who speaks when: at most one answer at a time, begun early, held, resumed, interrupted.
+
+An answer may be begun on a guess that the person has finished; it stays behind a shut gate until
+the recogniser confirms the guess, and is dropped without a trace when the person goes on. Speech
+during an answer holds it at once; `BargeIn` decides whether it goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+
+from anima.common.v1 import common_pb2 as common
+from anima.gateway.v1 import gateway_pb2 as pb
+from gateway import metrics, notices
+from gateway.listening.end_of_turn.words import EndOfTurn
+from gateway.listening.listening import Utterance
+from gateway.session.barge_in import HOLD_S, BargeIn, Move
+from gateway.session.opening import Opening
+from gateway.session.quality import Quality
+from gateway.session.remembering import History, remember
+from gateway.session.shown_idle import IdleLoop
+from gateway.session.utterances import Said, classify
+from gateway.stages.mesh import Mesh
+from gateway.turn.answer import Question
+from gateway.turn.playout.outbox import Outbox
+from gateway.turn.turn import Turn, TurnOutcome
+
+MAX_QUESTION_CHARS = 8000
+# A sign of listening this shortly before the end of an answer is an answer to it: "yes".
+_ANSWERABLE_S = 1.0
+# Who goes on within that, before anything of an answer was heard, was still asking.
+_SAME_QUESTION_S = 1.5
+
+
+class TurnTaking:
+    """The turns of one session.
+
+    Args:
+        mesh: The stages.
+        opening: What the session was opened with.
+        outbox: Where events go.
+        history: What was said before.
+        idle: The idle loop that the client shows between answers.
+        on_idle: Called whenever an answer is over.
+        end_of_turn: Told when the person was cut off.
+    """
+
+    def __init__(
+        self,
+        *,
+        mesh: Mesh,
+        opening: Opening,
+        outbox: Outbox,
+        history: History,
+        idle: IdleLoop,
+        on_idle: Callable[[], None],
+        end_of_turn: EndOfTurn | None = None,
+    ) -> None:
+        self._mesh = mesh
+        self._end_of_turn = end_of_turn
+        self._opening = opening
+        self._outbox = outbox
+        self._history = history
+        self._idle = idle
+        self._on_idle = on_idle
+        self._epoch = 0
+        self._quality = Quality()
+        self._shown: pb.VideoLevel.ValueType = pb.VIDEO_LEVEL_FULL
+        self._changing = asyncio.Lock()
+        self._turn: Turn | None = None
+        self._turn_task: asyncio.Task[None] | None = None
+        self._guess: Turn | None = None
+        self._barge_in: BargeIn | None = None
+        self._barged_at = 0.0
+        self._expiry: asyncio.TimerHandle | None = None
+        self._deciding: set[asyncio.Task[None]] = set()
+        self._asked: Utterance | None = None
+        self._carried = ""
+        self._carrying = False
+
+    @property
+    def answering(self) -> bool:
+        """True while an answer is under way, held ones included."""
+        return self._turn is not None and not self._turn.over
+
+    def turn(self, turn_id: str) -> Turn | None:
+        """Gives the present turn if that is its id."""
+        turn = self._turn
+        return turn if turn is not None and turn.turn_id == turn_id else None
+
+    async def ask(self, text: str, *, asked_at: float) -> None:
+        """Answers a typed question; an answer under way is interrupted first."""
+        async with self._changing:
+            await self._drop_guess("typed")
+            self._uncarry()
+            await self._interrupt(cause_at=asked_at)
+            await self._begin(text, asked_at=asked_at, spoken=False)
+
+    async def stop(self) -> None:
+        """Stops the answer under way; does nothing if there is none."""
+        cause_at = _now()
+        async with self._changing:
+            await self._interrupt(cause_at=cause_at)
+
+    async def speech_started(self, at: float) -> None:
+        """Holds the answer under way until it is known what was said.
+
+        Args:
+            at: When the speech began, on the loop's clock.
+        """
+        async with self._changing:
+            turn = self._turn
+            if turn is None or turn.over or self._barge_in is not None:
+                return
+            self._barge_in = BargeIn(answerable=turn.is_ending(_ANSWERABLE_S))
+            self._barged_at = at
+            turn.hold()
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_later(HOLD_S, self._expire)
+
+    async def partial(self, text: str) -> None:
+        """Takes what is recognised so far."""
+        if self._barge_in is None:
+            return
+        async with self._changing:
+            if self._barge_in is not None:
+                await self._move(self._barge_in.partial(text))
+
+    async def guessed(self, text: str, *, seconds: float, ended_at: float) -> None:
+        """Begins an answer to what was probably said.
+
+        Args:
+            text: What was recognised.
+            seconds: How long the speech was.
+            ended_at: When it ended, on the loop's clock.
+        """
+        async with self._changing:
+            if self._barge_in is not None:
+                await self._move(self._barge_in.over(text, seconds=seconds))
+            if self._guess is not None and self._guess.answers(self._whole(text)):
+                return
+            await self._drop_guess("changed")
+            wanted = self._mesh.settings.speculation and self._opening.paced
+            if not wanted or self.answering or classify(text) in (Said.NOTHING, Said.STOP):
+                return
+            question = self._question(self._whole(text), asked_at=ended_at, spoken=True)
+            self._guess = self._new_turn(question, speculative=True)
+            self._guess.start()
+
+    async def resumed(self) -> None:
+        """Drops the answer that was begun: the person goes on."""
+        async with self._changing:
+            await self._drop_guess("resumed")
+
+    async def heard(self, utterance: Utterance) -> None:
+        """Answers what was said, or lets a held answer go on if it was nothing.
+
+        Args:
+            utterance: What was said; its text may be empty.
+        """
+        async with self._changing:
+            barge_in, self._barge_in = self._barge_in, None
+            seconds = utterance.ended_at - utterance.started_at
+            if barge_in is not None:
+                await self._move(barge_in.over(utterance.text, seconds=seconds))
+                self._settle_hold()
+            stop = classify(utterance.text) is Said.STOP and barge_in is not None
+            # Also where the answer was stopped meanwhile by other means: it was said into it.
+            nothing = barge_in is not None and barge_in.decided is Move.RESUME
+            if barge_in is None and utterance.text:
+                # An answer to a question that was typed while the person spoke.
+                await self._interrupt(cause_at=utterance.started_at)
+            if nothing or stop or not utterance.text:
+                await self._drop_guess("not a question")
+                self._uncarry()
+                return
+            text = self._whole(utterance.text)
+            self._carried = ""
+            self._asked = utterance
+            guess, self._guess = self._guess, None
+            if guess is not None and guess.answers(text):
+                metrics.SPECULATIONS.labels("confirmed").inc()
+                await self._outbox.until_room()
+                self._take(guess)
+                guess.commit(text, asked_at=utterance.ended_at)
+                self._say_quality(guess)
+                return
+            if guess is not None:
+                metrics.SPECULATIONS.labels("other words").inc()
+                await guess.discard()
+            await self._begin(text, asked_at=utterance.ended_at, spoken=True)
+
+    async def silent(self) -> None:
+        """Lets a held answer go on: nothing more will be heard of what was said."""
+        async with self._changing:
+            await self._drop_guess("not recognised")
+            if self._barge_in is not None:
+                await self._move(self._barge_in.over("", seconds=0.0))
+                self._barge_in = None
+                self._settle_hold()
+            self._uncarry()
+
+    async def close(self) -> None:
+        """Cancels everything; memory still gets what was heard."""
+        self._settle_hold()
+        for task in self._deciding:
+            task.cancel()
+        if self._deciding:
+            await asyncio.wait(self._deciding)
+        await self._drop_guess("closed")
+        if self._turn is not None:
+            await self._turn.abandon()
+        if self._turn_task is not None:
+            await asyncio.wait([self._turn_task])
+
+    async def _begin(self, text: str, *, asked_at: float, spoken: bool) -> None:
+        await self._outbox.until_room()
+        turn = self._new_turn(
+            self._question(text, asked_at=asked_at, spoken=spoken), speculative=False
+        )
+        turn.start()
+        self._take(turn)
+        self._say_quality(turn)
+
+    def _take(self, turn: Turn) -> None:
+        self._turn = turn
+        self._turn_task = turn.work
+        self._turn_task.add_done_callback(lambda _: self._on_idle())
+
+    def _new_turn(self, question: Question, *, speculative: bool) -> Turn:
+        return Turn(
+            question,
+            mesh=self._mesh,
+            outbox=self._outbox,
+            on_end=self._keep,
+            speculative=speculative,
+        )
+
+    def _question(self, text: str, *, asked_at: float, spoken: bool) -> Question:
+        opening = self._opening
+        video = None
+        if opening.video is not None:
+            rate_hz = self._mesh.settings.sample_rate_hz
+            video = self._quality.video(opening.video, sample_rate_hz=rate_hz)
+        return Question(
+            turn_id=uuid.uuid4().hex,
+            epoch=self._epoch,
+            text=text[:MAX_QUESTION_CHARS],
+            asked_at=asked_at,
+            spoken=spoken,
+            session_id=opening.session_id,
+            user_id=opening.config.user_id,
+            persona=opening.persona,
+            language=opening.config.language,
+            notice_language=notices.language_for(
+                text, chosen=opening.config.language, spoken=opening.listen_language
+            ),
+            voice=opening.config.voice,
+            known_voices=opening.voices,
+            avatar=opening.avatar,
+            video=video or common.VideoFormat(),
+            speech=opening.speech,
+            face=video is not None,
+            paced=opening.paced,
+            history=self._history.messages(),
+            ai_mark=opening.config.ai_mark,
+            idle=self._idle,
+        )
+
+    async def _interrupt(self, *, cause_at: float) -> None:
+        self._settle_hold()
+        if self._turn is not None and not self._turn.over:
+            self._epoch += 1
+            await self._turn.interrupt(self._epoch, cause_at=cause_at)
+
+    async def _drop_guess(self, why: str) -> None:
+        guess, self._guess = self._guess, None
+        if guess is not None:
+            metrics.SPECULATIONS.labels(why).inc()
+            await guess.discard()
+
+    async def _move(self, move: Move | None) -> None:
+        """Carries out what was decided about the answer that somebody speaks into."""
+        turn = self._turn
+        if move is None or turn is None or turn.over:
+            return
+        metrics.HOLDS.labels(move.name.lower()).inc()
+        self._settle_hold()
+        if move is Move.RESUME:
+            turn.resume()
+            return
+        asked = self._asked
+        cut_off = (
+            turn.spoken
+            and asked is not None
+            and self._barged_at - asked.ended_at < _SAME_QUESTION_S
+        )
+        if cut_off and self._end_of_turn is not None:
+            self._end_of_turn.went_on()
+        self._carrying = cut_off and turn.unheard
+        await self._interrupt(cause_at=self._barged_at)
+        self._carrying = False
+
+    def _settle_hold(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+
+    def _expire(self) -> None:
+        task = asyncio.create_task(self._decide_late(), name="hold-expired")
+        self._deciding.add(task)
+        task.add_done_callback(self._deciding.discard)
+
+    async def _decide_late(self) -> None:
+        async with self._changing:
+            if self._barge_in is not None:
+                await self._move(self._barge_in.expired())
+
+    def _whole(self, text: str) -> str:
+        return f"{self._carried} {text}" if self._carried else text
+
+    def _say_quality(self, turn: Turn) -> None:
+        if self._opening.video is not None and self._quality.level != self._shown:
+            self._shown = self._quality.level
+            turn.say_quality(self._shown)
+
+    def _keep(self, outcome: TurnOutcome) -> None:
+        if self._opening.video is not None and self._opening.paced:
+            self._quality.answered(late_s=outcome.face_late_s)
+            if outcome.face_lost:
+                self._shown = pb.VIDEO_LEVEL_IDLE_LOOP
+        if self._carrying:
+            # The person was still asking: the question goes on in the next utterance.
+            self._carried = outcome.question
+        else:
+            self._record(outcome)
+
+    def _uncarry(self) -> None:
+        question, self._carried = self._carried, ""
+        if question:
+            self._record(TurnOutcome(turn_id=uuid.uuid4().hex, question=question, heard_text=""))
+
+    def _record(self, outcome: TurnOutcome) -> None:
+        self._history.add(outcome)
+        config = self._opening.config
+        if config.user_id:
+            session_id = self._opening.session_id
+            self._mesh.in_background(
+                remember(self._mesh, user_id=config.user_id, session_id=session_id, outcome=outcome)
+            )
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

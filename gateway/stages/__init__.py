@@ -1,0 +1,1 @@
+"""The stages as the gateway sees them: channels, streams, what they offer."""

@@ -1,0 +1,321 @@
+"""Streams to the stages: opened within a deadline, bounded both ways, stopped with a confirmation.
+
+All stages speak alike: the first request is `config`, the first response `started`; `interrupt` is
+answered by `interrupted`. Reads and writes of a call happen in tasks of the stream and are never
+cancelled by its users: in grpc.aio a cancelled `read()` or `write()` cancels the whole call, and an
+interrupted answer could not be confirmed any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import grpc
+from google.protobuf.message import Message
+
+from anima.common.v1 import common_pb2 as common
+from anima.gateway.v1 import gateway_pb2 as pb
+from gateway import metrics
+from gateway.stages.watchdog import Watch
+from services.runtime.errors import (
+    AnimaError,
+    Busy,
+    DeadlineExceeded,
+    Unavailable,
+    error_from_rpc,
+)
+
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+_MAX_REQUESTS = 8
+_MAX_RESPONSES = 16
+_RETRY_AFTER_MS = 200
+_TRIES = 2
+_REOPEN_TIMEOUT_MS = 2_000
+
+SILENT = "SILENT"
+"""The reason of an error when a stage had something to do and gave nothing."""
+
+
+def reopen_ms(error: AnimaError) -> int | None:
+    """Gives how long another opening may take after an error, ms; None: as long as the first.
+
+    A process that was killed is started again meanwhile; one that hangs is not.
+    """
+    return _REOPEN_TIMEOUT_MS if error.reason == SILENT else None
+
+
+class StageFailed(Exception):  # noqa: N818 (named by what it says)
+    """A stage could not do its part.
+
+    Attributes:
+        stage: The name of the stage, such as "tts".
+        error: What it answered, or why it did not.
+    """
+
+    def __init__(self, stage: str, error: AnimaError) -> None:
+        super().__init__(f"{stage}: {error}")
+        self.stage = stage
+        self.error = error
+
+
+class _Call(Protocol):
+    """The part of `grpc.aio.StreamStreamCall` that a stream uses."""
+
+    def __aiter__(self) -> AsyncIterator[Any]: ...
+    async def write(self, request: Any) -> None: ...
+    def cancel(self) -> bool: ...
+
+
+class StageStream(Generic[RequestT, ResponseT]):
+    """One stream of one turn to one stage.
+
+    Attributes:
+        stage: The name of the stage.
+        started: The first response.
+        stale: How many responses were dropped after the interrupt.
+    """
+
+    def __init__(self, stage: str, call: _Call, request_type: type[RequestT]) -> None:
+        self.stage = stage
+        self.started: ResponseT
+        self.stale = 0
+        self._call = call
+        self._request_type = request_type
+        self._requests: asyncio.Queue[RequestT] = asyncio.Queue(_MAX_REQUESTS)
+        self._responses: asyncio.Queue[ResponseT | None] = asyncio.Queue(_MAX_RESPONSES)
+        self._error: AnimaError | None = None
+        self._stopping_epoch: int | None = None
+        self._confirmed = False
+        self._settled = asyncio.Event()
+        self._ended = False
+        self._awaited = False
+        self._tasks = {
+            name: asyncio.create_task(work, name=f"{stage}-{name}")
+            for name, work in (("reader", self._read()), ("writer", self._write()))
+        }
+
+    @classmethod
+    async def open(
+        cls,
+        stage: str,
+        method: Callable[..., Any],
+        config: RequestT,
+        *,
+        timeout_ms: int,
+        wait_for_place: bool = False,
+        on_full: Callable[[int], None] = lambda _: None,
+    ) -> StageStream[RequestT, ResponseT]:
+        """Opens a stream and waits until the stage has started.
+
+        A stage that is just being restarted is waited for; an opening that is cut off or hangs for
+        half of the time is tried once more, and a full stage again when it says that it may have a
+        place.
+
+        Args:
+            stage: The name of the stage.
+            method: The method of the stub.
+            config: The first request.
+            timeout_ms: How long all of it may take.
+            wait_for_place: Whether a full stage is tried again until then.
+            on_full: Told that the stage is full, and for how many ms it thinks to be.
+
+        Raises:
+            StageFailed: The stage is away, full, or refuses the config.
+        """
+        busy: StageFailed | None = None
+        stream: StageStream[RequestT, ResponseT] | None = None
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                tries = 0
+                while True:
+                    tries += 1
+                    call = cast(_Call, method(wait_for_ready=True))
+                    stream = cls(stage, call, type(config))
+                    try:
+                        # One replica that hangs must leave time for another.
+                        share_s = timeout_ms / 1000 / _TRIES if tries < _TRIES else None
+                        async with asyncio.timeout(share_s):
+                            await stream._start(config)
+                        return stream
+                    except TimeoutError:
+                        await stream.close()
+                    except StageFailed as failure:
+                        await stream.close()
+                        if isinstance(failure.error, Busy):
+                            retry_after_ms = failure.error.retry_after_ms or _RETRY_AFTER_MS
+                            on_full(retry_after_ms)
+                            if not wait_for_place:
+                                raise
+                            busy, tries = failure, tries - 1
+                            await asyncio.sleep(retry_after_ms / 1000)
+                        elif tries >= _TRIES or not isinstance(failure.error, Unavailable):
+                            raise
+        except TimeoutError:
+            if busy is not None:
+                raise busy from None
+            text = f"{stage} did not start within {timeout_ms} ms"
+            raise StageFailed(stage, DeadlineExceeded(text)) from None
+        finally:
+            if stream is not None and not hasattr(stream, "started"):
+                await stream.close()
+
+    async def _start(self, config: RequestT) -> None:
+        await self.send(config)
+        first = await self._responses.get()
+        if first is None:
+            raise StageFailed(self.stage, self._error or Unavailable(f"{self.stage} ended at once"))
+        self.started = first
+
+    @property
+    def ended(self) -> bool:
+        """True once the stage has ended the stream."""
+        return self._ended
+
+    async def send(self, request: RequestT) -> None:
+        """Sends a request; waits while the stage is behind.
+
+        After the end of the stream requests are dropped: `responses` says why it ended.
+        """
+        await self._requests.put(request)
+
+    async def responses(
+        self,
+        *,
+        silence_timeout_ms: int | None = None,
+        owes: Callable[[], bool] = lambda: True,
+    ) -> AsyncIterator[ResponseT]:
+        """Gives what the stage answers, to be read by one reader.
+
+        Args:
+            silence_timeout_ms: How long the stage may give nothing while the reader waits and it
+                owes something; None: any time.
+            owes: Tells whether the stage has something to do.
+
+        Raises:
+            StageFailed: The stream ended with an error or fell silent.
+        """
+        watch: Watch | None = None
+        if silence_timeout_ms is not None:
+            watch = Watch(
+                silence_s=silence_timeout_ms / 1000,
+                owes=lambda: self._awaited and self._responses.empty() and owes(),
+                on_silence=lambda: self._give_up(f"has been silent for {silence_timeout_ms} ms"),
+            )
+        try:
+            while True:
+                self._awaited = True
+                response = await self._responses.get()
+                self._awaited = False
+                if watch is not None:
+                    watch.heard()
+                if response is None:
+                    if self._error is not None:
+                        raise StageFailed(self.stage, self._error)
+                    return
+                yield response
+        finally:
+            if watch is not None:
+                watch.close()
+
+    def _give_up(self, why: str) -> None:
+        """Ends a stream whose stage does not answer: there is nobody to be interrupted either."""
+        self._error = Unavailable(f"{self.stage} {why}", reason=SILENT)
+        self._ended = True
+        self._settled.set()
+        self._call.cancel()
+        if "reader" in self._tasks:
+            self._tasks["reader"].cancel()
+        self._responses.put_nowait(None)
+
+    async def stop(self, epoch: int, *, timeout_ms: int) -> pb.StageStop:
+        """Interrupts the stage, waits for its confirmation and closes the stream.
+
+        Args:
+            epoch: The new epoch; whatever the stage sent before its confirmation is dropped.
+            timeout_ms: How long to wait; then the call is cancelled.
+
+        Returns:
+            Whether the stage confirmed, and how long it took.
+        """
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()
+        self._stopping_epoch = epoch
+        _drain(self._requests)
+        self._count_stale(_drain(self._responses))
+        interrupt = common.Interrupt(epoch=epoch)
+        self._requests.put_nowait(self._request_type(interrupt=interrupt))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self._settled.wait()
+        stopped = pb.StageStop(
+            stage=self.stage,
+            elapsed_us=round((clock() - asked_at) * 1e6),
+            confirmed=self._confirmed,
+        )
+        await self.close()
+        return stopped
+
+    async def close(self) -> None:
+        """Ends the stream: a call that still runs is cancelled."""
+        self._call.cancel()
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        # A task that was cancelled keeps its last frame, and that this stream with its answer.
+        self._tasks.clear()
+
+    async def _read(self) -> None:
+        try:
+            # Not `read()`: after a write to a stream that the stage has just finished it refuses
+            # what came before the end. The status is then INTERNAL "Internal error from Core".
+            async for response in self._call:
+                await self._take(response)
+            self._confirmed = True
+        except grpc.aio.AioRpcError as error:
+            self._error = error_from_rpc(error)
+            # So a stage that finished while it was being interrupted has stopped, by any status.
+            finished = self._stopping_epoch is not None and not isinstance(self._error, Unavailable)
+            self._confirmed = self._confirmed or finished
+        self._ended = True
+        self._settled.set()
+        if self._stopping_epoch is None:
+            await self._responses.put(None)
+
+    async def _take(self, response: Any) -> None:
+        if self._stopping_epoch is None:
+            await self._responses.put(response)
+        elif (
+            response.WhichOneof("event") == "interrupted"
+            and response.interrupted.epoch >= self._stopping_epoch
+        ):
+            self._confirmed = True
+            self._settled.set()
+        else:
+            self._count_stale(1)
+
+    def _count_stale(self, count: int) -> None:
+        self.stale += count
+        metrics.stale_dropped(self.stage, count)
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._call.write(await self._requests.get())
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            # A dead call refuses writes with InvalidStateError; its status reaches the reader. What
+            # is sent from now on is thrown away, so that nobody waits for room.
+            while True:
+                await self._requests.get()
+
+
+def _drain(queue: asyncio.Queue[Any]) -> int:
+    count = 0
+    while not queue.empty():
+        queue.get_nowait()
+        count += 1
+    return count

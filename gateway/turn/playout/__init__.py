@@ -1,0 +1,1 @@
+"""Which media leaves when, and what of it was heard."""

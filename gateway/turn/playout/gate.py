@@ -1,0 +1,73 @@
+"""The door between an answer and the client: shut while the answer is only a guess.
+
+What an answer says before it is wanted is held here, bounded; an answer that is not wanted after
+all is dropped with its gate, and the client never hears of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from anima.gateway.v1 import gateway_pb2 as pb
+from gateway.turn.playout.outbox import Outbox
+
+_MAX_HELD = 64
+
+
+class Gate:
+    """Lets the events of one answer through to the outbox once it is open.
+
+    Args:
+        outbox: Where the events go.
+        is_open: False: events are held until `open`.
+    """
+
+    def __init__(self, outbox: Outbox, *, is_open: bool) -> None:
+        self._outbox = outbox
+        self._held: list[pb.ConverseResponse] = []
+        self._opened = asyncio.Event()
+        if is_open:
+            self._opened.set()
+
+    @property
+    def is_open(self) -> bool:
+        """True once events go through."""
+        return self._opened.is_set()
+
+    def open(self) -> None:
+        """Lets everything through, what was held first."""
+        held, self._held = self._held, []
+        for event in held:
+            self._outbox.post(event)
+        self._opened.set()
+
+    async def until_open(self) -> None:
+        """Waits until events go through."""
+        await self._opened.wait()
+
+    async def until_room(self, unread: int | None = None) -> None:
+        """Waits while the reader is behind, or the gate is shut and full.
+
+        Args:
+            unread: How many events the reader may have left unread; None: as many as are held.
+        """
+        if not self.is_open and len(self._held) >= _MAX_HELD:
+            await self._opened.wait()
+        if self.is_open:
+            await self._outbox.until_room(unread)
+
+    async def put(self, event: pb.ConverseResponse) -> None:
+        """Adds an event; waits while the reader is behind, or the gate is shut and full."""
+        await self.until_room()
+        self.post(event)
+
+    def post(self, event: pb.ConverseResponse, *, urgent: bool = False) -> None:
+        """Adds an event without waiting; an urgent one overtakes those that are not read yet."""
+        if self.is_open:
+            self._outbox.post(event, urgent=urgent)
+        else:
+            self._held.append(event)
+
+    def drop_below(self, epoch: int) -> int:
+        """Drops what is old, as `Outbox.drop_below` does."""
+        return self._outbox.drop_below(epoch)

@@ -1,0 +1,119 @@
+"""What a session has said and the client has not read yet: bounded, cleared at interruptions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+from anima.gateway.v1 import gateway_pb2 as pb
+from gateway.wakeup import Changes
+
+_DROPPED = frozenset({"media", "marks", "text_delta", "segment_started"})
+
+
+class Outbox:
+    """Events on their way to one reader.
+
+    Args:
+        max_events: How many events are held before `put` waits.
+    """
+
+    def __init__(self, *, max_events: int = 64) -> None:
+        self._max_events = max_events
+        self._events: deque[pb.ConverseResponse] = deque()
+        self._changes = Changes()
+        self._epoch = 0
+        self._finished = False
+        self._error: BaseException | None = None
+        self._unread_since: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    async def until_stalled(self, timeout_s: float) -> None:
+        """Waits until what is there has been left unread for a time.
+
+        Args:
+            timeout_s: How long that is; it is noticed up to a quarter later.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(timeout_s / 4)
+            since = self._unread_since
+            if since is not None and loop.time() - since >= timeout_s:
+                return
+
+    async def until_room(self, unread: int | None = None) -> None:
+        """Waits until there is room for another event.
+
+        Args:
+            unread: How many others may be unread then; None: as many as are held.
+        """
+        room = self._max_events if unread is None else unread + 1
+        while len(self._events) >= room and not self._finished:
+            await self._changes.next()
+
+    async def put(self, event: pb.ConverseResponse) -> None:
+        """Adds an event; waits while the reader is behind."""
+        await self.until_room()
+        self.post(event)
+
+    def post(self, event: pb.ConverseResponse, *, urgent: bool = False) -> None:
+        """Adds an event without waiting: for the few whose cause has waited for room already.
+
+        Args:
+            event: The event.
+            urgent: It overtakes all that is not read yet.
+        """
+        if not self._finished and not self._is_stale(event):
+            if urgent:
+                self._events.appendleft(event)
+            else:
+                self._events.append(event)
+            if self._unread_since is None:
+                self._unread_since = asyncio.get_running_loop().time()
+            self._changes.tell()
+
+    def drop_below(self, epoch: int) -> int:
+        """Drops media, marks, text and segments of old epochs, unread ones and those to come.
+
+        Args:
+            epoch: The new epoch.
+
+        Returns:
+            How many unread events were dropped.
+        """
+        self._epoch = epoch
+        kept = [event for event in self._events if not self._is_stale(event)]
+        count = len(self._events) - len(kept)
+        self._events = deque(kept)
+        self._changes.tell()
+        return count
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Ends the events after those that are held; with an error the reader gets it at once."""
+        if error is not None:
+            self._events.clear()
+        self._error = self._error or error
+        self._finished = True
+        self._changes.tell()
+
+    async def read(self) -> AsyncIterator[pb.ConverseResponse]:
+        """Gives the events in order until they are finished."""
+        while True:
+            while not self._events:
+                if self._error is not None:
+                    raise self._error
+                if self._finished:
+                    return
+                await self._changes.next()
+            event = self._events.popleft()
+            now = asyncio.get_running_loop().time()
+            self._unread_since = now if self._events else None
+            self._changes.tell()
+            yield event
+
+    def _is_stale(self, event: pb.ConverseResponse) -> bool:
+        kind = event.WhichOneof("event")
+        return kind in _DROPPED and getattr(event, kind).header.epoch < self._epoch

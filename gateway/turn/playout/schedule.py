@@ -1,0 +1,129 @@
+"""The playout clock of a turn: one absolute schedule from its first media, never moved afterwards.
+
+Sample s of a turn is played at t0 + s / rate, where t0 is when the first media left, and its media
+leaves `lead_ms` before: a player holds that much, and gets it at once when an answer begins. Media
+that is made too late leaves at once; what follows keeps its place on the schedule, so that lateness
+does not add up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.wakeup import Changes
+
+# Timers fire a little early, and floating point may leave a rest that no timer can wait for.
+_EARLY_S = 1e-4
+
+
+class Schedule:
+    """When media leaves, what has been played by now, and how far production may run ahead.
+
+    Args:
+        sample_rate_hz: Samples per second of the turn's audio.
+        lead_ms: How long before it is played media leaves.
+        lookahead_ms: How far production may run ahead of playback.
+        paced: False: media leaves as it is made, and production is not held.
+    """
+
+    def __init__(
+        self, *, sample_rate_hz: int, lead_ms: int, lookahead_ms: int, paced: bool
+    ) -> None:
+        self._sample_rate_hz = sample_rate_hz
+        self._lead_s = lead_ms / 1000
+        self._lookahead_samples = lookahead_ms * sample_rate_hz // 1000
+        self._paced = paced
+        self._start: float | None = None
+        self._sent_samples = 0
+        self._moves = Changes()
+        self._running = asyncio.Event()
+        self._running.set()
+        self._held_at: float | None = None
+
+    @property
+    def sent_samples(self) -> int:
+        """The first sample that has not left."""
+        return self._sent_samples
+
+    def lateness_s(self, sample: int) -> float:
+        """How much too late media that starts at `sample` would leave now, seconds."""
+        if self._start is None or not self._paced:
+            return 0.0
+        return max(0.0, _now() - self._due(sample, self._start))
+
+    def behind_s(self, sample: int) -> float:
+        """How long ago a sample should have been heard, seconds; 0 if that is still to come."""
+        if self._start is None or not self._paced or self._held_at is not None:
+            return 0.0
+        return max(0.0, _now() - self._start - sample / self._sample_rate_hz)
+
+    def played_samples(self) -> int:
+        """The first sample that has not been played by now; without pacing, that has not left."""
+        if self._start is None or not self._paced:
+            return self._sent_samples
+        elapsed = (_now() if self._held_at is None else self._held_at) - self._start
+        return max(0, min(self._sent_samples, int(elapsed * self._sample_rate_hz)))
+
+    def hold(self) -> None:
+        """Stops the clock: nothing leaves and nothing counts as played until `go_on`."""
+        if self._held_at is None:
+            self._held_at = _now()
+            self._running.clear()
+
+    def go_on(self) -> float:
+        """Lets the clock go on where it was stopped.
+
+        Returns:
+            How long it was stopped, seconds.
+        """
+        if self._held_at is None:
+            return 0.0
+        held_s = _now() - self._held_at
+        self._held_at = None
+        if self._start is not None:
+            self._start += held_s
+        self._running.set()
+        return held_s
+
+    def sent(self, end_sample: int) -> None:
+        """Notes that media up to `end_sample` has left; the first call starts the clock."""
+        if self._start is None:
+            self._start = _now()
+        self._sent_samples = max(self._sent_samples, end_sample)
+        self._moves.tell()
+
+    async def until_due(self, sample: int) -> None:
+        """Waits until media that starts at `sample` is due to leave."""
+        await self._running.wait()
+        if self._paced and self._start is not None:
+            await self._until(max(0.0, sample / self._sample_rate_hz - self._lead_s))
+
+    async def until_room(self, sample: int) -> None:
+        """Waits until audio that starts at `sample` is at most the lookahead ahead of playback."""
+        needed = sample - self._lookahead_samples
+        if not self._paced or needed <= 0:
+            return
+        while self._sent_samples < needed or self._start is None:
+            await self._moves.next()
+        await self._until(needed / self._sample_rate_hz)
+
+    async def until_played(self) -> None:
+        """Waits until everything that has left has been played."""
+        if self._paced and self._start is not None:
+            await self._until(self._sent_samples / self._sample_rate_hz)
+
+    async def _until(self, seconds: float) -> None:
+        """Waits until the clock, which may be stopped meanwhile, shows a time."""
+        while True:
+            await self._running.wait()
+            delay = (self._start or 0.0) + seconds - _now()
+            if delay <= _EARLY_S:
+                return
+            await asyncio.sleep(delay)
+
+    def _due(self, sample: int, start: float) -> float:
+        return start + max(0.0, sample / self._sample_rate_hz - self._lead_s)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,238 @@
+"""The voice of an answer: segments to synthesis, its audio and marks on to face and client.
+
+A voice that fails is replaced once: the segments of which nothing was heard are spoken by another
+stream, whose samples and segments count from where the first one stopped. Within a segment another
+stream only says that the answer cannot be finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from anima.common.v1 import common_pb2 as common
+from anima.gateway.v1 import gateway_pb2 as pb
+from anima.tts.v1 import tts_pb2 as tts
+from gateway import notices
+from gateway.stages.mesh import Mesh
+from gateway.stages.stream import StageFailed, StageStream, reopen_ms
+from gateway.turn.answer import Answer
+from gateway.turn.face import Face
+from gateway.turn.playout.player import Player
+from gateway.turn.speaking.rebase import rebased_audio, rebased_marks
+from gateway.turn.speaking.voice_choice import synthesis_config
+from gateway.turn.timing.spans import StageSpan
+from gateway.turn.writing.segmenter import Segment
+from gateway.turn.writing.writer import Writer
+from services.runtime.logs import get_logger
+
+# One segment is being spoken and the next one lies ready at the stage, so that it never waits for a
+# round trip.
+_SEGMENTS_AHEAD = 2
+
+
+# What of a mere guess is made beyond the lead. More would be rendered on the cores that recognise
+# meanwhile whether it was guessed rightly.
+_READY_MS = 300
+
+
+class Speaker:
+    """Speaks one answer."""
+
+    def __init__(
+        self, answer: Answer, mesh: Mesh, *, writer: Writer, face: Face, player: Player
+    ) -> None:
+        self._answer = answer
+        self._mesh = mesh
+        self._writer = writer
+        self._face = face
+        self._player = player
+        self._next: Segment | None = None
+        self._spoken = asyncio.Event()
+        settings = answer.settings
+        ready_ms = settings.lead_ms + _READY_MS
+        self._enough_samples = ready_ms * settings.sample_rate_hz // 1000
+        self._made_samples = 0
+        self._base = 0
+        self._segments_before = 0
+        self._last_segment = 0
+        self._unspoken: dict[int, Segment] = {}
+        self._sounding = 0
+        self._text_ended = False
+        self._apologising = False
+        self._spans: dict[int, StageSpan] = {}
+
+    async def run(self) -> None:
+        """Speaks the segments as they come, and ends the face's audio also when the voice fails."""
+        language = await self._writer.language
+        request = tts.SynthesizeRequest(config=self._config(language))
+        try:
+            await self._speak(request)
+        except StageFailed as failure:
+            self._answer.fail(failure)
+            await self._apologise(request, failure)
+        finally:
+            for span in self._spans.values():
+                span.end()
+        await self._face.end()
+
+    def _config(self, language: str) -> tts.SynthesizeConfig:
+        question = self._answer.question
+        return synthesis_config(
+            turn_id=question.turn_id,
+            epoch=question.epoch,
+            sample_rate_hz=self._answer.settings.sample_rate_hz,
+            language=language,
+            voice=question.voice,
+            persona=question.persona,
+            known_voices=question.known_voices,
+        )
+
+    async def _speak(self, request: tts.SynthesizeRequest) -> None:
+        try:
+            await self._speak_with(self._mesh.tts.Synthesize, request)
+        except StageFailed as failure:
+            if self._sounding in self._unspoken or not self._mesh.may_help("tts", failure.error):
+                raise
+            await self._speak_on(request, failure)
+
+    async def _speak_on(self, request: tts.SynthesizeRequest, failure: StageFailed) -> None:
+        self._base = self._made_samples
+        self._segments_before = min(self._unspoken, default=self._last_segment + 1) - 1
+        await self._speak_with(
+            self._mesh.tts_fallback.Synthesize, request, timeout_ms=reopen_ms(failure.error)
+        )
+
+    async def _apologise(self, request: tts.SynthesizeRequest, failure: StageFailed) -> None:
+        """Says that the answer cannot be finished, if it broke off where it can be heard."""
+        if self._sounding not in self._unspoken:
+            return
+        # Marks come before their audio: of these words nothing will be heard.
+        words = self._answer.words
+        words[:] = [word for word in words if _middle(word.samples) <= self._made_samples]
+        text = notices.apology(request.config.language)
+        number = self._last_segment + 1
+        apology = Segment(number=number, text=text, start_char=len(self._answer.text))
+        self._unspoken = {number: apology}
+        self._next, self._text_ended, self._apologising = None, True, True
+        await self._announce(apology)
+        try:
+            await self._speak_on(request, failure)
+        except StageFailed as silent:
+            get_logger().warning("no voice is left to apologise", problem=str(silent.error))
+
+    async def _speak_with(
+        self,
+        method: Callable[..., Any],
+        config: tts.SynthesizeRequest,
+        *,
+        timeout_ms: int | None = None,
+    ) -> None:
+        # Opened before there is a segment: the first clause must not wait for a connection.
+        stream = await self._answer.open_stream("tts", method, config, timeout_ms=timeout_ms)
+        submitting = asyncio.create_task(self._submit(stream), name="tts-submit")
+        try:
+            async for response in stream.responses(
+                silence_timeout_ms=self._answer.settings.tts_silence_timeout_ms,
+                owes=lambda: bool(self._unspoken) or self._text_ended,
+            ):
+                await self._take(response)
+        finally:
+            submitting.cancel()
+            await asyncio.wait([submitting])
+        if not submitting.cancelled():
+            submitting.result()
+
+    async def _submit(
+        self, stream: StageStream[tts.SynthesizeRequest, tts.SynthesizeResponse]
+    ) -> None:
+        for segment in tuple(self._unspoken.values()):
+            await self._send(stream, segment)
+        while (written := await self._peek()) is not None:
+            if self._answer.question.paced:
+                while len(self._unspoken) >= _SEGMENTS_AHEAD:
+                    self._spoken.clear()
+                    await self._spoken.wait()
+                await self._answer.schedule.until_room(self._made_samples)
+            await self._announce(written)
+            # From here on another stream speaks it when this one fails.
+            self._next = None
+            self._unspoken[written.number] = written
+            self._last_segment = written.number
+            self._spans[written.number] = self._answer.spans.begin("tts", written.number)
+            await self._send(stream, written)
+        await stream.send(tts.SynthesizeRequest(end_of_text=tts.EndOfText()))
+
+    async def _peek(self) -> Segment | None:
+        """Gives the next segment, the same again until it was handed on; None after the last."""
+        if self._next is None and not self._text_ended:
+            self._next = await self._writer.segments.get()
+            self._text_ended = self._next is None
+        return self._next
+
+    async def _send(
+        self, stream: StageStream[tts.SynthesizeRequest, tts.SynthesizeResponse], segment: Segment
+    ) -> None:
+        text = tts.TextSegment(
+            segment=segment.number - self._segments_before,
+            text=segment.text,
+            start_char=segment.start_char,
+        )
+        await stream.send(tts.SynthesizeRequest(text=text))
+
+    async def _announce(self, segment: Segment) -> None:
+        started = pb.SegmentStarted(
+            header=self._answer.header("segments", segment=segment.number),
+            text=segment.text,
+            chars=common.CharSpan(start_char=segment.start_char, end_char=segment.end_char),
+        )
+        await self._answer.outbox.put(pb.ConverseResponse(segment_started=started))
+
+    async def _take(self, response: tts.SynthesizeResponse) -> None:
+        event = response.WhichOneof("event")
+        if event in ("audio", "marks", "segment_end"):
+            getattr(response, event).header.segment += self._segments_before
+        if event == "audio" and not self._answer.is_stale("tts", response.audio.header):
+            await self._take_audio(rebased_audio(response.audio, self._base))
+        elif event == "marks" and not self._answer.is_stale("tts", response.marks.header):
+            await self._take_marks(rebased_marks(response.marks, self._base))
+        elif event == "segment_end" and not self._answer.is_stale(
+            "tts", response.segment_end.header
+        ):
+            self._end_segment(response.segment_end)
+
+    async def _take_marks(self, marks: common.Marks) -> None:
+        # They come before the audio: a segment whose marks are known can no longer be spoken anew.
+        self._sounding = marks.header.segment
+        if (
+            self._apologising
+        ):  # These words are not in the answer, so nothing of it is heard by them.
+            for word in marks.words:
+                word.ClearField("chars")
+        self._answer.words.extend(marks.words)
+        self._player.add_marks(marks)
+        await self._face.marks(marks)
+
+    async def _take_audio(self, chunk: common.AudioChunk) -> None:
+        segment = self._sounding = chunk.header.segment
+        if span := self._spans.get(segment):
+            span.first_output()
+        self._made_samples = chunk.start_sample + len(chunk.pcm) // 2
+        self._player.add_segment(segment, chunk.start_sample)
+        if chunk.start_sample >= self._enough_samples:
+            await self._answer.outbox.until_open()
+        await self._answer.schedule.until_room(chunk.start_sample)
+        await self._face.audio(chunk)
+
+    def _end_segment(self, end: tts.SegmentEnd) -> None:
+        self._unspoken.pop(end.header.segment, None)
+        if span := self._spans.get(end.header.segment):
+            span.end()
+        if end.reason == common.END_REASON_ERROR:
+            self._answer.degrade("tts", end.error)
+        self._spoken.set()
+
+
+def _middle(span: common.SampleSpan) -> float:
+    return span.start_sample + span.sample_count / 2

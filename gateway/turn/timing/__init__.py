@@ -1,0 +1,1 @@
+"""How long each stage took, and what the person waited for."""

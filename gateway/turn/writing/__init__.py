@@ -1,0 +1,1 @@
+"""The text of an answer: recall, language model, segments, captions."""

@@ -1,0 +1,57 @@
+"""The text of an answer on its way to the client: the first words at once, then as one reads.
+
+A model writes 20 to 100 tokens a second, and a message for each of them costs the gateway more than
+the rest of the answer; nobody reads faster than ten times a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from anima.gateway.v1 import gateway_pb2 as pb
+from gateway.turn.answer import Answer
+
+_INTERVAL_S = 0.1
+
+
+class Captions:
+    """Sends the text of one answer, at most ten times a second.
+
+    Args:
+        answer: The answer; its `text` is what has been added so far.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._loop = asyncio.get_running_loop()
+        self._sent_chars = 0
+        self._next_at = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def add(self, text: str) -> None:
+        """Takes more text; waits while the client is behind."""
+        await self._answer.outbox.until_room()
+        self._answer.text += text
+        if self._loop.time() >= self._next_at:
+            self.flush()
+        elif self._timer is None:
+            self._timer = self._loop.call_at(self._next_at, self.flush)
+
+    def flush(self) -> None:
+        """Sends what has been added and not been sent."""
+        self.close()
+        answer, start_char = self._answer, self._sent_chars
+        if len(answer.text) == start_char:
+            return
+        self._sent_chars = len(answer.text)
+        self._next_at = self._loop.time() + _INTERVAL_S
+        delta = pb.TextDelta(
+            header=answer.header("text"), text=answer.text[start_char:], start_char=start_char
+        )
+        answer.outbox.post(pb.ConverseResponse(text_delta=delta))
+
+    def close(self) -> None:
+        """Sends nothing more by itself."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,55 @@
+"""What is asked of the memory before an answer, and what of it the language model is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from anima.llm.v1 import llm_pb2 as llm
+from anima.memory.v1 import memory_pb2 as memory
+from gateway.turn.answer import Question
+
+_MAX_MEMORIES: Final = 5
+_MAX_PASSAGES: Final = 3
+_ROLES: Final = {
+    memory.SPEAKER_USER: llm.ROLE_USER,
+    memory.SPEAKER_ASSISTANT: llm.ROLE_ASSISTANT,
+}
+_MAX_SOURCE_CHARS: Final = 500
+# What would end the line of the source.
+_PLAIN: Final = str.maketrans({"[": "(", "]": ")", "·": "-"})
+
+
+def recall_request(question: Question) -> memory.RecallRequest:
+    """Asks for what fits the question: memories of the person, documents of theirs and shared."""
+    return memory.RecallRequest(
+        user_id=question.user_id,
+        query=question.text,
+        max_items=_MAX_MEMORIES,
+        exclude_session_id=question.session_id,
+        persona=question.persona.name,
+        max_passages=_MAX_PASSAGES,
+    )
+
+
+def memories_of(recalled: memory.RecallResponse) -> Sequence[llm.Memory]:
+    """Gives what was found as the language model is told it: memories first, then passages."""
+    said = [
+        llm.Memory(
+            text=found.item.text,
+            score=found.score,
+            role=_ROLES.get(found.item.speaker, llm.ROLE_UNSPECIFIED),
+            created_unix_ms=found.item.created_unix_ms,
+        )
+        for found in recalled.items
+    ]
+    return said + [_passage(found) for found in recalled.passages]
+
+
+def _passage(found: memory.RecalledPassage) -> llm.Memory:
+    """A passage: nobody said it, and a line in brackets before its text tells where it stands."""
+    citation = found.passage.citation
+    parts = (citation.title, f"page {citation.page}" if citation.page else "", citation.heading)
+    source = " · ".join(" ".join(part.translate(_PLAIN).split()) for part in parts if part)
+    head = f"[{source[:_MAX_SOURCE_CHARS]}]\n" if source else ""
+    return llm.Memory(text=f"{head}{found.passage.text}", score=found.score)

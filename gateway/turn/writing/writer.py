@@ -1,0 +1,158 @@
+"""The words of an answer: memories, language model, text to the client, segments to speech."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import grpc
+
+from anima.common.v1 import common_pb2 as common
+from anima.llm.v1 import llm_pb2 as llm
+from gateway import notices
+from gateway.stages.mesh import Mesh
+from gateway.stages.stream import StageFailed, reopen_ms
+from gateway.turn.answer import Answer
+from gateway.turn.timing.spans import StageSpan
+from gateway.turn.writing.captions import Captions
+from gateway.turn.writing.recall import memories_of, recall_request
+from gateway.turn.writing.segmenter import Segment, Segmenter
+from services.runtime.errors import error_from_rpc
+
+_MAX_SEGMENTS = 256
+
+
+class Writer:
+    """Writes one answer.
+
+    Attributes:
+        language: The language of the answer, known as soon as the model has started.
+        segments: What is to be spoken, None at the end.
+    """
+
+    def __init__(self, answer: Answer, mesh: Mesh) -> None:
+        self.language: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.segments: asyncio.Queue[Segment | None] = asyncio.Queue(_MAX_SEGMENTS)
+        self._answer = answer
+        self._mesh = mesh
+        self._segmenter = Segmenter()
+        self._captions = Captions(answer)
+
+    async def run(self) -> None:
+        """Recalls, writes, and ends the segments also when the model fails."""
+        memories = await self._recall()
+        span = self._answer.spans.begin("llm")
+        try:
+            await self._generate(memories, span)
+        except StageFailed as failure:
+            self._answer.fail(failure)
+            await self._apologise()
+        finally:
+            span.end()
+            self._captions.close()
+        if not self.language.done():
+            self.language.set_result(self._answer.question.language)
+        self._captions.flush()
+        await self._hand_on(self._segmenter.finish())
+        await self.segments.put(None)
+
+    async def _recall(self) -> Sequence[llm.Memory]:
+        span = self._answer.spans.begin("memory")
+        request = recall_request(self._answer.question)
+        try:
+            with span.current():
+                call = self._mesh.memory.Recall(
+                    request, timeout=self._answer.settings.recall_timeout_ms / 1000
+                )
+            recalled = await call
+        except grpc.aio.AioRpcError as error:
+            # Without a person nothing is missed that was promised, at most a persona's documents.
+            if request.user_id:
+                self._answer.degrade("memory", str(error_from_rpc(error)))
+            return ()
+        finally:
+            span.end()
+        return memories_of(recalled)
+
+    async def _generate(self, memories: Sequence[llm.Memory], span: StageSpan) -> None:
+        question = self._answer.question
+        config = llm.GenerateConfig(
+            turn_id=question.turn_id,
+            epoch=question.epoch,
+            persona=question.persona.name,
+            language=question.language,
+            question=question.text,
+            history=question.history,
+            memories=memories,
+            user_id=question.user_id,
+        )
+        request = llm.GenerateRequest(config=config)
+        try:
+            await self._take_answer(self._mesh.llm.Generate, request, span)
+        except StageFailed as failure:
+            # Nothing of it was heard or read: another model, or another replica, may still answer.
+            if self._answer.text or not self._mesh.may_help("llm", failure.error):
+                raise
+            await self._take_answer(
+                self._mesh.llm_fallback.Generate, request, span, timeout_ms=reopen_ms(failure.error)
+            )
+
+    async def _take_answer(
+        self,
+        method: Callable[..., Any],
+        request: llm.GenerateRequest,
+        span: StageSpan,
+        *,
+        timeout_ms: int | None = None,
+    ) -> None:
+        stream = await self._answer.open_stream(
+            "llm", method, request, span=span, timeout_ms=timeout_ms
+        )
+        if not self.language.done():
+            language = stream.started.started.language or self._answer.question.language
+            self.language.set_result(language)
+        silence_ms = self._answer.settings.llm_silence_timeout_ms
+        async for response in stream.responses(silence_timeout_ms=silence_ms):
+            if self._answer.is_stale("llm", response.header):
+                continue
+            event = response.WhichOneof("event")
+            if event == "delta":
+                span.first_output()
+                if not await self._add(response.delta.text):
+                    await stream.close()
+                    return
+            elif event == "finished":
+                self._answer.sources = response.finished.sources
+                if response.finished.reason == common.END_REASON_LENGTH:
+                    self._answer.reason = common.END_REASON_LENGTH
+
+    async def _apologise(self) -> None:
+        """Says, as the end of the answer, that it could not be finished."""
+        answer = self._answer
+        language = answer.question.notice_language
+        if not self.language.done():
+            self.language.set_result(language)
+        elif self.language.result():
+            language = self.language.result()
+        await self._hand_on(self._segmenter.finish())
+        text = notices.apology(language)
+        await self._add(f" {text}" if answer.text else text)
+
+    async def _add(self, text: str) -> bool:
+        """Takes more text; returns False once the answer is as long as it may be."""
+        answer = self._answer
+        room = answer.settings.max_answer_chars - len(answer.text)
+        text = text[:room]
+        await self._captions.add(text)
+        await self._hand_on(self._segmenter.push(text))
+        if len(answer.text) < answer.settings.max_answer_chars:
+            return True
+        answer.reason = common.END_REASON_LENGTH
+        return False
+
+    async def _hand_on(self, segments: Sequence[Segment]) -> None:
+        if segments and self._answer.question.speech:
+            self._captions.flush()
+            for segment in segments:
+                await self.segments.put(segment)

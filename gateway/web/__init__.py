@@ -1,1 +1,0 @@
-"""The first page, its WebSocket edge and the live media that goes over it."""

@@ -1,0 +1,137 @@
+"""One WebRTC peer: pictures and sound out, over UDP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from aiortc import (
+    RTCConfiguration,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.sdp import candidate_from_sdp
+
+from gateway.settings import IceServer
+from gateway.webrtc.program import Playing, Program
+from gateway.webrtc.tracks import Pump
+from services.runtime.errors import InvalidRequest
+from services.runtime.logs import get_logger
+
+_MAX_SDP_CHARS = 65_536
+
+
+class Peer:
+    """A connection to a browser.
+
+    Args:
+        program: what is played.
+        ice_servers: STUN and TURN servers.
+        report: told how far the answer has been played.
+        changed: told when the state of the connection changes.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        ice_servers: Sequence[IceServer],
+        report: Callable[[Playing], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self.program = program
+        servers = [
+            RTCIceServer(urls=list(s.urls), username=s.username, credential=s.credential)
+            for s in ice_servers
+        ]
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._pump = Pump(program, report=report)
+        self._pumping: asyncio.Task[None] | None = None
+        self._changed = changed
+        self._connected_at: datetime | None = None
+        self._senders: list[RTCRtpSender] = []
+        self._connection.on("connectionstatechange", self._on_state)
+
+    @property
+    def connected(self) -> bool:
+        """Tells whether media flows."""
+        return self._connection.connectionState == "connected"
+
+    @property
+    def lost(self) -> bool:
+        """Tells whether the connection has ended or failed."""
+        return self._connection.connectionState in ("failed", "closed")
+
+    async def answer(self, sdp: object) -> str:
+        """Takes the browser's offer; returns the answer, with all candidates of this side.
+
+        Raises:
+            InvalidRequest: it is not an offer that fits.
+        """
+        if not isinstance(sdp, str) or not 0 < len(sdp) <= _MAX_SDP_CHARS:
+            raise InvalidRequest(f"sdp: it must be a text of at most {_MAX_SDP_CHARS} characters")
+        for track in (self._pump.pictures, self._pump.sound):
+            self._senders.append(self._connection.addTrack(track))
+        # Before the offer is taken: afterwards VP8 is chosen, and H.264 would be sent under its
+        # name. Only the packetisation that aiortc makes is offered.
+        h264 = [
+            codec
+            for codec in RTCRtpSender.getCapabilities("video").codecs
+            if codec.mimeType == "video/H264"
+        ]
+        for transceiver in self._connection.getTransceivers():
+            if transceiver.kind == "video":
+                transceiver.setCodecPreferences(h264)
+        try:
+            await self._connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            answer = await self._connection.createAnswer()
+            await self._connection.setLocalDescription(answer)
+        except Exception as error:  # aiortc raises whatever a wrong SDP makes it run into
+            get_logger().info("an offer was refused", problem=repr(error)[:300])
+            raise InvalidRequest("sdp: it is not an offer of audio and H.264 video") from None
+        return str(self._connection.localDescription.sdp)
+
+    async def add_candidate(self, event: dict[str, object]) -> None:
+        """Takes a candidate of the browser.
+
+        Raises:
+            InvalidRequest: it is none.
+        """
+        line = str(event.get("candidate") or "")[:1000].removeprefix("candidate:")
+        if not line or ".local " in line:
+            # The end of the candidates; or a name that hides an address from the page, which only
+            # multicast DNS could look up: checks that come from there show the address anyway.
+            return
+        try:
+            candidate = candidate_from_sdp(line)
+            candidate.sdpMid = str(event.get("sdpMid") or "0")[:16]
+            await self._connection.addIceCandidate(candidate)
+        except (AssertionError, IndexError, KeyError, ValueError):
+            raise InvalidRequest("candidate: it is not an ICE candidate") from None
+
+    async def silent_s(self) -> float:
+        """Returns how long, once connected, the browser has sent no report on what it receives."""
+        last = self._connected_at
+        for sender in self._senders:
+            for stats in (await sender.getStats()).values():
+                if stats.type == "remote-inbound-rtp":
+                    last = max(last or stats.timestamp, stats.timestamp)
+        return 0.0 if last is None else (datetime.now(UTC) - last).total_seconds()
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        if self._pumping is not None:
+            self._pumping.cancel()
+            await asyncio.wait([self._pumping])
+        for track in (self._pump.pictures, self._pump.sound):
+            track.stop()
+        await self._connection.close()
+
+    def _on_state(self) -> None:
+        if self.connected and self._pumping is None:
+            self._connected_at = datetime.now(UTC)
+            self._pumping = asyncio.create_task(self._pump.run(), name="webrtc-media")
+        self._changed()

@@ -1,0 +1,218 @@
+"""Forgets facts by time and use, in the background: what is never needed fades, as with people.
+
+A fact has a strength: its confidence, more with each use in a recall, halved with each half-life
+since it was last told or used. What is too weak ends, or is erased; what is pinned never.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from memory import metrics
+from memory.item import Item
+from memory.periodic import Periodic
+from memory.store import Truth
+from services.runtime.compute import Compute
+from services.runtime.logs import get_logger
+
+Forget = Literal["off", "end", "erase"]
+"""What becomes of a weak fact: nothing; it holds no longer; it is erased."""
+
+LEAST_STRENGTH = 0.1
+LASTING = frozenset({"name", "birthday", "birth_year", "birthplace", "origin", "allergy", "health"})
+"""Attributes that seldom change and matter when they are needed; they fade more slowly."""
+_LASTING_FACTOR = 8
+_DAY_MS = 86_400_000
+_MAX_NOTED = 10_000
+_PART = 500
+_FLUSH_INTERVAL_S = 60.0
+_SWEEP_INTERVAL_MS = 3_600_000
+_OLD = (
+    "SELECT fact.item, attribute, confidence, coalesce(uses, 0), greatest(valid_from_unix_ms,"
+    " coalesce(last_used_unix_ms, 0), coalesce((SELECT max(source.created_unix_ms) FROM fact_source"
+    " JOIN item AS source ON source.id = fact_source.source"
+    " WHERE fact_source.fact = fact.item), 0))"
+    " FROM fact LEFT JOIN fact_use ON fact_use.fact = fact.item"
+    " WHERE pinned = 0 AND valid_to_unix_ms = 0 AND fact.item > ? AND valid_from_unix_ms < ?"
+    " ORDER BY fact.item LIMIT ?"
+)
+_NOTE = (
+    "INSERT INTO fact_use (fact, uses, last_used_unix_ms)"
+    " SELECT fact.item, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM fact"
+    " JOIN item ON item.id = fact.item JOIN user ON user.id = item.user"
+    " WHERE user_id = ? AND item_id = ?"
+    " ON CONFLICT (fact) DO UPDATE SET uses = fact_use.uses + excluded.uses,"
+    " last_used_unix_ms = greatest(fact_use.last_used_unix_ms, excluded.last_used_unix_ms)"
+)
+
+
+def strength(
+    *, confidence: float, uses: int, attribute: str, idle_days: float, half_life_days: float
+) -> float:
+    """Gives how well a fact is still known.
+
+    Args:
+        confidence: Of the fact, 0 to 1.
+        uses: In how many recalls it was given out.
+        attribute: Of the fact.
+        idle_days: Since it was last told or used.
+        half_life_days: In which the strength halves; for lasting attributes eight times as long.
+    """
+    half_life = half_life_days * (_LASTING_FACTOR if attribute in LASTING else 1)
+    fading: float = 0.5 ** (max(idle_days, 0.0) / half_life)
+    return confidence * (1 + math.log1p(uses)) * fading
+
+
+@dataclass(slots=True)
+class _Use:
+    count: int
+    last_unix_ms: int
+
+
+class Uses:
+    """Counts in memory which facts were given out, so that a recall writes nothing."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._noted: dict[tuple[str, str], _Use] = {}
+
+    def note(self, user_id: str, items: Iterable[Item], now_unix_ms: int) -> None:
+        """Notes the facts among some items; beyond a bound, only those that are noted already."""
+        with self._lock:
+            for item in items:
+                key = (user_id, item.item_id)
+                if item.fact is None or (key not in self._noted and len(self) >= _MAX_NOTED):
+                    continue
+                use = self._noted.setdefault(key, _Use(0, 0))
+                use.count += 1
+                use.last_unix_ms = max(use.last_unix_ms, now_unix_ms)
+
+    def write(self, store: Truth) -> None:
+        """Adds what was noted to the database; what cannot be written is lost."""
+        with self._lock:
+            noted, self._noted = self._noted, {}
+        if noted:
+            rows = [
+                (use.count, use.last_unix_ms, user_id, item_id)
+                for (user_id, item_id), use in noted.items()
+            ]
+            with store.transaction() as connection:
+                connection.executemany(_NOTE, rows)
+
+    def __len__(self) -> int:
+        return len(self._noted)
+
+
+def forget_weak(store: Truth, *, how: Forget, half_life_days: int, now_unix_ms: int) -> int:
+    """Ends or erases the facts that are too weak; none that was told within a half-life.
+
+    Returns:
+        How many there were.
+    """
+    weak = _weak(store, half_life_days, now_unix_ms)
+    if not weak or how == "off":
+        return 0
+    still = " AND EXISTS (SELECT 1 FROM fact WHERE fact.item = item.id AND pinned = 0)"
+    if how == "erase":
+        with store.erasing() as connection:
+            connection.executemany(
+                "UPDATE user SET revision = revision + 1"
+                " WHERE id = (SELECT user FROM item WHERE id = ?)",
+                [(row,) for row in weak],
+            )
+            return connection.executemany(
+                f"DELETE FROM item WHERE id = ?{still}",  # noqa: S608
+                [(row,) for row in weak],
+            ).rowcount
+    with store.transaction() as connection:
+        return connection.executemany(
+            "UPDATE fact SET valid_to_unix_ms = ?"
+            " WHERE item = ? AND pinned = 0 AND valid_to_unix_ms = 0",
+            [(now_unix_ms, row) for row in weak],
+        ).rowcount
+
+
+def _weak(store: Truth, half_life_days: int, now_unix_ms: int) -> list[int]:
+    weak: list[int] = []
+    after, told_before = 0, now_unix_ms - half_life_days * _DAY_MS
+    while True:
+        with store.reading() as connection:
+            found = connection.execute(_OLD, (after, told_before, _PART)).fetchall()
+        for row, attribute, confidence, uses, last_unix_ms in found:
+            after = row
+            idle_days = (now_unix_ms - last_unix_ms) / _DAY_MS
+            held = strength(
+                confidence=confidence,
+                uses=uses,
+                attribute=attribute,
+                idle_days=idle_days,
+                half_life_days=half_life_days,
+            )
+            if idle_days >= half_life_days and held < LEAST_STRENGTH:
+                weak.append(row)
+        if len(found) < _PART:
+            return weak
+
+
+def _now_unix_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Forgetting:
+    """Writes the uses every minute, and looks every hour for facts that are too weak."""
+
+    def __init__(
+        self,
+        store: Truth,
+        uses: Uses,
+        *,
+        writing: Compute,
+        how: Forget,
+        half_life_days: int,
+        now_unix_ms: Callable[[], int] = _now_unix_ms,
+    ) -> None:
+        self._store = store
+        self._uses = uses
+        self._writing = writing
+        self._how = how
+        self._half_life_days = half_life_days
+        self._now_unix_ms = now_unix_ms
+        self._swept_unix_ms: int | None = None
+        self._job = Periodic(
+            self._flush, every_s=_FLUSH_INTERVAL_S, on_failure="facts could not be forgotten"
+        )
+
+    def start(self) -> None:
+        """Begins, unless nothing is ever forgotten."""
+        if self._how != "off":
+            self._job.start()
+
+    async def stop(self) -> None:
+        """Ends; the uses that were noted are written."""
+        await self._job.stop()
+        if self._how == "off":
+            return
+        try:
+            await self._writing.run(self._uses.write, self._store)
+        except Exception as error:
+            get_logger().error("the uses of facts could not be written", exc_info=error)
+
+    async def _flush(self) -> None:
+        await self._writing.run(self.work)
+
+    def work(self) -> None:
+        """Writes the uses; forgets what is too weak, if the last time is an hour ago."""
+        self._uses.write(self._store)
+        now = self._now_unix_ms()
+        if self._swept_unix_ms is not None and now < self._swept_unix_ms + _SWEEP_INTERVAL_MS:
+            return
+        self._swept_unix_ms = now
+        count = forget_weak(
+            self._store, how=self._how, half_life_days=self._half_life_days, now_unix_ms=now
+        )
+        metrics.FORGOTTEN_FACTS.inc(count)
+        if count:
+            get_logger().info("facts forgotten", facts=count, how=self._how)

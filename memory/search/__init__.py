@@ -1,0 +1,1 @@
+"""Recall: embeddings, the index, ranking, and whether a turn needs memory at all."""

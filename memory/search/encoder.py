@@ -1,0 +1,126 @@
+"""The encoder that gives the memory's vectors."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.settings import MemorySettings
+from retrieval.embedding import Embedder
+from services.runtime.errors import FailedPrecondition
+from services.runtime.logs import get_logger
+from services.runtime.models.store import ModelStore
+from services.runtime.settings import SettingsError
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors. Safe for threads."""
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector."""
+        ...
+
+    @property
+    def model_id(self) -> str:
+        """Names the weights: vectors with different model ids are never compared."""
+        ...
+
+    @property
+    def tokenizer_json(self) -> str | None:
+        """The tokenizer, by which texts are cut to the encoder's window; None: not known."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Gives a vector of length 1 for each text, shape [texts, dimensions]."""
+        ...
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """Gives the vector of a question, shape [dimensions]."""
+        ...
+
+
+class QueryVectors:
+    """Gives vectors of questions and keeps the last ones.
+
+    One recall asks for the vector of its question several times: the selector, the search of the
+    person's items and that of each knowledge base. Safe for threads.
+    """
+
+    _KEPT = 64
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._lock = threading.Lock()
+        self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector."""
+        return self._encoder.dimensions
+
+    @property
+    def model_id(self) -> str:
+        """Names the weights."""
+        return self._encoder.model_id
+
+    @property
+    def tokenizer_json(self) -> str | None:
+        """The tokenizer, by which texts are cut to the encoder's window; None: not known."""
+        return self._encoder.tokenizer_json
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Gives a vector of length 1 for each text, shape [texts, dimensions]."""
+        return self._encoder.embed(texts)
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """Gives the vector of a question, shape [dimensions]; it must not be changed."""
+        with self._lock:
+            vector = self._vectors.get(text)
+        if vector is None:
+            vector = self._encoder.embed_query(text)
+            with self._lock:
+                self._vectors[text] = vector
+                while len(self._vectors) > self._KEPT:
+                    self._vectors.popitem(last=False)
+        return vector
+
+
+def load_encoder(settings: MemorySettings) -> Encoder | None:
+    """Loads the encoder of the settings; None, and a line in the log, if its files are missing.
+
+    Raises:
+        SettingsError: The files are broken, or there are no such embeddings.
+    """
+    if settings.embeddings:
+        return _langchain(settings.embeddings)
+    name = settings.embedding_model
+    if name == "none":
+        return None
+    try:
+        folder = ModelStore(settings.data_dir / "models").path(name)
+    except FailedPrecondition as error:
+        get_logger().warning("memory searches by words only", why=error.message)
+        return None
+    try:
+        embedder = Embedder(folder)
+        embedder.embed(["warm"])
+    except Exception as error:  # the runtime raises its own classes for each way to be broken
+        raise SettingsError(
+            f"the model files in {folder} cannot be loaded: {error}; "
+            f"remove the folder and run: anima models pull {name}"
+        ) from error
+    return embedder
+
+
+def _langchain(name: str) -> Encoder:
+    try:
+        from memory.langchain.encoder import LangChainEncoder
+    except ImportError as error:
+        raise SettingsError(
+            f"ANIMA_MEMORY_EMBEDDINGS: needs LangChain ({error}): pip install 'anima[langchain]'"
+        ) from error
+    return LangChainEncoder(name)

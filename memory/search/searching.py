@@ -1,0 +1,157 @@
+"""Searches what is remembered about one user: indexes find rows, the truth says what they are."""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_SUMMARY, ITEM_KIND_TURN, SPEAKER_ASSISTANT
+from memory.facts.ledger import FactLedger
+from memory.facts.matching import stands_in
+from memory.item import Item, RecalledItem
+from memory.reflection.tables import SummaryTables
+from memory.search.encoder import Encoder
+from memory.search.index import Found, IndexCache
+from memory.search.ranking import asks_for_answers
+from memory.store import Truth
+
+# Besides what was asked for: facts that hold no longer are left out.
+_SPARE = 15
+# What told a fact that holds no longer, and answers that told facts again, stand behind the facts.
+_BEHIND = 0.4
+# With fewer places a summary takes none that a turn or a fact could have.
+_LEAST_FOR_SUMMARY = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Query:
+    """What is looked for."""
+
+    user_id: str
+    text: str
+    max_items: int
+    exclude_session_id: str
+    kinds: Set[int]
+    """Empty: all."""
+    include_past: bool
+
+    def wants(self, kind: int) -> bool:
+        """Whether items of a kind are looked for."""
+        return not self.kinds or kind in self.kinds
+
+
+class Search:
+    """Finds items. Safe for threads."""
+
+    def __init__(
+        self,
+        store: Truth,
+        indexes: IndexCache,
+        ledger: FactLedger,
+        summaries: SummaryTables,
+        encoder: Encoder | None,
+    ) -> None:
+        self._encoder = encoder
+        self._store = store
+        self._indexes = indexes
+        self._ledger = ledger
+        self._summaries = summaries
+
+    def search(self, query: Query) -> tuple[float, list[RecalledItem]]:
+        """Gives how well the best item fits by itself, and the items, best first."""
+        best, items = 0.0, list[RecalledItem]()
+        if query.wants(ITEM_KIND_TURN) or query.wants(ITEM_KIND_FACT):
+            best, items = self._said(query)
+        if query.wants(ITEM_KIND_SUMMARY):
+            best_summary, summaries = self._condensed(query)
+            if query.kinds == {ITEM_KIND_SUMMARY}:
+                return best_summary, summaries[: query.max_items]
+            items = _with_summary(items, summaries, query.max_items)
+        return best, items
+
+    def _found(self, query: Query, facts: bool | None, *, summaries: bool = False) -> list[Found]:
+        return self._indexes.search(
+            query.user_id,
+            query.text,
+            None if self._encoder is None else self._encoder.embed_query(query.text),
+            k=query.max_items + _SPARE,
+            exclude_session_id=query.exclude_session_id,
+            facts=facts,
+            summaries=summaries,
+        )
+
+    def _said(self, query: Query) -> tuple[float, list[RecalledItem]]:
+        both = query.wants(ITEM_KIND_TURN) and query.wants(ITEM_KIND_FACT)
+        found = self._found(query, None if both else query.wants(ITEM_KIND_FACT))
+        row_ids = [row.row_id for row in found]
+        # The text comes from the truth, so an item that was just erased is not given out.
+        items = self._store.items(row_ids)
+        behind = set() if query.include_past else self._ledger.outdated_sources(row_ids)
+        if not asks_for_answers(query.text):
+            behind |= self._retold(query.user_id, items)
+        recalled = [
+            _recalled(items[row.row_id], row, _BEHIND if row.row_id in behind else 1)
+            for row in found
+            if row.row_id in items and (query.include_past or items[row.row_id].holds)
+        ]
+        recalled.sort(key=lambda one: -one.score)
+        return _best_of(found), recalled[: query.max_items]
+
+    def _retold(self, user_id: str, items: Mapping[int, Item]) -> set[int]:
+        """Gives the rows of answers that only tell again what facts say, or said once."""
+        answers = {
+            row_id: item.text for row_id, item in items.items() if item.speaker == SPEAKER_ASSISTANT
+        }
+        keys = self._ledger.value_keys(user_id) if answers else []
+        return {
+            row_id for row_id, text in answers.items() if any(stands_in(key, text) for key in keys)
+        }
+
+    def _condensed(self, query: Query) -> tuple[float, list[RecalledItem]]:
+        found = self._found(query, None, summaries=True)
+        if not found:
+            return 0.0, []
+        row_ids = [row.row_id for row in found]
+        items = self._store.items(row_ids)
+        ended = [] if query.include_past else self._summaries.ended_values(row_ids)
+        outdated = {
+            row_id
+            for row_id, key in ended
+            if row_id in items and stands_in(key, items[row_id].text)
+        }
+        return _best_of(found), [
+            _recalled(items[row.row_id], row)
+            for row in found
+            if row.row_id in items and row.row_id not in outdated
+        ]
+
+
+def _best_of(found: Sequence[Found]) -> float:
+    return max((row.own_score for row in found), default=0.0)
+
+
+def _recalled(item: Item, row: Found, factor: float = 1) -> RecalledItem:
+    return RecalledItem(
+        item=item,
+        score=row.score * factor,
+        vector_score=row.vector_score,
+        lexical_score=row.lexical_score,
+    )
+
+
+def _with_summary(
+    items: list[RecalledItem], summaries: Sequence[RecalledItem], max_items: int
+) -> list[RecalledItem]:
+    """Adds the best summary none of whose own turns was found, if there is a place for it.
+
+    It takes the last place at most, and only from what fits worse.
+    """
+    given = {one.item.item_id for one in items}
+    for summary in summaries:
+        condensed = summary.item.summary
+        if condensed is None or not given.isdisjoint(condensed.source_item_ids):
+            continue
+        if len(items) >= max_items:
+            if max_items < _LEAST_FOR_SUMMARY or items[-1].score >= summary.score:
+                return items
+            items = items[: max_items - 1]
+        return sorted([*items, summary], key=lambda one: -one.score)
+    return items

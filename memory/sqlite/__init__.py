@@ -1,0 +1,1 @@
+"""The memory's tables in SQLite."""

@@ -1,0 +1,1 @@
+"""How a face moves: visemes, blinks, head motion, the idle loop."""

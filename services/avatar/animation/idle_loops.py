@@ -1,0 +1,64 @@
+"""Coded idle loops: made once for each avatar and format, then only copied."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from services.avatar.engine import Activity, AvatarEngine, AvatarInfo, VideoSpec
+from services.avatar.video.ai_mark import open_encoder
+from services.avatar.video.encoder import CodedFrame
+from services.runtime.compute import Compute
+
+_MAX_LOOPS = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Key:
+    avatar: AvatarInfo
+    video: VideoSpec
+    activity: Activity
+    ai_mark: bool
+
+
+class IdleLoops:
+    """The loops that have been asked for last."""
+
+    def __init__(self, engine: AvatarEngine, compute: Compute, *, preset: str) -> None:
+        self._engine = engine
+        self._compute = compute
+        self._preset = preset
+        self._loops: OrderedDict[_Key, list[CodedFrame]] = OrderedDict()
+        self._making = asyncio.Lock()
+
+    async def get(
+        self,
+        avatar: AvatarInfo,
+        video: VideoSpec,
+        *,
+        activity: Activity = Activity.IDLE,
+        ai_mark: bool = False,
+    ) -> list[CodedFrame]:
+        """Returns the frames of a loop, the first of them a key frame.
+
+        Callers that want the same new loop at the same time wait for one making. One loop is made
+        at a time, so that strange formats cannot take the threads from those who speak.
+        """
+        key = _Key(avatar=avatar, video=video, activity=activity, ai_mark=ai_mark)
+        if key not in self._loops:
+            async with self._making:
+                if key not in self._loops:
+                    self._loops[key] = await self._compute.run(self._make, key)
+        frames = self._loops[key]
+        self._loops.move_to_end(key)
+        while len(self._loops) > _MAX_LOOPS:
+            self._loops.popitem(last=False)
+        return frames
+
+    def _make(self, key: _Key) -> list[CodedFrame]:
+        encoder = open_encoder(key.video, preset=self._preset, ai_mark=key.ai_mark)
+        pictures = self._engine.idle_loop(
+            avatar=key.avatar.name, video=key.video, activity=key.activity
+        )
+        return [encoder.encode(picture) for picture in pictures]

@@ -1,0 +1,1 @@
+"""Frames to H.264, and the video's clock."""

@@ -1,0 +1,1 @@
+"""Personas: who speaks, their corpus and their documents."""

@@ -1,0 +1,1 @@
+"""Text that a voice can read."""

@@ -1,0 +1,1 @@
+"""The model store: files pinned by SHA-256."""
