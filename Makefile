@@ -5,6 +5,7 @@ BIN := .venv/bin
 VLLM_ENV := .cache/vllm-env
 BENCH_ENV := .cache/bench-env
 export OMP_NUM_THREADS ?= 1
+export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run test test-vllm check format protos bench bench-memory bench-llm bench-orchestration soak clean

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from retrieval.minilm import MODEL_FILE, TOKENIZER_FILE, WEIGHTS_SHA256_KEY
+from services.runtime.onnx import onnxruntime
 
 _MAX_TOKENS = 256
 _BATCH_SIZE = 16

@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import soxr
 from numpy.typing import NDArray
 
@@ -29,6 +28,7 @@ from gateway.listening.end_of_turn.words import (
 from gateway.settings import GatewaySettings
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
+from services.runtime.onnx import onnxruntime
 from services.runtime.settings import SettingsError
 
 WINDOW_S = 8
@@ -48,10 +48,10 @@ class SmartTurnModel:
     """
 
     def __init__(self, path: Path) -> None:
-        options = ort.SessionOptions()
+        options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         try:
-            self._session = ort.InferenceSession(
+            self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime has no common base for what it raises
