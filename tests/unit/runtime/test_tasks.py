@@ -1,0 +1,105 @@
+"""Tasks have an owner, and their failures reach it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from services.runtime.tasks import Tasks, beside, cancelled
+
+
+class BrokenError(Exception):
+    pass
+
+
+async def _fail() -> None:
+    raise BrokenError("helper")
+
+
+async def test_helper_that_fails_ends_the_block() -> None:
+    with pytest.raises(BrokenError, match="helper"):
+        async with beside(_fail(), name="t"):
+            await asyncio.Event().wait()
+
+
+async def test_helper_is_cancelled_and_awaited_at_the_end_of_the_block() -> None:
+    ended = asyncio.Event()
+
+    async def helper() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.set()
+
+    async with beside(helper(), name="t"):
+        await asyncio.sleep(0)
+    assert ended.is_set()
+
+
+async def test_helper_may_end_before_the_block() -> None:
+    done = asyncio.Event()
+
+    async def helper() -> None:
+        done.set()
+
+    async with beside(helper(), name="t"):
+        await done.wait()
+        await asyncio.sleep(0)
+
+
+async def test_failure_of_the_block_is_raised_as_it_is() -> None:
+    with pytest.raises(BrokenError, match="block"):
+        async with beside(asyncio.Event().wait(), name="t"):  # type: ignore[arg-type]
+            raise BrokenError("block")
+
+
+async def test_cancellation_of_the_block_is_cancellation() -> None:
+    async def block() -> None:
+        async with beside(asyncio.Event().wait(), name="t"):  # type: ignore[arg-type]
+            await asyncio.Event().wait()
+
+    task = asyncio.get_running_loop().create_task(block())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_return_from_the_block_works() -> None:
+    async def block() -> int:
+        async with beside(asyncio.Event().wait(), name="t"):  # type: ignore[arg-type]
+            return 7
+
+    assert await block() == 7
+
+
+async def test_owner_is_told_of_a_failure() -> None:
+    failures: list[BaseException] = []
+    tasks = Tasks("owner", on_failure=failures.append)
+    tasks.start(_fail())
+    await tasks.wait(timeout_s=5)
+    assert [str(failure) for failure in failures] == ["helper"]
+    assert len(tasks) == 0
+
+
+async def test_close_cancels_what_runs() -> None:
+    tasks = Tasks("owner")
+    task = tasks.start(asyncio.Event().wait())
+    await tasks.close()
+    assert task.cancelled()
+    assert len(tasks) == 0
+
+
+async def test_cancelled_does_not_raise_what_a_task_raises_on_its_way_out() -> None:
+    async def stubborn() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise BrokenError("on the way out")
+
+    task = asyncio.get_running_loop().create_task(stubborn())
+    await asyncio.sleep(0)
+    await cancelled([task])
+    assert isinstance(task.exception(), BrokenError)
