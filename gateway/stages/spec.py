@@ -1,0 +1,245 @@
+"""The table of stages: every place that names the stages of the mesh reads it.
+
+A new stage is one entry in `STAGES` and a folder with its service. The table imports no stub until
+one is asked for, so that the command line may read it too. It is read when it is needed, never
+copied at import: a test registers a stage by putting an entry into it.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import import_module
+from typing import Any, Final
+
+GATEWAY: Final = "gateway"
+GATEWAY_PORT: Final = 50050
+GATEWAY_SERVICE: Final = "anima.gateway.v1.GatewayService"
+
+
+class AnswerKind(StrEnum):
+    """What an answer consists of."""
+
+    TEXT = "text"
+    SPEECH = "speech"
+    VIDEO = "video"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageTexts:
+    """How a person is told in one language that a stage does not work.
+
+    Attributes:
+        part: The stage as a part of the digital human, the subject of a sentence: "My voice".
+        degraded: The sentence for a conversation that goes on without the stage; empty: a general
+            one about `part`.
+    """
+
+    part: str
+    degraded: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSpec:
+    """One stage of the mesh.
+
+    Attributes:
+        name: The name in settings, metrics, spans and notices, such as "llm".
+        api: The Python package of the stubs, which is also the proto package: "anima.llm.v1".
+        service: The name of the gRPC service: "LlmService".
+        module: What `python -m` runs: "services.llm".
+        default_port: The port on which it listens when nothing is set.
+        upstream: The stages whose output it waits for within a turn.
+        needed_by: The kinds of answers that cannot be made without it. A new session is refused
+            while such a stage is full, and the gateway is not ready before it has seen the stages
+            that a spoken answer needs.
+        terminal_event: The last event of a stream that ended well, by its name in the `event` oneof
+            of the responses; None for a stage without streams. A stream that ends without it has
+            failed, also with the status OK.
+        waits_for_place: Whether a turn waits for a place when the stage is full.
+        silence_ms: How long the stage may send nothing while it owes something, by default; None
+            for a stage without streams.
+        open_ms: How long the opening of a stream may take by default; None: as long as the gateway
+            allows for all stages.
+        offers: What a session can choose from, as the field of the list response: "personas" for
+            `ListPersonas`; empty: nothing.
+        has_fallback: Whether a second address can be set that is tried when the first one fails.
+        texts: The sentences for people, by language ("en", "zh").
+    """
+
+    name: str
+    api: str
+    service: str
+    module: str
+    default_port: int
+    upstream: tuple[str, ...] = ()
+    needed_by: frozenset[AnswerKind] = frozenset()
+    terminal_event: str | None = None
+    waits_for_place: bool = False
+    silence_ms: int | None = None
+    open_ms: int | None = None
+    offers: str = ""
+    has_fallback: bool = False
+    texts: Mapping[str, StageTexts] = field(default_factory=dict)
+
+    @property
+    def health_service(self) -> str:
+        """The full gRPC name, whose health means "ready": "anima.llm.v1.LlmService"."""
+        return f"{self.api}.{self.service}"
+
+    @property
+    def default_target(self) -> str:
+        """Where the gateway looks for the stage when nothing is set, "host:port"."""
+        return f"127.0.0.1:{self.default_port}"
+
+    @property
+    def variable(self) -> str:
+        """The prefix of the stage's environment variables: "ANIMA_LLM_"."""
+        return f"ANIMA_{self.name.upper()}_"
+
+    @property
+    def target_variable(self) -> str:
+        """The environment variable that tells the gateway where the stage is."""
+        return f"ANIMA_GATEWAY_{self.name.upper()}_TARGET"
+
+    def stub(self, channel: Any) -> Any:
+        """Returns a stub of the service on a channel; the import of the stubs happens here."""
+        return getattr(import_module(self.api), f"{self.service}Stub")(channel)
+
+    def request(self, method: str) -> Any:
+        """Returns an empty request of a unary method: `DescribeEngineRequest()`."""
+        return getattr(import_module(self.api), f"{method}Request")()
+
+    def add_to_server(self, servicer: Any, server: Any) -> None:
+        """Adds a servicer of the stage to a gRPC server."""
+        getattr(import_module(self.api), f"add_{self.service}Servicer_to_server")(servicer, server)
+
+
+STAGES: Final[dict[str, StageSpec]] = {
+    spec.name: spec
+    for spec in (
+        StageSpec(
+            name="asr",
+            api="anima.asr.v1",
+            service="AsrService",
+            module="services.asr",
+            default_port=50051,
+            terminal_event="final",
+            silence_ms=5_000,
+            texts={
+                "en": StageTexts(
+                    part="My hearing",
+                    degraded="I cannot hear you at the moment. You can type your question.",
+                ),
+                "zh": StageTexts(part="我的听觉", degraded="我暂时听不见，您可以打字提问。"),
+            },
+        ),
+        StageSpec(
+            name="llm",
+            api="anima.llm.v1",
+            service="LlmService",
+            module="services.llm",
+            default_port=50052,
+            upstream=("memory",),
+            needed_by=frozenset(AnswerKind),
+            terminal_event="finished",
+            waits_for_place=True,
+            silence_ms=8_000,
+            offers="personas",
+            has_fallback=True,
+            texts={
+                "en": StageTexts(part="The part of me that thinks"),
+                "zh": StageTexts(part="我的思考部分"),
+            },
+        ),
+        StageSpec(
+            name="memory",
+            api="anima.memory.v1",
+            service="MemoryService",
+            module="memory",
+            default_port=50053,
+            upstream=("asr",),
+            texts={
+                "en": StageTexts(
+                    part="My memory",
+                    degraded="I cannot reach my memory at the moment, so I answer without it.",
+                ),
+                "zh": StageTexts(
+                    part="我的记忆", degraded="我暂时无法读取记忆，先不用记忆来回答。"
+                ),
+            },
+        ),
+        StageSpec(
+            name="tts",
+            api="anima.tts.v1",
+            service="TtsService",
+            module="services.tts",
+            default_port=50054,
+            upstream=("llm",),
+            needed_by=frozenset({AnswerKind.SPEECH, AnswerKind.VIDEO}),
+            terminal_event="segment_end",
+            waits_for_place=True,
+            silence_ms=3_000,
+            offers="voices",
+            has_fallback=True,
+            texts={
+                "en": StageTexts(
+                    part="My voice",
+                    degraded="I could not speak a part of the answer; you can read it.",
+                ),
+                "zh": StageTexts(
+                    part="我的声音", degraded="答案有一部分没能念出来，您可以阅读文字。"
+                ),
+            },
+        ),
+        StageSpec(
+            name="avatar",
+            api="anima.avatar.v1",
+            service="AvatarService",
+            module="services.avatar",
+            default_port=50055,
+            upstream=("tts",),
+            needed_by=frozenset({AnswerKind.VIDEO}),
+            terminal_event="ended",
+            silence_ms=2_000,
+            # An answer can go on without pictures.
+            open_ms=2_000,
+            offers="avatars",
+            texts={
+                "en": StageTexts(
+                    part="My face",
+                    degraded="I cannot show my face at the moment, but you can hear me.",
+                ),
+                "zh": StageTexts(
+                    part="我的画面", degraded="暂时无法显示我的画面，但您可以听到我的声音。"
+                ),
+            },
+        ),
+    )
+}
+"""The stages by name, in the order of their ports, in which they are listed."""
+
+
+def chain() -> tuple[str, ...]:
+    """Returns the names of the stages in the order in which a turn passes through them."""
+    graph = {spec.name: spec.upstream for spec in STAGES.values()}
+    return tuple(graphlib.TopologicalSorter(graph).static_order())
+
+
+def above(name: str) -> tuple[str, ...]:
+    """Returns the names of all stages before a stage in the chain, first to last."""
+    wanted: set[str] = set()
+    pending = [name]
+    while pending:
+        for each in STAGES[pending.pop()].upstream:
+            if each not in wanted:
+                wanted.add(each)
+                pending.append(each)
+    return tuple(each for each in chain() if each in wanted)
+
+
+def needed_for(kind: AnswerKind) -> tuple[str, ...]:
+    """Returns the names of the stages without which no answer of a kind can be made."""
+    return tuple(spec.name for spec in STAGES.values() if kind in spec.needed_by)

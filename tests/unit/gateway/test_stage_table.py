@@ -1,0 +1,61 @@
+"""The table of stages."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+
+import grpc
+import pytest
+
+from gateway.stages.spec import STAGES, AnswerKind, StageSpec, above, chain, needed_for
+
+SPECS = pytest.mark.parametrize("spec", STAGES.values(), ids=lambda spec: spec.name)
+
+
+@SPECS
+async def test_an_entry_names_what_exists(spec: StageSpec) -> None:
+    assert importlib.util.find_spec(f"{spec.module}.__main__") is not None
+    async with grpc.aio.insecure_channel(spec.default_target) as channel:
+        stub = spec.stub(channel)
+        assert hasattr(stub, "DescribeEngine")
+        assert hasattr(stub, f"List{spec.offers.capitalize()}") or not spec.offers
+    assert spec.request("DescribeEngine").DESCRIPTOR.full_name.startswith(spec.api)
+
+
+@SPECS
+def test_the_terminal_event_is_an_event_of_the_stream(spec: StageSpec) -> None:
+    service = spec.request("DescribeEngine").DESCRIPTOR.file.services_by_name[spec.service]
+    answers = [each.output_type for each in service.methods if each.server_streaming]
+    events = [
+        {event.name for event in answer.oneofs_by_name["event"].fields}
+        for answer in answers
+        if "event" in answer.oneofs_by_name
+    ]
+    # A stream of a turn can be interrupted.
+    (of_turn,) = [each for each in events if "interrupted" in each] or [set()]
+    assert spec.terminal_event in of_turn if of_turn else spec.terminal_event is None
+    assert (spec.silence_ms is not None) == bool(of_turn)
+
+
+@SPECS
+def test_people_are_told_in_both_languages(spec: StageSpec) -> None:
+    assert spec.texts.keys() == {"en", "zh"}
+
+
+def test_a_turn_passes_through_the_stages_in_the_order_of_the_chain() -> None:
+    assert chain() == ("asr", "memory", "llm", "tts", "avatar")
+    assert above("avatar") == ("asr", "memory", "llm", "tts")
+    assert above("asr") == ()
+
+
+def test_what_is_not_shown_needs_no_face() -> None:
+    assert needed_for(AnswerKind.TEXT) == ("llm",)
+    assert needed_for(AnswerKind.SPEECH) == ("llm", "tts")
+    assert needed_for(AnswerKind.VIDEO) == ("llm", "tts", "avatar")
+
+
+def test_the_table_imports_no_grpc() -> None:
+    code = "import sys, gateway.stages.spec; sys.exit('grpc' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
