@@ -23,6 +23,7 @@ from gateway.http.ask.request import AskRequest, read_ask
 from gateway.http.guard import HttpGuard
 from gateway.http.problems import Problem, problem_of
 from gateway.page import routes as page
+from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
 from services.runtime.errors import AnimaError, InternalError, error_from_rpc
 from services.runtime.logs import get_logger
@@ -39,11 +40,12 @@ _ACTIVITIES = {
 }
 
 
-def create_app(mesh: Mesh) -> Starlette:
+def create_app(mesh: Mesh, *, limits: EdgeLimits | None = None) -> Starlette:
     """Makes the HTTP application.
 
     Args:
         mesh: The stages; must be entered while requests are served.
+        limits: The bounds of one WebSocket connection; None: the defaults.
     """
     rest = Rest(mesh)
     routes: list[BaseRoute] = [
@@ -52,7 +54,7 @@ def create_app(mesh: Mesh) -> Starlette:
         Route("/v1/ask", rest.ask, methods=["POST"]),
         Route("/v1/mesh", rest.describe),
         Route("/v1/avatars/{name}/idle.mp4", rest.idle_loop),
-        *page.routes(mesh),
+        *page.routes(mesh, limits=limits),
     ]
     return Starlette(
         routes=routes,

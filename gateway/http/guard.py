@@ -1,35 +1,48 @@
-"""Who may use the HTTP edge: the token, the names in Host, and no other site's pages.
+"""One guard for HTTP requests and WebSocket handshakes: Host, Origin and token.
 
-A browser sends whatever page is open to loopback too: a page of another site is refused by its
-Origin, and a name that an attacker lets point to 127.0.0.1 (DNS rebinding) by its Host. WebSockets
-check the same at the page's edge, where the token may also come in the first message, since
-browsers cannot set headers there.
+A browser sends requests of any open page to loopback too. A page of another site is refused by its
+Origin, and a name that an attacker has made to point at 127.0.0.1 (DNS rebinding) by its Host.
 """
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import ipaddress
+import re
+from typing import NamedTuple
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.http.problems import Problem, problem_of
 from gateway.settings import GatewaySettings
-from services.runtime.auth import AUTHORIZATION, TokenAuth
+from services.runtime.auth import TokenAuth
 from services.runtime.errors import Unauthenticated
+from services.runtime.logs import get_logger
 from services.runtime.settings import split_address
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_AUTHORITY = re.compile(
+    r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<name>[^\s\[\]:/?#@\\]+))(?::(?P<port>\d*))?"
+)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+class _Authority(NamedTuple):
+    """Host and port of a Host header or an origin; the port is empty where there is none."""
+
+    name: str
+    port: str
 
 
 class HttpGuard:
-    """Middleware that lets a request through or answers with the problem.
+    """Middleware that passes a request or a handshake on, or answers with the problem.
 
-    With a token, everything under `/v1/` demands it; the page's files, which hold no secret, do
-    not. Without a token the Host must be a name of this gateway.
+    Without a token the Host must be a name of this gateway. With a token, HTTP requests under
+    `/v1/` must carry it; the files of the page hold no secret. A WebSocket may also send it as its
+    first message, because browsers cannot set headers there: `Connection` checks it.
 
     Args:
-        app: What is guarded.
+        app: The application behind the guard.
         settings: The settings of the gateway.
     """
 
@@ -38,54 +51,71 @@ class HttpGuard:
         self._token = settings.token
         self._auth = TokenAuth(settings.token)
         own_host, _ = split_address("http_listen", settings.http_listen)
-        self._names = (
-            _LOOPBACK_NAMES | {own_host.lower()} | {n.lower() for n in settings.http_hosts}
-        )
+        names = (own_host, *settings.http_hosts)
+        self._names = _LOOPBACK_NAMES | {_configured_name(name) for name in names}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Checks a request and passes it on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        try:
-            self._check(scope["path"], Headers(scope=scope))
-        except Problem as problem:
-            await problem.to_response()(scope, receive, send)
-            return
+        """Checks a request or a handshake."""
+        if scope["type"] in ("http", "websocket"):
+            try:
+                self._check(scope, Headers(scope=scope))
+            except Problem as problem:
+                get_logger().info("request refused", problem=problem.detail)
+                await problem.to_response()(scope, receive, send)
+                return
         await self._app(scope, receive, send)
 
-    def _check(self, path: str, headers: Headers) -> None:
+    def _check(self, scope: Scope, headers: Headers) -> None:
         host = headers.get("host", "")
-        if self._token is None and _name_of(host) not in self._names:
+        authority = _authority_of(host)
+        if self._token is None and (authority is None or authority.name not in self._names):
             raise Problem(
                 400,
                 f"host: {host[:80]!r} is not a name of this gateway; see ANIMA_GATEWAY_HTTP_HOSTS",
             )
         origin = headers.get("origin")
-        if origin is not None and _netloc_of(origin) != host.lower():
+        if origin is not None and not _is_own_origin(origin, authority):
             raise Problem(403, f"origin: {origin[:80]!r} is another site")
-        if path.startswith("/v1/"):
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
             self._check_token(headers)
 
     def _check_token(self, headers: Headers) -> None:
         try:
-            given = headers.get(AUTHORIZATION)
-            self._auth.check({} if given is None else {AUTHORIZATION: given})
+            self._auth.check(headers)
         except Unauthenticated as error:
             problem = problem_of(error)
             problem.headers["www-authenticate"] = "Bearer"
             raise problem from None
 
 
-def _name_of(host: str) -> str:
+def _authority_of(text: str) -> _Authority | None:
+    """Returns "host", "host:port" or "[ipv6]:port" in its canonical form; None: it is none."""
+    match = _AUTHORITY.fullmatch(text)
+    if match is None:
+        return None
+    port = (match["port"] or "").lstrip("0")
+    if match["ipv6"] is None:
+        return _Authority(match["name"].lower(), port)
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return _Authority(str(ipaddress.IPv6Address(match["ipv6"])), port)
     except ValueError:
-        return ""
+        return None
 
 
-def _netloc_of(origin: str) -> str:
+def _configured_name(name: str) -> str:
+    """Returns a name as `_authority_of` writes it; IPv6 addresses may come without brackets."""
     try:
-        return urlsplit(origin).netloc.lower()
+        return str(ipaddress.IPv6Address(name))
     except ValueError:
-        return ""
+        authority = _authority_of(name)
+        return name if authority is None else authority.name
+
+
+def _is_own_origin(origin: str, own: _Authority | None) -> bool:
+    scheme, separator, rest = origin.partition("://")
+    default_port = _DEFAULT_PORTS.get(scheme.lower())
+    authority = _authority_of(rest)
+    if not separator or default_port is None or authority is None or own is None:
+        return False
+    same_port = (authority.port or default_port) == (own.port or default_port)
+    return authority.name == own.name and same_port

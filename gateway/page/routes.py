@@ -13,7 +13,6 @@ from starlette.websockets import WebSocket
 
 from gateway.http.avatars import avatar_routes
 from gateway.http.memory import memory_routes
-from gateway.http.websocket_guard import Access
 from gateway.realtime.client_events import ClientConfig
 from gateway.realtime.connection import TRY_LATER, Connection
 from gateway.realtime.histories import Histories
@@ -21,7 +20,6 @@ from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
 from gateway.webrtc.link import LiveMedia
 from services.runtime.errors import InvalidRequest
-from services.runtime.logs import get_logger
 
 STATIC = Path(__file__).parent / "static"
 CONNECTIONS_PER_PLACE = 4
@@ -78,7 +76,6 @@ class Edge:
     def __init__(self, mesh: Mesh, limits: EdgeLimits) -> None:
         self._mesh = mesh
         self._limits = limits
-        self._access = Access(mesh.settings)
         self._live = LiveMedia(mesh)
         self._histories = Histories(most=mesh.settings.capacity * HISTORIES_PER_PLACE)
         self._most = mesh.settings.capacity * CONNECTIONS_PER_PLACE
@@ -86,10 +83,6 @@ class Edge:
 
     async def converse(self, websocket: WebSocket) -> None:
         """Serves one client of `/v1/realtime`."""
-        if (problem := self._access.problem(websocket.headers)) is not None:
-            get_logger().warning("page connection refused", problem=problem)
-            await websocket.close()  # before `accept`: the handshake is answered with 403
-            return
         await websocket.accept(subprotocol=_subprotocol(websocket.headers))
         if self._connections >= self._most:
             await websocket.close(TRY_LATER, "the gateway is full")
@@ -99,7 +92,6 @@ class Edge:
             await Connection(
                 websocket=websocket,
                 mesh=self._mesh,
-                access=self._access,
                 limits=self._limits,
                 live=self._live,
                 histories=self._histories,

@@ -3,13 +3,13 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from anima.common.v1.common_pb2 import MediaChunk
 from anima.gateway.v1.gateway_pb2 import ConverseResponse, PlaybackReport
-from gateway.http.websocket_guard import Access
 from gateway.realtime.client_events import (
     ClientConfig,
     audio_of,
@@ -28,8 +28,9 @@ from gateway.stages.mesh import Mesh
 from gateway.webrtc.link import LiveLink, LiveMedia
 from gateway.webrtc.program import Playing
 from gateway.webrtc.recent import Recent
+from services.runtime.auth import TokenAuth
 from services.runtime.compute import Compute
-from services.runtime.errors import AnimaError, InvalidRequest
+from services.runtime.errors import AnimaError, InvalidRequest, Unauthenticated
 from services.runtime.logs import get_logger
 
 UNAUTHORIZED = 4401
@@ -57,7 +58,6 @@ class Connection:
     Args:
         websocket: accepted already.
         mesh: the stages.
-        access: the rules of the gateway.
         limits: what the client may ask for.
         live: what all clients share for WebRTC.
         histories: what was said in conversations that may go on.
@@ -69,14 +69,13 @@ class Connection:
         *,
         websocket: WebSocket,
         mesh: Mesh,
-        access: Access,
         limits: EdgeLimits,
         live: LiveMedia,
         histories: Histories,
         config: ClientConfig,
     ) -> None:
         self._websocket = websocket
-        self._access = access
+        self._auth = TokenAuth(mesh.settings.token)
         self._limits = limits
         self._config = config
         self._outgoing = Outgoing(
@@ -145,16 +144,15 @@ class Connection:
             self._compute.close()
 
     async def _authenticate(self) -> None:
-        if self._access.authorized_by_header(self._websocket.headers):
+        with suppress(Unauthenticated):
+            self._auth.check(self._websocket.headers)
             return
         try:
             async with asyncio.timeout(self._limits.authenticate_timeout_s):
                 first = parse_event(await self._receive_text_only())
         except (TimeoutError, InvalidRequest):
             first = {}
-        if first.get("type") != "anima.authenticate" or not self._access.token_is_right(
-            first.get("token")
-        ):
+        if first.get("type") != "anima.authenticate" or not self._auth.accepts(first.get("token")):
             raise ConnectionEndError(UNAUTHORIZED, "the token is missing or wrong")
 
     async def _receive_text_only(self) -> str:

@@ -2,15 +2,15 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
 import websockets
-from starlette.applications import Starlette
 
-from gateway.page.routes import routes
+from gateway.http.app import create_app
 from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
 
@@ -20,8 +20,8 @@ Received = dict[str, Any] | bytes
 class PageClient:
     """One connection; keeps everything that came."""
 
-    def __init__(self, socket: websockets.ClientConnection) -> None:
-        self.socket = socket
+    def __init__(self, connection: websockets.ClientConnection) -> None:
+        self.socket = connection
         self.received: list[Received] = []
 
     async def send(self, *events: dict[str, Any]) -> None:
@@ -85,12 +85,17 @@ class Page:
 
     def __init__(self, port: int) -> None:
         self.address = f"127.0.0.1:{port}"
+        self._port = port
 
     @asynccontextmanager
-    async def client(self, **options: Any) -> AsyncIterator[PageClient]:
-        url = f"ws://{self.address}/v1/realtime"
-        async with websockets.connect(url, max_size=None, **options) as socket:
-            yield PageClient(socket)
+    async def client(
+        self, *, host: str = "127.0.0.1", sock: socket.socket | None = None, **options: Any
+    ) -> AsyncIterator[PageClient]:
+        """Connects; `host` is the name in the Host header."""
+        url = f"ws://{host}:{self._port}/v1/realtime"
+        where = {"sock": sock} if sock else {"host": "127.0.0.1", "port": self._port}
+        async with websockets.connect(url, max_size=None, **where, **options) as connected:
+            yield PageClient(connected)
 
 
 class _Server(uvicorn.Server):
@@ -107,11 +112,10 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serving_page(mesh: Mesh, limits: EdgeLimits | None = None) -> AsyncIterator[Page]:
-    """Serves the routes of the page on a free port of loopback."""
-    app = Starlette(routes=routes(mesh, limits=limits))
+    """Serves the HTTP application on a free port of loopback."""
     server = _Server(
         uvicorn.Config(
-            app,
+            create_app(mesh, limits=limits),
             host="127.0.0.1",
             port=0,
             log_config=None,

@@ -324,7 +324,7 @@ async def test_idle_conversation_gives_up_its_place_and_goes_on_later(stages: Fa
     assert done["response"]["status"] == "completed"
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null"])
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://["])
 async def test_other_origins_are_refused(page: Page, origin: str) -> None:
     with pytest.raises(websockets.InvalidStatus) as refused:
         async with page.client(additional_headers={"origin": origin}):
@@ -349,6 +349,27 @@ async def test_offset_that_is_none_is_refused(page: Page, us: object) -> None:
 async def test_own_origin_is_accepted(page: Page) -> None:
     async with page.client(additional_headers={"origin": f"http://{page.address}"}) as client:
         await client.until("session.created")
+
+
+@pytest.mark.parametrize("host", ["anima.example", "Anima.Example"])
+async def test_host_names_that_are_set_are_accepted_in_any_case(
+    stages: FakeMesh, host: str
+) -> None:
+    async with (
+        stages.mesh(http_hosts=("Anima.Example",)) as mesh,
+        serving_page(mesh) as page,
+        page.client(host=host) as client,
+    ):
+        await client.until("session.created")
+
+
+async def test_other_host_is_refused(page: Page) -> None:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with page.client(host="evil.example"):
+            pass
+
+    assert refused.value.response.status_code == 400
+    assert b"ANIMA_GATEWAY_HTTP_HOSTS" in (refused.value.response.body or b"")
 
 
 async def test_token_is_demanded(stages: FakeMesh) -> None:

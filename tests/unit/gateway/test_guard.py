@@ -1,0 +1,168 @@
+"""The guard of the HTTP edge: the same rules for HTTP requests and WebSocket handshakes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from gateway.http.guard import HttpGuard
+from gateway.settings import GatewaySettings
+from services.runtime.auth import TokenAuth
+
+KINDS = ("http", "websocket")
+PASSED = "passed"
+
+
+async def answer(
+    kind: str, headers: dict[str, str], *, path: str = "/v1/realtime", **settings: object
+) -> tuple[int | str, str]:
+    """Returns the status and the detail of a refusal, or PASSED."""
+    sent: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        sent.append({"type": PASSED})
+
+    async def receive() -> Message:
+        raise AssertionError("the guard reads no body")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    values = {"http_listen": "127.0.0.1:8080", **settings}
+    guard = HttpGuard(app, settings=GatewaySettings.model_validate(values))
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    scope = {"type": kind, "path": path, "headers": raw}
+    await guard(scope, receive, send)
+    if sent[0]["type"] == PASSED:
+        assert len(sent) == 1
+        return PASSED, ""
+    prefix = "websocket." if kind == "websocket" else ""
+    assert sent[0]["type"] == f"{prefix}http.response.start"
+    return sent[0]["status"], str(json.loads(sent[1]["body"])["detail"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8080", "localhost:8080", "LOCALHOST", "[::1]:8080", "[0:0::1]", "[::1]"]
+)
+async def test_pages_of_this_machine_pass(kind: str, host: str) -> None:
+    assert await answer(kind, {"host": host, "origin": f"http://{host}"}) == (PASSED, "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_programs_without_origin_pass(kind: str) -> None:
+    assert await answer(kind, {"host": "127.0.0.1:8080"}) == (PASSED, "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("localhost:80", "http://localhost"),
+        ("localhost", "http://localhost:80"),
+        ("localhost", "https://localhost:443"),
+        ("localhost", "https://localhost"),
+        ("[::1]:8080", "http://[0:0:0:0:0:0:0:1]:8080"),
+    ],
+)
+async def test_the_same_site_in_other_letters_passes(kind: str, host: str, origin: str) -> None:
+    assert await answer(kind, {"host": host, "origin": origin}) == (PASSED, "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "http://127.0.0.1:9999",
+        "http://127.0.0.1",
+        "http://localhost:8080.evil.example",
+        "http://evil.example/127.0.0.1:8080",
+        "http://127.0.0.1:8080@evil.example",
+        "http://[",
+        "http://[::1",
+        "http://[nonsense]:8080",
+        "http://",
+        "null",
+        "",
+        "file://",
+        "file://127.0.0.1:8080",
+        "127.0.0.1:8080",
+        "http://127.0.0.1:8080\xe9",
+    ],
+)
+async def test_pages_of_other_sites_are_refused(kind: str, origin: str) -> None:
+    status, detail = await answer(kind, {"host": "127.0.0.1:8080", "origin": origin})
+
+    assert status == 403
+    assert detail.startswith("origin:")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8080",
+        "127.0.0.1.evil.example",
+        "localhost/evil.example",
+        "evil@localhost",
+        "localhost:80:80",
+        "[::1",
+        "::1",
+        "[::2]",
+        "[]",
+        "",
+    ],
+)
+async def test_names_that_are_not_of_this_gateway_are_refused(kind: str, host: str) -> None:
+    status, detail = await answer(kind, {"host": host, "origin": f"http://{host}"})
+
+    assert status == 400
+    assert "ANIMA_GATEWAY_HTTP_HOSTS" in detail
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        ("talk.example", "talk.example"),
+        ("Anima.Example", "anima.example"),
+        ("anima.example", "ANIMA.Example:8443"),
+        ("anima.example:8443", "anima.example:8443"),
+        ("fd00::1", "[fd00::1]:8080"),
+        ("[FD00::1]", "[fd00:0::1]"),
+    ],
+)
+async def test_names_that_are_set_pass_in_any_case(kind: str, name: str, host: str) -> None:
+    headers = {"host": host, "origin": f"https://{host}"}
+
+    assert await answer(kind, headers, http_hosts=(name,)) == (PASSED, "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_with_a_token_any_host_passes_but_no_other_site(kind: str) -> None:
+    token = {"authorization": "Bearer secret"}
+    host = {"host": "proxy.example", **token}
+    other = {**host, "origin": "https://evil.example"}
+
+    assert await answer(kind, host, token="secret") == (PASSED, "")
+    assert (await answer(kind, other, token="secret"))[0] == 403
+
+
+async def test_only_http_requests_need_the_token_in_a_header() -> None:
+    host = {"host": "127.0.0.1:8080"}
+
+    assert (await answer("http", host, token="secret"))[0] == 401
+    assert await answer("http", host, token="secret", path="/") == (PASSED, "")
+    assert await answer("websocket", host, token="secret") == (PASSED, "")
+
+
+def test_the_token_is_compared_whole() -> None:
+    auth = TokenAuth("secret")
+
+    assert auth.accepts("secret")
+    assert not any(map(auth.accepts, ["", "secre", "secret2", None, 5, "ß\ud800"]))
+    assert TokenAuth(None).accepts(None)
