@@ -1,54 +1,10 @@
-"""What engines that write freely can be told, read from the service's other `ANIMA_LLM_*`."""
+"""Options that all engines share which let a model write freely."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from pydantic import Field
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-
-from services.runtime.settings import SettingsError
-
-
-def _parsed(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise ValueError(f"is no JSON: {error}") from None
-
-
-def _split(value: object) -> object:
-    return value.split("|") if isinstance(value, str) else value
-
-
-JsonObject = Annotated[dict[str, Any], BeforeValidator(_parsed)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
-
-
-class EngineOptions(BaseModel):
-    """A frozen model of options; a field `top_p` is read from `ANIMA_LLM_TOP_P`."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    @classmethod
-    def read(cls, options: Mapping[str, str]) -> Self:
-        """Reads the options.
-
-        Raises:
-            SettingsError: A value is wrong; the text names the variable.
-        """
-        try:
-            return cls.model_validate(dict(options))
-        except ValidationError as error:
-            faults = [
-                f"ANIMA_LLM_{str(fault['loc'][0]).upper() if fault['loc'] else '*'}: "
-                + fault["msg"].removeprefix("Value error, ")
-                for fault in error.errors(include_url=False)
-            ]
-            raise SettingsError("; ".join(faults)) from None
+from services.runtime.engine_options import EngineOptions, JsonObject, Texts
 
 
 class WritingOptions(EngineOptions):

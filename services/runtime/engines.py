@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Any
 
+from services.runtime.engine_options import EngineOptions, refuse_unknown
 from services.runtime.settings import ServiceSettings, SettingsError
 
 
@@ -13,11 +14,37 @@ def engine_names(stage: str) -> list[str]:
     return sorted({entry.name for entry in entry_points(group=_group(stage))})
 
 
+def engine_option_types(stage: str) -> dict[str, type[EngineOptions]]:
+    """Return the options of the installed engines of a stage by the name of the engine.
+
+    The modules of the engines are imported, which takes tenths of a second: engines import heavy
+    libraries no earlier than `open`. Engines that cannot be imported, and those without options,
+    are left out.
+    """
+    found: dict[str, type[EngineOptions]] = {}
+    for entry in sorted(entry_points(group=_group(stage)), key=lambda entry: entry.name):
+        try:
+            options_type = getattr(entry.load(), "options_type", None)
+        except Exception:  # noqa: S112 (whoever chooses this engine is told why it does not load)
+            continue
+        if options_type is not None:
+            found[entry.name] = options_type
+    return found
+
+
+def engine_option_names(stage: str) -> set[str]:
+    """Return the names of all options of the installed engines of a stage, in lower case."""
+    return {
+        name for options in engine_option_types(stage).values() for name in options.model_fields
+    }
+
+
 def load_engine(stage: str, name: str, settings: ServiceSettings) -> Any:
     """Return the engine: what the entry point names, called with the settings.
 
     Raises:
-        SettingsError: No engine has the name, or its package cannot be imported.
+        SettingsError: No engine has the name, its package cannot be imported, or an option is
+            wrong or unknown to all engines of the stage.
     """
     found = [entry for entry in entry_points(group=_group(stage)) if entry.name == name]
     if not found:
@@ -31,6 +58,8 @@ def load_engine(stage: str, name: str, settings: ServiceSettings) -> Any:
         raise SettingsError(
             f"ANIMA_{stage.upper()}_ENGINE: the engine {name!r} cannot be imported: {error}"
         ) from error
+    if settings.options:
+        refuse_unknown(settings, engine_option_names(stage))
     return factory(settings)
 
 

@@ -2,24 +2,33 @@
 
 It proves that picture and sound stay together.
 
-Choose it with ANIMA_AVATAR_ENGINE=testcard; ANIMA_AVATAR_CLICK_LEVEL sets what counts as a click
-(of 32,767).
+Choose it with ANIMA_AVATAR_ENGINE=testcard.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from services.avatar.engine import Activity, AvatarInfo, BgrImage, VideoSpec, VisemeSpan
 from services.avatar.settings import AvatarSettings
 from services.avatar.video.clock import FrameClock
-from services.runtime.settings import SettingsError
+from services.runtime.engine_options import EngineOptions
 
-DEFAULT_CLICK_LEVEL = 16_000
 _VIDEO = VideoSpec(width_px=320, height_px=240, frame_rate_hz=25)
+
+
+class TestcardOptions(EngineOptions):
+    """What the test card reads from `ANIMA_AVATAR_*`."""
+
+    __test__ = False
+
+    click_level: int = Field(default=16_000, ge=1, le=32_767)
+    """What counts as a click, of 32,767."""
 
 
 class TestcardEngine:
@@ -29,12 +38,10 @@ class TestcardEngine:
     name = "testcard"
     version = "1"
     licence = "Apache-2.0"
+    options_type: ClassVar = TestcardOptions
 
     def __init__(self, settings: AvatarSettings) -> None:
-        level = settings.options.get("click_level", str(DEFAULT_CLICK_LEVEL))
-        if not level.isdecimal() or not 1 <= int(level) <= 32_767:
-            raise SettingsError(f"ANIMA_AVATAR_CLICK_LEVEL: {level!r} is not in 1..32767")
-        self._click_level = int(level)
+        self._click_level = TestcardOptions.read(settings).click_level
 
     def warm_up(self) -> None:
         """Needs nothing."""

@@ -10,8 +10,9 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from services.llm.options import JsonObject, WritingOptions
+from services.llm.options import WritingOptions
 from services.llm.settings import LlmSettings
+from services.runtime.engine_options import JsonObject
 from services.runtime.errors import NotFound
 from services.runtime.settings import SettingsError
 
@@ -34,7 +35,7 @@ class LocalModelOptions(WritingOptions):
         Raises:
             SettingsError: A value is wrong, or there is no model.
         """
-        options = cls.read(settings.options)
+        options = cls.read(settings)
         if not options.model:
             raise SettingsError("ANIMA_LLM_MODEL: set the folder of the model")
         if options.adapters_dir is not None and not options.adapters_dir.is_dir():

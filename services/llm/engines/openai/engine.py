@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from services.llm.engine import EndReason, EngineDescription, Item, Report
 from services.llm.engines.openai.calls import CallAssembler
@@ -39,6 +39,8 @@ _MAX_STOPS: Final = 4
 
 class OpenAiEngine:
     """Lets a server write the answers that speaks OpenAI's chat completions."""
+
+    options_type: ClassVar = OpenAiOptions
 
     def __init__(self, settings: LlmSettings) -> None:
         """Makes the engine.

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from services.llm.options import JsonObject, WritingOptions
+from services.llm.options import WritingOptions
 from services.llm.settings import LlmSettings
+from services.runtime.engine_options import JsonObject
 from services.runtime.settings import SettingsError
 
 _PRESETS: Final = Path(__file__).with_name("presets.toml")
@@ -70,7 +71,7 @@ class OpenAiOptions(WritingOptions):
         Raises:
             SettingsError: A value is wrong, or there is no server.
         """
-        options = cls.read(settings.options)
+        options = cls.read(settings)
         if not options.preset:
             if not options.base_url:
                 raise SettingsError(

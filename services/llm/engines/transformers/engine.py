@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from services.llm.engine import EndReason, EngineDescription, Item
 from services.llm.engines.local_model import LocalModelOptions, import_library
@@ -27,6 +27,8 @@ class TransformersEngine:
 
     Others wait meanwhile; whoever needs many streams at once needs vLLM.
     """
+
+    options_type: ClassVar = LocalModelOptions
 
     def __init__(self, settings: LlmSettings) -> None:
         """Makes the engine; the model is loaded by `warm_up`.

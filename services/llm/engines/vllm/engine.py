@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from services.llm.engine import EndReason, EngineDescription, Item, Report
 from services.llm.engines.chat_tokeniser import ChatTokeniser, first_prompts
@@ -41,6 +41,8 @@ class VllmEngine:
     Attributes:
         keeper: The engine that lives now.
     """
+
+    options_type: ClassVar = VllmOptions
 
     def __init__(self, settings: LlmSettings) -> None:
         """Makes the engine; the model is loaded by `warm_up`.

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from services.llm.engines.local_model import LocalModelOptions, import_library
-from services.llm.options import JsonObject
+from services.runtime.engine_options import JsonObject
 
 _ENVIRONMENT: Final = {
     "VLLM_NO_USAGE_STATS": "1",
