@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, Field, TypeAdapter, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from gateway.stages.spec import GATEWAY, GATEWAY_PORT, STAGES
 from services.runtime.settings import ServiceSettings, is_loopback, split_address
 
 
@@ -31,6 +40,28 @@ class IceServer(BaseModel, frozen=True, extra="forbid"):
         return urls
 
 
+class StageSettings(BaseModel, frozen=True, extra="forbid"):
+    """What the gateway can be told about one stage; the defaults are those of the stage table.
+
+    Variables are `ANIMA_GATEWAY_<STAGE>_TARGET`, `_FALLBACK_TARGET`, `_SILENCE_TIMEOUT_MS` and
+    `_OPEN_TIMEOUT_MS`.
+    """
+
+    target: str
+    """Where the stage is: "host:port" or "dns:///name:port"."""
+    fallback_target: str = ""
+    """Where another such stage is that is tried when the first one fails; empty: the first one,
+    once more."""
+    silence_ms: int | None = Field(ge=10, le=600_000)
+    """How long the stage may send nothing while it owes something; after that it counts as lost.
+    For the language model the longest pause before or within an answer, so more for one that thinks
+    for longer before it speaks; for speech synthesis while it has a clause to speak; for the
+    talking head while it has more than 0.3 s of audio to show; for recognition from the end of
+    speech to its result."""
+    open_ms: int = Field(ge=10, le=60_000)
+    """How long to wait for the stage to open a stream, reconnecting included."""
+
+
 _ICE_SERVERS = TypeAdapter(tuple[IceServer, ...])
 
 
@@ -40,26 +71,11 @@ class GatewaySettings(ServiceSettings):
     `capacity` counts conversations over all edges: gRPC, REST and the page.
     """
 
-    stage: ClassVar[str] = "gateway"
-    default_port: ClassVar[int] = 50050
+    stage: ClassVar[str] = GATEWAY
+    default_port: ClassVar[int] = GATEWAY_PORT
 
     http_listen: str = "127.0.0.1:8080"
     """The HTTP address of page and REST, "host:port"; port 0 takes a free one."""
-    asr_target: str = "127.0.0.1:50051"
-    """Where speech recognition is: "host:port" or "dns:///name:port"."""
-    llm_target: str = "127.0.0.1:50052"
-    """Where the language model is."""
-    memory_target: str = "127.0.0.1:50053"
-    """Where the memory is."""
-    tts_target: str = "127.0.0.1:50054"
-    """Where speech synthesis is."""
-    avatar_target: str = "127.0.0.1:50055"
-    """Where the talking head is."""
-    llm_fallback_target: str = ""
-    """Where another language model is that answers when the first one fails; empty: the first one,
-    once more."""
-    tts_fallback_target: str = ""
-    """The same for speech synthesis."""
     client_stall_timeout_s: float = Field(default=20.0, gt=0, le=3600, allow_inf_nan=False)
     """How long a client may leave what is there for it unread before its conversation is ended."""
     stage_token: str | None = Field(default=None, repr=False)
@@ -73,9 +89,8 @@ class GatewaySettings(ServiceSettings):
     stop_timeout_ms: int = Field(default=200, ge=1, le=10_000)
     """How long a stage may take to confirm an interruption before its stream is cancelled."""
     open_timeout_ms: int = Field(default=5_000, ge=10, le=60_000)
-    """How long to wait for a stage to open a stream, reconnecting included."""
-    avatar_open_timeout_ms: int = Field(default=2_000, ge=10, le=60_000)
-    """The same for the talking head, without which an answer can go on."""
+    """How long to wait for a stage to open a stream, reconnecting included, where the stage has no
+    time of its own."""
     speculation: bool = True
     """Whether an answer is begun as soon as the person has probably finished."""
     semantic_end_of_turn: bool = True
@@ -91,15 +106,6 @@ class GatewaySettings(ServiceSettings):
     runs again; they hold what people say. Empty: none is made."""
     recall_timeout_ms: int = Field(default=400, ge=1, le=10_000)
     """How long an answer waits for memories."""
-    llm_silence_timeout_ms: int = Field(default=8_000, ge=10, le=600_000)
-    """The longest pause of the language model before or within an answer; more for a model that
-    thinks for longer before it speaks. Then, as with the next ones, the stage counts as lost."""
-    tts_silence_timeout_ms: int = Field(default=3_000, ge=10, le=600_000)
-    """How long speech synthesis may give nothing while it has a clause to speak."""
-    avatar_silence_timeout_ms: int = Field(default=2_000, ge=10, le=600_000)
-    """How long the talking head may give nothing while it has more than 0.3 s of audio to show."""
-    asr_silence_timeout_ms: int = Field(default=5_000, ge=10, le=600_000)
-    """How long recognition may take from the end of speech to its result."""
     stage_peer_timeout_s: float = Field(default=6.0, ge=2, le=3600, allow_inf_nan=False)
     """How long a connection to a stage may be dead before its streams are given up; all of them
     then go to another replica, or wait for this one."""
@@ -112,6 +118,41 @@ class GatewaySettings(ServiceSettings):
     Browsers get them too, credentials included."""
     ask_timeout_s: float = Field(default=120.0, gt=0, le=3600, allow_inf_nan=False)
     """How long `POST /v1/ask` may take."""
+    stages: Mapping[str, StageSettings] = Field(default_factory=dict, validate_default=True)
+    """The settings of each stage by its name, such as `stages["llm"].target`; the variable of that
+    one is `ANIMA_GATEWAY_LLM_TARGET`."""
+
+    @classmethod
+    def variables(cls) -> dict[str, tuple[str, ...]]:
+        """Returns the places of the settings; a stage has those that fit it."""
+        named = super().variables()
+        del named["stages"]
+        for spec in STAGES.values():
+            fields = {"target": "target"}
+            if spec.has_fallback:
+                fields["fallback_target"] = "fallback_target"
+            if spec.terminal_event is not None:
+                fields |= {"silence_timeout_ms": "silence_ms", "open_timeout_ms": "open_ms"}
+            named |= {
+                f"{spec.name}_{end}": ("stages", spec.name, name) for end, name in fields.items()
+            }
+        return named
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _fill_in_stages(cls, given: Any, info: ValidationInfo) -> Any:
+        if isinstance(given, Mapping) and (unknown := given.keys() - STAGES.keys()):
+            raise ValueError(f"{min(unknown)!r} is not one of {', '.join(STAGES)}")
+        open_ms = info.data.get("open_timeout_ms", cls.model_fields["open_timeout_ms"].default)
+        return {
+            spec.name: {
+                "target": spec.default_target,
+                "silence_ms": spec.silence_ms,
+                "open_ms": spec.open_ms or open_ms,
+            }
+            | dict(given.get(spec.name, {}))
+            for spec in STAGES.values()
+        }
 
     @field_validator("ice_servers")
     @classmethod

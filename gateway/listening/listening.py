@@ -160,7 +160,7 @@ class Listening:
             "asr",
             self._mesh.asr.Recognize,
             asr.RecognizeRequest(config=config),
-            timeout_ms=self._mesh.settings.open_timeout_ms,
+            timeout_ms=self._mesh.settings.stages["asr"].open_ms,
         )
         self._away = False
         self._enough = None
@@ -206,7 +206,7 @@ class Listening:
         self, stream: RecognizeStream, base: int, feeding: asyncio.Task[None]
     ) -> asr.Transcript | None:
         responses = stream.responses(
-            silence_timeout_ms=self._mesh.settings.asr_silence_timeout_ms, owes=feeding.done
+            silence_timeout_ms=self._mesh.settings.stages["asr"].silence_ms, owes=feeding.done
         )
         async for response in responses:
             event = response.WhichOneof("event")

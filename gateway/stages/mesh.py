@@ -95,10 +95,10 @@ class Mesh:
         self.memory = cast(Any, memory_pb2_grpc.MemoryServiceStub(await self._open("memory")))
         self.tts = cast(Any, tts_pb2_grpc.TtsServiceStub(await self._open("tts")))
         self.llm_fallback, self.tts_fallback = self.llm, self.tts
-        if target := self.settings.llm_fallback_target:
+        if target := self.settings.stages["llm"].fallback_target:
             channel = await self._open("llm", target)
             self.llm_fallback = cast(Any, llm_pb2_grpc.LlmServiceStub(channel))
-        if target := self.settings.tts_fallback_target:
+        if target := self.settings.stages["tts"].fallback_target:
             channel = await self._open("tts", target)
             self.tts_fallback = cast(Any, tts_pb2_grpc.TtsServiceStub(channel))
         self.avatar = cast(Any, avatar_pb2_grpc.AvatarServiceStub(await self._open("avatar")))
@@ -207,7 +207,7 @@ class Mesh:
         settings = self.settings
         name = {"asr": "Asr", "llm": "Llm", "memory": "Memory", "tts": "Tts", "avatar": "Avatar"}
         channel = open_channel(
-            target or getattr(settings, f"{stage}_target"),
+            target or settings.stages[stage].target,
             token=settings.stage_token or settings.token,
             health_service=f"anima.{stage}.v1.{name[stage]}Service",
             max_message_bytes=settings.max_message_bytes,

@@ -14,6 +14,7 @@ from anima.tts.v1 import tts_pb2 as tts
 from gateway import metrics, notices
 from gateway.session.shown_idle import IdleLoop
 from gateway.settings import GatewaySettings
+from gateway.stages.spec import STAGES
 from gateway.stages.stream import StageFailed, StageStream
 from gateway.turn.playout.gate import Gate
 from gateway.turn.playout.playback import Playback, heard_text
@@ -138,16 +139,14 @@ class Answer:
         Raises:
             StageFailed: The stage is away, full, or refuses the config.
         """
-        avatar = stage == "avatar"
-        settings = self.settings
-        allowed_ms = settings.avatar_open_timeout_ms if avatar else settings.open_timeout_ms
+        allowed_ms = self.settings.stages[stage].open_ms
         with self.spans.current() if span is None else span.current():
             stream: StageStream[Any, Any] = await StageStream.open(
                 stage,
                 method,
                 config,
                 timeout_ms=allowed_ms if timeout_ms is None else min(timeout_ms, allowed_ms),
-                wait_for_place=not avatar,
+                wait_for_place=STAGES[stage].waits_for_place,
                 on_full=lambda retry_after_ms: self.stage_is_full(stage, retry_after_ms),
             )
         self._streams.append(stream)

@@ -124,7 +124,8 @@ class Face:
         replaying = asyncio.create_task(self._replay(stream), name="avatar-replay")
         try:
             async for response in stream.responses(
-                silence_timeout_ms=self._answer.settings.avatar_silence_timeout_ms, owes=self._owes
+                silence_timeout_ms=self._answer.settings.stages["avatar"].silence_ms,
+                owes=self._owes,
             ):
                 await self._take(response)
         finally:

@@ -99,6 +99,15 @@ class ServiceSettings(BaseModel):
         return self
 
     @classmethod
+    def variables(cls) -> dict[str, tuple[str, ...]]:
+        """Returns where each setting belongs: a field, or a field of a group.
+
+        The keys are what follows the prefix of a variable, in lower case: "capacity" for
+        `ANIMA_CAPACITY` and `ANIMA_<STAGE>_CAPACITY`.
+        """
+        return {field: (field,) for field in cls.model_fields if field != "options"}
+
+    @classmethod
     def from_environment(
         cls, environment: Mapping[str, str] | None = None, **overrides: Any
     ) -> Self:
@@ -106,7 +115,8 @@ class ServiceSettings(BaseModel):
 
         Args:
             environment: The variables; None: those of the process.
-            **overrides: Fields that do not come from the environment.
+            **overrides: Settings that do not come from the environment, by the keys of
+                `variables`.
 
         Raises:
             SettingsError: A value is wrong; the text names the variable.
@@ -114,24 +124,25 @@ class ServiceSettings(BaseModel):
         variables = os.environ if environment is None else environment
         prefix = f"ANIMA_{cls.stage.upper()}_"
         values: dict[str, Any] = {}
-        sources: dict[str, str] = {}
-        for field in cls.model_fields.keys() - {"options"}:
-            for name in (prefix + field.upper(), "ANIMA_" + field.upper()):
+        sources: dict[tuple[str, ...], str] = {}
+        places = cls.variables()
+        for setting, place in places.items():
+            for name in (prefix + setting.upper(), "ANIMA_" + setting.upper()):
                 if variables.get(name):
-                    values[field] = _split(cls, field, variables[name])
-                    sources[field] = name
+                    _put(values, place, _split(cls, place[0], variables[name]))
+                    sources[place] = name
                     break
         values["options"] = {
             name.removeprefix(prefix).lower(): value
             for name, value in variables.items()
-            if name.startswith(prefix)
-            and value
-            and name.removeprefix(prefix).lower() not in cls.model_fields
+            if name.startswith(prefix) and value and name.removeprefix(prefix).lower() not in places
         }
-        for field in overrides:
-            sources.pop(field, None)
+        for setting, value in overrides.items():
+            place = places.get(setting, (setting,))
+            sources.pop(place, None)
+            _put(values, place, value)
         try:
-            return cls.model_validate(values | overrides)
+            return cls.model_validate(values)
         except ValidationError as error:
             raise SettingsError(_describe(error, sources)) from None
 
@@ -181,15 +192,22 @@ def _split(cls: type[ServiceSettings], field: str, value: str) -> Any:
     return value
 
 
-def _describe(error: ValidationError, sources: Mapping[str, str]) -> str:
+def _put(values: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
+    *groups, field = place
+    for group in groups:
+        values = values.setdefault(group, {})
+    values[field] = value
+
+
+def _describe(error: ValidationError, sources: Mapping[tuple[str, ...], str]) -> str:
     lines = []
     for fault in error.errors(include_url=False):
         text = fault["msg"].removeprefix("Value error, ")
-        field = str(fault["loc"][0]) if fault["loc"] else text.partition(":")[0]
-        source = sources.get(field)
+        place = tuple(map(str, fault["loc"])) or (text.partition(":")[0],)
+        source = sources.get(place) or sources.get(place[:1])
         if fault["loc"]:
-            given = "" if field == "token" else f" (it is {str(fault['input'])[:80]!r})"
-            lines.append(f"{source or field}: {text}{given}")
+            given = "" if place == ("token",) else f" (it is {str(fault['input'])[:80]!r})"
+            lines.append(f"{source or '.'.join(place)}: {text}{given}")
         elif source:
             lines.append(f"{source}:{text.partition(':')[2]}")
         else:

@@ -70,7 +70,7 @@ class DirectStages:
         self.avatar = FakeAvatar()  # type: ignore[abstract]
 
     def mesh(self, **changes: Any) -> Mesh:
-        mesh = _DirectMesh(GatewaySettings(**changes))
+        mesh = _DirectMesh(GatewaySettings.from_environment({}, **changes))
         mesh.asr = direct(self.asr)
         mesh.llm = mesh.llm_fallback = direct(self.llm)
         mesh.tts = mesh.tts_fallback = direct(self.tts)

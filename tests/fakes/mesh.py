@@ -97,7 +97,7 @@ class FakeMesh:
         """Gives the settings of a gateway in front of the mesh."""
         targets = {f"{stage}_target": address for stage, address in self.addresses.items()}
         values: dict[str, Any] = {"listen": "127.0.0.1:0", "http_listen": "127.0.0.1:0"}
-        return GatewaySettings(**(values | targets | changes))
+        return GatewaySettings.from_environment({}, **(values | targets | changes))
 
     @asynccontextmanager
     async def mesh(self, **changes: Any) -> AsyncIterator[Mesh]:

@@ -134,7 +134,7 @@ class Speaker:
         submitting = asyncio.create_task(self._submit(stream), name="tts-submit")
         try:
             async for response in stream.responses(
-                silence_timeout_ms=self._answer.settings.tts_silence_timeout_ms,
+                silence_timeout_ms=self._answer.settings.stages["tts"].silence_ms,
                 owes=lambda: bool(self._unspoken) or self._text_ended,
             ):
                 await self._take(response)

@@ -112,7 +112,7 @@ class Writer:
         if not self.language.done():
             language = stream.started.started.language or self._answer.question.language
             self.language.set_result(language)
-        silence_ms = self._answer.settings.llm_silence_timeout_ms
+        silence_ms = self._answer.settings.stages["llm"].silence_ms
         async for response in stream.responses(silence_timeout_ms=silence_ms):
             if self._answer.is_stale("llm", response.header):
                 continue
