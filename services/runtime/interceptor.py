@@ -19,7 +19,6 @@ from typing import Any
 import grpc
 import structlog
 from google.protobuf.message import DecodeError
-from opentelemetry.sdk.trace import TracerProvider
 
 from services.runtime.admission import Admission
 from services.runtime.auth import TokenAuth
@@ -33,7 +32,7 @@ from services.runtime.errors import (
 )
 from services.runtime.logs import get_logger
 from services.runtime.metrics import ServerMetrics
-from services.runtime.tracing import end_span, server_span, tracer_provider
+from services.runtime.tracing import Provider, end_span, server_span, tracer_provider
 
 HEALTH_PREFIX = "/grpc.health.v1.Health/"
 REFLECTION_PREFIX = "/grpc.reflection."
@@ -62,7 +61,7 @@ class CallGuard:
     admission: Admission
     counted_methods: frozenset[str]
     metrics: ServerMetrics
-    provider: TracerProvider
+    provider: Provider
     closed_because: str
     closed_reason: str
     idle: asyncio.Event = field(default_factory=asyncio.Event)

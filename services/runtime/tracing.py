@@ -31,12 +31,15 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from services.runtime.logs import get_logger
 from services.runtime.settings import ServiceSettings
+from services.runtime.trace_ids import IdProvider
 
 OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 EXPORT_TIMEOUT_S = 3
 
 _propagator = TraceContextTextMapPropagator()
-_provider: ContextVar[TracerProvider | None] = ContextVar("anima_tracer_provider", default=None)
+Provider = TracerProvider | IdProvider
+
+_provider: ContextVar[Provider | None] = ContextVar("anima_tracer_provider", default=None)
 _tracers: WeakKeyDictionary[trace.TracerProvider, trace.Tracer] = WeakKeyDictionary()
 
 
@@ -51,7 +54,7 @@ def tracer() -> trace.Tracer:
 
 
 @contextmanager
-def tracer_provider(provider: TracerProvider) -> Iterator[None]:
+def tracer_provider(provider: Provider) -> Iterator[None]:
     """Make a provider the one of `tracer()` for the body.
 
     Servers that share a process (tests, `serving`) have a provider each; OpenTelemetry's global one
@@ -64,13 +67,15 @@ def tracer_provider(provider: TracerProvider) -> Iterator[None]:
         _provider.reset(reset)
 
 
-def create_tracer_provider(settings: ServiceSettings) -> TracerProvider:
+def create_tracer_provider(settings: ServiceSettings) -> Provider:
     """Return the provider that the settings and OpenTelemetry's variables ask for."""
+    exporter = _otlp_exporter()
+    if settings.trace_file is None and exporter is None:
+        return IdProvider()
     name = os.environ.get("OTEL_SERVICE_NAME") or f"anima-{settings.stage}"
     provider = TracerProvider(resource=Resource.create({"service.name": name}))
     if settings.trace_file is not None:
         provider.add_span_processor(SimpleSpanProcessor(SpanFile(settings.trace_file)))
-    exporter = _otlp_exporter()
     if exporter is not None:
         provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider
