@@ -70,6 +70,7 @@ class _Replay:
             history=History([]),
             idle=IdleLoop(frame_rate_hz=0),
             on_idle=self._idle.set,
+            on_failure=outbox.finish,
         )
         written = StringIO()
         log = TurnLog(written, config)

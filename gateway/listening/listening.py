@@ -107,6 +107,7 @@ class Listening:
         self._ends: deque[int] = deque()
         self._heard_since_end = False
         self._away = False
+        self._hearing = False
         self._concluding = False
         self._count = 0
         self._changed = asyncio.Event()
@@ -118,6 +119,11 @@ class Listening:
     def waiting(self) -> bool:
         """True while an utterance that has ended is still being recognised or handed on."""
         return bool(self._ends) or self._concluding
+
+    @property
+    def hearing(self) -> bool:
+        """True while the person speaks, until it is known what was said."""
+        return self._hearing
 
     async def audio(self, chunk: common.AudioChunk) -> None:
         """Takes audio; waits while the recogniser is more than 10 s behind.
@@ -147,6 +153,7 @@ class Listening:
             except StageFailed as failure:
                 await self._listener.lost()
                 await self._fail(failure)
+            self._hearing = False
             if not self._ends:
                 self._listener.settled()
 
@@ -225,6 +232,7 @@ class Listening:
 
     async def _start(self, at_sample: int) -> None:
         self._started_sample = at_sample
+        self._hearing = True
         await self._listener.speech_started(at_sample, self._microphone.arrived_at(at_sample))
 
     async def _guess(self, guess: asr.EndGuess, base: int) -> None:
@@ -302,6 +310,7 @@ class Listening:
         if not self._away or self._ends:
             self._listener.away()
         self._away = True
+        self._hearing = False
         self._ends.clear()
         self._next = self._sent = self._microphone.end_sample
         self._notify()

@@ -57,7 +57,7 @@ class Session:
         self._mesh = mesh
         self._opening = opening
         self._outbox = Outbox()
-        self._finishing = False
+        self._no_more_input = False
         video = opening.video
         self._idle = IdleLoop(frame_rate_hz=0 if video is None else video.frame_rate_hz)
         # Who says how long a pause must be gets just that.
@@ -73,6 +73,7 @@ class Session:
             history=history,
             idle=self._idle,
             on_idle=self._finish_if_idle,
+            on_failure=self._outbox.finish,
             end_of_turn=self._end_of_turn,
         )
         self._listening = self._listen()
@@ -112,15 +113,17 @@ class Session:
             InvalidRequest: A field of `config` is wrong; the text names it.
             NotFound: The persona, voice or avatar is unknown; the text lists the known ones.
             Busy: All places are taken, or a stage that is needed has none.
-            Unavailable: The language model has never answered, so that no persona is known.
+            Unavailable: The language model has never answered, so that no persona is known; or the
+                gateway is going away.
         """
+        mesh.check_going_away()
         check_config(config)
         mesh.check_room(stages_of(config))
         earlier = History([_message(role, text) for role, text in history])
         with mesh.places.place(), metrics.SESSIONS.track_inprogress():
-            session = cls(
-                mesh=mesh, opening=open_with(config, await mesh.catalog()), history=earlier
-            )
+            opening = open_with(config, await mesh.catalog())
+            mesh.check_going_away()
+            session = cls(mesh=mesh, opening=opening, history=earlier)
             mesh.on_going_away.add(session._go_away)
             try:
                 yield session
@@ -192,7 +195,7 @@ class Session:
 
     def finish(self) -> None:
         """Says that no input follows: `events` ends after the answer under way."""
-        self._finishing = True
+        self._no_more_input = True
         self._finish_if_idle()
 
     def events(self) -> AsyncIterator[pb.ConverseResponse]:
@@ -282,12 +285,15 @@ class Session:
         self._outbox.post(pb.ConverseResponse(notice=notice))
 
     def _go_away(self) -> None:
-        notice = notices.going_away(self._opening.listen_language)
-        self._outbox.post(pb.ConverseResponse(notice=notice))
-        self.finish()
+        self._turns.go_away()
+        self._finish_if_idle()
 
     def _finish_if_idle(self) -> None:
-        if self._finishing and not self._turns.answering and not self._listening.waiting:
+        if not (self._no_more_input or self._turns.going_away):
+            return
+        # Without further input an utterance that is still being spoken would never end.
+        speaking = self._listening.hearing and not self._no_more_input
+        if self._turns.idle and not self._listening.waiting and not speaking:
             self._outbox.finish()
 
     async def _close(self) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
@@ -26,6 +27,8 @@ from gateway.stages.mesh import Mesh
 from gateway.turn.answer import Question
 from gateway.turn.playout.outbox import Outbox
 from gateway.turn.turn import Turn, TurnOutcome
+from services.runtime.errors import Unavailable
+from services.runtime.tasks import Tasks
 
 MAX_QUESTION_CHARS = 8000
 # A sign of listening this shortly before the end of an answer is an answer to it: "yes".
@@ -43,7 +46,8 @@ class TurnTaking:
         outbox: Where events go.
         history: What was said before.
         idle: The idle loop that the client shows between answers.
-        on_idle: Called whenever an answer is over.
+        on_idle: Called whenever the last event of an answer has been posted.
+        on_failure: Called with the error that ends the turn-taking: the session cannot go on.
         end_of_turn: Told when the person was cut off.
     """
 
@@ -56,6 +60,7 @@ class TurnTaking:
         history: History,
         idle: IdleLoop,
         on_idle: Callable[[], None],
+        on_failure: Callable[[BaseException], None],
         end_of_turn: EndOfTurn | None = None,
     ) -> None:
         self._mesh = mesh
@@ -75,15 +80,33 @@ class TurnTaking:
         self._barge_in: BargeIn | None = None
         self._barged_at = 0.0
         self._expiry: asyncio.TimerHandle | None = None
-        self._deciding: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("turn taking", on_failure=on_failure)
         self._asked: Utterance | None = None
         self._carried = ""
-        self._carrying = False
+        self._still_asking = ""
+        self._asking = 0
+        self._going_away_at: float | None = None
+        self._closed = False
 
     @property
     def answering(self) -> bool:
         """True while an answer is under way, held ones included."""
         return self._turn is not None and not self._turn.over
+
+    @property
+    def idle(self) -> bool:
+        """True if no event of an answer follows: none is under way, asked for or being stopped."""
+        return not self._asking and (self._turn is None or self._turn.ended)
+
+    @property
+    def going_away(self) -> bool:
+        """True once `go_away` was called."""
+        return self._going_away_at is not None
+
+    def go_away(self) -> None:
+        """Reports that the gateway goes away; questions that end later are refused."""
+        self._going_away_at = _now()
+        self._refuse()
 
     def turn(self, turn_id: str) -> Turn | None:
         """Gives the present turn if that is its id."""
@@ -91,12 +114,21 @@ class TurnTaking:
         return turn if turn is not None and turn.turn_id == turn_id else None
 
     async def ask(self, text: str, *, asked_at: float) -> None:
-        """Answers a typed question; an answer under way is interrupted first."""
-        async with self._changing:
-            await self._drop_guess("typed")
-            self._uncarry()
-            await self._interrupt(cause_at=asked_at)
-            await self._begin(text, asked_at=asked_at, spoken=False)
+        """Answers a typed question; an answer under way is interrupted first.
+
+        Raises:
+            Unavailable: The session was closed meanwhile.
+        """
+        refused = self.going_away
+        with self._counted_as_asking(), self._remembered_if_left(text, when=not refused):
+            async with self._changing:
+                await self._drop_guess("typed")
+                self._uncarry()
+                await self._interrupt(cause_at=asked_at)
+                if refused:
+                    self._refuse()
+                elif not await self._begin(text, asked_at=asked_at, spoken=False):
+                    raise Unavailable("the conversation has ended; ask again", reason="ENDED")
 
     async def stop(self) -> None:
         """Stops the answer under way; does nothing if there is none."""
@@ -143,7 +175,9 @@ class TurnTaking:
                 return
             await self._drop_guess("changed")
             wanted = self._mesh.settings.speculation and self._opening.paced
-            if not wanted or self.answering or classify(text) in (Said.NOTHING, Said.STOP):
+            if not wanted or self.answering or self._comes_too_late(ended_at):
+                return
+            if classify(text) in (Said.NOTHING, Said.STOP):
                 return
             question = self._question(self._whole(text), asked_at=ended_at, spoken=True)
             self._guess = self._new_turn(question, speculative=True)
@@ -162,35 +196,50 @@ class TurnTaking:
         """
         async with self._changing:
             barge_in, self._barge_in = self._barge_in, None
-            seconds = utterance.ended_at - utterance.started_at
+            move = None
             if barge_in is not None:
-                await self._move(barge_in.over(utterance.text, seconds=seconds))
-                self._settle_hold()
+                seconds = utterance.ended_at - utterance.started_at
+                move = barge_in.over(utterance.text, seconds=seconds)
             stop = classify(utterance.text) is Said.STOP and barge_in is not None
             # Also where the answer was stopped meanwhile by other means: it was said into it.
             nothing = barge_in is not None and barge_in.decided is Move.RESUME
-            if barge_in is None and utterance.text:
-                # An answer to a question that was typed while the person spoke.
-                await self._interrupt(cause_at=utterance.started_at)
-            if nothing or stop or not utterance.text:
+            is_question = bool(utterance.text) and not (nothing or stop)
+            late = self._comes_too_late(utterance.ended_at)
+            asked = is_question and not late
+            with self._remembered_if_left(utterance.text, when=asked, goes_on=True):
+                await self._move(move)
+                if barge_in is not None:
+                    self._settle_hold()
+                elif utterance.text:
+                    # An answer to a question that was typed while the person spoke.
+                    await self._interrupt(cause_at=utterance.started_at)
+                if asked:
+                    await self._answer(utterance)
+                    return
                 await self._drop_guess("not a question")
                 self._uncarry()
-                return
-            text = self._whole(utterance.text)
-            self._carried = ""
-            self._asked = utterance
-            guess, self._guess = self._guess, None
-            if guess is not None and guess.answers(text):
-                metrics.SPECULATIONS.labels("confirmed").inc()
-                await self._outbox.until_room()
-                self._take(guess)
-                guess.commit(text, asked_at=utterance.ended_at)
-                self._say_quality(guess)
-                return
-            if guess is not None:
-                metrics.SPECULATIONS.labels("other words").inc()
-                await guess.discard()
-            await self._begin(text, asked_at=utterance.ended_at, spoken=True)
+                if is_question:
+                    self._refuse()
+
+    async def _answer(self, utterance: Utterance) -> None:
+        """Answers a spoken question, by the answer that was begun on a guess if that fits."""
+        text = self._whole(utterance.text)
+        self._asked = utterance
+        guess = self._guess
+        if guess is None or not guess.answers(text):
+            await self._drop_guess("other words")
+            if await self._begin(text, asked_at=utterance.ended_at, spoken=True):
+                self._carried = ""
+            return
+        await self._outbox.until_room()
+        if self._closed:
+            return
+        self._guess = None
+        self._carried = ""
+        metrics.SPECULATIONS.labels("confirmed").inc()
+        self._take(guess)
+        guess.commit(text, asked_at=utterance.ended_at)
+        self._say_quality(guess)
 
     async def silent(self) -> None:
         """Lets a held answer go on: nothing more will be heard of what was said."""
@@ -203,26 +252,64 @@ class TurnTaking:
             self._uncarry()
 
     async def close(self) -> None:
-        """Cancels everything; memory still gets what was heard."""
-        self._settle_hold()
-        for task in self._deciding:
-            task.cancel()
-        if self._deciding:
-            await asyncio.wait(self._deciding)
-        await self._drop_guess("closed")
-        if self._turn is not None:
-            await self._turn.abandon()
-        if self._turn_task is not None:
-            await asyncio.wait([self._turn_task])
+        """Cancels everything; memory still gets what was asked and heard.
 
-    async def _begin(self, text: str, *, asked_at: float, spoken: bool) -> None:
+        What waits for room in the outbox must have been released before.
+        """
+        self._closed = True
+        self._settle_hold()
+        await self._tasks.close()
+        async with self._changing:
+            await self._drop_guess("closed")
+            if self._turn is not None:
+                await self._turn.abandon()
+            if self._turn_task is not None:
+                await asyncio.wait([self._turn_task])
+            self._uncarry()
+
+    @contextmanager
+    def _counted_as_asking(self) -> Iterator[None]:
+        """Keeps the session from being idle while a question waits to be begun."""
+        self._asking += 1
+        try:
+            yield
+        finally:
+            self._asking -= 1
+            self._on_idle()
+
+    @contextmanager
+    def _remembered_if_left(
+        self, question: str, *, when: bool, goes_on: bool = False
+    ) -> Iterator[None]:
+        """Records a question whose client leaves before its answer was begun.
+
+        Args:
+            question: What was asked.
+            when: False: it is none, or it is refused.
+            goes_on: Whether it goes on with a question that was cut off.
+        """
+        try:
+            yield
+        except asyncio.CancelledError:
+            if when:
+                if goes_on:
+                    question, self._carried = self._whole(question), ""
+                self._uncarry()
+                self._record_unanswered(question)
+            raise
+
+    async def _begin(self, text: str, *, asked_at: float, spoken: bool) -> bool:
+        """Begins an answer; False if the session was closed before there was room."""
         await self._outbox.until_room()
+        if self._closed:
+            return False
         turn = self._new_turn(
             self._question(text, asked_at=asked_at, spoken=spoken), speculative=False
         )
         turn.start()
         self._take(turn)
         self._say_quality(turn)
+        return True
 
     def _take(self, turn: Turn) -> None:
         self._turn = turn
@@ -274,12 +361,22 @@ class TurnTaking:
         if self._turn is not None and not self._turn.over:
             self._epoch += 1
             await self._turn.interrupt(self._epoch, cause_at=cause_at)
+            self._on_idle()
 
     async def _drop_guess(self, why: str) -> None:
-        guess, self._guess = self._guess, None
-        if guess is not None:
-            metrics.SPECULATIONS.labels(why).inc()
+        if (guess := self._guess) is not None:
+            # Kept until it is gone: if this is cancelled, `close` discards it.
             await guess.discard()
+            self._guess = None
+            metrics.SPECULATIONS.labels(why).inc()
+
+    def _comes_too_late(self, ended_at: float) -> bool:
+        """Returns whether a question that ended then is refused."""
+        return self._going_away_at is not None and ended_at >= self._going_away_at
+
+    def _refuse(self) -> None:
+        notice = notices.going_away(self._opening.listen_language)
+        self._outbox.post(pb.ConverseResponse(notice=notice))
 
     async def _move(self, move: Move | None) -> None:
         """Carries out what was decided about the answer that somebody speaks into."""
@@ -299,9 +396,8 @@ class TurnTaking:
         )
         if cut_off and self._end_of_turn is not None:
             self._end_of_turn.went_on()
-        self._carrying = cut_off and turn.unheard
+        self._still_asking = turn.turn_id if cut_off and turn.unheard else ""
         await self._interrupt(cause_at=self._barged_at)
-        self._carrying = False
 
     def _settle_hold(self) -> None:
         if self._expiry is not None:
@@ -309,9 +405,7 @@ class TurnTaking:
             self._expiry = None
 
     def _expire(self) -> None:
-        task = asyncio.create_task(self._decide_late(), name="hold-expired")
-        self._deciding.add(task)
-        task.add_done_callback(self._deciding.discard)
+        self._tasks.start(self._decide_late(), name="hold-expired")
 
     async def _decide_late(self) -> None:
         async with self._changing:
@@ -331,7 +425,7 @@ class TurnTaking:
             self._quality.answered(late_s=outcome.face_late_s)
             if outcome.face_lost:
                 self._shown = pb.VIDEO_LEVEL_IDLE_LOOP
-        if self._carrying:
+        if outcome.turn_id == self._still_asking:
             # The person was still asking: the question goes on in the next utterance.
             self._carried = outcome.question
         else:
@@ -340,7 +434,10 @@ class TurnTaking:
     def _uncarry(self) -> None:
         question, self._carried = self._carried, ""
         if question:
-            self._record(TurnOutcome(turn_id=uuid.uuid4().hex, question=question, heard_text=""))
+            self._record_unanswered(question)
+
+    def _record_unanswered(self, question: str) -> None:
+        self._record(TurnOutcome(turn_id=uuid.uuid4().hex, question=question, heard_text=""))
 
     def _record(self, outcome: TurnOutcome) -> None:
         self._history.add(outcome)

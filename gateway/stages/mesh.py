@@ -28,7 +28,7 @@ from gateway.listening.end_of_turn.rule import EndOfTurnRule, Words, load_rule
 from gateway.settings import GatewaySettings
 from services.runtime.admission import Admission
 from services.runtime.channels import open_channel
-from services.runtime.errors import AnimaError, Busy, DeadlineExceeded, error_from_rpc
+from services.runtime.errors import AnimaError, Busy, DeadlineExceeded, Unavailable, error_from_rpc
 from services.runtime.logs import get_logger
 
 T = TypeVar("T")
@@ -81,6 +81,7 @@ class Mesh:
         self.settings = settings
         self.places = Admission(settings.capacity)
         self.on_going_away: set[Callable[[], None]] = set()
+        self._going_away = False
         self.end_of_turn: EndOfTurnRule = Words(settings)
         self._channels = AsyncExitStack()
         self._listing = _Listing()
@@ -118,9 +119,19 @@ class Mesh:
         self.end_of_turn.close()
 
     def go_away(self) -> None:
-        """Tells every open conversation that the gateway is going away."""
+        """Reports to every open conversation that the gateway is going away; no other is opened."""
+        self._going_away = True
         for tell in tuple(self.on_going_away):
             tell()
+
+    def check_going_away(self) -> None:
+        """Refuses a conversation once the gateway is going away.
+
+        Raises:
+            Unavailable: It is; another gateway, or this one after its restart, takes it.
+        """
+        if self._going_away:
+            raise Unavailable("the gateway is being restarted; try again", reason="GOING_AWAY")
 
     def stage_is_full(self, stage: str, retry_after_ms: int) -> None:
         """Notes that a stage has refused a stream for want of a place."""

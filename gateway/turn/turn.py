@@ -62,7 +62,7 @@ class Turn:
         question: What to answer and how.
         mesh: The stages.
         outbox: Where events go.
-        on_end: Called once, just before the last event of the turn.
+        on_end: Called once, as soon as the turn is over and before its last event.
         speculative: The question is a guess: nothing leaves until `commit`, and `discard` drops the
             answer without a trace.
     """
@@ -82,6 +82,8 @@ class Turn:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reported = asyncio.Event()
         self._over = False
+        self._ended = False
+        self._heard = ""
         self._speculative = speculative
         self._answer = Answer(
             question=question,
@@ -110,8 +112,13 @@ class Turn:
 
     @property
     def over(self) -> bool:
-        """True once the last event of the turn has been posted or nothing more is wanted of it."""
+        """True once nothing more is wanted of the turn; its last events may still follow."""
         return self._over
+
+    @property
+    def ended(self) -> bool:
+        """True once the last event of the turn has been posted."""
+        return self._ended
 
     @property
     def spoken(self) -> bool:
@@ -226,7 +233,8 @@ class Turn:
         self._over = True
         asked_at = asyncio.get_running_loop().time()
         answer = self._answer
-        heard = answer.heard(complete=False)
+        # Before the first await: a client that leaves while the stages confirm is remembered too.
+        self._leave(answer.heard(complete=False))
         dropped = answer.outbox.drop_below(epoch)
         answer.stale += dropped
         metrics.stale_dropped("client", dropped)
@@ -237,20 +245,24 @@ class Turn:
         stages = await answer.stop_streams(epoch)
         metrics.STOP_SECONDS.observe(asyncio.get_running_loop().time() - asked_at)
         header = common.ChunkHeader(turn_id=self.turn_id, epoch=epoch)
-        interrupted = pb.TurnInterrupted(header=header, stages=stages, heard_text=heard)
+        interrupted = pb.TurnInterrupted(header=header, stages=stages, heard_text=self._heard)
         answer.outbox.post(pb.ConverseResponse(turn_interrupted=interrupted))
         answer.reason = common.END_REASON_INTERRUPTED
-        self._end(header, heard)
+        self._end(header)
         await answer.close_streams()
 
     async def abandon(self) -> None:
-        """Cancels everything because the client has gone; memory still gets what was heard."""
+        """Cancels everything because the client has gone; memory still gets what was heard.
+
+        Also finishes an `interrupt` that was itself cancelled.
+        """
         if not self._over:
             self._over = True
-            heard = self._answer.heard(complete=False)
+            self._leave(self._answer.heard(complete=False))
+        await self._cancel()
+        if not self._ended:
             self._answer.reason = common.END_REASON_INTERRUPTED
-            await self._cancel()
-            self._end(common.ChunkHeader(turn_id=self.turn_id), heard)
+            self._end(common.ChunkHeader(turn_id=self.turn_id))
         await self._answer.close_streams()
 
     def _announce(self, outbox: Gate | Outbox) -> None:
@@ -276,7 +288,8 @@ class Turn:
         failed = self._answer.reason == common.END_REASON_ERROR
         question = self._answer.question
         header = common.ChunkHeader(turn_id=self.turn_id, epoch=question.epoch)
-        self._end(header, self._answer.heard(complete=not failed))
+        self._leave(self._answer.heard(complete=not failed))
+        self._end(header)
         await self._answer.close_streams()
 
     async def _produce(self) -> None:
@@ -320,10 +333,10 @@ class Turn:
             self._work.cancel()
             await asyncio.wait([self._work])
 
-    def _end(self, header: common.ChunkHeader, heard: str) -> None:
+    def _leave(self, heard: str) -> None:
+        """Hands over what the turn leaves for history and memory."""
         answer = self._answer
-        reason = common.EndReason.Name(answer.reason).removeprefix("END_REASON_").lower()
-        metrics.TURNS.labels(reason).inc()
+        self._heard = heard
         self._on_end(
             TurnOutcome(
                 turn_id=self.turn_id,
@@ -336,11 +349,16 @@ class Turn:
                 face_lost=answer.face_lost,
             )
         )
+
+    def _end(self, header: common.ChunkHeader) -> None:
+        answer = self._answer
+        reason = common.EndReason.Name(answer.reason).removeprefix("END_REASON_").lower()
+        metrics.TURNS.labels(reason).inc()
         ended = pb.TurnEnded(
             header=header,
             reason=answer.reason,
             text=answer.text,
-            heard_text=heard,
+            heard_text=self._heard,
             sample_count=answer.schedule.sent_samples,
             spans=answer.spans.finish(reason, first_media_us=answer.first_media_us),
             first_media_us=answer.first_media_us,
@@ -351,3 +369,4 @@ class Turn:
             speculative=self._speculative,
         )
         answer.outbox.post(pb.ConverseResponse(turn_ended=ended))
+        self._ended = True

@@ -27,6 +27,7 @@ class FakeAsr(Fake, asr.AsrServiceServicer):
         confidence: How sure it says it is of a guess; None: it does not tell.
         partial: What is recognised at the start of speech.
         fail_after_start: Raised once speech has started.
+        fail_with: Raised at the next audio.
         received: Which stream got which audio.
     """
 
@@ -37,6 +38,7 @@ class FakeAsr(Fake, asr.AsrServiceServicer):
     confidence: float | None = None
     partial: str = "wh"
     fail_after_start: AnimaError | None = None
+    fail_with: AnimaError | None = None
     received: list[tuple[int, bytes]] = field(default_factory=list)
 
     async def Recognize(self, requests: Any, context: Any) -> None:  # type: ignore[override]
@@ -48,6 +50,8 @@ class FakeAsr(Fake, asr.AsrServiceServicer):
             kind = request.WhichOneof("message")
             if kind == "audio":
                 self.received.append((stream, request.audio.pcm))
+                if self.fail_with is not None:
+                    raise self.fail_with
                 end_ms = self.end_silence_ms or config.endpointing.end_silence_ms
                 for event in heard.add(request.audio.pcm, end_ms, self.guess_silence_ms):
                     if event == "ended":

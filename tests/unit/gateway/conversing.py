@@ -38,10 +38,15 @@ def now() -> float:
 
 @dataclass
 class Transcript:
-    """What a session has said, with the loop's time of each event."""
+    """What a session has said, with the loop's time of each event.
+
+    Attributes:
+        ended: Set when the session has said its last event.
+    """
 
     events: list[tuple[float, Event]] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, event: Event) -> None:
         self.events.append((asyncio.get_running_loop().time(), event))
@@ -69,6 +74,11 @@ class Transcript:
         await self.until(lambda: len(self.all(kind)) >= count, timeout_s=timeout_s)
         return self.all(kind)[count - 1]
 
+    async def until_end(self, *, timeout_s: float = 20) -> None:
+        """Waits until the session has said its last event."""
+        async with asyncio.timeout(timeout_s):
+            await self.ended.wait()
+
     def problem(self) -> str:
         return " ".join(self.kinds())
 
@@ -84,6 +94,7 @@ async def conversation(
         async def read() -> None:
             async for event in session.events():
                 transcript.add(event)
+            transcript.ended.set()
 
         reading = asyncio.create_task(read())
         try:
@@ -105,6 +116,7 @@ async def grpc_conversation(
     async def read() -> None:
         while (event := await call.read()) is not grpc.aio.EOF:
             transcript.add(event)
+        transcript.ended.set()
 
     reading = asyncio.create_task(read())
     try:
