@@ -212,12 +212,16 @@ class Listening:
     async def _follow(
         self, stream: RecognizeStream, base: int, feeding: asyncio.Task[None]
     ) -> asr.Transcript | None:
+        speaking = False
         responses = stream.responses(
-            silence_timeout_ms=self._mesh.settings.stages["asr"].silence_ms, owes=feeding.done
+            silence_timeout_ms=self._mesh.settings.stages["asr"].silence_ms,
+            owes=feeding.done,
+            may_end=lambda: feeding.done() and not speaking,
         )
         async for response in responses:
             event = response.WhichOneof("event")
             if event == "speech_started":
+                speaking = True
                 await self._start(base + response.speech_started.at_sample)
             elif event == "end_guess":
                 await self._guess(response.end_guess, base)

@@ -1,9 +1,12 @@
 """Streams to the stages: opened within a deadline, bounded both ways, stopped with a confirmation.
 
-All stages speak alike: the first request is `config`, the first response `started`; `interrupt` is
-answered by `interrupted`. Reads and writes of a call happen in tasks of the stream and are never
-cancelled by its users: in grpc.aio a cancelled `read()` or `write()` cancels the whole call, and an
-interrupted answer could not be confirmed any more.
+All stages speak alike: the first request is `config`, the first response `started`, the last one
+the stage's terminal event; `interrupt` is answered by `interrupted`. A stream that ends before its
+terminal event has failed, also with the status OK.
+
+Reads and writes of a call happen in tasks of the stream and are never cancelled by its users: in
+grpc.aio a cancelled `read()` or `write()` cancels the whole call, and an interrupted answer could
+not be confirmed any more.
 """
 
 from __future__ import annotations
@@ -19,14 +22,17 @@ from google.protobuf.message import Message
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics
+from gateway.stages.spec import STAGES
 from gateway.stages.watchdog import Watch
 from services.runtime.errors import (
     AnimaError,
     Busy,
     DeadlineExceeded,
+    InternalError,
     Unavailable,
     error_from_rpc,
 )
+from services.runtime.tasks import Tasks
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
@@ -38,7 +44,7 @@ _TRIES = 2
 _REOPEN_TIMEOUT_MS = 2_000
 
 SILENT = "SILENT"
-"""The reason of an error when a stage had something to do and gave nothing."""
+"""The reason of an error when a stage had something to do and sent nothing."""
 
 
 def reopen_ms(error: AnimaError) -> int | None:
@@ -47,6 +53,13 @@ def reopen_ms(error: AnimaError) -> int | None:
     A process that was killed is started again meanwhile; one that hangs is not.
     """
     return _REOPEN_TIMEOUT_MS if error.reason == SILENT else None
+
+
+class _End:
+    """Follows the last response in the queue."""
+
+
+_END = _End()
 
 
 class StageFailed(Exception):  # noqa: N818 (named by what it says)
@@ -76,28 +89,30 @@ class StageStream(Generic[RequestT, ResponseT]):
 
     Attributes:
         stage: The name of the stage.
-        started: The first response.
+        started: The first response; None until the stage has started.
         stale: How many responses were dropped after the interrupt.
     """
 
     def __init__(self, stage: str, call: _Call, request_type: type[RequestT]) -> None:
         self.stage = stage
-        self.started: ResponseT
+        self.started: ResponseT | None = None
         self.stale = 0
         self._call = call
         self._request_type = request_type
         self._requests: asyncio.Queue[RequestT] = asyncio.Queue(_MAX_REQUESTS)
-        self._responses: asyncio.Queue[ResponseT | None] = asyncio.Queue(_MAX_RESPONSES)
+        self._responses: asyncio.Queue[ResponseT | _End] = asyncio.Queue(_MAX_RESPONSES)
+        self._last: ResponseT | None = None
         self._error: AnimaError | None = None
         self._stopping_epoch: int | None = None
         self._confirmed = False
         self._settled = asyncio.Event()
         self._ended = False
         self._awaited = False
-        self._tasks = {
-            name: asyncio.create_task(work, name=f"{stage}-{name}")
-            for name, work in (("reader", self._read()), ("writer", self._write()))
-        }
+        self._watch: Watch | None = None
+        self._tasks = Tasks(stage, on_failure=self._break)
+        self._reader: asyncio.Task[None] | None
+        self._reader = self._tasks.start(self._read(), name=f"{stage}-reader")
+        self._tasks.start(self._write(), name=f"{stage}-writer")
 
     @classmethod
     async def open(
@@ -161,14 +176,17 @@ class StageStream(Generic[RequestT, ResponseT]):
             text = f"{stage} did not start within {timeout_ms} ms"
             raise StageFailed(stage, DeadlineExceeded(text)) from None
         finally:
-            if stream is not None and not hasattr(stream, "started"):
+            if stream is not None and stream.started is None:
                 await stream.close()
 
     async def _start(self, config: RequestT) -> None:
         await self.send(config)
         first = await self._responses.get()
-        if first is None:
+        if isinstance(first, _End):
             raise StageFailed(self.stage, self._error or Unavailable(f"{self.stage} ended at once"))
+        if (event := first.WhichOneof("event")) != "started":
+            text = f"{self.stage} sent {event or 'an empty message'} before it had started"
+            raise StageFailed(self.stage, InternalError(text))
         self.started = first
 
     @property
@@ -176,61 +194,97 @@ class StageStream(Generic[RequestT, ResponseT]):
         """True once the stage has ended the stream."""
         return self._ended
 
+    @property
+    def finished(self) -> bool:
+        """True if the last response was the terminal event of the stage."""
+        last = self._last
+        return last is not None and last.WhichOneof("event") == STAGES[self.stage].terminal_event
+
     async def send(self, request: RequestT) -> None:
         """Sends a request; waits while the stage is behind.
 
         After the end of the stream requests are dropped: `responses` says why it ended.
         """
-        await self._requests.put(request)
+        if not self._ended:
+            await self._requests.put(request)
 
     async def responses(
         self,
         *,
         silence_timeout_ms: int | None = None,
         owes: Callable[[], bool] = lambda: True,
+        may_end: Callable[[], bool] | None = None,
     ) -> AsyncIterator[ResponseT]:
-        """Gives what the stage answers, to be read by one reader.
+        """Yields the responses of the stage, to be read by one reader.
 
         Args:
-            silence_timeout_ms: How long the stage may give nothing while the reader waits and it
+            silence_timeout_ms: How long the stage may send nothing while the reader waits and it
                 owes something; None: any time.
-            owes: Tells whether the stage has something to do.
+            owes: Returns whether the stage has something to do.
+            may_end: Returns whether the stage has done everything and may end the stream; None: it
+                has when it is `finished`.
 
         Raises:
-            StageFailed: The stream ended with an error or fell silent.
+            StageFailed: The stream ended with an error or in the middle of its work, or fell
+                silent.
         """
-        watch: Watch | None = None
         if silence_timeout_ms is not None:
-            watch = Watch(
+            self._watch = Watch(
                 silence_s=silence_timeout_ms / 1000,
                 owes=lambda: self._awaited and self._responses.empty() and owes(),
-                on_silence=lambda: self._give_up(f"has been silent for {silence_timeout_ms} ms"),
+                on_silence=lambda: self._fall_silent(silence_timeout_ms),
             )
         try:
             while True:
                 self._awaited = True
                 response = await self._responses.get()
                 self._awaited = False
-                if watch is not None:
-                    watch.heard()
-                if response is None:
-                    if self._error is not None:
-                        raise StageFailed(self.stage, self._error)
+                if self._watch is not None:
+                    self._watch.heard()
+                if isinstance(response, _End):
+                    self._check_end(self.finished if may_end is None else may_end())
                     return
+                self._last = response
                 yield response
         finally:
-            if watch is not None:
-                watch.close()
+            self._unwatch()
 
-    def _give_up(self, why: str) -> None:
-        """Ends a stream whose stage does not answer: there is nobody to be interrupted either."""
-        self._error = Unavailable(f"{self.stage} {why}", reason=SILENT)
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def _check_end(self, complete: bool) -> None:
+        if self._error is None and not complete:
+            self._error = Unavailable(f"{self.stage} ended in the middle of its work")
+        if self._error is not None:
+            raise StageFailed(self.stage, self._error)
+
+    def _fall_silent(self, silence_ms: int) -> None:
+        text = f"{self.stage} has been silent for {silence_ms} ms"
+        self._give_up(Unavailable(text, reason=SILENT))
+
+    def _break(self, fault: BaseException) -> None:
+        """Fails the stream after a fault in its reader or writer, which has been logged."""
+        self._give_up(InternalError(f"the stream to {self.stage} broke: {fault!r}"))
+
+    def _give_up(self, error: AnimaError) -> None:
+        """Fails the stream at once: nothing more can be read, and nobody can be interrupted."""
+        if self._ended:
+            return
+        self._error = error
+        self._end()
+        self._call.cancel()
+        if self._reader is not None:
+            self._reader.cancel()
+        _drain(self._responses)
+        self._responses.put_nowait(_END)
+
+    def _end(self) -> None:
         self._ended = True
         self._settled.set()
-        self._call.cancel()
-        if "reader" in self._tasks:
-            self._tasks["reader"].cancel()
-        self._responses.put_nowait(None)
+        # The writer of a call that is over takes nothing more: whoever waits for room goes on.
+        _drain(self._requests)
 
     async def stop(self, epoch: int, *, timeout_ms: int) -> pb.StageStop:
         """Interrupts the stage, waits for its confirmation and closes the stream.
@@ -262,29 +316,32 @@ class StageStream(Generic[RequestT, ResponseT]):
 
     async def close(self) -> None:
         """Ends the stream: a call that still runs is cancelled."""
+        self._unwatch()
         self._call.cancel()
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         # A task that was cancelled keeps its last frame, and that this stream with its answer.
-        self._tasks.clear()
+        self._reader = None
+        await self._tasks.close()
 
     async def _read(self) -> None:
         try:
             # Not `read()`: after a write to a stream that the stage has just finished it refuses
             # what came before the end. The status is then INTERNAL "Internal error from Core".
             async for response in self._call:
+                if response is None:  # as grpc.aio hands on what it cannot decode
+                    self._call.cancel()
+                    self._error = InternalError(f"{self.stage} sent what cannot be decoded")
+                    break
                 await self._take(response)
-            self._confirmed = True
+            else:
+                self._confirmed = True
         except grpc.aio.AioRpcError as error:
             self._error = error_from_rpc(error)
             # So a stage that finished while it was being interrupted has stopped, by any status.
             finished = self._stopping_epoch is not None and not isinstance(self._error, Unavailable)
             self._confirmed = self._confirmed or finished
-        self._ended = True
-        self._settled.set()
+        self._end()
         if self._stopping_epoch is None:
-            await self._responses.put(None)
+            await self._responses.put(_END)
 
     async def _take(self, response: Any) -> None:
         if self._stopping_epoch is None:
@@ -307,8 +364,8 @@ class StageStream(Generic[RequestT, ResponseT]):
             while True:
                 await self._call.write(await self._requests.get())
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            # A dead call refuses writes with InvalidStateError; its status reaches the reader. What
-            # is sent from now on is thrown away, so that nobody waits for room.
+            # A dead call refuses writes with InvalidStateError. Requests are dropped until the
+            # reader has its status, so that nobody waits for room.
             while True:
                 await self._requests.get()
 

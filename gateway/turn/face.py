@@ -126,6 +126,7 @@ class Face:
             async for response in stream.responses(
                 silence_timeout_ms=self._answer.settings.stages["avatar"].silence_ms,
                 owes=self._owes,
+                may_end=lambda: stream.finished and self._is_rendered(),
             ):
                 await self._take(response)
         finally:
@@ -135,6 +136,9 @@ class Face:
     def _owes(self) -> bool:
         left = self._received - self._returned
         return self._input_ended or left > _KEPT_S * self._answer.settings.sample_rate_hz
+
+    def _is_rendered(self) -> bool:
+        return self._input_ended and self._returned >= self._received
 
     async def _open(self) -> RenderStream:
         question = self._answer.question

@@ -86,9 +86,18 @@ async def recognise(
     channel: grpc.aio.Channel, requests: Iterable[RecognizeRequest]
 ) -> list[RecognizeResponse]:
     """Sends the messages and returns the answers, whose form is checked."""
-    responses = [response async for response in stub_of(channel).Recognize(iter(requests))]
+    sent = list(requests)
+    responses = [response async for response in stub_of(channel).Recognize(iter(sent))]
     check_form(responses)
+    if any(request.HasField("end_of_speech") for request in sent):
+        check_end(responses)
     return responses
+
+
+def check_end(responses: Sequence[RecognizeResponse]) -> None:
+    """A stream that was told to end does so only after the result of what was said."""
+    closed = [each for each in kinds(responses) if each in ("speech_started", "final")]
+    assert closed[-1:] != ["speech_started"], "the stream ended within an utterance"
 
 
 def check_form(responses: Sequence[RecognizeResponse]) -> None:

@@ -127,6 +127,7 @@ async def render(stub: AvatarServiceAsyncStub, requests: Iterable[RenderRequest]
     rendered = Rendered()
     async for response in stub.Render(send()):
         rendered.take(response)
+    assert rendered.events[-1] in ("ended", "interrupted"), "the stream ended without its end"
     return rendered
 
 

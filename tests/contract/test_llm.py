@@ -104,7 +104,7 @@ async def ask(llm: LlmServiceAsyncStub, sent: GenerateConfig) -> Answer:
     for response in await read(llm, [GenerateRequest(config=sent)]):
         answer.add(response, sent)
     assert answer.events[0] == "started"
-    assert answer.events[-1] == "finished"
+    assert answer.events[-1] == "finished", "the stream ended without its end"
     assert set(answer.events[1:-1]) <= {"delta", "tool_call"}
     assert answer.deltas or answer.calls
     return answer

@@ -123,6 +123,8 @@ async def exchange(channel: grpc.aio.Channel, requests: Sequence[SynthesizeReque
     answers = [answer async for answer in service(channel).Synthesize(iter(requests))]
     turn = collect(answers, sent)
     assert list(turn.spoken) == list(sent)
+    if sent:
+        assert turn.order[-1] in {"segment_end", "flushed"}, "it ends after its last segment"
     for part in turn.spoken.values():
         assert part.end is not None
         assert part.end.reason == END_REASON_COMPLETE, part.end

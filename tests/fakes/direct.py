@@ -12,7 +12,9 @@ import grpc
 from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Catalog, Mesh
 from services.runtime.errors import AnimaError
+from services.runtime.interceptor import as_anima_error
 from tests.fakes.recogniser import FakeAsr
+from tests.fakes.script import GARBAGE
 from tests.fakes.stages import FakeAvatar, FakeLlm, FakeMemory, FakeTts
 
 
@@ -28,8 +30,8 @@ class DirectCall:
         try:
             await handler(self._iterate(), self)
             await self._responses.put(grpc.aio.EOF)
-        except AnimaError as error:
-            await self._responses.put(rpc_error(error))
+        except Exception as error:  # a server answers every one of them with a status
+            await self._responses.put(rpc_error(as_anima_error(error)))
         # What is written to a call that is over is thrown away.
         while True:
             await self._requests.get()
@@ -40,17 +42,22 @@ class DirectCall:
 
     async def write(self, message: Any) -> None:
         # The gateway writes requests and the handler, through its context, responses.
-        inside = asyncio.current_task() is not None and message.DESCRIPTOR.name.endswith("Response")
+        inside = message == GARBAGE or message.DESCRIPTOR.name.endswith("Response")
         await (self._responses if inside else self._requests).put(message)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         while (response := await self._responses.get()) is not grpc.aio.EOF:
             if isinstance(response, grpc.aio.AioRpcError):
                 raise response
-            yield response
+            yield _decoded(response)
 
     def cancel(self) -> bool:
         return self._task.cancel()
+
+
+def _decoded(message: Any) -> Any:
+    """Returns what grpc.aio hands to the reader: None for bytes that it cannot decode."""
+    return None if message == GARBAGE else message
 
 
 def rpc_error(error: AnimaError) -> grpc.aio.AioRpcError:
@@ -110,7 +117,7 @@ def _streaming(handler: Any) -> Callable[..., DirectCall]:
 def _unary(handler: Any) -> Callable[..., Any]:
     async def call(request: Any, timeout: float | None = None, **_: Any) -> Any:  # noqa: ASYNC109
         try:
-            return await asyncio.wait_for(handler(request, None), timeout)
+            return _decoded(await asyncio.wait_for(handler(request, None), timeout))
         except AnimaError as error:
             raise rpc_error(error) from None
         except TimeoutError:

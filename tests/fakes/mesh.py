@@ -21,6 +21,7 @@ from gateway.stages.mesh import Mesh
 from services.runtime.channels import open_channel
 from services.runtime.server import Stage, serving
 from services.runtime.settings import ServiceSettings
+from tests.fakes.raw import RawServer
 from tests.fakes.recogniser import FakeAsr
 from tests.fakes.stages import FakeAvatar, FakeLlm, FakeMemory, FakeTts
 
@@ -78,7 +79,7 @@ class FakeMesh:
         )
         described = Stage(
             service=_SERVICES[stage],
-            add_to_server=lambda server: _ADD[stage](servicer, server),
+            add_to_server=lambda server: _ADD[stage](servicer, RawServer(server)),
             warm_up=nothing,
             counted_methods=frozenset(),
             close=nothing,

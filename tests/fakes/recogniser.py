@@ -11,7 +11,7 @@ import numpy as np
 import anima.asr.v1 as asr
 import anima.common.v1 as common
 from services.runtime.errors import AnimaError
-from tests.fakes.stages import Fake
+from tests.fakes.script import Fake, breakable
 
 
 @dataclass(kw_only=True)
@@ -41,6 +41,7 @@ class FakeAsr(Fake, asr.AsrServiceServicer):
     fail_with: AnimaError | None = None
     received: list[tuple[int, bytes]] = field(default_factory=list)
 
+    @breakable
     async def Recognize(self, requests: Any, context: Any) -> None:  # type: ignore[override]
         config, rest = await self.opened(requests)
         stream = len(self.configs)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,9 +20,9 @@ import anima.llm.v1 as llm
 import anima.memory.v1 as memory
 import anima.tts.v1 as tts
 from services.runtime.errors import AnimaError, InvalidRequest, NotFound, Unavailable
-from services.runtime.streams import open_stream
 from tests.fakes.frames import FRAME_RATE_HZ, HEIGHT_PX, WIDTH_PX, clip
 from tests.fakes.rendering import Renderer
+from tests.fakes.script import GARBAGE, Fake, breakable
 
 # A piece of an answer, or something to wait for before the next piece.
 Piece = str | asyncio.Event
@@ -38,72 +38,6 @@ LOUD = 8000
 
 
 @dataclass(kw_only=True)
-class Fake:
-    """What all scripted stages share.
-
-    Attributes:
-        refuse: Raised instead of starting a stream.
-        refused: How many streams were refused.
-        deaf: Interrupts are not answered and the work goes on.
-        configs: The configs of all streams.
-        interrupts: The epochs of all interrupts.
-        open_streams: How many streams are being worked on.
-        stream_ended: Wakes who waits for the end of a stream.
-    """
-
-    refuse: AnimaError | None = None
-    refused: int = 0
-    deaf: bool = False
-    configs: list[Any] = field(default_factory=list)
-    interrupts: list[int] = field(default_factory=list)
-    open_streams: int = 0
-    stream_ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def opened(self, requests: Any) -> tuple[Any, AsyncIterator[Any]]:
-        if self.refuse is not None:
-            self.refused += 1
-            raise self.refuse
-        config, rest = await open_stream(requests)
-        self.configs.append(config)
-        return config, rest
-
-    async def interruptible(
-        self, work: Any, requests: AsyncIterator[Any], other: Callable[[Any], None]
-    ) -> int | None:
-        """Runs the work; gives the epoch if an interrupt stopped it."""
-        working = asyncio.create_task(work)
-        self.open_streams += 1
-        stopped: list[int] = []
-
-        async def listen() -> None:
-            async for request in requests:
-                if request.WhichOneof("message") != "interrupt":
-                    other(request)
-                    continue
-                self.interrupts.append(request.interrupt.epoch)
-                if not self.deaf:
-                    stopped.append(request.interrupt.epoch)
-                    working.cancel()
-                    return
-
-        listening = asyncio.create_task(listen())
-        try:
-            await asyncio.wait([working])
-            if not working.cancelled():
-                working.result()
-            return stopped[0] if stopped else None
-        finally:
-            working.cancel()
-            listening.cancel()
-            try:
-                await asyncio.wait([working, listening])
-            finally:  # a server that stops cancels a handler also while it tidies up
-                self.open_streams -= 1
-                self.stream_ended.set()
-                self.stream_ended.clear()
-
-
-@dataclass(kw_only=True)
 class FakeLlm(Fake, llm.LlmServiceServicer):
     """Answers with the pieces of `answer`, `interval_s` between them."""
 
@@ -113,6 +47,7 @@ class FakeLlm(Fake, llm.LlmServiceServicer):
     language: str = "en"
     stuck: bool = False
 
+    @breakable
     async def Generate(self, requests: Any, context: Any) -> None:  # type: ignore[override]
         config, rest = await self.opened(requests)
 
@@ -161,10 +96,11 @@ class FakeLlm(Fake, llm.LlmServiceServicer):
 
 @dataclass(kw_only=True)
 class FakeMemory(Fake, memory.MemoryServiceServicer):
-    """Recalls `recalled` and keeps what is remembered."""
+    """Recalls `recalled`, or with `garbage` no message at all, and keeps what is remembered."""
 
     recalled: Sequence[str] = ()
     delay_s: float = 0.0
+    garbage: bool = False
     requests: list[memory.RecallRequest] = field(default_factory=list)
     remembered: asyncio.Queue[memory.RememberRequest] = field(default_factory=asyncio.Queue)
 
@@ -173,6 +109,8 @@ class FakeMemory(Fake, memory.MemoryServiceServicer):
         if self.refuse is not None:
             raise self.refuse
         await asyncio.sleep(self.delay_s)
+        if self.garbage:
+            return cast(memory.RecallResponse, GARBAGE)
         items = [memory.Item(text=text, speaker=memory.SPEAKER_USER) for text in self.recalled]
         return memory.RecallResponse(
             items=[memory.RecalledItem(item=item, score=0.8) for item in items]
@@ -198,6 +136,7 @@ class FakeTts(Fake, tts.TtsServiceServicer):
     segments: list[str] = field(default_factory=list)
     made: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
 
+    @breakable
     async def Synthesize(self, requests: Any, context: Any) -> None:  # type: ignore[override]
         config, rest = await self.opened(requests)
         rate = config.sample_rate_hz
@@ -276,16 +215,21 @@ class FakeTts(Fake, tts.TtsServiceServicer):
 
 @dataclass(kw_only=True)
 class FakeAvatar(Fake, avatar.AvatarServiceServicer):
-    """Gives the audio back with real coded pictures: first one frame, then three a message."""
+    """Gives the audio back with real coded pictures: first one frame, then three a message.
+
+    After `ended_after_media` messages it says that everything has been rendered, whatever was sent.
+    """
 
     fail_with: AnimaError | None = None
     fail_after_media: int = 0
     fail_times: int = 1_000
+    ended_after_media: int = 1_000_000
     marks: list[common.Marks] = field(default_factory=list)
     frame_delay_s: float = 0.0
     kept_ms: int = 0
     received_samples: int = 0
 
+    @breakable
     async def Render(self, requests: Any, context: Any) -> None:  # type: ignore[override]
         config, rest = await self.opened(requests)
         queue: asyncio.Queue[common.AudioChunk | None] = asyncio.Queue()
@@ -315,6 +259,9 @@ class FakeAvatar(Fake, avatar.AvatarServiceServicer):
                         raise failing
                     await asyncio.sleep(self.frame_delay_s)
                     await context.write(avatar.RenderResponse(media=media))
+                    if media.header.sequence >= self.ended_after_media:
+                        ended = True
+                        break
             end = avatar.Ended(
                 sample_count=renderer.sent, frame_count=renderer.frames, idle_frame=7
             )

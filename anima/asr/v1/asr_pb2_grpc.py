@@ -56,8 +56,10 @@ class AsrServiceServicer(object):
 
         Order of answers: `started`; then per utterance `speech_started`, any number of `partial`, any number of
         `end_guess` (each replaced by a better one at the same sample, withdrawn by `speech_resumed` or confirmed by
-        `final`), one `final`. After `end_of_speech` the open utterance is finished and the stream ends. Errors: INVALID_ARGUMENT for a wrong order, rate, language or
-        audio; FAILED_PRECONDITION for a language that the engine does not know; RESOURCE_EXHAUSTED when full.
+        `final`), one `final`. After `end_of_speech` the open utterance is finished and the stream ends. A stream that was
+        not closed or interrupted by the caller ends with OK only after the `final` of each utterance; one that ends
+        earlier counts as failed. Errors: INVALID_ARGUMENT for a wrong order, rate, language or audio;
+        FAILED_PRECONDITION for a language that the engine does not know; RESOURCE_EXHAUSTED when full.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

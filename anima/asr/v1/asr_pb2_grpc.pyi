@@ -29,8 +29,10 @@ class AsrServiceStub:
 
     Order of answers: `started`; then per utterance `speech_started`, any number of `partial`, any number of
     `end_guess` (each replaced by a better one at the same sample, withdrawn by `speech_resumed` or confirmed by
-    `final`), one `final`. After `end_of_speech` the open utterance is finished and the stream ends. Errors: INVALID_ARGUMENT for a wrong order, rate, language or
-    audio; FAILED_PRECONDITION for a language that the engine does not know; RESOURCE_EXHAUSTED when full.
+    `final`), one `final`. After `end_of_speech` the open utterance is finished and the stream ends. A stream that was
+    not closed or interrupted by the caller ends with OK only after the `final` of each utterance; one that ends
+    earlier counts as failed. Errors: INVALID_ARGUMENT for a wrong order, rate, language or audio;
+    FAILED_PRECONDITION for a language that the engine does not know; RESOURCE_EXHAUSTED when full.
     """
 
     DescribeEngine: grpc.UnaryUnaryMultiCallable[
@@ -50,8 +52,10 @@ class AsrServiceAsyncStub:
 
     Order of answers: `started`; then per utterance `speech_started`, any number of `partial`, any number of
     `end_guess` (each replaced by a better one at the same sample, withdrawn by `speech_resumed` or confirmed by
-    `final`), one `final`. After `end_of_speech` the open utterance is finished and the stream ends. Errors: INVALID_ARGUMENT for a wrong order, rate, language or
-    audio; FAILED_PRECONDITION for a language that the engine does not know; RESOURCE_EXHAUSTED when full.
+    `final`), one `final`. After `end_of_speech` the open utterance is finished and the stream ends. A stream that was
+    not closed or interrupted by the caller ends with OK only after the `final` of each utterance; one that ends
+    earlier counts as failed. Errors: INVALID_ARGUMENT for a wrong order, rate, language or audio;
+    FAILED_PRECONDITION for a language that the engine does not know; RESOURCE_EXHAUSTED when full.
     """
 
     DescribeEngine: grpc.aio.UnaryUnaryMultiCallable[
@@ -73,8 +77,10 @@ class AsrServiceServicer(metaclass=abc.ABCMeta):
 
         Order of answers: `started`; then per utterance `speech_started`, any number of `partial`, any number of
         `end_guess` (each replaced by a better one at the same sample, withdrawn by `speech_resumed` or confirmed by
-        `final`), one `final`. After `end_of_speech` the open utterance is finished and the stream ends. Errors: INVALID_ARGUMENT for a wrong order, rate, language or
-        audio; FAILED_PRECONDITION for a language that the engine does not know; RESOURCE_EXHAUSTED when full.
+        `final`), one `final`. After `end_of_speech` the open utterance is finished and the stream ends. A stream that was
+        not closed or interrupted by the caller ends with OK only after the `final` of each utterance; one that ends
+        earlier counts as failed. Errors: INVALID_ARGUMENT for a wrong order, rate, language or audio;
+        FAILED_PRECONDITION for a language that the engine does not know; RESOURCE_EXHAUSTED when full.
         """
 
     @abc.abstractmethod

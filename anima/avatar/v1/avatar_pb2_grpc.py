@@ -76,9 +76,10 @@ class AvatarServiceServicer(object):
 
         Order of answers: `started`, then `media` whose audio is, sample for sample, the audio that was sent, with the
         frames that belong to it. The first frame is a key frame at sample 0. After `end_of_audio` the last chunk comes,
-        padded with silence to a whole frame, then `ended`. Marks of a stretch are sent before or with its audio; without
-        marks the mouth follows the audio. Errors: INVALID_ARGUMENT for a wrong order, rate or size, NOT_FOUND for an
-        unknown avatar, RESOURCE_EXHAUSTED when full.
+        padded with silence to a whole frame, then `ended`. The stream ends with OK only after `ended` or `interrupted`; one
+        that ends earlier counts as failed. Marks of a stretch are sent before or with its audio; without marks the mouth
+        follows the audio. Errors: INVALID_ARGUMENT for a wrong order, rate or size, NOT_FOUND for an unknown avatar,
+        RESOURCE_EXHAUSTED when full.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

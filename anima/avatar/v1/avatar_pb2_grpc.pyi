@@ -29,9 +29,10 @@ class AvatarServiceStub:
 
     Order of answers: `started`, then `media` whose audio is, sample for sample, the audio that was sent, with the
     frames that belong to it. The first frame is a key frame at sample 0. After `end_of_audio` the last chunk comes,
-    padded with silence to a whole frame, then `ended`. Marks of a stretch are sent before or with its audio; without
-    marks the mouth follows the audio. Errors: INVALID_ARGUMENT for a wrong order, rate or size, NOT_FOUND for an
-    unknown avatar, RESOURCE_EXHAUSTED when full.
+    padded with silence to a whole frame, then `ended`. The stream ends with OK only after `ended` or `interrupted`; one
+    that ends earlier counts as failed. Marks of a stretch are sent before or with its audio; without marks the mouth
+    follows the audio. Errors: INVALID_ARGUMENT for a wrong order, rate or size, NOT_FOUND for an unknown avatar,
+    RESOURCE_EXHAUSTED when full.
     """
 
     GetIdleLoop: grpc.UnaryStreamMultiCallable[
@@ -86,9 +87,10 @@ class AvatarServiceAsyncStub:
 
     Order of answers: `started`, then `media` whose audio is, sample for sample, the audio that was sent, with the
     frames that belong to it. The first frame is a key frame at sample 0. After `end_of_audio` the last chunk comes,
-    padded with silence to a whole frame, then `ended`. Marks of a stretch are sent before or with its audio; without
-    marks the mouth follows the audio. Errors: INVALID_ARGUMENT for a wrong order, rate or size, NOT_FOUND for an
-    unknown avatar, RESOURCE_EXHAUSTED when full.
+    padded with silence to a whole frame, then `ended`. The stream ends with OK only after `ended` or `interrupted`; one
+    that ends earlier counts as failed. Marks of a stretch are sent before or with its audio; without marks the mouth
+    follows the audio. Errors: INVALID_ARGUMENT for a wrong order, rate or size, NOT_FOUND for an unknown avatar,
+    RESOURCE_EXHAUSTED when full.
     """
 
     GetIdleLoop: grpc.aio.UnaryStreamMultiCallable[
@@ -145,9 +147,10 @@ class AvatarServiceServicer(metaclass=abc.ABCMeta):
 
         Order of answers: `started`, then `media` whose audio is, sample for sample, the audio that was sent, with the
         frames that belong to it. The first frame is a key frame at sample 0. After `end_of_audio` the last chunk comes,
-        padded with silence to a whole frame, then `ended`. Marks of a stretch are sent before or with its audio; without
-        marks the mouth follows the audio. Errors: INVALID_ARGUMENT for a wrong order, rate or size, NOT_FOUND for an
-        unknown avatar, RESOURCE_EXHAUSTED when full.
+        padded with silence to a whole frame, then `ended`. The stream ends with OK only after `ended` or `interrupted`; one
+        that ends earlier counts as failed. Marks of a stretch are sent before or with its audio; without marks the mouth
+        follows the audio. Errors: INVALID_ARGUMENT for a wrong order, rate or size, NOT_FOUND for an unknown avatar,
+        RESOURCE_EXHAUSTED when full.
         """
 
     @abc.abstractmethod

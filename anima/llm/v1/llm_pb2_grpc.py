@@ -59,8 +59,9 @@ class LlmServiceServicer(object):
     def Generate(self, request_iterator, context):
         """Answers one question. Config first; the answer starts at once.
 
-        Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. Errors:
-        INVALID_ARGUMENT for an empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
+        Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. The stream
+        ends with OK only after one of these two; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for an
+        empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -27,8 +27,9 @@ class LlmServiceStub:
     ]
     """Answers one question. Config first; the answer starts at once.
 
-    Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. Errors:
-    INVALID_ARGUMENT for an empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
+    Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. The stream
+    ends with OK only after one of these two; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for an
+    empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
     """
 
     ListPersonas: grpc.UnaryUnaryMultiCallable[
@@ -52,8 +53,9 @@ class LlmServiceAsyncStub:
     ]
     """Answers one question. Config first; the answer starts at once.
 
-    Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. Errors:
-    INVALID_ARGUMENT for an empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
+    Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. The stream
+    ends with OK only after one of these two; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for an
+    empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
     """
 
     ListPersonas: grpc.aio.UnaryUnaryMultiCallable[
@@ -79,8 +81,9 @@ class LlmServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[collections.abc.Iterator[anima.llm.v1.llm_pb2.GenerateResponse], collections.abc.AsyncIterator[anima.llm.v1.llm_pb2.GenerateResponse]]:
         """Answers one question. Config first; the answer starts at once.
 
-        Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. Errors:
-        INVALID_ARGUMENT for an empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
+        Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. The stream
+        ends with OK only after one of these two; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for an
+        empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
         """
 
     @abc.abstractmethod

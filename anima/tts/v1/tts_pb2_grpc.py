@@ -61,8 +61,9 @@ class TtsServiceServicer(object):
 
         Order of answers: `started`; per segment its `marks` and `audio` (the marks of a stretch before or with its
         audio), then `segment_end`; `flushed` after everything sent before the flush. After `end_of_text` and the last
-        segment the stream ends. Errors: INVALID_ARGUMENT for a wrong order or text, NOT_FOUND for an unknown voice,
-        FAILED_PRECONDITION for a language without a voice, RESOURCE_EXHAUSTED when full.
+        segment the stream ends. It ends with OK only after `end_of_text` and the `segment_end` of every segment, or after
+        `interrupted`; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for a wrong order or text,
+        NOT_FOUND for an unknown voice, FAILED_PRECONDITION for a language without a voice, RESOURCE_EXHAUSTED when full.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -136,6 +136,7 @@ class Speaker:
             async for response in stream.responses(
                 silence_timeout_ms=self._answer.settings.stages["tts"].silence_ms,
                 owes=lambda: bool(self._unspoken) or self._text_ended,
+                may_end=lambda: self._text_ended and self._next is None and not self._unspoken,
             ):
                 await self._take(response)
         finally:

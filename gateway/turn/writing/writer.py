@@ -10,6 +10,7 @@ import grpc
 
 from anima.common.v1 import common_pb2 as common
 from anima.llm.v1 import llm_pb2 as llm
+from anima.memory.v1 import memory_pb2 as memory
 from gateway import notices
 from gateway.stages.mesh import Mesh
 from gateway.stages.stream import StageFailed, reopen_ms
@@ -60,20 +61,23 @@ class Writer:
     async def _recall(self) -> Sequence[llm.Memory]:
         span = self._answer.spans.begin("memory")
         request = recall_request(self._answer.question)
+        problem = "memory sent what cannot be decoded"
         try:
             with span.current():
                 call = self._mesh.memory.Recall(
                     request, timeout=self._answer.settings.recall_timeout_ms / 1000
                 )
-            recalled = await call
+            recalled: memory.RecallResponse | None = await call
+            if recalled is not None:  # None is what grpc.aio cannot decode
+                return memories_of(recalled)
         except grpc.aio.AioRpcError as error:
-            # Without a person nothing is missed that was promised, at most a persona's documents.
-            if request.user_id:
-                self._answer.degrade("memory", str(error_from_rpc(error)))
-            return ()
+            problem = str(error_from_rpc(error))
         finally:
             span.end()
-        return memories_of(recalled)
+        # Without a person nothing is missed that was promised, at most a persona's documents.
+        if request.user_id:
+            self._answer.degrade("memory", problem)
+        return ()
 
     async def _generate(self, memories: Sequence[llm.Memory], span: StageSpan) -> None:
         question = self._answer.question
@@ -110,8 +114,9 @@ class Writer:
             "llm", method, request, span=span, timeout_ms=timeout_ms
         )
         if not self.language.done():
-            language = stream.started.started.language or self._answer.question.language
-            self.language.set_result(language)
+            started = stream.started
+            language = started.started.language if started is not None else ""
+            self.language.set_result(language or self._answer.question.language)
         silence_ms = self._answer.settings.stages["llm"].silence_ms
         async for response in stream.responses(silence_timeout_ms=silence_ms):
             if self._answer.is_stale("llm", response.header):
