@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-vllm check format protos bench bench-memory bench-llm bench-orchestration soak clean
+.PHONY: help setup setup-dev run test test-fast test-long test-vllm check format protos bench bench-memory bench-llm bench-orchestration soak clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ run: setup ## start every service, the gateway and the page; Ctrl-C stops all
 test: setup-dev check ## the whole test suite
 	$(BIN)/python -m pytest
 	@$(MAKE) --no-print-directory test-vllm
+
+test-fast: setup-dev ## the unit and contract tests
+	$(BIN)/python -m pytest tests/unit tests/contract
+
+test-long: setup-dev ## what takes minutes: chaos, soak and the benchmarks in their shortest form
+	$(BIN)/python -m pytest -m long
 
 # `make`, not $(MAKE): a line with that runs even under `make -n`, and then the tests with it
 test-vllm: ## the engines vllm and transformers, in an environment of their own (2.7 GB, kept in .cache)

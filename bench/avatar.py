@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -84,6 +83,7 @@ def main() -> None:
     parser.add_argument(
         "--speed-only", action="store_true", help="leave the figures of quality out"
     )
+    parser.add_argument("--no-goals", action="store_true", help="a missed goal is no error")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     goals = Goals()
@@ -94,8 +94,8 @@ def main() -> None:
         if not arguments.speed_only:
             networks = FaceNetworks(Path(folder) / "models" / MODEL)
             print_quality(engine, subjects, speak(), networks, goals)
-    if goals.missed:
-        sys.exit("missed:\n" + "\n".join(goals.missed))
+    if not arguments.no_goals:
+        goals.exit_if_missed()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Run: python -m bench.fit_mouth > services/avatar/animation/sound_weights.py
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -36,7 +37,9 @@ import numpy as np
 
 def main() -> None:
     """Prints the weights."""
-    spoken = speak()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sentences", type=int, default=None, help="how many are spoken; all")
+    spoken = speak(parser.parse_args().sentences)
     shape = _fit_shape(spoken)
     closure = _fit_closure(spoken)
     print(_HEAD + "WEIGHTS = np.array(\n    [")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True)
+@dataclass
 class Goals:
     """Prints figures and remembers which of them missed their goal.
 
     Attributes:
-        missed: What to say of each figure that did.
+        missed: A line for each figure that did.
     """
 
     missed: list[str] = field(default_factory=list)
+
+    def exit_if_missed(self) -> None:
+        """Ends the program with an error that lists the missed goals, if there are any."""
+        if self.missed:
+            sys.exit("missed:\n" + "\n".join(self.missed))
 
     def at_most(self, what: str, value: float, most: float, *, form: str = ".4f") -> None:
         """Prints a figure that should not be greater than `most`."""

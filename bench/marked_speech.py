@@ -51,14 +51,14 @@ class MarkedSpeech:
     spans: list[VisemeSpan]
 
 
-def speak() -> list[MarkedSpeech]:
-    """Lets every installed voice of `VOICES` say all sentences."""
+def speak(sentences: int | None = None) -> list[MarkedSpeech]:
+    """Return the first sentences, or all, as every installed voice of `VOICES` says them."""
     spoken = []
     for engine in load_engines(TtsSettings()):
         for voice in engine.voices():
             if voice.name not in VOICES:
                 continue
-            for text in SENTENCES:
+            for text in SENTENCES[:sentences]:
                 chunks: list[SpeechChunk] = []
 
                 def keep(chunk: SpeechChunk, chunks: list[SpeechChunk] = chunks) -> bool:

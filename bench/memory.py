@@ -13,7 +13,7 @@ import itertools
 import os
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -190,7 +190,7 @@ async def remember_times(memory: MemoryServiceAsyncStub, texts: list[str]) -> li
     return await timed_ms(len(texts) // 2, remember)
 
 
-def bench(calls: int) -> None:
+def bench(calls: int, sizes: Sequence[int]) -> None:
     models = ServiceSettings.from_environment().data_dir / "models"
     embedder: Embedder | None = None
     known: Vectors | None = None
@@ -201,7 +201,7 @@ def bench(calls: int) -> None:
         print(f"by words alone: {error.message}")
     print(f"{calls} calls one after the other; Remember stores two turns; p50 / p99 in ms")
     print("  items        Remember             Recall  first, ms     encoder alone")
-    for size in SIZES:
+    for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             if models.is_dir():
                 (Path(folder) / "models").symlink_to(models, target_is_directory=True)
@@ -211,10 +211,11 @@ def bench(calls: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=100, help="how often each call is measured")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="items of the user")
     parser.add_argument("--conversations", type=Path, help="a file as bench.recall takes it")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    bench(arguments.calls)
+    bench(arguments.calls, arguments.sizes)
     if arguments.conversations is not None:
         models = ServiceSettings.from_environment().data_dir / "models"
         recall.bench(arguments.conversations, Embedder(ModelStore(models).path("minilm-l6-v2")))

@@ -322,6 +322,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, nargs="*", default=COUNTS)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--no-goals", action="store_true", help="a missed goal is no error")
     given = parser.parse_args()
     goals = Goals()
     started_at = time.perf_counter()
@@ -331,8 +332,8 @@ def main() -> None:
         names = " and ".join(FRAMEWORKS)
         remedy = "make .cache/bench-env/.installed"
         sys.stdout.write(f"\n!!! NOT MEASURED beside it: {names}. {remedy}\n")
-    if goals.missed:
-        sys.exit("missed:\n" + "\n".join(goals.missed))
+    if not given.no_goals:
+        goals.exit_if_missed()
 
 
 if __name__ == "__main__":

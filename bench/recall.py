@@ -115,6 +115,9 @@ def measured(path: Path, embedder: Embedder | None) -> Iterator[Measured]:
 
 
 def show(name: str, rows: list[Measured]) -> None:
+    if not rows:
+        print(f"{name:36}{0:5}   no questions")
+        return
     figures = "".join(f"{100 * v:7.1f} " for v in np.mean([row.recalls for row in rows], axis=0))
     print(f"{name:36}{len(rows):5}{figures}")
 

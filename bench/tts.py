@@ -1,5 +1,8 @@
 """Measures the speech engines: first audio, real-time factor, and the whole service over gRPC."""
 
+from __future__ import annotations
+
+import argparse
 import asyncio
 import time
 from statistics import median
@@ -12,7 +15,6 @@ from services.tts.settings import TtsSettings
 from services.tts.voices import load_engines
 from tests.contract.tts_turn import config, end_of_text, segments, service
 
-RUNS = 5
 VOICES = ("slt", "rms", "awb", "kal16", "espeak-en-us", "espeak-cmn", "espeak-de")
 TEXTS = {
     "espeak-cmn": "我可以回答你的问题，也可以给你讲一个故事。",
@@ -38,25 +40,25 @@ def measure(engine: TtsEngine, voice: VoiceInfo) -> tuple[float, float, float]:
     return first[0], time.perf_counter() - began, samples / voice.sample_rate_hz
 
 
-def bench_engines() -> None:
+def bench_engines(runs: int) -> None:
     print("engine  voice          first audio ms   RTF")
     for engine in load_engines(TtsSettings()):
         for voice in engine.voices():
             if voice.name in VOICES:
-                runs = [measure(engine, voice) for _ in range(RUNS)]
-                first_ms = median(run[0] for run in runs) * 1000
-                factor = median(run[1] / run[2] for run in runs)
+                measured = [measure(engine, voice) for _ in range(runs)]
+                first_ms = median(run[0] for run in measured) * 1000
+                factor = median(run[1] / run[2] for run in measured)
                 print(f"{engine.name:7} {voice.name:14} {first_ms:14.1f}   {factor:.4f}")
         engine.close()
 
 
-async def bench_service() -> None:
+async def bench_service(runs: int) -> None:
     settings = TtsSettings(listen="127.0.0.1:0", log_level="error")
     firsts: list[float] = []
     async with serving(build(settings), settings) as server:
         await server.ready
         async with open_channel(server.address) as channel:
-            for _ in range(4 * RUNS):
+            for _ in range(runs):
                 requests = [config(), *segments([ENGLISH]), end_of_text()]
                 began = time.perf_counter()
                 first = 0.0
@@ -69,8 +71,11 @@ async def bench_service() -> None:
 
 
 def main() -> None:
-    bench_engines()
-    asyncio.run(bench_service())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5, help="how often each voice speaks")
+    runs = parser.parse_args().runs
+    bench_engines(runs)
+    asyncio.run(bench_service(4 * runs))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,149 @@
+"""Each benchmark runs in its shortest form and prints figures that can be true.
+
+How large the figures are is not judged here: that depends on the machine and its load. The soak is
+in test_soak.py, since its command judges them.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import QUICK
+from tests.requirements import ROOT, need
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+NUMBER = r"(\d+(?:\.\d+)?)"
+
+
+def bench(name: str, *arguments: str) -> str:
+    """Run a benchmark and return what it printed."""
+    ran = subprocess.run(
+        [sys.executable, "-m", f"bench.{name}", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout
+    return ran.stdout
+
+
+def figures(pattern: str, text: str) -> list[float]:
+    """Return every number that the groups of a pattern found."""
+    return [float(each) for row in re.finditer(pattern, text) for each in row.groups()]
+
+
+def test_tts() -> None:
+    printed = bench("tts", *QUICK["tts"])
+    rows = figures(rf"espeak +espeak-\S+ +{NUMBER} +{NUMBER}\n", printed)
+    assert len(rows) == 2 * 3
+    p50, longest = figures(rf"service, first audio ms: p50 {NUMBER}, max {NUMBER}", printed)
+    assert 0 < p50 <= longest
+    assert all(rows)
+
+
+def test_asr() -> None:
+    need("pocketsphinx-testdata")
+    printed = bench("asr", *QUICK["asr"])
+    assert figures(rf"word error rate, all: {NUMBER} %", printed) == [0.0]
+    started, partial, guess, final = figures(rf"to [\w ]+: p50 {NUMBER} ms", printed)
+    assert started < partial
+    assert 0 < guess < final
+
+
+@pytest.mark.long
+def test_avatar() -> None:
+    need("face-mesh")
+    need("astronaut")
+    printed = bench("avatar", *QUICK["avatar"])
+    rows = figures(rf"\d+x\d+ +{NUMBER} +{NUMBER} +{NUMBER}\n", printed)
+    assert len(rows) == 3 * 3 * 3
+    assert all(rows)
+
+
+def test_memory() -> None:
+    need("minilm")
+    printed = bench("memory", *QUICK["memory"])
+    pair = rf"{NUMBER} / +{NUMBER}"
+    row = figures(rf" 100 +{pair} +{pair} +{NUMBER} +{pair}\n", printed)
+    remember, _, recall, recall_p99, _, encode, _ = row
+    assert remember > 0
+    assert 0 < encode < recall <= recall_p99
+
+
+@pytest.mark.long
+def test_memory_users() -> None:
+    need("minilm")
+    printed = bench("memory_users", "--users", "20", "--recalls", "4")
+    p50, p99 = figures(rf"made anew: +{NUMBER} / +{NUMBER} ms", printed)
+    assert 0 < p50 <= p99
+    assert "20 users with 3 items" in printed
+    assert ": bounded" in printed
+
+
+def test_recall(tmp_path: Path) -> None:
+    spoken = [
+        {"dia_id": "D1:1", "speaker": "Ann", "text": "My cello is from Vienna."},
+        {"dia_id": "D1:2", "speaker": "Bob", "text": "I planted tomatoes."},
+    ]
+    asked = [{"question": "Where is the cello from?", "evidence": ["D1:1"], "category": 4}]
+    conversations = [{"conversation": {"session_1": spoken}, "qa": asked}] * 2
+    file = tmp_path / "conversations.json"
+    file.write_text(json.dumps(conversations))
+    printed = bench("recall", str(file), "--words-only")
+    assert figures(rf"all others +1 +{NUMBER} +{NUMBER} +{NUMBER}", printed) == [100.0] * 3
+
+
+def test_fit_mouth() -> None:
+    module = ast.parse(bench("fit_mouth", "--sentences", "2"))
+    names = {
+        target.id
+        for statement in module.body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+    assert names == {"WEIGHTS", "BIAS", "CLOSURE_WEIGHTS", "CLOSURE_BIAS"}
+
+
+@pytest.mark.long
+def test_mesh() -> None:
+    need("minilm")
+    printed = bench("mesh", *QUICK["mesh"])
+    assert "'what can you do' -> 'what can you do'" in printed
+    row = figures(rf"first synced frame │ {NUMBER} │ {NUMBER} │ {NUMBER}", printed)
+    assert row[0] == row[1] == row[2] > 0
+    ready = figures(rf"│ \w+ +│ {NUMBER} +│ {NUMBER} +│\n", printed)
+    assert len(ready) == 2 * 6
+    assert all(ready)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+def test_orchestration() -> None:
+    printed = bench("orchestration", "--sessions", "1", "--repeats", "1", "--no-goals")
+    for who in ("Anima", "bare forwarder"):
+        first, over, p95, done, _ = figures(
+            rf"{who} +│ {NUMBER} +│ \+{NUMBER} +│ {NUMBER} +│ {NUMBER} +│ \+{NUMBER} %", printed
+        )
+        assert first - over == pytest.approx(340, abs=0.2)
+        assert first <= p95 < done
+    assert figures(rf"stale audio, n=1, messages: {NUMBER}", printed) == [0]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_chaos() -> None:
+    need("minilm")
+    printed = bench("chaos", "--answers", "6", "--at-a-time", "3", "--seed", "7")
+    assert "afterwards: 6 questions: 6 whole" in printed
+    assert printed.strip().endswith("nothing is left")
