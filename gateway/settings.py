@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import (
     BaseModel,
+    ConfigDict,
     Field,
     TypeAdapter,
     ValidationInfo,
@@ -62,7 +63,10 @@ class StageSettings(BaseModel, frozen=True, extra="forbid"):
     """How long to wait for the stage to open a stream, reconnecting included."""
 
 
-_ICE_SERVERS = TypeAdapter(tuple[IceServer, ...])
+_ICE_SERVERS = TypeAdapter(
+    tuple[IceServer, ...],
+    config=ConfigDict(hide_input_in_errors=True),  # they hold passwords
+)
 
 
 class GatewaySettings(ServiceSettings):

@@ -16,7 +16,6 @@ An engine declares its options as a class attribute::
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -47,7 +46,7 @@ class EngineOptions(BaseModel):
     """A frozen model of options; the field `top_p` is read from `ANIMA_<STAGE>_TOP_P`.
 
     Options of the other engines of the stage are ignored, so that switching engines takes one
-    variable. Names that no engine declares are refused by `load_engine`.
+    variable. Names that no engine declares are refused when the service starts.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -71,24 +70,3 @@ class EngineOptions(BaseModel):
                 for fault in error.errors(include_url=False)
             ]
             raise SettingsError("; ".join(faults)) from None
-
-
-def refuse_unknown(settings: ServiceSettings, known: set[str]) -> None:
-    """Refuses options that no engine of the stage declares.
-
-    Args:
-        settings: The settings of the stage.
-        known: The names that its engines declare.
-
-    Raises:
-        SettingsError: There are some; the text names the nearest known variable of each.
-    """
-    prefix = f"ANIMA_{settings.stage.upper()}_"
-    candidates = known | (type(settings).model_fields.keys() - {"options"})
-    faults = []
-    for name in sorted(settings.options.keys() - known):
-        nearest = get_close_matches(name, sorted(candidates), n=1)
-        hint = f"did you mean {prefix}{nearest[0].upper()}?" if nearest else "remove it"
-        faults.append(f"{prefix}{name.upper()}: no such setting; {hint}")
-    if faults:
-        raise SettingsError("; ".join(faults))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Any
 
-from services.runtime.engine_options import EngineOptions, refuse_unknown
+from services.runtime.engine_options import EngineOptions
 from services.runtime.settings import ServiceSettings, SettingsError
 
 
@@ -44,7 +44,7 @@ def load_engine(stage: str, name: str, settings: ServiceSettings) -> Any:
 
     Raises:
         SettingsError: No engine has the name, its package cannot be imported, or an option is
-            wrong or unknown to all engines of the stage.
+            wrong.
     """
     found = [entry for entry in entry_points(group=_group(stage)) if entry.name == name]
     if not found:
@@ -58,8 +58,6 @@ def load_engine(stage: str, name: str, settings: ServiceSettings) -> Any:
         raise SettingsError(
             f"ANIMA_{stage.upper()}_ENGINE: the engine {name!r} cannot be imported: {error}"
         ) from error
-    if settings.options:
-        refuse_unknown(settings, engine_option_names(stage))
     return factory(settings)
 
 

@@ -27,6 +27,7 @@ from services.runtime.channels import keepalive_options
 from services.runtime.errors import AnimaError
 from services.runtime.heap import give_back_regularly, settle, share_arenas
 from services.runtime.interceptor import CallGuard, CallInterceptor
+from services.runtime.known_variables import refuse_unknown
 from services.runtime.logs import configure_logging, get_logger
 from services.runtime.metrics import MetricsPage, ServerMetrics
 from services.runtime.settings import ServiceSettings, SettingsError, split_address
@@ -241,6 +242,7 @@ def run(build: Callable[[S], Stage], settings_class: type[S]) -> NoReturn:
     warm-up failed, 2 a setting is wrong.
     """
     try:
+        refuse_unknown(settings_class, os.environ)
         settings = settings_class.from_environment()
         configure_logging(settings)
         share_arenas()

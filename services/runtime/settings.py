@@ -6,10 +6,13 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, get_origin
+from typing import Any, ClassVar, Literal, Self
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from services.runtime.variables import StageVariables, put
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -18,14 +21,14 @@ class SettingsError(Exception):
     """A setting is missing or wrong; the text names the variable and what to do."""
 
 
-class ServiceSettings(BaseModel):
+class ServiceSettings(BaseSettings):
     """What every server can be told.
 
     A field `x` comes from `ANIMA_<STAGE>_X`, else from `ANIMA_X`, else it has its default. An empty
     variable counts as not set. A field that holds several values is split at commas.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=False)
 
     stage: ClassVar[str] = "service"
     """The name in variables, logs and metrics, in lower case."""
@@ -99,6 +102,19 @@ class ServiceSettings(BaseModel):
         return self
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Makes the constructor take its arguments alone; `from_environment` reads variables."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @classmethod
     def variables(cls) -> dict[str, tuple[str, ...]]:
         """Returns where each setting belongs: a field, or a field of a group.
 
@@ -121,30 +137,19 @@ class ServiceSettings(BaseModel):
         Raises:
             SettingsError: A value is wrong; the text names the variable.
         """
-        variables = os.environ if environment is None else environment
-        prefix = f"ANIMA_{cls.stage.upper()}_"
-        values: dict[str, Any] = {}
-        sources: dict[tuple[str, ...], str] = {}
         places = cls.variables()
-        for setting, place in places.items():
-            for name in (prefix + setting.upper(), "ANIMA_" + setting.upper()):
-                if variables.get(name):
-                    _put(values, place, _split(cls, place[0], variables[name]))
-                    sources[place] = name
-                    break
-        values["options"] = {
-            name.removeprefix(prefix).lower(): value
-            for name, value in variables.items()
-            if name.startswith(prefix) and value and name.removeprefix(prefix).lower() not in places
-        }
+        source = StageVariables(
+            cls, cls.stage, places, os.environ if environment is None else environment
+        )
+        values = source()
         for setting, value in overrides.items():
             place = places.get(setting, (setting,))
-            sources.pop(place, None)
-            _put(values, place, value)
+            source.names.pop(place, None)
+            put(values, place, value)
         try:
-            return cls.model_validate(values)
+            return cls(**values)
         except ValidationError as error:
-            raise SettingsError(_describe(error, sources)) from None
+            raise SettingsError(_describe(cls, error, source.names)) from None
 
 
 def read_token_file(path: Path) -> str:
@@ -186,30 +191,20 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def _split(cls: type[ServiceSettings], field: str, value: str) -> Any:
-    if get_origin(cls.model_fields[field].annotation) in (tuple, list, set, frozenset):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
-def _put(values: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
-    *groups, field = place
-    for group in groups:
-        values = values.setdefault(group, {})
-    values[field] = value
-
-
-def _describe(error: ValidationError, sources: Mapping[tuple[str, ...], str]) -> str:
+def _describe(
+    cls: type[ServiceSettings], error: ValidationError, names: Mapping[tuple[str, ...], str]
+) -> str:
+    secret = {field for field, info in cls.model_fields.items() if not info.repr}
     lines = []
     for fault in error.errors(include_url=False):
         text = fault["msg"].removeprefix("Value error, ")
         place = tuple(map(str, fault["loc"])) or (text.partition(":")[0],)
-        source = sources.get(place) or sources.get(place[:1])
+        name = names.get(place) or names.get(place[:1])
         if fault["loc"]:
-            given = "" if place == ("token",) else f" (it is {str(fault['input'])[:80]!r})"
-            lines.append(f"{source or '.'.join(place)}: {text}{given}")
-        elif source:
-            lines.append(f"{source}:{text.partition(':')[2]}")
+            given = "" if place[0] in secret else f" (it is {str(fault['input'])[:80]!r})"
+            lines.append(f"{name or '.'.join(place)}: {text}{given}")
+        elif name:
+            lines.append(f"{name}:{text.partition(':')[2]}")
         else:
             lines.append(text)
     return "; ".join(lines)

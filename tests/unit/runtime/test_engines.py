@@ -111,20 +111,6 @@ def test_a_wrong_option_names_its_variable(name: str, value: str) -> None:
         load_engine("tts", "tone", settings_with(**{name: value}))
 
 
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [
-        ("frequenzy_hz", r"did you mean ANIMA_TTS_FREQUENCY_HZ\?"),
-        ("capacty", r"did you mean ANIMA_TTS_CAPACITY\?"),
-        ("xyzzy", "remove it"),
-    ],
-)
-def test_an_unknown_option_is_refused_with_the_nearest_name(name: str, hint: str) -> None:
-    settings = settings_with(colour="pink", **{name: "1"})
-    with pytest.raises(SettingsError, match=f"ANIMA_TTS_{name.upper()}: no such setting; {hint}"):
-        load_engine("tts", "tone", settings)
-
-
 def test_the_options_of_another_engine_of_the_stage_are_ignored() -> None:
     load_engine("tts", "tone", settings_with(colour="pink"))
 

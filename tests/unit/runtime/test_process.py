@@ -119,7 +119,9 @@ async def test_failure_is_logged_with_its_trace_and_without_locals() -> None:
     [
         ({"ANIMA_TINY_LISTEN": "0.0.0.0:0"}, 2, "set ANIMA_TOKEN"),
         ({"ANIMA_CAPACITY": "many"}, 2, "ANIMA_CAPACITY"),
-        ({"ANIMA_TINY_FAIL": "1"}, 1, "anima models pull x"),
+        ({"ANIMA_TINY_FAIL": "true"}, 1, "anima models pull x"),
+        ({"ANIMA_TINY_CAPACTY": "3"}, 2, "did you mean ANIMA_TINY_CAPACITY?"),
+        ({"ANIMA_CAPACTY": "3"}, 2, "ANIMA_CAPACTY is not a setting; did you mean ANIMA_CAPACITY?"),
     ],
 )
 async def test_start_that_fails_says_why(variables: dict[str, str], code: int, text: str) -> None:
@@ -127,3 +129,15 @@ async def test_start_that_fails_says_why(variables: dict[str, str], code: int, t
         assert await tiny.exit_code() == code
     assert text in "".join(tiny.lines)
     assert "Traceback" not in "".join(tiny.lines)
+
+
+async def test_service_links_of_kubernetes_do_no_harm() -> None:
+    links = {
+        "ANIMA_TINY_PORT": "tcp://10.0.0.7:50052",
+        "ANIMA_TINY_PORT_50052_TCP": "tcp://10.0.0.7:50052",
+        "ANIMA_TINY_PORT_50052_TCP_ADDR": "10.0.0.7",
+        "ANIMA_TINY_SERVICE_HOST": "10.0.0.7",
+        "ANIMA_SERVICE_PORT": "50052",
+    }
+    async with tiny_process(**links) as tiny:
+        assert (await tiny.event("ready"))["stage"] == "tiny"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from gateway.settings import GatewaySettings
 from services.runtime.settings import CHECKOUT, ServiceSettings, SettingsError, is_loopback
 
 
@@ -130,3 +131,10 @@ def test_token_is_read_from_its_file_and_never_shown(tmp_path: Path) -> None:
 )
 def test_loopback(address: str, loopback: bool) -> None:
     assert is_loopback(address) is loopback
+
+
+def test_a_wrong_secret_is_not_repeated_in_the_error() -> None:
+    servers = '[{"urls": "stun:example.org", "credential": "swordfish"'
+    with pytest.raises(SettingsError, match="ANIMA_GATEWAY_ICE_SERVERS: ") as caught:
+        GatewaySettings.from_environment({"ANIMA_GATEWAY_ICE_SERVERS": servers})
+    assert "swordfish" not in str(caught.value)

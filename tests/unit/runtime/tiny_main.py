@@ -15,8 +15,8 @@ async def fail() -> None:
 
 
 def build(settings: TinySettings) -> Stage:
-    """Return the stage; the option `fail` makes its warm-up fail."""
-    if "fail" in settings.options:
+    """Return the stage; the setting `fail` makes its warm-up fail."""
+    if settings.fail:
         return tiny_stage(TinyServicer(), warm_up=fail)
     return tiny_stage()
 

@@ -45,6 +45,8 @@ class TinySettings(ServiceSettings):
     stage = "tiny"
     default_port = 50999
 
+    fail: bool = False
+
 
 class TinyServicer(AsrServiceServicer):
     """Echoes the turn of every message; fails in the way that the config's language names."""
