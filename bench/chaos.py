@@ -23,18 +23,18 @@ from rich.console import Console
 
 from anima.gateway import v1 as gateway
 from anima.tts import v1 as tts
+from bench.faults import faults_of, leftovers
 from bench.mesh import QUESTIONS, VOICES, spoken
 from bench.talking import Fate, Outcome, Talker
 from bench.watching import Gauges, Usage, watched_mesh
 from cli.mesh.supervisor import State, Supervisor
+from gateway.stages.spec import GATEWAY, STAGES
 from services.runtime.channels import open_channel
 
 if TYPE_CHECKING:
     from anima.gateway.v1.gateway_pb2_grpc import GatewayServiceAsyncStub
     from anima.tts.v1.tts_pb2_grpc import TtsServiceAsyncStub
 
-VICTIMS: Final = ("asr", "llm", "memory", "tts", "avatar")
-MAX_MORE_DESCRIPTORS: Final = 4
 _PAUSE_S: Final = (0.2, 2.5)
 _READY_TIMEOUT_S: Final = 90.0
 
@@ -67,23 +67,21 @@ class Aftermath:
 
     def faults(self) -> list[str]:
         """Name what must not be."""
-        faults = [f"lost: {each.why}" for each in self.outcomes if each.fate is Fate.LOST]
+        faults = faults_of(self.outcomes + self.afterwards)
         faults += [
             f"not answered afterwards: {each.fate} {each.why}"
             for each in self.afterwards
-            if each.fate is not Fate.WHOLE
+            if each.fate not in (Fate.WHOLE, Fate.LOST)
         ]
-        if stale := sum(each.stale for each in self.outcomes + self.afterwards):
-            faults.append(f"{stale} messages of older answers came")
         if self.ended:
             faults.append(f"{self.ended} conversations have ended")
-        if spared := set(VICTIMS) - set(self.kills):
+        if spared := STAGES.keys() - set(self.kills):
             faults.append(f"never killed: {', '.join(sorted(spared))}")
-        if self.open_sessions or self.leftover_tasks > 0:
-            faults.append(f"left: {self.open_sessions} sessions, {self.leftover_tasks} tasks")
-        if self.leftover_descriptors > MAX_MORE_DESCRIPTORS:
-            faults.append(f"left: {self.leftover_descriptors} descriptors")
-        return faults
+        if self.open_sessions:
+            faults.append(f"{self.open_sessions} sessions were left in the gateway")
+        return faults + leftovers(
+            tasks=self.leftover_tasks, descriptors={GATEWAY: self.leftover_descriptors}
+        )
 
 
 async def chaos(answers: int, *, at_a_time: int, seed: int) -> Aftermath:
@@ -167,13 +165,13 @@ async def _held(supervisor: Supervisor, gauges: Gauges, *, at_most: _Held | None
 
 async def _kill(supervisor: Supervisor, chance: random.Random, seen: Aftermath) -> None:
     # Each in its turn, so that none is spared; when is left to chance.
-    for victim in itertools.cycle(chance.sample(VICTIMS, len(VICTIMS))):
+    for victim in itertools.cycle(chance.sample(list(STAGES), len(STAGES))):
         await asyncio.sleep(chance.uniform(*_PAUSE_S))
         _kill_now(supervisor, victim, seen)
 
 
 async def _kill_the_rest(supervisor: Supervisor, seen: Aftermath) -> None:
-    for victim in set(VICTIMS) - set(seen.kills):
+    for victim in STAGES.keys() - set(seen.kills):
         _kill_now(supervisor, victim, seen)
 
 

@@ -20,8 +20,7 @@ import anima.gateway.v1 as gateway
 import anima.llm.v1 as llm
 import anima.tts.v1 as tts
 from bench.workload import RATE_HZ
-
-SERVICE = "anima.gateway.v1.GatewayService"
+from gateway.stages.spec import GATEWAY_SERVICE
 
 
 class Forwarder(gateway.GatewayServiceServicer):
@@ -98,7 +97,7 @@ async def serve(listen: str, llm_target: str, tts_target: str) -> None:
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
         server.add_insecure_port(listen)
         await server.start()
-        for name in ("", SERVICE):
+        for name in ("", GATEWAY_SERVICE):
             await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
         await server.wait_for_termination()
 

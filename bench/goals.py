@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
 
 
-@dataclass
 class Goals:
     """Prints figures and remembers which of them missed their goal.
 
@@ -14,7 +12,8 @@ class Goals:
         missed: A line for each figure that did.
     """
 
-    missed: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.missed: list[str] = []
 
     def exit_if_missed(self) -> None:
         """Ends the program with an error that lists the missed goals, if there are any."""

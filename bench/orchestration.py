@@ -34,19 +34,22 @@ from rich.table import Table
 
 from anima.gateway import v1 as gateway
 from bench.beside import FRAMEWORKS, Made, beside, installed
-from bench.forwarder import SERVICE
 from bench.goals import Goals
 from bench.lateness import Lateness
 from bench.orchestration_turn import TurnFigures, turn
 from bench.processor_time import ProcessorTime
+from bench.scripted_stages import ROLES
 from bench.workload import IDEAL_DONE_S, IDEAL_FIRST_S, SPREAD_S
-from cli.mesh.layout import Layout, Member, free_layout
+from cli.mesh.layout import Layout, Member, free_addresses, gateway_targets
 from cli.mesh.supervisor import Supervisor
+from gateway.stages.spec import GATEWAY, GATEWAY_SERVICE, STAGES
 from services.runtime.channels import open_channel
 
 if TYPE_CHECKING:
     from anima.gateway.v1.gateway_pb2_grpc import GatewayServiceAsyncStub
 
+SPEAKING: Final = ("llm", "tts")
+"""The scripted stages that work in this workload."""
 BARGE_IN_S: Final = 0.9
 IDLE_S: Final = 4.0
 COUNTS: Final = (1, 10, 50)
@@ -76,50 +79,56 @@ async def mesh() -> AsyncIterator[tuple[Supervisor, str, str, str]]:
     Yields:
         The supervisor, the gateway's address and that of its metrics, the forwarder's address.
     """
-    # A layout has more addresses than are needed here, and all of them are free.
-    free = free_layout()
-    ports = [*(member.address for member in free.members), free.http_address]
-    addresses = dict(zip(("llm", "tts", "avatar"), ports, strict=False))
-    targets = {
-        f"ANIMA_GATEWAY_{name.upper()}_TARGET": addresses.get(name, addresses["avatar"])
-        for name in ("asr", "llm", "memory", "tts", "avatar")
+    own, http, metrics, forwarder, *free = free_addresses(4 + len(ROLES))
+    stages = dict(zip(ROLES, free, strict=True))
+    # The workload asks nothing of the others; one of the stages refuses what they are asked.
+    targets = {name: stages.get(name, stages[ROLES[-1]]) for name in STAGES}
+    gateway_environment = {
+        **gateway_targets(targets),
+        "ANIMA_GATEWAY_LISTEN": own,
+        "ANIMA_GATEWAY_HTTP_LISTEN": http,
+        "ANIMA_GATEWAY_METRICS_LISTEN": metrics,
+        "ANIMA_GATEWAY_CAPACITY": "256",
+    }
+    forwarder_environment = {
+        "ANIMA_FORWARDER_LISTEN": forwarder,
+        "ANIMA_FORWARDER_LLM": stages["llm"],
+        "ANIMA_FORWARDER_TTS": stages["tts"],
     }
     members = [
         Member(
             name=name,
             module="bench.scripted_stages",
-            service=f"anima.{name}.v1.{name.capitalize()}Service",
+            service=STAGES[name].health_service,
             address=address,
             environment={"ANIMA_SCRIPTED_ROLE": name, "ANIMA_SCRIPTED_LISTEN": address},
         )
-        for name, address in addresses.items()
+        for name, address in stages.items()
     ]
-    own = {
-        "ANIMA_GATEWAY_LISTEN": ports[3],
-        "ANIMA_GATEWAY_HTTP_LISTEN": ports[4],
-        "ANIMA_GATEWAY_METRICS_LISTEN": ports[5],
-        "ANIMA_GATEWAY_CAPACITY": "256",
-    }
-    forwarding = {
-        "ANIMA_FORWARDER_LISTEN": ports[6],
-        "ANIMA_FORWARDER_LLM": addresses["llm"],
-        "ANIMA_FORWARDER_TTS": addresses["tts"],
-    }
     members += [
-        Member(name=name, module=module, service=SERVICE, address=address, environment=environment)
-        for name, module, address, environment in (
-            ("forwarder", "bench.forwarder", ports[6], forwarding),
-            ("gateway", "gateway", ports[3], targets | own),
-        )
+        Member(
+            name="forwarder",
+            module="bench.forwarder",
+            service=GATEWAY_SERVICE,
+            address=forwarder,
+            environment=forwarder_environment,
+        ),
+        Member(
+            name=GATEWAY,
+            module=GATEWAY,
+            service=GATEWAY_SERVICE,
+            address=own,
+            environment=gateway_environment,
+        ),
     ]
     with tempfile.TemporaryDirectory() as folder:
-        layout = Layout(members=tuple(members), http_address=ports[4])
+        layout = Layout(members=tuple(members), http_address=http)
         supervisor = Supervisor(layout, log_folder=Path(folder))
         async with supervisor.running():
             await supervisor.until_settled()
             if not supervisor.is_ready():
                 raise RuntimeError("\n".join(map(supervisor.log_tail, supervisor.statuses)))
-            yield supervisor, ports[3], ports[5], ports[6]
+            yield supervisor, own, metrics, forwarder
 
 
 class Measurement:
@@ -136,7 +145,7 @@ class Measurement:
     async def warm_up(self) -> None:
         """Open what is opened once, and measure what the gateway needs while nobody talks."""
         await self._turns(2, pacing=gateway.PACING_AS_MADE)
-        idle = ProcessorTime(self._process_id("gateway"))
+        idle = ProcessorTime(self._process_id(GATEWAY))
         await asyncio.sleep(IDLE_S)
         self.idle_load = idle.load()
 
@@ -156,7 +165,7 @@ class Measurement:
         gateway_time = self._gateway_time()
         others = [
             ProcessorTime(os.getpid()),
-            *(ProcessorTime(self._process_id(name)) for name in ("llm", "tts")),
+            *(ProcessorTime(self._process_id(name)) for name in SPEAKING),
         ]
         for _ in range(repeats):
             made.add(await self._turns(count, pacing=gateway.PACING_AS_MADE))
@@ -196,7 +205,7 @@ class Measurement:
         return list(await asyncio.gather(*(one(number) for number in range(count))))
 
     def _gateway_time(self) -> ProcessorTime:
-        return ProcessorTime(self._process_id("gateway"), idle_load=self.idle_load)
+        return ProcessorTime(self._process_id(GATEWAY), idle_load=self.idle_load)
 
     def _process_id(self, name: str) -> int:
         process_id = self._supervisor.statuses[name].process_id

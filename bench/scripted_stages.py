@@ -16,6 +16,7 @@ import anima.common.v1 as common
 import anima.llm.v1 as llm
 import anima.tts.v1 as tts
 from bench.workload import FIRST_AUDIO_S, SENTENCE_S, written
+from gateway.stages.spec import STAGES
 from services.runtime.audio import chunk_sizes
 from services.runtime.server import Stage, run
 from services.runtime.settings import ServiceSettings
@@ -143,22 +144,27 @@ async def _until_interrupted(
         await asyncio.wait([work, listening])
 
 
-_ROLES: Final[dict[str, Callable[[Any], None]]] = {
-    "llm": lambda server: llm.add_LlmServiceServicer_to_server(ScriptedLlm(), server),  # type: ignore[abstract]
-    "tts": lambda server: tts.add_TtsServiceServicer_to_server(ScriptedTts(), server),  # type: ignore[abstract]
-    "avatar": lambda server: avatar.add_AvatarServiceServicer_to_server(ScriptedAvatars(), server),  # type: ignore[abstract]
+_SERVICERS: Final[dict[str, Callable[[], Any]]] = {
+    "llm": ScriptedLlm,
+    "tts": ScriptedTts,
+    "avatar": ScriptedAvatars,
 }
+ROLES: Final = tuple(_SERVICERS)
+"""The stages that can be played, by the names of the stage table."""
 
 
 def build(settings: ScriptedSettings) -> Stage:
     """Describe a scripted stage to the server."""
 
+    spec = STAGES[settings.role]
+    servicer = _SERVICERS[settings.role]()
+
     async def nothing() -> None:
         return
 
     return Stage(
-        service=f"anima.{settings.role}.v1.{settings.role.capitalize()}Service",
-        add_to_server=_ROLES[settings.role],
+        service=spec.health_service,
+        add_to_server=lambda server: spec.add_to_server(servicer, server),
         warm_up=nothing,
         counted_methods=frozenset(),
         close=nothing,

@@ -30,6 +30,7 @@ from rich.table import Table
 from anima.gateway import v1 as gateway
 from anima.memory import v1 as memory
 from anima.tts import v1 as tts
+from bench.faults import faults_of, leftovers
 from bench.mesh import QUESTIONS, VOICES, spoken
 from bench.talking import Fate, Outcome, Talker
 from bench.watching import Gauges, Usage, watched_mesh
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 MAX_AV_OFFSET_S: Final = 0.045
 MAX_GROWTH: Final = 0.01
-MAX_MORE_DESCRIPTORS: Final = 4
 WARM_UP: Final = 0.25
 """The share of the time that counts as warm-up."""
 JUDGED_FROM_MINUTES: Final = 5.0
@@ -81,19 +81,13 @@ class Record:
 
     def faults(self) -> list[str]:
         """Name what must not be, whatever the load of the machine."""
-        faults = [f"lost: {each.why}" for each in self.outcomes if each.fate is Fate.LOST]
-        stale = sum(outcome.stale for outcome in self.outcomes)
+        faults = faults_of(self.outcomes)
         if not self.outcomes:
             faults.append("nobody was answered")
-        if stale:
-            faults.append(f"{stale} messages of interrupted answers came")
-        if self.leftover_tasks > 0:
-            faults.append(f"{self.leftover_tasks} tasks were left in the gateway")
-        for name, usage in self.usage.items():
-            more = usage.descriptors[-1] - usage.descriptors[0]
-            if more > MAX_MORE_DESCRIPTORS:
-                faults.append(f"{name} holds {more} descriptors more")
-        return faults
+        more = {
+            name: usage.descriptors[-1] - usage.descriptors[0] for name, usage in self.usage.items()
+        }
+        return faults + leftovers(tasks=self.leftover_tasks, descriptors=more)
 
     def slow_faults(self, minutes: float) -> list[str]:
         """Name what a long run on a machine of its own must not show besides."""

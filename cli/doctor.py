@@ -19,6 +19,7 @@ from rich.table import Table
 from cli.console import console, results
 from cli.mesh.layout import LOOPBACK, fixed_layout, taken_addresses
 from cli.models import model_store
+from gateway.stages.spec import GATEWAY_PORT, STAGES
 from services.runtime.engines import engine_names
 from services.runtime.models.store import ModelState, StoredModel
 from services.runtime.settings import ServiceSettings, SettingsError
@@ -129,16 +130,19 @@ def _engines() -> list[Finding]:
             detail=", ".join(engine_names(stage)) or "none",
             remedy="" if engine_names(stage) else "Install Anima again: make setup",
         )
-        for stage in ("asr", "llm", "tts", "avatar")
+        for stage in STAGES
     ]
 
 
 def _ports() -> Finding:
-    taken = taken_addresses(fixed_layout(http_address=f"{LOOPBACK}:8080", first_port=50050))
+    layout = fixed_layout(http_address=f"{LOOPBACK}:8080", first_port=GATEWAY_PORT)
+    taken = taken_addresses(layout)
+    last = max(spec.default_port for spec in STAGES.values())
+    free = f"8080 and {GATEWAY_PORT} to {last} are free"
     return Finding(
         subject="ports",
         verdict=Verdict.OPTIONAL if taken else Verdict.FINE,
-        detail=f"in use: {', '.join(taken)}" if taken else "8080 and 50050 to 50055 are free",
+        detail=f"in use: {', '.join(taken)}" if taken else free,
         remedy="A mesh may be running already; else use anima up --http and --first-port."
         if taken
         else "",

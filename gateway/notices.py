@@ -5,42 +5,18 @@ from __future__ import annotations
 import re
 
 from anima.gateway.v1 import gateway_pb2 as pb
+from gateway.stages.spec import STAGES, StageTexts
 
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 
-_STAGES = {
-    "en": {
-        "asr": "My hearing",
-        "llm": "The part of me that thinks",
-        "memory": "My memory",
-        "tts": "My voice",
-        "avatar": "My face",
-    },
-    "zh": {
-        "asr": "我的听觉",
-        "llm": "我的思考部分",
-        "memory": "我的记忆",
-        "tts": "我的声音",
-        "avatar": "我的画面",
-    },
-}
+_SOME_PART = {"en": StageTexts(part="A part of me"), "zh": StageTexts(part="我的一部分")}
 _FAILED = {
     "en": "{part} has failed, so I could not finish. Please ask again in a moment.",
     "zh": "{part}出了故障，我没能说完。请稍后再问一次。",
 }
 _DEGRADED = {
-    "en": {
-        "asr": "I cannot hear you at the moment. You can type your question.",
-        "memory": "I cannot reach my memory at the moment, so I answer without it.",
-        "tts": "I could not speak a part of the answer; you can read it.",
-        "avatar": "I cannot show my face at the moment, but you can hear me.",
-    },
-    "zh": {
-        "asr": "我暂时听不见，您可以打字提问。",
-        "memory": "我暂时无法读取记忆，先不用记忆来回答。",
-        "tts": "答案有一部分没能念出来，您可以阅读文字。",
-        "avatar": "暂时无法显示我的画面，但您可以听到我的声音。",
-    },
+    "en": "{part} does not work at the moment, so I go on without it.",
+    "zh": "{part}暂时无法使用，我先不用它来继续。",
 }
 _APOLOGIES = {
     "en": "I am sorry, something in me has failed, so I cannot finish this answer.",
@@ -70,13 +46,15 @@ def language_for(question: str, *, chosen: str, spoken: str) -> str:
 def stage_failed(stage: str, language: str, turn_id: str) -> pb.Notice:
     """A stage failed and the answer could not be finished."""
     tongue = _tongue(language)
-    text = _FAILED[tongue].format(part=_STAGES[tongue][stage])
+    text = _FAILED[tongue].format(part=_texts(stage, tongue).part)
     return pb.Notice(kind=pb.NOTICE_KIND_STAGE_FAILED, stage=stage, text=text, turn_id=turn_id)
 
 
 def degraded(stage: str, language: str, turn_id: str = "") -> pb.Notice:
     """A stage is busy or away, and the conversation goes on without it."""
-    text = _DEGRADED[_tongue(language)][stage]
+    tongue = _tongue(language)
+    texts = _texts(stage, tongue)
+    text = texts.degraded or _DEGRADED[tongue].format(part=texts.part)
     return pb.Notice(kind=pb.NOTICE_KIND_DEGRADED, stage=stage, text=text, turn_id=turn_id)
 
 
@@ -94,6 +72,10 @@ def not_understood(language: str) -> pb.Notice:
 def going_away(language: str) -> pb.Notice:
     """The gateway is going away."""
     return pb.Notice(kind=pb.NOTICE_KIND_GOING_AWAY, text=_GOING_AWAY[_tongue(language)])
+
+
+def _texts(stage: str, tongue: str) -> StageTexts:
+    return STAGES[stage].texts.get(tongue, _SOME_PART[tongue])
 
 
 def _tongue(language: str) -> str:

@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import cli as _cli  # noqa: F401 (before gRPC: it says how processes are started beside it)
+from gateway.stages.spec import GATEWAY, STAGES
 from tests.figures import figures
 from tests.postgres import Server
 from tests.requirements import REQUIREMENTS, need, not_run
 
-STAGES = ("asr", "llm", "memory", "tts", "avatar", "gateway")
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the addresses of the servers under test and the token that they want."""
-    for stage in STAGES:
+    for stage in (*STAGES, GATEWAY):
         parser.addoption(
             f"--{stage}-address", default=None, help=f"test the {stage} service at HOST:PORT"
         )

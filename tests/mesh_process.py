@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from cli.mesh.layout import fixed_layout, taken_addresses
+from gateway.stages.spec import GATEWAY_PORT, STAGES
 from services.runtime.settings import ServiceSettings
 
 READY_TIMEOUT_S = 60.0
@@ -37,8 +38,7 @@ class MeshProcess:
         return f"127.0.0.1:{self.first_port}"
 
     def address(self, stage: str) -> str:
-        stages = ["gateway", "asr", "llm", "memory", "tts", "avatar"]
-        return f"127.0.0.1:{self.first_port + stages.index(stage)}"
+        return f"127.0.0.1:{self.first_port + STAGES[stage].default_port - GATEWAY_PORT}"
 
     @property
     def page(self) -> str:
@@ -78,7 +78,7 @@ class MeshProcess:
 
 
 def free_first_port() -> int:
-    """Find six free ports in a row, outside the range that the kernel hands out."""
+    """Find free ports in a row for a whole mesh, outside the range that the kernel hands out."""
     for _ in range(100):
         port = random.randrange(20_000, 30_000, 10)
         if not taken_addresses(fixed_layout(http_address=f"127.0.0.1:{port + 8}", first_port=port)):

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.stages.spec import GATEWAY, GATEWAY_PORT, GATEWAY_SERVICE, STAGES
+
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -56,74 +58,68 @@ class Layout:
         return f"http://{'localhost' if host in (LOOPBACK, '0.0.0.0', '[::]') else host}:{port}/"  # noqa: S104
 
 
-_STAGES: Final = (
-    ("asr", "services.asr", "anima.asr.v1.AsrService"),
-    ("llm", "services.llm", "anima.llm.v1.LlmService"),
-    ("memory", "memory", "anima.memory.v1.MemoryService"),
-    ("tts", "services.tts", "anima.tts.v1.TtsService"),
-    ("avatar", "services.avatar", "anima.avatar.v1.AvatarService"),
-)
-
-
 def fixed_layout(*, http_address: str, first_port: int) -> Layout:
     """Lay the mesh out on well-known ports: the gateway at `first_port`, the stages behind it."""
-    return _layout(http_address, [first_port + offset for offset in range(len(_STAGES) + 1)])
+    ports = {spec.name: spec.default_port - GATEWAY_PORT for spec in STAGES.values()}
+    addresses = {name: f"{LOOPBACK}:{first_port + offset}" for name, offset in ports.items()}
+    return _layout(http_address, f"{LOOPBACK}:{first_port}", addresses)
 
 
 def free_layout() -> Layout:
     """Lay the mesh out on ports that are free now, for a mesh that lives as long as one command."""
-    ports = _free_ports(len(_STAGES) + 2)
-    return _layout(f"{LOOPBACK}:{ports[-1]}", ports[:-1])
+    http, gateway, *stages = free_addresses(len(STAGES) + 2)
+    return _layout(http, gateway, dict(zip(STAGES, stages, strict=True)))
+
+
+def gateway_targets(addresses: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that tell a gateway where the stages are, by their names."""
+    return {STAGES[name].target_variable: address for name, address in addresses.items()}
 
 
 def free_address(layout: Layout) -> str:
     """Give an address that is free now and not one of a mesh that is still to start."""
     taken = {layout.http_address, *(member.address for member in layout.members)}
-    addresses = {f"{LOOPBACK}:{port}" for port in _free_ports(len(taken) + 1)}
-    return min(addresses - taken)
+    return min(set(free_addresses(len(taken) + 1)) - taken)
 
 
-def _layout(http_address: str, ports: list[int]) -> Layout:
-    addresses = {
-        name: f"{LOOPBACK}:{port}" for (name, _, _), port in zip(_STAGES, ports[1:], strict=True)
-    }
-    gateway_environment = {
-        f"ANIMA_GATEWAY_{name.upper()}_TARGET": address for name, address in addresses.items()
-    }
-    gateway_environment["ANIMA_GATEWAY_LISTEN"] = f"{LOOPBACK}:{ports[0]}"
-    gateway_environment["ANIMA_GATEWAY_HTTP_LISTEN"] = http_address
-    members = [
-        Member(
-            name=name,
-            module=module,
-            service=service,
-            address=addresses[name],
-            environment={f"ANIMA_{name.upper()}_LISTEN": addresses[name]},
-        )
-        for name, module, service in _STAGES
-    ]
-    members.append(
-        Member(
-            name="gateway",
-            module="gateway",
-            service="anima.gateway.v1.GatewayService",
-            address=f"{LOOPBACK}:{ports[0]}",
-            environment=gateway_environment,
-        )
-    )
-    return Layout(members=tuple(members), http_address=http_address)
-
-
-def _free_ports(count: int) -> list[int]:
+def free_addresses(count: int) -> list[str]:
+    """Return different addresses on loopback that are free now."""
     # All are held until all are known: a port that is closed at once may be handed out twice.
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
             each.bind((LOOPBACK, 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+        return [f"{LOOPBACK}:{each.getsockname()[1]}" for each in sockets]
     finally:
         for each in sockets:
             each.close()
+
+
+def _layout(http_address: str, gateway_address: str, addresses: Mapping[str, str]) -> Layout:
+    members = [
+        Member(
+            name=name,
+            module=STAGES[name].module,
+            service=STAGES[name].health_service,
+            address=address,
+            environment={f"{STAGES[name].variable}LISTEN": address},
+        )
+        for name, address in addresses.items()
+    ]
+    members.append(
+        Member(
+            name=GATEWAY,
+            module=GATEWAY,
+            service=GATEWAY_SERVICE,
+            address=gateway_address,
+            environment={
+                **gateway_targets(addresses),
+                "ANIMA_GATEWAY_LISTEN": gateway_address,
+                "ANIMA_GATEWAY_HTTP_LISTEN": http_address,
+            },
+        )
+    )
+    return Layout(members=tuple(members), http_address=http_address)
 
 
 def taken_addresses(layout: Layout) -> list[str]:

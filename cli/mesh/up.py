@@ -14,6 +14,7 @@ from platformdirs import user_log_path
 from cli.console import console, fail
 from cli.mesh.layout import LOOPBACK, Layout, fixed_layout, taken_addresses
 from cli.mesh.supervisor import State, Status, Supervisor
+from gateway.stages.spec import GATEWAY_PORT
 from services.runtime.settings import ServiceSettings
 
 _COLOURS = {
@@ -36,9 +37,9 @@ def up(
     first_port: Annotated[
         int,
         typer.Option(
-            min=1024, max=65000, help="gRPC port of the gateway; the stages take the five after it."
+            min=1024, max=65000, help="gRPC port of the gateway; the stages take those after it."
         ),
-    ] = 50050,
+    ] = GATEWAY_PORT,
     logs: Annotated[Path | None, typer.Option(help="Folder for the log of each service.")] = None,
 ) -> None:
     """Start every service and the gateway; Ctrl-C stops all.

@@ -14,10 +14,9 @@ from gateway.session.requests import feed
 from gateway.session.session import Session
 from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Mesh
+from gateway.stages.spec import GATEWAY_SERVICE
 from services.runtime.server import Stage
 from services.runtime.streams import open_stream
-
-SERVICE = "anima.gateway.v1.GatewayService"
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -88,7 +87,7 @@ def stage_of(mesh: Mesh) -> Stage:
         gateway_pb2_grpc.add_GatewayServiceServicer_to_server(GatewayServicer(mesh), server)
 
     return Stage(
-        service=SERVICE,
+        service=GATEWAY_SERVICE,
         add_to_server=add_to_server,
         warm_up=warm_up,
         counted_methods=frozenset({"Converse"}),

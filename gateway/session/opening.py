@@ -15,6 +15,7 @@ from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
 from anima.tts.v1 import tts_pb2 as tts
 from gateway.stages.mesh import Catalog
+from gateway.stages.spec import AnswerKind, needed_for
 from services.runtime.errors import InvalidRequest, NotFound, Unavailable
 from services.runtime.validation import check_range, check_rate, check_text, check_turn_id
 
@@ -93,8 +94,8 @@ def check_config(config: pb.ConverseConfig) -> None:
 def stages_of(config: pb.ConverseConfig) -> tuple[str, ...]:
     """Names the stages that every answer of a session needs."""
     if config.text_only:
-        return ("llm",)
-    return ("llm", "tts") if config.audio_only else ("llm", "tts", "avatar")
+        return needed_for(AnswerKind.TEXT)
+    return needed_for(AnswerKind.SPEECH if config.audio_only else AnswerKind.VIDEO)
 
 
 def open_with(config: pb.ConverseConfig, catalog: Catalog) -> Opening:

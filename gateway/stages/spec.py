@@ -65,6 +65,8 @@ class StageSpec:
             allows for all stages.
         offers: What a session can choose from, as the field of the list response: "personas" for
             `ListPersonas`; empty: nothing.
+        hands_over_at_end: Whether the next stage begins with the end of this one's work instead of
+            its first output.
         has_fallback: Whether a second address can be set that is tried when the first one fails.
         texts: The sentences for people, by language ("en", "zh").
     """
@@ -81,6 +83,7 @@ class StageSpec:
     silence_ms: int | None = None
     open_ms: int | None = None
     offers: str = ""
+    hands_over_at_end: bool = False
     has_fallback: bool = False
     texts: Mapping[str, StageTexts] = field(default_factory=dict)
 
@@ -128,6 +131,7 @@ STAGES: Final[dict[str, StageSpec]] = {
             default_port=50051,
             terminal_event="final",
             silence_ms=5_000,
+            hands_over_at_end=True,
             texts={
                 "en": StageTexts(
                     part="My hearing",
@@ -161,6 +165,7 @@ STAGES: Final[dict[str, StageSpec]] = {
             module="memory",
             default_port=50053,
             upstream=("asr",),
+            hands_over_at_end=True,
             texts={
                 "en": StageTexts(
                     part="My memory",

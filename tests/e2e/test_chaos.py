@@ -10,13 +10,13 @@ import pytest
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
+from gateway.stages.spec import STAGES
 from tests.fakes.mesh import FakeMesh
 from tests.unit.gateway.conversing import Transcript, grpc_conversation
 
 SESSIONS = 12
 QUESTIONS = 3
 KILLS = 12
-STAGES = ["asr", "llm", "memory", "tts", "avatar"]
 ANSWER = ["Well, this is the first clause,", *[f" and part {n} of it." for n in range(6)]]
 
 
@@ -32,7 +32,7 @@ async def test_every_session_survives_and_no_answer_is_lost_silently(seed: int) 
             ]
             for _ in range(KILLS):
                 await asyncio.sleep(chance.uniform(0.05, 0.4))
-                victim = chance.choice(STAGES)
+                victim = chance.choice(list(STAGES))
                 await fake.stop(victim)
                 await asyncio.sleep(chance.uniform(0.0, 0.3))
                 await fake.start(victim)

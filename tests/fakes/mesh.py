@@ -9,15 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import anima.asr.v1 as asr
-import anima.avatar.v1 as avatar
 import anima.gateway.v1 as gateway_api
-import anima.llm.v1 as llm
-import anima.memory.v1 as memory
-import anima.tts.v1 as tts
 from gateway.grpc.servicer import build
 from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Mesh
+from gateway.stages.spec import STAGES
 from services.runtime.channels import open_channel
 from services.runtime.server import Stage, serving
 from services.runtime.settings import ServiceSettings
@@ -25,24 +21,12 @@ from tests.fakes.raw import RawServer
 from tests.fakes.recogniser import FakeAsr
 from tests.fakes.stages import FakeAvatar, FakeLlm, FakeMemory, FakeTts
 
-_ADD: dict[str, Any] = {
-    "asr": asr.add_AsrServiceServicer_to_server,
-    "llm": llm.add_LlmServiceServicer_to_server,
-    "memory": memory.add_MemoryServiceServicer_to_server,
-    "tts": tts.add_TtsServiceServicer_to_server,
-    "avatar": avatar.add_AvatarServiceServicer_to_server,
-}
-_SERVICES = {
-    "asr": "anima.asr.v1.AsrService",
-    "llm": "anima.llm.v1.LlmService",
-    "memory": "anima.memory.v1.MemoryService",
-    "tts": "anima.tts.v1.TtsService",
-    "avatar": "anima.avatar.v1.AvatarService",
-}
-
 
 class FakeMesh:
-    """Starts the five stages; `stop` and `start` take one away and bring it back at its address."""
+    """Starts a scripted stage for each stage of the table.
+
+    `stop` takes one away, and `start` brings it back at its address.
+    """
 
     def __init__(self, *, trace_file: Path | None = None) -> None:
         self._trace_file = trace_file
@@ -55,7 +39,7 @@ class FakeMesh:
         self._running: dict[str, AsyncExitStack] = {}
 
     async def __aenter__(self) -> Self:
-        for stage in _ADD:
+        for stage in STAGES:
             await self.start(stage)
         return self
 
@@ -69,7 +53,7 @@ class FakeMesh:
 
     async def start(self, stage: str) -> None:
         """Starts a stage, at its old address if it ran before."""
-        servicer = getattr(self, stage)
+        spec, servicer = STAGES[stage], getattr(self, stage)
 
         async def nothing() -> None:
             return
@@ -78,8 +62,8 @@ class FakeMesh:
             listen=self.addresses.get(stage, "127.0.0.1:0"), trace_file=self._trace_file
         )
         described = Stage(
-            service=_SERVICES[stage],
-            add_to_server=lambda server: _ADD[stage](servicer, RawServer(server)),
+            service=spec.health_service,
+            add_to_server=lambda server: spec.add_to_server(servicer, RawServer(server)),
             warm_up=nothing,
             counted_methods=frozenset(),
             close=nothing,

@@ -11,10 +11,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from anima.gateway.v1 import gateway_pb2 as pb
+from gateway.stages.spec import STAGES, chain
 
-STAGES = ("asr", "memory", "llm", "clause", "tts", "avatar", "playout")
-"""In the order in which they wait for each other. "asr" is the decision that the person has
-finished, and what was said; "clause" the rest of the first clause after the first word."""
+_SPEECH = "tts"
+CLAUSE = "clause"
+PLAYOUT = "playout"
+
+
+def parts() -> tuple[str, ...]:
+    """Returns the parts of the wait, in the order in which they wait for each other.
+
+    They are the stages in the order of their chain, before speech synthesis the rest of the first
+    clause after its first word, and at the end the way out of the gateway. The part of "asr" is the
+    decision that the person has finished, and what was said.
+    """
+    stages = list(chain())
+    stages.insert(stages.index(_SPEECH), CLAUSE)
+    return (*stages, PLAYOUT)
 
 
 def waits_us(spans: Sequence[pb.StageSpan], first_media_us: int) -> dict[str, int]:
@@ -25,25 +38,25 @@ def waits_us(spans: Sequence[pb.StageSpan], first_media_us: int) -> dict[str, in
         first_media_us: From the end of the question to the first media, microseconds.
 
     Returns:
-        Microseconds by stage, for every stage of `STAGES`; their sum is `first_media_us`.
+        Microseconds by stage, for all of `parts()`; their sum is `first_media_us`.
     """
-    ready = {
-        "asr": _ends(spans, "asr"),
-        "memory": _ends(spans, "memory"),
-        "llm": _outputs(spans, "llm"),
-        "clause": [span.start_us for span in spans if span.stage == "tts"],
-        "tts": _outputs(spans, "tts"),
-        "avatar": _outputs(spans, "avatar"),
-        "playout": [first_media_us],
-    }
     waits = {}
     reached = 0
-    for stage in STAGES:
-        ready_us = min(ready[stage], default=reached)
+    for part in parts():
+        ready_us = min(_ready(part, spans, first_media_us), default=reached)
         moved = min(max(reached, ready_us), first_media_us)
-        waits[stage] = moved - reached
+        waits[part] = moved - reached
         reached = moved
     return waits
+
+
+def _ready(part: str, spans: Sequence[pb.StageSpan], first_media_us: int) -> list[int]:
+    if part == PLAYOUT:
+        return [first_media_us]
+    if part == CLAUSE:
+        return [span.start_us for span in spans if span.stage == _SPEECH]
+    ready = _ends if STAGES[part].hands_over_at_end else _outputs
+    return ready(spans, part)
 
 
 def _ends(spans: Sequence[pb.StageSpan], stage: str) -> list[int]:

@@ -5,14 +5,16 @@ import socket
 import pytest
 
 from cli.mesh.layout import fixed_layout, free_address, free_layout, taken_addresses
+from gateway.stages.spec import GATEWAY, STAGES
 
 
 def test_stages_lie_behind_the_gateway_and_the_gateway_knows_them() -> None:
     layout = fixed_layout(http_address="127.0.0.1:8080", first_port=50050)
     assert layout.gateway.address == "127.0.0.1:50050"
     addresses = {member.name: member.address for member in layout.members}
-    assert len(set(addresses.values())) == 6
-    for name in ("asr", "llm", "memory", "tts", "avatar"):
+    assert list(addresses) == [*STAGES, GATEWAY]
+    assert len(set(addresses.values())) == len(addresses)
+    for name in STAGES:
         assert layout.gateway.environment[f"ANIMA_GATEWAY_{name.upper()}_TARGET"] == addresses[name]
         member = next(each for each in layout.members if each.name == name)
         assert member.environment[f"ANIMA_{name.upper()}_LISTEN"] == addresses[name]
@@ -41,9 +43,8 @@ def test_a_free_layout_takes_free_ports_and_a_taken_one_is_found() -> None:
 def test_an_address_beside_a_layout_is_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     layout = free_layout()
     used = [*(member.address for member in layout.members), layout.http_address]
-    ports = [int(address.rpartition(":")[2]) for address in used]
     # The ports of a mesh that has not started yet are free, and may be handed out again.
     monkeypatch.setattr(
-        "cli.mesh.layout._free_ports", lambda count: [*ports, max(ports) + 1][:count]
+        "cli.mesh.layout.free_addresses", lambda count: [*used, "127.0.0.1:9"][:count]
     )
-    assert free_address(layout) == f"127.0.0.1:{max(ports) + 1}"
+    assert free_address(layout) == "127.0.0.1:9"

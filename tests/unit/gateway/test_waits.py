@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import REGISTRY
 
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.turn.timing.waits import STAGES, waits_us
+from gateway.turn.timing.waits import parts, waits_us
 from services.runtime.tracing import tracer_provider
 from tests.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import Transcript, conversation, now, run
@@ -55,13 +55,13 @@ def test_what_was_made_on_a_guess_is_not_waited_for() -> None:
 
 
 def test_missing_stages_take_no_time() -> None:
-    assert waits_us([], 100) == {stage: 100 * (stage == "playout") for stage in STAGES}
+    assert waits_us([], 100) == {stage: 100 * (stage == "playout") for stage in parts()}
 
 
 def waited() -> dict[str, float]:
     return {
         stage: REGISTRY.get_sample_value("anima_gateway_wait_seconds_sum", {"stage": stage}) or 0.0
-        for stage in STAGES
+        for stage in parts()
     }
 
 
@@ -83,8 +83,8 @@ def test_typed_question_is_accounted_for_stage_by_stage() -> None:
             assert sum(added.values()) == pytest.approx(said.times("media")[0] - asked_at, abs=2e-3)
             assert sum(added.values()) == pytest.approx(ended.first_media_us / 1e6, abs=1e-5)
             # The first picture needs 40 ms of audio: the second chunk.
-            parts = {"memory": 0.1, "llm": 0.05, "tts": 0.04, "avatar": 0.07}
-            for stage, seconds in parts.items():
+            expected = {"memory": 0.1, "llm": 0.05, "tts": 0.04, "avatar": 0.07}
+            for stage, seconds in expected.items():
                 assert added[stage] == pytest.approx(seconds, abs=5e-3), stage
 
     run(main)
@@ -138,8 +138,8 @@ def test_jump_of_the_wall_clock_changes_nothing(
         assert length_us(spans[name]) == pytest.approx(shown.duration_us, abs=2)
     turn = spans["turn"]
     attributes = turn.attributes or {}
-    parts = [attributes[f"anima.wait.{stage}_us"] for stage in STAGES]
-    assert sum(map(int, map(str, parts))) == attributes["anima.first_media_us"]
+    waits = [attributes[f"anima.wait.{stage}_us"] for stage in parts()]
+    assert sum(map(int, map(str, waits))) == attributes["anima.first_media_us"]
     monkeypatch.undo()
     steady, _ = run(main_without_jump(slow, events))
     assert jumped == steady
