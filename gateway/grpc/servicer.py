@@ -83,6 +83,9 @@ def stage_of(mesh: Mesh) -> Stage:
     async def close() -> None:
         await mesh.__aexit__(None, None, None)
 
+    async def until_idle() -> None:
+        await mesh.places.idle.wait()
+
     def add_to_server(server: grpc.aio.Server) -> None:
         gateway_pb2_grpc.add_GatewayServiceServicer_to_server(GatewayServicer(mesh), server)
 
@@ -93,4 +96,5 @@ def stage_of(mesh: Mesh) -> Stage:
         counted_methods=frozenset({"Converse"}),
         close=close,
         draining=mesh.go_away,
+        until_idle=until_idle,
     )

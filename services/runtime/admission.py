@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,11 +17,14 @@ class Admission:
     Attributes:
         capacity: The most streams at the same time.
         active: The streams that are being served.
+        idle: Set while no stream is being served.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.active = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -37,7 +41,10 @@ class Admission:
                 metadata={"capacity": str(self.capacity)},
             )
         self.active += 1
+        self.idle.clear()
         try:
             yield
         finally:
             self.active -= 1
+            if not self.active:
+                self.idle.set()

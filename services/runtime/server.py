@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import grpc
 from grpc_health.v1 import (  # type: ignore[import-untyped]
@@ -31,6 +31,7 @@ from services.runtime.known_variables import refuse_unknown
 from services.runtime.logs import configure_logging, get_logger
 from services.runtime.metrics import MetricsPage, ServerMetrics
 from services.runtime.settings import ServiceSettings, SettingsError, split_address
+from services.runtime.tasks import Tasks
 from services.runtime.tracing import create_tracer_provider, tracer_provider
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -40,6 +41,10 @@ LINGER_S = 0.5
 DOOR_S = 0.1
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def _nothing() -> None:
+    """Returns at once: a service of gRPC calls alone has nothing else to wait for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +59,11 @@ class Stage:
         counted_methods: The methods, by name, that take a place of the capacity.
         close: Releases what the service holds; runs after the last call has ended.
         draining: Called when the server begins to drain, to tell whoever is connected.
-        watch: Runs from the end of the warm-up for a service that may fail and come back. What it
-            is given tells why calls are refused now, empty: they are served; readiness follows.
+        until_idle: Waits for what the service does for clients of other protocols; a drain waits
+            for it as it waits for open calls.
+        watch: Runs from the end of the warm-up for a service that may fail and come back. It gets
+            a `report(reason)`: a reason refuses calls and sets NOT_SERVING, an empty one restores
+            service.
     """
 
     service: str
@@ -64,6 +72,7 @@ class Stage:
     counted_methods: frozenset[str]
     close: Callable[[], Awaitable[None]]
     draining: Callable[[], None] = lambda: None
+    until_idle: Callable[[], Awaitable[None]] = _nothing
     watch: Callable[[Callable[[str], Awaitable[None]]], Awaitable[None]] | None = None
 
 
@@ -95,16 +104,17 @@ class Server:
         self._grpc_server = grpc_server
         self._health = health_servicer
         self.provider = guard.provider
-        self._warming = asyncio.create_task(self._warm_up(), name=f"{settings.stage} warm-up")
-        self._watching: asyncio.Task[None] | None = None
+        self._tasks = Tasks(f"{settings.stage} server", on_failure=self._not_warmed)
+        self._warmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tasks.start(self._warm_up(), name=f"{settings.stage} warm-up")
 
     @property
-    def ready(self) -> Awaitable[None]:
-        """Awaits the end of the warm-up; raises what the warm-up raised."""
-        return asyncio.shield(self._warming)
+    def ready(self) -> asyncio.Future[None]:
+        """Ends with the warm-up; raises what the warm-up raised."""
+        return asyncio.shield(self._warmed)
 
     async def drain(self, grace_s: float | None = None) -> None:
-        """End well: NOT_SERVING, no new calls, open ones may finish.
+        """Ends well: NOT_SERVING, no new calls, open ones and other clients may finish.
 
         Args:
             grace_s: The time they have; None: `drain_timeout_s`.
@@ -118,24 +128,20 @@ class Server:
         # Calls on their way are told UNAVAILABLE and why. From `stop` on gRPC itself cuts what it
         # has not handed to us yet, with CANCELLED, as if the caller had done so.
         await asyncio.sleep(min(DOOR_S, grace))
+        stopping = self._tasks.start(self._grpc_server.stop(grace), name="drain")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._guard.idle.wait()
+                await self._stage.until_idle()
         # Health.Watch and reflection streams stay open for ever; stop(grace) alone would wait for
-        # them
-        stopping = asyncio.create_task(self._grpc_server.stop(grace))
-        idle = asyncio.create_task(self._guard.idle.wait())
-        try:
-            await asyncio.wait({stopping, idle}, return_when=asyncio.FIRST_COMPLETED)
-            await self._grpc_server.stop(min(LINGER_S, grace))
-            await stopping
-        finally:
-            idle.cancel()
+        # them.
+        await self._grpc_server.stop(min(LINGER_S, grace))
+        await stopping
 
     async def stop(self) -> None:
         """End at once: open calls are cancelled, and their handlers end before this returns."""
-        for task in (self._warming, self._watching):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError, Exception):  # it has logged its own failure
-                    await task
+        self._warmed.cancel()
+        await self._tasks.close()
         await self._grpc_server.stop(None)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._guard.idle.wait(), LINGER_S)
@@ -151,12 +157,22 @@ class Server:
                     get_logger().error("warm-up failed", message=str(error))
                 else:
                     get_logger().error("warm-up failed", exc_info=error)
-                raise
-        if self._guard.closed_reason != "WARMING_UP":
-            return  # the drain has begun before the end of the warm-up
+                self._not_warmed(error)
+                return
+        if self._guard.closed_reason == "WARMING_UP":  # else the drain has begun meanwhile
+            await self._serve()
+        if not self._warmed.done():
+            self._warmed.set_result(None)
+
+    def _not_warmed(self, error: BaseException) -> None:
+        if not self._warmed.done():
+            self._warmed.set_exception(error)
+            self._warmed.exception()  # it was logged; nobody has to ask for it
+
+    async def _serve(self) -> None:
         self._guard.closed_because = ""
         await self._health.set(self._stage.service, _SERVING)
-        self._watching = asyncio.create_task(self._watch(), name=f"{self._settings.stage} watch")
+        self._tasks.start(self._watch(), name=f"{self._settings.stage} watch")
         get_logger().info(
             "ready",
             stage=self._settings.stage,
@@ -271,17 +287,20 @@ async def _run(build: Callable[[S], Stage], settings: S) -> int:
         raise SettingsError(error.message) from error
     async with serving(stage, settings) as server:
         trace.set_tracer_provider(server.provider)
-        stopping = asyncio.create_task(stop.wait())
-        ready = asyncio.ensure_future(server.ready)
-        await asyncio.wait({stopping, ready}, return_when=asyncio.FIRST_COMPLETED)
-        if ready.done() and ready.exception() is not None:
-            stopping.cancel()
-            return 1
-        settle()
-        giving_back = asyncio.create_task(give_back_regularly())
-        await stopping
-        giving_back.cancel()
-        ready.cancel()
+        tasks = Tasks(settings.stage)
+        try:
+            ready = server.ready
+            stopping = tasks.start(stop.wait(), name="signal")
+            either: set[asyncio.Future[Any]] = {stopping, ready}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if ready.done() and ready.exception() is not None:
+                return 1
+            settle()
+            tasks.start(give_back_regularly(), name="heap")
+            await stopping
+            ready.cancel()
+        finally:
+            await tasks.close()
         await server.drain()
     get_logger().info("stopped")
     return 0

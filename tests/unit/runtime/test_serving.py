@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -126,6 +127,30 @@ async def test_drain_lets_an_open_stream_finish_and_takes_no_new_call() -> None:
         assert await call.code() == grpc.StatusCode.OK
         # well under the 20 s: the watch of the health, which never ends, does not hold the drain
         await asyncio.wait_for(draining, 5)
+
+
+async def test_drain_waits_for_conversations_over_other_protocols() -> None:
+    waiting, over = asyncio.Event(), asyncio.Event()
+
+    async def until_idle() -> None:
+        waiting.set()
+        await over.wait()
+
+    stage = replace(tiny_stage(), until_idle=until_idle)
+    async with tiny_server(stage) as server:
+        draining = asyncio.create_task(server.drain(grace_s=3600))
+        await waiting.wait()
+        assert not draining.done()
+        over.set()
+        await draining
+
+
+async def test_drain_waits_for_other_protocols_no_longer_than_its_grace() -> None:
+    async def until_idle() -> None:
+        await asyncio.Event().wait()
+
+    async with tiny_server(replace(tiny_stage(), until_idle=until_idle)) as server:
+        await server.drain(grace_s=0.2)
 
 
 async def test_calls_on_their_way_while_the_door_closes_are_told_why(
