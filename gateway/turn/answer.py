@@ -14,12 +14,13 @@ from anima.tts.v1 import tts_pb2 as tts
 from gateway import metrics, notices
 from gateway.session.shown_idle import IdleLoop
 from gateway.settings import GatewaySettings
-from gateway.stages.spec import STAGES
+from gateway.stages.spec import GATEWAY, STAGES
 from gateway.stages.stream import StageFailed, StageStream
 from gateway.turn.playout.gate import Gate
 from gateway.turn.playout.playback import Playback, heard_text
 from gateway.turn.playout.schedule import Schedule
 from gateway.turn.timing.spans import SpanLog, StageSpan
+from services.runtime.errors import InternalError
 from services.runtime.logs import get_logger
 
 
@@ -88,7 +89,7 @@ class Answer:
         words: When each word is spoken.
         sources: Where the answer came from.
         reason: Why the writing ended.
-        failure: The first stage that failed.
+        failure: The first stage that failed, or the gateway itself.
         first_media_us: From the end of the question to the first media; 0 if there was none.
         playback: How far the client says it has played.
         idle_frame: The frame of the idle loop that follows the last frame; None without video.
@@ -222,6 +223,16 @@ class Answer:
             )
             self.outbox.post(pb.ConverseResponse(notice=notice))
         self.stop_above(failure.stage)
+
+    def break_off(self, fault: Exception) -> None:
+        """Ends the answer after a fault of the gateway: nothing more of it is made or played."""
+        turn_id = self.question.turn_id
+        get_logger().error("a turn failed", turn_id=turn_id, exc_info=fault)
+        self.reason = common.END_REASON_ERROR
+        if self.failure is None:
+            self.failure = StageFailed(GATEWAY, InternalError(f"a turn failed: {fault!r}"))
+            notice = notices.stage_failed(GATEWAY, self.question.notice_language, turn_id)
+            self.outbox.post(pb.ConverseResponse(notice=notice))
 
     def heard(self, *, complete: bool) -> str:
         """Gives the text that the person has heard.

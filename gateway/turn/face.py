@@ -20,6 +20,7 @@ from gateway.turn.speaking.rebase import after, rebased_audio, rebased_marks, re
 from gateway.turn.timing.spans import StageSpan
 from gateway.wakeup import Changes
 from services.runtime.errors import Busy, DeadlineExceeded
+from services.runtime.tasks import beside
 
 RenderStream = StageStream[avatar.RenderRequest, avatar.RenderResponse]
 
@@ -121,17 +122,13 @@ class Face:
         stream = await self._open()
         self._base = self._returned
         self._frames_before = self._frames
-        replaying = asyncio.create_task(self._replay(stream), name="avatar-replay")
-        try:
+        async with beside(self._replay(stream), name="avatar-replay"):
             async for response in stream.responses(
                 silence_timeout_ms=self._answer.settings.stages["avatar"].silence_ms,
                 owes=self._owes,
                 may_end=lambda: stream.finished and self._is_rendered(),
             ):
                 await self._take(response)
-        finally:
-            replaying.cancel()
-            await asyncio.wait([replaying])
 
     def _owes(self) -> bool:
         left = self._received - self._returned

@@ -27,6 +27,7 @@ from gateway.turn.speaking.speaker import Speaker
 from gateway.turn.timing.spans import SpanLog
 from gateway.turn.writing.writer import Writer
 from services.runtime.logs import get_logger
+from services.runtime.tasks import Tasks
 
 # After the schedule's end a client that reports playback is waited for while it goes on playing.
 _REPORT_SILENCE_S = 1.0
@@ -100,6 +101,7 @@ class Turn:
             stage_is_full=mesh.stage_is_full,
         )
         self._outbox = outbox
+        self._running = Tasks("turn")
         self._work: asyncio.Task[None] | None = None
         self._held_at: float | None = None
         self._silence_us = 0
@@ -137,7 +139,7 @@ class Turn:
         question = self._answer.question
         if not self._speculative:
             self._announce(self._answer.outbox)
-        self._work = asyncio.create_task(self._run(), name=f"turn {question.turn_id}")
+        self._work = self._running.start(self._run(), name=f"turn {question.turn_id}")
 
     def answers(self, text: str) -> bool:
         """Tells whether a turn that was begun on a guess can answer a question."""
@@ -278,10 +280,10 @@ class Turn:
     async def _run(self) -> None:
         try:
             await self._produce()
-        except ExceptionGroup as error:
-            # A fault of ours: the session must live on, and the person must not wait for ever.
-            get_logger().error("a turn failed", turn_id=self.turn_id, exc_info=error)
-            self._answer.reason = common.END_REASON_ERROR
+        except Exception as fault:
+            # The session must live on, and the person must not wait for ever.
+            self._answer.break_off(fault)
+            await self._answer.outbox.until_open()
         if self._over:
             return
         self._over = True
@@ -337,18 +339,20 @@ class Turn:
         """Hands over what the turn leaves for history and memory."""
         answer = self._answer
         self._heard = heard
-        self._on_end(
-            TurnOutcome(
-                turn_id=self.turn_id,
-                question=answer.question.text,
-                heard_text=heard,
-                quotes_document=any(
-                    source.kind == llm.SOURCE_KIND_DOCUMENT for source in answer.sources
-                ),
-                face_late_s=answer.face_late_s,
-                face_lost=answer.face_lost,
-            )
+        outcome = TurnOutcome(
+            turn_id=self.turn_id,
+            question=answer.question.text,
+            heard_text=heard,
+            quotes_document=any(
+                source.kind == llm.SOURCE_KIND_DOCUMENT for source in answer.sources
+            ),
+            face_late_s=answer.face_late_s,
+            face_lost=answer.face_lost,
         )
+        try:
+            self._on_end(outcome)
+        except Exception as fault:  # the client must learn all the same that the turn is over
+            get_logger().error("a turn was not recorded", turn_id=self.turn_id, exc_info=fault)
 
     def _end(self, header: common.ChunkHeader) -> None:
         answer = self._answer

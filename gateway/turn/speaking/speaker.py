@@ -26,6 +26,7 @@ from gateway.turn.timing.spans import StageSpan
 from gateway.turn.writing.segmenter import Segment
 from gateway.turn.writing.writer import Writer
 from services.runtime.logs import get_logger
+from services.runtime.tasks import beside
 
 # One segment is being spoken and the next one lies ready at the stage, so that it never waits for a
 # round trip.
@@ -131,19 +132,13 @@ class Speaker:
     ) -> None:
         # Opened before there is a segment: the first clause must not wait for a connection.
         stream = await self._answer.open_stream("tts", method, config, timeout_ms=timeout_ms)
-        submitting = asyncio.create_task(self._submit(stream), name="tts-submit")
-        try:
+        async with beside(self._submit(stream), name="tts-submit"):
             async for response in stream.responses(
                 silence_timeout_ms=self._answer.settings.stages["tts"].silence_ms,
                 owes=lambda: bool(self._unspoken) or self._text_ended,
                 may_end=lambda: self._text_ended and self._next is None and not self._unspoken,
             ):
                 await self._take(response)
-        finally:
-            submitting.cancel()
-            await asyncio.wait([submitting])
-        if not submitting.cancelled():
-            submitting.result()
 
     async def _submit(
         self, stream: StageStream[tts.SynthesizeRequest, tts.SynthesizeResponse]
