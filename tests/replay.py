@@ -19,9 +19,9 @@ from google.protobuf.json_format import ParseDict
 
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.listening.listening import Utterance
+from gateway.session.history import History
 from gateway.session.opening import open_with
 from gateway.session.recording import TurnLog
-from gateway.session.remembering import History
 from gateway.session.shown_idle import IdleLoop
 from gateway.session.turn_taking import TurnTaking
 from gateway.turn.playout.outbox import Outbox

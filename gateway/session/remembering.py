@@ -1,14 +1,11 @@
-"""What a turn leaves behind: history of the session, and memory of the person."""
+"""What a turn leaves behind for the memory of the person."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Sequence
 
 import grpc
 
-from anima.llm.v1 import llm_pb2 as llm
 from anima.memory.v1 import memory_pb2 as memory
 from gateway import metrics
 from gateway.stages.mesh import Mesh
@@ -16,26 +13,8 @@ from gateway.turn.turn import TurnOutcome
 from services.runtime.errors import error_from_rpc
 from services.runtime.logs import get_logger
 
-_MAX_MESSAGES = 40
 _MAX_ITEM_CHARS = 8000
 _TIMEOUT_S = 4.0
-
-
-class History:
-    """What was said and heard in a session; the oldest messages fall out."""
-
-    def __init__(self, earlier: Sequence[llm.Message] = ()) -> None:
-        self._messages: deque[llm.Message] = deque(earlier, maxlen=_MAX_MESSAGES)
-
-    def add(self, outcome: TurnOutcome) -> None:
-        """Adds a question and what was heard of its answer."""
-        self._messages.append(llm.Message(role=llm.ROLE_USER, text=outcome.question))
-        if outcome.heard_text:
-            self._messages.append(llm.Message(role=llm.ROLE_ASSISTANT, text=outcome.heard_text))
-
-    def messages(self) -> list[llm.Message]:
-        """Gives the messages, oldest first."""
-        return list(self._messages)
 
 
 async def remember(mesh: Mesh, *, user_id: str, session_id: str, outcome: TurnOutcome) -> None:

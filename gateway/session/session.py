@@ -26,9 +26,9 @@ from anima.llm.v1 import llm_pb2 as llm
 from gateway import metrics, notices
 from gateway.listening.end_of_turn.words import UNFINISHED_MS
 from gateway.listening.listening import Listener, Listening, Utterance
+from gateway.session.history import History
 from gateway.session.opening import Opening, check_config, open_with, stages_of
 from gateway.session.recording import TurnLog
-from gateway.session.remembering import History
 from gateway.session.shown_idle import IdleLoop
 from gateway.session.turn_taking import MAX_QUESTION_CHARS, TurnTaking
 from gateway.stages.mesh import Mesh

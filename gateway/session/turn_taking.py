@@ -18,9 +18,10 @@ from gateway import metrics, notices
 from gateway.listening.end_of_turn.words import EndOfTurn
 from gateway.listening.listening import Utterance
 from gateway.session.barge_in import HOLD_S, BargeIn, Move
+from gateway.session.history import History
 from gateway.session.opening import Opening
 from gateway.session.quality import Quality
-from gateway.session.remembering import History, remember
+from gateway.session.remembering import remember
 from gateway.session.shown_idle import IdleLoop
 from gateway.session.utterances import Said, classify
 from gateway.stages.mesh import Mesh
