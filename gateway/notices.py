@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.stages.spec import STAGES, StageTexts
-
-_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
+from text.languages import is_chinese_tag, language_of
 
 _SOME_PART = {"en": StageTexts(part="A part of me"), "zh": StageTexts(part="我的一部分")}
 _FAILED = {
@@ -40,7 +37,7 @@ def language_for(question: str, *, chosen: str, spoken: str) -> str:
         chosen: The language chosen for the conversation, BCP-47; empty: that of each question.
         spoken: The language that is listened for.
     """
-    return chosen or ("zh" if _HAN.search(question) else spoken)
+    return chosen or language_of(question, (spoken, *_FAILED))
 
 
 def stage_failed(stage: str, language: str, turn_id: str) -> pb.Notice:
@@ -79,4 +76,4 @@ def _texts(stage: str, tongue: str) -> StageTexts:
 
 
 def _tongue(language: str) -> str:
-    return "zh" if language.lower().startswith("zh") else "en"
+    return "zh" if is_chinese_tag(language) else "en"

@@ -8,11 +8,10 @@ from itertools import pairwise
 
 import snowballstemmer
 
+from text.scripts import HANGUL, IDEOGRAPHIC
+
 # Scripts written without spaces between words, and Hangul, whose words carry their particles.
-_CJK = (
-    "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-    "\U00020000-\U0003ffff"
-)
+_CJK = IDEOGRAPHIC + HANGUL
 _TOKEN = re.compile(
     rf"(?P<cjk>[{_CJK}]+)"
     r"|(?P<number>\d+(?:[.,]\d+)+(?!\w))"

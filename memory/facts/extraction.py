@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from memory.facts import chinese, english
 from memory.facts.candidate import Finding
 from memory.facts.feedback import feedback
+from text.languages import has_chinese
 
 EXTRACTOR = "rules-2"
 """The name and version of the rules; a new version reads everything once more."""
 
 _SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
-_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 MAX_CHARS = 2_000
 """So much of a turn is read."""
 
@@ -36,5 +36,5 @@ def findings(text: str) -> list[Finding]:
 
 def _read(text: str) -> Iterator[Finding]:
     for sentence in _SENTENCE.findall(text):
-        reader = chinese if _CHINESE.search(sentence) else english
+        reader = chinese if has_chinese(sentence) else english
         yield from reader.findings(sentence)

@@ -12,12 +12,13 @@ from anima.memory.v1 import SPEAKER_ASSISTANT
 from memory import metrics
 from memory.item import Item
 from memory.language_model import LanguageModel
-from memory.reflection.sentences import dated, is_chinese
+from memory.reflection.sentences import dated
 from memory.reflection.tables import Condensed
 from memory.settings import MemorySettings
 from retrieval.text import tokens
 from services.runtime.errors import error_from_rpc
 from services.runtime.logs import get_logger
+from text.languages import is_chinese
 
 EXTRACTOR: Final = "llm-summary-1"
 """The name and version of what is asked and believed."""

@@ -18,6 +18,7 @@ from anima.memory.v1 import SPEAKER_USER
 from memory.item import Item, searched_text
 from memory.reflection.tables import Condensed
 from retrieval.text import tokens
+from text.languages import is_chinese
 
 EXTRACTOR: Final = "sentences-1"
 """The name and version of this method."""
@@ -29,7 +30,6 @@ _RELEVANCE = 0.7
 _SAME = 0.85
 _QUESTION = 0.6
 _END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*|\n+")
-_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 Vectors = NDArray[np.float32]
 
@@ -93,11 +93,6 @@ def dated(unix_ms: int, sentences: Sequence[str]) -> str:
     if is_chinese("".join(sentences)):
         return f"{day.year}年{day.month}月{day.day}日：{''.join(sentences)}"
     return f"On {day.day} {day:%B} {day.year}: {' '.join(sentences)}"
-
-
-def is_chinese(text: str) -> bool:
-    """Whether a text is rather Chinese than of words with spaces."""
-    return 3 * len(_CHINESE.findall(text)) > len(text)
 
 
 def _sentences(turns: Sequence[Item]) -> list[_Sentence]:

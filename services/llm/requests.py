@@ -12,11 +12,11 @@ from anima.llm.v1 import Memory as WireMemory
 from services.llm.persona.catalogue import PersonaCatalogue
 from services.llm.persona.persona import Persona
 from services.llm.prompt.citation import cited_passage
-from services.llm.prompt.languages import TAG, language_of, spoken
 from services.llm.prompt.prompt import Memory, Message, Prompt, Role, build_prompt
 from services.llm.prompt.tools import Tool, ToolCall, ToolResult
 from services.runtime.errors import InvalidRequest
 from services.runtime.validation import check_range, check_text, check_turn_id
+from text.languages import TAG, language_of, spoken
 
 MAX_QUESTION_CHARS: Final = 8_000
 MAX_HISTORY_MESSAGES: Final = 200

@@ -10,6 +10,8 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
 
+from text.scripts import is_ideographic
+
 Span = tuple[int, int]
 
 _CLAUSE_ENDS = ",;:，；：、—–"
@@ -19,12 +21,6 @@ _KEPT_IN_WORDS = "%&#@"
 _MIN_PHRASE_CHARS = 60
 _MAX_PHRASE_CHARS = 200
 
-# Han, kana, bopomofo and their extensions: written without spaces, a word of captions each.
-_IDEOGRAPH = re.compile(
-    "[\u3005-\u3007\u3040-\u30ff\u3105-\u312f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
-_KANA = re.compile("[\u3040-\u30ff]")
-_HANGUL = re.compile("[\u1100-\u11ff\uac00-\ud7af]")
 _RUN = re.compile(r"\S+")
 
 
@@ -101,17 +97,6 @@ def ending(text: str) -> str:
     return "clause" if bare.endswith(tuple(_CLAUSE_ENDS)) else ""
 
 
-def script_language(text: str) -> str:
-    """The language where the script decides it: "zh", "ja" or "ko", else ""."""
-    letters = [character for character in text if character.isalpha()]
-    joined = "".join(letters)
-    if 2 * len(_HANGUL.findall(joined)) > len(letters):
-        return "ko"
-    if 2 * len(_IDEOGRAPH.findall(joined)) <= len(letters):
-        return ""
-    return "ja" if _KANA.search(joined) else "zh"
-
-
 class CaptionWords:
     """The words of a text as captions show them, found by the positions that a synthesiser reports.
 
@@ -153,7 +138,7 @@ def _tokens(text: str) -> Sequence[Span]:
 def _pieces(run: str) -> list[str]:
     pieces = [""]
     for character in run:
-        if _IDEOGRAPH.match(character) or (
+        if is_ideographic(character) or (
             unicodedata.category(character)[0] == "P"
             and unicodedata.east_asian_width(character) in "WF"
         ):

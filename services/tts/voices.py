@@ -14,7 +14,7 @@ from services.runtime.logs import get_logger
 from services.runtime.settings import SettingsError
 from services.tts.engine import EngineUnavailableError, TtsEngine, VoiceInfo
 from services.tts.settings import TtsSettings
-from services.tts.text_spans import script_language
+from text.scripts import script_of
 
 DEFAULT_LANGUAGE = "en"
 _PREFERRED_ENGINES = ("flite", "espeak")
@@ -120,10 +120,10 @@ class VoiceBook:
         if language:
             known = [stream_voice, *(self._voices[name] for name in names if name in self._voices)]
             return self._best(known, language, field="text.language")
-        guessed = script_language(text)
-        if not guessed:
+        script = script_of(text)
+        if script is None or not script.languages:
             return stream_voice
-        readers = self._ranked(guessed)
+        readers = [voice for language in script.languages for voice in self._ranked(language)]
         return stream_voice if stream_voice in readers or not readers else readers[0]
 
     def _best(self, preferred: Sequence[VoiceInfo], language: str, *, field: str) -> VoiceInfo:

@@ -9,6 +9,7 @@ import pysubs2
 
 from anima.common.v1 import common_pb2 as common
 from gateway.turn.writing import punctuation
+from text.scripts import is_ideographic
 
 _MAX_WEIGHT = 84
 _MAX_MS = 6000
@@ -95,7 +96,7 @@ def _breaks(
     if _end_ms(word, rate_hz) - _start_ms(group[0], rate_hz) > _MAX_MS:
         return True
     line = text[group[0].chars.start_char : word.chars.end_char]
-    return sum(2 if punctuation.is_cjk(character) else 1 for character in line) > _MAX_WEIGHT
+    return sum(2 if is_ideographic(character) else 1 for character in line) > _MAX_WEIGHT
 
 
 def _start_ms(word: common.WordMark, rate_hz: int) -> int:

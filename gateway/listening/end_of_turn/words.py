@@ -7,12 +7,12 @@ This is the rule without a model; another `EndOfTurn` can take its place.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.session.utterances import normal, word_set
+from text.languages import is_chinese
 
 COMPLETE_MS = 300
 UNSURE_MS = 500
@@ -128,7 +128,7 @@ def is_unfinished(text: str) -> bool:
     words = plain.split()
     if not words:
         return False
-    if _is_chinese(plain):
+    if is_chinese(plain):
         return plain.endswith(_CHINESE_UNFINISHED)
     last, question = words[-1], words[0] in _ASKING and len(words) >= _MIN_WORDS
     if last in _STRANDED:
@@ -146,7 +146,7 @@ def is_complete(text: str) -> bool:
     words = plain.split()
     if not words:
         return False
-    if _is_chinese(plain):
+    if is_chinese(plain):
         return len(plain) >= _MIN_CHINESE and plain.endswith(_CHINESE_ENDS)
     if plain in _WHOLE_PHRASES or (len(words) == 1 and plain in _WHOLE):
         return True
@@ -157,7 +157,3 @@ def _ends_a_sentence(text: str) -> bool:
     return text.endswith(("?", "!", "。", "？", "！")) or (
         text.endswith(".") and not text.endswith("..")
     )
-
-
-def _is_chinese(text: str) -> bool:
-    return any("CJK" in unicodedata.name(character, "") for character in text)

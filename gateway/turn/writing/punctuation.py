@@ -113,18 +113,6 @@ _DOTTED_LETTERS = re.compile(r"(?:[^\W\d_]\.)+")
 _OPENERS = "".join(OPENING) + "\"'‘"
 
 
-def is_cjk(character: str) -> bool:
-    """Tells whether a character belongs to a script that is written without spaces (Han, kana)."""
-    code = ord(character)
-    return (
-        0x3040 <= code <= 0x30FF
-        or 0x3400 <= code <= 0x4DBF
-        or 0x4E00 <= code <= 0x9FFF
-        or 0xF900 <= code <= 0xFAFF
-        or 0x20000 <= code <= 0x3FFFF
-    )
-
-
 def is_emoji_part(character: str) -> bool:
     """Tells whether a character may be part of an emoji: picture, flag, tone, joiner, keycap."""
     code = ord(character)

@@ -13,6 +13,7 @@ import enum
 from dataclasses import dataclass
 
 from gateway.turn.writing import punctuation
+from text.scripts import is_ideographic
 
 # TTS takes 2,000 characters; a longer run without any place to cut is cut here.
 _HARD_LIMIT_CHARS = 1500
@@ -100,7 +101,7 @@ class Segmenter:
             self._waiting = None
         waiting = self._waiting
         self._held += character
-        self._weight += _CJK_WEIGHT if punctuation.is_cjk(character) else 1
+        self._weight += _CJK_WEIGHT if is_ideographic(character) else 1
         self._track_quotes(character)
         if character == "\n":
             self._open.clear()
@@ -163,7 +164,7 @@ class Segmenter:
 
     def _confirms(self, character: str) -> bool:
         """Tells whether a character after a mark shows that something new begins."""
-        if character.isspace() or punctuation.is_cjk(character) or character in punctuation.OPENING:
+        if character.isspace() or is_ideographic(character) or character in punctuation.OPENING:
             return True
         last = self._held[-1]
         return last in "。！？…，、；：—" or last in punctuation.CLOSING
@@ -175,10 +176,9 @@ class Segmenter:
             self._clause_ends.append(len(self._held))
 
     def _is_clause(self) -> bool:
-        cjk = sum(map(punctuation.is_cjk, self._held))
+        cjk = sum(map(is_ideographic, self._held))
         words = sum(
-            any(c.isalnum() and not punctuation.is_cjk(c) for c in word)
-            for word in self._held.split()
+            any(c.isalnum() and not is_ideographic(c) for c in word) for word in self._held.split()
         )
         return cjk * 3 + words * 4 >= _FIRST_CLAUSE_WEIGHT
 
@@ -207,7 +207,7 @@ class Segmenter:
                 return usable[-1]
         end = len(self._held) - 1
         last, before = self._held[end], self._held[end - 1]
-        if punctuation.is_cjk(last) and (punctuation.is_cjk(before) or before.isalnum()):
+        if is_ideographic(last) and (is_ideographic(before) or before.isalnum()):
             return end
         joined = any(punctuation.is_emoji_part(c) for c in (last, before))
         if end - blank >= _HARD_LIMIT_CHARS and not joined and last.isalnum():
@@ -224,7 +224,7 @@ class Segmenter:
             segments.append(Segment(number=self._number, text=text, start_char=start))
         self._held = self._held[place:]
         self._held_start += place
-        self._weight = sum(_CJK_WEIGHT if punctuation.is_cjk(c) else 1 for c in self._held)
+        self._weight = sum(_CJK_WEIGHT if is_ideographic(c) else 1 for c in self._held)
         self._clause_ends = [end - place for end in self._clause_ends if end > place]
         self._spaces = [end - place for end in self._spaces if end > place]
         if not self._held:

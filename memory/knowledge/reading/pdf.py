@@ -16,13 +16,13 @@ from memory.knowledge.reading.blocks import (
     UnreadableError,
     bounded,
 )
+from text.scripts import CJK_PUNCTUATION, IDEOGRAPHIC
 
 _MAX_OUTLINE_DEPTH: Final = 6
 _MAX_OUTLINE_ENTRIES: Final = 5_000
 _HYPHENATED: Final = re.compile(r"(?<=[a-zäöüß])-\n(?=[a-zäöüß])")
-_WITHIN_CHINESE: Final = re.compile(
-    r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])"
-)
+_CJK: Final = IDEOGRAPHIC + CJK_PUNCTUATION
+_WITHIN_CHINESE: Final = re.compile(f"(?<=[{_CJK}])\n(?=[{_CJK}])")
 _WITHIN_PARAGRAPH: Final = re.compile(r"(?<!\n)\n(?!\n)")
 _SPACES: Final = re.compile(r"[ \t]+")
 

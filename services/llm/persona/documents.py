@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from services.llm.persona.corpus import read_text
-from services.llm.prompt.languages import language_of, spoken
 from services.llm.speech.words import sentences
+from text.languages import language_of, spoken
 
 MAX_PASSAGE_CHARS: Final = 600
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from services.llm.prompt.prompt import Memory, Message, Prompt, Role
 from services.llm.prompt.tools import Tool
 from services.llm.speech.words import pieces
+from text.languages import is_chinese_tag
 
 _MESSAGE_TOKENS: Final = 8
 """What a chat template puts around a message; the common ones need 4 to 7."""
@@ -131,7 +132,7 @@ def build_chat(prompt: Prompt, *, max_tokens: int, count: TokenCounter = estimat
 
 
 def _texts(prompt: Prompt) -> str:
-    return "zh" if prompt.language.lower().startswith("zh") else "en"
+    return "zh" if is_chinese_tag(prompt.language) else "en"
 
 
 def _system(prompt: Prompt) -> str:

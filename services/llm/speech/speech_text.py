@@ -11,18 +11,19 @@ import re
 from typing import Final
 
 from services.llm.speech.speech_units import SpokenUnits
+from text.scripts import CJK_PUNCTUATION, IDEOGRAPHIC
 
 _MAX_LINK_CHARS: Final = 300
 _MAX_TAG_CHARS: Final = 80
 _MAX_ENTITY_CHARS: Final = 10
 _ENDS: Final = ".!?:;,。！？：；，、…"
-_CJK: Final = re.compile(r"[\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef]")
+_CJK: Final = re.compile(f"[{IDEOGRAPHIC}{CJK_PUNCTUATION}]")
 _EMOJI: Final = re.compile(
     "[\U0001f000-\U0001faff\U0001fc00-\U0001fffd\u2600-\u27bf\u2b05-\u2b55\u2190-\u21ff\u2300-\u23ff"
     "\u25a0-\u25ff\u200d\ufe0e\ufe0f\u20e3\u3030\u303d\u3297\u3299\U000e0020-\U000e007f]"
 )
 _URL_STARTS: Final = ("https://", "http://", "www.")
-_URL_END: Final = re.compile(r"[\s<>\"'）)\]}，。！？、；：]|[\u3400-\u9fff]")
+_URL_END: Final = re.compile(rf"[\s<>\"'）)\]}}，。！？、；：]|[{IDEOGRAPHIC}]")
 _HOST: Final = re.compile(r"^(?:https?://)?(?:www\.)?([^/?#:]*)", re.IGNORECASE)
 _REFERENCE: Final = re.compile(r"\^.*|\d+(?:[,\- ]+\d+)*")
 # After a letter: more of them, and words after single spaces; "h" and "w" may begin an address.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from text.languages import is_chinese_tag, primary
+
 _UNITS_EN: Final = {
     "km/h": ("kilometre per hour", "kilometres per hour"),
     "m/s": ("metre per second", "metres per second"),
@@ -117,8 +119,8 @@ class SpokenUnits:
     """Spells out units, money and ranges; digits are left to the voice, which can read them."""
 
     def __init__(self, language: str) -> None:
-        self._chinese = language.lower().startswith(("zh", "yue"))
-        self._spells = self._chinese or language.lower().partition("-")[0] == "en"
+        self._chinese = is_chinese_tag(language)
+        self._spells = self._chinese or primary(language) == "en"
         self._held = ""
         self._in_word = False
 

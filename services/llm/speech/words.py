@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
-# Languages that put no spaces between words; there a character counts as a word.
-_UNSPACED: Final = (
-    r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\u0e00-\u0e7f"
-)
+from text.scripts import UNSPACED
+
 # What belongs to the character before it: combining marks, variation selectors.
 _MODIFIERS: Final = (
     r"[\u0300-\u036f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u3099\u309a\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
 _CLOSERS: Final = r"[，。！？；：、…—～”’」』）》,.!?;:)\]\"']"
 _PIECE: Final = re.compile(
-    rf"(?:[{_UNSPACED}]{_MODIFIERS}*{_CLOSERS}*|[^\s{_UNSPACED}]+)\s*|\s+",
+    rf"(?:[{UNSPACED}]{_MODIFIERS}*{_CLOSERS}*|[^\s{UNSPACED}]+)\s*|\s+",
 )
 _SENTENCE_END: Final = re.compile(
     r"[。！？…]+[”’」』）]*|[.!?]+[\"'”’)\]]*(?=\s+[^\sa-z]|\s*$)",

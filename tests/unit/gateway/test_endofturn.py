@@ -54,7 +54,15 @@ def test_unfinished_speech_is_waited_for(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "tell me a story", "where are you from", "the weather in london", "我今天很累"]
+    "text",
+    [
+        "",
+        "tell me a story",
+        "where are you from",
+        "the weather in london",
+        "我今天很累",
+        "それが目的",
+    ],
 )
 def test_what_is_neither_waits_as_long_as_a_pause_alone(text: str) -> None:
     assert TextAndPause().judge(Pause(text=text)) == UNSURE_MS

@@ -36,6 +36,8 @@ def test_slow_memory_degrades_and_the_answer_goes_on() -> None:
         ("你能做什么？", "", "暂时无法显示我的画面"),
         ("Hello?", "zh", "暂时无法显示我的画面"),
         ("你能做什么？", "en", "I cannot show my face"),
+        ("何ができますか？", "", "I cannot show my face"),
+        ("What does 你好 mean?", "", "I cannot show my face"),
     ],
 )
 def test_trouble_is_told_in_the_language_of_the_question(

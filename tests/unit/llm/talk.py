@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from services.llm.engines.retrieval.answerer import Answerer
 from services.llm.engines.retrieval.reply import Reply
 from services.llm.persona.persona import Persona
-from services.llm.prompt.languages import language_of
 from services.llm.prompt.prompt import Memory, Message, Prompt, Role, build_prompt
+from text.languages import language_of
 
 
 def prompt_for(

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.llm.prompt.languages import language_of, spoken
 from services.llm.speech.words import count_words, pieces, sentences, shorten
 
 
@@ -59,33 +57,3 @@ def test_sentences_keep_decimals_and_abbreviations_whole() -> None:
         "Yes?",
     ]
     assert sentences("你好！“真的吗？”好。") == ["你好！", "“真的吗？”", "好。"]
-
-
-@pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        ("Who are you?", "en"),
-        ("你是谁？", "zh-CN"),
-        ("什么是 gRPC？", "zh-CN"),
-        ("What does 你好 mean in English?", "en"),
-        ("これは何ですか", "ja"),
-        ("Кто ты?", "en"),
-        ("12345", "en"),
-        ("🙂", "en"),
-    ],
-)
-def test_the_script_tells_the_language(text: str, language: str) -> None:
-    assert language_of(text, ["en", "zh-CN", "ja"]) == language
-
-
-def test_a_default_in_another_script_does_not_take_latin_text() -> None:
-    assert language_of("Who are you?", ["zh", "en"]) == "en"
-    assert language_of("Who are you?", ["zh"]) == "zh"
-    assert language_of("123", ["zh", "en"]) == "zh"
-
-
-def test_a_region_is_no_other_language() -> None:
-    assert spoken("en-GB", ["zh", "en"]) == "en"
-    assert spoken("zh-Hans-CN", ["en", "zh"]) == "zh"
-    assert spoken("ZH", ["en", "zh"]) == "zh"
-    assert spoken("fr", ["en", "zh"]) is None

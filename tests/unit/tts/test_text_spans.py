@@ -9,7 +9,6 @@ from services.tts.text_spans import (
     ending,
     has_speech,
     phrases,
-    script_language,
     speakable,
 )
 
@@ -63,20 +62,6 @@ def test_a_phrase_ends_where_a_sentence_does_and_never_in_a_number() -> None:
 )
 def test_the_ending_decides_the_pause(text: str, kind: str) -> None:
     assert ending(text) == kind
-
-
-@pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        ("你好吗 OK", "zh"),
-        ("これは本です", "ja"),
-        ("안녕하세요", "ko"),
-        ("Hello 你", ""),
-        ("123", ""),
-    ],
-)
-def test_the_script_tells_some_languages(text: str, language: str) -> None:
-    assert script_language(text) == language
 
 
 def spans_of(text: str) -> list[str]:

@@ -71,6 +71,18 @@ def test_a_segment_changes_the_voice_only_if_it_must(book: VoiceBook) -> None:
     assert voice("你好") == "espeak-cmn"
     assert voice("你好", "zh", ("espeak-yue", "espeak-cmn")) == "espeak-cmn"
     assert voice("好 OK OK") == "espeak-en-us"
+    assert voice("東京へ行きます") == "espeak-ja"
+    assert voice("Привет, как дела сегодня?") == "espeak-ru"
+    assert voice("Καλημέρα") == "espeak-el"
+    assert voice("สวัสดี") == "espeak-th"
+
+
+def test_a_voice_stays_where_it_reads_the_script(book: VoiceBook) -> None:
+    ukrainian = book.choose(["espeak-uk"], "")
+
+    voice = book.for_segment([], ukrainian, language="", text="Привіт, як справи?")
+
+    assert voice.name == "espeak-uk"
 
 
 def test_flite_comes_first_for_english(flite: FliteEngine, espeak: EspeakEngine) -> None:

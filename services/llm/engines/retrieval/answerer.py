@@ -6,8 +6,8 @@ from retrieval.hybrid import TextEmbedder
 from services.llm.engines.retrieval.listener import Listener
 from services.llm.engines.retrieval.reply import Reply
 from services.llm.persona.persona import Persona
-from services.llm.prompt.languages import language_of
 from services.llm.prompt.prompt import Prompt
+from text.languages import language_of
 
 
 class Answerer:

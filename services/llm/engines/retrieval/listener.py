@@ -17,9 +17,9 @@ from services.llm.engines.retrieval.quotation import Quotation
 from services.llm.engines.retrieval.recollection import Recollection
 from services.llm.engines.retrieval.reply import Reply, unsaid
 from services.llm.persona.persona import Persona
-from services.llm.prompt.languages import language_of, primary
 from services.llm.prompt.prompt import Prompt
 from services.llm.speech.words import count_words
+from text.languages import language_of, primary
 
 # Tuned on the questions of tests/unit/llm/questions.toml; docs/personas.md has the rates.
 _ACCEPT_WITH_VECTORS: Final = 0.45

@@ -11,13 +11,17 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from retrieval.text import normalised
-from services.llm.prompt.languages import primary
+from text.languages import primary
+from text.scripts import CJK_PUNCTUATION, IDEOGRAPHIC, SCRIPTS
 
 _DEFAULT_LANGUAGE: Final = "en"
-_UNSPACED_LANGUAGES: Final = frozenset({"zh", "yue", "ja"})
+_UNSPACED_LANGUAGES: Final = frozenset(
+    language for script in SCRIPTS if not script.spaced for language in script.languages
+)
 _PUNCTUATION: Final = re.compile(r"[^\w\s']|_|(?<!\w)'|'(?!\w)")
+_CJK: Final = IDEOGRAPHIC + CJK_PUNCTUATION
 # A space beside a character of a language without spaces says nothing.
-_SPACE_AT_CJK: Final = re.compile(r"(?<=[\u3040-\u9fff])\s+|\s+(?=[\u3040-\u9fff])")
+_SPACE_AT_CJK: Final = re.compile(rf"(?<=[{_CJK}])\s+|\s+(?=[{_CJK}])")
 
 
 class _Table(BaseModel):

@@ -10,6 +10,7 @@ from services.llm.engine import Source, SourceKind
 from services.llm.engines.retrieval.phrasebook import Phrasebook, Said
 from services.llm.engines.retrieval.reply import Reply, unsaid
 from services.llm.prompt.prompt import Memory, Message, Role
+from text.scripts import is_ideographic
 
 _PERSONAL_FIT: Final = 0.5
 _OTHER_FIT: Final = 0.75
@@ -107,7 +108,7 @@ def _as_clause(text: str) -> str:
         text = text[:1].lower() + text[1:]
     if text[-1:] in ".!?。！？":
         return text
-    return text + ("。" if "\u4e00" <= text[-1:] <= "\u9fff" else ".")
+    return text + ("。" if is_ideographic(text[-1:]) else ".")
 
 
 def _ends_wide(text: str) -> bool:

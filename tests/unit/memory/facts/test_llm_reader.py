@@ -86,6 +86,12 @@ def test_what_is_not_as_asked_is_told_apart_from_no_facts(answer: str) -> None:
     assert believed('{"facts": []}', TURN) == []
 
 
+def test_a_japanese_fact_is_not_written_in_chinese() -> None:
+    (fact,) = believed(told(("user", "home", "東京タワーの隣")), "家は東京タワーの隣です")
+
+    assert fact.text == "I live in 東京タワーの隣."
+
+
 async def test_a_model_that_writes_json_is_read(model: FakeLlm, address: str) -> None:
     model.answer = (told(("user", "home", "Graz"))[:20], told(("user", "home", "Graz"))[20:])
     reader = LlmReader(LanguageModel(address, token=None))

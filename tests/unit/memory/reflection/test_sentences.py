@@ -42,6 +42,12 @@ def test_chinese_is_condensed_in_chinese() -> None:
     assert "听起来不错" not in condensed.text
 
 
+def test_japanese_is_not_condensed_in_chinese() -> None:
+    said = ("私は東京都で働いています。", "毎朝六時に起きて公園を走ります。")
+    condensed = by_sentences(talk("j", said, day=MAY_3, session="s"), None)
+    assert condensed.text.startswith("On 3 May 2026: ")
+
+
 def test_sentences_and_names_are_told_apart() -> None:
     turns = talk(
         "x", ("It costs 3.14 euros. I paid for it twice!", "Fine by me."), day=1, session=""

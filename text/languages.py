@@ -1,0 +1,85 @@
+"""Language tags (BCP-47), and the language of a text as far as its script decides it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from text.scripts import CHINESE, HAN, HANGUL, KANA, LATIN, SCRIPTS, script_of
+
+TAG: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+"""A BCP-47 language tag, as far as personas need one."""
+_HAN: Final = re.compile(f"[{HAN}]")
+_OF_NEIGHBOURS: Final = re.compile(f"[{KANA}{HANGUL}]")
+_OF_OTHER_SCRIPTS: Final = frozenset(tag for script in SCRIPTS for tag in script.languages)
+
+
+def primary(tag: str) -> str:
+    """Returns the language of a tag without region or script: `zh` of `zh-Hans-CN`."""
+    return tag.partition("-")[0].lower()
+
+
+def is_chinese_tag(tag: str) -> bool:
+    """Reports whether a tag names a language that is written in Chinese characters alone."""
+    return primary(tag) in CHINESE.languages
+
+
+def spoken(tag: str, languages: Sequence[str]) -> str | None:
+    """Returns the one of `languages` that serves somebody who asks for `tag`; None: none does."""
+    for language in languages:
+        if language.lower() == tag.lower():
+            return language
+    return next((one for one in languages if primary(one) == primary(tag)), None)
+
+
+def script_language(text: str) -> str:
+    """Returns the language that the script of a text decides, such as "zh" or "ru"; "": none.
+
+    Of several languages of a script it is the one with the most speakers; Latin decides nothing.
+    """
+    script = script_of(text)
+    return script.languages[0] if script and script.languages else ""
+
+
+def is_chinese(text: str) -> bool:
+    """Reports whether most of a text is Chinese; Japanese is not, however many Han it has."""
+    return script_of(text) is CHINESE
+
+
+def has_chinese(text: str) -> bool:
+    """Reports whether a text has Chinese words in it; one with kana or Hangul has not."""
+    return _HAN.search(text) is not None and _OF_NEIGHBOURS.search(text) is None
+
+
+def written_in(text: str, languages: Iterable[str]) -> str | None:
+    """Returns the first of `languages` that is written in the script of most of a text.
+
+    Args:
+        text: What somebody said; a word in another script inside it does not decide.
+        languages: BCP-47 tags, the preferred ones first.
+
+    Returns:
+        The tag, or None where the script is unknown or none of the languages is written in it.
+    """
+    script = script_of(text)
+    if script is None:
+        return None
+    tags = list(languages)
+    if script is LATIN:
+        return next((tag for tag in tags if primary(tag) not in _OF_OTHER_SCRIPTS), None)
+    for written in (script.languages, script.lenders):
+        for tag in tags:
+            if primary(tag) in written:
+                return tag
+    return None
+
+
+def language_of(text: str, languages: Sequence[str]) -> str:
+    """Returns the first of `languages` in the script of most of a text, else the first one.
+
+    Args:
+        text: What somebody said.
+        languages: BCP-47 tags, the default first; at least one.
+    """
+    return written_in(text, languages) or languages[0]
