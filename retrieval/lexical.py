@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.text import FUNCTION_WORDS, tokens
+from retrieval.tokeniser import FUNCTION_WORDS, tokens
 
 _K1 = 1.2
 _B = 0.75

@@ -1,5 +1,5 @@
 """Facts about written language that every service shares: scripts, languages, abbreviations.
 
 It imports nothing of the project, so that anything may import it. How text is searched is
-`retrieval.text`; how text is cleaned for a voice is `services.llm.speech`.
+`retrieval.tokeniser`; how text is cleaned for a voice is `services.llm.speech`.
 """

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from retrieval.text import normalised
+from retrieval.tokeniser import normalised
 
 USER = "user"
 SINGLE_VALUED = frozenset(

@@ -2,7 +2,7 @@
 
 import re
 
-from retrieval.text import normalised
+from retrieval.tokeniser import normalised
 
 
 def stands_in(value_key: str, text: str) -> bool:

@@ -15,7 +15,7 @@ from memory.language_model import LanguageModel
 from memory.reflection.sentences import dated
 from memory.reflection.tables import Condensed
 from memory.settings import MemorySettings
-from retrieval.text import tokens
+from retrieval.tokeniser import tokens
 from services.runtime.errors import error_from_rpc
 from services.runtime.logs import get_logger
 from text.languages import is_chinese

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from anima.memory.v1 import SPEAKER_USER
 from memory.item import Item, searched_text
 from memory.reflection.tables import Condensed
-from retrieval.text import tokens
+from retrieval.tokeniser import tokens
 from text.languages import is_chinese
 
 EXTRACTOR: Final = "sentences-1"

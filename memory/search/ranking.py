@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.hybrid import blend
-from retrieval.text import normalised
+from retrieval.tokeniser import normalised
 
 Scores = NDArray[np.float32]
 

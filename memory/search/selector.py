@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.search.selector_model import Kind, SelectorModel
-from retrieval.text import normalised
+from retrieval.tokeniser import normalised
 
 # Phrases that are said to the moment and never ask for anything from before.
 _SMALL_TALK_ENGLISH = """

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.text import tokens
+from retrieval.tokeniser import tokens
 
 WEIGHTS_FILE = "selector_weights.json"
 BUCKETS = 1024

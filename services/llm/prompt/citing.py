@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from retrieval.text import FUNCTION_WORDS, normalised, tokens
+from retrieval.tokeniser import FUNCTION_WORDS, normalised, tokens
 from services.llm.engine import Source, SourceKind
 from services.llm.prompt.prompt import Memory
 

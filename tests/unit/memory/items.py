@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.item import Item
-from retrieval.text import tokens
+from retrieval.tokeniser import tokens
 
 DIMENSIONS = 64
 MODEL_ID = "hashed-words"

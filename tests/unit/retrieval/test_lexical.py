@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.lexical import LexicalIndex
-from retrieval.text import tokens
+from retrieval.tokeniser import tokens
 
 TEXTS = [
     "My dog is called Rex and he barks a lot",

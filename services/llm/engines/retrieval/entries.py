@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from retrieval.hybrid import TextEmbedder, best_first, blend
 from retrieval.lexical import LexicalIndex
-from retrieval.text import FUNCTION_WORDS, tokens
+from retrieval.tokeniser import FUNCTION_WORDS, tokens
 from services.llm.engines.retrieval.phrasebook import Phrasebook
 from services.llm.persona.corpus import Entry
 

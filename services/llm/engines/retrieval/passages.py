@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from retrieval.hybrid import HybridIndex, TextEmbedder
-from retrieval.text import FUNCTION_WORDS, tokens
+from retrieval.tokeniser import FUNCTION_WORDS, tokens
 from services.llm.engines.retrieval.phrasebook import Phrasebook
 from services.llm.persona.documents import Passage
 from services.llm.speech.words import sentences

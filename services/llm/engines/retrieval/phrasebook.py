@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from retrieval.text import normalised
+from retrieval.tokeniser import normalised
 from text.languages import primary
 from text.scripts import CJK_PUNCTUATION, IDEOGRAPHIC, SCRIPTS
 

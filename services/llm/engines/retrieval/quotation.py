@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from retrieval.text import FUNCTION_WORDS, tokens
+from retrieval.tokeniser import FUNCTION_WORDS, tokens
 from services.llm.engine import Source, SourceKind
 from services.llm.engines.retrieval.phrasebook import Phrasebook, Said
 from services.llm.engines.retrieval.reply import Reply, unsaid

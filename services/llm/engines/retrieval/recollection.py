@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from retrieval.text import FUNCTION_WORDS, tokens
+from retrieval.tokeniser import FUNCTION_WORDS, tokens
 from services.llm.engine import Source, SourceKind
 from services.llm.engines.retrieval.phrasebook import Phrasebook, Said
 from services.llm.engines.retrieval.reply import Reply, unsaid

@@ -6,7 +6,7 @@ import snowballstemmer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.text import normalised, tokens
+from retrieval.tokeniser import normalised, tokens
 
 
 @pytest.mark.parametrize(
