@@ -72,7 +72,8 @@ def going_away(language: str) -> pb.Notice:
 
 
 def _texts(stage: str, tongue: str) -> StageTexts:
-    return STAGES[stage].texts.get(tongue, _SOME_PART[tongue])
+    spec = STAGES.get(stage)  # the gateway itself is no stage
+    return _SOME_PART[tongue] if spec is None else spec.texts.get(tongue, _SOME_PART[tongue])
 
 
 def _tongue(language: str) -> str:
