@@ -49,18 +49,18 @@ class StageSettings(BaseModel, frozen=True, extra="forbid"):
     """
 
     target: str
-    """Where the stage is: "host:port" or "dns:///name:port"."""
+    """The address of the stage: "host:port", or "dns:///name:port" for every replica behind a
+    name."""
     fallback_target: str = ""
-    """Where another such stage is that is tried when the first one fails; empty: the first one,
-    once more."""
+    """The address of another such stage that is tried when the first one fails; empty: the first
+    one is tried once more."""
     silence_ms: int | None = Field(ge=10, le=600_000)
-    """How long the stage may send nothing while it owes something; after that it counts as lost.
-    For the language model the longest pause before or within an answer, so more for one that thinks
-    for longer before it speaks; for speech synthesis while it has a clause to speak; for the
-    talking head while it has more than 0.3 s of audio to show; for recognition from the end of
-    speech to its result."""
+    """How long the stage may send nothing while it owes something, before it counts as lost.
+    Language model: the longest pause before or within an answer, so more for a model that thinks
+    before it speaks. Speech synthesis: while it has a clause to speak. Talking head: while it has
+    more than 0.3 s of audio to show. Recognition: from the end of speech to its result."""
     open_ms: int = Field(ge=10, le=60_000)
-    """How long to wait for the stage to open a stream, reconnecting included."""
+    """How long a stream to the stage may take to open, reconnecting included."""
 
 
 _ICE_SERVERS = TypeAdapter(
@@ -79,47 +79,48 @@ class GatewaySettings(ServiceSettings):
     default_port: ClassVar[int] = GATEWAY_PORT
 
     http_listen: str = "127.0.0.1:8080"
-    """The HTTP address of page and REST, "host:port"; port 0 takes a free one."""
+    """The HTTP address of the page and of REST, "host:port"; port 0 takes a free port."""
     client_stall_timeout_s: float = Field(default=20.0, gt=0, le=3600, allow_inf_nan=False)
-    """How long a client may leave what is there for it unread before its conversation is ended."""
+    """A conversation whose client reads nothing for this long is ended."""
     stage_token: str | None = Field(default=None, repr=False)
-    """The token that the stages demand; None: the gateway's own."""
+    """The token that the stages demand; not set: the gateway's own."""
     sample_rate_hz: int = Field(default=24_000, ge=8_000, le=48_000)
-    """Samples per second of all answer audio; speech synthesis delivers it at this rate."""
+    """The sample rate of all answer audio, which speech synthesis delivers."""
     lookahead_ms: int = Field(default=2_000, ge=200, le=30_000)
-    """How far production may run ahead of playback."""
+    """How far an answer is made ahead of its playback."""
     lead_ms: int = Field(default=300, ge=0, le=1_000)
-    """How long before it is played media leaves; browsers begin once they hold about 270 ms."""
+    """How long before its playback media is sent; browsers start to play once they hold about 270
+    ms."""
     stop_timeout_ms: int = Field(default=200, ge=1, le=10_000)
     """How long a stage may take to confirm an interruption before its stream is cancelled."""
     open_timeout_ms: int = Field(default=5_000, ge=10, le=60_000)
-    """How long to wait for a stage to open a stream, reconnecting included, where the stage has no
+    """How long a stream to a stage may take to open, reconnecting included, where the stage has no
     time of its own."""
     speculation: bool = True
     """Whether an answer is begun as soon as the person has probably finished."""
     semantic_end_of_turn: bool = True
-    """Whether the words said so far decide how long a pause ends an utterance; a session that asks
-    for an `end_silence_ms` gets that instead."""
+    """Whether the words so far decide how long a pause ends an utterance; a session that sets
+    `end_silence_ms` gets exactly that."""
     end_of_turn: str = "words"
-    """Which rule that is: the name of an entry point in `anima.end_of_turn`, such as "words" or
+    """The rule for it: the name of an entry point in `anima.end_of_turn`, such as "words" or
     "smart-turn"."""
     smart_turn_model: str = ""
-    """The ONNX file of smart-turn v3, or a folder with it, for the rule "smart-turn"."""
+    """The ONNX file of smart-turn v3, or a folder that holds it, for the rule "smart-turn"."""
     turn_log_dir: str = ""
     """A folder for recordings of what sessions heard and decided, which `python -m tests.replay`
-    runs again; they hold what people say. Empty: none is made."""
+    runs again; they contain what people say. Empty: nothing is recorded."""
     recall_timeout_ms: int = Field(default=400, ge=1, le=10_000)
     """How long an answer waits for memories."""
     stage_peer_timeout_s: float = Field(default=6.0, ge=2, le=3600, allow_inf_nan=False)
-    """How long a connection to a stage may be dead before its streams are given up; all of them
-    then go to another replica, or wait for this one."""
+    """A connection to a stage that has been dead for this long is given up; its streams go to
+    another replica, or wait for this one."""
     max_answer_chars: int = Field(default=16_000, ge=100, le=100_000)
-    """The longest answer; what follows is cut off."""
+    """The longest answer; the rest is cut off."""
     http_hosts: tuple[str, ...] = ()
-    """More names of the HTTP address, besides its own and those of loopback (Host header)."""
+    """Further names of the HTTP address that the Host header may contain, separated by commas."""
     ice_servers: str = Field(default="", repr=False)
-    """STUN and TURN servers of the page's WebRTC: a JSON list of `RTCIceServer`; none by default.
-    Browsers get them too, credentials included."""
+    """STUN and TURN servers of the page's WebRTC: a JSON list of `RTCIceServer`. Browsers receive
+    them, passwords included."""
     ask_timeout_s: float = Field(default=120.0, gt=0, le=3600, allow_inf_nan=False)
     """How long `POST /v1/ask` may take."""
     stages: Mapping[str, StageSettings] = Field(default_factory=dict, validate_default=True)

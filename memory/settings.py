@@ -16,46 +16,52 @@ class MemorySettings(ServiceSettings):
     default_port: ClassVar[int] = 50053
 
     engine: str = "sqlite"
-    """The store: "sqlite", a file, is built in; "postgres" serves several memory services."""
+    """The store: "sqlite", a file, is built in; "postgres" lets several memory services share one
+    database."""
     postgres: str = Field(default="", repr=False)
-    """Where the engine "postgres" finds its database: postgresql://user:password@host:port/name."""
+    """The database of the engine "postgres": postgresql://user:password@host:port/name."""
     postgres_file: Path | None = None
-    """A file that holds this address, which may have a password."""
+    """A file that holds this address, which may contain a password."""
     key: str = Field(default="", repr=False)
-    """Encrypts the database of the engine "sqlite": 64 hexadecimal digits; empty: it is plain."""
+    """The key that encrypts the database of the engine "sqlite", 64 hexadecimal digits; empty: the
+    database is not encrypted."""
     key_file: Path | None = None
     """A file that holds this key; `anima memory new-key FILE` makes one."""
     capacity: int = Field(default=64, ge=1, le=10_000)
     """How many calls are served at the same time."""
     synchronous: Literal["full", "normal"] = "full"
-    """What acknowledged items survive: "full" power loss, "normal" the death of the process."""
+    """What acknowledged items survive: "full", a power failure; "normal", the death of the
+    process."""
     embedding_model: str = "minilm-l6-v2"
     """The encoder in the model store; "none": search by words alone."""
     embeddings: str = ""
-    """LangChain embeddings instead of it, "module:attribute"; see docs/langchain.md."""
+    """LangChain embeddings to use instead, "module:attribute"; see docs/langchain.md."""
     index_cache_bytes: int = Field(default=256 * 1024 * 1024, ge=1024, le=1 << 40)
-    """How much memory the search indexes of users may take; the least recently used go first."""
+    """The memory for the search indexes of users; the least recently used ones are dropped
+    first."""
     threads: int = Field(default=2, ge=1, le=64)
     """How many threads embed and search."""
     facts: bool = True
-    """Whether facts are distilled from what people say."""
+    """Whether facts are extracted from what people say."""
     llm_target: str = ""
-    """The address of an llm stage that reads facts out of turns, over gRPC; empty: rules do."""
+    """The address of an llm service that extracts the facts, over gRPC; empty: rules extract
+    them."""
     llm_token: str | None = Field(default=None, repr=False)
-    """What this stage demands of callers."""
+    """The token that this service demands."""
     forget_facts: Literal["off", "end", "erase"] = "end"
-    """What becomes of facts that were long neither told nor used, unless pinned: nothing, an end of
-    their validity, or they are erased."""
+    """What happens to facts that have long been neither stated nor used and are not pinned: nothing
+    ("off"), their validity ends ("end"), or they are erased ("erase")."""
     fact_half_life_days: int = Field(default=180, ge=1, le=36_500)
-    """In which the strength of a fact that is neither told nor used halves; see docs/memory.md."""
+    """The time in which the strength of a fact that is neither stated nor used halves; see
+    docs/memory.md."""
     condense_turns: int = Field(default=40, ge=0, le=1_000_000)
-    """With more old turns than this, a person's old turns are condensed; 0: never."""
+    """A person with more old turns than this gets summaries of them; 0: never."""
     condense_days: int = Field(default=30, ge=1, le=36_500)
-    """From which age turns are old enough to be condensed; they stay beside their summary."""
+    """The age from which turns are old enough to be summarised; they are kept."""
     turn_retention_days: int = Field(default=0, ge=0, le=36_500)
-    """After how many days what was said is erased, unless a pinned fact comes from it; 0: never."""
+    """Turns are erased after this many days, unless a pinned fact comes from them; 0: never."""
     fact_retention_days: int = Field(default=0, ge=0, le=36_500)
-    """After how many days a fact that was not told again, or has ended, is erased; 0: never."""
+    """A fact that was not stated again, or has ended, is erased after this many days; 0: never."""
 
     @model_validator(mode="after")
     def _check_engine(self) -> Self:

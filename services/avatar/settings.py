@@ -17,12 +17,14 @@ class AvatarSettings(ServiceSettings):
     default_port: ClassVar[int] = 50055
 
     engine: str = "portrait"
+    """The name of an engine: an entry point in `anima.avatar.engines`."""
     capacity: int = Field(default=4, ge=1, le=10_000)
+    """How many streams are rendered at the same time."""
     default_avatar: str = "anima"
-    """The avatar of a request that names none; the first by name if it does not exist."""
+    """The avatar of a request that names none; if it does not exist, the first by name."""
     avatars_dir: Path = CHECKOUT / "avatars"
-    """Avatars that belong to no persona: a folder with avatar.toml each."""
+    """The folder of avatars that belong to no persona, each a folder with an `avatar.toml`."""
     encoder_preset: str = Field(default="superfast", pattern="^(ultra|super|very)fast$")
-    """The preset of x264: faster means more bits for the same picture."""
+    """The preset of x264; a faster one needs more bits for the same picture."""
     compute_threads: int = Field(default=2, ge=1, le=64)
     """How many threads draw and encode; a stream uses one at a time."""

@@ -11,21 +11,22 @@ class WritingOptions(EngineOptions):
     """How a model writes and how much it reads."""
 
     temperature: float = Field(default=0.7, ge=0, le=2)
-    """0: always the likeliest word."""
+    """How freely the model chooses words; 0: always the most probable one."""
     top_p: float = Field(default=0.95, gt=0, le=1)
-    """Words beyond this share of probability are never chosen."""
+    """Words outside this share of the probability are never chosen."""
     seed: int | None = None
-    """With it, the same prompt gives the same answer, where the engine can."""
+    """The same prompt and seed produce the same answer, if the engine supports it."""
     max_tokens: int = Field(default=512, ge=1, le=32_768)
-    """Longest answer in tokens, reasoning included."""
+    """The longest answer in tokens, reasoning included."""
     stop: Texts = ()
-    """Texts that end an answer, split at "|"."""
+    """Texts that end an answer, separated by "|"."""
     context_tokens: int = Field(default=8_192, ge=256, le=10_000_000)
-    """What the model can read and write, in tokens."""
+    """How many tokens the model can read and write."""
     response_format: JsonObject | None = None
-    """Structured output, as OpenAI's `response_format`; JSON."""
+    """Structured output, as OpenAI's `response_format`."""
     opens_in_reasoning: bool = False
-    """Whether the model's chat template itself opens `<think>`, so that only its end is written."""
+    """Whether the chat template of the model opens `<think>` itself, so that the model writes only
+    its end."""
 
     @property
     def prompt_tokens(self) -> int:

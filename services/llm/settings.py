@@ -19,21 +19,24 @@ class LlmSettings(ServiceSettings):
     default_port: ClassVar[int] = 50052
 
     engine: str = "retrieval"
+    """The name of an engine: an entry point in `anima.llm.engines`."""
     capacity: int = Field(default=16, ge=1, le=10_000)
+    """How many answers are generated at the same time."""
 
     default_persona: str = "anima"
-    """The persona that answers when a request names none; without it, the first by name."""
+    """The persona that answers when a request names none; if it does not exist, the first by
+    name."""
 
     word_interval_ms: int = Field(default=12, ge=0, le=5_000)
-    """Pause between words of engines that need no time to think."""
+    """The pause between words of engines that need no time to think."""
 
     embedding_model: str = "minilm-l6-v2"
-    """Model of the store that compares meanings; "none": compare words only."""
+    """The model in the model store that compares meanings; "none": only words are compared."""
 
     api_key: str | None = Field(default=None, repr=False)
-    """The key of a model's server; never logged."""
+    """The key for the server of a model. It is never logged."""
     api_key_file: Path | None = None
-    """A file that holds the key."""
+    """A file that holds the key; it may change while the service runs."""
 
     @model_validator(mode="after")
     def _check_key(self) -> Self:

@@ -36,42 +36,43 @@ class ServiceSettings(BaseSettings):
     """The port of `listen` when nothing is set."""
 
     listen: str = ""
-    """The gRPC address, "host:port"; port 0 takes a free one. Default: the stage's on loopback."""
+    """The gRPC address, "host:port"; port 0 takes a free port."""
     metrics_listen: str = ""
-    """The HTTP address of `/metrics`, "host:port"; empty: none."""
+    """The HTTP address of `/metrics` for Prometheus, "host:port"; empty: no metrics page."""
     token: str | None = Field(default=None, repr=False)
-    """What callers must send as `authorization: Bearer TOKEN`; None: nothing.
-
-    Needed for any address but loopback."""
+    """Callers must send it as `authorization: Bearer TOKEN`; not set: no token is needed. Required
+    when `listen` is not a loopback address."""
     token_file: Path | None = None
     """A file that holds the token."""
     engine: str = ""
-    """The name of the entry point in `anima.<stage>.engines`."""
+    """The name of an engine: an entry point in `anima.<stage>.engines`."""
     capacity: int = Field(default=16, ge=1, le=10_000)
-    """How many counted streams are served at the same time."""
+    """How many streams are served at the same time; further ones are refused with
+    RESOURCE_EXHAUSTED."""
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
-    """The bound of every message, both ways."""
+    """The largest gRPC message, in both directions."""
     drain_timeout_s: float = Field(default=20.0, ge=0, le=3600, allow_inf_nan=False)
-    """The time that open streams have after SIGTERM."""
+    """How long open streams may go on after SIGTERM."""
     peer_timeout_s: float = Field(default=30.0, ge=2, le=3600, allow_inf_nan=False)
-    """After this time a caller that has vanished without a word is noticed, and its calls end."""
+    """A caller that has vanished without closing its connection is detected after this time, and
+    its calls end."""
     max_connection_age_s: float = Field(default=300.0, ge=0, le=86_400, allow_inf_nan=False)
-    """After this age a connection takes no new calls, so that clients find new replicas; open
-    streams are never cut. 0: connections live for ever."""
+    """A connection of this age takes no new calls, so that clients find new replicas; open streams
+    are never cut. 0: no limit."""
     data_dir: Path = Path(platformdirs.user_data_dir("anima", appauthor=False))
-    """Model store (`models/`) and memory (`memory/`)."""
+    """The folder of model files (`models/`), memory (`memory/`) and avatars made of photos."""
     personas_dir: Path = CHECKOUT / "personas"
-    """Persona folders."""
+    """The folder of the personas."""
     log_format: Literal["json", "text"] = "json"
     """One JSON object a line, or text for people."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """What is logged."""
+    """The lowest level that is logged."""
     reflection: bool = True
     """Whether gRPC reflection is offered."""
     trace_file: Path | None = None
-    """Finished spans are appended here as JSON lines."""
+    """A file to which finished spans are appended as JSON lines."""
     options: Mapping[str, str] = Field(default_factory=dict)
-    """Every other `ANIMA_<STAGE>_*` variable, lower case without the prefix, for engines."""
+    """Every other `ANIMA_<STAGE>_*` variable, in lower case and without the prefix, for engines."""
 
     @model_validator(mode="before")
     @classmethod

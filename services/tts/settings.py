@@ -16,15 +16,16 @@ class TtsSettings(ServiceSettings):
     default_port: ClassVar[int] = 50054
 
     engine: str = "auto"
-    """Names of engines by falling preference, with commas between; "auto": flite where its library
-    is installed, then eSpeak NG, then every other installed one."""
+    """Names of engines in order of preference, separated by commas; "auto": flite if its library is
+    installed, then eSpeak NG, then every other installed engine."""
     capacity: int = Field(default=8, ge=1, le=10_000)
+    """How many streams are spoken at the same time."""
 
     lead_silence_ms: int = Field(default=20, ge=0, le=1_000)
-    """The most silence before the first sound of a segment."""
+    """The longest silence before the first sound of a segment."""
     sentence_pause_ms: int = Field(default=250, ge=0, le=5_000)
-    """Silence after a segment that ends a sentence; this and the next two at 100 % rate."""
+    """The silence after a segment that ends a sentence, at a rate of 100 %."""
     clause_pause_ms: int = Field(default=120, ge=0, le=5_000)
-    """Silence after a segment that ends with a comma or its like."""
+    """The silence after a segment that ends with a comma or a similar mark, at a rate of 100 %."""
     joint_pause_ms: int = Field(default=40, ge=0, le=5_000)
-    """Silence after a segment that ends without punctuation."""
+    """The silence after a segment that ends without punctuation, at a rate of 100 %."""

@@ -28,7 +28,7 @@ class TestcardOptions(EngineOptions):
     __test__ = False
 
     click_level: int = Field(default=16_000, ge=1, le=32_767)
-    """What counts as a click, of 32,767."""
+    """The level that counts as a click, of 32,767."""
 
 
 class TestcardEngine:

@@ -23,8 +23,10 @@ class LocalModelOptions(WritingOptions):
     model: str = ""
     """A folder in the format of Hugging Face, or a name that its libraries find."""
     dtype: str = "auto"
+    """The number format of the weights, such as "bfloat16"; "auto": that of the model."""
     adapters_dir: Path | None = None
-    """Each subfolder is a LoRA adapter in PEFT's format, by the name in `persona.toml`."""
+    """A folder with a LoRA adapter in PEFT's format in each subfolder, whose name stands in
+    `persona.toml`."""
     chat_template_kwargs: JsonObject = Field(default={"enable_thinking": False})
     """Arguments of the model's chat template."""
 

@@ -35,24 +35,35 @@ class OpenAiOptions(WritingOptions):
     """What the engine `openai` reads from `ANIMA_LLM_*`."""
 
     preset: str = ""
+    """The name of a known server in presets.toml, whose URL, model and further options are the
+    defaults."""
     base_url: str = ""
+    """The URL of the server, such as http://127.0.0.1:8000/v1."""
     model: str = ""
+    """The model's name on the server."""
     salts: bool = False
+    """Whether requests carry vLLM's `cache_salt`, which keeps the prompt caches of users apart."""
     adapters: bool = False
+    """Whether the adapter of a persona is requested as the model."""
     stream_usage: bool = True
+    """Whether the server is asked for the token counts of a stream."""
     extra: JsonObject = Field(default={})
-    """More fields for each request, over those of the preset."""
+    """Further fields of each request; they override those of the preset."""
     connect_timeout_s: float = Field(default=5, gt=0, le=300)
+    """How long connecting may take."""
     first_token_timeout_s: float = Field(default=30, gt=0, le=600)
-    """From the request to the first event; a model that thinks sends events meanwhile."""
+    """The longest time from the request to the first event; a model that thinks sends events
+    meanwhile."""
     between_tokens_timeout_s: float = Field(default=15, gt=0, le=600)
+    """The longest time between two events."""
     retries: int = Field(default=2, ge=0, le=10)
     """How often a request is sent again before its first token."""
     max_retry_wait_s: float = Field(default=3, ge=0, le=60)
-    """A server that asks for a longer pause is not asked again: the caller is told."""
+    """A server that asks for a longer pause is not asked again: the caller gets the error."""
     start_timeout_s: float = Field(default=120, ge=0, le=3600)
-    """How long the service waits at its start for a server that is not there yet."""
+    """How long the service waits at start for a server that is not there yet."""
     health_interval_s: float = Field(default=10, gt=0, le=600)
+    """How often the server is checked."""
 
     @field_validator("base_url")
     @classmethod

@@ -24,14 +24,16 @@ class VllmOptions(LocalModelOptions):
     """What the engine `vllm` reads from `ANIMA_LLM_*`."""
 
     max_adapters: int = Field(default=4, ge=1, le=256)
-    """Adapters that are loaded at the same time, old versions that are still in use included."""
+    """How many adapters are loaded at the same time, old versions that are still in use
+    included."""
     max_adapter_rank: int = Field(default=64, ge=1, le=512)
+    """The largest rank of an adapter."""
     kv_cache_mb: int = Field(default=0, ge=0)
-    """Memory for keys and values, MB; 0: vLLM's choice, on a GPU nearly all that is free."""
+    """The memory for keys and values, MB; 0: vLLM chooses, on a GPU nearly all that is free."""
     tool_parser: str = ""
-    """VLLM's name for the form in which the model calls tools; empty: it calls none."""
+    """vLLM's name for the form in which the model calls tools; empty: no tools."""
     engine_args: JsonObject = Field(default={})
-    """More arguments of vLLM's `AsyncEngineArgs`."""
+    """Further arguments of vLLM's `AsyncEngineArgs`."""
 
     def arguments(self, capacity: int) -> dict[str, Any]:
         """The arguments for vLLM's engine.
