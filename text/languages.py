@@ -13,6 +13,9 @@ TAG: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _HAN: Final = re.compile(f"[{HAN}]")
 _OF_NEIGHBOURS: Final = re.compile(f"[{KANA}{HANGUL}]")
 _OF_OTHER_SCRIPTS: Final = frozenset(tag for script in SCRIPTS for tag in script.languages)
+_UNSPACED_LANGUAGES: Final = frozenset(
+    language for script in SCRIPTS if not script.spaced for language in script.languages
+)
 
 
 def primary(tag: str) -> str:
@@ -23,6 +26,11 @@ def primary(tag: str) -> str:
 def is_chinese_tag(tag: str) -> bool:
     """Reports whether a tag names a language that is written in Chinese characters alone."""
     return primary(tag) in CHINESE.languages
+
+
+def is_spaced(tag: str) -> bool:
+    """Reports whether a language is written with spaces between its words."""
+    return primary(tag) not in _UNSPACED_LANGUAGES
 
 
 def spoken(tag: str, languages: Sequence[str]) -> str | None:

@@ -15,6 +15,7 @@ from gateway.listening.end_of_turn.words import EndOfTurn, Pause
 from gateway.listening.microphone import Microphone
 from gateway.stages.mesh import Mesh
 from gateway.stages.stream import StageFailed, StageStream
+from gateway.wording.book import DEFAULT
 from services.runtime.audio import AudioReceiver
 from services.runtime.logs import get_logger
 
@@ -261,6 +262,7 @@ class Listening:
         last = transcript.words[-1] if transcript.words else common.WordMark()
         pause = Pause(
             text=transcript.text.strip(),
+            language=self._config.language or DEFAULT,
             confidence=transcript.confidence if transcript.HasField("confidence") else None,
             last_confidence=last.confidence if last.HasField("confidence") else None,
             sample_rate_hz=self._rate_hz,

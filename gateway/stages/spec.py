@@ -8,8 +8,7 @@ copied at import: a test registers a stage by putting an entry into it.
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
 from typing import Any, Final
@@ -25,20 +24,6 @@ class AnswerKind(StrEnum):
     TEXT = "text"
     SPEECH = "speech"
     VIDEO = "video"
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageTexts:
-    """How a person is told in one language that a stage does not work.
-
-    Attributes:
-        part: The stage as a part of the digital human, the subject of a sentence: "My voice".
-        degraded: The sentence for a conversation that goes on without the stage; empty: a general
-            one about `part`.
-    """
-
-    part: str
-    degraded: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +53,6 @@ class StageSpec:
         hands_over_at_end: Whether the next stage begins with the end of this one's work instead of
             its first output.
         has_fallback: Whether a second address can be set that is tried when the first one fails.
-        texts: The sentences for people, by language ("en", "zh").
     """
 
     name: str
@@ -85,7 +69,6 @@ class StageSpec:
     offers: str = ""
     hands_over_at_end: bool = False
     has_fallback: bool = False
-    texts: Mapping[str, StageTexts] = field(default_factory=dict)
 
     @property
     def health_service(self) -> str:
@@ -132,13 +115,6 @@ STAGES: Final[dict[str, StageSpec]] = {
             terminal_event="final",
             silence_ms=5_000,
             hands_over_at_end=True,
-            texts={
-                "en": StageTexts(
-                    part="My hearing",
-                    degraded="I cannot hear you at the moment. You can type your question.",
-                ),
-                "zh": StageTexts(part="我的听觉", degraded="我暂时听不见，您可以打字提问。"),
-            },
         ),
         StageSpec(
             name="llm",
@@ -153,10 +129,6 @@ STAGES: Final[dict[str, StageSpec]] = {
             silence_ms=8_000,
             offers="personas",
             has_fallback=True,
-            texts={
-                "en": StageTexts(part="The part of me that thinks"),
-                "zh": StageTexts(part="我的思考部分"),
-            },
         ),
         StageSpec(
             name="memory",
@@ -166,15 +138,6 @@ STAGES: Final[dict[str, StageSpec]] = {
             default_port=50053,
             upstream=("asr",),
             hands_over_at_end=True,
-            texts={
-                "en": StageTexts(
-                    part="My memory",
-                    degraded="I cannot reach my memory at the moment, so I answer without it.",
-                ),
-                "zh": StageTexts(
-                    part="我的记忆", degraded="我暂时无法读取记忆，先不用记忆来回答。"
-                ),
-            },
         ),
         StageSpec(
             name="tts",
@@ -189,15 +152,6 @@ STAGES: Final[dict[str, StageSpec]] = {
             silence_ms=3_000,
             offers="voices",
             has_fallback=True,
-            texts={
-                "en": StageTexts(
-                    part="My voice",
-                    degraded="I could not speak a part of the answer; you can read it.",
-                ),
-                "zh": StageTexts(
-                    part="我的声音", degraded="答案有一部分没能念出来，您可以阅读文字。"
-                ),
-            },
         ),
         StageSpec(
             name="avatar",
@@ -212,15 +166,6 @@ STAGES: Final[dict[str, StageSpec]] = {
             # An answer can go on without pictures.
             open_ms=2_000,
             offers="avatars",
-            texts={
-                "en": StageTexts(
-                    part="My face",
-                    degraded="I cannot show my face at the moment, but you can hear me.",
-                ),
-                "zh": StageTexts(
-                    part="我的画面", degraded="暂时无法显示我的画面，但您可以听到我的声音。"
-                ),
-            },
         ),
     )
 }

@@ -15,7 +15,6 @@ from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
 from gateway import metrics
-from gateway.session.utterances import normal
 from gateway.stages.mesh import Mesh
 from gateway.turn.answer import Answer, Question
 from gateway.turn.face import Face
@@ -28,6 +27,7 @@ from gateway.turn.timing.spans import SpanLog
 from gateway.turn.writing.writer import Writer
 from services.runtime.logs import get_logger
 from services.runtime.tasks import Tasks
+from text.normal import normal
 
 # After the schedule's end a client that reports playback is waited for while it goes on playing.
 _REPORT_SILENCE_S = 1.0

@@ -120,9 +120,9 @@ class SoundAndWords:
             return await self._words.silence_ms(pause)
         likely = await self._compute.run(self._model.finished, samples, pause.sample_rate_hz)
         if likely >= _FINISHED_FROM:
-            silence_ms = UNSURE_MS if is_unfinished(pause.text) else COMPLETE_MS
+            silence_ms = UNSURE_MS if is_unfinished(pause.text, pause.language) else COMPLETE_MS
         else:
-            silence_ms = UNSURE_MS if is_complete(pause.text) else UNFINISHED_MS
+            silence_ms = UNSURE_MS if is_complete(pause.text, pause.language) else UNFINISHED_MS
         return min(silence_ms + self._words.patience_ms, UNFINISHED_MS)
 
     def went_on(self) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.session.utterances import normal, word_set
-from text.languages import is_chinese
+from gateway.wording.book import BOOKS, DEFAULT, EndOfTurnWords, book_for
+from text.languages import is_spaced, written_in
+from text.normal import normal
 
 COMPLETE_MS = 300
 UNSURE_MS = 500
@@ -22,34 +23,6 @@ DOUBTED_MS = 600
 _SURE_OF_LAST_WORD = 0.5
 _SURE_OF_ALL = 0.6
 
-_ASKING = word_set("""
-    what who whom whose which when where why how is are am was were do does did can could will would
-    shall should may have has had whats whos wheres hows isnt arent dont doesnt didnt cant couldnt
-    wont wouldnt
-    """)
-_UNFINISHED = word_set("""
-    and or but because so if when while although though unless than as that which who whose the a an
-    my your his her its our their this these those i we they he she is are was were am be been being
-    have has had do does did can could will would shall should may might must im youre its thats
-    not very too really just um uh er erm hmm like well
-    """)
-_STRANDED = word_set(
-    "of to for with in on at from by about into over under between after before up"
-)
-_WHOLE = word_set("""
-    yes no yeah nope okay ok thanks hello hi hey goodbye bye please stop continue sure right
-    """)
-_WHOLE_PHRASES = frozenset({"thank you", "thank you very much", "good morning", "good evening"})
-# Auxiliaries end a question as well as a statement that breaks off: "what can you do".
-_ENDS_QUESTIONS = word_set("do does did is are was were be have has had can will this these those")
-_MIN_WORDS = 3
-_CHINESE_ENDS = ("吗", "呢", "吧", "么", "什么", "谁", "哪里", "怎么样", "谢谢", "你好", "再见")
-_CHINESE_UNFINISHED = (
-    "和", "跟", "与", "或", "或者", "但是", "可是", "因为", "所以", "如果", "的", "把", "被", "在",
-    "对", "给", "从", "向", "而且", "然后", "就是", "那个", "这个", "嗯",
-)  # fmt: skip
-_MIN_CHINESE = 4
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pause:
@@ -57,6 +30,7 @@ class Pause:
 
     Attributes:
         text: The words so far.
+        language: The language that is listened for, BCP-47.
         confidence: How sure the recogniser is of them, 0 to 1; None if it does not tell.
         last_confidence: How sure it is of the last word; None likewise.
         sample_rate_hz: Samples per second of the audio.
@@ -65,6 +39,7 @@ class Pause:
     """
 
     text: str
+    language: str = DEFAULT
     confidence: float | None = None
     last_confidence: float | None = None
     sample_rate_hz: int = 16_000
@@ -105,10 +80,10 @@ class TextAndPause:
 
     def judge(self, pause: Pause) -> int:
         """The silence that ends the utterance, ms."""
-        if is_unfinished(pause.text):
+        if is_unfinished(pause.text, pause.language):
             # Who is answered too early goes on, and the question is then answered as one.
             return DOUBTED_MS + self.patience_ms if pause.doubtful else UNFINISHED_MS
-        if is_complete(pause.text):
+        if is_complete(pause.text, pause.language):
             return min(COMPLETE_MS + self.patience_ms, UNSURE_MS)
         return UNSURE_MS + self.patience_ms
 
@@ -117,43 +92,88 @@ class TextAndPause:
         self.patience_ms = min(self.patience_ms + 100, 400)
 
 
-def is_unfinished(text: str) -> bool:
-    """Tells whether a text surely goes on."""
+def is_unfinished(text: str, language: str = DEFAULT) -> bool:
+    """Reports whether a text surely goes on.
+
+    Args:
+        text: The words so far.
+        language: The language that is listened for.
+    """
     stripped = text.rstrip()
     if stripped.endswith((",", "，", "、", "...", "…", ":", "-")):
         return True
     if _ends_a_sentence(stripped):
         return False
-    plain = normal(text)
-    words = plain.split()
-    if not words:
-        return False
-    if is_chinese(plain):
-        return plain.endswith(_CHINESE_UNFINISHED)
-    last, question = words[-1], words[0] in _ASKING and len(words) >= _MIN_WORDS
-    if last in _STRANDED:
-        return not question
-    return last in _UNFINISHED and not (question and last in _ENDS_QUESTIONS)
+    known = _words_for(text, language)
+    return known is not None and known.is_unfinished
 
 
-def is_complete(text: str) -> bool:
-    """Tells whether a text looks like a whole question or answer."""
-    if is_unfinished(text):
+def is_complete(text: str, language: str = DEFAULT) -> bool:
+    """Reports whether a text looks like a whole question or answer; see `is_unfinished`."""
+    if is_unfinished(text, language):
         return False
     if _ends_a_sentence(text.rstrip()):
         return True
-    plain = normal(text)
-    words = plain.split()
-    if not words:
-        return False
-    if is_chinese(plain):
-        return len(plain) >= _MIN_CHINESE and plain.endswith(_CHINESE_ENDS)
-    if plain in _WHOLE_PHRASES or (len(words) == 1 and plain in _WHOLE):
-        return True
-    return words[0] in _ASKING and len(words) >= _MIN_WORDS and words[-1] not in _STRANDED
+    known = _words_for(text, language)
+    return known is not None and known.is_complete
 
 
 def _ends_a_sentence(text: str) -> bool:
     return text.endswith(("?", "!", "。", "？", "！")) or (
         text.endswith(".") and not text.endswith("..")
     )
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A text without punctuation, with the words of its language."""
+
+    plain: str
+    words: EndOfTurnWords
+    spaced: bool
+
+    @property
+    def is_unfinished(self) -> bool:
+        words = self.words
+        if self._ends_with(words.stranded):
+            return not self._is_question
+        can_end = self._is_question and self._ends_with(words.ends_questions)
+        return self._ends_with(words.unfinished) and not can_end
+
+    @property
+    def is_complete(self) -> bool:
+        words = self.words
+        if self.plain in words.whole:
+            return True
+        if self._is_long_enough and self._ends_with(words.complete_endings):
+            return True
+        return self._is_question and not self._ends_with(words.stranded)
+
+    @property
+    def _is_question(self) -> bool:
+        begun = (
+            self.plain.startswith(self.words.asking)
+            if not self.spaced
+            else (self.plain.split(" ", 1)[0] in self.words.asking)
+        )
+        return begun and self._is_long_enough
+
+    @property
+    def _is_long_enough(self) -> bool:
+        length = len(self.plain.split()) if self.spaced else len(self.plain)
+        return length >= self.words.min_length
+
+    def _ends_with(self, endings: tuple[str, ...]) -> bool:
+        if not self.spaced:
+            return self.plain.endswith(endings)
+        return f" {self.plain}".endswith(tuple(f" {ending}" for ending in endings))
+
+
+def _words_for(text: str, language: str) -> _Known | None:
+    """Returns a text with the words of its language; None: nothing is known of the language."""
+    plain = normal(text)
+    tag = written_in(plain, (language, *BOOKS))
+    book = None if tag is None else book_for(tag)
+    if tag is None or book is None:
+        return None
+    return _Known(plain, book.end_of_turn, is_spaced(tag))

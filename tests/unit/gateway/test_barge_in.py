@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.session.barge_in import BargeIn, Move
-from gateway.session.utterances import Said, classify, normal
+from gateway.session.utterances import Said, classify
+from text.normal import normal
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,6 @@ def test_the_terminal_event_is_an_event_of_the_stream(spec: StageSpec) -> None:
     assert (spec.silence_ms is not None) == bool(of_turn)
 
 
-@SPECS
-def test_people_are_told_in_both_languages(spec: StageSpec) -> None:
-    assert spec.texts.keys() == {"en", "zh"}
-
-
 def test_a_turn_passes_through_the_stages_in_the_order_of_the_chain() -> None:
     assert chain() == ("asr", "memory", "llm", "tts", "avatar")
     assert above("avatar") == ("asr", "memory", "llm", "tts")

@@ -11,13 +11,10 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from retrieval.tokeniser import normalised
-from text.languages import primary
-from text.scripts import CJK_PUNCTUATION, IDEOGRAPHIC, SCRIPTS
+from text.languages import is_spaced, primary
+from text.scripts import CJK_PUNCTUATION, IDEOGRAPHIC
 
 _DEFAULT_LANGUAGE: Final = "en"
-_UNSPACED_LANGUAGES: Final = frozenset(
-    language for script in SCRIPTS if not script.spaced for language in script.languages
-)
 _PUNCTUATION: Final = re.compile(r"[^\w\s']|_|(?<!\w)'|'(?!\w)")
 _CJK: Final = IDEOGRAPHIC + CJK_PUNCTUATION
 # A space beside a character of a language without spaces says nothing.
@@ -162,4 +159,4 @@ def _load(language: str) -> Phrasebook:
     if not source.is_file():
         return _load(_DEFAULT_LANGUAGE)
     book = _Book.model_validate(tomllib.loads(source.read_text(encoding="utf-8")))
-    return Phrasebook(book, unspaced=language in _UNSPACED_LANGUAGES)
+    return Phrasebook(book, unspaced=not is_spaced(language))
