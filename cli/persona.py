@@ -18,6 +18,7 @@ from services.llm.persona.persona import (
     load_persona,
 )
 from services.llm.settings import LlmSettings
+from services.runtime.settings import PACKAGED
 
 app = typer.Typer(help="List, check and create personas.", no_args_is_help=True)
 
@@ -71,9 +72,16 @@ def create(
     folder: Folder = None,
 ) -> None:
     """Create a persona's folder from a commented template that works at once."""
+    chosen = _folder(folder)
+    if chosen.is_relative_to(PACKAGED):
+        fail(
+            f"{chosen} belongs to the installed package, which an update replaces.",
+            remedy="Use --folder FOLDER, and set ANIMA_PERSONAS_DIR to it when you start the mesh.",
+        )
     try:
-        target = create_persona(_folder(folder), name)
+        target = create_persona(chosen, name)
     except PersonaError as error:
         fail("; ".join(error.problems))
     results.print(str(target))
-    console.print(f"Edit persona.toml and corpus/, then run: anima persona check {name}")
+    check_it = f"anima persona check {name}" + (f" --folder {folder}" if folder else "")
+    console.print(f"Edit persona.toml and corpus/, then run: {check_it}", soft_wrap=True)

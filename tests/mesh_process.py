@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,7 +98,11 @@ def _own_data(folder: Path) -> Path:
 
 @contextmanager
 def running_mesh(
-    folder: Path, environment: Mapping[str, str] | None = None
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    command: Sequence[str] = (sys.executable, "-m", "cli"),
+    cwd: Path | None = None,
 ) -> Iterator[MeshProcess]:
     """Run `anima up` on free ports, and stop it as Ctrl-C would."""
     port = free_first_port()
@@ -106,9 +110,7 @@ def running_mesh(
     data = _own_data(folder)
     process = subprocess.Popen(
         [
-            sys.executable,
-            "-m",
-            "cli",
+            *command,
             "up",
             "--http",
             http_address,
@@ -118,6 +120,7 @@ def running_mesh(
             str(folder),
         ],
         env={**os.environ, "COLUMNS": "200", "ANIMA_DATA_DIR": str(data), **(environment or {})},
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

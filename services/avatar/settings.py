@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from services.runtime.settings import CHECKOUT, ServiceSettings
+from services.runtime.settings import ServiceSettings, shipped
 
 
 class AvatarSettings(ServiceSettings):
@@ -22,7 +22,7 @@ class AvatarSettings(ServiceSettings):
     """How many streams are rendered at the same time."""
     default_avatar: str = "anima"
     """The avatar of a request that names none; if it does not exist, the first by name."""
-    avatars_dir: Path = CHECKOUT / "avatars"
+    avatars_dir: Path = shipped("avatars")
     """The folder of avatars that belong to no persona, each a folder with an `avatar.toml`."""
     encoder_preset: str = Field(default="superfast", pattern="^(ultra|super|very)fast$")
     """The preset of x264; a faster one needs more bits for the same picture."""

@@ -6,7 +6,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 import platformdirs
 from pydantic import Field, ValidationError, model_validator
@@ -14,7 +14,15 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from services.runtime.variables import StageVariables, put
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
+"""The root of the source tree; of an installed wheel the folder with its packages."""
+PACKAGED: Final = CHECKOUT / "anima_data"
+"""What comes with Anima as the wheel holds it; a source tree has no such folder."""
+
+
+def shipped(folder: str) -> Path:
+    """Returns a folder that comes with Anima: of the source tree, or as the wheel holds it."""
+    return (PACKAGED if PACKAGED.is_dir() else CHECKOUT) / folder
 
 
 class SettingsError(Exception):
@@ -61,7 +69,7 @@ class ServiceSettings(BaseSettings):
     are never cut. 0: no limit."""
     data_dir: Path = Path(platformdirs.user_data_dir("anima", appauthor=False))
     """The folder of model files (`models/`), memory (`memory/`) and avatars made of photos."""
-    personas_dir: Path = CHECKOUT / "personas"
+    personas_dir: Path = shipped("personas")
     """The folder of the personas."""
     log_format: Literal["json", "text"] = "json"
     """One JSON object a line, or text for people."""
