@@ -11,17 +11,16 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.json_format import ParseDict
 
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.listening.listening import Utterance
+from gateway.session.events import SessionEvents
 from gateway.session.history import History
 from gateway.session.opening import open_with
-from gateway.session.recording import TurnLog
+from gateway.session.recording import Recording, event_of
 from gateway.session.shown_idle import IdleLoop
 from gateway.session.turn_taking import TurnTaking
 from gateway.turn.playout.outbox import Outbox
@@ -72,8 +71,15 @@ class _Replay:
             on_idle=self._idle.set,
             on_failure=outbox.finish,
         )
-        written = StringIO()
-        log = TurnLog(written, config)
+        events = SessionEvents(
+            turns=turns,
+            outbox=outbox,
+            language="en",
+            record=lambda _: None,
+            on_settled=lambda: None,
+        )
+        written: list[str] = []
+        log = Recording(written.append, config)
 
         async def listen() -> None:
             async for event in log.saying(outbox.read()):
@@ -84,14 +90,14 @@ class _Replay:
         for line in self._lines:
             if "heard" in line:
                 await asyncio.sleep(line["at_ms"] / 1000 - _now())
-                await self._hear(turns, line)
+                await events.take(event_of(self._with_its_turn(line), now=_now()))
         while turns.answering:
             self._idle.clear()
             await self._idle.wait()
         await turns.close()
         outbox.finish()
         await listening
-        return [json.loads(line) for line in written.getvalue().splitlines()]
+        return [json.loads(line) for line in written]
 
     def _script_answers(self) -> None:
         """Lets each question be answered with its text, all at one pace of speech."""
@@ -110,33 +116,11 @@ class _Replay:
         # Of an answer that was cut short some audio had been sent ahead of what was heard.
         self._stages.tts.ms_per_char = max(whole) or max(partly)
 
-    async def _hear(self, turns: TurnTaking, line: Line) -> None:
-        match line["heard"]:
-            case "speech_started":
-                await turns.speech_started(line["began_ms"] / 1000)
-            case "partial":
-                await turns.partial(line["text"])
-            case "guessed":
-                ended_at = line["ended_ms"] / 1000
-                await turns.guessed(line["text"], seconds=line["seconds"], ended_at=ended_at)
-            case "resumed":
-                await turns.resumed()
-            case "utterance":
-                began_at, ended_at = line["began_ms"] / 1000, line["ended_ms"] / 1000
-                await turns.heard(
-                    Utterance(text=line["text"], words=[], started_at=began_at, ended_at=ended_at)
-                )
-            case "lost":
-                await turns.silent()
-            case "typed":
-                await turns.ask(line["text"], asked_at=_now())
-            case "stop":
-                await turns.stop()
-            case "playback":
-                place = self._recorded_ids.index(line["turn"])
-                turn = turns.turn(self._turn_ids[place])
-                if turn is not None:
-                    turn.playback(pb.PlaybackReport(played_samples=line["played_samples"]))
+    def _with_its_turn(self, line: Line) -> Line:
+        """Gives a report of playback the id that its turn has now."""
+        if line["heard"] != "playback":
+            return line
+        return {**line, "turn": self._turn_ids[self._recorded_ids.index(line["turn"])]}
 
 
 def _now() -> float:

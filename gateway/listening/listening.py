@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol
 
 from anima.asr.v1 import asr_pb2 as asr
 from anima.common.v1 import common_pb2 as common
 from gateway import metrics
 from gateway.listening.end_of_turn.words import EndOfTurn, Pause
+from gateway.listening.events import (
+    EndGuess,
+    OnListeningEvent,
+    Partial,
+    RecogniserAway,
+    Settled,
+    SpeechResumed,
+    SpeechStarted,
+    Utterance,
+    UtteranceLost,
+)
 from gateway.listening.microphone import Microphone
 from gateway.stages.mesh import Mesh
 from gateway.stages.stream import StageFailed, StageStream
@@ -28,63 +36,12 @@ _JUDGE_TIMEOUT_S = 1.0
 RecognizeStream = StageStream[asr.RecognizeRequest, asr.RecognizeResponse]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Utterance:
-    """What the person said.
-
-    Attributes:
-        text: The text; empty if nothing was understood.
-        words: The words on the clock of the session's microphone audio.
-        started_at: When the speech began, on the loop's clock, seconds.
-        ended_at: When the speech ended, on the loop's clock, seconds.
-    """
-
-    text: str
-    words: list[common.WordMark]
-    started_at: float
-    ended_at: float
-
-
-class Guessed(Protocol):
-    """Takes a guess."""
-
-    async def __call__(self, text: str, *, seconds: float, ended_at: float) -> None:
-        """Takes what was recognised, how long the speech was and when it ended."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listener:
-    """Who is told what was heard. All are called in order and awaited.
-
-    Attributes:
-        speech_started: The person has begun to speak, at a sample of the session's microphone
-            audio and a time of the loop's clock.
-        partial: What is recognised so far.
-        guessed: The person has probably finished: what is recognised so far, how long the speech
-            was, and when it ended on the loop's clock.
-        resumed: The last guess was wrong.
-        heard: An utterance is over.
-        lost: The result of what was heard will not come.
-        away: Recognition does not work; called once until it works again.
-        settled: No utterance is waited for any more.
-    """
-
-    speech_started: Callable[[int, float], Awaitable[None]]
-    partial: Callable[[str], Awaitable[None]]
-    guessed: Guessed
-    resumed: Callable[[], Awaitable[None]]
-    heard: Callable[[Utterance], Awaitable[None]]
-    lost: Callable[[], Awaitable[None]]
-    away: Callable[[], None]
-    settled: Callable[[], None]
-
-
 class Listening:
     """Recognises the microphone audio of a session.
 
     Args:
         mesh: The stages.
-        listener: Who is told.
+        on_event: Takes what was heard.
         config: What every stream is opened with, less turn and epoch.
         end_of_turn: Says how long a pause ends an utterance; None: the recogniser alone decides.
     """
@@ -92,13 +49,13 @@ class Listening:
     def __init__(
         self,
         mesh: Mesh,
-        listener: Listener,
+        on_event: OnListeningEvent,
         config: asr.RecognizeConfig,
         *,
         end_of_turn: EndOfTurn | None = None,
     ) -> None:
         self._mesh = mesh
-        self._listener = listener
+        self._on_event = on_event
         self._config = config
         self._rate_hz = config.sample_rate_hz
         self._receiver = AudioReceiver(sample_rate_hz=self._rate_hz)
@@ -152,11 +109,11 @@ class Listening:
             try:
                 await self._recognise()
             except StageFailed as failure:
-                await self._listener.lost()
+                await self._on_event(UtteranceLost())
                 await self._fail(failure)
             self._hearing = False
             if not self._ends:
-                self._listener.settled()
+                await self._on_event(Settled())
 
     async def _recognise(self) -> None:
         base = max(self._next, self._microphone.start_sample)
@@ -228,9 +185,9 @@ class Listening:
                 await self._guess(response.end_guess, base)
             elif event == "speech_resumed":
                 self._enough = None
-                await self._listener.resumed()
+                await self._on_event(SpeechResumed())
             elif event == "partial":
-                await self._listener.partial(response.partial.text)
+                await self._on_event(Partial(text=response.partial.text))
             elif event == "final":
                 return response.final
         return None
@@ -238,17 +195,19 @@ class Listening:
     async def _start(self, at_sample: int) -> None:
         self._started_sample = at_sample
         self._hearing = True
-        await self._listener.speech_started(at_sample, self._microphone.arrived_at(at_sample))
+        started_at = self._microphone.arrived_at(at_sample)
+        await self._on_event(SpeechStarted(at_sample=at_sample, started_at=started_at))
 
     async def _guess(self, guess: asr.EndGuess, base: int) -> None:
         end = base + guess.at_sample
-        text = guess.transcript.text.strip()
         judging = asyncio.create_task(self._judge(guess.transcript, end), name="end-of-turn")
         try:
-            await self._listener.guessed(
-                text,
-                seconds=(end - self._started_sample) / self._rate_hz,
-                ended_at=self._microphone.arrived_at(end),
+            await self._on_event(
+                EndGuess(
+                    text=guess.transcript.text.strip(),
+                    speech_s=(end - self._started_sample) / self._rate_hz,
+                    ended_at=self._microphone.arrived_at(end),
+                )
             )
             await judging
         finally:
@@ -295,9 +254,9 @@ class Listening:
         self._heard_since_end = not by_hand and (already_heard or final is not None)
         if final is not None:
             ended_at = self._microphone.arrived_at(end if known else self._sent)
-            words = [_moved(word, base) for word in final.words]
+            words = tuple(_moved(word, base) for word in final.words)
             started_at = self._microphone.arrived_at(base + final.samples.start_sample)
-            await self._listener.heard(
+            await self._on_event(
                 Utterance(
                     text=final.text.strip(), words=words, started_at=started_at, ended_at=ended_at
                 )
@@ -305,22 +264,21 @@ class Listening:
         elif by_hand and not already_heard:
             # The button was pressed and released, and no speech was found in between.
             ended_at = asyncio.get_running_loop().time()
-            nothing = Utterance(text="", words=[], started_at=ended_at, ended_at=ended_at)
-            await self._listener.heard(nothing)
+            await self._on_event(Utterance(text="", started_at=ended_at, ended_at=ended_at))
         else:
-            await self._listener.lost()
+            await self._on_event(UtteranceLost())
 
     async def _fail(self, failure: StageFailed) -> None:
         get_logger().warning("recognition failed", problem=str(failure.error))
         metrics.STAGE_FAILURES.labels("asr").inc()
         if not self._away or self._ends:
-            self._listener.away()
+            await self._on_event(RecogniserAway())
         self._away = True
         self._hearing = False
         self._ends.clear()
         self._next = self._sent = self._microphone.end_sample
         self._notify()
-        self._listener.settled()
+        await self._on_event(Settled())
         await asyncio.sleep(_RETRY_AFTER_S)
 
     def _notify(self) -> None:

@@ -10,110 +10,144 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.listening.listening import Listener, Utterance
+from gateway.listening.events import (
+    EndGuess,
+    Partial,
+    SpeechResumed,
+    SpeechStarted,
+    Utterance,
+    UtteranceLost,
+)
+from gateway.session.events import Played, SessionEvent, StopCommand, Typed
+from gateway.session.line_file import LineFile
 
 _DECISIONS = ("turn_started", "turn_paused", "turn_resumed", "turn_interrupted", "turn_ended")
 
 
-class TurnLog:
-    """Writes the recording of one session.
+class Recording:
+    """The recording of one session; times are those of the event loop.
 
     Args:
-        file: Where to; closed by `close`.
+        write: Takes each line.
         config: How the session was opened.
     """
 
-    def __init__(self, file: TextIO, config: pb.ConverseConfig) -> None:
-        self._file = file
+    def __init__(self, write: Callable[[str], None], config: pb.ConverseConfig) -> None:
+        self._write_line = write
         self._zero = asyncio.get_running_loop().time()
         self._write(opened=MessageToDict(config, preserving_proto_field_name=True))
 
-    @classmethod
-    def open(cls, folder: str, session_id: str, config: pb.ConverseConfig) -> TurnLog:
-        """Begins a recording in a folder, beside those of earlier sessions of the same id.
-
-        Raises:
-            OSError: Nothing can be written there.
-        """
-        place = Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
-        number = len(list(place.glob(f"{session_id}-*.jsonl"))) + 1
-        # A line at a time, so that a recording of what went wrong is whole.
-        return cls((place / f"{session_id}-{number}.jsonl").open("x", buffering=1), config)
-
-    def close(self) -> None:
-        """Ends the recording."""
-        self._file.close()
-
-    def heard(self, what: str, **facts: Any) -> None:
-        """Notes an event that the session has to decide about."""
-        self._write(heard=what, **facts)
+    def heard(self, event: SessionEvent) -> None:
+        """Records an event that the session has to decide about."""
+        if (facts := self._heard_facts(event)) is not None:
+            self._write(**facts)
 
     async def saying(
         self, events: AsyncIterator[pb.ConverseResponse]
     ) -> AsyncIterator[pb.ConverseResponse]:
-        """Notes the decisions among the events of the session, and gives all of them on."""
+        """Records the decisions among the events of the session, and passes on all of them."""
         async for event in events:
             kind = event.WhichOneof("event")
             if kind in _DECISIONS:
-                self._write(said=kind, **_facts(event))
+                self._write(said=kind, **_said_facts(event))
             yield event
 
-    def listening(self, listener: Listener) -> Listener:
-        """Gives a listener that notes everything before it hands it on."""
-
-        async def speech_started(at_sample: int, at: float) -> None:
-            self.heard("speech_started", began_ms=self._ms(at))
-            await listener.speech_started(at_sample, at)
-
-        async def partial(text: str) -> None:
-            self.heard("partial", text=text)
-            await listener.partial(text)
-
-        async def guessed(text: str, *, seconds: float, ended_at: float) -> None:
-            self.heard("guessed", text=text, seconds=seconds, ended_ms=self._ms(ended_at))
-            await listener.guessed(text, seconds=seconds, ended_at=ended_at)
-
-        async def resumed() -> None:
-            self.heard("resumed")
-            await listener.resumed()
-
-        async def heard(utterance: Utterance) -> None:
-            started_ms, ended_ms = self._ms(utterance.started_at), self._ms(utterance.ended_at)
-            self.heard("utterance", text=utterance.text, began_ms=started_ms, ended_ms=ended_ms)
-            await listener.heard(utterance)
-
-        async def lost() -> None:
-            self.heard("lost")
-            await listener.lost()
-
-        return Listener(
-            speech_started=speech_started,
-            partial=partial,
-            guessed=guessed,
-            resumed=resumed,
-            heard=heard,
-            lost=lost,
-            away=listener.away,
-            settled=listener.settled,
-        )
+    def _heard_facts(self, event: SessionEvent) -> dict[str, Any] | None:
+        """Returns what of an event a replay needs; None if it decides nothing."""
+        match event:
+            case SpeechStarted():
+                return {"heard": "speech_started", "began_ms": self._ms(event.started_at)}
+            case Partial():
+                return {"heard": "partial", "text": event.text}
+            case EndGuess():
+                ended_ms = self._ms(event.ended_at)
+                facts = {"text": event.text, "seconds": event.speech_s, "ended_ms": ended_ms}
+                return {"heard": "guessed", **facts}
+            case SpeechResumed():
+                return {"heard": "resumed"}
+            case Utterance():
+                began_ms, ended_ms = self._ms(event.started_at), self._ms(event.ended_at)
+                facts = {"text": event.text, "began_ms": began_ms, "ended_ms": ended_ms}
+                return {"heard": "utterance", **facts}
+            case UtteranceLost():
+                return {"heard": "lost"}
+            case Typed():
+                return {"heard": "typed", "text": event.text}
+            case StopCommand():
+                return {"heard": "stop"}
+            case Played():
+                report = event.report
+                facts = {"turn": report.turn_id, "played_samples": report.played_samples}
+                return {"heard": "playback", **facts}
+            case _:
+                return None
 
     def _write(self, **facts: Any) -> None:
         line = {"at_ms": self._ms(asyncio.get_running_loop().time()), **facts}
-        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._write_line(json.dumps(line, ensure_ascii=False))
 
     def _ms(self, at: float) -> int:
         return round((at - self._zero) * 1000)
 
 
-def _facts(event: pb.ConverseResponse) -> dict[str, Any]:
+def recording_file(folder: str, session_id: str) -> LineFile:
+    """Opens the file of a recording, beside those of other sessions of the same id.
+
+    Args:
+        folder: Where recordings are kept; made if it is missing.
+        session_id: The id of the session, checked by `check_turn_id`.
+    """
+    began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    # A client may open several sessions with one id, even at once.
+    return LineFile(Path(folder) / f"{session_id}-{began}-{secrets.token_hex(4)}.jsonl")
+
+
+def event_of(line: dict[str, Any], *, now: float) -> SessionEvent:
+    """Returns the event that a line of the kind "heard" has recorded.
+
+    Args:
+        line: The line; its times count from 0 of the loop's clock.
+        now: The time of the loop's clock, seconds.
+
+    Raises:
+        ValueError: Such an event is not recorded.
+    """
+    match line["heard"]:
+        case "speech_started":
+            return SpeechStarted(at_sample=0, started_at=line["began_ms"] / 1000)
+        case "partial":
+            return Partial(text=line["text"])
+        case "guessed":
+            ended_at = line["ended_ms"] / 1000
+            return EndGuess(text=line["text"], speech_s=line["seconds"], ended_at=ended_at)
+        case "resumed":
+            return SpeechResumed()
+        case "utterance":
+            began_at, ended_at = line["began_ms"] / 1000, line["ended_ms"] / 1000
+            return Utterance(text=line["text"], started_at=began_at, ended_at=ended_at)
+        case "lost":
+            return UtteranceLost()
+        case "typed":
+            return Typed(text=line["text"], asked_at=now)
+        case "stop":
+            return StopCommand()
+        case "playback":
+            report = pb.PlaybackReport(turn_id=line["turn"], played_samples=line["played_samples"])
+            return Played(report=report)
+        case other:
+            raise ValueError(f"heard: {other!r} is not recorded")
+
+
+def _said_facts(event: pb.ConverseResponse) -> dict[str, Any]:
     kind = event.WhichOneof("event")
     if kind == "turn_started":
         started = event.turn_started

@@ -2,14 +2,12 @@
 
 How an edge uses it::
 
-    async with Session.open(mesh, config) as session:
-        feeding = asyncio.create_task(feed(session))      # session.text(...), session.audio(...),
-        ... async for event in session.events():              # ConverseResponse, `session_started`
-        first
+    async with (
+        Session.open(mesh, config) as session,
+        beside(feed(session, requests), name="input"),  # calls session.text(), session.audio() ...
+    ):
+        async for event in session.events():  # ConverseResponse; the first is `session_started`
             await send(event)
-
-`gateway.page.routes.routes(mesh: Mesh) -> list[BaseRoute]` gives the routes of the page. The HTTP
-layer has checked token, Host and Origin before a route or a WebSocket of the page is called.
 """
 
 from __future__ import annotations
@@ -23,18 +21,20 @@ from anima.avatar.v1 import avatar_pb2 as avatar
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
-from gateway import metrics, notices
+from gateway import metrics
 from gateway.listening.end_of_turn.words import UNFINISHED_MS
-from gateway.listening.listening import Listener, Listening, Utterance
+from gateway.listening.listening import Listening
+from gateway.session.events import Played, SessionEvent, SessionEvents, StopCommand, Typed
 from gateway.session.history import History
 from gateway.session.opening import Opening, check_config, open_with, stages_of
-from gateway.session.recording import TurnLog
+from gateway.session.recording import Recording, recording_file
 from gateway.session.shown_idle import IdleLoop
-from gateway.session.turn_taking import MAX_QUESTION_CHARS, TurnTaking
+from gateway.session.turn_maker import MAX_QUESTION_CHARS
+from gateway.session.turn_taking import TurnTaking
 from gateway.stages.mesh import Mesh
 from gateway.turn.playout.outbox import Outbox
 from services.runtime.errors import DeadlineExceeded, InvalidRequest
-from services.runtime.logs import get_logger
+from services.runtime.tasks import Tasks
 from services.runtime.validation import check_range, check_text, check_turn_id
 
 __all__ = ["Mesh", "Session"]
@@ -60,12 +60,13 @@ class Session:
         self._no_more_input = False
         video = opening.video
         self._idle = IdleLoop(frame_rate_hz=0 if video is None else video.frame_rate_hz)
-        # Who says how long a pause must be gets just that.
+        # An explicit `end_silence_ms` overrides the semantic rule.
         given_ms = opening.config.endpointing.end_silence_ms
         judged = mesh.settings.semantic_end_of_turn and not given_ms
         self._end_of_turn = mesh.end_of_turn.for_session() if judged else None
-        log_dir = mesh.settings.turn_log_dir
-        self._log = TurnLog.open(log_dir, opening.session_id, opening.config) if log_dir else None
+        folder = mesh.settings.turn_log_dir
+        self._file = recording_file(folder, opening.session_id) if folder else None
+        self._recording = Recording(self._file.write, opening.config) if self._file else None
         self._turns = TurnTaking(
             mesh=mesh,
             opening=opening,
@@ -76,8 +77,16 @@ class Session:
             on_failure=self._outbox.finish,
             end_of_turn=self._end_of_turn,
         )
+        self._events = SessionEvents(
+            turns=self._turns,
+            outbox=self._outbox,
+            language=opening.listen_language,
+            record=self._record,
+            on_settled=self._finish_if_idle,
+        )
         self._listening = self._listen()
-        self._listening_task: asyncio.Task[None] | None = None
+        self._hears = False
+        self._tasks = Tasks("session", on_failure=self._outbox.finish)
         self._started = pb.SessionStarted(
             session_id=opening.session_id,
             persona=opening.persona,
@@ -149,9 +158,7 @@ class Session:
         if not text.isascii():
             _check_unicode(text)
         asked_at = asyncio.get_running_loop().time()
-        if self._log is not None:
-            self._log.heard("typed", text=text)
-        await self._turns.ask(text, asked_at=asked_at)
+        await self._events.take(Typed(text=text, asked_at=asked_at))
 
     async def audio(self, chunk: common.AudioChunk) -> None:
         """Takes microphone audio: on all the time, or only while a button is held.
@@ -170,19 +177,13 @@ class Session:
 
     async def stop(self) -> None:
         """Stops the answer under way; does nothing if there is none."""
-        if self._log is not None:
-            self._log.heard("stop")
-        await self._turns.stop()
+        await self._events.take(StopCommand())
 
     def playback(self, report: pb.PlaybackReport) -> None:
-        """Notes how far the client has played a turn: what was heard is reckoned from it."""
+        """Takes how far the client has played a turn, which decides what was heard."""
         check_turn_id("playback.turn_id", report.turn_id)
         check_range("playback.played_samples", report.played_samples, 0, _MAX_SAMPLES)
-        if self._log is not None:
-            self._log.heard("playback", turn=report.turn_id, played_samples=report.played_samples)
-        # A report about an older turn is late, not wrong.
-        if (turn := self._turns.turn(report.turn_id)) is not None:
-            turn.playback(report)
+        self._events.played(Played(report=report))
 
     def idle(
         self, frame: int, activity: avatar.Activity.ValueType = avatar.ACTIVITY_UNSPECIFIED
@@ -205,7 +206,7 @@ class Session:
         is dropped.
         """
         events = self._outbox.read()
-        return events if self._log is None else self._log.saying(events)
+        return events if self._recording is None else self._recording.saying(events)
 
     async def until_stalled(self) -> None:
         """Waits until the client has left what is there for it unread for too long.
@@ -235,54 +236,17 @@ class Session:
         )
         if self._end_of_turn is not None:
             config.endpointing.end_silence_ms = UNFINISHED_MS
-        listener = Listener(
-            speech_started=self._on_speech_started,
-            partial=self._on_partial,
-            guessed=self._turns.guessed,
-            resumed=self._turns.resumed,
-            heard=self._on_heard,
-            lost=self._turns.silent,
-            away=self._on_away,
-            settled=self._finish_if_idle,
-        )
-        if self._log is not None:
-            listener = self._log.listening(listener)
-        return Listening(self._mesh, listener, config, end_of_turn=self._end_of_turn)
+        return Listening(self._mesh, self._events.take, config, end_of_turn=self._end_of_turn)
 
     def _start_listening(self) -> None:
-        if self._listening_task is None:
-            self._listening_task = asyncio.create_task(self._listening.run(), name="listening")
-            self._listening_task.add_done_callback(self._on_listening_done)
+        if not self._hears:
+            self._hears = True
+            # It runs until it is cancelled: a failure is one of ours that the client must see.
+            self._tasks.start(self._listening.run(), name="listening")
 
-    def _on_listening_done(self, task: asyncio.Task[None]) -> None:
-        # It runs until it is cancelled: any other end is a fault of ours that the client must see.
-        if not task.cancelled() and (error := task.exception()) is not None:
-            get_logger().error("listening failed", exc_info=error)
-            self._outbox.finish(error)
-
-    async def _on_speech_started(self, at_sample: int, at: float) -> None:
-        started = pb.SpeechStarted(at_sample=at_sample)
-        # Not `put`: what is held for a slow client must not hold back an interruption.
-        self._outbox.post(pb.ConverseResponse(speech_started=started))
-        await self._turns.speech_started(at)
-
-    async def _on_partial(self, text: str) -> None:
-        await self._turns.partial(text)
-        transcript = pb.UserTranscript(text=text)
-        await self._outbox.put(pb.ConverseResponse(user_transcript=transcript))
-
-    async def _on_heard(self, utterance: Utterance) -> None:
-        if utterance.text:
-            transcript = pb.UserTranscript(text=utterance.text, final=True, words=utterance.words)
-            await self._outbox.put(pb.ConverseResponse(user_transcript=transcript))
-        elif not self._turns.answering:
-            notice = notices.not_understood(self._opening.listen_language)
-            await self._outbox.put(pb.ConverseResponse(notice=notice))
-        await self._turns.heard(utterance)
-
-    def _on_away(self) -> None:
-        notice = notices.degraded("asr", self._opening.listen_language)
-        self._outbox.post(pb.ConverseResponse(notice=notice))
+    def _record(self, event: SessionEvent) -> None:
+        if self._recording is not None:
+            self._recording.heard(event)
 
     def _go_away(self) -> None:
         self._turns.go_away()
@@ -298,12 +262,10 @@ class Session:
 
     async def _close(self) -> None:
         self._outbox.finish()
-        if self._listening_task is not None:
-            self._listening_task.cancel()
-            await asyncio.wait([self._listening_task])
+        await self._tasks.close()
         await self._turns.close()
-        if self._log is not None:
-            self._log.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def _message(role: str, text: str) -> llm.Message:

@@ -8,30 +8,25 @@ during an answer holds it at once; `BargeIn` decides whether it goes on.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics, notices
 from gateway.listening.end_of_turn.words import EndOfTurn
-from gateway.listening.listening import Utterance
+from gateway.listening.events import EndGuess, Utterance
 from gateway.session.barge_in import HOLD_S, BargeIn, Move
 from gateway.session.history import History
 from gateway.session.opening import Opening
-from gateway.session.quality import Quality
-from gateway.session.remembering import remember
 from gateway.session.shown_idle import IdleLoop
+from gateway.session.turn_maker import TurnMaker
 from gateway.session.utterances import Said, classify
 from gateway.stages.mesh import Mesh
-from gateway.turn.answer import Question
 from gateway.turn.playout.outbox import Outbox
 from gateway.turn.turn import Turn, TurnOutcome
 from services.runtime.errors import Unavailable
 from services.runtime.tasks import Tasks
 
-MAX_QUESTION_CHARS = 8000
 # A sign of listening this shortly before the end of an answer is an answer to it: "yes".
 _ANSWERABLE_S = 1.0
 # Who goes on within that, before anything of an answer was heard, was still asking.
@@ -68,12 +63,16 @@ class TurnTaking:
         self._end_of_turn = end_of_turn
         self._opening = opening
         self._outbox = outbox
-        self._history = history
-        self._idle = idle
+        self._maker = TurnMaker(
+            mesh=mesh,
+            opening=opening,
+            outbox=outbox,
+            history=history,
+            idle=idle,
+            on_end=self._keep,
+        )
         self._on_idle = on_idle
         self._epoch = 0
-        self._quality = Quality()
-        self._shown: pb.VideoLevel.ValueType = pb.VIDEO_LEVEL_FULL
         self._changing = asyncio.Lock()
         self._turn: Turn | None = None
         self._turn_task: asyncio.Task[None] | None = None
@@ -161,27 +160,27 @@ class TurnTaking:
             if self._barge_in is not None:
                 await self._move(self._barge_in.partial(text))
 
-    async def guessed(self, text: str, *, seconds: float, ended_at: float) -> None:
-        """Begins an answer to what was probably said.
-
-        Args:
-            text: What was recognised.
-            seconds: How long the speech was.
-            ended_at: When it ended, on the loop's clock.
-        """
+    async def guessed(self, guess: EndGuess) -> None:
+        """Begins an answer to what was probably said."""
+        text = guess.text
         async with self._changing:
             if self._barge_in is not None:
-                await self._move(self._barge_in.over(text, seconds=seconds))
+                await self._move(self._barge_in.over(text, seconds=guess.speech_s))
             if self._guess is not None and self._guess.answers(self._whole(text)):
                 return
             await self._drop_guess("changed")
             wanted = self._mesh.settings.speculation and self._opening.paced
-            if not wanted or self.answering or self._comes_too_late(ended_at):
+            if not wanted or self.answering or self._comes_too_late(guess.ended_at):
                 return
             if classify(text) in (Said.NOTHING, Said.STOP):
                 return
-            question = self._question(self._whole(text), asked_at=ended_at, spoken=True)
-            self._guess = self._new_turn(question, speculative=True)
+            self._guess = self._maker.make(
+                self._whole(text),
+                epoch=self._epoch,
+                asked_at=guess.ended_at,
+                spoken=True,
+                speculative=True,
+            )
             self._guess.start()
 
     async def resumed(self) -> None:
@@ -240,7 +239,7 @@ class TurnTaking:
         metrics.SPECULATIONS.labels("confirmed").inc()
         self._take(guess)
         guess.commit(text, asked_at=utterance.ended_at)
-        self._say_quality(guess)
+        self._maker.report_quality(guess)
 
     async def silent(self) -> None:
         """Lets a held answer go on: nothing more will be heard of what was said."""
@@ -296,7 +295,7 @@ class TurnTaking:
                 if goes_on:
                     question, self._carried = self._whole(question), ""
                 self._uncarry()
-                self._record_unanswered(question)
+                self._maker.record_unanswered(question)
             raise
 
     async def _begin(self, text: str, *, asked_at: float, spoken: bool) -> bool:
@@ -304,58 +303,16 @@ class TurnTaking:
         await self._outbox.until_room()
         if self._closed:
             return False
-        turn = self._new_turn(
-            self._question(text, asked_at=asked_at, spoken=spoken), speculative=False
-        )
+        turn = self._maker.make(text, epoch=self._epoch, asked_at=asked_at, spoken=spoken)
         turn.start()
         self._take(turn)
-        self._say_quality(turn)
+        self._maker.report_quality(turn)
         return True
 
     def _take(self, turn: Turn) -> None:
         self._turn = turn
         self._turn_task = turn.work
         self._turn_task.add_done_callback(lambda _: self._on_idle())
-
-    def _new_turn(self, question: Question, *, speculative: bool) -> Turn:
-        return Turn(
-            question,
-            mesh=self._mesh,
-            outbox=self._outbox,
-            on_end=self._keep,
-            speculative=speculative,
-        )
-
-    def _question(self, text: str, *, asked_at: float, spoken: bool) -> Question:
-        opening = self._opening
-        video = None
-        if opening.video is not None:
-            rate_hz = self._mesh.settings.sample_rate_hz
-            video = self._quality.video(opening.video, sample_rate_hz=rate_hz)
-        return Question(
-            turn_id=uuid.uuid4().hex,
-            epoch=self._epoch,
-            text=text[:MAX_QUESTION_CHARS],
-            asked_at=asked_at,
-            spoken=spoken,
-            session_id=opening.session_id,
-            user_id=opening.config.user_id,
-            persona=opening.persona,
-            language=opening.config.language,
-            notice_language=notices.language_for(
-                text, chosen=opening.config.language, spoken=opening.listen_language
-            ),
-            voice=opening.config.voice,
-            known_voices=opening.voices,
-            avatar=opening.avatar,
-            video=video or common.VideoFormat(),
-            speech=opening.speech,
-            face=video is not None,
-            paced=opening.paced,
-            history=self._history.messages(),
-            ai_mark=opening.config.ai_mark,
-            idle=self._idle,
-        )
 
     async def _interrupt(self, *, cause_at: float) -> None:
         self._settle_hold()
@@ -416,38 +373,17 @@ class TurnTaking:
     def _whole(self, text: str) -> str:
         return f"{self._carried} {text}" if self._carried else text
 
-    def _say_quality(self, turn: Turn) -> None:
-        if self._opening.video is not None and self._quality.level != self._shown:
-            self._shown = self._quality.level
-            turn.say_quality(self._shown)
-
     def _keep(self, outcome: TurnOutcome) -> None:
-        if self._opening.video is not None and self._opening.paced:
-            self._quality.answered(late_s=outcome.face_late_s)
-            if outcome.face_lost:
-                self._shown = pb.VIDEO_LEVEL_IDLE_LOOP
         if outcome.turn_id == self._still_asking:
             # The person was still asking: the question goes on in the next utterance.
             self._carried = outcome.question
         else:
-            self._record(outcome)
+            self._maker.record(outcome)
 
     def _uncarry(self) -> None:
         question, self._carried = self._carried, ""
         if question:
-            self._record_unanswered(question)
-
-    def _record_unanswered(self, question: str) -> None:
-        self._record(TurnOutcome(turn_id=uuid.uuid4().hex, question=question, heard_text=""))
-
-    def _record(self, outcome: TurnOutcome) -> None:
-        self._history.add(outcome)
-        config = self._opening.config
-        if config.user_id:
-            session_id = self._opening.session_id
-            self._mesh.in_background(
-                remember(self._mesh, user_id=config.user_id, session_id=session_id, outcome=outcome)
-            )
+            self._maker.record_unanswered(question)
 
 
 def _now() -> float:

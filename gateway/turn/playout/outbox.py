@@ -31,6 +31,11 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._events)
 
+    @property
+    def has_room(self) -> bool:
+        """True if another event is held without waiting."""
+        return len(self._events) < self._max_events
+
     async def until_stalled(self, timeout_s: float) -> None:
         """Waits until what is there has been left unread for a time.
 

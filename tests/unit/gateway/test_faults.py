@@ -9,7 +9,7 @@ import pytest
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.session.turn_taking import TurnTaking
+from gateway.session.turn_maker import TurnMaker
 from gateway.turn import face
 from gateway.turn.playout.gate import Gate
 from gateway.turn.playout.schedule import Schedule
@@ -132,7 +132,7 @@ def test_fault_in_what_a_turn_leaves_still_ends_it(monkeypatch: pytest.MonkeyPat
     async def main(stages: DirectStages) -> None:
         stages.llm.answer = LONG[:1]
         async with conversation(stages.mesh()) as (session, said):
-            Fault(monkeypatch, TurnTaking, "_record")
+            Fault(monkeypatch, TurnMaker, "record")
             await session.text("Tell me.")
             ended = await said.until_kind("turn_ended", timeout_s=60)
             assert ended.reason == common.END_REASON_COMPLETE

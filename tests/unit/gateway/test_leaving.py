@@ -139,3 +139,20 @@ def test_question_to_a_session_that_was_closed_meanwhile_is_refused() -> None:
         assert await left_running() == []
 
     run(main)
+
+
+@pytest.mark.parametrize("guess_silence_ms", [None, 200])
+def test_client_that_leaves_before_there_is_room_for_the_answer_to_its_speech(
+    guess_silence_ms: int | None,
+) -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.llm.answer = ["Yes."]
+        stages.asr.texts, stages.asr.guess_silence_ms = ["what about you"], guess_silence_ms
+        async with Session.open(stages.mesh(), NAMED) as session:  # nobody reads
+            while session._outbox.has_room:
+                session._outbox.post(pb.ConverseResponse(speech_started=pb.SpeechStarted()))
+            await Speaker(session).say(speech(0.1, 0.8, 0.8))
+        assert await remembered(stages) == [("what about you", False)]
+        assert await left_running() == []
+
+    run(main)

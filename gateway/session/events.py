@@ -1,0 +1,147 @@
+"""The one way of everything that a session hears: recorded, shown to the client, acted on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from anima.gateway.v1 import gateway_pb2 as pb
+from gateway import notices
+from gateway.listening.events import (
+    EndGuess,
+    ListeningEvent,
+    Partial,
+    RecogniserAway,
+    Settled,
+    SpeechResumed,
+    SpeechStarted,
+    Utterance,
+    UtteranceLost,
+)
+from gateway.session.turn_taking import TurnTaking
+from gateway.turn.playout.outbox import Outbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """The person typed a question.
+
+    Attributes:
+        text: The question.
+        asked_at: When it came, on the loop's clock, seconds.
+    """
+
+    text: str
+    asked_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopCommand:
+    """The client asked to stop the answer under way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """The client reported how far it has played a turn."""
+
+    report: pb.PlaybackReport
+
+
+SessionEvent: TypeAlias = ListeningEvent | Typed | StopCommand | Played
+
+
+class SessionEvents:
+    """Takes everything that a session hears, one event after the other for each source.
+
+    The order is the same for every event. It is recorded first, so that a recording also holds the
+    event that made something fail. Then the client is informed, so that a transcript always comes
+    before the `turn_started` or `turn_interrupted` that it causes; this never waits for a client
+    that reads slowly, so that it cannot hold back an interruption. Then the turn-taking acts.
+
+    Args:
+        turns: Acts on the events.
+        outbox: Where the client is informed.
+        language: BCP-47 language of notices.
+        record: Called with every event before anything else happens.
+        on_settled: Called when no utterance is waited for any more.
+    """
+
+    def __init__(
+        self,
+        *,
+        turns: TurnTaking,
+        outbox: Outbox,
+        language: str,
+        record: Callable[[SessionEvent], None],
+        on_settled: Callable[[], None],
+    ) -> None:
+        self._turns = turns
+        self._outbox = outbox
+        self._language = language
+        self._record = record
+        self._on_settled = on_settled
+
+    async def take(self, event: SessionEvent) -> None:
+        """Takes an event and waits until it has been acted on."""
+        self._record(event)
+        self._inform(event)
+        await self._act(event)
+
+    def played(self, event: Played) -> None:
+        """Takes a report of playback, which nothing waits for."""
+        self._record(event)
+        self._report(event)
+
+    def _inform(self, event: SessionEvent) -> None:
+        match event:
+            case SpeechStarted():
+                started = pb.SpeechStarted(at_sample=event.at_sample)
+                self._outbox.post(pb.ConverseResponse(speech_started=started))
+            case Partial():
+                # Without room it is left out: the next one holds all that was recognised.
+                if self._outbox.has_room:
+                    transcript = pb.UserTranscript(text=event.text)
+                    self._outbox.post(pb.ConverseResponse(user_transcript=transcript))
+            case Utterance() if event.text:
+                transcript = pb.UserTranscript(text=event.text, final=True, words=event.words)
+                self._outbox.post(pb.ConverseResponse(user_transcript=transcript))
+            case Utterance() if not self._turns.answering:
+                notice = notices.not_understood(self._language)
+                self._outbox.post(pb.ConverseResponse(notice=notice))
+            case RecogniserAway():
+                notice = notices.degraded("asr", self._language)
+                self._outbox.post(pb.ConverseResponse(notice=notice))
+
+    def _report(self, event: Played) -> None:
+        # A report about an older turn is late, not wrong.
+        if (turn := self._turns.turn(event.report.turn_id)) is not None:
+            turn.playback(event.report)
+
+    async def _act(self, event: SessionEvent) -> None:
+        turns = self._turns
+        match event:
+            case SpeechStarted():
+                await turns.speech_started(event.started_at)
+            case Partial():
+                await turns.partial(event.text)
+            case EndGuess():
+                await turns.guessed(event)
+            case SpeechResumed():
+                await turns.resumed()
+            case Utterance():
+                await turns.heard(event)
+            case UtteranceLost():
+                await turns.silent()
+            case Typed():
+                await turns.ask(event.text, asked_at=event.asked_at)
+            case StopCommand():
+                await turns.stop()
+            case Played():
+                self._report(event)
+            case Settled():
+                self._on_settled()
+            case RecogniserAway():
+                pass  # the client was informed; the utterance was reported as lost
+            case _:
+                assert_never(event)

@@ -1,0 +1,129 @@
+"""The turns of one session: what each is made of, and what each leaves behind."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from anima.common.v1 import common_pb2 as common
+from anima.gateway.v1 import gateway_pb2 as pb
+from gateway import notices
+from gateway.session.history import History
+from gateway.session.opening import Opening
+from gateway.session.quality import Quality
+from gateway.session.remembering import remember
+from gateway.session.shown_idle import IdleLoop
+from gateway.stages.mesh import Mesh
+from gateway.turn.answer import Question
+from gateway.turn.playout.outbox import Outbox
+from gateway.turn.turn import Turn, TurnOutcome
+
+MAX_QUESTION_CHARS = 8000
+
+
+class TurnMaker:
+    """Makes turns from what the session was opened with and from what earlier turns left.
+
+    Args:
+        mesh: The stages.
+        opening: What the session was opened with.
+        outbox: Where events go.
+        history: What was said before.
+        idle: The idle loop that the client shows between answers.
+        on_end: Called with the outcome of each turn as soon as the turn is over.
+    """
+
+    def __init__(
+        self,
+        *,
+        mesh: Mesh,
+        opening: Opening,
+        outbox: Outbox,
+        history: History,
+        idle: IdleLoop,
+        on_end: Callable[[TurnOutcome], None],
+    ) -> None:
+        self._mesh = mesh
+        self._opening = opening
+        self._outbox = outbox
+        self._history = history
+        self._idle = idle
+        self._on_end = on_end
+        self._quality = Quality()
+        self._shown: pb.VideoLevel.ValueType = pb.VIDEO_LEVEL_FULL
+
+    def make(
+        self, text: str, *, epoch: int, asked_at: float, spoken: bool, speculative: bool = False
+    ) -> Turn:
+        """Makes a turn that is not started yet.
+
+        Args:
+            text: The question; at most `MAX_QUESTION_CHARS` of it are taken.
+            epoch: The epoch of the session.
+            asked_at: The end of the question on the loop's clock, seconds.
+            spoken: True if the question was spoken, not typed.
+            speculative: The question is a guess.
+        """
+        opening = self._opening
+        video = None
+        if opening.video is not None:
+            rate_hz = self._mesh.settings.sample_rate_hz
+            video = self._quality.video(opening.video, sample_rate_hz=rate_hz)
+        question = Question(
+            turn_id=uuid.uuid4().hex,
+            epoch=epoch,
+            text=text[:MAX_QUESTION_CHARS],
+            asked_at=asked_at,
+            spoken=spoken,
+            session_id=opening.session_id,
+            user_id=opening.config.user_id,
+            persona=opening.persona,
+            language=opening.config.language,
+            notice_language=notices.language_for(
+                text, chosen=opening.config.language, spoken=opening.listen_language
+            ),
+            voice=opening.config.voice,
+            known_voices=opening.voices,
+            avatar=opening.avatar,
+            video=video or common.VideoFormat(),
+            speech=opening.speech,
+            face=video is not None,
+            paced=opening.paced,
+            history=self._history.messages(),
+            ai_mark=opening.config.ai_mark,
+            idle=self._idle,
+        )
+        return Turn(
+            question,
+            mesh=self._mesh,
+            outbox=self._outbox,
+            on_end=self._ended,
+            speculative=speculative,
+        )
+
+    def report_quality(self, turn: Turn) -> None:
+        """Informs the client if the video of a turn is not that of the turn before."""
+        if self._opening.video is not None and self._quality.level != self._shown:
+            self._shown = self._quality.level
+            turn.say_quality(self._shown)
+
+    def record(self, outcome: TurnOutcome) -> None:
+        """Adds a turn to the history and, for a person with a name, to the memory."""
+        self._history.add(outcome)
+        config = self._opening.config
+        if config.user_id:
+            session_id = self._opening.session_id
+            self._mesh.in_background(
+                remember(self._mesh, user_id=config.user_id, session_id=session_id, outcome=outcome)
+            )
+
+    def record_unanswered(self, question: str) -> None:
+        """Records a question that no turn answers."""
+        self.record(TurnOutcome(turn_id=uuid.uuid4().hex, question=question, heard_text=""))
+
+    def _ended(self, outcome: TurnOutcome) -> None:
+        if self._opening.video is not None and self._opening.paced:
+            self._quality.answered(late_s=outcome.face_late_s)
+            if outcome.face_lost:
+                self._shown = pb.VIDEO_LEVEL_IDLE_LOOP
+        self._on_end(outcome)
