@@ -9,6 +9,7 @@ import pysubs2
 
 from anima.common.v1 import common_pb2 as common
 from gateway.turn.writing import punctuation
+from text.abbreviations import ends_in_abbreviation
 from text.scripts import is_ideographic
 
 _MAX_WEIGHT = 84
@@ -88,7 +89,7 @@ def _breaks(
 ) -> bool:
     last = text[group[-1].chars.start_char : word.chars.start_char].strip()
     bare = last.rstrip("".join(punctuation.CLOSING) + "\"'")
-    if bare[-1:] in punctuation.SENTENCE_MARKS and not punctuation.ends_in_abbreviation(bare):
+    if bare[-1:] in punctuation.SENTENCE_MARKS and not ends_in_abbreviation(bare):
         return True
     start_ms = _start_ms(word, rate_hz)
     if start_ms - _end_ms(group[-1], rate_hz) > _PAUSE_MS:

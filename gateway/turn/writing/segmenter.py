@@ -13,6 +13,7 @@ import enum
 from dataclasses import dataclass
 
 from gateway.turn.writing import punctuation
+from text.abbreviations import ends_in_abbreviation
 from text.scripts import is_ideographic
 
 # TTS takes 2,000 characters; a longer run without any place to cut is cut here.
@@ -130,7 +131,7 @@ class Segmenter:
 
     def _dot_belongs_to_word(self) -> bool:
         words = self._held.split()
-        return punctuation.ends_in_abbreviation(words[-1]) or punctuation.is_list_number(self._held)
+        return ends_in_abbreviation(words[-1]) or punctuation.is_list_number(self._held)
 
     def _decides_at_once(self, mark: str) -> bool:
         if self._open:

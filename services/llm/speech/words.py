@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from text.abbreviations import surely_ends_in_abbreviation
 from text.scripts import UNSPACED
 
 # What belongs to the character before it: combining marks, variation selectors.
@@ -18,7 +19,6 @@ _PIECE: Final = re.compile(
 _SENTENCE_END: Final = re.compile(
     r"[。！？…]+[”’」』）]*|[.!?]+[\"'”’)\]]*(?=\s+[^\sa-z]|\s*$)",
 )
-_ABBREVIATION: Final = re.compile(r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|No)|\b[A-Z])\.$")
 
 
 def pieces(text: str) -> list[str]:
@@ -41,7 +41,8 @@ def sentences(text: str) -> list[str]:
     found: list[str] = []
     start = 0
     for end in _SENTENCE_END.finditer(text):
-        if _ABBREVIATION.search(text, start, end.end()) and end.end() < len(text.rstrip()):
+        last = text[start : end.end()].rsplit(None, 1)[-1]
+        if surely_ends_in_abbreviation(last) and end.end() < len(text.rstrip()):
             continue
         stop = end.end()
         while stop < len(text) and text[stop].isspace():
