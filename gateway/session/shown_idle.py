@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from anima.avatar.v1 import avatar_pb2 as avatar
+from services.runtime.clock import loop_time_s
 
 # From the opening of the talking head to its first frame at the client, until it was measured.
 _FIRST_FRAME_S = 0.25
@@ -31,7 +30,7 @@ class IdleLoop:
     def report(self, frame: int, activity: avatar.Activity.ValueType) -> None:
         """Notes what is shown now."""
         self._frame = frame
-        self._at = _now()
+        self._at = loop_time_s()
         self.activity = activity
 
     def first_frame(self) -> int:
@@ -41,12 +40,8 @@ class IdleLoop:
         """
         if self._at is None:
             return 0
-        return self._frame + round((_now() + self._delay_s - self._at) * self._frame_rate_hz)
+        return self._frame + round((loop_time_s() + self._delay_s - self._at) * self._frame_rate_hz)
 
     def shown_after(self, delay_s: float) -> None:
         """Learns how long after its opening the first frame of an answer left."""
         self._delay_s += _WEIGHT * (delay_s - self._delay_s)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

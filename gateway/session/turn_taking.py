@@ -24,6 +24,7 @@ from gateway.session.utterances import Said, classify
 from gateway.stages.mesh import Mesh
 from gateway.turn.playout.outbox import Outbox
 from gateway.turn.turn import Turn, TurnOutcome
+from services.runtime.clock import loop_time_s
 from services.runtime.errors import Unavailable
 from services.runtime.tasks import Tasks
 
@@ -105,7 +106,7 @@ class TurnTaking:
 
     def go_away(self) -> None:
         """Reports that the gateway goes away; questions that end later are refused."""
-        self._going_away_at = _now()
+        self._going_away_at = loop_time_s()
         self._refuse()
 
     def turn(self, turn_id: str) -> Turn | None:
@@ -132,7 +133,7 @@ class TurnTaking:
 
     async def stop(self) -> None:
         """Stops the answer under way; does nothing if there is none."""
-        cause_at = _now()
+        cause_at = loop_time_s()
         async with self._changing:
             await self._interrupt(cause_at=cause_at)
 
@@ -384,7 +385,3 @@ class TurnTaking:
         question, self._carried = self._carried, ""
         if question:
             self._maker.record_unanswered(question)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

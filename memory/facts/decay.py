@@ -6,7 +6,6 @@ since it was last told or used. What is too weak ends, or is erased; what is pin
 
 import math
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -15,6 +14,7 @@ from memory import metrics
 from memory.item import Item
 from memory.periodic import Periodic
 from memory.store import Truth
+from services.runtime.clock import unix_ms
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
 
@@ -157,10 +157,6 @@ def _weak(store: Truth, half_life_days: int, now_unix_ms: int) -> list[int]:
             return weak
 
 
-def _now_unix_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Forgetting:
     """Writes the uses every minute, and looks every hour for facts that are too weak."""
 
@@ -172,7 +168,7 @@ class Forgetting:
         writing: Compute,
         how: Forget,
         half_life_days: int,
-        now_unix_ms: Callable[[], int] = _now_unix_ms,
+        now_unix_ms: Callable[[], int] = unix_ms,
     ) -> None:
         self._store = store
         self._uses = uses

@@ -3,7 +3,6 @@
 The turns stay: they are the truth, and a summary is one more way to find what they were about.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -16,6 +15,7 @@ from memory.reflection.llm_condenser import LlmCondenser
 from memory.reflection.sentences import Vectors, by_sentences
 from memory.reflection.tables import DAY_MS, Condensed, Group, SummaryTables
 from memory.search.encoder import Encoder
+from services.runtime.clock import unix_ms
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
 
@@ -25,10 +25,6 @@ _INTERVAL_S = 3_600.0
 _GROUPS = 50
 # So many texts at a time, so that whoever shares the processor is not held up for long.
 _BATCH = 8
-
-
-def _now_unix_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Reflection:
@@ -46,7 +42,7 @@ class Reflection:
         more_than_turns: int,
         older_than_days: int,
         llm_condenser: LlmCondenser | None = None,
-        now_unix_ms: Callable[[], int] = _now_unix_ms,
+        now_unix_ms: Callable[[], int] = unix_ms,
     ) -> None:
         """Makes a job that does nothing until `start`.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.wakeup import Changes
+from services.runtime.clock import loop_time_s
 
 # Timers fire a little early, and floating point may leave a rest that no timer can wait for.
 _EARLY_S = 1e-4
@@ -49,25 +50,25 @@ class Schedule:
         """How much too late media that starts at `sample` would leave now, seconds."""
         if self._start is None or not self._paced:
             return 0.0
-        return max(0.0, _now() - self._due(sample, self._start))
+        return max(0.0, loop_time_s() - self._due(sample, self._start))
 
     def behind_s(self, sample: int) -> float:
         """How long ago a sample should have been heard, seconds; 0 if that is still to come."""
         if self._start is None or not self._paced or self._held_at is not None:
             return 0.0
-        return max(0.0, _now() - self._start - sample / self._sample_rate_hz)
+        return max(0.0, loop_time_s() - self._start - sample / self._sample_rate_hz)
 
     def played_samples(self) -> int:
         """The first sample that has not been played by now; without pacing, that has not left."""
         if self._start is None or not self._paced:
             return self._sent_samples
-        elapsed = (_now() if self._held_at is None else self._held_at) - self._start
+        elapsed = (loop_time_s() if self._held_at is None else self._held_at) - self._start
         return max(0, min(self._sent_samples, int(elapsed * self._sample_rate_hz)))
 
     def hold(self) -> None:
         """Stops the clock: nothing leaves and nothing counts as played until `go_on`."""
         if self._held_at is None:
-            self._held_at = _now()
+            self._held_at = loop_time_s()
             self._running.clear()
 
     def go_on(self) -> float:
@@ -78,7 +79,7 @@ class Schedule:
         """
         if self._held_at is None:
             return 0.0
-        held_s = _now() - self._held_at
+        held_s = loop_time_s() - self._held_at
         self._held_at = None
         if self._start is not None:
             self._start += held_s
@@ -88,7 +89,7 @@ class Schedule:
     def sent(self, end_sample: int) -> None:
         """Notes that media up to `end_sample` has left; the first call starts the clock."""
         if self._start is None:
-            self._start = _now()
+            self._start = loop_time_s()
         self._sent_samples = max(self._sent_samples, end_sample)
         self._moves.tell()
 
@@ -116,14 +117,10 @@ class Schedule:
         """Waits until the clock, which may be stopped meanwhile, shows a time."""
         while True:
             await self._running.wait()
-            delay = (self._start or 0.0) + seconds - _now()
+            delay = (self._start or 0.0) + seconds - loop_time_s()
             if delay <= _EARLY_S:
                 return
             await asyncio.sleep(delay)
 
     def _due(self, sample: int, start: float) -> float:
         return start + max(0.0, sample / self._sample_rate_hz - self._lead_s)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from opentelemetry.context import Context
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics
 from gateway.turn.timing.waits import waits_us
+from services.runtime.clock import loop_time_s
 from services.runtime.tracing import tracer
 
 
@@ -46,20 +46,20 @@ class StageSpan:
     def first_output(self) -> None:
         """Notes the first output; later calls change nothing."""
         if self._first_output_at is None:
-            self._first_output_at = _now()
+            self._first_output_at = loop_time_s()
             at_unix_ns = self._log.unix_ns(self._first_output_at)
             self._span.add_event("first output", timestamp=at_unix_ns)
 
     def end(self) -> None:
         """Ends the span; later calls change nothing."""
         if self._ended_at is None:
-            self._ended_at = _now()
+            self._ended_at = loop_time_s()
             self._span.end(self._log.unix_ns(self._ended_at))
 
     def to_message(self) -> pb.StageSpan:
         """Gives the span as the client sees it, in microseconds from the end of the question."""
         zero = self._log.asked_at
-        ended_at = _now() if self._ended_at is None else self._ended_at
+        ended_at = loop_time_s() if self._ended_at is None else self._ended_at
         span = pb.StageSpan(
             stage=self._stage,
             segment=self._segment,
@@ -83,7 +83,7 @@ class SpanLog:
         self.turn_id = turn_id
         self.asked_at = asked_at
         # The wall clock is read once: a jump of it must not stretch a span.
-        self._zero_unix_ns = time.time_ns() - round(_now() * 1e9)
+        self._zero_unix_ns = time.time_ns() - round(loop_time_s() * 1e9)
         # A turn is a trace of its own: under the span of a conversation that lasts hours nobody
         # would find it.
         self._turn = tracer().start_span(
@@ -103,7 +103,7 @@ class SpanLog:
 
     def begin(self, stage: str, segment: int = 0, *, started_at: float | None = None) -> StageSpan:
         """Starts a span now, or with a start that lies in the past."""
-        span = StageSpan(self, stage, segment, _now() if started_at is None else started_at)
+        span = StageSpan(self, stage, segment, loop_time_s() if started_at is None else started_at)
         self._spans.append(span)
         return span
 
@@ -113,7 +113,7 @@ class SpanLog:
 
     def elapsed_us(self) -> int:
         """From the end of the question until now, microseconds."""
-        return max(0, round((_now() - self.asked_at) * 1e6))
+        return max(0, round((loop_time_s() - self.asked_at) * 1e6))
 
     def finish(self, reason: str, *, first_media_us: int = 0) -> list[pb.StageSpan]:
         """Ends whatever is still open and the turn's own span, and counts what was waited for.
@@ -134,9 +134,5 @@ class SpanLog:
             for stage, wait_us in waits_us(messages, first_media_us).items():
                 self._turn.set_attribute(f"anima.wait.{stage}_us", wait_us)
                 metrics.WAIT_SECONDS.labels(stage).observe(wait_us / 1e6)
-        self._turn.end(self.unix_ns(_now()))
+        self._turn.end(self.unix_ns(loop_time_s()))
         return sorted(messages, key=lambda span: (span.start_us, span.segment))
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
