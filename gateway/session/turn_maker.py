@@ -14,8 +14,8 @@ from gateway.session.quality import Quality
 from gateway.session.remembering import remember
 from gateway.session.shown_idle import IdleLoop
 from gateway.stages.mesh import Mesh
-from gateway.turn.answer import Question
 from gateway.turn.playout.outbox import Outbox
+from gateway.turn.question import Question
 from gateway.turn.turn import Turn, TurnOutcome
 
 MAX_QUESTION_CHARS = 8000

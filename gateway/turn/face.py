@@ -14,10 +14,14 @@ from anima.common.v1 import common_pb2 as common
 from gateway.session.quality import TOO_LATE_S
 from gateway.stages.mesh import Mesh
 from gateway.stages.stream import SILENT, StageFailed, StageStream
-from gateway.turn.answer import Answer
+from gateway.turn.events import TurnEvents
+from gateway.turn.part import Part
 from gateway.turn.playout.player import Player
+from gateway.turn.playout.schedule import Schedule
 from gateway.turn.speaking.rebase import after, rebased_audio, rebased_marks, rebased_media
-from gateway.turn.timing.spans import StageSpan
+from gateway.turn.state import TurnState
+from gateway.turn.streams import TurnStreams
+from gateway.turn.timing.spans import SpanLog, StageSpan
 from gateway.wakeup import Changes
 from services.runtime.errors import Busy, DeadlineExceeded
 from services.runtime.tasks import beside
@@ -31,13 +35,39 @@ _REOPEN_TIMEOUT_MS = 300
 _KEPT_S = 0.3
 
 
-class Face:
-    """Shows one answer, or hands its audio straight on."""
+class Face(Part):
+    """Shows one answer, or hands its audio straight on; a `SpeechSink`.
 
-    def __init__(self, answer: Answer, mesh: Mesh, *, player: Player) -> None:
-        self._answer = answer
-        self._mesh = mesh
+    Args:
+        state: The answer under way.
+        player: Where media and marks go.
+        mesh: The stages.
+        streams: The streams of the turn.
+        events: Reports a lost face.
+        spans: When each stage worked.
+        schedule: The playout clock, by which a late face is known.
+    """
+
+    def __init__(
+        self,
+        state: TurnState,
+        *,
+        player: Player,
+        mesh: Mesh,
+        streams: TurnStreams,
+        events: TurnEvents,
+        spans: SpanLog,
+        schedule: Schedule,
+    ) -> None:
+        super().__init__()
+        self._state = state
         self._player = player
+        self._mesh = mesh
+        self._streams = streams
+        self._events = events
+        self._spans = spans
+        self._schedule = schedule
+        self._settings = mesh.settings
         self._stream: RenderStream | None = None
         # Set once it is known where audio goes; cleared while a lost talking head is replaced.
         self._decided = asyncio.Event()
@@ -56,12 +86,12 @@ class Face:
         self._opened_at = 0.0
         self._span: StageSpan | None = None
 
-    async def run(self) -> None:
+    async def show(self) -> None:
         """Opens the talking head and hands on what it makes, until everything has been rendered."""
-        if not self._answer.question.face:
+        if not self._state.question.face:
             self._decided.set()
             return
-        self._span = self._answer.spans.begin("avatar")
+        self._span = self._spans.begin("avatar")
         try:
             for number in range(1, _TRIES + 1):
                 try:
@@ -82,6 +112,7 @@ class Face:
 
     async def marks(self, marks: common.Marks) -> None:
         """Takes the marks of audio that follows."""
+        self._player.add_marks(marks)
         await self._decided.wait()
         if self._stream is not None:
             self._pending.append(marks)
@@ -89,6 +120,7 @@ class Face:
 
     async def audio(self, chunk: common.AudioChunk) -> None:
         """Takes audio of the answer, in order; waits while the face is the lookahead behind."""
+        self._player.add_segment(chunk.header.segment, chunk.start_sample)
         await self._until_room(chunk.start_sample)
         if self._stream is None:
             await self._player.media.put(common.MediaChunk(audio=chunk))
@@ -110,8 +142,7 @@ class Face:
 
     async def _until_room(self, sample: int) -> None:
         """Waits until it is known where audio goes and not too much of it is under way there."""
-        settings = self._answer.settings
-        held = settings.lookahead_ms * settings.sample_rate_hz // 1000
+        held = self._settings.lookahead_ms * self._settings.sample_rate_hz // 1000
         await self._decided.wait()
         # Also where nothing is paced: a client that does not read must hold back the voice.
         while self._stream is not None and sample - self._returned > held:
@@ -124,7 +155,7 @@ class Face:
         self._frames_before = self._frames
         async with beside(self._replay(stream), name="avatar-replay"):
             async for response in stream.responses(
-                silence_timeout_ms=self._answer.settings.stages["avatar"].silence_ms,
+                silence_timeout_ms=self._settings.stages["avatar"].silence_ms,
                 owes=self._owes,
                 may_end=lambda: stream.finished and self._is_rendered(),
             ):
@@ -132,25 +163,25 @@ class Face:
 
     def _owes(self) -> bool:
         left = self._received - self._returned
-        return self._input_ended or left > _KEPT_S * self._answer.settings.sample_rate_hz
+        return self._input_ended or left > _KEPT_S * self._settings.sample_rate_hz
 
     def _is_rendered(self) -> bool:
         return self._input_ended and self._returned >= self._received
 
     async def _open(self) -> RenderStream:
-        question = self._answer.question
+        question = self._state.question
         config = avatar.RenderConfig(
             turn_id=question.turn_id,
             epoch=question.epoch,
             avatar=question.avatar,
-            sample_rate_hz=self._answer.settings.sample_rate_hz,
+            sample_rate_hz=self._settings.sample_rate_hz,
             video=question.video,
             idle_frame=question.idle.first_frame(),
             activity=question.idle.activity,
             ai_mark=question.ai_mark,
         )
         self._opened_at = asyncio.get_running_loop().time()
-        return await self._answer.open_stream(
+        return await self._streams.open(
             "avatar",
             self._mesh.avatar.Render,
             avatar.RenderRequest(config=config),
@@ -175,16 +206,16 @@ class Face:
     async def _take(self, response: avatar.RenderResponse) -> None:
         event = response.WhichOneof("event")
         if event == "ended":
-            self._answer.idle_frame = response.ended.idle_frame
+            self._state.idle_frame = response.ended.idle_frame
         if event != "media":
             return
-        if self._answer.is_stale("avatar", response.media.header):
+        if self._streams.is_stale("avatar", response.media.header):
             return
         if self._span is not None:
             self._span.first_output()
         if not self._returned:
             now = asyncio.get_running_loop().time()
-            self._answer.question.idle.shown_after(now - self._opened_at)
+            self._state.question.idle.shown_after(now - self._opened_at)
         media = rebased_media(response.media, self._base, self._frames_before)
         self._watch_pace(media)
         self._frames += len(media.frames)
@@ -196,23 +227,23 @@ class Face:
 
     def _watch_pace(self, media: common.MediaChunk) -> None:
         """Notes how late the face is while it has enough audio to render."""
-        answer = self._answer
+        state = self._state
         end_sample = media.audio.start_sample + len(media.audio.pcm) // 2
-        known = end_sample + _KEPT_S * answer.settings.sample_rate_hz
+        known = end_sample + _KEPT_S * self._settings.sample_rate_hz
         while self._came and self._came[0][0] < known:
             self._came.popleft()
         if not self._came or media.audio.start_sample == 0:
             return
         held_s = asyncio.get_running_loop().time() - self._came[0][1]
-        late_s = min(held_s, answer.schedule.behind_s(media.audio.start_sample))
-        answer.face_late_s = max(answer.face_late_s, late_s)
+        late_s = min(held_s, self._schedule.behind_s(media.audio.start_sample))
+        state.face_late_s = max(state.face_late_s, late_s)
         if late_s > TOO_LATE_S:
             text = f"avatar is {late_s:.1f} s behind the voice"
             raise StageFailed("avatar", DeadlineExceeded(text))
 
     async def _go_on_without(self, failure: StageFailed) -> None:
-        self._answer.degrade("avatar", str(failure.error))
-        self._answer.lose_face()
+        self._events.degrade("avatar", str(failure.error))
+        self._events.lose_face()
         for item in self._pending:
             kept = after(item, self._returned)
             if isinstance(kept, common.AudioChunk):

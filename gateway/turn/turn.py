@@ -1,8 +1,14 @@
 """A turn: one question and its answer, with one place from which all of it is stopped.
 
-The parts run side by side and are joined by bounded queues: Writer (memories, language model,
-segments), Speaker (speech synthesis), Face (talking head), Player (playout). What comes late in the
-chain holds back what comes early.
+The parts work side by side, each in a task, and hand on what they make:
+
+    Writer   memories and language model; its segments go through a bounded queue to
+    Speaker  speech synthesis; its marks and audio go into a `SpeechSink`, which is
+    Face     the talking head; its media goes through a bounded queue to
+    Player   playout, which sends media and marks when they are due
+
+A part that is behind holds back those before it. They share `TurnState` (data), `TurnStreams` (the
+calls to the stages) and `TurnEvents` (what the client is told beside text and media).
 """
 
 from __future__ import annotations
@@ -16,23 +22,22 @@ from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
 from gateway import metrics
 from gateway.stages.mesh import Mesh
-from gateway.turn.answer import Answer, Question
+from gateway.turn.events import TurnEvents
 from gateway.turn.face import Face
 from gateway.turn.playout.gate import Gate
+from gateway.turn.playout.heard import Heard
 from gateway.turn.playout.outbox import Outbox
 from gateway.turn.playout.player import Player
 from gateway.turn.playout.schedule import Schedule
+from gateway.turn.question import Question
 from gateway.turn.speaking.speaker import Speaker
+from gateway.turn.state import TurnState
+from gateway.turn.streams import TurnStreams
 from gateway.turn.timing.spans import SpanLog
 from gateway.turn.writing.writer import Writer
 from services.runtime.logs import get_logger
 from services.runtime.tasks import Tasks
 from text.normal import normal
-
-# After the schedule's end a client that reports playback is waited for while it goes on playing.
-_REPORT_SILENCE_S = 1.0
-_REPORT_TOLERANCE_S = 0.5
-_ABOVE = {"llm": (), "tts": ("writing",), "avatar": ("writing", "speaking")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,39 +83,37 @@ class Turn:
         speculative: bool = False,
     ) -> None:
         settings = mesh.settings
-        self._on_end = on_end
         self._mesh = mesh
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._reported = asyncio.Event()
+        self._client = outbox
+        self._on_end = on_end
+        self._speculative = speculative
+        self._state = state = TurnState(question=question)
+        self._outbox = Gate(outbox, is_open=not speculative)
+        self._spans = SpanLog(turn_id=question.turn_id, asked_at=question.asked_at)
+        self._schedule = Schedule(
+            sample_rate_hz=settings.sample_rate_hz,
+            lead_ms=settings.lead_ms,
+            lookahead_ms=settings.lookahead_ms,
+            paced=question.paced,
+        )
+        self._events = TurnEvents(state, self._outbox)
+        self._streams = TurnStreams(
+            state, settings=settings, spans=self._spans, stage_is_full=mesh.stage_is_full
+        )
+        self._heard = Heard(state, schedule=self._schedule, sample_rate_hz=settings.sample_rate_hz)
+        self._speaker: Speaker | None = None
+        self._tasks = Tasks("turn")
+        self._work: asyncio.Task[None] | None = None
         self._over = False
         self._ended = False
-        self._heard = ""
-        self._speculative = speculative
-        self._answer = Answer(
-            question=question,
-            settings=settings,
-            outbox=Gate(outbox, is_open=not speculative),
-            spans=SpanLog(turn_id=question.turn_id, asked_at=question.asked_at),
-            schedule=Schedule(
-                sample_rate_hz=settings.sample_rate_hz,
-                lead_ms=settings.lead_ms,
-                lookahead_ms=settings.lookahead_ms,
-                paced=question.paced,
-            ),
-            stop_above=self._stop_above,
-            stage_is_full=mesh.stage_is_full,
-        )
-        self._outbox = outbox
-        self._running = Tasks("turn")
-        self._work: asyncio.Task[None] | None = None
+        self._heard_text = ""
         self._held_at: float | None = None
         self._silence_us = 0
-        self._underruns = 0
 
     @property
     def turn_id(self) -> str:
         """The id of the turn."""
-        return self._answer.question.turn_id
+        return self._state.question.turn_id
 
     @property
     def over(self) -> bool:
@@ -125,7 +128,7 @@ class Turn:
     @property
     def spoken(self) -> bool:
         """True if the question was spoken, not typed."""
-        return self._answer.question.spoken
+        return self._state.question.spoken
 
     @property
     def work(self) -> asyncio.Task[None]:
@@ -136,15 +139,15 @@ class Turn:
 
     def start(self) -> None:
         """Begins to answer."""
-        question = self._answer.question
+        question = self._state.question
         if not self._speculative:
-            self._announce(self._answer.outbox)
-        self._work = self._running.start(self._run(), name=f"turn {question.turn_id}")
+            self._announce(self._outbox)
+        self._work = self._tasks.start(self._run(), name=f"turn {question.turn_id}")
 
     def answers(self, text: str) -> bool:
-        """Tells whether a turn that was begun on a guess can answer a question."""
-        question = self._answer.question
-        return self._answer.failure is None and normal(question.text) == normal(text)
+        """Returns whether a turn that was begun on a guess can answer a question."""
+        question = self._state.question
+        return self._state.failure is None and normal(question.text) == normal(text)
 
     def commit(self, text: str, *, asked_at: float) -> None:
         """Lets a turn that was begun on a guess answer: what it has made leaves now.
@@ -153,78 +156,60 @@ class Turn:
             text: The question.
             asked_at: The end of the question on the loop's clock, seconds.
         """
-        answer = self._answer
-        answer.question = replace(answer.question, text=text, asked_at=asked_at)
-        answer.spans.asked_at = asked_at
-        self._announce(self._outbox)
-        answer.outbox.open()
+        state = self._state
+        state.question = replace(state.question, text=text, asked_at=asked_at)
+        self._spans.asked_at = asked_at
+        self._announce(self._client)
+        self._outbox.open()
 
     async def discard(self) -> None:
         """Drops a turn that was begun on a guess: no event, no history, no memory."""
         self._over = True
         await self._cancel()
-        await self._answer.close_streams()
-        self._answer.spans.finish("discarded")
+        await self._streams.close()
+        self._spans.finish("discarded")
 
     def playback(self, report: pb.PlaybackReport) -> None:
-        """Notes how far the client has played, and how often that ran dry."""
-        answer = self._answer
-        answer.playback.report(
-            report.played_samples,
-            sent=answer.schedule.sent_samples,
-            scheduled=answer.schedule.played_samples(),
-            now=asyncio.get_running_loop().time(),
-        )
-        metrics.UNDERRUNS.inc(max(0, report.underruns - self._underruns))
-        self._underruns = max(report.underruns, self._underruns)
-        if report.HasField("av_offset_us"):
-            metrics.AV_OFFSET_SECONDS.observe(abs(report.av_offset_us) / 1e6)
-        self._reported.set()
+        """Takes a report of the client about its playback."""
+        self._heard.report(report)
 
     def hold(self) -> None:
-        """Stops playout where it is, and tells the client to."""
-        answer = self._answer
-        answer.schedule.hold()
+        """Stops playout where it is, and has the client do the same."""
+        self._schedule.hold()
         self._held_at = asyncio.get_running_loop().time()
-        if answer.question.speech:
-            header = common.ChunkHeader(turn_id=self.turn_id, epoch=answer.question.epoch)
-            paused = pb.TurnPaused(header=header, at_sample=answer.heard_samples())
-            answer.outbox.post(pb.ConverseResponse(turn_paused=paused), urgent=True)
+        if self._state.question.speech:
+            self._events.pause(self._heard.samples())
 
     def resume(self) -> None:
         """Lets playout go on where it was stopped."""
         if self._held_at is None:
             return
-        answer = self._answer
-        held_us = round(answer.schedule.go_on() * 1e6)
+        held_s = self._schedule.go_on()
         self._held_at = None
-        if answer.question.speech and not self._over:
-            header = common.ChunkHeader(turn_id=self.turn_id, epoch=answer.question.epoch)
-            resumed = pb.TurnResumed(header=header, paused_us=held_us)
-            answer.outbox.post(pb.ConverseResponse(turn_resumed=resumed))
+        if self._state.question.speech and not self._over:
+            self._events.resume(held_s)
 
     def say_quality(self, level: pb.VideoLevel.ValueType) -> None:
-        """Tells the client how much video the answer has."""
-        question = self._answer.question
+        """Reports to the client how much video the answer has."""
+        question = self._state.question
         rate_hz = question.video.frame_rate_hz if question.face else 0
-        self._answer.say_quality(level, rate_hz)
+        self._events.quality(level, rate_hz)
 
     def is_ending(self, within_s: float) -> bool:
-        """Tells whether all has been made and at most this much of it is left to play."""
-        schedule = self._answer.schedule
+        """Returns whether all has been made and at most this much of it is left to play."""
+        schedule = self._schedule
         left = schedule.sent_samples - schedule.played_samples()
-        speaking = self._tasks.get("speaking")
-        made = speaking is not None and speaking.done()
-        return made and left <= within_s * self._answer.settings.sample_rate_hz
+        made = self._speaker is not None and self._speaker.finished
+        return made and left <= within_s * self._mesh.settings.sample_rate_hz
 
     @property
     def unheard(self) -> bool:
         """True if nothing of the answer was heard so far."""
-        answer = self._answer
-        return not (answer.heard(complete=False) if answer.question.speech else answer.text)
+        state = self._state
+        return not (self._heard.text(complete=False) if state.question.speech else state.text)
 
     async def interrupt(self, epoch: int, *, cause_at: float) -> None:
-        """Stops every stage and tells the client; does nothing if the turn is over.
+        """Stops every stage and reports it to the client; does nothing if the turn is over.
 
         Args:
             epoch: The new epoch of the session.
@@ -234,24 +219,24 @@ class Turn:
             return
         self._over = True
         asked_at = asyncio.get_running_loop().time()
-        answer = self._answer
+        state = self._state
         # Before the first await: a client that leaves while the stages confirm is remembered too.
-        self._leave(answer.heard(complete=False))
-        dropped = answer.outbox.drop_below(epoch)
-        answer.stale += dropped
+        self._leave(self._heard.text(complete=False))
+        dropped = self._outbox.drop_below(epoch)
+        state.stale += dropped
         metrics.stale_dropped("client", dropped)
         silent_at = asyncio.get_running_loop().time() if self._held_at is None else self._held_at
         self._silence_us = max(1, round((silent_at - cause_at) * 1e6))
         metrics.SILENCE_SECONDS.observe(self._silence_us / 1e6)
         await self._cancel()
-        stages = await answer.stop_streams(epoch)
+        stages = await self._streams.stop(epoch)
         metrics.STOP_SECONDS.observe(asyncio.get_running_loop().time() - asked_at)
         header = common.ChunkHeader(turn_id=self.turn_id, epoch=epoch)
-        interrupted = pb.TurnInterrupted(header=header, stages=stages, heard_text=self._heard)
-        answer.outbox.post(pb.ConverseResponse(turn_interrupted=interrupted))
-        answer.reason = common.END_REASON_INTERRUPTED
+        interrupted = pb.TurnInterrupted(header=header, stages=stages, heard_text=self._heard_text)
+        self._outbox.post(pb.ConverseResponse(turn_interrupted=interrupted))
+        state.reason = common.END_REASON_INTERRUPTED
         self._end(header)
-        await answer.close_streams()
+        await self._streams.close()
 
     async def abandon(self) -> None:
         """Cancels everything because the client has gone; memory still gets what was heard.
@@ -260,75 +245,79 @@ class Turn:
         """
         if not self._over:
             self._over = True
-            self._leave(self._answer.heard(complete=False))
+            self._leave(self._heard.text(complete=False))
         await self._cancel()
         if not self._ended:
-            self._answer.reason = common.END_REASON_INTERRUPTED
+            self._state.reason = common.END_REASON_INTERRUPTED
             self._end(common.ChunkHeader(turn_id=self.turn_id))
-        await self._answer.close_streams()
+        await self._streams.close()
 
     def _announce(self, outbox: Gate | Outbox) -> None:
-        question = self._answer.question
-        started = pb.TurnStarted(
-            header=common.ChunkHeader(turn_id=question.turn_id, epoch=question.epoch),
-            question=question.text,
-        )
+        question = self._state.question
+        started = pb.TurnStarted(header=self._events.header(), question=question.text)
         outbox.post(pb.ConverseResponse(turn_started=started))
         if question.spoken:
-            self._answer.spans.begin("asr", started_at=question.asked_at).end()
+            self._spans.begin("asr", started_at=question.asked_at).end()
 
     async def _run(self) -> None:
         try:
             await self._produce()
         except Exception as fault:
             # The session must live on, and the person must not wait for ever.
-            self._answer.break_off(fault)
-            await self._answer.outbox.until_open()
+            self._events.break_off(fault)
+            await self._outbox.until_open()
         if self._over:
             return
         self._over = True
-        failed = self._answer.reason == common.END_REASON_ERROR
-        question = self._answer.question
-        header = common.ChunkHeader(turn_id=self.turn_id, epoch=question.epoch)
-        self._leave(self._answer.heard(complete=not failed))
-        self._end(header)
-        await self._answer.close_streams()
+        failed = self._state.reason == common.END_REASON_ERROR
+        self._leave(self._heard.text(complete=not failed))
+        self._end(self._events.header())
+        await self._streams.close()
 
     async def _produce(self) -> None:
-        answer, mesh = self._answer, self._mesh
-        player = Player(answer)
-        writer = Writer(answer, mesh)
+        state, mesh = self._state, self._mesh
+        streams, events, spans = self._streams, self._events, self._spans
+        schedule, outbox = self._schedule, self._outbox
+        writer = Writer(
+            state, mesh=mesh, streams=streams, events=events, spans=spans, outbox=outbox
+        )
         async with asyncio.TaskGroup() as group:
-            self._tasks["writing"] = group.create_task(writer.run(), name="writing")
-            if answer.question.speech:
-                face = Face(answer, mesh, player=player)
-                speaker = Speaker(answer, mesh, writer=writer, face=face, player=player)
-                self._tasks["speaking"] = group.create_task(speaker.run(), name="speaking")
-                group.create_task(face.run(), name="showing")
-                group.create_task(player.run(), name="playing")
-        await answer.outbox.until_open()
-        await self._until_reported()
-
-    async def _until_reported(self) -> None:
-        answer = self._answer
-        if not answer.question.paced:
-            return
-        tolerance = round(_REPORT_TOLERANCE_S * answer.settings.sample_rate_hz)
-        end = answer.schedule.sent_samples - tolerance
-        while (reported := answer.playback.reported) is not None and reported < end:
-            try:
-                # Who reports without playing on is not waited for any longer than who is silent.
-                async with asyncio.timeout(_REPORT_SILENCE_S):
-                    while answer.playback.reported == reported:
-                        self._reported.clear()
-                        await self._reported.wait()
-            except TimeoutError:
-                return
-
-    def _stop_above(self, stage: str) -> None:
-        for name in _ABOVE[stage]:
-            if task := self._tasks.get(name):
-                task.cancel()
+            writer.start(group, writer.write())
+            if state.question.speech:
+                player = Player(
+                    state,
+                    events=events,
+                    outbox=outbox,
+                    schedule=schedule,
+                    spans=spans,
+                    settings=mesh.settings,
+                )
+                face = Face(
+                    state,
+                    player=player,
+                    mesh=mesh,
+                    streams=streams,
+                    events=events,
+                    spans=spans,
+                    schedule=schedule,
+                )
+                speaker = self._speaker = Speaker(
+                    state,
+                    writer=writer,
+                    sink=face,
+                    mesh=mesh,
+                    streams=streams,
+                    events=events,
+                    spans=spans,
+                    schedule=schedule,
+                    outbox=outbox,
+                )
+                speaker.start(group, speaker.speak())
+                face.start(group, face.show())
+                player.start(group, player.play())
+        await outbox.until_open()
+        if state.question.paced:
+            await self._heard.until_reported()
 
     async def _cancel(self) -> None:
         if self._work is not None:
@@ -337,17 +326,17 @@ class Turn:
 
     def _leave(self, heard: str) -> None:
         """Hands over what the turn leaves for history and memory."""
-        answer = self._answer
-        self._heard = heard
+        state = self._state
+        self._heard_text = heard
         outcome = TurnOutcome(
             turn_id=self.turn_id,
-            question=answer.question.text,
+            question=state.question.text,
             heard_text=heard,
             quotes_document=any(
-                source.kind == llm.SOURCE_KIND_DOCUMENT for source in answer.sources
+                source.kind == llm.SOURCE_KIND_DOCUMENT for source in state.sources
             ),
-            face_late_s=answer.face_late_s,
-            face_lost=answer.face_lost,
+            face_late_s=state.face_late_s,
+            face_lost=state.face_lost,
         )
         try:
             self._on_end(outcome)
@@ -355,22 +344,22 @@ class Turn:
             get_logger().error("a turn was not recorded", turn_id=self.turn_id, exc_info=fault)
 
     def _end(self, header: common.ChunkHeader) -> None:
-        answer = self._answer
-        reason = common.EndReason.Name(answer.reason).removeprefix("END_REASON_").lower()
+        state = self._state
+        reason = common.EndReason.Name(state.reason).removeprefix("END_REASON_").lower()
         metrics.TURNS.labels(reason).inc()
         ended = pb.TurnEnded(
             header=header,
-            reason=answer.reason,
-            text=answer.text,
-            heard_text=self._heard,
-            sample_count=answer.schedule.sent_samples,
-            spans=answer.spans.finish(reason, first_media_us=answer.first_media_us),
-            first_media_us=answer.first_media_us,
-            sources=answer.sources,
-            idle_frame=answer.idle_frame,
+            reason=state.reason,
+            text=state.text,
+            heard_text=self._heard_text,
+            sample_count=self._schedule.sent_samples,
+            spans=self._spans.finish(reason, first_media_us=state.first_media_us),
+            first_media_us=state.first_media_us,
+            sources=state.sources,
+            idle_frame=state.idle_frame,
             silence_us=self._silence_us,
-            stale_dropped=answer.stale,
+            stale_dropped=state.stale,
             speculative=self._speculative,
         )
-        answer.outbox.post(pb.ConverseResponse(turn_ended=ended))
+        self._outbox.post(pb.ConverseResponse(turn_ended=ended))
         self._ended = True

@@ -9,8 +9,13 @@ from collections import deque
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics
-from gateway.turn.answer import Answer
-from gateway.turn.timing.spans import StageSpan
+from gateway.settings import GatewaySettings
+from gateway.turn.events import TurnEvents
+from gateway.turn.part import Part
+from gateway.turn.playout.gate import Gate
+from gateway.turn.playout.schedule import Schedule
+from gateway.turn.state import TurnState
+from gateway.turn.timing.spans import SpanLog, StageSpan
 from services.runtime.audio import MAX_CHUNK_BYTES
 
 _MAX_MEDIA = 32
@@ -19,16 +24,39 @@ _MAX_MESSAGE_MS = 200
 _GATHER_S = 0.01
 
 
-class Player:
+class Player(Part):
     """Plays one answer.
+
+    Args:
+        state: The answer under way.
+        events: Numbers the messages.
+        outbox: Where they go.
+        schedule: The playout clock.
+        spans: When each segment was played.
+        settings: The settings of the gateway.
 
     Attributes:
         media: What is to be played, in order, None at the end.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(
+        self,
+        state: TurnState,
+        *,
+        events: TurnEvents,
+        outbox: Gate,
+        schedule: Schedule,
+        spans: SpanLog,
+        settings: GatewaySettings,
+    ) -> None:
+        super().__init__()
         self.media: asyncio.Queue[common.MediaChunk | None] = asyncio.Queue(_MAX_MEDIA)
-        self._answer = answer
+        self._state = state
+        self._events = events
+        self._outbox = outbox
+        self._schedule = schedule
+        self._spans = spans
+        self._settings = settings
         self._marks: deque[common.Marks] = deque()
         self._segment_starts: list[int] = []
         self._segments: list[int] = []
@@ -47,14 +75,14 @@ class Player:
             self._segments.append(segment)
             self._segment_starts.append(start_sample)
 
-    async def run(self) -> None:
+    async def play(self) -> None:
         """Sends the media on its schedule and waits until all of it has been played."""
         try:
-            await self._answer.outbox.until_open()
+            await self._outbox.until_open()
             while (media := await self._next()) is not None:
                 await self._play(media)
             await self._send_marks(None)
-            await self._answer.schedule.until_played()
+            await self._schedule.until_played()
         finally:
             if self._span is not None:
                 self._span.end()
@@ -64,8 +92,8 @@ class Player:
         media = self._kept.pop() if self._kept else await self.media.get()
         if media is None or not media.audio.start_sample:
             return media
-        longest = self._answer.settings.sample_rate_hz * _MAX_MESSAGE_MS // 1000
-        if self._answer.question.paced:
+        longest = self._settings.sample_rate_hz * _MAX_MESSAGE_MS // 1000
+        if self._state.question.paced:
             self._join(media, longest)
             return media
         if not media.frames:
@@ -94,7 +122,7 @@ class Player:
     async def _gather(self) -> None:
         """Waits a little after the last message, and while the client has not read it."""
         await asyncio.sleep(self._sent_at + _GATHER_S - asyncio.get_running_loop().time())
-        await self._answer.outbox.until_room(unread=0)
+        await self._outbox.until_room(unread=0)
 
     def _continues(
         self, media: common.MediaChunk, count: int, more: common.MediaChunk, longest: int
@@ -107,7 +135,7 @@ class Player:
         )
 
     async def _play(self, media: common.MediaChunk) -> None:
-        schedule = self._answer.schedule
+        schedule = self._schedule
         start = media.audio.start_sample
         end = start + len(media.audio.pcm) // 2
         await schedule.until_due(start)
@@ -115,22 +143,22 @@ class Player:
         await self._send_marks(end)
         segment = self._segment_at(start)
         self._follow(segment)
-        header = self._answer.header("media", segment=segment)
+        header = self._events.numbered("media", segment=segment)
         media.header.CopyFrom(header)
         media.audio.header.CopyFrom(header)
-        await self._answer.outbox.put(pb.ConverseResponse(media=media))
+        await self._outbox.put(pb.ConverseResponse(media=media))
         schedule.sent(end)
         self._sent_at = asyncio.get_running_loop().time()
-        if not self._answer.first_media_us:
-            self._answer.first_media_us = max(1, self._answer.spans.elapsed_us())
-            metrics.FIRST_MEDIA_SECONDS.observe(self._answer.first_media_us / 1e6)
+        if not self._state.first_media_us:
+            self._state.first_media_us = max(1, self._spans.elapsed_us())
+            metrics.FIRST_MEDIA_SECONDS.observe(self._state.first_media_us / 1e6)
 
     async def _send_marks(self, end_sample: int | None) -> None:
         while self._marks and (end_sample is None or _start(self._marks[0]) < end_sample):
             marks = self._marks.popleft()
-            header = self._answer.header("marks", segment=marks.header.segment)
+            header = self._events.numbered("marks", segment=marks.header.segment)
             marks.header.CopyFrom(header)
-            await self._answer.outbox.put(pb.ConverseResponse(marks=marks))
+            await self._outbox.put(pb.ConverseResponse(marks=marks))
 
     def _segment_at(self, sample: int) -> int:
         place = bisect_right(self._segment_starts, sample) - 1
@@ -141,7 +169,7 @@ class Player:
             if self._span is not None:
                 self._span.end()
             self._playing = segment
-            self._span = self._answer.spans.begin("playout", segment)
+            self._span = self._spans.begin("playout", segment)
             self._span.first_output()
 
 

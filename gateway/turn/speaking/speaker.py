@@ -1,4 +1,4 @@
-"""The voice of an answer: segments to synthesis, its audio and marks on to face and client.
+"""The voice of an answer: segments of text to synthesis, its marks and audio on to a sink.
 
 A voice that fails is replaced once: the segments of which nothing was heard are spoken by another
 stream, whose samples and segments count from where the first one stopped. Within a segment another
@@ -17,12 +17,16 @@ from anima.tts.v1 import tts_pb2 as tts
 from gateway import notices
 from gateway.stages.mesh import Mesh
 from gateway.stages.stream import StageFailed, StageStream, reopen_ms
-from gateway.turn.answer import Answer
-from gateway.turn.face import Face
-from gateway.turn.playout.player import Player
+from gateway.turn.events import TurnEvents
+from gateway.turn.part import Part
+from gateway.turn.playout.gate import Gate
+from gateway.turn.playout.schedule import Schedule
 from gateway.turn.speaking.rebase import rebased_audio, rebased_marks
+from gateway.turn.speaking.sink import SpeechSink
 from gateway.turn.speaking.voice_choice import synthesis_config
-from gateway.turn.timing.spans import StageSpan
+from gateway.turn.state import TurnState
+from gateway.turn.streams import TurnStreams
+from gateway.turn.timing.spans import SpanLog, StageSpan
 from gateway.turn.writing.segmenter import Segment
 from gateway.turn.writing.writer import Writer
 from services.runtime.logs import get_logger
@@ -38,22 +42,49 @@ _SEGMENTS_AHEAD = 2
 _READY_MS = 300
 
 
-class Speaker:
-    """Speaks one answer."""
+class Speaker(Part):
+    """Speaks one answer.
+
+    Args:
+        state: The answer under way.
+        writer: Where segments come from; it is stopped when the voice has failed.
+        sink: Where marks and audio go.
+        mesh: The stages.
+        streams: The streams of the turn.
+        events: Reports failures and numbers messages.
+        spans: When each stage worked.
+        schedule: The playout clock, which the voice may run ahead of only so far.
+        outbox: Where the segments are announced.
+    """
 
     def __init__(
-        self, answer: Answer, mesh: Mesh, *, writer: Writer, face: Face, player: Player
+        self,
+        state: TurnState,
+        *,
+        writer: Writer,
+        sink: SpeechSink,
+        mesh: Mesh,
+        streams: TurnStreams,
+        events: TurnEvents,
+        spans: SpanLog,
+        schedule: Schedule,
+        outbox: Gate,
     ) -> None:
-        self._answer = answer
-        self._mesh = mesh
+        super().__init__(writer)
+        self._state = state
         self._writer = writer
-        self._face = face
-        self._player = player
+        self._sink = sink
+        self._mesh = mesh
+        self._streams = streams
+        self._events = events
+        self._all_spans = spans
+        self._schedule = schedule
+        self._outbox = outbox
+        self._settings = mesh.settings
         self._next: Segment | None = None
         self._spoken = asyncio.Event()
-        settings = answer.settings
-        ready_ms = settings.lead_ms + _READY_MS
-        self._enough_samples = ready_ms * settings.sample_rate_hz // 1000
+        ready_ms = self._settings.lead_ms + _READY_MS
+        self._enough_samples = ready_ms * self._settings.sample_rate_hz // 1000
         self._made_samples = 0
         self._base = 0
         self._segments_before = 0
@@ -64,26 +95,27 @@ class Speaker:
         self._apologising = False
         self._spans: dict[int, StageSpan] = {}
 
-    async def run(self) -> None:
-        """Speaks the segments as they come, and ends the face's audio also when the voice fails."""
+    async def speak(self) -> None:
+        """Speaks the segments as they come, and ends the speech also when the voice fails."""
         language = await self._writer.language
         request = tts.SynthesizeRequest(config=self._config(language))
         try:
             await self._speak(request)
         except StageFailed as failure:
-            self._answer.fail(failure)
+            self._events.fail(failure)
+            self.stop_upstream()
             await self._apologise(request, failure)
         finally:
             for span in self._spans.values():
                 span.end()
-        await self._face.end()
+        await self._sink.end()
 
     def _config(self, language: str) -> tts.SynthesizeConfig:
-        question = self._answer.question
+        question = self._state.question
         return synthesis_config(
             turn_id=question.turn_id,
             epoch=question.epoch,
-            sample_rate_hz=self._answer.settings.sample_rate_hz,
+            sample_rate_hz=self._settings.sample_rate_hz,
             language=language,
             voice=question.voice,
             persona=question.persona,
@@ -110,11 +142,11 @@ class Speaker:
         if self._sounding not in self._unspoken:
             return
         # Marks come before their audio: of these words nothing will be heard.
-        words = self._answer.words
+        words = self._state.words
         words[:] = [word for word in words if _middle(word.samples) <= self._made_samples]
         text = notices.apology(request.config.language)
         number = self._last_segment + 1
-        apology = Segment(number=number, text=text, start_char=len(self._answer.text))
+        apology = Segment(number=number, text=text, start_char=len(self._state.text))
         self._unspoken = {number: apology}
         self._next, self._text_ended, self._apologising = None, True, True
         await self._announce(apology)
@@ -131,10 +163,10 @@ class Speaker:
         timeout_ms: int | None = None,
     ) -> None:
         # Opened before there is a segment: the first clause must not wait for a connection.
-        stream = await self._answer.open_stream("tts", method, config, timeout_ms=timeout_ms)
+        stream = await self._streams.open("tts", method, config, timeout_ms=timeout_ms)
         async with beside(self._submit(stream), name="tts-submit"):
             async for response in stream.responses(
-                silence_timeout_ms=self._answer.settings.stages["tts"].silence_ms,
+                silence_timeout_ms=self._settings.stages["tts"].silence_ms,
                 owes=lambda: bool(self._unspoken) or self._text_ended,
                 may_end=lambda: self._text_ended and self._next is None and not self._unspoken,
             ):
@@ -146,17 +178,17 @@ class Speaker:
         for segment in tuple(self._unspoken.values()):
             await self._send(stream, segment)
         while (written := await self._peek()) is not None:
-            if self._answer.question.paced:
+            if self._state.question.paced:
                 while len(self._unspoken) >= _SEGMENTS_AHEAD:
                     self._spoken.clear()
                     await self._spoken.wait()
-                await self._answer.schedule.until_room(self._made_samples)
+                await self._schedule.until_room(self._made_samples)
             await self._announce(written)
             # From here on another stream speaks it when this one fails.
             self._next = None
             self._unspoken[written.number] = written
             self._last_segment = written.number
-            self._spans[written.number] = self._answer.spans.begin("tts", written.number)
+            self._spans[written.number] = self._all_spans.begin("tts", written.number)
             await self._send(stream, written)
         await stream.send(tts.SynthesizeRequest(end_of_text=tts.EndOfText()))
 
@@ -179,21 +211,21 @@ class Speaker:
 
     async def _announce(self, segment: Segment) -> None:
         started = pb.SegmentStarted(
-            header=self._answer.header("segments", segment=segment.number),
+            header=self._events.numbered("segments", segment=segment.number),
             text=segment.text,
             chars=common.CharSpan(start_char=segment.start_char, end_char=segment.end_char),
         )
-        await self._answer.outbox.put(pb.ConverseResponse(segment_started=started))
+        await self._outbox.put(pb.ConverseResponse(segment_started=started))
 
     async def _take(self, response: tts.SynthesizeResponse) -> None:
         event = response.WhichOneof("event")
         if event in ("audio", "marks", "segment_end"):
             getattr(response, event).header.segment += self._segments_before
-        if event == "audio" and not self._answer.is_stale("tts", response.audio.header):
+        if event == "audio" and not self._streams.is_stale("tts", response.audio.header):
             await self._take_audio(rebased_audio(response.audio, self._base))
-        elif event == "marks" and not self._answer.is_stale("tts", response.marks.header):
+        elif event == "marks" and not self._streams.is_stale("tts", response.marks.header):
             await self._take_marks(rebased_marks(response.marks, self._base))
-        elif event == "segment_end" and not self._answer.is_stale(
+        elif event == "segment_end" and not self._streams.is_stale(
             "tts", response.segment_end.header
         ):
             self._end_segment(response.segment_end)
@@ -201,32 +233,29 @@ class Speaker:
     async def _take_marks(self, marks: common.Marks) -> None:
         # They come before the audio: a segment whose marks are known can no longer be spoken anew.
         self._sounding = marks.header.segment
-        if (
-            self._apologising
-        ):  # These words are not in the answer, so nothing of it is heard by them.
+        if self._apologising:
+            # These words are not in the answer, so nothing of it is heard by them.
             for word in marks.words:
                 word.ClearField("chars")
-        self._answer.words.extend(marks.words)
-        self._player.add_marks(marks)
-        await self._face.marks(marks)
+        self._state.words.extend(marks.words)
+        await self._sink.marks(marks)
 
     async def _take_audio(self, chunk: common.AudioChunk) -> None:
         segment = self._sounding = chunk.header.segment
         if span := self._spans.get(segment):
             span.first_output()
         self._made_samples = chunk.start_sample + len(chunk.pcm) // 2
-        self._player.add_segment(segment, chunk.start_sample)
         if chunk.start_sample >= self._enough_samples:
-            await self._answer.outbox.until_open()
-        await self._answer.schedule.until_room(chunk.start_sample)
-        await self._face.audio(chunk)
+            await self._outbox.until_open()
+        await self._schedule.until_room(chunk.start_sample)
+        await self._sink.audio(chunk)
 
     def _end_segment(self, end: tts.SegmentEnd) -> None:
         self._unspoken.pop(end.header.segment, None)
         if span := self._spans.get(end.header.segment):
             span.end()
         if end.reason == common.END_REASON_ERROR:
-            self._answer.degrade("tts", end.error)
+            self._events.degrade("tts", end.error)
         self._spoken.set()
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.turn.answer import Answer
+from gateway.turn.events import TurnEvents
+from gateway.turn.playout.gate import Gate
+from gateway.turn.state import TurnState
 
 _INTERVAL_S = 0.1
 
@@ -18,11 +20,15 @@ class Captions:
     """Sends the text of one answer, at most ten times a second.
 
     Args:
-        answer: The answer; its `text` is what has been added so far.
+        state: The answer; its `text` is what has been added so far.
+        events: Numbers the messages.
+        outbox: Where they go.
     """
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    def __init__(self, state: TurnState, *, events: TurnEvents, outbox: Gate) -> None:
+        self._state = state
+        self._events = events
+        self._outbox = outbox
         self._loop = asyncio.get_running_loop()
         self._sent_chars = 0
         self._next_at = float("-inf")
@@ -30,28 +36,28 @@ class Captions:
 
     async def add(self, text: str) -> None:
         """Takes more text; waits while the client is behind."""
-        await self._answer.outbox.until_room()
-        self._answer.text += text
+        await self._outbox.until_room()
+        self._state.text += text
         if self._loop.time() >= self._next_at:
             self.flush()
         elif self._timer is None:
             self._timer = self._loop.call_at(self._next_at, self.flush)
 
     def flush(self) -> None:
-        """Sends what has been added and not been sent."""
+        """Sends what has been added and not yet sent."""
         self.close()
-        answer, start_char = self._answer, self._sent_chars
-        if len(answer.text) == start_char:
+        text, start_char = self._state.text, self._sent_chars
+        if len(text) == start_char:
             return
-        self._sent_chars = len(answer.text)
+        self._sent_chars = len(text)
         self._next_at = self._loop.time() + _INTERVAL_S
         delta = pb.TextDelta(
-            header=answer.header("text"), text=answer.text[start_char:], start_char=start_char
+            header=self._events.numbered("text"), text=text[start_char:], start_char=start_char
         )
-        answer.outbox.post(pb.ConverseResponse(text_delta=delta))
+        self._outbox.post(pb.ConverseResponse(text_delta=delta))
 
     def close(self) -> None:
-        """Sends nothing more by itself."""
+        """Cancels the timer: text that was added is sent only by `flush`."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

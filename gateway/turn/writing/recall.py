@@ -7,7 +7,7 @@ from typing import Final
 
 from anima.llm.v1 import llm_pb2 as llm
 from anima.memory.v1 import memory_pb2 as memory
-from gateway.turn.answer import Question
+from gateway.turn.question import Question
 
 _MAX_MEMORIES: Final = 5
 _MAX_PASSAGES: Final = 3

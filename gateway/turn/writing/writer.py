@@ -14,8 +14,12 @@ from anima.memory.v1 import memory_pb2 as memory
 from gateway import notices
 from gateway.stages.mesh import Mesh
 from gateway.stages.stream import StageFailed, reopen_ms
-from gateway.turn.answer import Answer
-from gateway.turn.timing.spans import StageSpan
+from gateway.turn.events import TurnEvents
+from gateway.turn.part import Part
+from gateway.turn.playout.gate import Gate
+from gateway.turn.state import TurnState
+from gateway.turn.streams import TurnStreams
+from gateway.turn.timing.spans import SpanLog, StageSpan
 from gateway.turn.writing.captions import Captions
 from gateway.turn.writing.recall import memories_of, recall_request
 from gateway.turn.writing.segmenter import Segment, Segmenter
@@ -24,48 +28,70 @@ from services.runtime.errors import error_from_rpc
 _MAX_SEGMENTS = 256
 
 
-class Writer:
+class Writer(Part):
     """Writes one answer.
+
+    Args:
+        state: The answer under way.
+        mesh: The stages.
+        streams: The streams of the turn.
+        events: Reports failures.
+        spans: When each stage worked.
+        outbox: Where the text goes.
 
     Attributes:
         language: The language of the answer, known as soon as the model has started.
         segments: What is to be spoken, None at the end.
     """
 
-    def __init__(self, answer: Answer, mesh: Mesh) -> None:
+    def __init__(
+        self,
+        state: TurnState,
+        *,
+        mesh: Mesh,
+        streams: TurnStreams,
+        events: TurnEvents,
+        spans: SpanLog,
+        outbox: Gate,
+    ) -> None:
+        super().__init__()
         self.language: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.segments: asyncio.Queue[Segment | None] = asyncio.Queue(_MAX_SEGMENTS)
-        self._answer = answer
+        self._state = state
         self._mesh = mesh
+        self._streams = streams
+        self._events = events
+        self._spans = spans
+        self._settings = mesh.settings
         self._segmenter = Segmenter()
-        self._captions = Captions(answer)
+        self._captions = Captions(state, events=events, outbox=outbox)
 
-    async def run(self) -> None:
+    async def write(self) -> None:
         """Recalls, writes, and ends the segments also when the model fails."""
         memories = await self._recall()
-        span = self._answer.spans.begin("llm")
+        span = self._spans.begin("llm")
         try:
             await self._generate(memories, span)
         except StageFailed as failure:
-            self._answer.fail(failure)
+            self._events.fail(failure)
             await self._apologise()
         finally:
             span.end()
             self._captions.close()
         if not self.language.done():
-            self.language.set_result(self._answer.question.language)
+            self.language.set_result(self._state.question.language)
         self._captions.flush()
         await self._hand_on(self._segmenter.finish())
         await self.segments.put(None)
 
     async def _recall(self) -> Sequence[llm.Memory]:
-        span = self._answer.spans.begin("memory")
-        request = recall_request(self._answer.question)
+        span = self._spans.begin("memory")
+        request = recall_request(self._state.question)
         problem = "memory sent what cannot be decoded"
         try:
             with span.current():
                 call = self._mesh.memory.Recall(
-                    request, timeout=self._answer.settings.recall_timeout_ms / 1000
+                    request, timeout=self._settings.recall_timeout_ms / 1000
                 )
             recalled: memory.RecallResponse | None = await call
             if recalled is not None:  # None is what grpc.aio cannot decode
@@ -76,11 +102,11 @@ class Writer:
             span.end()
         # Without a person nothing is missed that was promised, at most a persona's documents.
         if request.user_id:
-            self._answer.degrade("memory", problem)
+            self._events.degrade("memory", problem)
         return ()
 
     async def _generate(self, memories: Sequence[llm.Memory], span: StageSpan) -> None:
-        question = self._answer.question
+        question = self._state.question
         config = llm.GenerateConfig(
             turn_id=question.turn_id,
             epoch=question.epoch,
@@ -96,7 +122,7 @@ class Writer:
             await self._take_answer(self._mesh.llm.Generate, request, span)
         except StageFailed as failure:
             # Nothing of it was heard or read: another model, or another replica, may still answer.
-            if self._answer.text or not self._mesh.may_help("llm", failure.error):
+            if self._state.text or not self._mesh.may_help("llm", failure.error):
                 raise
             await self._take_answer(
                 self._mesh.llm_fallback.Generate, request, span, timeout_ms=reopen_ms(failure.error)
@@ -110,16 +136,14 @@ class Writer:
         *,
         timeout_ms: int | None = None,
     ) -> None:
-        stream = await self._answer.open_stream(
-            "llm", method, request, span=span, timeout_ms=timeout_ms
-        )
+        stream = await self._streams.open("llm", method, request, span=span, timeout_ms=timeout_ms)
         if not self.language.done():
             started = stream.started
             language = started.started.language if started is not None else ""
-            self.language.set_result(language or self._answer.question.language)
-        silence_ms = self._answer.settings.stages["llm"].silence_ms
+            self.language.set_result(language or self._state.question.language)
+        silence_ms = self._settings.stages["llm"].silence_ms
         async for response in stream.responses(silence_timeout_ms=silence_ms):
-            if self._answer.is_stale("llm", response.header):
+            if self._streams.is_stale("llm", response.header):
                 continue
             event = response.WhichOneof("event")
             if event == "delta":
@@ -128,36 +152,37 @@ class Writer:
                     await stream.close()
                     return
             elif event == "finished":
-                self._answer.sources = response.finished.sources
+                self._state.sources = response.finished.sources
                 if response.finished.reason == common.END_REASON_LENGTH:
-                    self._answer.reason = common.END_REASON_LENGTH
+                    self._state.reason = common.END_REASON_LENGTH
 
     async def _apologise(self) -> None:
         """Says, as the end of the answer, that it could not be finished."""
-        answer = self._answer
-        language = answer.question.notice_language
+        state = self._state
+        language = state.question.notice_language
         if not self.language.done():
             self.language.set_result(language)
         elif self.language.result():
             language = self.language.result()
         await self._hand_on(self._segmenter.finish())
         text = notices.apology(language)
-        await self._add(f" {text}" if answer.text else text)
+        await self._add(f" {text}" if state.text else text)
 
     async def _add(self, text: str) -> bool:
         """Takes more text; returns False once the answer is as long as it may be."""
-        answer = self._answer
-        room = answer.settings.max_answer_chars - len(answer.text)
+        state = self._state
+        room = self._settings.max_answer_chars - len(state.text)
         text = text[:room]
         await self._captions.add(text)
         await self._hand_on(self._segmenter.push(text))
-        if len(answer.text) < answer.settings.max_answer_chars:
+        if len(state.text) < self._settings.max_answer_chars:
             return True
-        answer.reason = common.END_REASON_LENGTH
+        if state.failure is None:
+            state.reason = common.END_REASON_LENGTH
         return False
 
     async def _hand_on(self, segments: Sequence[Segment]) -> None:
-        if segments and self._answer.question.speech:
+        if segments and self._state.question.speech:
             self._captions.flush()
             for segment in segments:
                 await self.segments.put(segment)

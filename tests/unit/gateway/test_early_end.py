@@ -132,6 +132,19 @@ def test_model_that_ends_before_a_word_is_replaced(breaks: Break) -> None:
     run(main)
 
 
+def test_apology_that_fills_the_answer_leaves_its_reason() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.llm.answer = ["x" * 90]
+        ends(stages.llm, 1)
+        async with conversation(stages.mesh(max_answer_chars=100)) as (session, said):
+            await session.text("Hello?")
+            ended = await said.until_kind("turn_ended", timeout_s=60)
+            assert len(ended.text) == 100
+            assert ended.reason == common.END_REASON_ERROR
+
+    run(main)
+
+
 # Of each segment come marks, 20 ms, then 100 ms of audio at a time, and its end.
 def messages(text: str, *, ms_per_char: int = 20) -> int:
     return 2 + -(-(len(text) * ms_per_char - 20) // 100) + 1

@@ -1,0 +1,81 @@
+"""What the person has heard of an answer, by the reports of the client or else the schedule."""
+
+from __future__ import annotations
+
+import asyncio
+
+from anima.gateway.v1 import gateway_pb2 as pb
+from gateway import metrics
+from gateway.turn.playout.playback import Playback, heard_text
+from gateway.turn.playout.schedule import Schedule
+from gateway.turn.state import TurnState
+
+# After the schedule's end a client that reports playback is waited for while it goes on playing.
+_REPORT_SILENCE_S = 1.0
+_REPORT_TOLERANCE_S = 0.5
+
+
+class Heard:
+    """How much of one answer was heard.
+
+    Args:
+        state: The answer under way.
+        schedule: Its playout clock.
+        sample_rate_hz: Samples per second of its audio.
+    """
+
+    def __init__(self, state: TurnState, *, schedule: Schedule, sample_rate_hz: int) -> None:
+        self._state = state
+        self._schedule = schedule
+        self._tolerance_samples = round(_REPORT_TOLERANCE_S * sample_rate_hz)
+        self._playback = Playback()
+        self._reported = asyncio.Event()
+        self._underruns = 0
+
+    def report(self, report: pb.PlaybackReport) -> None:
+        """Takes a report of the client: how far it has played, and how often it ran dry."""
+        self._playback.report(
+            report.played_samples,
+            sent=self._schedule.sent_samples,
+            scheduled=self._schedule.played_samples(),
+            now=asyncio.get_running_loop().time(),
+        )
+        metrics.UNDERRUNS.inc(max(0, report.underruns - self._underruns))
+        self._underruns = max(report.underruns, self._underruns)
+        if report.HasField("av_offset_us"):
+            metrics.AV_OFFSET_SECONDS.observe(abs(report.av_offset_us) / 1e6)
+        self._reported.set()
+
+    async def until_reported(self) -> None:
+        """Waits until a client that reports has played nearly everything, or plays no further.
+
+        A client that reports the same position again and again is waited for no longer than one
+        that sends no reports.
+        """
+        end = self._schedule.sent_samples - self._tolerance_samples
+        while (reported := self._playback.reported) is not None and reported < end:
+            try:
+                async with asyncio.timeout(_REPORT_SILENCE_S):
+                    while self._playback.reported == reported:
+                        self._reported.clear()
+                        await self._reported.wait()
+            except TimeoutError:
+                return
+
+    def samples(self) -> int:
+        """Returns the first sample that has not been played."""
+        schedule = self._schedule
+        return self._playback.position(
+            sent=schedule.sent_samples, scheduled=schedule.played_samples()
+        )
+
+    def text(self, *, complete: bool) -> str:
+        """Returns the text that the person has heard.
+
+        Args:
+            complete: Everything was made and played.
+        """
+        state = self._state
+        if not state.question.speech or (complete and not self._playback.stuck):
+            return state.text
+        return heard_text(state.text, state.words, self.samples())

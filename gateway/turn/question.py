@@ -1,0 +1,60 @@
+"""A question and everything that decides how it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anima.common.v1 import common_pb2 as common
+from anima.llm.v1 import llm_pb2 as llm
+from anima.tts.v1 import tts_pb2 as tts
+from gateway.session.shown_idle import IdleLoop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A question and how it is to be answered.
+
+    Attributes:
+        turn_id: The turn.
+        epoch: The epoch of the session when the turn began.
+        text: What the person said or typed.
+        asked_at: The end of the question on the loop's clock, seconds.
+        spoken: True if the question was spoken, not typed.
+        session_id: The session.
+        user_id: Whose memory is used; empty: nobody's.
+        persona: Who answers.
+        language: BCP-47 language to answer in; empty: the question's.
+        notice_language: The language in which people are told of trouble.
+        voice: The name of a voice; empty: the persona's.
+        known_voices: The voices of the mesh.
+        avatar: The name of the avatar; empty: the service's first.
+        video: What the video should be.
+        speech: False: text only.
+        face: False: no video.
+        paced: False: media leaves as it is made.
+        history: What was said and heard before.
+        ai_mark: True: pictures carry the mark that a machine made them.
+        idle: The idle loop that the client shows before.
+    """
+
+    turn_id: str
+    epoch: int
+    text: str
+    asked_at: float
+    spoken: bool
+    session_id: str
+    user_id: str
+    persona: llm.Persona
+    language: str
+    notice_language: str
+    voice: str
+    known_voices: Sequence[tts.Voice]
+    avatar: str
+    video: common.VideoFormat
+    speech: bool
+    face: bool
+    paced: bool
+    history: Sequence[llm.Message]
+    ai_mark: bool
+    idle: IdleLoop

@@ -1,0 +1,44 @@
+"""What has been made of one answer so far: the data that the parts of a turn share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from anima.common.v1 import common_pb2 as common
+from anima.llm.v1 import llm_pb2 as llm
+from gateway.stages.stream import StageFailed
+from gateway.turn.question import Question
+
+
+@dataclass(kw_only=True)
+class TurnState:
+    """An answer under way. Each field has one writer, named in its line.
+
+    Attributes:
+        question: What is answered; `Turn` replaces it when a guess is confirmed.
+        text: What has been written and handed on (`Captions`).
+        words: When each word is spoken, on the sample clock of the turn (`Speaker`).
+        sources: Where the answer came from (`Writer`).
+        reason: Why the answer ended (`Writer`, `TurnEvents`, `Turn`).
+        failure: The first stage that failed, or the gateway itself (`TurnEvents`).
+        first_media_us: From the end of the question to the first media; 0 if there was none
+            (`Player`).
+        idle_frame: The frame of the idle loop that follows the last frame; None without video
+            (`Face`).
+        face_late_s: How late the face was at most, seconds (`Face`).
+        face_lost: True once the answer goes on without pictures (`TurnEvents`).
+        stale: How many messages were dropped because of an interruption (`TurnStreams`, `Turn`).
+    """
+
+    question: Question
+    text: str = ""
+    words: list[common.WordMark] = field(default_factory=list)
+    sources: Sequence[llm.Source] = ()
+    reason: common.EndReason.ValueType = common.END_REASON_COMPLETE
+    failure: StageFailed | None = None
+    first_media_us: int = 0
+    idle_frame: int | None = None
+    face_late_s: float = 0.0
+    face_lost: bool = False
+    stale: int = 0
