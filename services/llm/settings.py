@@ -7,7 +7,7 @@ from typing import ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
-from services.runtime.settings import ServiceSettings, read_token_file
+from services.runtime.settings import ServiceSettings
 
 NO_MODEL: Final = "none"
 
@@ -42,17 +42,11 @@ class LlmSettings(ServiceSettings):
     def _check_key(self) -> Self:
         if self.api_key and self.api_key_file:
             raise ValueError("api_key: ANIMA_LLM_API_KEY_FILE is set too; set one of them")
-        key = self.api_key
-        if key is not None and (not key.isascii() or not key.isprintable() or " " in key):
+        if self.api_key is not None and not is_api_key(self.api_key):
             raise ValueError("api_key: only printable ASCII without spaces can be a key")
         return self
 
-    def read_api_key(self) -> str | None:
-        """The key as it is now: a file may be renewed while the service runs.
 
-        Raises:
-            ValueError: The file cannot be read or is empty.
-        """
-        if self.api_key_file is not None:
-            return read_token_file(self.api_key_file)
-        return self.api_key
+def is_api_key(text: str) -> bool:
+    """Reports whether a text can be sent as a key: printable ASCII without spaces."""
+    return text.isascii() and text.isprintable() and " " not in text

@@ -1,42 +1,71 @@
-"""Server-sent events, as far as chat completions use them."""
+"""The events of a streamed answer, read by httpx-sse within limits of size and time."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Final
 
+import httpx
+from httpx_sse import EventSource
+
+from services.runtime.errors import Unavailable
+
 _MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
+# Events are UTF-8 whatever a server says, and some servers call their type otherwise.
+_HEADERS: Final = {"content-type": "text/event-stream; charset=utf-8"}
 
 
-class EventParser:
-    """Finds the data of events in bytes that come in pieces of any size.
+class EventStream:
+    """Reads the events of one response.
 
-    Lines end at LF, CRLF or CR only: splitting them as text would also break at U+2028 and U+0085,
-    which stand in JSON as they are.
+    Args:
+        response: Open, with its body unread; the caller closes it.
+        limit_s: The longest time without a byte, a comment of the server included.
+
+    Attributes:
+        limit_s: May be changed while the events are read.
     """
 
-    def __init__(self) -> None:
-        self._rest = b""
-        self._data: list[bytes] = []
+    def __init__(self, response: httpx.Response, *, limit_s: float) -> None:
+        self.limit_s = limit_s
+        self._response = response
+        self._pending_bytes = 0
 
-    def feed(self, chunk: bytes) -> list[str]:
-        """Takes more bytes; returns the data of each event that is complete.
+    async def data(self) -> AsyncGenerator[str, None]:
+        """Yields the data of each event that has any.
 
         Raises:
-            ValueError: An event is too long, or is not UTF-8.
+            Unavailable: An event is too long.
+            TimeoutError: Nothing came for `limit_s`.
+            httpx.HTTPError: The connection broke.
         """
-        lines = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n")
-        self._rest = lines.pop()
-        if len(self._rest) > _MAX_EVENT_BYTES:
-            raise ValueError("an event is too long")
-        events: list[str] = []
-        for line in lines:
-            if line.startswith(b"data:"):
-                self._data.append(line[5:].strip(b" \r"))
-            elif not line.strip(b"\r") and self._data:
-                events.append(b"\n".join(self._data).decode())
-                self._data = []
-        return events
+        body = httpx.Response(httpx.codes.OK, headers=_HEADERS, stream=_Body(self._pieces()))
+        async with aclosing(EventSource(body).aiter_sse()) as events:
+            async for event in events:
+                self._pending_bytes = 0
+                if event.data:
+                    yield event.data
 
-    def finish(self) -> list[str]:
-        """Returns an event that the server ended without its empty line."""
-        return self.feed(b"\n\n")
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        pieces = self._response.aiter_bytes()
+        while True:
+            async with asyncio.timeout(self.limit_s):
+                piece = await anext(pieces, None)
+            if piece is None:
+                # Some servers leave out the empty line that ends the last event.
+                yield b"\n\n"
+                return
+            self._pending_bytes += len(piece)
+            if self._pending_bytes > _MAX_EVENT_BYTES:
+                raise Unavailable("the model's server sent an event that is too long")
+            yield piece
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces

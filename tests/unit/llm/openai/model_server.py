@@ -48,6 +48,7 @@ class Script:
     """After so many pieces nothing comes any more."""
     cut_after: int | None = None
     """After so many pieces the connection is cut."""
+    media_type: str = "text/event-stream"
 
 
 @dataclass
@@ -77,7 +78,7 @@ class ModelServer:
         script = self.scripts.pop(0) if self.scripts else Script()
         if script.status != 200:
             return JSONResponse(script.body, status_code=script.status, headers=script.headers)
-        return StreamingResponse(self._stream(script), media_type="text/event-stream")
+        return StreamingResponse(self._stream(script), media_type=script.media_type)
 
     async def _stream(self, script: Script) -> AsyncIterator[bytes]:
         try:

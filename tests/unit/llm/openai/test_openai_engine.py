@@ -1,18 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from services.llm.engine import Delta, EndReason
 from services.llm.engines.openai import OpenAiEngine
 from services.llm.engines.openai.options import OpenAiOptions, presets
-from services.llm.engines.openai.sse import EventParser
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
 from services.runtime.errors import AnimaError, Busy, FailedPrecondition, NotFound, Unavailable
@@ -125,15 +124,6 @@ async def test_a_tool_call_alone_is_an_honest_error(
         await read(engine(), prompt)
 
 
-@given(st.lists(st.text(), max_size=4), st.integers(1, 9))
-@settings(deadline=None)
-def test_events_are_found_however_they_are_cut(texts: list[str], size: int) -> None:
-    data = b"".join(event(chunk(text)) for text in texts)
-    parser = EventParser()
-    found = [one for at in range(0, len(data), size) for one in parser.feed(data[at : at + size])]
-    assert len(found) == len(texts)
-
-
 async def test_line_separators_inside_json_end_no_line(
     server: ModelServer, engine: MakeEngine, prompt: Prompt
 ) -> None:
@@ -162,7 +152,7 @@ FAST = {"first_token_timeout_s": "0.2", "between_tokens_timeout_s": "0.2", "retr
         (Script(cut_after=2), Unavailable, "broke"),
         (Script(pieces=answer("Half")[:-2]), Unavailable, "middle"),
         (Script(pieces=[event("no json")]), Unavailable, "no JSON"),
-        (Script(pieces=[b"data: \xff\xfe\n\n"]), Unavailable, "no event"),
+        (Script(pieces=[b"data: \xff\xfe\n\n"]), Unavailable, "no JSON"),
         (Script(pieces=[event({"error": {"message": "cuda"}})]), Unavailable, "cuda"),
         (Script(pieces=answer()), Unavailable, "nothing that can be said"),
     ],
@@ -302,6 +292,87 @@ async def test_the_key_is_read_anew_from_its_file(
     with pytest.raises(FailedPrecondition, match="ANIMA_LLM_API_KEY_FILE"):
         await read(made, prompt)
     await made.close()
+
+
+async def test_a_key_file_that_did_not_change_is_not_read_again(
+    server: ModelServer, prompt: Prompt, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    file.write_text("first")
+    before = file.stat()
+    made = OpenAiEngine(settings_for(server.base_url, api_key="", api_key_file=str(file)))
+    await read(made, prompt)
+    file.write_text("other")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    await read(made, prompt)
+    await made.close()
+    assert server.keys == ["Bearer first"] * 2
+
+
+async def test_a_slow_key_file_does_not_stop_the_loop(
+    server: ModelServer, prompt: Prompt, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "key"
+    os.mkfifo(pipe)
+    waited = threading.Event()
+    in_time: list[bool] = []
+
+    def write() -> None:
+        in_time.append(waited.wait(10))
+        pipe.write_text("pipe")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    made = OpenAiEngine(settings_for(server.base_url, api_key="", api_key_file=str(pipe)))
+    asking = asyncio.create_task(read(made, prompt))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    waited.set()
+    await asking
+    await made.close()
+    writer.join()
+
+    assert in_time == [True]
+    assert server.keys == ["Bearer pipe"]
+
+
+@pytest.mark.parametrize("key", ["two words", "schl\u00fcssel", "line\nbreak"])
+async def test_a_key_file_that_holds_no_key_is_named(
+    server: ModelServer, prompt: Prompt, tmp_path: Path, key: str
+) -> None:
+    file = tmp_path / "key"
+    file.write_text(key, encoding="utf-8")
+    made = OpenAiEngine(settings_for(server.base_url, api_key="", api_key_file=str(file)))
+    with pytest.raises(FailedPrecondition, match="ANIMA_LLM_API_KEY_FILE") as caught:
+        await read(made, prompt)
+    await made.close()
+    assert key not in caught.value.message
+
+
+async def test_an_endless_list_of_models_is_not_read(
+    server: ModelServer, engine: MakeEngine
+) -> None:
+    server.models = ["m" * 100] * 50_000
+    with pytest.raises(Unavailable, match="list of models"):
+        await engine(start_timeout_s="0").warm_up(())
+
+
+@pytest.mark.parametrize("line", [b"x", b"data: x\n"], ids=["one line", "many lines"])
+async def test_an_endless_event_is_not_read(
+    server: ModelServer, engine: MakeEngine, prompt: Prompt, line: bytes
+) -> None:
+    piece = line * (512 * 1024 // len(line))
+    server.scripts.append(Script(pieces=[*answer("Hello")[:2], b"data: ", *[piece] * 20]))
+    with pytest.raises(Unavailable, match="too long"):
+        await read(engine(**FAST), prompt)
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "text/event-stream; charset=latin-1"])
+async def test_events_are_read_whatever_their_type_is_called(
+    server: ModelServer, engine: MakeEngine, prompt: Prompt, media_type: str
+) -> None:
+    server.scripts.append(Script(pieces=answer("Schön."), media_type=media_type))
+    assert (await read(engine(), prompt))[0] == "Schön."
 
 
 def test_the_key_is_never_shown() -> None:

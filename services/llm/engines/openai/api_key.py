@@ -1,0 +1,48 @@
+"""The key for the server of a model, from the settings or from a file that may change."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from services.llm.settings import LlmSettings, is_api_key
+from services.runtime.errors import FailedPrecondition
+from services.runtime.settings import read_token_file
+
+
+class ApiKey:
+    """Keeps the key; the file is read again when it was changed, in a thread."""
+
+    def __init__(self, settings: LlmSettings) -> None:
+        self._key = settings.api_key
+        self._file = settings.api_key_file
+        self._read: tuple[int, int, int] | None = None
+
+    async def current(self) -> str | None:
+        """Returns the key as it is now; None: there is none.
+
+        Raises:
+            FailedPrecondition: The file cannot be read, or holds no key.
+        """
+        if self._file is None:
+            return self._key
+        try:
+            return await asyncio.to_thread(self._from_file, self._file)
+        except (OSError, ValueError) as error:
+            raise FailedPrecondition(
+                f"ANIMA_LLM_API_KEY_FILE: {error}", reason="MODEL_KEY"
+            ) from None
+
+    def hidden(self, text: str) -> str:
+        """Returns a text without the key in it."""
+        return text.replace(self._key, "***") if self._key else text
+
+    def _from_file(self, file: Path) -> str:
+        status = file.stat()
+        version = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if self._key is None or version != self._read:
+            key = read_token_file(file)
+            if not is_api_key(key):
+                raise ValueError(f"{file} holds no key: only printable ASCII without spaces can be")
+            self._key, self._read = key, version
+        return self._key
