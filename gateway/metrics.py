@@ -58,6 +58,7 @@ STALE_DROPPED = Counter(
 STAGE_FAILURES = Counter(
     "anima_gateway_stage_failures", "Stages that could not do their part of a turn.", ["stage"]
 )
+STAGE_UP = Gauge("anima_gateway_stage_up", "1 while a stage works, 0 while it does not.", ["stage"])
 SESSIONS = Gauge("anima_gateway_sessions", "Open conversations.")
 TASKS = Gauge("anima_gateway_tasks", "Tasks of the event loop; they grow where something leaks.")
 

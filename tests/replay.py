@@ -64,7 +64,7 @@ class _Replay:
         outbox = Outbox()
         turns = TurnTaking(
             mesh=mesh,
-            opening=open_with(config, await mesh.catalog()),
+            opening=open_with(config, await mesh.catalogue.read()),
             outbox=outbox,
             history=History([]),
             idle=IdleLoop(frame_rate_hz=0),

@@ -95,6 +95,7 @@ def stage_of(mesh: Mesh) -> Stage:
         warm_up=warm_up,
         counted_methods=frozenset({"Converse"}),
         close=close,
-        draining=mesh.go_away,
+        draining=mesh.drain.begin,
         until_idle=until_idle,
+        until_ready=mesh.states.until_seen,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import grpc
@@ -11,11 +12,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from anima.avatar.v1 import avatar_pb2 as avatar
 from anima.common.v1 import common_pb2 as common
+from gateway.http import health
 from gateway.http.ask.answer import NotUnderstood, Reply, ask
 from gateway.http.ask.media_files import to_mp4, to_wav
 from gateway.http.ask.reply import to_json
@@ -31,7 +33,8 @@ from services.runtime.logs import get_logger
 MP4, WAV, JSON = "video/mp4", "audio/wav", "application/json"
 _FORMATS = {"mp4": MP4, "wav": WAV, "json": JSON}
 _ALIASES = {"audio/x-wav": WAV, "audio/wave": WAV, "audio/*": WAV, "video/*": MP4, "*/*": JSON}
-_NEEDED = ("llm", "tts")
+_NUMBER = re.compile(r"[0-9]{1,5}")
+_MAX_NUMBER = 10_000
 _IDLE_TIMEOUT_S = 30.0
 _ACTIVITIES = {
     "idle": avatar.ACTIVITY_IDLE,
@@ -49,8 +52,7 @@ def create_app(mesh: Mesh, *, limits: EdgeLimits | None = None) -> Starlette:
     """
     rest = Rest(mesh)
     routes: list[BaseRoute] = [
-        Route("/healthz", rest.healthz),
-        Route("/readyz", rest.readyz),
+        *health.routes(mesh),
         Route("/v1/ask", rest.ask, methods=["POST"]),
         Route("/v1/mesh", rest.describe),
         Route("/v1/avatars/{name}/idle.mp4", rest.idle_loop),
@@ -78,19 +80,6 @@ class Rest:
 
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
-
-    async def healthz(self, request: Request) -> Response:
-        """Says that the process lives."""
-        return PlainTextResponse("ok")
-
-    async def readyz(self, request: Request) -> Response:
-        """Says whether questions can be answered: 200, or 503 with what is missing."""
-        described = await self._mesh.describe()
-        problems = {s.stage: s.problem for s in described.stages if not s.ready}
-        ready = not any(stage in problems for stage in _NEEDED)
-        return JSONResponse(
-            {"ready": ready, "problems": problems}, status_code=200 if ready else 503
-        )
 
     async def describe(self, request: Request) -> Response:
         """Gives what `DescribeMesh` gives."""
@@ -202,9 +191,9 @@ def _wanted(request: Request) -> str:
 
 def _number(request: Request, name: str) -> int:
     value = request.query_params.get(name, "0")
-    if not value.isascii() or not value.isdecimal() or int(value[:9]) > 10_000:
-        raise Problem(422, f"{name}: {value[:20]!r} is not a number up to 10000")
-    return int(value[:9])
+    if not _NUMBER.fullmatch(value) or int(value) > _MAX_NUMBER:
+        raise Problem(422, f"{name}: {value[:20]!r} is not a number up to {_MAX_NUMBER}")
+    return int(value)
 
 
 def _activity(request: Request) -> avatar.Activity.ValueType:

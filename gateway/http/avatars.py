@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -74,7 +74,8 @@ class _Calls:
             first = await making.read()
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) from None
-        return StreamingResponse(_lines(first, making), media_type="application/x-ndjson")
+        lines = _lines(first, making, on_end=self._avatars_changed)
+        return StreamingResponse(lines, media_type="application/x-ndjson")
 
     async def delete(self, request: Request) -> Response:
         """Deletes an avatar that was made of a photo."""
@@ -83,7 +84,11 @@ class _Calls:
             await self._mesh.avatar.DeleteAvatar(wanted, timeout=_DELETE_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) from None
+        self._avatars_changed()
         return Response(status_code=204)
+
+    def _avatars_changed(self) -> None:
+        self._mesh.catalogue.expire("avatar")
 
 
 async def _form(request: Request) -> FormData:
@@ -116,7 +121,7 @@ async def _requests(
     yield avatar.CreateAvatarRequest(end_of_photo=avatar.EndOfPhoto())
 
 
-async def _lines(first: Any, making: Any) -> AsyncIterator[str]:
+async def _lines(first: Any, making: Any, on_end: Callable[[], None]) -> AsyncIterator[str]:
     response = first
     try:
         while response is not grpc.aio.EOF:
@@ -128,6 +133,7 @@ async def _lines(first: Any, making: Any) -> AsyncIterator[str]:
         yield json.dumps(line, ensure_ascii=False) + "\n"
     finally:
         making.cancel()
+        on_end()
 
 
 def _as_json(response: avatar.CreateAvatarResponse) -> dict[str, Any]:

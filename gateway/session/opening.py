@@ -14,7 +14,7 @@ from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
 from anima.tts.v1 import tts_pb2 as tts
-from gateway.stages.mesh import Catalog
+from gateway.stages.catalogue import Catalogue
 from gateway.stages.spec import AnswerKind, needed_for
 from services.runtime.errors import InvalidRequest, NotFound, Unavailable
 from services.runtime.validation import check_range, check_rate, check_text, check_turn_id
@@ -98,21 +98,21 @@ def stages_of(config: pb.ConverseConfig) -> tuple[str, ...]:
     return needed_for(AnswerKind.SPEECH if config.audio_only else AnswerKind.VIDEO)
 
 
-def open_with(config: pb.ConverseConfig, catalog: Catalog) -> Opening:
+def open_with(config: pb.ConverseConfig, catalogue: Catalogue) -> Opening:
     """Looks up what a checked config names.
 
     Raises:
         NotFound: The persona, voice or avatar is unknown; the text lists the known ones.
         Unavailable: The language model has never answered, so that no persona is known.
     """
-    if not catalog.personas:
+    if not catalogue.personas:
         raise Unavailable(
             "llm: the language model does not answer, so nobody can talk yet; try again"
         )
-    persona = _find("config.persona", config.persona, catalog.personas)
-    if config.voice and catalog.voices:
-        _find("config.voice", config.voice, catalog.voices)
-    face = _face(config, persona, catalog.avatars)
+    persona = _find("config.persona", config.persona, catalogue.personas)
+    if config.voice and catalogue.voices:
+        _find("config.voice", config.voice, catalogue.voices)
+    face = _face(config, persona, catalogue.avatars)
     name = face.name if face is not None else config.avatar
     languages = persona.languages
     return Opening(
@@ -120,7 +120,7 @@ def open_with(config: pb.ConverseConfig, catalog: Catalog) -> Opening:
         session_id=config.session_id or uuid.uuid4().hex,
         persona=persona,
         avatar=name,
-        voices=catalog.voices,
+        voices=catalogue.voices,
         video=_video(config, face),
         listen_language=config.language or (languages[0] if languages else "en"),
         input_rate_hz=config.input_sample_rate_hz or _DEFAULT_INPUT_RATE_HZ,

@@ -125,19 +125,19 @@ class Session:
             Unavailable: The language model has never answered, so that no persona is known; or the
                 gateway is going away.
         """
-        mesh.check_going_away()
+        mesh.drain.check()
         check_config(config)
-        mesh.check_room(stages_of(config))
+        mesh.overload.check(stages_of(config))
         earlier = History([_message(role, text) for role, text in history])
         with mesh.places.place(), metrics.SESSIONS.track_inprogress():
-            opening = open_with(config, await mesh.catalog())
-            mesh.check_going_away()
+            opening = open_with(config, await mesh.catalogue.read())
+            mesh.drain.check()
             session = cls(mesh=mesh, opening=opening, history=earlier)
-            mesh.on_going_away.add(session._go_away)
+            mesh.drain.listeners.add(session._go_away)
             try:
                 yield session
             finally:
-                mesh.on_going_away.discard(session._go_away)
+                mesh.drain.listeners.discard(session._go_away)
                 await session._close()
 
     @property

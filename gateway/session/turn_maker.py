@@ -113,7 +113,7 @@ class TurnMaker:
         config = self._opening.config
         if config.user_id:
             session_id = self._opening.session_id
-            self._mesh.in_background(
+            self._mesh.background.start(
                 remember(self._mesh, user_id=config.user_id, session_id=session_id, outcome=outcome)
             )
 

@@ -98,7 +98,7 @@ class Turn:
         )
         self._events = TurnEvents(state, self._outbox)
         self._streams = TurnStreams(
-            state, settings=settings, spans=self._spans, stage_is_full=mesh.stage_is_full
+            state, settings=settings, spans=self._spans, stage_is_full=mesh.overload.report
         )
         self._heard = Heard(state, schedule=self._schedule, sample_rate_hz=settings.sample_rate_hz)
         self._speaker: Speaker | None = None

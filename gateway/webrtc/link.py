@@ -236,7 +236,7 @@ class LiveLink:
         if peer is not None:
             self._live.leave()
             # Not waited for: a TURN server that is gone is asked for half a minute to let go.
-            self._live.mesh.in_background(peer.close())
+            self._live.mesh.background.start(peer.close())
 
     async def close(self) -> None:
         """Ends everything."""
@@ -364,6 +364,6 @@ class LiveLink:
         """Returns the name of the avatar and the version that there is of it now."""
         wanted = config.converse_config()
         check_config(wanted)
-        catalog = await self._live.mesh.catalog()
-        name = open_with(wanted, catalog).avatar
-        return name, next((each.version for each in catalog.avatars if each.name == name), "")
+        catalogue = await self._live.mesh.catalogue.read()
+        name = open_with(wanted, catalogue).avatar
+        return name, next((each.version for each in catalogue.avatars if each.name == name), "")

@@ -61,6 +61,8 @@ class Stage:
         draining: Called when the server begins to drain, to tell whoever is connected.
         until_idle: Waits for what the service does for clients of other protocols; a drain waits
             for it as it waits for open calls.
+        until_ready: Waits after the warm-up for what the service cannot do its work without. Calls
+            are served meanwhile, and readiness is NOT_SERVING.
         watch: Runs from the end of the warm-up for a service that may fail and come back. It gets
             a `report(reason)`: a reason refuses calls and sets NOT_SERVING, an empty one restores
             service.
@@ -73,6 +75,7 @@ class Stage:
     close: Callable[[], Awaitable[None]]
     draining: Callable[[], None] = lambda: None
     until_idle: Callable[[], Awaitable[None]] = _nothing
+    until_ready: Callable[[], Awaitable[None]] = _nothing
     watch: Callable[[Callable[[str], Awaitable[None]]], Awaitable[None]] | None = None
 
 
@@ -110,7 +113,7 @@ class Server:
 
     @property
     def ready(self) -> asyncio.Future[None]:
-        """Ends with the warm-up; raises what the warm-up raised."""
+        """Ends when the server is ready; raises what the warm-up raised."""
         return asyncio.shield(self._warmed)
 
     async def drain(self, grace_s: float | None = None) -> None:
@@ -171,6 +174,9 @@ class Server:
 
     async def _serve(self) -> None:
         self._guard.closed_because = ""
+        await self._stage.until_ready()
+        if self._guard.closed_reason == "DRAINING":
+            return
         await self._health.set(self._stage.service, _SERVING)
         self._tasks.start(self._watch(), name=f"{self._settings.stage} watch")
         get_logger().info(

@@ -71,7 +71,7 @@ async def test_memory_that_is_away_degrades() -> None:
 
 async def test_avatar_that_is_away_leaves_the_voice() -> None:
     async with FakeMesh() as fake, fake.mesh(avatar_open_timeout_ms=300) as mesh:
-        await mesh.catalog()
+        await mesh.catalogue.read()
         await fake.stop("avatar")
         async with conversation(mesh) as (session, said):
             await session.text("First?")

@@ -10,7 +10,7 @@ from typing import Any, cast
 import grpc
 
 from gateway.settings import GatewaySettings
-from gateway.stages.mesh import Catalog, Mesh
+from gateway.stages.mesh import Mesh
 from services.runtime.errors import AnimaError
 from services.runtime.interceptor import as_anima_error
 from tests.fakes.recogniser import FakeAsr
@@ -77,7 +77,7 @@ class DirectStages:
         self.avatar = FakeAvatar()  # type: ignore[abstract]
 
     def mesh(self, **changes: Any) -> Mesh:
-        mesh = _DirectMesh(GatewaySettings.from_environment({}, **changes))
+        mesh = Mesh(GatewaySettings.from_environment({}, **changes))
         mesh.asr = direct(self.asr)
         mesh.llm = mesh.llm_fallback = direct(self.llm)
         mesh.tts = mesh.tts_fallback = direct(self.tts)
@@ -98,16 +98,6 @@ def direct(servicer: Any) -> Any:
     methods = {n: _streaming(getattr(servicer, n)) for n in streaming if hasattr(servicer, n)}
     methods |= {n: _unary(getattr(servicer, n)) for n in unary if hasattr(servicer, n)}
     return SimpleNamespace(**methods)
-
-
-class _DirectMesh(Mesh):
-    """A mesh without channels."""
-
-    async def catalog(self) -> Catalog:
-        personas = await self.llm.ListPersonas(cast(Any, None))
-        voices = await self.tts.ListVoices(cast(Any, None))
-        avatars = await self.avatar.ListAvatars(cast(Any, None))
-        return Catalog(tuple(personas.personas), tuple(voices.voices), tuple(avatars.avatars))
 
 
 def _streaming(handler: Any) -> Callable[..., DirectCall]:

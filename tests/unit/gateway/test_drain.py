@@ -30,7 +30,7 @@ def test_stop_during_a_drain_is_confirmed() -> None:
         async with conversation(mesh) as (session, said):
             await session.text("Tell me all.")
             await said.until_kind("media", 20)
-            mesh.go_away()
+            mesh.drain.begin()
             await session.stop()
             await said.until_end()
             assert said.kinds()[-2:] == ["turn_interrupted", "turn_ended"]
@@ -48,7 +48,7 @@ def test_question_typed_during_a_drain_is_refused() -> None:
         async with conversation(mesh) as (session, said):
             await session.text("Tell me all.")
             await said.until_kind("media", 20)
-            mesh.go_away()
+            mesh.drain.begin()
             await session.text("And this?")
             await said.until_end()
             assert len(said.all("turn_interrupted")) == len(said.all("turn_ended")) == 1
@@ -69,7 +69,7 @@ def test_question_typed_just_before_a_drain_is_answered() -> None:
             stages.llm.answer = ["It is short."]
             asking = asyncio.create_task(session.text("And this?"))
             await asyncio.sleep(0.05)
-            mesh.go_away()
+            mesh.drain.begin()
             await asking
             await said.until_end()
             assert said.kinds()[-1] == "turn_ended"
@@ -88,7 +88,7 @@ def test_words_spoken_into_an_answer_during_a_drain_are_refused(partial: str) ->
         async with conversation(mesh) as (session, said):
             await session.text("Tell me all.")
             await said.until_kind("media", 20)
-            mesh.go_away()
+            mesh.drain.begin()
             await Speaker(session).say(speech(0.1, 0.8, 0.8))
             await said.until_end()
             assert len(said.all("turn_interrupted")) == len(said.all("turn_ended")) == 1
@@ -107,7 +107,7 @@ def test_stop_that_is_spoken_during_a_drain_ends_the_session_without_a_second_no
         async with conversation(mesh) as (session, said):
             await session.text("Tell me all.")
             await said.until_kind("media", 20)
-            mesh.go_away()
+            mesh.drain.begin()
             await Speaker(session).say(speech(0.1, 0.4, 0.8))
             await said.until_end()
             assert said.all("turn_ended")[0].reason == common.END_REASON_INTERRUPTED
@@ -124,7 +124,7 @@ def test_question_whose_speech_ended_before_a_drain_is_answered() -> None:
         async with conversation(mesh) as (session, said):
             microphone = Speaker(session)
             await microphone.say(speech(0.1, 0.8, 0.24))
-            mesh.go_away()
+            mesh.drain.begin()
             await microphone.say(speech(0.6))
             await said.until_end()
             (ended,) = said.all("turn_ended")
@@ -142,7 +142,7 @@ def test_question_that_is_still_spoken_when_a_drain_begins_is_refused() -> None:
         async with conversation(mesh) as (session, said):
             microphone = Speaker(session)
             await microphone.say(speech(0.1, 0.5))
-            mesh.go_away()
+            mesh.drain.begin()
             await microphone.say(speech(0.0, 0.5, 0.8))
             await said.until_end()
             assert said.all("user_transcript")[-1].final
@@ -160,7 +160,7 @@ def test_speech_without_words_does_not_hold_a_drain() -> None:
         async with conversation(mesh) as (session, said):
             microphone = Speaker(session)
             await microphone.say(speech(0.1, 0.5))
-            mesh.go_away()
+            mesh.drain.begin()
             await microphone.say(speech(0.8))
             await said.until_end()
             assert going_away(said) == 1
@@ -173,7 +173,7 @@ def test_lost_recogniser_does_not_hold_a_drain() -> None:
         mesh = stages.mesh()
         async with conversation(mesh) as (session, said):
             await Speaker(session).say(speech(0.1, 0.5))
-            mesh.go_away()
+            mesh.drain.begin()
             stages.asr.fail_with = Unavailable("gone")
             await Speaker(session, start_sample=9_600).say(speech(0.0, 0.2))
             await said.until_end()
@@ -201,7 +201,7 @@ def test_answer_to_the_last_question_is_interrupted_by_words_after_the_half_clos
 def test_session_is_not_opened_during_a_drain() -> None:
     async def main(stages: DirectStages) -> None:
         mesh = stages.mesh()
-        mesh.go_away()
+        mesh.drain.begin()
         with pytest.raises(Unavailable, match="restart") as refused:
             async with Session.open(mesh, pb.ConverseConfig()):
                 pytest.fail("the session was opened")

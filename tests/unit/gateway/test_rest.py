@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import av
@@ -21,13 +21,19 @@ from gateway.http.server import HttpServer
 from gateway.session.session import Session
 from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Mesh
+from gateway.stages.spec import STAGES
 from services.runtime.settings import SettingsError
 from tests.fakes.mesh import FakeMesh
 
 
 @asynccontextmanager
-async def site(**changes: Any) -> AsyncIterator[tuple[FakeMesh, Mesh, httpx.AsyncClient]]:
-    async with FakeMesh() as fake, fake.mesh(**changes) as mesh:
+async def site(
+    running: FakeMesh | None = None, **changes: Any
+) -> AsyncIterator[tuple[FakeMesh, Mesh, httpx.AsyncClient]]:
+    """Serves REST in front of scripted stages: those that run already, or own ones."""
+    async with AsyncExitStack() as stack:
+        fake = await stack.enter_async_context(FakeMesh()) if running is None else running
+        mesh = await stack.enter_async_context(fake.mesh(**changes))
         server = HttpServer(create_app(mesh), mesh.settings)
         await server.start()
         try:
@@ -96,25 +102,30 @@ async def test_text_subtitles_and_stage_times() -> None:
             assert body["text"][word["start_char"] : word["end_char"]] == word["text"]
 
 
-async def test_mesh_health_and_idle_loop() -> None:
-    async with site() as (fake, _, client):
-        assert (await client.get("/healthz")).text == "ok"
-        assert (await client.get("/readyz")).json() == {"ready": True, "problems": {}}
+async def test_mesh_lists_stages_and_choices() -> None:
+    async with site() as (_, __, client):
         mesh = (await client.get("/v1/mesh")).json()
-        assert [s["stage"] for s in mesh["stages"]] == ["asr", "llm", "memory", "tts", "avatar"]
+        assert [stage["stage"] for stage in mesh["stages"]] == list(STAGES)
+        assert all(stage["engine"]["name"] for stage in mesh["stages"])
         assert mesh["personas"][0]["name"] == "ani"
-        loop = await client.get("/v1/avatars/ani/idle.mp4")
+
+
+async def test_idle_loop() -> None:
+    async with site() as (_, __, client):
+        loop = await client.get("/v1/avatars/ani/idle.mp4?width_px=00640")
         with av.open(io.BytesIO(loop.content), mode="r") as film:
             assert len(list(film.decode(video=0))) == 50
         assert "'x'" in problem(await client.get("/v1/avatars/x/idle.mp4"), 404)
-        assert "width_px" in problem(await client.get("/v1/avatars/ani/idle.mp4?width_px=-1"), 422)
         listening = await client.get("/v1/avatars/ani/idle.mp4?activity=listening")
         assert listening.status_code == 200
         assert "'x'" in problem(await client.get("/v1/avatars/ani/idle.mp4?activity=x"), 422)
-        await fake.stop("llm")
-        response = await client.get("/readyz")
-        assert response.status_code == 503
-        assert list(response.json()["problems"]) == ["llm"]
+
+
+@pytest.mark.parametrize("number", ["-1", "10001", "000000000640", "99999999999", "6.4", "²", ""])
+async def test_a_wrong_size_is_named(number: str) -> None:
+    async with site() as (_, __, client):
+        response = await client.get("/v1/avatars/ani/idle.mp4", params={"width_px": number})
+        assert "width_px" in problem(response, 422)
 
 
 WRONG_JSON = [
@@ -200,7 +211,7 @@ async def test_full_gateway_says_when_to_come_again() -> None:
 
 async def test_failing_stage_is_503_and_no_picture_is_no_film() -> None:
     async with site(open_timeout_ms=200, avatar_open_timeout_ms=200) as (fake, mesh, client):
-        await mesh.catalog()
+        await mesh.catalogue.read()
         await fake.stop("avatar")
         film = await client.post("/v1/ask?format=mp4", json={"text": "Hello?"})
         assert "avatar" in problem(film, 503)

@@ -92,7 +92,7 @@ async def spoken(stages: DirectStages, sink: Recorder) -> tuple[TurnState, bool]
         "spans": spans,
         "outbox": outbox,
         "streams": TurnStreams(
-            state, settings=mesh.settings, spans=spans, stage_is_full=mesh.stage_is_full
+            state, settings=mesh.settings, spans=spans, stage_is_full=mesh.overload.report
         ),
     }
     schedule = Schedule(sample_rate_hz=RATE, lead_ms=0, lookahead_ms=2_000, paced=False)

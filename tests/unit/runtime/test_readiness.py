@@ -8,10 +8,17 @@ from collections.abc import Awaitable, Callable
 
 import grpc
 import pytest
+import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 from services.runtime.server import Server, serving
-from tests.unit.runtime.test_serving import LOOPBACK, NOT_SERVING, SERVING, describe
+from tests.unit.runtime.test_serving import (
+    LOOPBACK,
+    NOT_SERVING,
+    SERVING,
+    describe,
+    health_of,
+)
 from tests.unit.runtime.tiny_service import SERVICE, open_tiny_stream, tiny_stage, tiny_stub
 
 Report = Callable[[str], Awaitable[None]]
@@ -44,6 +51,43 @@ async def test_readiness_follows_what_the_stage_reports() -> None:
         news.put_nowait("")
         await reach(server, SERVING)
         await describe(server.address)
+
+
+class Wait:
+    """What a service waits for before it is ready."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+        self.over = asyncio.Event()
+
+    async def until_ready(self) -> None:
+        self.began.set()
+        await self.over.wait()
+
+
+async def test_calls_are_served_while_a_service_waits_to_be_ready() -> None:
+    wait = Wait()
+    stage = dataclasses.replace(tiny_stage(), until_ready=wait.until_ready)
+    async with serving(stage, LOOPBACK) as server:
+        await wait.began.wait()
+        await describe(server.address)
+        assert await health_of(server.address, SERVICE) == NOT_SERVING
+        assert not server.ready.done()
+        wait.over.set()
+        await server.ready
+        assert await health_of(server.address, SERVICE) == SERVING
+
+
+async def test_a_service_that_drains_does_not_become_ready() -> None:
+    wait = Wait()
+    stage = dataclasses.replace(tiny_stage(), until_ready=wait.until_ready)
+    async with serving(stage, LOOPBACK) as server:
+        await wait.began.wait()
+        with structlog.testing.capture_logs() as logs:
+            await server.drain(0)
+            wait.over.set()
+            await server.ready
+        assert "ready" not in [entry["event"] for entry in logs]
 
 
 async def test_a_watch_that_fails_is_not_taken_for_health() -> None:

@@ -59,6 +59,7 @@ class Painter(FakeAvatar):
         super().__init__()
         self.photo = b""
         self.made: avatar.CreateAvatarConfig | None = None
+        self.avatars: dict[str, avatar.Avatar] = {}
 
     async def CreateAvatar(self, requests: Any, context: Any) -> None:  # type: ignore[override]  # noqa: N802
         config, rest = await self.opened(requests)
@@ -77,13 +78,18 @@ class Painter(FakeAvatar):
         warning = avatar.CreationWarning(reason="BLURRED", message="The photo is blurred.")
         await context.write(avatar.CreateAvatarResponse(warning=warning))
         made = avatar.Avatar(name=config.name, display_name=config.display_name)
+        self.avatars[made.name] = made
         done = avatar.CreationDone(avatar=made, preview_jpeg=b"\xff\xd8")
         await context.write(avatar.CreateAvatarResponse(done=done))
 
     async def DeleteAvatar(self, request: Any, context: Any) -> avatar.DeleteAvatarResponse:  # noqa: N802
         if request.name != "me":
             raise FailedPrecondition("avatar: it belongs to the installation")
+        self.avatars.pop(request.name, None)
         return avatar.DeleteAvatarResponse()
+
+    async def ListAvatars(self, request: Any, context: Any) -> avatar.ListAvatarsResponse:  # noqa: N802
+        return avatar.ListAvatarsResponse(avatars=self.avatars.values())
 
 
 @pytest.fixture
@@ -182,6 +188,20 @@ async def test_portrait_becomes_an_avatar(client: httpx.AsyncClient, painter: Pa
     assert painter.photo == photo
     assert painter.made is not None
     assert painter.made.consent == "I am in this photo."
+
+
+async def avatars(client: httpx.AsyncClient) -> list[str]:
+    return [each["name"] for each in (await client.get("/v1/mesh")).json()["avatars"]]
+
+
+async def test_a_new_avatar_can_be_chosen_at_once_and_a_deleted_one_no_more(
+    client: httpx.AsyncClient,
+) -> None:
+    assert await avatars(client) == []
+    await client.post("/v1/avatars", **portrait(b"face"))
+    assert await avatars(client) == ["me"]
+    await client.delete("/v1/avatars/me")
+    assert await avatars(client) == []
 
 
 async def test_photo_of_which_nothing_can_be_made_is_explained(client: httpx.AsyncClient) -> None:
