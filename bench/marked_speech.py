@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from services.avatar.engine import VisemeSpan
 from services.tts.engine import PhonemeTiming, SpeechChunk, SpeechRequest
 from services.tts.settings import TtsSettings
 from services.tts.visemes import visemes_of
-from services.tts.voices import load_engines
+from services.tts.voices import load_engines, open_engines
 
 VOICES = ("slt", "rms", "espeak-en-us")
 SENTENCES = (
@@ -54,7 +55,8 @@ class MarkedSpeech:
 def speak(sentences: int | None = None) -> list[MarkedSpeech]:
     """Return the first sentences, or all, as every installed voice of `VOICES` says them."""
     spoken = []
-    for engine in load_engines(TtsSettings()):
+    settings = TtsSettings()
+    for engine in asyncio.run(open_engines(load_engines(settings), settings)):
         for voice in engine.voices():
             if voice.name not in VOICES:
                 continue
@@ -74,7 +76,7 @@ def speak(sentences: int | None = None) -> list[MarkedSpeech]:
                         spans=[s for c in chunks for p in c.phonemes for s in _spans(p)],
                     )
                 )
-        engine.close()
+        asyncio.run(engine.close())
     return spoken
 
 

@@ -12,7 +12,7 @@ from services.runtime.server import serving
 from services.tts.engine import SpeechChunk, SpeechRequest, TtsEngine, VoiceInfo
 from services.tts.servicer import build
 from services.tts.settings import TtsSettings
-from services.tts.voices import load_engines
+from services.tts.voices import load_engines, open_engines
 from tests.contract.tts_turn import config, end_of_text, segments, service
 
 VOICES = ("slt", "rms", "awb", "kal16", "espeak-en-us", "espeak-cmn", "espeak-de")
@@ -42,14 +42,15 @@ def measure(engine: TtsEngine, voice: VoiceInfo) -> tuple[float, float, float]:
 
 def bench_engines(runs: int) -> None:
     print("engine  voice          first audio ms   RTF")
-    for engine in load_engines(TtsSettings()):
+    settings = TtsSettings()
+    for engine in asyncio.run(open_engines(load_engines(settings), settings)):
         for voice in engine.voices():
             if voice.name in VOICES:
                 measured = [measure(engine, voice) for _ in range(runs)]
                 first_ms = median(run[0] for run in measured) * 1000
                 factor = median(run[1] / run[2] for run in measured)
-                print(f"{engine.name:7} {voice.name:14} {first_ms:14.1f}   {factor:.4f}")
-        engine.close()
+                print(f"{voice.engine:7} {voice.name:14} {first_ms:14.1f}   {factor:.4f}")
+        asyncio.run(engine.close())
 
 
 async def bench_service(runs: int) -> None:

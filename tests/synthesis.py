@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,5 +29,5 @@ def spoken(text: str, *, voice: str = "kal16") -> NDArray[np.int16]:
         info = next(each for each in engine.voices() if each.name == voice)
         engine.synthesize(SpeechRequest(voice=info, text=text), keep)
     finally:
-        engine.close()
+        asyncio.run(engine.close())
     return np.concatenate(pieces)

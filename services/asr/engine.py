@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.asr.endpointing import EndpointingLimits
+from services.runtime.engine import Engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,23 +106,6 @@ class SessionConfig:
     phrase_hints: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class EngineDescription:
-    """What an engine is.
-
-    Attributes:
-        name: The name by which settings choose it.
-        version: Its version.
-        licence: SPDX expression for the engine and its model files.
-        languages: BCP-47 tags; the first is the default.
-    """
-
-    name: str
-    version: str
-    licence: str
-    languages: tuple[str, ...]
-
-
 class RecognitionSession(Protocol):
     """The recognition of one stream. Its methods are never called at the same time.
 
@@ -147,22 +131,12 @@ class RecognitionSession(Protocol):
         ...
 
 
-class AsrEngine(Protocol):
-    """A recogniser; the entry point is called with the `AsrSettings`."""
+class AsrEngine(Engine, Protocol):
+    """A recogniser; the entry point is called with the `AsrSettings`.
 
-    @property
-    def description(self) -> EngineDescription:
-        """What the engine is."""
-        ...
-
-    async def warm_up(self) -> None:
-        """Loads what the first stream needs."""
-        ...
+    `EngineInfo.languages` names at least one language.
+    """
 
     async def open_session(self, config: SessionConfig) -> RecognitionSession:
         """Opens the recognition of one stream."""
-        ...
-
-    async def close(self) -> None:
-        """Frees everything."""
         ...

@@ -5,7 +5,8 @@ from types import MappingProxyType
 
 from anima.asr.v1 import Endpointing, RecognizeConfig
 from services.asr.endpointing import EndpointingLimits
-from services.asr.engine import EngineDescription, SessionConfig
+from services.asr.engine import SessionConfig
+from services.runtime.engine import EngineInfo
 from services.runtime.errors import FailedPrecondition, InvalidRequest
 from services.runtime.validation import check_range, check_rate, check_text, check_turn_id
 
@@ -19,7 +20,7 @@ _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _NAMES = MappingProxyType({"en": "English", "zh": "Chinese"})
 
 
-def check_config(config: RecognizeConfig, engine: EngineDescription) -> SessionConfig:
+def check_config(config: RecognizeConfig, engine: EngineInfo) -> SessionConfig:
     """Turns the first message of a stream into what the engine needs.
 
     Raises:
@@ -64,7 +65,7 @@ def check_endpointing(given: Endpointing) -> EndpointingLimits:
     )
 
 
-def choose_language(tag: str, engine: EngineDescription) -> str:
+def choose_language(tag: str, engine: EngineInfo) -> str:
     """Returns the engine's language for a BCP-47 tag: "en" for "en-GB"; its first for "".
 
     Raises:

@@ -15,12 +15,13 @@ from anima.asr.v1 import (
     Started,
     add_AsrServiceServicer_to_server,
 )
-from anima.common.v1 import ChunkHeader, EngineInfo, Interrupted
+from anima.common.v1 import ChunkHeader, Interrupted
 from services.asr.answers import to_response
 from services.asr.engine import AsrEngine, Final, RecognitionSession
 from services.asr.requests import check_config
 from services.asr.settings import AsrSettings
 from services.runtime.audio import AudioReceiver
+from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
 from services.runtime.errors import InvalidRequest
 from services.runtime.server import Stage
@@ -41,7 +42,7 @@ class AsrServicer(AsrServiceServicer):
     ) -> AsyncIterator[RecognizeResponse]:
         """Recognises the speech of one stream."""
         config, requests = await open_stream(request_iterator)
-        session_config = check_config(config, self._engine.description)
+        session_config = check_config(config, self._engine.describe())
         session = await self._engine.open_session(session_config)
         try:
             stream = _Recognition(config, session)
@@ -56,16 +57,9 @@ class AsrServicer(AsrServiceServicer):
     async def DescribeEngine(  # noqa: N802
         self, request: DescribeEngineRequest, context: Context
     ) -> DescribeEngineResponse:
-        """Says what the engine is."""
-        engine = self._engine.description
+        """Describes the engine."""
         return DescribeEngineResponse(
-            engine=EngineInfo(
-                name=engine.name,
-                version=engine.version,
-                licence=engine.licence,
-                languages=engine.languages,
-                capacity=self._capacity,
-            )
+            engine=self._engine.describe().message(capacity=self._capacity)
         )
 
 
@@ -143,7 +137,8 @@ def build(settings: AsrSettings) -> Stage:
     return Stage(
         service="anima.asr.v1.AsrService",
         add_to_server=lambda server: add_AsrServiceServicer_to_server(servicer, server),
-        warm_up=engine.warm_up,
+        warm_up=engine.open,
         counted_methods=frozenset({"Recognize"}),
         close=engine.close,
+        watch=watch_of(engine),
     )

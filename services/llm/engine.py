@@ -1,19 +1,20 @@
 """The interface that every engine of this stage fulfils.
 
 An engine is named by an entry point in `anima.llm.engines` and made by calling that with the
-settings of the service. It knows nothing of gRPC.
+`LlmSettings`. It knows nothing of gRPC.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias
 
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
 from services.llm.prompt.tools import ToolCall
+from services.runtime.engine import Engine, EngineInfo
 
 
 class SourceKind(Enum):
@@ -60,34 +61,26 @@ class End:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EngineDescription:
-    """What the engine is."""
+class LlmEngineInfo(EngineInfo):
+    """What an engine of this stage is."""
 
-    name: str
-    version: str
-    licence: str
-    """SPDX expression of the engine and its model files."""
-    languages: tuple[str, ...]
-    """BCP-47 tags; empty if the language does not matter."""
     calls_tools: bool = False
     """Whether it calls the tools of a prompt; else it answers without them."""
 
 
 Item: TypeAlias = Delta | ToolCall | End
 """What an answer is made of."""
-Report: TypeAlias = Callable[[str], Awaitable[None]]
-"""Told why the engine cannot answer now; an empty text: it can again."""
 
 
-class LlmEngine(Protocol):
+class LlmEngine(Engine, Protocol):
     """Writes answers."""
 
-    def describe(self) -> EngineDescription:
-        """Says what the engine is; asked after `warm_up`."""
+    def describe(self) -> LlmEngineInfo:
+        """Returns what the engine is; called after `open`."""
         ...
 
-    async def warm_up(self, personas: Sequence[Persona]) -> None:
-        """Loads what is needed to answer at once.
+    async def prepare(self, personas: Sequence[Persona]) -> None:
+        """Gets ready to answer for personas at once; called once, after `open`.
 
         Args:
             personas: All that will be asked; each `Prompt.persona` is one of them.
@@ -103,17 +96,4 @@ class LlmEngine(Protocol):
         Returns:
             Any number of `Delta` and, where tools are offered, `ToolCall`; then one `End`.
         """
-        ...
-
-    async def close(self) -> None:
-        """Frees what `warm_up` took."""
-        ...
-
-
-@runtime_checkable
-class WatchedEngine(Protocol):
-    """An engine that can fail after its warm-up and come back."""
-
-    async def watch(self, report: Report) -> None:
-        """Reports each change until it is cancelled; runs from the end of the warm-up."""
         ...

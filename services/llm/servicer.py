@@ -12,7 +12,6 @@ from anima.common.v1 import (
     END_REASON_COMPLETE,
     END_REASON_LENGTH,
     ChunkHeader,
-    EngineInfo,
     Interrupt,
     Interrupted,
 )
@@ -39,7 +38,7 @@ from anima.llm.v1 import (
     add_LlmServiceServicer_to_server,
 )
 from anima.llm.v1 import ToolCall as WireToolCall
-from services.llm.engine import Delta, End, EndReason, LlmEngine, SourceKind, WatchedEngine
+from services.llm.engine import Delta, End, EndReason, LlmEngine, SourceKind
 from services.llm.generation import Generation
 from services.llm.persona.catalogue import PersonaCatalogue
 from services.llm.persona.profile import Profile
@@ -48,6 +47,7 @@ from services.llm.prompt.prompt import Prompt
 from services.llm.prompt.tools import ToolCall
 from services.llm.requests import read_prompt
 from services.llm.settings import LlmSettings
+from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
 from services.runtime.server import Stage
 from services.runtime.streams import open_stream
@@ -79,8 +79,9 @@ class LlmServicer(LlmServiceServicer):
         self._settings = settings
 
     async def warm_up(self) -> None:
-        """Lets the engine load what it needs for the personas."""
-        await self._engine.warm_up(self._catalogue.personas)
+        """Opens the engine and gets it ready for the personas."""
+        await self._engine.open()
+        await self._engine.prepare(self._catalogue.personas)
 
     async def close(self) -> None:
         """Closes the engine."""
@@ -124,13 +125,7 @@ class LlmServicer(LlmServiceServicer):
         """See the contract."""
         engine = self._engine.describe()
         return DescribeEngineResponse(
-            engine=EngineInfo(
-                name=engine.name,
-                version=engine.version,
-                licence=engine.licence,
-                languages=engine.languages,
-                capacity=self._settings.capacity,
-            ),
+            engine=engine.message(capacity=self._settings.capacity),
             calls_tools=engine.calls_tools,
         )
 
@@ -204,7 +199,7 @@ def stage_of(engine: LlmEngine, catalogue: PersonaCatalogue, settings: LlmSettin
         warm_up=servicer.warm_up,
         counted_methods=frozenset({"Generate"}),
         close=servicer.close,
-        watch=engine.watch if isinstance(engine, WatchedEngine) else None,
+        watch=watch_of(engine),
     )
 
 

@@ -1,14 +1,20 @@
-"""What a synthesiser is: the interface between the speech service and its engines."""
+"""What a synthesiser is: the interface between the speech service and its engines.
+
+An engine is named by an entry point in `anima.tts.engines` and made by calling that with the
+`TtsSettings`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from services.runtime.engine import Engine
 
 Samples = NDArray[np.int16]
 
@@ -115,24 +121,38 @@ class EngineUnavailableError(Exception):
     """What the engine needs is not on this machine; the text says what and how to get it."""
 
 
-class TtsEngine(Protocol):
-    """Speaks. Made from the settings; raises EngineUnavailableError if it cannot work here.
+DEFAULT_PREFERENCE = 50
+"""Of an engine whose `preferences` name neither a language nor "*"."""
 
-    `synthesize` is called from several threads at the same time and never from the event loop.
+
+class TtsEngine(Engine, Protocol):
+    """Speaks.
+
+    Its constructor and its `open` raise EngineUnavailableError if it cannot work on this machine;
+    with `ANIMA_TTS_ENGINE=auto` the engine is then left out.
     """
 
-    name: str
-    version: str
-    licence: str
+    @property
+    def preferences(self) -> Mapping[str, int]:
+        """How well it speaks, 0 to 100, by language: "en", or "*" for all others.
+
+        With `ANIMA_TTS_ENGINE=auto` the engine with the highest number speaks a language. Ours are
+        eSpeak NG with 10 and flite with 30; a neural engine has 50 or more.
+        """
+        ...
 
     def voices(self) -> Sequence[VoiceInfo]:
-        """Lists the voices, the best of each language first."""
+        """Lists the voices, the best of each language first; called after `open`."""
         ...
 
     def synthesize(self, request: SpeechRequest, emit: Emit) -> None:
-        """Speaks one segment; returns when all is emitted or `emit` has returned False."""
+        """Speaks one segment; returns when all is emitted or `emit` has returned False.
+
+        Called from several threads at the same time and never from the event loop.
+        """
         ...
 
-    def close(self) -> None:
-        """Frees what the engine holds; no call follows."""
-        ...
+
+def languages_of(voices: Iterable[VoiceInfo]) -> tuple[str, ...]:
+    """Returns the languages that voices speak, for `EngineInfo.languages`."""
+    return tuple(sorted({language for voice in voices for language in voice.languages}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from types import MappingProxyType
@@ -10,7 +9,6 @@ from typing import Any
 
 import grpc
 
-from anima.common.v1 import EngineInfo
 from anima.tts.v1 import (
     GENDER_FEMALE,
     GENDER_MALE,
@@ -32,7 +30,7 @@ from services.tts.engine import Gender, SpeechChunk, SpeechRequest, TtsEngine, V
 from services.tts.requests import check_config
 from services.tts.settings import TtsSettings
 from services.tts.stream import SEGMENTS_AT_WORK, SynthesisStream
-from services.tts.voices import VoiceBook, load_engines
+from services.tts.voices import AUTO, VoiceBook, load_engines, open_engines
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -52,14 +50,27 @@ class TtsServicer(TtsServiceServicer):
         self,
         *,
         engines: Sequence[TtsEngine],
-        book: VoiceBook,
         compute: Compute,
         settings: TtsSettings,
     ) -> None:
-        self._engines = engines
-        self._book = book
+        self._all = engines
+        self._engines: Sequence[TtsEngine] = ()
+        self._book = VoiceBook(())
         self._compute = compute
         self._settings = settings
+
+    async def warm_up(self) -> None:
+        """Opens the engines and has each speak a word."""
+        self._engines = await open_engines(self._all, self._settings)
+        self._book = VoiceBook(self._engines, by_preference=self._settings.engine == AUTO)
+        for engine in self._engines:
+            await self._compute.run(_speak_a_word, engine)
+
+    async def close(self) -> None:
+        """Closes the engines, also those that could not be opened."""
+        self._compute.close()
+        for engine in self._all:
+            await engine.close()
 
     async def Synthesize(  # noqa: N802
         self, request_iterator: AsyncIterator[SynthesizeRequest], context: Context
@@ -90,19 +101,12 @@ class TtsServicer(TtsServiceServicer):
     async def DescribeEngine(  # noqa: N802
         self, request: DescribeEngineRequest, context: Context
     ) -> DescribeEngineResponse:
-        """Says what the engines are, the preferred one first."""
+        """Describes the engines, the preferred one first."""
         return DescribeEngineResponse(
-            engines=[self._engine_info(engine) for engine in self._engines]
-        )
-
-    def _engine_info(self, engine: TtsEngine) -> EngineInfo:
-        languages = {language for voice in engine.voices() for language in voice.languages}
-        return EngineInfo(
-            name=engine.name,
-            version=engine.version,
-            licence=engine.licence,
-            languages=sorted(languages),
-            capacity=self._settings.capacity,
+            engines=[
+                engine.describe().message(capacity=self._settings.capacity)
+                for engine in self._engines
+            ]
         )
 
 
@@ -125,25 +129,14 @@ def build(settings: TtsSettings) -> Stage:
         SettingsError: An engine is unknown or cannot work here.
     """
     engines = load_engines(settings)
-    book = VoiceBook(engines)
     compute = Compute(threads=SEGMENTS_AT_WORK * settings.capacity, name="tts")
-    servicer = TtsServicer(engines=engines, book=book, compute=compute, settings=settings)
-
-    async def warm_up() -> None:
-        for engine in engines:
-            await compute.run(_speak_a_word, engine)
-
-    async def close() -> None:
-        compute.close()
-        for engine in engines:
-            await asyncio.to_thread(engine.close)
-
+    servicer = TtsServicer(engines=engines, compute=compute, settings=settings)
     return Stage(
         service="anima.tts.v1.TtsService",
         add_to_server=lambda server: add_TtsServiceServicer_to_server(servicer, server),
-        warm_up=warm_up,
+        warm_up=servicer.warm_up,
         counted_methods=frozenset({"Synthesize"}),
-        close=close,
+        close=servicer.close,
     )
 
 

@@ -16,8 +16,8 @@ class TtsSettings(ServiceSettings):
     default_port: ClassVar[int] = 50054
 
     engine: str = "auto"
-    """Names of engines in order of preference, separated by commas; "auto": flite if its library is
-    installed, then eSpeak NG, then every other installed engine."""
+    """Names of engines in order of preference, separated by commas; "auto": for each language the
+    installed engine that declares the highest preference for it."""
     capacity: int = Field(default=8, ge=1, le=10_000)
     """How many streams are spoken at the same time."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import langcodes
@@ -12,12 +12,18 @@ from services.runtime.engines import engine_names, load_engine
 from services.runtime.errors import FailedPrecondition, InvalidRequest, NotFound
 from services.runtime.logs import get_logger
 from services.runtime.settings import SettingsError
-from services.tts.engine import EngineUnavailableError, TtsEngine, VoiceInfo
+from services.tts.engine import (
+    DEFAULT_PREFERENCE,
+    EngineUnavailableError,
+    TtsEngine,
+    VoiceInfo,
+)
 from services.tts.settings import TtsSettings
 from text.scripts import script_of
 
 DEFAULT_LANGUAGE = "en"
-_PREFERRED_ENGINES = ("flite", "espeak")
+AUTO = "auto"
+"""The engine setting with which engines are chosen by language."""
 # CLDR's distances, by langcodes: up to 5 between countries, 54 and more between scripts.
 _MAX_DISTANCE = 10
 _MAX_NAMES_SHOWN = 12
@@ -26,25 +32,49 @@ _MAX_NAMES_SHOWN = 12
 def load_engines(settings: TtsSettings) -> list[TtsEngine]:
     """Makes the engines that the settings name, in their order.
 
-    With "auto" an engine whose library is missing is left out.
+    With "auto" all installed ones, those first that speak the default language best; an engine
+    whose library is missing is left out.
 
     Raises:
         SettingsError: A named engine is unknown or cannot work here, or none can.
     """
-    if settings.engine != "auto":
+    if settings.engine != AUTO:
         names = [name.strip() for name in settings.engine.split(",") if name.strip()]
         return [_load(name, settings) for name in names]
     installed = engine_names("tts")
-    preferred = [name for name in _PREFERRED_ENGINES if name in installed]
     engines: list[TtsEngine] = []
-    for name in [*preferred, *(name for name in installed if name not in preferred)]:
+    for name in installed:
         try:
             engines.append(_load(name, settings))
         except SettingsError as error:
             get_logger().info("engine left out", engine=name, message=str(error))
     if not engines:
         raise SettingsError(f"ANIMA_TTS_ENGINE: none of {', '.join(installed)} works here")
-    return engines
+    return sorted(engines, key=lambda engine: -_preference(engine, DEFAULT_LANGUAGE))
+
+
+async def open_engines(engines: Sequence[TtsEngine], settings: TtsSettings) -> list[TtsEngine]:
+    """Opens engines and returns those that can work.
+
+    With "auto" an engine that finds only now that it cannot work here is closed and left out.
+
+    Raises:
+        SettingsError: A named engine cannot work here, or none can.
+    """
+    opened: list[TtsEngine] = []
+    for engine in engines:
+        try:
+            await engine.open()
+        except EngineUnavailableError as error:
+            name = engine.describe().name
+            if settings.engine != AUTO:
+                raise SettingsError(f"ANIMA_TTS_ENGINE: {name}: {error}") from error
+            get_logger().info("engine left out", engine=name, message=str(error))
+        else:
+            opened.append(engine)
+    if not opened:
+        raise SettingsError("ANIMA_TTS_ENGINE: none of the installed engines works here")
+    return opened
 
 
 def _load(name: str, settings: TtsSettings) -> TtsEngine:
@@ -56,9 +86,16 @@ def _load(name: str, settings: TtsSettings) -> TtsEngine:
 
 
 class VoiceBook:
-    """All voices of all engines, and the rules by which one is chosen."""
+    """All voices of all engines, and the rules by which one is chosen.
 
-    def __init__(self, engines: Sequence[TtsEngine]) -> None:
+    Args:
+        engines: By falling preference.
+        by_preference: Whether the preferences that engines declare come before their order.
+    """
+
+    def __init__(self, engines: Sequence[TtsEngine], *, by_preference: bool = False) -> None:
+        self._by_preference = by_preference
+        self._order = {id(engine): number for number, engine in enumerate(engines)}
         self._engines: dict[str, TtsEngine] = {}
         self._voices: dict[str, VoiceInfo] = {}
         for engine in engines:
@@ -137,19 +174,21 @@ class VoiceBook:
         )
 
     def _rank(self, language: str) -> tuple[VoiceInfo, ...]:
-        order = {
-            engine: number for number, engine in enumerate(dict.fromkeys(self._engine_names()))
-        }
-        ranked: list[tuple[int, int, VoiceInfo]] = []
+        ranked: list[tuple[int, int, int, VoiceInfo]] = []
         for voice in self._voices.values():
             nearest = min(_distance(language, tag) for tag in voice.languages)
             if nearest <= _MAX_DISTANCE:
-                ranked.append((order[voice.engine], nearest, voice))
-        ranked.sort(key=lambda entry: entry[:2])
+                engine = self._engines[voice.name]
+                preference = _preference(engine, language) if self._by_preference else 0
+                ranked.append((-preference, self._order[id(engine)], nearest, voice))
+        ranked.sort(key=lambda entry: entry[:-1])
         return tuple(voice for *_, voice in ranked)
 
-    def _engine_names(self) -> Iterator[str]:
-        return (voice.engine for voice in self._voices.values())
+
+def _preference(engine: TtsEngine, language: str) -> int:
+    preferences = engine.preferences
+    others = preferences.get("*", DEFAULT_PREFERENCE)
+    return preferences.get(langcodes.Language.get(language).language or "", others)
 
 
 def _distance(language: str, tag: str) -> int:

@@ -6,12 +6,13 @@ a process (see `pocketsphinx_worker.py`); one stream has one decoder.
 
 import importlib.metadata
 
-from services.asr.engine import EngineDescription, RecognitionSession, SessionConfig
+from services.asr.engine import RecognitionSession, SessionConfig
 from services.asr.engines.pocketsphinx_decoder import DecoderPool
 from services.asr.engines.pocketsphinx_segment import DecoderSpeed, FinalPassPolicy
 from services.asr.engines.pocketsphinx_session import PocketsphinxSession
 from services.asr.settings import AsrSettings
 from services.runtime.compute import Compute
+from services.runtime.engine import EngineInfo
 
 
 class PocketsphinxEngine:
@@ -23,17 +24,16 @@ class PocketsphinxEngine:
         self._compute = Compute(threads=settings.capacity, name="asr-vad")
         self._speed = DecoderSpeed()
 
-    @property
-    def description(self) -> EngineDescription:
-        """What the engine is."""
-        return EngineDescription(
+    def describe(self) -> EngineInfo:
+        """Returns what the engine is."""
+        return EngineInfo(
             name="pocketsphinx",
             version=importlib.metadata.version("pocketsphinx"),
             licence="BSD-2-Clause AND MIT",
             languages=("en",),
         )
 
-    async def warm_up(self) -> None:
+    async def open(self) -> None:
         """Loads the first decoders."""
         await self._pool.warm_up(min(self._settings.warm_decoders, self._settings.capacity))
 

@@ -7,15 +7,26 @@ ones; a phoneme's event comes at the release of a stop, not at its closure.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import langcodes
 from langcodes.tag_parser import LanguageTagError
 
+from services.runtime.engine import EngineInfo
 from services.runtime.settings import ServiceSettings
-from services.tts.engine import Emit, Gender, Samples, SpeechChunk, SpeechRequest, VoiceInfo
+from services.tts.engine import (
+    Emit,
+    Gender,
+    Samples,
+    SpeechChunk,
+    SpeechRequest,
+    VoiceInfo,
+    languages_of,
+)
 from services.tts.engines.espeak_library import (
     EspeakEvent,
     EspeakLibrary,
@@ -27,6 +38,7 @@ from services.tts.engines.library_thread import LibraryThread
 from services.tts.engines.timing import Sound, marks_of
 from services.tts.text_spans import has_speech, phrases, speakable
 
+_NAME = "espeak"
 _LICENCE = "GPL-3.0-or-later"
 _NORMAL_WORDS_PER_MINUTE = 175
 _NORMAL_PITCH = 50
@@ -45,8 +57,7 @@ _Phrase = tuple[Samples, list[EspeakEvent]]
 class EspeakEngine:
     """eSpeak NG from the wheel `espeakng-loader`."""
 
-    name = "espeak"
-    licence = _LICENCE
+    preferences: ClassVar[Mapping[str, int]] = {"*": 10}
 
     def __init__(self, settings: ServiceSettings) -> None:
         del settings
@@ -54,13 +65,25 @@ class EspeakEngine:
         self._identifiers: dict[str, str] = {}
         self._voices: list[VoiceInfo] = []
         with EspeakLibrary() as library:
-            self.version = f"{library.version} (espeakng-loader {_loader_version()})"
+            self._version = f"{library.version} (espeakng-loader {_loader_version()})"
             self._sample_rate_hz = library.sample_rate_hz
             voices = library.voices()
         for voice in sorted(voices, key=_generality):
             info = self._voice_info(voice)
             self._identifiers[info.name] = voice.identifier
             self._voices.append(info)
+
+    async def open(self) -> None:
+        """Does nothing: the library was loaded to find whether it works here."""
+
+    def describe(self) -> EngineInfo:
+        """Returns what the engine is."""
+        return EngineInfo(
+            name=_NAME,
+            version=self._version,
+            licence=_LICENCE,
+            languages=languages_of(self._voices),
+        )
 
     def voices(self) -> Sequence[VoiceInfo]:
         """Lists the voices, each named `espeak-<voice file>`."""
@@ -85,9 +108,9 @@ class EspeakEngine:
                 if not emit(SpeechChunk(samples=samples, words=words, phonemes=phonemes)):
                     return
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends the library's thread."""
-        self._thread.close()
+        await asyncio.to_thread(self._thread.close)
 
     def _job(
         self, phrase: str, request: SpeechRequest
@@ -122,7 +145,7 @@ class EspeakEngine:
             languages=tuple(languages),
             gender=Gender.MALE,
             sample_rate_hz=self._sample_rate_hz,
-            engine=self.name,
+            engine=_NAME,
             licence=_LICENCE,
         )
 

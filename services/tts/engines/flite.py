@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
 
 from services.runtime.audio import StreamResampler
+from services.runtime.engine import EngineInfo
 from services.runtime.settings import ServiceSettings
-from services.tts.engine import Emit, Gender, Samples, SpeechChunk, SpeechRequest, VoiceInfo
+from services.tts.engine import (
+    Emit,
+    Gender,
+    Samples,
+    SpeechChunk,
+    SpeechRequest,
+    VoiceInfo,
+    languages_of,
+)
 from services.tts.engines.flite_library import VERSION, FliteItem, FliteLibrary, FlitePhone
 from services.tts.engines.library_thread import LibraryThread
 from services.tts.engines.timing import Sound, marks_of
 from services.tts.text_spans import has_speech, phrases, speakable
 
+_NAME = "flite"
 # The terms are SPDX's "MIT Festival Variant"; see /usr/share/doc/libflite1/copyright.
 _LICENCE = "MIT-Festival"
 
@@ -60,15 +72,25 @@ _ASCII = MappingProxyType(
 class FliteEngine:
     """flite and its voices slt, rms, kal16 and awb."""
 
-    name = "flite"
-    version = VERSION
-    licence = _LICENCE
+    preferences: ClassVar[Mapping[str, int]] = {"en": 30}
 
     def __init__(self, settings: ServiceSettings) -> None:
         del settings
         self._library = FliteLibrary(tuple(_VOICES))
         self._thread: LibraryThread[FliteItem] = LibraryThread(name="flite")
         self._voices = [_voice_info(name) for name in self._library.voices]
+
+    async def open(self) -> None:
+        """Does nothing: the library was loaded to find whether it works here."""
+
+    def describe(self) -> EngineInfo:
+        """Returns what the engine is."""
+        return EngineInfo(
+            name=_NAME,
+            version=VERSION,
+            licence=_LICENCE,
+            languages=languages_of(self._voices),
+        )
 
     def voices(self) -> Sequence[VoiceInfo]:
         """Lists the voices that are installed, the best first."""
@@ -99,9 +121,9 @@ class FliteEngine:
                 return
             start_sample = speaker.end_sample
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends the library's thread."""
-        self._thread.close()
+        await asyncio.to_thread(self._thread.close)
 
     def _job(
         self, ascii_text: str, request: SpeechRequest
@@ -229,6 +251,6 @@ def _voice_info(name: str) -> VoiceInfo:
         languages=languages,
         gender=gender,
         sample_rate_hz=FliteLibrary.sample_rate_hz,
-        engine=FliteEngine.name,
+        engine=_NAME,
         licence=_LICENCE,
     )

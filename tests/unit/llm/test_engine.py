@@ -10,7 +10,7 @@ import pytest
 from anima.common.v1 import Interrupt
 from anima.llm.v1 import GenerateRequest
 from retrieval.embedding import Embedder
-from services.llm.engine import Delta, End, EndReason, EngineDescription
+from services.llm.engine import Delta, End, EndReason, LlmEngineInfo
 from services.llm.engines.retrieval import RetrievalEngine
 from services.llm.engines.retrieval.vectors import KeptVectors
 from services.llm.generation import Generation
@@ -27,7 +27,8 @@ from tests.unit.llm.talk import prompt_for
 async def engine(anima: Persona) -> AsyncIterator[RetrievalEngine]:
     settings = LlmSettings.from_environment(embedding_model=NO_MODEL, word_interval_ms=0)
     engine = RetrievalEngine(settings)
-    await engine.warm_up([anima])
+    await engine.open()
+    await engine.prepare([anima])
     yield engine
     await engine.close()
 
@@ -54,7 +55,8 @@ async def test_a_long_answer_ends_with_a_sentence(engine: RetrievalEngine, anima
 
 async def test_without_its_model_the_engine_compares_words(anima: Persona, tmp_path: Path) -> None:
     engine = RetrievalEngine(LlmSettings.from_environment(data_dir=tmp_path))
-    await engine.warm_up([anima])
+    await engine.open()
+    await engine.prepare([anima])
     events = [event async for event in engine.answer(prompt_for(anima, "What can you do?"))]
     await engine.close()
     assert isinstance(events[-1], End)
@@ -69,10 +71,13 @@ class ScriptedEngine:
         self._hangs = hangs
         self.ended = asyncio.Event()
 
-    def describe(self) -> EngineDescription:
-        return EngineDescription(name="scripted", version="1", licence="MIT", languages=())
+    def describe(self) -> LlmEngineInfo:
+        return LlmEngineInfo(name="scripted", version="1", licence="MIT", languages=())
 
-    async def warm_up(self, personas: Sequence[Persona]) -> None:
+    async def open(self) -> None:
+        """Needs nothing."""
+
+    async def prepare(self, personas: Sequence[Persona]) -> None:
         """Needs nothing."""
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +17,7 @@ from tests.requirements import need
 def espeak() -> Iterator[EspeakEngine]:
     engine = EspeakEngine(TtsSettings())
     yield engine
-    engine.close()
+    asyncio.run(engine.close())
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,7 @@ def loaded_flite() -> Iterator[list[FliteEngine]]:
     engines: list[FliteEngine] = []
     yield engines
     for engine in engines:
-        engine.close()
+        asyncio.run(engine.close())
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from anima.common.v1 import END_REASON_COMPLETE, END_REASON_ERROR
 from anima.tts.v1 import SynthesizeConfig, SynthesizeRequest
 from services.runtime.compute import Compute
+from services.runtime.engine import EngineInfo
 from services.tts.engine import (
     Emit,
     Gender,
@@ -31,9 +33,7 @@ RATE = 10_000
 class ToneEngine:
     """Speaks half a second per character; "!" fails, "?" never ends."""
 
-    name = "tone"
-    version = "1"
-    licence = "Apache-2.0"
+    preferences: ClassVar[Mapping[str, int]] = {}
 
     def __init__(self) -> None:
         self.emitted = 0
@@ -47,8 +47,8 @@ class ToneEngine:
                 languages=("en",),
                 gender=Gender.UNKNOWN,
                 sample_rate_hz=RATE,
-                engine=self.name,
-                licence=self.licence,
+                engine="tone",
+                licence="Apache-2.0",
             )
         ]
 
@@ -81,7 +81,13 @@ class ToneEngine:
         )
         return SpeechChunk(samples=np.full(RATE // 2, 500, np.int16), phonemes=(sound,))
 
-    def close(self) -> None:
+    async def open(self) -> None:
+        pass
+
+    def describe(self) -> EngineInfo:
+        return EngineInfo(name="tone", version="1", licence="Apache-2.0")
+
+    async def close(self) -> None:
         pass
 
 

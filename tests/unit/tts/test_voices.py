@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
+from services.runtime.engine import EngineInfo
 from services.runtime.errors import FailedPrecondition, InvalidRequest, NotFound
 from services.runtime.settings import SettingsError
+from services.tts.engine import (
+    Emit,
+    EngineUnavailableError,
+    Gender,
+    SpeechRequest,
+    VoiceInfo,
+)
 from services.tts.engines.espeak import EspeakEngine
 from services.tts.engines.flite import FliteEngine
 from services.tts.settings import TtsSettings
-from services.tts.voices import VoiceBook, load_engines
+from services.tts.voices import VoiceBook, load_engines, open_engines
 
 
 @pytest.fixture
@@ -92,18 +102,91 @@ def test_flite_comes_first_for_english(flite: FliteEngine, espeak: EspeakEngine)
     assert book.choose([], "de").name == "espeak-de"
 
 
-def test_engines_by_name() -> None:
+async def test_engines_by_name() -> None:
     (engine,) = load_engines(TtsSettings(engine="espeak"))
-    assert engine.name == "espeak"
-    engine.close()
+    assert engine.describe().name == "espeak"
+    await engine.close()
     with pytest.raises(SettingsError, match="nothing"):
         load_engines(TtsSettings(engine="nothing"))
 
 
-def test_auto_leaves_out_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_auto_leaves_out_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.tts.engines.flite_library.LIBRARY", "libflite-missing.so.1")
     (engine,) = load_engines(TtsSettings())
-    assert engine.name == "espeak"
-    engine.close()
+    assert engine.describe().name == "espeak"
+    await engine.close()
     with pytest.raises(SettingsError, match="apt-get install libflite1"):
         load_engines(TtsSettings(engine="flite"))
+
+
+class NamedEngine:
+    """An engine with one voice for each of its languages, named after both."""
+
+    def __init__(
+        self, name: str, languages: Sequence[str], preferences: Mapping[str, int], *, works: bool
+    ) -> None:
+        self.name = name
+        self.languages = languages
+        self.preferences = preferences
+        self.works = works
+        self.closed = False
+
+    async def open(self) -> None:
+        if not self.works:
+            raise EngineUnavailableError("its weights are missing")
+
+    def describe(self) -> EngineInfo:
+        return EngineInfo(name=self.name, version="1", licence="MIT")
+
+    def voices(self) -> Sequence[VoiceInfo]:
+        return [
+            VoiceInfo(
+                name=f"{self.name}-{language}",
+                display_name=self.name,
+                languages=(language,),
+                gender=Gender.UNKNOWN,
+                sample_rate_hz=16_000,
+                engine=self.name,
+                licence="MIT",
+            )
+            for language in self.languages
+        ]
+
+    def synthesize(self, request: SpeechRequest, emit: Emit) -> None:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def engine_of(
+    name: str, languages: Sequence[str], preferences: Mapping[str, int], *, works: bool = True
+) -> NamedEngine:
+    return NamedEngine(name, languages, preferences, works=works)
+
+
+def test_with_auto_each_language_is_spoken_by_the_engine_that_prefers_it_most() -> None:
+    engines = [
+        engine_of("plain", ["en", "zh", "de"], {"*": 10}),
+        engine_of("english", ["en", "zh"], {"en": 80, "zh": 5}),
+        engine_of("silent-on-it", ["en", "de"], {}),
+    ]
+    book = VoiceBook(engines, by_preference=True)
+    assert book.choose([], "en-GB").name == "english-en"
+    assert book.choose([], "zh").name == "plain-zh"
+    assert book.choose([], "de").name == "silent-on-it-de"
+
+
+def test_without_auto_the_order_of_the_settings_counts() -> None:
+    engines = [engine_of("plain", ["en"], {"*": 10}), engine_of("fine", ["en"], {"en": 80})]
+    assert VoiceBook(engines).choose([], "en").name == "plain-en"
+
+
+async def test_auto_leaves_out_an_engine_that_cannot_be_opened() -> None:
+    broken = engine_of("broken", ["en"], {"en": 99}, works=False)
+    plain = engine_of("plain", ["en"], {})
+    assert await open_engines([broken, plain], TtsSettings()) == [plain]
+    with pytest.raises(SettingsError, match="none of the installed engines"):
+        await open_engines([broken], TtsSettings())
+    with pytest.raises(SettingsError, match="ANIMA_TTS_ENGINE: broken: its weights are missing"):
+        await open_engines([plain, broken], TtsSettings(engine="plain,broken"))

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from importlib.metadata import version
 from typing import Any, ClassVar, Final
 
-from services.llm.engine import EndReason, EngineDescription, Item, Report
+from services.llm.engine import EndReason, Item, LlmEngineInfo
 from services.llm.engines.openai.calls import CallAssembler
 from services.llm.engines.openai.chunks import Chunk
 from services.llm.engines.openai.client import ChatClient
@@ -28,6 +28,7 @@ from services.llm.prompt.chat import build_chat, message_fields
 from services.llm.prompt.prompt import Prompt
 from services.llm.settings import LlmSettings
 from services.llm.speech.speaking import Written, cache_salt, speak
+from services.runtime.engine import Report
 from services.runtime.errors import AnimaError, FailedPrecondition, Unavailable
 from services.runtime.logs import get_logger
 
@@ -52,9 +53,9 @@ class OpenAiEngine:
         self._client = ChatClient(self._options, settings)
         self._model = self._options.model
 
-    def describe(self) -> EngineDescription:
-        """Says what the engine is; the licence of the model is its server's affair."""
-        return EngineDescription(
+    def describe(self) -> LlmEngineInfo:
+        """Returns what the engine is; the licence of the model is its server's affair."""
+        return LlmEngineInfo(
             name=_NAME,
             version=f"{version('anima')} {self._model}".strip(),
             licence="LicenseRef-Model",
@@ -62,7 +63,7 @@ class OpenAiEngine:
             calls_tools=True,
         )
 
-    async def warm_up(self, personas: Sequence[Persona]) -> None:
+    async def open(self) -> None:
         """Waits for the server and chooses the model.
 
         Raises:
@@ -75,11 +76,14 @@ class OpenAiEngine:
             self._model = models[0]
         elif models and not {self._model, f"models/{self._model}"} & set(models):
             get_logger().warning("the server does not list the model", model=self._model)
+        ENGINE_UP.labels(_NAME).set(1)
+
+    async def prepare(self, personas: Sequence[Persona]) -> None:
+        """Logs the adapters that the settings leave unused."""
         for persona in personas:
             adapter = persona.profile.adapter
             if adapter and not self._options.adapters:
                 get_logger().warning("adapter not used: ANIMA_LLM_ADAPTERS is off", adapter=adapter)
-        ENGINE_UP.labels(_NAME).set(1)
 
     async def watch(self, report: Report) -> None:
         """Asks the server for its models from time to time, and reports what has changed."""

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from retrieval.embedding import Embedder
-from services.llm.engine import Delta, End, EndReason, EngineDescription
+from services.llm.engine import Delta, End, EndReason, LlmEngineInfo
 from services.llm.engines.retrieval.answerer import Answerer
 from services.llm.engines.retrieval.vectors import KeptVectors
 from services.llm.persona.persona import Persona
@@ -31,17 +31,22 @@ class RetrievalEngine:
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
         self._compute = Compute(threads=1, name="llm")
+        self._embedder: KeptVectors | None = None
         self._answerers: dict[str, Answerer] = {}
 
-    def describe(self) -> EngineDescription:
-        """Says what the engine is."""
+    def describe(self) -> LlmEngineInfo:
+        """Returns what the engine is."""
         # Words of every language are compared; what steers a conversation is known in two.
-        return EngineDescription(
+        return LlmEngineInfo(
             name="retrieval", version=version("anima"), licence="Apache-2.0", languages=("en", "zh")
         )
 
-    async def warm_up(self, personas: Sequence[Persona]) -> None:
-        """Loads the sentence encoder, if it was pulled, and indexes the personas."""
+    async def open(self) -> None:
+        """Loads the sentence encoder, if it was pulled."""
+        self._embedder = await self._compute.run(self._load_embedder)
+
+    async def prepare(self, personas: Sequence[Persona]) -> None:
+        """Indexes the personas."""
         self._answerers = await self._compute.run(self._index, personas)
 
     async def answer(self, prompt: Prompt) -> AsyncGenerator[Delta | End, None]:
@@ -66,7 +71,7 @@ class RetrievalEngine:
         self._compute.close()
 
     def _index(self, personas: Sequence[Persona]) -> dict[str, Answerer]:
-        embedder = self._load_embedder()
+        embedder = self._embedder
         answerers = {persona.profile.name: Answerer(persona, embedder) for persona in personas}
         if embedder is not None:
             embedder.keep()

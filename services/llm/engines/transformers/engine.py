@@ -7,7 +7,7 @@ from contextlib import aclosing
 from importlib.metadata import version
 from typing import Any, ClassVar, Final
 
-from services.llm.engine import EndReason, EngineDescription, Item
+from services.llm.engine import EndReason, Item, LlmEngineInfo
 from services.llm.engines.local_model import LocalModelOptions, import_library
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
@@ -31,7 +31,7 @@ class TransformersEngine:
     options_type: ClassVar = LocalModelOptions
 
     def __init__(self, settings: LlmSettings) -> None:
-        """Makes the engine; the model is loaded by `warm_up`.
+        """Makes the engine; the model is loaded by `open`.
 
         Raises:
             SettingsError: An option is wrong, or the library is not installed.
@@ -45,22 +45,25 @@ class TransformersEngine:
         self._compute = Compute(threads=1, name="transformers")
         self._model: Any = None
 
-    def describe(self) -> EngineDescription:
-        """Says what the engine is; the licence of the model stands beside the model."""
-        return EngineDescription(
+    def describe(self) -> LlmEngineInfo:
+        """Returns what the engine is; the licence of the model stands beside the model."""
+        return LlmEngineInfo(
             name=_NAME,
             version=version("transformers"),
             licence="Apache-2.0 AND LicenseRef-Model",
             languages=(),
         )
 
-    async def warm_up(self, personas: Sequence[Persona]) -> None:
+    async def open(self) -> None:
         """Loads the model.
 
         Raises:
             FailedPrecondition: It cannot be read.
         """
         self._model = await self._compute.run(self._load)
+
+    async def prepare(self, personas: Sequence[Persona]) -> None:
+        """Does nothing: an adapter is loaded with the first question for its persona."""
 
     def answer(self, prompt: Prompt) -> AsyncGenerator[Item, None]:
         """Streams the model's answer."""

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, ClassVar, Final
 
-from services.llm.engine import EndReason, EngineDescription, Item, Report
+from services.llm.engine import EndReason, Item, LlmEngineInfo
 from services.llm.engines.chat_tokeniser import ChatTokeniser, first_prompts
 from services.llm.engines.vllm.keeper import EngineKeeper
 from services.llm.engines.vllm.options import VllmOptions, import_vllm
@@ -28,6 +28,7 @@ from services.llm.prompt.prompt import Prompt
 from services.llm.settings import LlmSettings
 from services.llm.speech.speaking import Written, cache_salt, speak
 from services.runtime.compute import Compute
+from services.runtime.engine import Report
 from services.runtime.errors import AnimaError, Busy, FailedPrecondition, NotFound, Unavailable
 from services.runtime.heap import settle
 from services.runtime.logs import get_logger
@@ -45,7 +46,7 @@ class VllmEngine:
     options_type: ClassVar = VllmOptions
 
     def __init__(self, settings: LlmSettings) -> None:
-        """Makes the engine; the model is loaded by `warm_up`.
+        """Makes the engine; the model is loaded by `open`.
 
         Raises:
             SettingsError: An option is wrong, or vLLM is not installed.
@@ -59,9 +60,9 @@ class VllmEngine:
         self._tokeniser: ChatTokeniser | None = None
         self._pace = Pace()
 
-    def describe(self) -> EngineDescription:
-        """Says what the engine is; the licence of the model stands beside the model."""
-        return EngineDescription(
+    def describe(self) -> LlmEngineInfo:
+        """Returns what the engine is; the licence of the model stands beside the model."""
+        return LlmEngineInfo(
             name=_NAME,
             version=str(self._vllm.__version__),
             licence="Apache-2.0 AND LicenseRef-Model",
@@ -69,14 +70,17 @@ class VllmEngine:
             calls_tools=self._tool_parser is not None,
         )
 
-    async def warm_up(self, personas: Sequence[Persona]) -> None:
-        """Loads the model and the adapters of the personas.
+    async def open(self) -> None:
+        """Loads the model.
 
         Raises:
-            AnimaError: The model cannot be used.
+            AnimaError: It cannot be used.
         """
         self._tokeniser = await self._compute.run(self._load_tokeniser)
         await self.keeper.start()
+
+    async def prepare(self, personas: Sequence[Persona]) -> None:
+        """Encodes the beginnings of the prompts and loads the adapters of the personas."""
         for prompt in first_prompts(personas):
             await self.encode(prompt)
         await self._compute.run(settle)

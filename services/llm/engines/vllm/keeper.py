@@ -7,10 +7,10 @@ import contextlib
 from functools import cache
 from typing import Any, Final
 
-from services.llm.engine import Report
 from services.llm.engines.vllm.adapters import Adapters
 from services.llm.engines.vllm.options import VllmOptions, import_vllm, leave_a_core
 from services.llm.metrics import ENGINE_RESTARTS, ENGINE_UP
+from services.runtime.engine import Report
 from services.runtime.errors import Unavailable
 from services.runtime.logs import get_logger
 

@@ -223,35 +223,35 @@ async def test_a_server_that_is_away(engine: MakeEngine, prompt: Prompt) -> None
     with pytest.raises(Unavailable, match="cannot be reached"):
         await read(made, prompt)
     with pytest.raises(Unavailable, match="cannot be reached"):
-        await made.warm_up(())
+        await made.open()
 
 
-async def test_warm_up_chooses_the_first_model(
+async def test_opening_chooses_the_first_model(
     server: ModelServer, engine: MakeEngine, prompt: Prompt
 ) -> None:
     made = OpenAiEngine(settings_for(server.base_url, model=""))
-    await made.warm_up((prompt.persona,))
+    await made.open()
     await read(made, prompt)
     assert server.requests[0]["model"] == "tiny"
     assert "tiny" in made.describe().version
     await made.close()
 
 
-async def test_warm_up_without_a_list_needs_a_name(server: ModelServer, engine: MakeEngine) -> None:
+async def test_opening_without_a_list_needs_a_name(server: ModelServer, engine: MakeEngine) -> None:
     server.models_status = 404
-    await engine().warm_up(())
+    await engine().open()
     unnamed = OpenAiEngine(settings_for(server.base_url, model=""))
     with pytest.raises(FailedPrecondition, match="ANIMA_LLM_MODEL"):
-        await unnamed.warm_up(())
+        await unnamed.open()
     await unnamed.close()
 
 
-async def test_warm_up_with_a_wrong_key_fails_at_once(
+async def test_opening_with_a_wrong_key_fails_at_once(
     server: ModelServer, engine: MakeEngine
 ) -> None:
     server.models_status = 401
     with pytest.raises(FailedPrecondition, match="ANIMA_LLM_API_KEY"):
-        await engine().warm_up(())
+        await engine().open()
 
 
 async def test_readiness_follows_the_server(server: ModelServer, engine: MakeEngine) -> None:
@@ -354,7 +354,7 @@ async def test_an_endless_list_of_models_is_not_read(
 ) -> None:
     server.models = ["m" * 100] * 50_000
     with pytest.raises(Unavailable, match="list of models"):
-        await engine(start_timeout_s="0").warm_up(())
+        await engine(start_timeout_s="0").open()
 
 
 @pytest.mark.parametrize("line", [b"x", b"data: x\n"], ids=["one line", "many lines"])
