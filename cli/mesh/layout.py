@@ -9,7 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import ValidationError
+
 from gateway.stages.spec import GATEWAY, GATEWAY_PORT, GATEWAY_SERVICE, STAGES
+from services.runtime.settings import ServiceSettings
+from services.runtime.variables import StageVariables
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -147,3 +151,13 @@ def child_environment(member: Member) -> dict[str, str]:
         # Five services with a thread per core each are slower than five with one.
         environment.setdefault(variable, "1")
     return environment
+
+
+def drain_timeout_s(member: Member, environment: Mapping[str, str]) -> float:
+    """Return how long a member may drain by its variables; a wrong value counts as the default."""
+    place = ("drain_timeout_s",)
+    read = StageVariables(ServiceSettings, member.name, {place[0]: place}, environment)()
+    try:
+        return ServiceSettings(**read).drain_timeout_s
+    except ValidationError:
+        return ServiceSettings().drain_timeout_s

@@ -6,18 +6,22 @@ import asyncio
 import contextlib
 import ctypes
 import enum
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
-from cli.mesh.layout import Layout, Member, child_environment
+from cli.mesh.layout import Layout, Member, child_environment, drain_timeout_s
+from cli.mesh.logs import LogFile
+from gateway.wakeup import Changes
 from services.runtime.channels import open_channel
+from services.runtime.tasks import Tasks, beside, first_of
 
 EXIT_SETTINGS: Final = 2
 """A server that exits with this status was set up wrongly: starting it again would not help."""
@@ -28,7 +32,8 @@ _STABLE_S: Final = 30.0
 _FIRST_STARTS: Final = 3
 """A member that dies this often without having been ready once is given up."""
 _HEALTH_INTERVAL_S: Final = 0.1
-_STOP_TIMEOUT_S: Final = 10.0
+_READY_INTERVAL_S: Final = 1.0
+_STOP_GRACE_S: Final = 5.0
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -54,12 +59,25 @@ class Status:
     started_s: float = 0.0
     ready_after_s: float | None = None
     problem: str = ""
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set: the member is to be stopped and not started again."""
+
+
+def _load_prctl() -> Any:
+    try:
+        return ctypes.CDLL(None).prctl
+    except (OSError, AttributeError):  # not Linux
+        return None
+
+
+# A child that is forked from a process with threads may not load a library.
+_PRCTL: Final = _load_prctl()
 
 
 def _die_with_parent() -> None:
     # A supervisor that is killed cannot stop its children; the kernel can (Linux only).
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if _PRCTL is not None:
+        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Supervisor:
@@ -69,8 +87,9 @@ class Supervisor:
         layout: The members.
         log_folder: Each member's output is appended to `<name>.log` here.
         token: Sent with health checks, if the services demand one.
-        environment: Variables that every member gets besides the caller's.
+        environment: Variables that every member gets in addition to the caller's.
         on_change: Called after each change of a status.
+        stop_grace_s: How much longer than its drain a member may take to stop before it is killed.
     """
 
     def __init__(
@@ -81,46 +100,59 @@ class Supervisor:
         token: str | None = None,
         environment: Mapping[str, str] | None = None,
         on_change: Callable[[Status], None] = lambda _status: None,
+        stop_grace_s: float = _STOP_GRACE_S,
     ) -> None:
         self._layout = layout
-        self._log_folder = log_folder
         self._token = token
         self._environment = dict(environment or {})
         self._on_change = on_change
-        self._changed = asyncio.Condition()
+        self._stop_grace_s = stop_grace_s
+        self._changes = Changes()
+        self._at_once = asyncio.Event()
+        self._logs = {member.name: LogFile(log_folder, member.name) for member in layout.members}
         self.statuses = {member.name: Status(member) for member in layout.members}
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Supervisor]:
-        """Start all members and stop them at the end of the block."""
-        self._log_folder.mkdir(parents=True, exist_ok=True)
-        keepers = [
-            asyncio.create_task(self._keep(status), name=f"keep-{name}")
+        """Starts all members and stops them at the end of the block, the gateway first.
+
+        The gateway ends its conversations and remembers what was said while the stages still serve.
+        """
+        for log in self._logs.values():
+            await asyncio.to_thread(log.begin)
+        tasks = Tasks("supervisor")
+        keepers = {
+            name: tasks.start(self._keep(status), name=f"keep-{name}")
             for name, status in self.statuses.items()
-        ]
+        }
         try:
-            yield self
+            try:
+                yield self
+            finally:
+                for names in ([self._layout.gateway.name], list(keepers)):
+                    for name in names:
+                        self.statuses[name].stop.set()
+                    await asyncio.wait([keepers[name] for name in names])
         finally:
-            for keeper in keepers:
-                keeper.cancel()
-            await asyncio.gather(*keepers, return_exceptions=True)
+            await tasks.close()
+
+    def stop_at_once(self) -> None:
+        """Kills the members that have not stopped yet, instead of waiting for their drain."""
+        self._at_once.set()
 
     async def until_settled(self) -> None:
         """Wait until every member is ready or one has failed for good."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.is_ready() or any(self._failed()))
+        await self._until(lambda: self.is_ready() or any(self._failed()))
 
     async def until_noticed(self, process_ids: Collection[int]) -> None:
         """Wait until no member is one of some processes, which have ended."""
-        async with self._changed:
-            await self._changed.wait_for(
-                lambda: all(each.process_id not in process_ids for each in self.statuses.values())
-            )
+        await self._until(
+            lambda: all(each.process_id not in process_ids for each in self.statuses.values())
+        )
 
     async def until_failed(self) -> None:
         """Wait until a member has failed for good."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: any(self._failed()))
+        await self._until(lambda: any(self._failed()))
 
     def is_ready(self) -> bool:
         """Tell whether every member is ready."""
@@ -128,72 +160,90 @@ class Supervisor:
 
     def log_tail(self, name: str, lines: int = 5) -> str:
         """Return the last lines that a member wrote."""
-        path = self._log_path(name)
-        return (
-            "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
-            if path.exists()
-            else ""
-        )
+        return self._logs[name].tail(lines)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            await self._changes.next()
 
     def _failed(self) -> Iterator[Status]:
         return (status for status in self.statuses.values() if status.state is State.FAILED)
 
-    def _log_path(self, name: str) -> Path:
-        return self._log_folder / f"{name}.log"
-
-    async def _set(self, status: Status, state: State, problem: str = "") -> None:
+    def _set(self, status: Status, state: State, problem: str = "") -> None:
         status.state, status.problem = state, problem
         self._on_change(status)
-        async with self._changed:
-            self._changed.notify_all()
+        self._changes.tell()
 
     async def _keep(self, status: Status) -> None:
+        """Runs a member until it is to stop or has failed for good."""
+        try:
+            await self._run(status)
+        except Exception as error:
+            self._set(status, State.FAILED, f"{type(error).__name__}: {error}")
+            raise
+
+    async def _run(self, status: Status) -> None:
+        name = status.member.name
         pause_s = _RESTART_FIRST_S
         while True:
             code = await self._live(status)
+            if status.stop.is_set():
+                self._set(status, State.STOPPED)
+                return
             hopeless = not status.was_ready and status.restarts + 1 >= _FIRST_STARTS
             if code == EXIT_SETTINGS or hopeless:
-                await self._set(status, State.FAILED, self.log_tail(status.member.name, 1))
+                self._set(status, State.FAILED, self.log_tail(name, 1))
                 return
             if time.monotonic() - status.started_s > _STABLE_S:
                 pause_s = _RESTART_FIRST_S
             status.restarts += 1
-            await self._set(
-                status, State.RESTARTING, f"ended with status {code}; again in {pause_s:g} s"
-            )
-            await asyncio.sleep(pause_s)
+            problem = f"ended with status {code}; again in {pause_s:g} s"
+            self._set(status, State.RESTARTING, problem)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(status.stop.wait(), pause_s)
             pause_s = min(pause_s * 2, _RESTART_LONGEST_S)
 
     async def _live(self, status: Status) -> int:
-        """Run one process of a member to its end and return its exit status."""
+        """Runs one process of a member to its end and returns its exit status."""
         member = status.member
+        environment = {**child_environment(member), **self._environment}
         status.started_s, status.ready_after_s = time.monotonic(), None
-        with self._log_path(member.name).open("ab") as log:
+        with self._logs[member.name].open() as log:
             process = await asyncio.create_subprocess_exec(
                 *member.command,
-                env={**child_environment(member), **self._environment},
+                env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C reaches the supervisor only, which then drains
                 preexec_fn=_die_with_parent,
             )
-        status.process_id = process.pid
-        await self._set(status, State.STARTING)
-        watch = asyncio.create_task(self._watch(status))
         try:
-            return await process.wait()
-        except asyncio.CancelledError:
-            await _stop(process)
-            await self._set(status, State.STOPPED)
-            raise
+            status.process_id = process.pid
+            self._set(status, State.STARTING)
+            limit_s = drain_timeout_s(member, environment) + self._stop_grace_s
+            async with beside(self._watch(status), name=f"watch-{member.name}"):
+                await first_of(process.wait(), status.stop.wait())
+                if process.returncode is None:
+                    await self._stop(process, limit_s)
+            return process.returncode if process.returncode is not None else -signal.SIGKILL
         finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            # Helpers of an engine outlive their leader, and on a cancel the leader is still there.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
             status.process_id = None
 
+    async def _stop(self, process: asyncio.subprocess.Process, limit_s: float) -> None:
+        """Lets a process drain; its helpers are its own business until it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await first_of(process.wait(), self._at_once.wait())
+
     async def _watch(self, status: Status) -> None:
-        """Follow the health of a process, as long as it lives."""
+        """Follows the health of a process and the size of its log, as long as it lives."""
         member = status.member
         async with open_channel(member.address, token=self._token) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
@@ -202,10 +252,12 @@ class Supervisor:
                 if ready and status.state is not State.READY:
                     status.was_ready = True
                     status.ready_after_s = time.monotonic() - status.started_s
-                    await self._set(status, State.READY)
-                elif not ready and status.state is State.READY:
-                    await self._set(status, State.STARTING, "not ready")
-                await asyncio.sleep(_HEALTH_INTERVAL_S if not ready else 1.0)
+                    self._set(status, State.READY)
+                elif not ready and status.state is State.READY and not status.stop.is_set():
+                    self._set(status, State.STARTING, "not ready")
+                with contextlib.suppress(OSError):  # a full disk is no reason to end a member
+                    await asyncio.to_thread(self._logs[member.name].limit)
+                await asyncio.sleep(_READY_INTERVAL_S if ready else _HEALTH_INTERVAL_S)
 
 
 async def _is_ready(stub: health_pb2_grpc.HealthStub, service: str) -> bool:
@@ -214,14 +266,3 @@ async def _is_ready(stub: health_pb2_grpc.HealthStub, service: str) -> bool:
     except grpc.aio.AioRpcError:
         return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(_STOP_TIMEOUT_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()

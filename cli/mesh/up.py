@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from cli.mesh.layout import LOOPBACK, Layout, fixed_layout, taken_addresses
 from cli.mesh.supervisor import State, Status, Supervisor
 from gateway.stages.spec import GATEWAY_PORT
 from services.runtime.settings import ServiceSettings
+from services.runtime.tasks import first_of
 
 _COLOURS = {
     State.READY: "green",
@@ -62,21 +62,35 @@ def _with_host(address: str) -> str:
 
 
 async def _supervise(layout: Layout, log_folder: Path) -> bool:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     console.print(f"Starting {len(layout.members)} services; logs in {log_folder}")
     token = ServiceSettings.from_environment().token
     supervisor = Supervisor(layout, log_folder=log_folder, token=token, on_change=_show)
+    stop = _stop_signal(supervisor)
     async with supervisor.running():
-        await _first_of(stop.wait(), supervisor.until_settled())
+        await first_of(stop.wait(), supervisor.until_settled())
         if supervisor.is_ready():
             console.print(f"\nTalk to Anima at [bold]{layout.page}[/]  (Ctrl-C stops all)\n")
-            await _first_of(stop.wait(), supervisor.until_failed())
+            await first_of(stop.wait(), supervisor.until_failed())
         failed = [status for status in supervisor.statuses.values() if status.state is State.FAILED]
     for status in failed:
         console.print(f"[bold red]{status.member.name}[/] cannot start: {status.problem}")
     return not failed
+
+
+def _stop_signal(supervisor: Supervisor) -> asyncio.Event:
+    """Returns what the first signal sets; the second one does not wait for the drain."""
+    stop = asyncio.Event()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            supervisor.stop_at_once()
+            return
+        console.print("\nStopping; Ctrl-C again does not wait for what is being said.")
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    return stop
 
 
 def _show(status: Status) -> None:
@@ -87,13 +101,3 @@ def _show(status: Status) -> None:
     console.print(
         f"  [bold]{status.member.name:8}[/] [{colour}]{status.state:10}[/] [dim]{detail}[/]"
     )
-
-
-async def _first_of(*waits: Awaitable[object]) -> None:
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,7 +4,8 @@ A bare `asyncio.create_task` keeps an unexpected exception to itself until the t
 while whoever waits for its work waits forever. So a task has an owner here:
 
 - `beside` runs helpers for the length of a block, and a helper that fails ends the block;
-- `Tasks` owns tasks that outlive the call that starts them, and reports failures to its owner.
+- `Tasks` owns tasks that outlive the call that starts them, and reports failures to its owner;
+- `first_of` waits for the first of several coroutines.
 """
 
 from __future__ import annotations
@@ -104,3 +105,18 @@ async def cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
         task.cancel()
     if running:
         await asyncio.wait(running)
+
+
+async def first_of(*work: Coroutine[Any, Any, object]) -> None:
+    """Waits until the first of several coroutines ends, and cancels the others.
+
+    Raises:
+        Exception: What a coroutine that ended raised, as it was raised.
+    """
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await cancelled(tasks)
+    for task in ended:
+        task.result()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.runtime.tasks import Tasks, beside, cancelled
+from services.runtime.tasks import Tasks, beside, cancelled, first_of
 
 
 class BrokenError(Exception):
@@ -103,3 +103,21 @@ async def test_cancelled_does_not_raise_what_a_task_raises_on_its_way_out() -> N
     await asyncio.sleep(0)
     await cancelled([task])
     assert isinstance(task.exception(), BrokenError)
+
+
+async def test_the_first_to_end_cancels_the_others() -> None:
+    ended = asyncio.Event()
+
+    async def slow() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    await first_of(slow(), asyncio.sleep(0))
+    assert ended.is_set()
+
+
+async def test_what_the_first_to_end_raises_is_raised() -> None:
+    with pytest.raises(BrokenError, match="helper"):
+        await first_of(asyncio.Event().wait(), _fail())

@@ -1,0 +1,88 @@
+"""The log files of a mesh: each member appends to its own, which is kept small by rotation."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import BinaryIO, Final
+
+MAX_BYTES: Final = 16 * 1024 * 1024
+"""A log that has grown larger is rotated."""
+KEPT: Final = 3
+"""How many older logs are kept: `<name>.log.1` is the latest of them."""
+
+_TAIL_BYTES: Final = 64 * 1024
+
+
+class LogFile:
+    """The log of one member.
+
+    Args:
+        folder: Where logs are.
+        name: The member.
+        max_bytes: The size from which `limit` rotates.
+    """
+
+    def __init__(self, folder: Path, name: str, *, max_bytes: int = MAX_BYTES) -> None:
+        self.path = folder / f"{name}.log"
+        self._max_bytes = max_bytes
+
+    def begin(self) -> None:
+        """Makes room for the log of a new mesh: the last one becomes `<name>.log.1`."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self._size() > 0:
+            self._make_room()
+            self.path.replace(self._older(1))
+
+    def open(self) -> BinaryIO:
+        """Opens the log for a process. Appending lets `limit` truncate what it still writes to."""
+        return self.path.open("ab")
+
+    def limit(self) -> None:
+        """Rotates the log if it is too large, while its process goes on writing.
+
+        The process holds the file open, so the content is copied and the file is truncated; lines
+        that are written in between are lost.
+        """
+        if self._size() <= self._max_bytes:
+            return
+        self._make_room()
+        shutil.copyfile(self.path, self._older(1))
+        os.truncate(self.path, 0)
+
+    def tail(self, lines: int) -> str:
+        """Returns the last lines; of a structured line only what it says."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(max(0, self._size() - _TAIL_BYTES))
+                text = file.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(_in_words(line) for line in text.splitlines()[-lines:])
+
+    def _size(self) -> int:
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _older(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}")
+
+    def _make_room(self) -> None:
+        for number in range(KEPT, 1, -1):
+            with contextlib.suppress(FileNotFoundError):
+                self._older(number - 1).replace(self._older(number))
+
+
+def _in_words(line: str) -> str:
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(fields, dict):
+        return line
+    return str(fields.get("message") or fields.get("event") or line)

@@ -1,0 +1,62 @@
+"""The logs of a mesh: rotated at its start and by size, and read from their end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.mesh.logs import KEPT, LogFile
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_each_start_begins_a_new_log_and_few_old_ones_are_kept(tmp_path: Path) -> None:
+    for number in range(KEPT + 3):
+        log = LogFile(tmp_path, "tts")
+        log.begin()
+        with log.open() as file:
+            file.write(f"start {number}\n".encode())
+    assert names(tmp_path) == ["tts.log", "tts.log.1", "tts.log.2", "tts.log.3"]
+    assert (tmp_path / "tts.log").read_text() == "start 5\n"
+    assert (tmp_path / "tts.log.3").read_text() == "start 2\n"
+
+
+def test_an_empty_log_is_not_kept(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "new", "tts")
+    for _ in range(3):
+        log.begin()
+        log.open().close()
+    assert names(tmp_path / "new") == ["tts.log"]
+
+
+def test_a_log_that_is_written_to_stays_bounded(tmp_path: Path) -> None:
+    log = LogFile(tmp_path, "tts", max_bytes=1_000)
+    log.begin()
+    with log.open() as file:
+        for number in range(100):
+            file.write(b"x" * 99 + b"\n")
+            file.flush()
+            log.limit()
+            assert log.path.stat().st_size <= 1_100, number
+        file.write(b"the last line\n")
+    assert len(names(tmp_path)) == KEPT + 1
+    assert log.tail(1) == "the last line"
+    assert "\0" not in log.path.read_text()
+
+
+def test_the_tail_says_what_structured_lines_say(tmp_path: Path) -> None:
+    log = LogFile(tmp_path, "tts")
+    assert log.tail(3) == ""
+    log.path.write_text(
+        'anima tts: plain\n{"event": "ready", "level": "info"}\n'
+        '{"event": "warm-up failed", "message": "model x is missing"}\n[1]\n'
+    )
+    assert log.tail(4) == "anima tts: plain\nready\nmodel x is missing\n[1]"
+
+
+def test_only_the_end_of_a_large_log_is_read(tmp_path: Path) -> None:
+    log = LogFile(tmp_path, "tts")
+    log.path.write_bytes(b"a" * 10_000_000 + b"\nthe end\n")
+    assert log.tail(2).endswith("the end")
+    assert len(log.tail(2)) < 100_000
