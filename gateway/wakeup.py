@@ -6,17 +6,17 @@ import asyncio
 
 
 class Changes:
-    """Wakes all who wait; a change that nobody waits for costs next to nothing.
+    """Wakes all waiting tasks; a change that no task waits for costs next to nothing.
 
-    Several hundred changes a second are told to nobody: an `asyncio.Event` made anew for each would
-    be a good part of what a message costs.
+    Several hundred changes a second have no waiter: creating an `asyncio.Event` for each would be a
+    good part of the cost of a message.
     """
 
     def __init__(self) -> None:
         self._waiting: list[asyncio.Future[None]] = []
 
     def tell(self) -> None:
-        """Wakes whoever waits now."""
+        """Wakes the tasks that wait now."""
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             if not waiter.done():

@@ -48,7 +48,7 @@ SILENT = "SILENT"
 
 
 def reopen_ms(error: AnimaError) -> int | None:
-    """Gives how long another opening may take after an error, ms; None: as long as the first.
+    """Returns how long another opening may take after an error, ms; None: as long as the first.
 
     A process that was killed is started again meanwhile; one that hangs is not.
     """
@@ -67,7 +67,7 @@ class StageFailed(Exception):  # noqa: N818 (named by what it says)
 
     Attributes:
         stage: The name of the stage, such as "tts".
-        error: What it answered, or why it did not.
+        error: Its answer, or the reason why there is none.
     """
 
     def __init__(self, stage: str, error: AnimaError) -> None:
@@ -127,9 +127,8 @@ class StageStream(Generic[RequestT, ResponseT]):
     ) -> StageStream[RequestT, ResponseT]:
         """Opens a stream and waits until the stage has started.
 
-        A stage that is just being restarted is waited for; an opening that is cut off or hangs for
-        half of the time is tried once more, and a full stage again when it says that it may have a
-        place.
+        A stage that is being restarted is waited for. An opening that is cut off, or hangs for half
+        of the time, is tried once more; a full stage is tried again after the time that it names.
 
         Args:
             stage: The name of the stage.
@@ -137,10 +136,10 @@ class StageStream(Generic[RequestT, ResponseT]):
             config: The first request.
             timeout_ms: How long all of it may take.
             wait_for_place: Whether a full stage is tried again until then.
-            on_full: Told that the stage is full, and for how many ms it thinks to be.
+            on_full: Called when the stage is full, with the ms after which it may have a place.
 
         Raises:
-            StageFailed: The stage is away, full, or refuses the config.
+            StageFailed: The stage is away or full, or refuses the config.
         """
         busy: StageFailed | None = None
         stream: StageStream[RequestT, ResponseT] | None = None
@@ -203,7 +202,7 @@ class StageStream(Generic[RequestT, ResponseT]):
     async def send(self, request: RequestT) -> None:
         """Sends a request; waits while the stage is behind.
 
-        After the end of the stream requests are dropped: `responses` says why it ended.
+        After the end of the stream requests are dropped; `responses` raises the reason.
         """
         if not self._ended:
             await self._requests.put(request)
@@ -290,11 +289,11 @@ class StageStream(Generic[RequestT, ResponseT]):
         """Interrupts the stage, waits for its confirmation and closes the stream.
 
         Args:
-            epoch: The new epoch; whatever the stage sent before its confirmation is dropped.
+            epoch: The new epoch; responses from before the confirmation are dropped.
             timeout_ms: How long to wait; then the call is cancelled.
 
         Returns:
-            Whether the stage confirmed, and how long it took.
+            Whether the stage has confirmed, and the time that it took.
         """
         clock = asyncio.get_running_loop().time
         asked_at = clock()

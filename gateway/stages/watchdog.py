@@ -1,4 +1,4 @@
-"""Noticing a stage that has work to do and gives nothing: frozen, or lost behind a connection."""
+"""Detects a stage that has work to do and sends nothing: frozen, or behind a dead connection."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _LOOKS = 8
 
 
 class Watch:
-    """Looks again and again whether a stage that owes something is silent.
+    """Checks at intervals whether a stage that owes something is silent.
 
-    It costs a timer per look instead of one per message.
+    That costs one timer per check instead of one per message.
 
     Args:
-        silence_s: How long a stage may be silent while it owes something; noticed up to a quarter
+        silence_s: How long a stage may be silent while it owes something; detected up to a quarter
             later.
-        owes: Tells whether an answer of the stage is waited for now.
+        owes: Returns whether a response of the stage is awaited now.
         on_silence: Called once, when it has been silent for so long.
     """
 
@@ -32,7 +32,7 @@ class Watch:
         self._arm()
 
     def heard(self) -> None:
-        """Notes that the stage has given something."""
+        """Records that the stage has sent something."""
         self._since = None
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a turn reports to the client beside text and media: numbers, notices, pauses, quality."""
+"""Reports of a turn to the client beside text and media: notices, pauses, amount of video."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TurnEvents:
         self._outbox.post(pb.ConverseResponse(turn_paused=paused), urgent=True)
 
     def resume(self, paused_s: float) -> None:
-        """Has the client play on where it stopped, and says for how long that was, seconds."""
+        """Has the client play on where it stopped, and reports for how long that was, seconds."""
         resumed = pb.TurnResumed(header=self.header(), paused_us=round(paused_s * 1e6))
         self._outbox.post(pb.ConverseResponse(turn_resumed=resumed))
 
@@ -90,7 +90,7 @@ class TurnEvents:
         self._fail_once(StageFailed(GATEWAY, InternalError(f"a turn failed: {fault!r}")))
 
     def _fail_once(self, failure: StageFailed) -> None:
-        """Notes why the answer ends; the person is told of the first failure only."""
+        """Records why the answer ends; the person is told of the first failure only."""
         state = self._state
         state.reason = common.END_REASON_ERROR
         if state.failure is None:

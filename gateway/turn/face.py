@@ -1,7 +1,7 @@
-"""The face of an answer: audio to the talking head, media back; else the audio goes on alone.
+"""The face of an answer: audio to the talking head, media back, or the audio alone.
 
-A talking head that fails is tried once more, from the first sample that has not come back; then, or
-when it is far too slow, the voice goes on without pictures.
+A talking head that fails is replaced once, from the first sample that has not come back. After a
+second failure, or when it is far too slow, the voice goes on without pictures.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from services.runtime.tasks import beside
 RenderStream = StageStream[avatar.RenderRequest, avatar.RenderResponse]
 
 _TRIES = 2
-# Within an answer the voice waits for another face no longer than the player has something to play.
+# Within an answer the voice waits for another face only while the player has something to play.
 _REOPEN_TIMEOUT_MS = 300
-# So much audio a talking head may keep until it knows what follows.
+# How much audio a talking head may hold back until it knows what follows.
 _KEPT_S = 0.3
 
 
 class Face(Part):
-    """Shows one answer, or hands its audio straight on; a `SpeechSink`.
+    """Shows one answer, or passes its audio straight on; a `SpeechSink`.
 
     Args:
         state: The answer under way.
@@ -45,7 +45,7 @@ class Face(Part):
         streams: The streams of the turn.
         events: Reports a lost face.
         spans: When each stage worked.
-        schedule: The playout clock, by which a late face is known.
+        schedule: The playout clock, which shows how late the face is.
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class Face(Part):
         self._schedule = schedule
         self._settings = mesh.settings
         self._stream: RenderStream | None = None
-        # Set once it is known where audio goes; cleared while a lost talking head is replaced.
+        # Set once it is decided where audio goes; cleared while a lost talking head is replaced.
         self._decided = asyncio.Event()
-        # What has not come back yet, so that it can be rendered anew.
+        # Input that has not come back yet, so that another stream can render it.
         self._pending: deque[common.AudioChunk | common.Marks] = deque()
         self._changes = Changes()
-        # When audio up to a sample had come: until then no face could have been made of it.
+        # When audio up to a sample had arrived: no face could be rendered before.
         self._came: deque[tuple[float, float]] = deque()
         self._base = 0
         self._received = 0
@@ -87,7 +87,7 @@ class Face(Part):
         self._span: StageSpan | None = None
 
     async def show(self) -> None:
-        """Opens the talking head and hands on what it makes, until everything has been rendered."""
+        """Opens the talking head and passes its media on, until everything has been rendered."""
         if not self._state.question.face:
             self._decided.set()
             return
@@ -131,7 +131,7 @@ class Face(Part):
         await self._stream.send(avatar.RenderRequest(audio=rebased_audio(chunk, -self._base)))
 
     async def end(self) -> None:
-        """Says that no more audio follows."""
+        """Takes the end of the audio."""
         await self._decided.wait()
         self._input_ended = True
         self._came.append((float("inf"), asyncio.get_running_loop().time()))
@@ -141,10 +141,10 @@ class Face(Part):
             await self._stream.send(avatar.RenderRequest(end_of_audio=avatar.EndOfAudio()))
 
     async def _until_room(self, sample: int) -> None:
-        """Waits until it is known where audio goes and not too much of it is under way there."""
+        """Waits until it is decided where audio goes and not too much of it is under way there."""
         held = self._settings.lookahead_ms * self._settings.sample_rate_hz // 1000
         await self._decided.wait()
-        # Also where nothing is paced: a client that does not read must hold back the voice.
+        # Also without pacing: a client that does not read must hold back the voice.
         while self._stream is not None and sample - self._returned > held:
             await self._changes.next()
             await self._decided.wait()
@@ -226,7 +226,7 @@ class Face(Part):
         await self._player.media.put(media)
 
     def _watch_pace(self, media: common.MediaChunk) -> None:
-        """Notes how late the face is while it has enough audio to render."""
+        """Records how late the face is while it has enough audio to render."""
         state = self._state
         end_sample = media.audio.start_sample + len(media.audio.pcm) // 2
         known = end_sample + _KEPT_S * self._settings.sample_rate_hz

@@ -18,24 +18,24 @@ class Question:
     Attributes:
         turn_id: The turn.
         epoch: The epoch of the session when the turn began.
-        text: What the person said or typed.
+        text: The words of the person.
         asked_at: The end of the question on the loop's clock, seconds.
         spoken: True if the question was spoken, not typed.
         session_id: The session.
-        user_id: Whose memory is used; empty: nobody's.
-        persona: Who answers.
+        user_id: The user whose memory is used; empty: no memory.
+        persona: The persona that answers.
         language: BCP-47 language to answer in; empty: the question's.
-        notice_language: The language in which people are told of trouble.
+        notice_language: The language of notices.
         voice: The name of a voice; empty: the persona's.
         known_voices: The voices of the mesh.
         avatar: The name of the avatar; empty: the service's first.
-        video: What the video should be.
+        video: The format of the video.
         speech: False: text only.
         face: False: no video.
         paced: False: media leaves as it is made.
-        history: What was said and heard before.
-        ai_mark: True: pictures carry the mark that a machine made them.
-        idle: The idle loop that the client shows before.
+        history: The conversation so far, with only the heard part of answers.
+        ai_mark: True: pictures carry a mark that they are made by AI.
+        idle: The idle loop that the client shows before the answer.
     """
 
     turn_id: str

@@ -1,4 +1,4 @@
-"""What has been made of one answer so far: the data that the parts of a turn share."""
+"""The state of one answer: the data that the parts of a turn share."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class TurnState:
     """An answer under way. Each field has one writer, named in its line.
 
     Attributes:
-        question: What is answered; `Turn` replaces it when a guess is confirmed.
-        text: What has been written and handed on (`Captions`).
+        question: The question; `Turn` replaces it when a guess is confirmed.
+        text: The text that has been written and handed on (`Captions`).
         words: When each word is spoken, on the sample clock of the turn (`Speaker`).
         sources: Where the answer came from (`Writer`).
         reason: Why the answer ended (`Writer`, `TurnEvents`, `Turn`).

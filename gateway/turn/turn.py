@@ -8,7 +8,7 @@ The parts work side by side, each in a task, and hand on what they make:
     Player   playout, which sends media and marks when they are due
 
 A part that is behind holds back those before it. They share `TurnState` (data), `TurnStreams` (the
-calls to the stages) and `TurnEvents` (what the client is told beside text and media).
+calls to the stages) and `TurnEvents` (reports to the client beside text and media).
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from text.normal import normal
 
 @dataclass(frozen=True, kw_only=True)
 class TurnOutcome:
-    """What a turn leaves for history and memory.
+    """The result of a turn for history and memory.
 
     Attributes:
         turn_id: The turn.
-        question: What the person asked.
-        heard_text: What the person heard of the answer; may be empty.
+        question: The question of the person.
+        heard_text: The part of the answer that the person has heard; may be empty.
         quotes_document: True if the answer came from a document.
         face_late_s: How late the face was at most, seconds.
         face_lost: True if the answer went on without pictures.

@@ -1,7 +1,7 @@
-"""The door between an answer and the client: shut while the answer is only a guess.
+"""The gate between an answer and the client: shut while the answer is speculative.
 
-What an answer says before it is wanted is held here, bounded; an answer that is not wanted after
-all is dropped with its gate, and the client never hears of it.
+Events of an answer that is not confirmed yet are held here, bounded. An answer that is discarded is
+dropped together with its gate, and the client receives nothing of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _MAX_HELD = 64
 
 
 class Gate:
-    """Lets the events of one answer through to the outbox once it is open.
+    """Passes the events of one answer on to the outbox once it is open.
 
     Args:
         outbox: Where the events go.
@@ -35,7 +35,7 @@ class Gate:
         return self._opened.is_set()
 
     def open(self) -> None:
-        """Lets everything through, what was held first."""
+        """Passes everything on, the held events first."""
         held, self._held = self._held, []
         for event in held:
             self._outbox.post(event)
@@ -69,5 +69,5 @@ class Gate:
             self._held.append(event)
 
     def drop_below(self, epoch: int) -> int:
-        """Drops what is old, as `Outbox.drop_below` does."""
+        """Drops events of old epochs, as `Outbox.drop_below` does."""
         return self._outbox.drop_below(epoch)

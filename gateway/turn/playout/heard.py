@@ -1,4 +1,4 @@
-"""What the person has heard of an answer, by the reports of the client or else the schedule."""
+"""How much of an answer was heard, by the reports of the client or else by the schedule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a session has said and the client has not read yet: bounded, cleared at interruptions."""
+"""The events that the client has not read yet: bounded, and cleared at interruptions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Outbox:
         return len(self._events) < self._max_events
 
     async def until_stalled(self, timeout_s: float) -> None:
-        """Waits until what is there has been left unread for a time.
+        """Waits until the client has left events unread for a time.
 
         Args:
             timeout_s: How long that is; it is noticed up to a quarter later.
@@ -65,11 +65,11 @@ class Outbox:
         self.post(event)
 
     def post(self, event: pb.ConverseResponse, *, urgent: bool = False) -> None:
-        """Adds an event without waiting: for the few whose cause has waited for room already.
+        """Adds an event without waiting; only for callers that have already waited for room.
 
         Args:
             event: The event.
-            urgent: It overtakes all that is not read yet.
+            urgent: It overtakes all events that have not been read.
         """
         if not self._finished and not self._is_stale(event):
             if urgent:
@@ -81,7 +81,7 @@ class Outbox:
             self._changes.tell()
 
     def drop_below(self, epoch: int) -> int:
-        """Drops media, marks, text and segments of old epochs, unread ones and those to come.
+        """Drops media, marks, text and segments of old epochs, unread and future ones.
 
         Args:
             epoch: The new epoch.
@@ -97,7 +97,7 @@ class Outbox:
         return count
 
     def finish(self, error: BaseException | None = None) -> None:
-        """Ends the events after those that are held; with an error the reader gets it at once."""
+        """Ends the events after those that are held; an error is raised in the reader at once."""
         if error is not None:
             self._events.clear()
         self._error = self._error or error
@@ -105,7 +105,7 @@ class Outbox:
         self._changes.tell()
 
     async def read(self) -> AsyncIterator[pb.ConverseResponse]:
-        """Gives the events in order until they are finished."""
+        """Yields the events in order until they are finished."""
         while True:
             while not self._events:
                 if self._error is not None:

@@ -1,4 +1,4 @@
-"""What the person has heard of an answer: the text up to the position of playback."""
+"""The position of playback that a client reports, and the text of an answer up to a position."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from anima.common.v1 import common_pb2 as common
 
-# A player whose reports say the same for longer than that does not play.
+# A player that reports the same position for longer than that does not play.
 STUCK_S = 0.5
 
 
 class Playback:
-    """How far a client has played a turn, by its reports: a pure state machine.
+    """How far a client has played a turn by its reports: a pure state machine.
 
-    Nothing that a client says makes it further than what it had been sent by then, or takes back
-    what it had played. Between two reports, and when no more come, it plays on at the pace of the
-    schedule; where they come and say the same again and again, it has stopped.
+    Reports are clamped: never beyond what was sent by then, never backwards. Between two reports,
+    and when no more come, the position moves at the pace of the schedule; a client that reports the
+    same position again and again has stopped.
 
     Attributes:
         reported: The furthest position that was reported, samples; None before the first report.
@@ -31,7 +31,7 @@ class Playback:
         """Takes a report.
 
         Args:
-            played: The first sample that was not played, as the client says.
+            played: The first sample that was not played, by the client's report.
             sent: The first sample that has not left.
             scheduled: The first sample that was not played by the schedule.
             now: The time of the loop's clock, seconds.
@@ -47,7 +47,7 @@ class Playback:
         return self.reported is not None and self._reported_at - self._moved_at > STUCK_S
 
     def position(self, *, sent: int, scheduled: int) -> int:
-        """Gives the first sample that has not been played; without reports, by the schedule."""
+        """Returns the first sample that has not been played; without reports, by the schedule."""
         if self.reported is None:
             return scheduled
         if self.stuck:

@@ -20,7 +20,7 @@ from services.runtime.audio import MAX_CHUNK_BYTES
 
 _MAX_MEDIA = 32
 _MAX_MESSAGE_MS = 200
-# Media that leaves as it is made comes in bursts: what comes so soon after a message is gathered.
+# Media that is not paced comes in bursts: what comes so soon after a message is gathered into one.
 _GATHER_S = 0.01
 
 
@@ -36,7 +36,7 @@ class Player(Part):
         settings: The settings of the gateway.
 
     Attributes:
-        media: What is to be played, in order, None at the end.
+        media: The media to play, in order, None at the end.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Player(Part):
         self._marks.append(marks)
 
     def add_segment(self, segment: int, start_sample: int) -> None:
-        """Notes where the audio of a segment starts; the first call for a segment counts."""
+        """Records where the audio of a segment starts; the first call for a segment counts."""
         if not self._segments or self._segments[-1] != segment:
             self._segments.append(segment)
             self._segment_starts.append(start_sample)
@@ -88,7 +88,7 @@ class Player(Part):
                 self._span.end()
 
     async def _next(self) -> common.MediaChunk | None:
-        """Gives the next message: what is there already leaves as one, which costs half."""
+        """Returns the next message. Queued media is merged into one, which halves the cost."""
         media = self._kept.pop() if self._kept else await self.media.get()
         if media is None or not media.audio.start_sample:
             return media
@@ -105,7 +105,7 @@ class Player(Part):
         return media
 
     def _join(self, media: common.MediaChunk, longest: int) -> None:
-        """Adds what is there and may leave with a message, up to a number of samples."""
+        """Appends queued media that may leave in the same message, up to a number of samples."""
         pcm = [media.audio.pcm]
         count = len(pcm[0]) // 2
         while not self.media.empty():
@@ -120,7 +120,7 @@ class Player(Part):
             media.audio.pcm = b"".join(pcm)
 
     async def _gather(self) -> None:
-        """Waits a little after the last message, and while the client has not read it."""
+        """Waits for a moment after the last message, and until the client has read it."""
         await asyncio.sleep(self._sent_at + _GATHER_S - asyncio.get_running_loop().time())
         await self._outbox.until_room(unread=0)
 

@@ -1,9 +1,9 @@
 """The playout clock of a turn: one absolute schedule from its first media, never moved afterwards.
 
 Sample s of a turn is played at t0 + s / rate, where t0 is when the first media left, and its media
-leaves `lead_ms` before: a player holds that much, and gets it at once when an answer begins. Media
-that is made too late leaves at once; what follows keeps its place on the schedule, so that lateness
-does not add up.
+leaves `lead_ms` before that: a player buffers that much, and receives it at once when an answer
+begins. Media that is made too late leaves at once; the media after it keeps its place on the
+schedule, so that delays do not add up.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import asyncio
 from gateway.wakeup import Changes
 from services.runtime.clock import loop_time_s
 
-# Timers fire a little early, and floating point may leave a rest that no timer can wait for.
+# Timers fire a little early, and rounding may leave a delay too short for any timer.
 _EARLY_S = 1e-4
 
 
@@ -47,19 +47,19 @@ class Schedule:
         return self._sent_samples
 
     def lateness_s(self, sample: int) -> float:
-        """How much too late media that starts at `sample` would leave now, seconds."""
+        """Returns how late media that starts at `sample` would leave now, seconds."""
         if self._start is None or not self._paced:
             return 0.0
         return max(0.0, loop_time_s() - self._due(sample, self._start))
 
     def behind_s(self, sample: int) -> float:
-        """How long ago a sample should have been heard, seconds; 0 if that is still to come."""
+        """Returns how long ago a sample should have been heard, seconds; 0 if it is not due yet."""
         if self._start is None or not self._paced or self._held_at is not None:
             return 0.0
         return max(0.0, loop_time_s() - self._start - sample / self._sample_rate_hz)
 
     def played_samples(self) -> int:
-        """The first sample that has not been played by now; without pacing, that has not left."""
+        """Returns the first sample that has not been played; without pacing, that has not left."""
         if self._start is None or not self._paced:
             return self._sent_samples
         elapsed = (loop_time_s() if self._held_at is None else self._held_at) - self._start
@@ -72,7 +72,7 @@ class Schedule:
             self._running.clear()
 
     def go_on(self) -> float:
-        """Lets the clock go on where it was stopped.
+        """Restarts the clock where it was stopped.
 
         Returns:
             How long it was stopped, seconds.
@@ -87,7 +87,7 @@ class Schedule:
         return held_s
 
     def sent(self, end_sample: int) -> None:
-        """Notes that media up to `end_sample` has left; the first call starts the clock."""
+        """Records that media up to `end_sample` has left; the first call starts the clock."""
         if self._start is None:
             self._start = loop_time_s()
         self._sent_samples = max(self._sent_samples, end_sample)
@@ -114,7 +114,7 @@ class Schedule:
             await self._until(self._sent_samples / self._sample_rate_hz)
 
     async def _until(self, seconds: float) -> None:
-        """Waits until the clock, which may be stopped meanwhile, shows a time."""
+        """Waits until the clock shows a time; it may be stopped meanwhile."""
         while True:
             await self._running.wait()
             delay = (self._start or 0.0) + seconds - loop_time_s()

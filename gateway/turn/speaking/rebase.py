@@ -11,7 +11,7 @@ Item = common.AudioChunk | common.Marks
 
 
 def rebased_audio(chunk: common.AudioChunk, samples: int) -> common.AudioChunk:
-    """Gives audio that starts `samples` later."""
+    """Returns the audio moved to `samples` later."""
     if not samples:
         return chunk
     moved = common.AudioChunk()
@@ -21,7 +21,7 @@ def rebased_audio(chunk: common.AudioChunk, samples: int) -> common.AudioChunk:
 
 
 def rebased_marks(marks: common.Marks, samples: int) -> common.Marks:
-    """Gives marks that lie `samples` later."""
+    """Returns the marks moved to `samples` later."""
     if not samples:
         return marks
     moved = common.Marks()
@@ -34,7 +34,7 @@ def rebased_marks(marks: common.Marks, samples: int) -> common.Marks:
 
 
 def rebased_media(media: common.MediaChunk, samples: int, frames: int) -> common.MediaChunk:
-    """Moves media in place to `samples` and `frames` later, and gives it."""
+    """Moves media in place to `samples` and `frames` later, and returns it."""
     if samples:
         media.audio.start_sample += samples
         for frame in media.frames:
@@ -44,7 +44,7 @@ def rebased_media(media: common.MediaChunk, samples: int, frames: int) -> common
 
 
 def after(item: Item, sample: int) -> Item | None:
-    """Gives the part of audio or marks from a sample on; None if there is none."""
+    """Returns the part of audio or marks from a sample on; None if there is none."""
     if isinstance(item, common.Marks):
         return _marks_after(item, sample)
     end = item.start_sample + len(item.pcm) // 2

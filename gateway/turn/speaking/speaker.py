@@ -1,8 +1,8 @@
 """The voice of an answer: segments of text to synthesis, its marks and audio on to a sink.
 
-A voice that fails is replaced once: the segments of which nothing was heard are spoken by another
-stream, whose samples and segments count from where the first one stopped. Within a segment another
-stream only says that the answer cannot be finished.
+A voice that fails is replaced once: another stream speaks the segments of which nothing was heard,
+and its samples and segments are counted from where the first one stopped. A voice that fails within
+a segment is replaced only to apologise that the answer cannot be finished.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from gateway.turn.writing.writer import Writer
 from services.runtime.logs import get_logger
 from services.runtime.tasks import beside
 
-# One segment is being spoken and the next one lies ready at the stage, so that it never waits for a
+# One segment is being spoken and the next one is ready at the stage, so that it never waits for a
 # round trip.
 _SEGMENTS_AHEAD = 2
 
 
-# What of a mere guess is made beyond the lead. More would be rendered on the cores that recognise
-# meanwhile whether it was guessed rightly.
+# How much of a speculative answer is synthesised beyond the lead. More would compete for CPU with
+# the recogniser that is about to confirm or reject it.
 _READY_MS = 300
 
 
@@ -138,10 +138,10 @@ class Speaker(Part):
         )
 
     async def _apologise(self, request: tts.SynthesizeRequest, failure: StageFailed) -> None:
-        """Says that the answer cannot be finished, if it broke off where it can be heard."""
+        """Speaks an apology, if the answer broke off within a segment, where it can be heard."""
         if self._sounding not in self._unspoken:
             return
-        # Marks come before their audio: of these words nothing will be heard.
+        # Marks come before their audio: words after the last audio will not be heard.
         words = self._state.words
         words[:] = [word for word in words if _middle(word.samples) <= self._made_samples]
         text = notices.apology(request.config.language)
@@ -184,7 +184,7 @@ class Speaker(Part):
                     await self._spoken.wait()
                 await self._schedule.until_room(self._made_samples)
             await self._announce(written)
-            # From here on another stream speaks it when this one fails.
+            # From here on it is spoken by another stream when this one fails.
             self._next = None
             self._unspoken[written.number] = written
             self._last_segment = written.number
@@ -193,7 +193,7 @@ class Speaker(Part):
         await stream.send(tts.SynthesizeRequest(end_of_text=tts.EndOfText()))
 
     async def _peek(self) -> Segment | None:
-        """Gives the next segment, the same again until it was handed on; None after the last."""
+        """Returns the next segment, the same one until it is handed on; None after the last."""
         if self._next is None and not self._text_ended:
             self._next = await self._writer.segments.get()
             self._text_ended = self._next is None
@@ -231,10 +231,10 @@ class Speaker(Part):
             self._end_segment(response.segment_end)
 
     async def _take_marks(self, marks: common.Marks) -> None:
-        # They come before the audio: a segment whose marks are known can no longer be spoken anew.
+        # Marks come before the audio: a segment whose marks were sent cannot be spoken again.
         self._sounding = marks.header.segment
         if self._apologising:
-            # These words are not in the answer, so nothing of it is heard by them.
+            # These words are not part of the answer, so they do not count as heard.
             for word in marks.words:
                 word.ClearField("chars")
         self._state.words.extend(marks.words)

@@ -1,4 +1,4 @@
-"""Which voice speaks an answer."""
+"""The choice of the voice that speaks an answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from anima.tts.v1 import tts_pb2 as tts
 
 
 def same_language(one: str, other: str) -> bool:
-    """Tells whether two BCP-47 tags name the same language, whatever region or script they add."""
+    """Returns whether two BCP-47 tags name the same language, apart from region and script."""
     return one.partition("-")[0].lower() == other.partition("-")[0].lower()
 
 
@@ -23,18 +23,18 @@ def synthesis_config(
     persona: llm.Persona,
     known_voices: Sequence[tts.Voice],
 ) -> tts.SynthesizeConfig:
-    """Says how a turn is to be spoken.
+    """Returns the config with which a turn is synthesised.
 
-    The voice that was asked for speaks the languages that it knows; else the persona's voices for
-    the language do.
+    A requested voice is used for the languages that it knows, otherwise the persona's voices for
+    the language.
 
     Args:
         turn_id: The turn.
         epoch: The epoch of the session.
         sample_rate_hz: Samples per second of the audio.
         language: BCP-47 language of the answer; empty: not known.
-        voice: The name of the voice that was asked for; empty: none.
-        persona: Who speaks.
+        voice: The name of the requested voice; empty: none.
+        persona: The persona that speaks.
         known_voices: The voices of the mesh; empty: not known.
     """
     config = tts.SynthesizeConfig(

@@ -1,1 +1,1 @@
-"""How long each stage took, and what the person waited for."""
+"""The time that each stage took, and its share of the time that the person waited."""

@@ -1,4 +1,4 @@
-"""When each stage worked on a turn: the client's waterfall and the trace, measured once."""
+"""The spans of a turn, measured once for the client's waterfall and for the trace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.runtime.tracing import tracer
 
 
 class StageSpan:
-    """A stretch of time in which a stage works; starts when it is made."""
+    """A stretch of time in which a stage works; it starts when it is created."""
 
     def __init__(self, log: SpanLog, stage: str, segment: int, started_at: float) -> None:
         self._log = log
@@ -44,20 +44,20 @@ class StageSpan:
             yield
 
     def first_output(self) -> None:
-        """Notes the first output; later calls change nothing."""
+        """Records the first output; later calls have no effect."""
         if self._first_output_at is None:
             self._first_output_at = loop_time_s()
             at_unix_ns = self._log.unix_ns(self._first_output_at)
             self._span.add_event("first output", timestamp=at_unix_ns)
 
     def end(self) -> None:
-        """Ends the span; later calls change nothing."""
+        """Ends the span; later calls have no effect."""
         if self._ended_at is None:
             self._ended_at = loop_time_s()
             self._span.end(self._log.unix_ns(self._ended_at))
 
     def to_message(self) -> pb.StageSpan:
-        """Gives the span as the client sees it, in microseconds from the end of the question."""
+        """Returns the span for the client, in microseconds from the end of the question."""
         zero = self._log.asked_at
         ended_at = loop_time_s() if self._ended_at is None else self._ended_at
         span = pb.StageSpan(
@@ -84,8 +84,8 @@ class SpanLog:
         self.asked_at = asked_at
         # The wall clock is read once: a jump of it must not stretch a span.
         self._zero_unix_ns = time.time_ns() - round(loop_time_s() * 1e9)
-        # A turn is a trace of its own: under the span of a conversation that lasts hours nobody
-        # would find it.
+        # A turn is a trace of its own: it could not be found under the span of a conversation that
+        # lasts for hours.
         self._turn = tracer().start_span(
             "turn",
             context=Context(),
@@ -108,15 +108,15 @@ class SpanLog:
         return span
 
     def unix_ns(self, at: float) -> int:
-        """Gives a time of the loop's clock as nanoseconds since 1970."""
+        """Returns a time of the loop's clock as nanoseconds since 1970."""
         return self._zero_unix_ns + round(at * 1e9)
 
     def elapsed_us(self) -> int:
-        """From the end of the question until now, microseconds."""
+        """Returns the time since the end of the question, microseconds."""
         return max(0, round((loop_time_s() - self.asked_at) * 1e6))
 
     def finish(self, reason: str, *, first_media_us: int = 0) -> list[pb.StageSpan]:
-        """Ends whatever is still open and the turn's own span, and counts what was waited for.
+        """Ends all open spans and the turn's own, and counts the waits.
 
         Args:
             reason: Why the turn has ended.

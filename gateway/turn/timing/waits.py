@@ -1,9 +1,9 @@
-"""What the person waited for: the parts of the time to the first media, which add up to it.
+"""The share of each stage in the time to the first media.
 
 The stages of an answer overlap, so the lengths of their spans say little about the wait. Here each
-moment of the wait belongs to the stage whose first output was waited for then. What was ready
-before the one before it (an answer that was begun on a guess, a face that waits for audio) counts
-nothing.
+moment of the wait belongs to the stage whose first output was awaited then, so that the shares add
+up to the whole. A stage that was ready before the stage ahead of it has no share: an answer that
+was begun on a guess, or a face that waits for audio.
 """
 
 from __future__ import annotations

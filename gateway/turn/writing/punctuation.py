@@ -1,10 +1,10 @@
-"""The marks, brackets and emoji that the segmenter must know."""
+"""The marks, brackets and emoji that the segmenter knows."""
 
 from __future__ import annotations
 
 SENTENCE_MARKS = frozenset(".!?。！？…．")
 CLAUSE_MARKS = frozenset(",;:，、；：—")
-# After these nothing can follow that belongs to them, so that no look-ahead is needed.
+# Nothing that follows can belong to one of these, so that no look-ahead is needed.
 PROMPT_MARKS = frozenset("。，、；：")
 
 OPENING = {
@@ -23,7 +23,7 @@ CLOSING = frozenset(OPENING.values()) | {"’"}
 
 
 def is_emoji_part(character: str) -> bool:
-    """Tells whether a character may be part of an emoji: picture, flag, tone, joiner, keycap."""
+    """Returns whether a character may be part of an emoji: picture, flag, tone, joiner, keycap."""
     code = ord(character)
     return (
         0x1F000 <= code <= 0x1FAFF
@@ -35,5 +35,5 @@ def is_emoji_part(character: str) -> bool:
 
 
 def is_list_number(text: str) -> bool:
-    """Tells whether a text is only the number of a list item, such as "2."."""
+    """Returns whether a text is only the number of a list item, such as "2."."""
     return text[:-1].strip().isdigit()

@@ -1,4 +1,4 @@
-"""What is asked of the memory before an answer, and what of it the language model is given."""
+"""The recall before an answer, and its result in the form that the language model takes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _ROLES: Final = {
     memory.SPEAKER_ASSISTANT: llm.ROLE_ASSISTANT,
 }
 _MAX_SOURCE_CHARS: Final = 500
-# What would end the line of the source.
+# Characters that would end the line of the source.
 _PLAIN: Final = str.maketrans({"[": "(", "]": ")", "·": "-"})
 
 
 def recall_request(question: Question) -> memory.RecallRequest:
-    """Asks for what fits the question: memories of the person, documents of theirs and shared."""
+    """Returns the request for memories of the person, their documents and shared ones."""
     return memory.RecallRequest(
         user_id=question.user_id,
         query=question.text,
@@ -33,7 +33,7 @@ def recall_request(question: Question) -> memory.RecallRequest:
 
 
 def memories_of(recalled: memory.RecallResponse) -> Sequence[llm.Memory]:
-    """Gives what was found as the language model is told it: memories first, then passages."""
+    """Returns the result for the language model: memories first, then passages."""
     said = [
         llm.Memory(
             text=found.item.text,
@@ -47,7 +47,7 @@ def memories_of(recalled: memory.RecallResponse) -> Sequence[llm.Memory]:
 
 
 def _passage(found: memory.RecalledPassage) -> llm.Memory:
-    """A passage: nobody said it, and a line in brackets before its text tells where it stands."""
+    """Returns a passage without a speaker; a line in brackets before it names the source."""
     citation = found.passage.citation
     parts = (citation.title, f"page {citation.page}" if citation.page else "", citation.heading)
     source = " · ".join(" ".join(part.translate(_PLAIN).split()) for part in parts if part)

@@ -72,7 +72,7 @@ class Segmenter:
         self._number = 0
 
     def push(self, text: str) -> list[Segment]:
-        """Takes more text and gives the segments that it completes.
+        """Takes more text and returns the segments that it completes.
 
         Args:
             text: Any number of characters.
@@ -90,7 +90,7 @@ class Segmenter:
         return segments
 
     def finish(self) -> list[Segment]:
-        """Ends the text and gives what is left: one segment or none."""
+        """Ends the text and returns the rest: one segment or none."""
         segments: list[Segment] = []
         self._cut(len(self._held), segments)
         return segments
@@ -144,7 +144,7 @@ class Segmenter:
         return word.replace("'", "").replace("’", "").replace("-", "").isalpha()
 
     def _is_plain_sentence(self) -> bool:
-        """Tells whether the first sentence surely ends at the mark that it ends with now.
+        """Returns whether the first sentence surely ends at the mark that it ends with now.
 
         After three words, outside of quotes, a full stop directly behind a plain word: a decimal, a
         domain or an abbreviation looks different, or the model cuts its words elsewhere.
@@ -156,7 +156,7 @@ class Segmenter:
         return mark in ".?!" and len(word) > 1 and word.isalpha() and word[1:].islower()
 
     def _extends(self, character: str) -> bool:
-        """Tells whether a character after a mark still belongs to the mark."""
+        """Returns whether a character after a mark still belongs to the mark."""
         if character in punctuation.SENTENCE_MARKS or character in punctuation.CLOSING:
             return True
         if character in "\"'":
@@ -164,7 +164,7 @@ class Segmenter:
         return character == "—" or punctuation.is_emoji_part(character)
 
     def _confirms(self, character: str) -> bool:
-        """Tells whether a character after a mark shows that something new begins."""
+        """Returns whether a character after a mark shows that something new begins."""
         if character.isspace() or is_ideographic(character) or character in punctuation.OPENING:
             return True
         last = self._held[-1]

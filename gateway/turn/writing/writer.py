@@ -41,7 +41,7 @@ class Writer(Part):
 
     Attributes:
         language: The language of the answer, known as soon as the model has started.
-        segments: What is to be spoken, None at the end.
+        segments: The segments to speak, None at the end.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Writer(Part):
             problem = str(error_from_rpc(error))
         finally:
             span.end()
-        # Without a person nothing is missed that was promised, at most a persona's documents.
+        # Without a person no memories were promised; at most a persona's documents are missing.
         if request.user_id:
             self._events.degrade("memory", problem)
         return ()
@@ -121,7 +121,7 @@ class Writer(Part):
         try:
             await self._take_answer(self._mesh.llm.Generate, request, span)
         except StageFailed as failure:
-            # Nothing of it was heard or read: another model, or another replica, may still answer.
+            # Nothing was heard or read yet: another model, or another replica, may still answer.
             if self._state.text or not self._mesh.may_help("llm", failure.error):
                 raise
             await self._take_answer(
@@ -157,7 +157,7 @@ class Writer(Part):
                     self._state.reason = common.END_REASON_LENGTH
 
     async def _apologise(self) -> None:
-        """Says, as the end of the answer, that it could not be finished."""
+        """Ends the answer with an apology that it could not be finished."""
         state = self._state
         language = state.question.notice_language
         if not self.language.done():
