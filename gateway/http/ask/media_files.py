@@ -6,6 +6,7 @@ The pictures are never coded again. Everything here computes and belongs into a 
 from __future__ import annotations
 
 import io
+import itertools
 import wave
 from collections.abc import Sequence
 from fractions import Fraction
@@ -19,6 +20,11 @@ from anima.common.v1 import common_pb2 as common
 
 QUESTION_RATE_HZ = 16_000
 _AAC_BIT_RATE = 96_000
+# Channels of a question that are compared; more of them are mixed while they are decoded.
+_MAX_CHANNELS = 8
+# A mix with a smaller part of the loudest channel's power has lost speech: a quarter is left when
+# one of two channels is silent, a half when both hold different sound.
+_WEAK_MIX_POWER = 0.3
 DISCLOSURE = "synthetic: made by Anima"
 """Stands in every film, so that nobody has to take it for a recording of a person."""
 # Files that only name other files or addresses (playlists, "concat") must never be opened for a
@@ -98,24 +104,40 @@ def read_question(data: bytes, *, max_seconds: float) -> NDArray[np.int16]:
     """
     pieces: list[NDArray[np.int16]] = []
     count = 0
-    resampler = AudioResampler(format="s16", layout="mono", rate=QUESTION_RATE_HZ)
     options = {"format_whitelist": _AUDIO_FORMATS, "protocol_whitelist": "pipe"}
     try:
         with av.open(io.BytesIO(data), mode="r", options=options) as source:
             if not source.streams.audio:
                 raise NotAudio("the file has no audio track")
-            for frame in source.decode(source.streams.audio[0]):
+            stream = source.streams.audio[0]
+            layout = stream.codec_context.layout if stream.channels <= _MAX_CHANNELS else "mono"
+            resampler = AudioResampler(format="s16", layout=layout, rate=QUESTION_RATE_HZ)
+            for frame in itertools.chain(source.decode(stream), [None]):
                 for piece in resampler.resample(frame):
-                    pieces.append(piece.to_ndarray()[0])
+                    samples = piece.to_ndarray().astype(np.int16, copy=False)
+                    pieces.append(samples.reshape(-1, piece.layout.nb_channels))
                     count += len(pieces[-1])
                 if count > max_seconds * QUESTION_RATE_HZ:
                     raise TooLong(f"the recording is longer than {max_seconds:g} s")
-            pieces += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
     except (av.error.FFmpegError, ValueError) as error:
         raise NotAudio(f"the file cannot be decoded as audio: {error}") from error
     if not count:
         raise NotAudio("the file holds no sound")
-    return np.concatenate(pieces)
+    return _mixed(np.concatenate(pieces))
+
+
+def _mixed(channels: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Mixes channels, shape [samples, channels], to one.
+
+    Where they cancel each other, as those of a microphone with crossed wires, or where only one of
+    many holds the speech, the loudest one is taken instead.
+    """
+    mix: NDArray[np.float32] = channels.mean(axis=1, dtype=np.float32)
+    powers = np.square(channels, dtype=np.float32).mean(axis=0)
+    loudest = int(np.argmax(powers))
+    if np.square(mix).mean() < _WEAK_MIX_POWER * powers[loudest]:
+        return channels[:, loudest].copy()
+    return mix.round().astype(np.int16)
 
 
 def _audio_frame(pcm: bytes, sample_rate_hz: int) -> av.AudioFrame:

@@ -84,11 +84,40 @@ def test_questions_of_many_formats_are_read(
     container: str, codec: str, rate: int, layout: str
 ) -> None:
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)
-    samples = read_question(_coded(tone, container, codec, rate, layout), max_seconds=60)
+    channels = tone if layout == "mono" else np.stack([tone, tone])
+    samples = read_question(_coded(channels, container, codec, rate, layout), max_seconds=60)
     assert samples.dtype == np.int16
     assert len(samples) / 16_000 == pytest.approx(1, abs=0.08)
     spectrum = np.abs(np.fft.rfft(samples[:16_000], 16_000))
     assert abs(int(np.argmax(spectrum)) - 440) <= 1
+
+
+@pytest.mark.parametrize(
+    ("layout", "gains"),
+    [
+        ("stereo", (1, -1)),
+        ("stereo", (1, -0.9)),
+        ("stereo", (0, 1)),
+        ("stereo", (0.02, -1)),
+        ("5.1", (0, 0, 0, 0, 1, 0)),
+        ("5.1", (1, -1, 0, 0, 0, 0)),
+        ("7.1", (1, -1, 1, -1, 1, -1, 1, -1)),
+    ],
+)
+def test_channels_that_cancel_each_other_are_heard(layout: str, gains: tuple[float, ...]) -> None:
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
+    channels = np.outer(gains, tone)
+    samples = read_question(_coded(channels, "wav", "pcm_s16le", 16_000, layout), max_seconds=60)
+    assert len(samples) == 16_000
+    assert np.sqrt(np.mean((samples / 32768) ** 2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
+
+
+def test_channels_that_belong_together_are_mixed() -> None:
+    low, high = (0.4 * np.sin(2 * np.pi * hz * np.arange(16_000) / 16_000) for hz in (300, 700))
+    data = _coded(np.stack([low, high]), "wav", "pcm_s16le", 16_000, "stereo")
+    spectrum = np.abs(np.fft.rfft(read_question(data, max_seconds=60)))
+    assert spectrum[300] == pytest.approx(spectrum[700], rel=0.01)
+    assert spectrum[300] > 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -129,8 +158,8 @@ def _coded(samples: Any, container: str, codec: str, rate: int, layout: str) -> 
     with av.open(file, "w", format=container) as out:
         stream: Any = out.add_stream(codec, rate=rate, layout=layout)
         frame = av.AudioFrame.from_ndarray(
-            np.tile(samples.astype(np.float32), (1 if layout == "mono" else 2, 1)),
-            format="fltp",
+            np.atleast_2d(samples).T.astype(np.float32).reshape(1, -1),
+            format="flt",
             layout=layout,
         )
         frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
