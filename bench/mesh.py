@@ -30,6 +30,7 @@ from anima.gateway import v1 as gateway
 from anima.tts import v1 as tts
 from cli.mesh.layout import free_layout
 from cli.mesh.supervisor import Supervisor
+from gateway.stages.spec import AnswerKind, needed_for
 from services.runtime.channels import open_channel
 from services.runtime.settings import ServiceSettings
 
@@ -76,7 +77,7 @@ class TurnFigures:
         zero_ms = 1000 * self.first_frame_s - self._first_ms("playout")
         begun = [span.start_us for span in self.spans if span.stage in ("memory", "llm")]
         times_ms = {"begun": zero_ms + min(begun, default=0) / 1000}
-        for stage in ("llm", "tts", "avatar"):
+        for stage in needed_for(AnswerKind.VIDEO):
             times_ms[stage] = zero_ms + self._first_ms(stage)
         times_ms["transcript"] = 1000 * self.transcript_s
         times_ms["frame"] = 1000 * self.first_frame_s

@@ -32,6 +32,7 @@ from gateway.http.ask.answer import (
 from gateway.http.ask.media_files import NotAudio, TooLong, read_question, to_mp4, to_wav
 from gateway.http.ask.reply import to_json
 from gateway.http.ask.request import MAX_AUDIO_S
+from gateway.stages.spec import GATEWAY_PORT
 from services.runtime.channels import open_channel
 from services.runtime.errors import AnimaError, Unavailable, error_from_rpc
 from services.runtime.settings import ServiceSettings
@@ -95,7 +96,7 @@ def ask(
     ] = False,
     gateway: Annotated[
         str, typer.Option(help="gRPC address of the gateway.", envvar="ANIMA_GATEWAY")
-    ] = f"{LOOPBACK}:50050",
+    ] = f"{LOOPBACK}:{GATEWAY_PORT}",
     persona: Annotated[str, typer.Option(help="Who answers (see: anima persona list).")] = "",
     language: Annotated[
         str, typer.Option(help="Language to answer in, such as en or zh; default: the question's.")

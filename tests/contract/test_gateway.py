@@ -16,6 +16,7 @@ import pytest
 
 import anima.common.v1 as common
 import anima.gateway.v1 as pb
+from gateway.stages.spec import STAGES
 from services.runtime.channels import open_channel
 from services.runtime.errors import error_from_rpc
 from tests.fakes.mesh import FakeMesh
@@ -117,7 +118,7 @@ async def test_silence_and_a_released_button_are_not_understood(gateway: Any) ->
 
 async def test_the_mesh_is_described(gateway: Any) -> None:
     mesh = await gateway.DescribeMesh(pb.DescribeMeshRequest())
-    assert [status.stage for status in mesh.stages] == ["asr", "llm", "memory", "tts", "avatar"]
+    assert [status.stage for status in mesh.stages] == list(STAGES)
     assert all(status.ready and status.engine.name for status in mesh.stages)
     assert mesh.personas
     assert mesh.voices

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import grpc
 import pytest
 
 from gateway.stages.spec import STAGES, AnswerKind, StageSpec, above, chain, needed_for
+from services.runtime.settings import ServiceSettings
 
 SPECS = pytest.mark.parametrize("spec", STAGES.values(), ids=lambda spec: spec.name)
 
@@ -22,6 +25,18 @@ async def test_an_entry_names_what_exists(spec: StageSpec) -> None:
         assert hasattr(stub, "DescribeEngine")
         assert hasattr(stub, f"List{spec.offers.capitalize()}") or not spec.offers
     assert spec.request("DescribeEngine").DESCRIPTOR.full_name.startswith(spec.api)
+
+
+@SPECS
+def test_an_entry_agrees_with_the_service(spec: StageSpec) -> None:
+    settings = [
+        each
+        for each in vars(importlib.import_module(f"{spec.module}.settings")).values()
+        if isinstance(each, type) and issubclass(each, ServiceSettings) and each.stage == spec.name
+    ]
+    assert {each.default_port for each in settings} == {spec.default_port}
+    servicer = Path(importlib.import_module(f"{spec.module}.servicer").__file__ or "")
+    assert f'"{spec.health_service}"' in servicer.read_text("utf-8")
 
 
 @SPECS
