@@ -7,7 +7,7 @@ from typing import Any, Final
 import grpc
 
 from gateway.stages.spec import StageSpec
-from services.runtime.errors import error_from_rpc
+from services.runtime.errors import InternalError, error_from_rpc
 
 ASK_TIMEOUT_S: Final = 1.0
 
@@ -21,9 +21,13 @@ async def ask(spec: StageSpec, stub: Any, method: str) -> Any:
         method: The name of the method.
 
     Raises:
-        AnimaError: The stage is away, refuses, or does not answer within 1 s.
+        AnimaError: The stage is away, refuses, does not answer within 1 s, or sends an answer that
+            cannot be decoded.
     """
     try:
-        return await getattr(stub, method)(spec.request(method), timeout=ASK_TIMEOUT_S)
+        answer = await getattr(stub, method)(spec.request(method), timeout=ASK_TIMEOUT_S)
     except grpc.aio.AioRpcError as error:
         raise error_from_rpc(error) from error
+    if answer is None:  # as grpc.aio hands on what it cannot decode
+        raise InternalError(f"{spec.name} sent an answer to {method} that cannot be decoded")
+    return answer

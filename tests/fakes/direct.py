@@ -94,7 +94,7 @@ class DirectStages:
 def direct(servicer: Any) -> Any:
     """Gives the stub of a scripted stage."""
     streaming = ("Recognize", "Generate", "Synthesize", "Render")
-    unary = ("ListPersonas", "ListVoices", "ListAvatars")
+    unary = ("DescribeEngine", "ListPersonas", "ListVoices", "ListAvatars")
     methods = {n: _streaming(getattr(servicer, n)) for n in streaming if hasattr(servicer, n)}
     methods |= {n: _unary(getattr(servicer, n)) for n in unary if hasattr(servicer, n)}
     return SimpleNamespace(**methods)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import notices
+from gateway.stages.spec import STAGES
+from gateway.stages.unary import ask
+from services.runtime.errors import InternalError
 from tests.fakes.direct import DirectStages, direct
 from tests.fakes.recogniser import FakeAsr
-from tests.fakes.script import Fake
+from tests.fakes.script import GARBAGE, Fake
 from tests.fakes.stages import FakeLlm, FakeTts
 from tests.unit.gateway.conversing import LONG, RATE, Transcript, conversation, run
 from tests.unit.gateway.speaking import Speaker, speech
@@ -283,5 +287,21 @@ def test_memories_that_cannot_be_decoded_are_missing() -> None:
             assert (notice.kind, notice.stage) == (pb.NOTICE_KIND_DEGRADED, "memory")
             assert ended.reason == common.END_REASON_COMPLETE
             assert ended.heard_text == ended.text
+
+    run(main)
+
+
+@pytest.mark.parametrize("method", ["DescribeEngine", "ListPersonas"])
+def test_answer_to_a_question_about_a_stage_that_cannot_be_decoded_is_an_error(method: str) -> None:
+    class Garbling(FakeLlm):
+        async def DescribeEngine(self, request: Any, context: Any) -> Any:  # noqa: N802
+            return GARBAGE
+
+        async def ListPersonas(self, request: Any, context: Any) -> Any:  # noqa: N802
+            return GARBAGE
+
+    async def main(stages: DirectStages) -> None:
+        with pytest.raises(InternalError, match="llm"):
+            await ask(STAGES["llm"], direct(Garbling()), method)
 
     run(main)
