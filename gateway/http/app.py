@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Coroutine
 from typing import Any
 
 import grpc
@@ -29,6 +30,7 @@ from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
 from services.runtime.errors import AnimaError, InternalError, error_from_rpc
 from services.runtime.logs import get_logger
+from services.runtime.tasks import beside
 
 MP4, WAV, JSON = "video/mp4", "audio/wav", "application/json"
 _FORMATS = {"mp4": MP4, "wav": WAV, "json": JSON}
@@ -141,25 +143,16 @@ class Rest:
             raise Problem(422, f"audio: {error}") from None
 
 
-async def _while_connected(request: Request, answering: Any) -> Reply:
+async def _while_connected(request: Request, answering: Coroutine[Any, Any, Reply]) -> Reply:
     """Answers, or stops all work when the client has gone."""
-    work = asyncio.create_task(answering)
-    gone = asyncio.create_task(_until_gone(request))
-    try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise ClientDisconnect
-        reply: Reply = work.result()
-        return reply
-    finally:
-        work.cancel()
-        gone.cancel()
-        await asyncio.wait({work, gone})
+    async with beside(_until_gone(request), name="client"):
+        return await answering
 
 
 async def _until_gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    raise ClientDisconnect
 
 
 async def _film(reply: Reply) -> bytes:
