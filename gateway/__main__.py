@@ -32,7 +32,7 @@ def build(settings: GatewaySettings) -> Stage:
         await http.stop()
         await stage.close()
 
-    return replace(stage, warm_up=warm_up, close=close)
+    return replace(stage, warm_up=warm_up, close=close, watch=http.watch)
 
 
 if __name__ == "__main__":

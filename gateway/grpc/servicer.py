@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,6 +16,7 @@ from gateway.stages.mesh import Mesh
 from gateway.stages.spec import GATEWAY_SERVICE
 from services.runtime.server import Stage
 from services.runtime.streams import open_stream
+from services.runtime.tasks import beside, first_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -32,19 +32,14 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> None:
         """Holds one conversation."""
         config, requests = await open_stream(request_iterator)
-        async with Session.open(self._mesh, config) as session:
-            feeding = asyncio.create_task(feed(session, requests), name="converse-input")
-            writing = asyncio.create_task(_write(session, context), name="converse-output")
+        async with (
+            Session.open(self._mesh, config) as session,
+            beside(feed(session, requests), name="converse-input"),
+        ):
             # A write to a client that does not read returns only when the call ends.
-            watching = asyncio.create_task(session.until_stalled(), name="converse-watch")
-            tasks = (feeding, writing, watching)
-            try:
-                await asyncio.wait([writing, watching], return_when=asyncio.FIRST_COMPLETED)
-                (writing if writing.done() else watching).result()
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks)
+            await first_of(
+                _write(session, context), session.until_stalled(), name="converse-output"
+            )
 
     async def DescribeMesh(  # noqa: N802
         self,

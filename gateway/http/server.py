@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from gateway.settings import GatewaySettings
 from services.runtime.settings import SettingsError, split_address
+from services.runtime.tasks import Tasks
 
 _GRACE_S = 5
 
@@ -37,7 +38,9 @@ class HttpServer:
             ws_per_message_deflate=False,
         )
         self._server = _Server(config)
+        self._tasks = Tasks("http")
         self._task: asyncio.Task[None] | None = None
+        self._listener: socket.socket | None = None
 
     async def start(self) -> None:
         """Begins to listen.
@@ -54,15 +57,29 @@ class HttpServer:
             raise SettingsError(
                 f"ANIMA_GATEWAY_HTTP_LISTEN: cannot listen on {listen}: {error}"
             ) from error
+        self._listener = listener
         bound = listener.getsockname()[1]
         self.address = f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
-        self._task = asyncio.create_task(self._server.serve([listener]), name="http")
+        self._task = self._tasks.start(self._server.serve([listener]), name="http")
+
+    async def watch(self, report: Callable[[str], Awaitable[None]]) -> None:
+        """Waits until the server has ended by itself: then nobody reaches the page and REST.
+
+        Args:
+            report: Called with the reason why the gateway is no longer ready.
+        """
+        if self._task is not None:
+            await asyncio.wait([self._task])
+            if not self._server.should_exit:
+                await report("the HTTP server of the gateway has ended")
 
     async def stop(self) -> None:
         """Ends; open requests have 5 s."""
+        self._server.should_exit = True
         if self._task is not None:
-            self._server.should_exit = True
-            await self._task
+            await asyncio.wait([self._task])
+        if self._listener is not None:
+            self._listener.close()  # a server that has failed leaves it open
 
 
 class _Server(uvicorn.Server):

@@ -26,6 +26,7 @@ from gateway.stages.stream import StageFailed, StageStream
 from gateway.wording.book import DEFAULT
 from services.runtime.audio import AudioReceiver
 from services.runtime.logs import get_logger
+from services.runtime.tasks import beside
 
 _CHUNK_MS = 100
 _BACKLOG_S = 10
@@ -72,6 +73,7 @@ class Listening:
         self._end_of_turn = end_of_turn
         self._started_sample = 0
         self._enough: int | None = None
+        self._fed = False
 
     @property
     def waiting(self) -> bool:
@@ -129,12 +131,11 @@ class Listening:
         )
         self._away = False
         self._enough = None
-        feeding = asyncio.create_task(self._feed(stream, base), name="asr-feed")
+        self._fed = False
         try:
-            final = await self._follow(stream, base, feeding)
+            async with beside(self._feed(stream, base), name="asr-feed"):
+                final = await self._follow(stream, base)
         finally:
-            feeding.cancel()
-            await asyncio.wait([feeding])
             await stream.close()
         self._concluding = True
         try:
@@ -163,18 +164,17 @@ class Listening:
                 self._notify()
             elif self._ends or (self._enough is not None and self._sent >= self._enough):
                 await stream.send(asr.RecognizeRequest(end_of_speech=asr.EndOfSpeech()))
+                self._fed = True
                 return
             else:
                 await self._changed.wait()
 
-    async def _follow(
-        self, stream: RecognizeStream, base: int, feeding: asyncio.Task[None]
-    ) -> asr.Transcript | None:
+    async def _follow(self, stream: RecognizeStream, base: int) -> asr.Transcript | None:
         speaking = False
         responses = stream.responses(
             silence_timeout_ms=self._mesh.settings.stages["asr"].silence_ms,
-            owes=feeding.done,
-            may_end=lambda: feeding.done() and not speaking,
+            owes=lambda: self._fed,
+            may_end=lambda: self._fed and not speaking,
         )
         async for response in responses:
             event = response.WhichOneof("event")
@@ -200,24 +200,27 @@ class Listening:
 
     async def _guess(self, guess: asr.EndGuess, base: int) -> None:
         end = base + guess.at_sample
-        judging = asyncio.create_task(self._judge(guess.transcript, end), name="end-of-turn")
-        try:
-            await self._on_event(
-                EndGuess(
-                    text=guess.transcript.text.strip(),
-                    speech_s=(end - self._started_sample) / self._rate_hz,
-                    ended_at=self._microphone.arrived_at(end),
-                )
-            )
-            await judging
-        finally:
-            judging.cancel()
-            await asyncio.wait([judging])
+        event = EndGuess(
+            text=guess.transcript.text.strip(),
+            speech_s=(end - self._started_sample) / self._rate_hz,
+            ended_at=self._microphone.arrived_at(end),
+        )
+        judged = asyncio.Event()
+        async with beside(self._judge(guess.transcript, end, judged), name="end-of-turn"):
+            await self._on_event(event)
+            await judged.wait()
 
-    async def _judge(self, transcript: asr.Transcript, end: int) -> None:
-        """Sets how much audio is enough for the recogniser to be told that speech has ended."""
-        if self._end_of_turn is None:
-            return
+    async def _judge(self, transcript: asr.Transcript, end: int, judged: asyncio.Event) -> None:
+        """Decides how much audio is enough before the recogniser is sent `end_of_speech`."""
+        if self._end_of_turn is not None:
+            self._enough = await self._enough_after(self._end_of_turn, transcript, end)
+            self._notify()
+        judged.set()
+
+    async def _enough_after(
+        self, rule: EndOfTurn, transcript: asr.Transcript, end: int
+    ) -> int | None:
+        """Returns up to which sample is listened after a guess; None: the recogniser decides."""
         last = transcript.words[-1] if transcript.words else common.WordMark()
         pause = Pause(
             text=transcript.text.strip(),
@@ -229,13 +232,11 @@ class Listening:
         )
         try:
             async with asyncio.timeout(_JUDGE_TIMEOUT_S):
-                silence_ms = await self._end_of_turn.silence_ms(pause)
+                silence_ms = await rule.silence_ms(pause)
         except Exception as error:  # a rule of somebody else's must not end the conversation
             get_logger().error("the end of a turn could not be judged", exc_info=error)
-            self._enough = None
-            return
-        self._enough = end + silence_ms * self._rate_hz // 1000
-        self._notify()
+            return None
+        return end + silence_ms * self._rate_hz // 1000
 
     def _recent(self, kept_s: float) -> bytes:
         end = self._microphone.end_sample

@@ -32,6 +32,7 @@ from services.runtime.auth import TokenAuth
 from services.runtime.compute import Compute
 from services.runtime.errors import AnimaError, InvalidRequest, Unauthenticated
 from services.runtime.logs import get_logger
+from services.runtime.tasks import first_of
 
 UNAUTHORIZED = 4401
 RULE_BROKEN = 1008
@@ -118,16 +119,11 @@ class Connection:
 
     async def serve(self) -> None:
         """Serves the client until one side closes; then its session is freed at once."""
-        tasks: list[asyncio.Task[None]] = []
         try:
             await self._authenticate()
             self._post({"type": "session.created", "session": self._config.as_event()})
             self._post(self._link.config_event())
-            tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._send())]
-            await asyncio.wait([*tasks, self._broken], return_when=asyncio.FIRST_COMPLETED)
-            for ended in (*tasks, self._broken):
-                if ended.done():
-                    ended.result()
+            await first_of(self._receive(), self._send(), self._until_broken(), name="page")
         except WebSocketDisconnect:
             pass
         except ConnectionEndError as end:
@@ -135,11 +131,7 @@ class Connection:
             await self._close(end.code, str(end))
         finally:
             self._broken.cancel()
-            for task in tasks:
-                task.cancel()
             await self._conversation.close()
-            if tasks:
-                await asyncio.wait(tasks)
             await self._link.close()
             self._compute.close()
 
@@ -215,10 +207,14 @@ class Connection:
         self._put(Message(text, epoch))
 
     def _put(self, message: Message) -> None:
+        # Not raised: tasks of many owners post, and each would end by itself.
         try:
             self._outgoing.put(message)
         except ClientTooSlowError:
-            raise ConnectionEndError(TRY_LATER, "the client reads too slowly") from None
+            self._failed(ConnectionEndError(TRY_LATER, "the client reads too slowly"))
+
+    async def _until_broken(self) -> None:
+        await self._broken
 
     async def _close(self, code: int, reason: str) -> None:
         try:

@@ -10,6 +10,7 @@ from gateway.realtime.histories import Histories, Talked
 from gateway.session.session import Session
 from gateway.stages.mesh import Mesh
 from services.runtime.errors import AnimaError, InvalidRequest
+from services.runtime.tasks import Tasks
 
 Deliver = Callable[[ConverseResponse], Awaitable[None]]
 Begin = Callable[[ClientConfig, Session], Deliver]
@@ -38,6 +39,7 @@ class Conversation:
         self._played = PlaybackReport()
         self._begin = begin
         self._failed = failed
+        self._tasks = Tasks("page conversation", on_failure=failed)
         self._task: asyncio.Task[None] | None = None
         self._session: Session | None = None
         self._rate_hz = 0
@@ -57,7 +59,9 @@ class Conversation:
         if (session := self.open_session) is not None:
             return session
         opened: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._run(config, opened))
+        # The last session has ended: nothing is to reach it while the next one opens.
+        self._session = None
+        self._task = self._tasks.start(self._run(config, opened), name="page conversation")
         self._rate_hz, self._next_sample = config.input_rate_hz, 0
         self._session = await opened
         return self._session
@@ -82,10 +86,8 @@ class Conversation:
 
     async def close(self) -> None:
         """Ends the session and gives its place back."""
-        task, self._task, self._session = self._task, None, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        self._task = self._session = None
+        await self._tasks.close()
 
     async def _run(self, config: ClientConfig, opened: asyncio.Future[Session]) -> None:
         earlier = self._histories.take(config)
@@ -93,6 +95,8 @@ class Conversation:
         wanted = config.converse_config()
         try:
             async with Session.open(self._mesh, wanted, history=earlier) as session:
+                if opened.cancelled():  # whoever wanted it has gone
+                    return
                 deliver = self._begin(config, session)
                 opened.set_result(session)
                 async for event in session.events():

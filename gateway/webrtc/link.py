@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from av.error import FFmpegError
@@ -23,6 +23,7 @@ from gateway.webrtc.program import Playing, Program
 from services.runtime.compute import Compute
 from services.runtime.errors import AnimaError, Busy, FailedPrecondition, InvalidRequest
 from services.runtime.logs import get_logger
+from services.runtime.tasks import Tasks
 
 WATCH_S = 0.5
 SUSPECT_S = 2.0
@@ -104,7 +105,7 @@ class LiveLink:
         self._avatar = self._listens_as = ("", "")
         self._attention = Attention(live.pace, changed=self._on_look)
         self._look = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("webrtc", on_failure=self._on_failure)
         self._pong = asyncio.Event()
         self._offset_us: int | None = None
 
@@ -141,6 +142,7 @@ class LiveLink:
             ice_servers=self._live.ice_servers,
             report=self._report,
             changed=self._on_state,
+            failed=lambda _: self._lose(peer),
         )
         try:
             sdp = await peer.answer(event.get("sdp"))
@@ -168,7 +170,7 @@ class LiveLink:
         """Has the look of listening ready once a microphone is on: it may have to be drawn."""
         if self._peer is not None and self._listens_as != self._avatar:
             self._listens_as = self._avatar
-            self._hold(self._fetch_listening())
+            self._tasks.start(self._fetch_listening(), name="webrtc listening look")
 
     def note(self, response: pb.ConverseResponse) -> None:
         """Takes an event of the session: the face listens and thinks."""
@@ -242,10 +244,7 @@ class LiveLink:
         """Ends everything."""
         self.hang_up()
         self._attention.close()
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.close()
 
     def _playing(self, playing: Playing) -> None:
         self._post(
@@ -309,12 +308,17 @@ class LiveLink:
             return
         if peer.connected:
             self._post({"type": "anima.webrtc.connected"})
-            self._hold(self._watch(peer))
-            self._hold(self._follow_looks(peer))
+            self._tasks.start(self._watch(peer), name="webrtc watch")
+            self._tasks.start(self._follow_looks(peer), name="webrtc looks")
         elif peer.lost:
-            self._hold(self._lose(peer))
+            self._lose(peer)
 
-    async def _lose(self, peer: Peer) -> None:
+    def _on_failure(self, error: BaseException) -> None:
+        """Ends the peer: the page is informed, and its media comes over the WebSocket again."""
+        if self._peer is not None:
+            self._lose(self._peer)
+
+    def _lose(self, peer: Peer) -> None:
         if peer is self._peer:
             self._post({"type": "anima.webrtc.closed"})
             self.hang_up()
@@ -331,7 +335,7 @@ class LiveLink:
             silent_s = await peer.silent_s()
             if silent_s > GIVE_UP_S:
                 get_logger().info("a peer receives nothing", silent_s=round(silent_s, 1))
-                self._hold(self._lose(peer))
+                self._lose(peer)
                 return
             if silent_s > SUSPECT_S and peer is self._peer:
                 await self._ask_if_alive()
@@ -353,12 +357,13 @@ class LiveLink:
 
     def _prepare(self, frame: int | None) -> None:
         if frame is not None and self._peer is not None:
-            self._hold(self._peer.program.idle_loop.prepare(frame, self._compute))
+            self._tasks.start(self._make_entry(self._peer.program.idle_loop, frame), name="entry")
 
-    def _hold(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def _make_entry(self, loop: IdleLoop, frame: int) -> None:
+        try:
+            await loop.prepare(frame, self._compute)
+        except FFmpegError as error:  # the loop is entered at its next key frame
+            get_logger().warning("an entry could not be made", problem=str(error))
 
     async def _avatar_of(self, config: ClientConfig) -> tuple[str, str]:
         """Returns the name of the avatar and the version that there is of it now."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -20,6 +19,7 @@ from gateway.webrtc.program import Playing, Program
 from gateway.webrtc.tracks import Pump
 from services.runtime.errors import InvalidRequest
 from services.runtime.logs import get_logger
+from services.runtime.tasks import Tasks
 
 _MAX_SDP_CHARS = 65_536
 
@@ -32,6 +32,7 @@ class Peer:
         ice_servers: STUN and TURN servers.
         report: told how far the answer has been played.
         changed: told when the state of the connection changes.
+        failed: called with the error that has stopped the media.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Peer:
         ice_servers: Sequence[IceServer],
         report: Callable[[Playing], None],
         changed: Callable[[], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
         self.program = program
         servers = [
@@ -49,7 +51,8 @@ class Peer:
         ]
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._pump = Pump(program, report=report)
-        self._pumping: asyncio.Task[None] | None = None
+        self._tasks = Tasks("webrtc media", on_failure=failed)
+        self._pumping = False
         self._changed = changed
         self._connected_at: datetime | None = None
         self._senders: list[RTCRtpSender] = []
@@ -123,15 +126,14 @@ class Peer:
 
     async def close(self) -> None:
         """Ends the connection."""
-        if self._pumping is not None:
-            self._pumping.cancel()
-            await asyncio.wait([self._pumping])
+        await self._tasks.close()
         for track in (self._pump.pictures, self._pump.sound):
             track.stop()
         await self._connection.close()
 
     def _on_state(self) -> None:
-        if self.connected and self._pumping is None:
+        if self.connected and not self._pumping:
             self._connected_at = datetime.now(UTC)
-            self._pumping = asyncio.create_task(self._pump.run(), name="webrtc-media")
+            self._pumping = True
+            self._tasks.start(self._pump.run(), name="webrtc pump")
         self._changed()

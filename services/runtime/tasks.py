@@ -4,8 +4,8 @@ A bare `asyncio.create_task` keeps an unexpected exception to itself until the t
 while whoever waits for its work waits forever. So a task has an owner here:
 
 - `beside` runs helpers for the length of a block, and a helper that fails ends the block;
-- `Tasks` owns tasks that outlive the call that starts them, and reports failures to its owner;
-- `first_of` waits for the first of several coroutines.
+- `first_of` runs work side by side until one of it ends, and cancels the rest;
+- `Tasks` owns tasks that outlive the call that starts them, and reports failures to its owner.
 """
 
 from __future__ import annotations
@@ -48,6 +48,31 @@ async def beside(*helpers: Coroutine[Any, Any, None], name: str) -> AsyncIterato
         for other in others:
             get_logger().error("a second failure in the same place", task=name, exc_info=other)
         raise first from first.__cause__
+
+
+async def first_of(*work: Coroutine[Any, Any, T], name: str = "first of") -> T:
+    """Runs work side by side until one of it ends; the rest is cancelled and awaited.
+
+    Args:
+        *work: What runs; where several end at once, the one named first counts.
+        name: The name of the tasks, for debuggers and logs.
+
+    Returns:
+        What the first one returned.
+
+    Raises:
+        Exception: What the first one raised, as it was raised.
+    """
+    tasks = [asyncio.create_task(each, name=name) for each in work]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        first = next(task for task in tasks if task.done())
+    finally:
+        await cancelled(tasks)
+    for task in tasks:
+        if task is not first and not task.cancelled() and (error := task.exception()) is not None:
+            get_logger().error("a second failure in the same place", task=name, exc_info=error)
+    return first.result()
 
 
 class Tasks:
@@ -105,18 +130,3 @@ async def cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
         task.cancel()
     if running:
         await asyncio.wait(running)
-
-
-async def first_of(*work: Coroutine[Any, Any, object]) -> None:
-    """Waits until the first of several coroutines ends, and cancels the others.
-
-    Raises:
-        Exception: What a coroutine that ended raised, as it was raised.
-    """
-    tasks = [asyncio.create_task(each) for each in work]
-    try:
-        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await cancelled(tasks)
-    for task in ended:
-        task.result()

@@ -17,6 +17,7 @@ from gateway.session.requests import feed
 from gateway.session.session import Session
 from gateway.stages.mesh import Mesh
 from services.runtime.errors import DeadlineExceeded, Unavailable
+from services.runtime.tasks import beside
 
 _CHUNK_SAMPLES = QUESTION_RATE_HZ // 10
 # A recorded question is one utterance, whatever pauses it has.
@@ -133,16 +134,10 @@ async def ask(
         async with (
             asyncio.timeout(timeout_s),
             Session.open(mesh, one_question(config)) as session,
+            beside(feed(session, question_requests(question)), name="ask-feed"),
         ):
-            feeding = asyncio.create_task(
-                feed(session, question_requests(question)), name="ask-feed"
-            )
-            try:
-                async for event in session.events():
-                    reply.add(event)
-            finally:
-                feeding.cancel()
-                await asyncio.wait([feeding])
+            async for event in session.events():
+                reply.add(event)
     except TimeoutError:
         raise DeadlineExceeded(f"the answer was not ready within {timeout_s:g} s") from None
     check_reply(reply)

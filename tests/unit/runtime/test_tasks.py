@@ -105,19 +105,46 @@ async def test_cancelled_does_not_raise_what_a_task_raises_on_its_way_out() -> N
     assert isinstance(task.exception(), BrokenError)
 
 
-async def test_the_first_to_end_cancels_the_others() -> None:
+async def _returns(value: str) -> str:
+    return value
+
+
+async def test_first_of_returns_what_the_first_returned_and_cancels_the_rest() -> None:
     ended = asyncio.Event()
 
-    async def slow() -> None:
+    async def rest() -> str:
         try:
             await asyncio.Event().wait()
         finally:
             ended.set()
+        return "rest"
 
-    await first_of(slow(), asyncio.sleep(0))
+    assert await first_of(rest(), _returns("first"), name="t") == "first"
     assert ended.is_set()
 
 
-async def test_what_the_first_to_end_raises_is_raised() -> None:
+async def test_first_of_several_at_once_is_the_one_named_first() -> None:
+    assert await first_of(_returns("one"), _returns("two"), name="t") == "one"
+
+
+async def test_first_of_raises_what_the_first_raised() -> None:
     with pytest.raises(BrokenError, match="helper"):
-        await first_of(asyncio.Event().wait(), _fail())
+        await first_of(asyncio.Event().wait(), _fail(), name="t")
+
+
+async def test_first_of_that_is_cancelled_cancels_all() -> None:
+    ended = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(1)
+
+    task = asyncio.create_task(first_of(work(), work(), name="t"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(ended) == 2

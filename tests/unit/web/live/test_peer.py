@@ -3,15 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc import RTCRtpReceiver
 
 from anima.avatar.v1.avatar_pb2 import Activity
 from gateway.webrtc.peer import Peer
 from gateway.webrtc.program import Program
+from tests.unit.web.live.browser import browser_that_offers
 from tests.unit.web.live.test_program import named_loop
+
+
+@asynccontextmanager
+async def connected_peer(failures: asyncio.Queue[BaseException]) -> AsyncIterator[Peer]:
+    connected = asyncio.Event()
+
+    def changed() -> None:
+        if peer.connected:
+            connected.set()
+
+    program = Program(named_loop("idle", Activity.ACTIVITY_IDLE), changed=lambda playing: None)
+    peer = Peer(
+        program,
+        ice_servers=(),
+        report=lambda playing: None,
+        changed=changed,
+        failed=failures.put_nowait,
+    )
+    try:
+        async with browser_that_offers(peer.answer):
+            await asyncio.wait_for(connected.wait(), 10)
+            yield peer
+    finally:
+        await peer.close()
 
 
 async def test_browser_that_has_never_reported_is_silent_since_it_was_connected(
@@ -22,25 +49,15 @@ async def test_browser_that_has_never_reported_is_silent_since_it_was_connected(
 
     # What a browser does that is cut off as soon as it is connected.
     monkeypatch.setattr(RTCRtpReceiver, "_send_rtcp", nothing)
-    connected = asyncio.Event()
+    failures: asyncio.Queue[BaseException] = asyncio.Queue()
+    async with connected_peer(failures) as peer, asyncio.timeout(10):
+        while await peer.silent_s() < 0.2:  # noqa: ASYNC110 (time itself has no event)
+            await asyncio.sleep(0.01)
+    assert failures.empty()
 
-    def changed() -> None:
-        if peer.connected:
-            connected.set()
 
-    program = Program(named_loop("idle", Activity.ACTIVITY_IDLE), changed=lambda playing: None)
-    peer = Peer(program, ice_servers=(), report=lambda playing: None, changed=changed)
-    browser = RTCPeerConnection()
-    for kind in ("audio", "video"):
-        browser.addTransceiver(kind, direction="recvonly")
-    try:
-        await browser.setLocalDescription(await browser.createOffer())
-        answer = await peer.answer(browser.localDescription.sdp)
-        await browser.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-        async with asyncio.timeout(10):
-            await connected.wait()
-            while await peer.silent_s() < 0.2:  # noqa: ASYNC110 (time itself has no event)
-                await asyncio.sleep(0.01)
-    finally:
-        await browser.close()
-        await peer.close()
+async def test_failure_of_the_pump_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures: asyncio.Queue[BaseException] = asyncio.Queue()
+    async with connected_peer(failures):
+        monkeypatch.setattr(Program, "sound", lambda self: 1 / 0)
+        assert isinstance(await asyncio.wait_for(failures.get(), 10), ZeroDivisionError)
