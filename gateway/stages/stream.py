@@ -22,6 +22,7 @@ from google.protobuf.message import Message
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics
+from gateway.pipe import Pipe
 from gateway.stages.spec import STAGES
 from gateway.stages.watchdog import Watch
 from services.runtime.errors import (
@@ -99,8 +100,8 @@ class StageStream(Generic[RequestT, ResponseT]):
         self.stale = 0
         self._call = call
         self._request_type = request_type
-        self._requests: asyncio.Queue[RequestT] = asyncio.Queue(_MAX_REQUESTS)
-        self._responses: asyncio.Queue[ResponseT | _End] = asyncio.Queue(_MAX_RESPONSES)
+        self._requests: Pipe[RequestT] = Pipe(_MAX_REQUESTS)
+        self._responses: Pipe[ResponseT | _End] = Pipe(_MAX_RESPONSES)
         self._last: ResponseT | None = None
         self._error: AnimaError | None = None
         self._stopping_epoch: int | None = None
@@ -230,7 +231,7 @@ class StageStream(Generic[RequestT, ResponseT]):
         if silence_timeout_ms is not None:
             self._watch = Watch(
                 silence_s=silence_timeout_ms / 1000,
-                owes=lambda: self._awaited and self._responses.empty() and owes(),
+                owes=lambda: self._awaited and not len(self._responses) and owes(),
                 on_silence=lambda: self._fall_silent(silence_timeout_ms),
             )
         try:
@@ -276,14 +277,14 @@ class StageStream(Generic[RequestT, ResponseT]):
         self._call.cancel()
         if self._reader is not None:
             self._reader.cancel()
-        _drain(self._responses)
-        self._responses.put_nowait(_END)
+        self._responses.clear()
+        self._responses.put_now(_END)
 
     def _end(self) -> None:
         self._ended = True
         self._settled.set()
         # The writer of a call that is over takes nothing more: whoever waits for room goes on.
-        _drain(self._requests)
+        self._requests.clear()
 
     async def stop(self, epoch: int, *, timeout_ms: int) -> pb.StageStop:
         """Interrupts the stage, waits for its confirmation and closes the stream.
@@ -298,10 +299,10 @@ class StageStream(Generic[RequestT, ResponseT]):
         clock = asyncio.get_running_loop().time
         asked_at = clock()
         self._stopping_epoch = epoch
-        _drain(self._requests)
-        self._count_stale(_drain(self._responses))
+        self._requests.clear()
+        self._count_stale(self._responses.clear())
         interrupt = common.Interrupt(epoch=epoch)
-        self._requests.put_nowait(self._request_type(interrupt=interrupt))
+        self._requests.put_now(self._request_type(interrupt=interrupt))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_ms / 1000):
                 await self._settled.wait()
@@ -367,11 +368,3 @@ class StageStream(Generic[RequestT, ResponseT]):
             # reader has its status, so that nobody waits for room.
             while True:
                 await self._requests.get()
-
-
-def _drain(queue: asyncio.Queue[Any]) -> int:
-    count = 0
-    while not queue.empty():
-        queue.get_nowait()
-        count += 1
-    return count

@@ -108,7 +108,7 @@ class Face(Part):
                         return
         finally:
             self._span.end()
-        await self._player.media.put(None)
+        await self._player.end()
 
     async def marks(self, marks: common.Marks) -> None:
         """Takes the marks of audio that follows."""
@@ -123,7 +123,7 @@ class Face(Part):
         self._player.add_segment(chunk.header.segment, chunk.start_sample)
         await self._until_room(chunk.start_sample)
         if self._stream is None:
-            await self._player.media.put(common.MediaChunk(audio=chunk))
+            await self._player.audio(chunk)
             return
         self._pending.append(chunk)
         end_sample = self._received = chunk.start_sample + len(chunk.pcm) // 2
@@ -136,7 +136,7 @@ class Face(Part):
         self._input_ended = True
         self._came.append((float("inf"), asyncio.get_running_loop().time()))
         if self._stream is None:
-            await self._player.media.put(None)
+            await self._player.end()
         else:
             await self._stream.send(avatar.RenderRequest(end_of_audio=avatar.EndOfAudio()))
 
@@ -223,7 +223,7 @@ class Face(Part):
         while self._pending and after(self._pending[0], self._returned) is None:
             self._pending.popleft()
         self._changes.tell()
-        await self._player.media.put(media)
+        await self._player.media(media)
 
     def _watch_pace(self, media: common.MediaChunk) -> None:
         """Records how late the face is while it has enough audio to render."""
@@ -247,8 +247,8 @@ class Face(Part):
         for item in self._pending:
             kept = after(item, self._returned)
             if isinstance(kept, common.AudioChunk):
-                await self._player.media.put(common.MediaChunk(audio=kept))
+                await self._player.audio(kept)
         self._pending.clear()
         if self._input_ended:
-            await self._player.media.put(None)
+            await self._player.end()
         self._decided.set()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics
+from gateway.pipe import Pipe
 from gateway.settings import GatewaySettings
 from gateway.turn.events import TurnEvents
 from gateway.turn.part import Part
@@ -18,10 +21,33 @@ from gateway.turn.state import TurnState
 from gateway.turn.timing.spans import SpanLog, StageSpan
 from services.runtime.audio import MAX_CHUNK_BYTES
 
-_MAX_MEDIA = 32
+_MAX_PIECES = 32
 _MAX_MESSAGE_MS = 200
 # Media that is not paced comes in bursts: what comes so soon after a message is gathered into one.
 _GATHER_S = 0.01
+
+
+@dataclass(slots=True)
+class Piece:
+    """Audio with the frames that belong to it.
+
+    The message for the client is made once, of all the pieces that leave together: in a message,
+    audio is copied whenever it is read, set, or put into another message.
+
+    Attributes:
+        start_sample: Where it starts on the clock of the turn.
+        pcm: Mono int16 samples, little-endian, at the rate of the turn.
+        frames: The frames, by their time.
+    """
+
+    start_sample: int
+    pcm: bytes
+    frames: Sequence[common.VideoFrame] = ()
+
+    @property
+    def end_sample(self) -> int:
+        """The first sample after it."""
+        return self.start_sample + len(self.pcm) // 2
 
 
 class Player(Part):
@@ -34,9 +60,6 @@ class Player(Part):
         schedule: The playout clock.
         spans: When each segment was played.
         settings: The settings of the gateway.
-
-    Attributes:
-        media: The media to play, in order, None at the end.
     """
 
     def __init__(
@@ -50,7 +73,10 @@ class Player(Part):
         settings: GatewaySettings,
     ) -> None:
         super().__init__()
-        self.media: asyncio.Queue[common.MediaChunk | None] = asyncio.Queue(_MAX_MEDIA)
+        self._loop = asyncio.get_running_loop()
+        self._pieces: Pipe[Piece | None] = Pipe(_MAX_PIECES)
+        self._complete = False
+        self._gathering: asyncio.Future[None] | None = None
         self._state = state
         self._events = events
         self._outbox = outbox
@@ -63,7 +89,21 @@ class Player(Part):
         self._span: StageSpan | None = None
         self._playing = 0
         self._sent_at = float("-inf")
-        self._kept: list[common.MediaChunk | None] = []
+        self._kept: list[Piece | None] = []
+
+    async def audio(self, chunk: common.AudioChunk) -> None:
+        """Takes audio without frames, in order; waits while too much is held."""
+        await self._pieces.put(Piece(chunk.start_sample, chunk.pcm))
+
+    async def media(self, media: common.MediaChunk) -> None:
+        """Takes audio with its frames, in order; waits while too much is held."""
+        await self._pieces.put(Piece(media.audio.start_sample, media.audio.pcm, media.frames))
+
+    async def end(self) -> None:
+        """Ends the answer after all that was taken."""
+        self._complete = True
+        self._stop_gathering()
+        await self._pieces.put(None)
 
     def add_marks(self, marks: common.Marks) -> None:
         """Takes marks whose media follows."""
@@ -79,79 +119,102 @@ class Player(Part):
         """Sends the media on its schedule and waits until all of it has been played."""
         try:
             await self._outbox.until_open()
-            while (media := await self._next()) is not None:
-                await self._play(media)
+            while (pieces := await self._next()) is not None:
+                await self._play(pieces)
             await self._send_marks(None)
             await self._schedule.until_played()
         finally:
             if self._span is not None:
                 self._span.end()
 
-    async def _next(self) -> common.MediaChunk | None:
-        """Returns the next message. Queued media is merged into one, which halves the cost."""
-        media = self._kept.pop() if self._kept else await self.media.get()
-        if media is None or not media.audio.start_sample:
-            return media
+    async def _next(self) -> list[Piece] | None:
+        """Returns what leaves as the next message; None at the end.
+
+        Pieces that are there already leave as one message, which halves what they cost.
+        """
+        first = self._kept.pop() if self._kept else await self._pieces.get()
+        if first is None:
+            return None
+        pieces = [first]
+        if not first.start_sample:
+            return pieces
         longest = self._settings.sample_rate_hz * _MAX_MESSAGE_MS // 1000
         if self._state.question.paced:
-            self._join(media, longest)
-            return media
-        if not media.frames:
+            self._join(pieces, longest)
+            return pieces
+        if not first.frames:
             longest = MAX_CHUNK_BYTES // 2
-        self._join(media, longest)
+        self._join(pieces, longest)
         if not self._kept:
             await self._gather()
-            self._join(media, longest)
-        return media
+            self._join(pieces, longest)
+        return pieces
 
-    def _join(self, media: common.MediaChunk, longest: int) -> None:
-        """Appends queued media that may leave in the same message, up to a number of samples."""
-        pcm = [media.audio.pcm]
-        count = len(pcm[0]) // 2
-        while not self.media.empty():
-            more = self.media.get_nowait()
-            if more is None or not self._continues(media, count, more, longest):
+    def _join(self, pieces: list[Piece], longest: int) -> None:
+        """Adds what is there and may leave in the same message, up to a number of samples."""
+        start = pieces[0].start_sample
+        segment = self._segment_at(start)
+        while len(self._pieces):
+            more = self._pieces.get_now()
+            if (
+                more is None
+                or more.start_sample != pieces[-1].end_sample
+                or more.end_sample - start > longest
+                or self._segment_at(more.start_sample) != segment
+            ):
                 self._kept.append(more)
                 break
-            pcm.append(more.audio.pcm)
-            count += len(more.audio.pcm) // 2
-            media.frames.extend(more.frames)
-        if len(pcm) > 1:
-            media.audio.pcm = b"".join(pcm)
+            pieces.append(more)
 
     async def _gather(self) -> None:
-        """Waits for a moment after the last message, and until the client has read it."""
-        await asyncio.sleep(self._sent_at + _GATHER_S - asyncio.get_running_loop().time())
+        """Waits for a moment after the last message, and until the client has read it.
+
+        The end of the answer ends the wait: nothing more can come.
+        """
+        wait_s = self._sent_at + _GATHER_S - self._loop.time()
+        if wait_s > 0 and not self._complete:
+            self._gathering = self._loop.create_future()
+            timer = self._loop.call_later(wait_s, self._stop_gathering)
+            try:
+                await self._gathering
+            finally:
+                timer.cancel()
+                self._gathering = None
         await self._outbox.until_room(unread=0)
 
-    def _continues(
-        self, media: common.MediaChunk, count: int, more: common.MediaChunk, longest: int
-    ) -> bool:
-        start = media.audio.start_sample
-        return (
-            count + len(more.audio.pcm) // 2 <= longest
-            and more.audio.start_sample == start + count
-            and self._segment_at(more.audio.start_sample) == self._segment_at(start)
-        )
+    def _stop_gathering(self) -> None:
+        if self._gathering is not None and not self._gathering.done():
+            self._gathering.set_result(None)
 
-    async def _play(self, media: common.MediaChunk) -> None:
+    async def _play(self, pieces: Sequence[Piece]) -> None:
         schedule = self._schedule
-        start = media.audio.start_sample
-        end = start + len(media.audio.pcm) // 2
+        start, end = pieces[0].start_sample, pieces[-1].end_sample
         await schedule.until_due(start)
         metrics.LATENESS_SECONDS.observe(schedule.lateness_s(start))
         await self._send_marks(end)
         segment = self._segment_at(start)
         self._follow(segment)
-        header = self._events.numbered("media", segment=segment)
-        media.header.CopyFrom(header)
-        media.audio.header.CopyFrom(header)
-        await self._outbox.put(pb.ConverseResponse(media=media))
+        await self._outbox.put(self._message(pieces, segment))
         schedule.sent(end)
-        self._sent_at = asyncio.get_running_loop().time()
+        self._sent_at = self._loop.time()
         if not self._state.first_media_us:
             self._state.first_media_us = max(1, self._spans.elapsed_us())
             metrics.FIRST_MEDIA_SECONDS.observe(self._state.first_media_us / 1e6)
+
+    def _message(self, pieces: Sequence[Piece], segment: int) -> pb.ConverseResponse:
+        header = self._events.numbered("media", segment=segment)
+        message = pb.ConverseResponse()
+        media = message.media
+        media.header.CopyFrom(header)
+        audio = media.audio
+        audio.header.CopyFrom(header)
+        audio.start_sample = pieces[0].start_sample
+        audio.sample_rate_hz = self._settings.sample_rate_hz
+        audio.pcm = pieces[0].pcm if len(pieces) == 1 else b"".join([each.pcm for each in pieces])
+        for each in pieces:
+            if each.frames:
+                media.frames.extend(each.frames)
+        return message
 
     async def _send_marks(self, end_sample: int | None) -> None:
         while self._marks and (end_sample is None or _start(self._marks[0]) < end_sample):
