@@ -131,12 +131,18 @@ def ask(
     except NotUnderstood as error:
         fail(str(error), remedy="Speak near the microphone, in a language the recogniser knows.")
     except Unavailable as error:
-        fail(str(error), remedy="" if local else "Is a mesh running? Start one with: anima up")
+        fail(str(error), remedy="" if local else _remedy(error))
     except AnimaError as error:
         fail(str(error))
     for path in files:
         content = _json(reply) if path is json_file else _WRITERS[path.suffix](reply)
         path.write_bytes(content)
+
+
+def _remedy(error: Unavailable) -> str:
+    if stage := error.metadata.get("stage"):
+        return f"The log of the service {stage} says why."
+    return "Is a mesh running? Start one with: anima up"
 
 
 def _check_target(path: Path, json_file: Path | None) -> None:

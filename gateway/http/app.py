@@ -158,7 +158,7 @@ async def _until_gone(request: Request) -> None:
 async def _film(reply: Reply) -> bytes:
     if not reply.frames:
         text = reply.notices[-1].text if reply.notices else "there is no picture"
-        raise Problem(503, f"avatar: {text}", {"retry-after": "2"})
+        raise Problem(503, text, {"retry-after": "2"}, stage="avatar")
     return await asyncio.to_thread(
         to_mp4,
         reply.frames,

@@ -28,15 +28,24 @@ class Problem(Exception):  # noqa: N818 (named by what it is)
 
     Attributes:
         status: The HTTP status.
-        detail: What is wrong.
+        detail: What is wrong, for people.
         headers: More headers of the response.
+        stage: The stage that failed, for programs; empty: none did.
     """
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        stage: str = "",
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
+        self.stage = stage
 
     def to_response(self) -> JSONResponse:
         """Gives the response."""
@@ -46,6 +55,8 @@ class Problem(Exception):  # noqa: N818 (named by what it is)
             "status": self.status,
             "detail": self.detail,
         }
+        if self.stage:
+            body["stage"] = self.stage
         return JSONResponse(
             body,
             status_code=self.status,
@@ -62,4 +73,4 @@ def problem_of(error: AnimaError) -> Problem:
         headers["retry-after"] = str(max(1, math.ceil((error.retry_after_ms or 1000) / 1000)))
     elif isinstance(error, Unavailable):
         headers["retry-after"] = str(_UNAVAILABLE_RETRY_S)
-    return Problem(status, error.message, headers)
+    return Problem(status, error.message, headers, stage=error.metadata.get("stage", ""))

@@ -106,9 +106,7 @@ def open_with(config: pb.ConverseConfig, catalogue: Catalogue) -> Opening:
         Unavailable: The language model has never answered, so that no persona is known.
     """
     if not catalogue.personas:
-        raise Unavailable(
-            "llm: the language model does not answer, so nobody can talk yet; try again"
-        )
+        raise Unavailable("the language model does not answer, so nobody can talk yet; try again")
     persona = _find("config.persona", config.persona, catalogue.personas)
     if config.voice and catalogue.voices:
         _find("config.voice", config.voice, catalogue.voices)

@@ -149,13 +149,13 @@ def check_reply(reply: Reply) -> None:
 
     Raises:
         NotUnderstood: No question was recognised.
-        Unavailable: A stage failed.
+        Unavailable: A stage failed; the metadata name it as `stage`, the text is for people.
     """
     for notice in reply.notices:
         if notice.kind == pb.NOTICE_KIND_NOT_UNDERSTOOD:
             raise NotUnderstood(notice.text)
         if notice.kind == pb.NOTICE_KIND_STAGE_FAILED:
-            raise Unavailable(f"{notice.stage}: {notice.text}")
+            raise Unavailable(notice.text, reason="STAGE_FAILED", metadata={"stage": notice.stage})
     if not reply.question or reply.ended.reason == common.END_REASON_ERROR:
         text = reply.notices[-1].text if reply.notices else "the answer could not be made"
         raise Unavailable(text)

@@ -22,6 +22,7 @@ from gateway.session.session import Session
 from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Mesh
 from gateway.stages.spec import STAGES
+from services.runtime.errors import Unavailable
 from services.runtime.settings import SettingsError
 from tests.fakes.mesh import FakeMesh
 
@@ -214,11 +215,11 @@ async def test_failing_stage_is_503_and_no_picture_is_no_film() -> None:
         await mesh.catalogue.read()
         await fake.stop("avatar")
         film = await client.post("/v1/ask?format=mp4", json={"text": "Hello?"})
-        assert "avatar" in problem(film, 503)
+        assert "my face" in problem(film, 503)
         assert (await client.post("/v1/ask", json={"text": "Hello?"})).status_code == 200
         await fake.stop("tts")
         response = await client.post("/v1/ask", json={"text": "Hello?"})
-        assert "tts" in problem(response, 503)
+        assert "My voice" in problem(response, 503)
         assert "retry-after" in response.headers
 
 
@@ -233,6 +234,22 @@ async def test_client_that_goes_away_frees_its_place() -> None:
             await asyncio.wait([asking])
             while fake.llm.open_streams:
                 await fake.llm.stream_ended.wait()
+
+
+async def test_people_read_what_failed_without_the_name_of_a_stage() -> None:
+    async with site() as (fake, _, client):
+        fake.llm.refuse = Unavailable("cuda: out of memory")
+        response = await client.post("/v1/ask", json={"text": "Hello?"})
+        assert problem(response, 503).startswith("The part of me that thinks has failed")
+        assert response.json()["stage"] == "llm"
+
+
+async def test_a_film_without_pictures_is_refused_in_the_words_of_the_notice() -> None:
+    async with site() as (fake, _, client):
+        fake.avatar.fail_with = Unavailable("no picture")
+        response = await client.post("/v1/ask?format=mp4", json={"text": "Hello?"})
+        assert problem(response, 503).startswith("I cannot show my face")
+        assert response.json()["stage"] == "avatar"
 
 
 async def test_token_is_demanded() -> None:
