@@ -123,7 +123,9 @@ async def mesh() -> AsyncIterator[tuple[Supervisor, str, str, str]]:
     ]
     with tempfile.TemporaryDirectory() as folder:
         layout = Layout(members=tuple(members), http_address=http)
-        supervisor = Supervisor(layout, log_folder=Path(folder))
+        supervisor = Supervisor(
+            layout, log_folder=Path(folder), environment={"ANIMA_GATEWAY_DATA_DIR": folder}
+        )
         async with supervisor.running():
             await supervisor.until_settled()
             if not supervisor.is_ready():

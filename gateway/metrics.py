@@ -59,6 +59,14 @@ STAGE_FAILURES = Counter(
     "anima_gateway_stage_failures", "Stages that could not do their part of a turn.", ["stage"]
 )
 STAGE_UP = Gauge("anima_gateway_stage_up", "1 while a stage works, 0 while it does not.", ["stage"])
+REMEMBER = Counter(
+    "anima_gateway_remember",
+    "Turns on their way to the memory: queued, and what became of them.",
+    ["result"],
+)
+REMEMBER_WAITING = Gauge(
+    "anima_gateway_remember_waiting", "Turns that the memory has not confirmed yet."
+)
 SESSIONS = Gauge("anima_gateway_sessions", "Open conversations.")
 TASKS = Gauge("anima_gateway_tasks", "Tasks of the event loop; they grow where something leaks.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import (
@@ -15,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.remember_queue.sealing import read_key
 from gateway.stages.spec import GATEWAY, GATEWAY_PORT, STAGES
 from services.runtime.settings import ServiceSettings, is_loopback, split_address
 
@@ -111,6 +113,16 @@ class GatewaySettings(ServiceSettings):
     runs again; they contain what people say. Empty: nothing is recorded."""
     recall_timeout_ms: int = Field(default=400, ge=1, le=10_000)
     """How long an answer waits for memories."""
+    remember_queue_turns: int = Field(default=10_000, ge=1, le=1_000_000)
+    """The most turns that wait on disk while the memory is away; beyond that the oldest ones are
+    dropped."""
+    remember_queue_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, le=1 << 34)
+    """The same in bytes; so much memory may the queue take, too."""
+    memory_key: str = Field(default="", repr=False)
+    """Encrypts what waits on disk for the memory: 64 hexadecimal digits. `ANIMA_MEMORY_KEY`, the
+    key of the memory's own database, sets it too."""
+    memory_key_file: Path | None = None
+    """A file that holds this key; `ANIMA_MEMORY_KEY_FILE` sets it too."""
     stage_peer_timeout_s: float = Field(default=6.0, ge=2, le=3600, allow_inf_nan=False)
     """A connection to a stage that has been dead for this long is given up; its streams go to
     another replica, or wait for this one."""
@@ -169,6 +181,19 @@ class GatewaySettings(ServiceSettings):
     def ice_server_list(self) -> tuple[IceServer, ...]:
         """The servers of `ice_servers`."""
         return _ICE_SERVERS.validate_json(self.ice_servers or "[]")
+
+    @model_validator(mode="after")
+    def _check_key(self) -> Self:
+        self.queue_key()
+        return self
+
+    def queue_key(self) -> bytes | None:
+        """Returns the key of what waits on disk for the memory; None: it is not encrypted.
+
+        Raises:
+            ValueError: What is set is no key.
+        """
+        return read_key(self.memory_key, self.memory_key_file)
 
     @model_validator(mode="after")
     def _check_http(self) -> Self:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
@@ -80,10 +81,10 @@ async def gateway_process(
         settings: Settings of the gateway, by field name.
     """
     targets = {f"{stage}_target": address for stage, address in stages.items()}
-    async with service_process(
-        "gateway", http_listen="127.0.0.1:0", **targets, **settings
-    ) as gateway:
-        yield gateway
+    with TemporaryDirectory(prefix="anima-gateway-") as folder:
+        values = {"http_listen": "127.0.0.1:0", "data_dir": folder, **targets, **settings}
+        async with service_process("gateway", **values) as gateway:
+            yield gateway
 
 
 @asynccontextmanager

@@ -97,6 +97,8 @@ class _Calls:
             forgotten = await self._mesh.memory.Forget(request, timeout=_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) from None
+        item_ids = None if request.everything else request.items.item_ids
+        await self._mesh.remember_queue.forget(request.user_id, item_ids)
         return JSONResponse({"forgotten_count": forgotten.forgotten_count})
 
 

@@ -1,24 +1,17 @@
-"""What a turn leaves behind for the memory of the person."""
+"""Makes of a turn what the memory is asked to remember."""
 
 from __future__ import annotations
 
 import time
 
-import grpc
-
 from anima.memory.v1 import memory_pb2 as memory
-from gateway import metrics
-from gateway.stages.mesh import Mesh
 from gateway.turn.turn import TurnOutcome
-from services.runtime.errors import error_from_rpc
-from services.runtime.logs import get_logger
 
 _MAX_ITEM_CHARS = 8000
-_TIMEOUT_S = 4.0
 
 
-async def remember(mesh: Mesh, *, user_id: str, session_id: str, outcome: TurnOutcome) -> None:
-    """Stores a question and what was heard of its answer; a memory that is away is only logged.
+def request_of(outcome: TurnOutcome, *, user_id: str, session_id: str) -> memory.RememberRequest:
+    """Returns a request that stores a question and what was heard of its answer.
 
     The ids of the items come from the turn, so that storing twice stores once.
     """
@@ -33,21 +26,13 @@ async def remember(mesh: Mesh, *, user_id: str, session_id: str, outcome: TurnOu
             item_id=f"{outcome.turn_id}-{suffix}",
             kind=memory.ITEM_KIND_TURN,
             speaker=speaker,
-            text=text[:_MAX_ITEM_CHARS],
+            text=text,
             session_id=session_id,
             turn_id=outcome.turn_id,
             created_unix_ms=now_unix_ms + offset,
         )
-        for offset, (suffix, speaker, text) in enumerate(said)
-        if text
+        for offset, (suffix, speaker, said_text) in enumerate(said)
+        # What a model writes may contain anything; the memory refuses a text with NUL.
+        if (text := said_text.replace("\0", "")[:_MAX_ITEM_CHARS]).strip()
     ]
-    request = memory.RememberRequest(user_id=user_id, items=items)
-    try:
-        await mesh.memory.Remember(request, timeout=_TIMEOUT_S, wait_for_ready=True)
-    except grpc.aio.AioRpcError as error:
-        metrics.STAGE_FAILURES.labels("memory").inc()
-        get_logger().warning(
-            "a turn was not remembered",
-            turn_id=outcome.turn_id,
-            problem=str(error_from_rpc(error)),
-        )
+    return memory.RememberRequest(user_id=user_id, items=items)

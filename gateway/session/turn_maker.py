@@ -11,7 +11,7 @@ from gateway import notices
 from gateway.session.history import History
 from gateway.session.opening import Opening
 from gateway.session.quality import Quality
-from gateway.session.remembering import remember
+from gateway.session.remembering import request_of
 from gateway.session.shown_idle import IdleLoop
 from gateway.stages.mesh import Mesh
 from gateway.turn.playout.outbox import Outbox
@@ -112,9 +112,8 @@ class TurnMaker:
         self._history.add(outcome)
         config = self._opening.config
         if config.user_id:
-            session_id = self._opening.session_id
-            self._mesh.background.start(
-                remember(self._mesh, user_id=config.user_id, session_id=session_id, outcome=outcome)
+            self._mesh.remember_queue.add(
+                request_of(outcome, user_id=config.user_id, session_id=self._opening.session_id)
             )
 
     def record_unanswered(self, question: str) -> None:

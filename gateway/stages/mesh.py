@@ -17,6 +17,7 @@ from anima.memory.v1 import memory_pb2_grpc
 from anima.tts.v1 import tts_pb2_grpc
 from gateway import metrics
 from gateway.listening.end_of_turn.rule import EndOfTurnRule, Words, load_rule
+from gateway.remember_queue.queue import RememberQueue
 from gateway.settings import GatewaySettings
 from gateway.stages.catalogue import CatalogueReader
 from gateway.stages.drain import Drain
@@ -46,6 +47,7 @@ class Mesh:
         background: Work that outlives its session; closing the mesh waits up to 5 s for it.
         end_of_turn: The rule that decides that a person has finished.
         asr: The stub of speech recognition; `llm`, `memory`, `tts` and `avatar` likewise.
+        remember_queue: Where turns wait for the memory.
         llm_fallback: Where an answer is asked for again when `llm` fails; `tts_fallback` likewise.
     """
 
@@ -67,6 +69,11 @@ class Mesh:
         self._questions = Tasks("stages")
         self.catalogue = CatalogueReader(self.stub, self._questions)
         self.states = StageStates(self._questions, on_up=self.catalogue.expire)
+        self.remember_queue = RememberQueue(
+            lambda request, timeout: self.memory.Remember(request, timeout=timeout),
+            max_turns=settings.remember_queue_turns,
+            max_bytes=settings.remember_queue_bytes,
+        )
         self._channels = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -74,6 +81,7 @@ class Mesh:
         self.end_of_turn = await asyncio.to_thread(load_rule, self.settings)
         for spec in STAGES.values():
             await self._open(spec)
+        self.remember_queue.start(self.settings.data_dir / "gateway", self.settings.queue_key())
         return self
 
     async def __aexit__(
@@ -82,6 +90,7 @@ class Mesh:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self.remember_queue.close(timeout_s=_BACKGROUND_TIMEOUT_S)
         await self.background.wait(timeout_s=_BACKGROUND_TIMEOUT_S)
         await self.background.close()
         await self._questions.close()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,6 +38,7 @@ class FakeMesh:
         self.avatar = FakeAvatar()  # type: ignore[abstract]
         self.addresses: dict[str, str] = {}
         self._running: dict[str, AsyncExitStack] = {}
+        self._data_dir = TemporaryDirectory(prefix="anima-fake-mesh-")
 
     async def __aenter__(self) -> Self:
         for stage in STAGES:
@@ -50,6 +52,7 @@ class FakeMesh:
         trace: TracebackType | None,
     ) -> None:
         await asyncio.gather(*(self.stop(stage) for stage in list(self._running)))
+        self._data_dir.cleanup()
 
     async def start(self, stage: str) -> None:
         """Starts a stage, at its old address if it ran before."""
@@ -81,7 +84,11 @@ class FakeMesh:
     def settings(self, **changes: Any) -> GatewaySettings:
         """Gives the settings of a gateway in front of the mesh."""
         targets = {f"{stage}_target": address for stage, address in self.addresses.items()}
-        values: dict[str, Any] = {"listen": "127.0.0.1:0", "http_listen": "127.0.0.1:0"}
+        values: dict[str, Any] = {
+            "listen": "127.0.0.1:0",
+            "http_listen": "127.0.0.1:0",
+            "data_dir": self._data_dir.name,
+        }
         return GatewaySettings.from_environment({}, **(values | targets | changes))
 
     @asynccontextmanager

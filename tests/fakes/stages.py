@@ -96,11 +96,15 @@ class FakeLlm(Fake, llm.LlmServiceServicer):
 
 @dataclass(kw_only=True)
 class FakeMemory(Fake, memory.MemoryServiceServicer):
-    """Recalls `recalled`, or with `garbage` no message at all, and keeps what is remembered."""
+    """Recalls `recalled`, or with `garbage` no message at all, and keeps what is remembered.
+
+    With `refuse_remember` nothing is kept: that error is the answer.
+    """
 
     recalled: Sequence[str] = ()
     delay_s: float = 0.0
     garbage: bool = False
+    refuse_remember: AnimaError | None = None
     requests: list[memory.RecallRequest] = field(default_factory=list)
     remembered: asyncio.Queue[memory.RememberRequest] = field(default_factory=asyncio.Queue)
 
@@ -117,6 +121,8 @@ class FakeMemory(Fake, memory.MemoryServiceServicer):
         )
 
     async def Remember(self, request: Any, context: Any) -> memory.RememberResponse:
+        if self.refuse_remember is not None:
+            raise self.refuse_remember
         self.remembered.put_nowait(request)
         return memory.RememberResponse(item_ids=[item.item_id for item in request.items])
 

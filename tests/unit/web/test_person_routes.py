@@ -13,7 +13,7 @@ import anima.avatar.v1 as avatar
 import anima.memory.v1 as memory
 from gateway.http.app import create_app
 from gateway.http.avatars import MAX_PHOTO_BYTES
-from services.runtime.errors import FailedPrecondition, InvalidRequest
+from services.runtime.errors import FailedPrecondition, InvalidRequest, Unavailable
 from tests.fakes.mesh import FakeMesh
 from tests.fakes.stages import FakeAvatar, FakeMemory
 
@@ -234,3 +234,31 @@ async def test_own_avatar_is_deleted_and_the_installations_is_not(
     refused = await client.delete("/v1/avatars/ani")
     assert refused.status_code == 422
     assert "belongs to the installation" in refused.json()["detail"]
+
+
+async def test_what_waits_for_the_memory_is_erased_too(remembering: OpenMemory) -> None:
+    def waiting(text: str) -> memory.RememberRequest:
+        items = [memory.Item(item_id=text, text=text)]
+        return memory.RememberRequest(user_id="web-1", items=items)
+
+    async with FakeMesh() as fake:
+        await fake.stop("memory")
+        fake.memory = remembering
+        await fake.start("memory")
+        remembering.refuse_remember = Unavailable("the memory cannot store now")
+        async with fake.mesh() as mesh:
+            transport = httpx.ASGITransport(create_app(mesh))
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+                for text in ("one", "two", "three"):
+                    mesh.remember_queue.add(waiting(text))
+                await http.delete("/v1/memory/two", headers=ME)
+                remembering.refuse_remember = None
+                stored = [await remembering.remembered.get() for _ in range(2)]
+                remembering.refuse_remember = Unavailable("the memory cannot store now")
+                mesh.remember_queue.add(waiting("four"))
+                await http.delete("/v1/memory", headers=ME)
+                remembering.refuse_remember = None
+                mesh.remember_queue.add(waiting("five"))
+                stored.append(await remembering.remembered.get())
+
+    assert [request.items[0].text for request in stored] == ["one", "three", "five"]

@@ -1,0 +1,119 @@
+"""The turns of the queue in memory: a line a user, bounded in all."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from anima.memory.v1 import memory_pb2 as memory
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class PendingTurn:
+    """A turn that the memory has not confirmed.
+
+    Attributes:
+        user_id: Whose turn it is.
+        request: What is sent.
+        created_unix_ms: When the turn was put into the queue, ms since 1970-01-01 UTC.
+        row: Its row on disk; 0: it has none.
+        failed: Whether an attempt has failed.
+        refusals: How often the memory answered that it cannot take this turn.
+        is_gone: It is delivered, dropped or erased: nothing more is done with it.
+    """
+
+    user_id: str
+    request: memory.RememberRequest
+    created_unix_ms: int
+    row: int = 0
+    failed: bool = False
+    refusals: int = 0
+    is_gone: bool = False
+
+
+class PendingTurns:
+    """The turns, in the order of their arrival. Beyond a bound the oldest ones are dropped."""
+
+    def __init__(self, *, max_turns: int, max_bytes: int) -> None:
+        self._max_turns = max_turns
+        self._max_bytes = max_bytes
+        self._held: dict[PendingTurn, int] = {}
+        self._size_bytes = 0
+        self._lines: dict[str, deque[PendingTurn]] = {}
+        self._aside: set[PendingTurn] = set()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, turn: PendingTurn) -> bool:
+        return turn in self._held
+
+    @property
+    def to_deliver(self) -> int:
+        """How many turns wait for the memory; those that are set aside do not."""
+        return len(self._held) - len(self._aside)
+
+    def hold(self, turn: PendingTurn) -> list[PendingTurn]:
+        """Takes a turn up, which cannot be delivered before `line_up`.
+
+        Returns:
+            The turns that had to go for it; itself, if it alone is larger than the queue.
+        """
+        size = turn.request.ByteSize()
+        if size > self._max_bytes:
+            turn.is_gone = True
+            return [turn]
+        self._held[turn] = size
+        self._size_bytes += size
+        dropped = []
+        while len(self._held) > self._max_turns or self._size_bytes > self._max_bytes:
+            dropped.append(next(iter(self._held)))
+            self.remove(dropped[-1])
+        return dropped
+
+    def line_up(self, turn: PendingTurn) -> None:
+        """Puts a turn that is held at the end of its user's line."""
+        self._lines.setdefault(turn.user_id, deque()).append(turn)
+
+    def first_of(self, user_id: str) -> PendingTurn | None:
+        """Returns the turn of a user that is delivered next; None: none waits."""
+        line = self._lines.get(user_id)
+        return line[0] if line else None
+
+    def remove(self, turn: PendingTurn) -> None:
+        """Takes a turn out of the queue."""
+        turn.is_gone = True
+        self._size_bytes -= self._held.pop(turn)
+        self._aside.discard(turn)
+        self._leave_line(turn)
+
+    def set_aside(self, turn: PendingTurn) -> None:
+        """Takes a turn out of its line; it is still held, and counts towards the bounds."""
+        self._aside.add(turn)
+        self._leave_line(turn)
+
+    def of(self, user_id: str) -> list[PendingTurn]:
+        """Returns all turns of a user that are held, those that are set aside too."""
+        return [turn for turn in self._held if turn.user_id == user_id]
+
+    def take_out(self, turn: PendingTurn, item_ids: Collection[str]) -> bool:
+        """Removes items of a turn, and the turn if none is left; returns whether it had any."""
+        kept = [item for item in turn.request.items if item.item_id not in item_ids]
+        if len(kept) == len(turn.request.items):
+            return False
+        if not kept:
+            self.remove(turn)
+            return True
+        turn.request = memory.RememberRequest(user_id=turn.user_id, items=kept)
+        size = turn.request.ByteSize()
+        self._size_bytes += size - self._held[turn]
+        self._held[turn] = size
+        return True
+
+    def _leave_line(self, turn: PendingTurn) -> None:
+        line = self._lines.get(turn.user_id)
+        if line is not None and turn in line:
+            line.remove(turn)
+            if not line:
+                del self._lines[turn.user_id]
