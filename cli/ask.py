@@ -36,6 +36,7 @@ from gateway.stages.spec import GATEWAY_PORT
 from services.runtime.channels import open_channel
 from services.runtime.errors import AnimaError, Unavailable, error_from_rpc
 from services.runtime.settings import ServiceSettings
+from services.runtime.tasks import beside
 
 _TIMEOUT_S: Final = 300.0
 
@@ -207,30 +208,30 @@ async def _converse(asked: _Asked, gateway: str, display: Progress, task: TaskID
             gateway_pb2_grpc.GatewayServiceStub(channel),
         )
         call: Any = stub.Converse()
-        sending: asyncio.Task[None] | None = None
+        opened = asyncio.Event()
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
+            async with (
+                asyncio.timeout(_TIMEOUT_S),
+                beside(_send(call, asked, opened), name="question"),
+            ):
                 await call.write(pb.ConverseRequest(config=one_question(asked.config)))
                 async for event in call:
                     # Nothing is written before the session is open: grpc.aio hides the status of
                     # a refused stream behind INTERNAL if a write is under way.
-                    sending = sending or asyncio.create_task(_send(call, asked))
+                    opened.set()
                     reply.add(event)
                     _show(event, reply, display, task)
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) from error
         except TimeoutError:
             fail(f"the answer was not ready within {_TIMEOUT_S:g} s.")
-        finally:
-            if sending is not None:
-                sending.cancel()
-                await asyncio.wait([sending])
     results.print()
     check_reply(reply)
     return reply
 
 
-async def _send(call: Any, asked: _Asked) -> None:
+async def _send(call: Any, asked: _Asked, opened: asyncio.Event) -> None:
+    await opened.wait()
     # A stream that has ended refuses writes in several ways; why it ended, the reader is told.
     with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
         async for request in question_requests(asked.question):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from anima.memory import v1 as wire
+from services.runtime.tasks import beside
 
 if TYPE_CHECKING:  # this name is in the stubs' types only
     from anima.memory.v1.memory_pb2_grpc import MemoryServiceAsyncStub
@@ -39,28 +40,25 @@ async def send(
     config.sha256 = hashlib.sha256(content).hexdigest()
     call: Any = stub.AddDocument(timeout=_TIMEOUT_S)
     added = wire.AddedDocument()
-    sending: asyncio.Task[None] | None = None
-    try:
-        # What ended the call, the reader is told.
-        with contextlib.suppress(asyncio.InvalidStateError):
-            await call.write(wire.AddDocumentRequest(config=config))
+    opened = asyncio.Event()
+    # The reader is informed of what ended the call.
+    with contextlib.suppress(asyncio.InvalidStateError):
+        await call.write(wire.AddDocumentRequest(config=config))
+    async with beside(_send(call, content, opened), name="upload"):
         async for response in call:
             if response.HasField("added"):
                 added = response.added
                 continue
             # A client that writes while its call is refused would not learn why.
-            sending = sending or asyncio.create_task(_send(call, content))
+            opened.set()
             if response.progress.phase == wire.DOCUMENT_PHASE_RECEIVING:
                 response.progress.total = len(content)
             report(response.progress)
-    finally:
-        if sending is not None:
-            sending.cancel()
-            await asyncio.wait([sending])
     return added
 
 
-async def _send(call: Any, content: bytes) -> None:
+async def _send(call: Any, content: bytes, opened: asyncio.Event) -> None:
+    await opened.wait()
     # A stream that has ended refuses writes in several ways; why it ended, the reader is told.
     with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
         for start in range(0, len(content), _PIECE_BYTES):

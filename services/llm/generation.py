@@ -13,6 +13,7 @@ from anima.llm.v1 import GenerateRequest
 from services.llm.engine import Item, LlmEngine
 from services.llm.prompt.prompt import Prompt
 from services.runtime.errors import InternalError, InvalidRequest
+from services.runtime.tasks import Tasks, cancelled
 
 Event = Item | Interrupt
 
@@ -42,8 +43,9 @@ class Generation:
         self._listener: asyncio.Task[Interrupt]
 
     async def __aenter__(self) -> Self:
-        self._writer = asyncio.create_task(self._write(), name="llm engine")
-        self._listener = asyncio.create_task(self._listen(), name="llm interrupt")
+        tasks = Tasks("llm generation", logged=False)  # `next_event` raises what they raise
+        self._writer = tasks.start(self._write(), name="llm engine")
+        self._listener = tasks.start(self._listen(), name="llm interrupt")
         for task in (self._writer, self._listener):
             task.add_done_callback(lambda _: self._news.set())
         return self
@@ -54,14 +56,11 @@ class Generation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._listener.cancel()
-        await self.stop()
-        await asyncio.wait({self._listener})
+        await cancelled([self._writer, self._listener])
 
     async def stop(self) -> None:
         """Ends the engine's work; returns when it has ended."""
-        self._writer.cancel()
-        await asyncio.wait({self._writer})
+        await cancelled([self._writer])
 
     async def next_event(self) -> Event:
         """What comes first: more of the answer, its end, or an interrupt.

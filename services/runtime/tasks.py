@@ -82,13 +82,19 @@ class Tasks:
         name: Whose they are, for logs.
         on_failure: Called with the exception of a task that failed, after it was logged; the owner
             ends what depends on the task.
+        logged: False where the owner raises the exception itself, to a caller who logs it.
     """
 
     def __init__(
-        self, name: str, *, on_failure: Callable[[BaseException], None] = lambda _: None
+        self,
+        name: str,
+        *,
+        on_failure: Callable[[BaseException], None] = lambda _: None,
+        logged: bool = True,
     ) -> None:
         self._name = name
         self._on_failure = on_failure
+        self._logged = logged
         self._running: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
@@ -119,7 +125,10 @@ class Tasks:
         self._running.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
-        get_logger().error("a task failed", owner=self._name, task=task.get_name(), exc_info=error)
+        if self._logged:
+            get_logger().error(
+                "a task failed", owner=self._name, task=task.get_name(), exc_info=error
+            )
         self._on_failure(error)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
 
 from services.runtime.compute import Compute
+from services.runtime.tasks import Tasks
 from services.runtime.tracing import tracer
 from services.tts.engine import SpeechChunk, SpeechRequest, TtsEngine
 from services.tts.requests import Segment, SpeechConfig
@@ -31,7 +30,8 @@ class Speech:
             produce, max_buffered=_MAX_PIECES_AHEAD
         )
         # An asynchronous generator begins with its first reader.
-        self._first: asyncio.Task[Piece | None] = asyncio.create_task(
+        self._tasks = Tasks("speech", logged=False)  # `pieces` raises what the engine raised
+        self._first = self._tasks.start(
             _next(self._pieces), name=f"speech of segment {segment.number}"
         )
 
@@ -44,10 +44,7 @@ class Speech:
 
     async def close(self) -> None:
         """Stops the engine if it is still at work."""
-        self._first.cancel()
-        # What the engine raised has been seen by whoever read the pieces, or no longer matters.
-        with suppress(asyncio.CancelledError, Exception):
-            await self._first
+        await self._tasks.close()
         await self._pieces.aclose()
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import NoReturn, TypeVar
 
 from anima.common.v1 import END_REASON_COMPLETE, END_REASON_ERROR, END_REASON_INTERRUPTED
 from anima.tts.v1 import Flush, SynthesizeRequest, SynthesizeResponse
 from services.runtime.compute import Compute
 from services.runtime.errors import InvalidRequest
 from services.runtime.logs import get_logger
+from services.runtime.tasks import Tasks, first_of
 from services.tts.answers import Answers
 from services.tts.requests import Segment, SpeechConfig, check_interrupt, check_segment
 from services.tts.settings import TtsSettings
@@ -37,7 +38,7 @@ class _Interrupted:
 class _Stopped(Exception):  # noqa: N818 (an interrupt is no error)
     """The stream stops now, by an interrupt or by a wrong request."""
 
-    def __init__(self, reason: _Interrupted | Exception) -> None:
+    def __init__(self, reason: _Interrupted | BaseException) -> None:
         super().__init__()
         self.reason = reason
 
@@ -70,7 +71,7 @@ class SynthesisStream:
         self._prepared: asyncio.Queue[Speech | Flush | _End] = asyncio.Queue(SEGMENTS_AT_WORK)
         self._speeches: set[Speech] = set()
         self._places = asyncio.Semaphore(SEGMENTS_AT_WORK)
-        self._stop: asyncio.Future[_Interrupted | Exception] = (
+        self._stop: asyncio.Future[_Interrupted | BaseException] = (
             asyncio.get_running_loop().create_future()
         )
         self._next_segment = 1
@@ -85,10 +86,10 @@ class SynthesisStream:
             InvalidRequest: A request is wrong.
             FailedPrecondition: No voice speaks a segment's language.
         """
-        tasks = [
-            asyncio.create_task(self._read(requests), name="tts reader"),
-            asyncio.create_task(self._prepare(), name="tts look-ahead"),
-        ]
+        # A failure is raised to the caller by `_unless_stopped`.
+        tasks = Tasks("tts stream", on_failure=self._halt, logged=False)
+        tasks.start(self._read(requests), name="tts reader")
+        tasks.start(self._prepare(), name="tts look-ahead")
         try:
             yield self._answers.started()
             try:
@@ -100,15 +101,14 @@ class SynthesisStream:
                     raise stopped.reason from None
                 yield self._answers.interrupted(stopped.reason.epoch)
         finally:
-            await self._close(tasks)
+            await tasks.close()
+            for speech in self._speeches:
+                await speech.close()
 
     async def _read(self, requests: AsyncIterator[SynthesizeRequest]) -> None:
-        try:
-            async for request in requests:
-                await self._take(request)
-            await self._requests.put(_End())
-        except Exception as error:
-            self._halt(error)
+        async for request in requests:
+            await self._take(request)
+        await self._requests.put(_End())
 
     async def _take(self, request: SynthesizeRequest) -> None:
         arm = request.WhichOneof("message")
@@ -129,7 +129,7 @@ class SynthesisStream:
             self._ended = True
             await self._requests.put(_End())
 
-    def _halt(self, reason: _Interrupted | Exception) -> None:
+    def _halt(self, reason: _Interrupted | BaseException) -> None:
         if not self._stop.done():
             self._stop.set_result(reason)
 
@@ -151,7 +151,7 @@ class SynthesisStream:
             await self._prepared.put(speech)
 
     async def _speak(self) -> AsyncGenerator[SynthesizeResponse, None]:
-        while not isinstance(item := await self._unless_stopped(self._prepared.get()), _End):
+        while not isinstance(item := await self._unless_stopped(self._prepared.get), _End):
             if isinstance(item, Flush):
                 yield self._answers.flushed(item.flush_id)
                 continue
@@ -167,7 +167,9 @@ class SynthesisStream:
         self._answers.begin()
         try:
             async with aclosing(speech.pieces()) as pieces:
-                while (piece := await self._unless_stopped(anext(pieces, None))) is not None:
+                while (
+                    piece := await self._unless_stopped(lambda: anext(pieces, None))
+                ) is not None:
                     for answer in self._answers.piece(segment, piece):
                         yield answer
         except _Stopped as stopped:
@@ -182,26 +184,13 @@ class SynthesisStream:
             return
         yield self._answers.segment_end(segment, END_REASON_COMPLETE)
 
-    async def _unless_stopped(self, awaitable: Awaitable[T]) -> T:
-        """What the awaitable gives; raises _Stopped as soon as there is a reason to stop."""
-        task = asyncio.ensure_future(awaitable)
-        try:
-            either: set[asyncio.Future[Any]] = {task, self._stop}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
-        if not self._stop.done():
-            return task.result()
-        if not task.cancelled():
-            # Looked at, so that asyncio does not report it as forgotten.
-            task.exception()
-        raise _Stopped(self._stop.result())
+    async def _unless_stopped(self, wait: Callable[[], Awaitable[T]]) -> T:
+        """Returns what the call awaits; raises _Stopped as soon as there is a reason to stop."""
 
-    async def _close(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for speech in self._speeches:
-            await speech.close()
+        async def result() -> T:
+            return await wait()
+
+        return await first_of(self._until_stopped(), result(), name="tts answer")
+
+    async def _until_stopped(self) -> NoReturn:
+        raise _Stopped(await asyncio.shield(self._stop))

@@ -148,3 +148,14 @@ async def test_first_of_that_is_cancelled_cancels_all() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(ended) == 2
+
+
+async def test_failure_that_the_owner_raises_is_not_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failures: list[BaseException] = []
+    tasks = Tasks("t", on_failure=failures.append, logged=False)
+    await asyncio.wait([tasks.start(_fail())])
+    await asyncio.sleep(0)
+    assert len(failures) == 1
+    assert capsys.readouterr().out == ""

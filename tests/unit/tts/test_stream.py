@@ -165,3 +165,15 @@ async def test_leaving_stops_the_engine(engine: ToneEngine, compute: Compute) ->
         assert await asyncio.to_thread(engine.ended.acquire, timeout=10)
     tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     assert tasks == []
+
+
+async def test_a_fault_in_the_look_ahead_ends_the_stream(
+    engine: ToneEngine, compute: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(book: VoiceBook, voice: VoiceInfo) -> ToneEngine:
+        raise ZeroDivisionError("a fault of the stage")
+
+    monkeypatch.setattr(VoiceBook, "engine", fault)
+    with pytest.raises(ZeroDivisionError):
+        async for _ in stream_of(engine, compute).run(sent([*segments(["aa."]), end_of_text()])):
+            pass

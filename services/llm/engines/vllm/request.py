@@ -8,11 +8,13 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from services.llm.engines.vllm.pace import CLAUSE_ENDS
+from services.runtime.tasks import Tasks
 
 MERGE_S: Final = 0.1
 """As often as a page shows new text; a model that writes slower is never held back."""
-_HELD: set[asyncio.Task[Any]] = set()
-"""Held until they end: a task that nobody holds may vanish."""
+_SUBMISSIONS: Final = Tasks("vllm submissions", logged=False)
+"""Failures are raised to those who submit."""
+_ABORTS: Final = Tasks("vllm aborts")
 
 
 class EngineRequest:
@@ -40,7 +42,7 @@ class EngineRequest:
         self._ended = False
 
     async def __aenter__(self) -> Self:
-        submission = _held(
+        submission = _SUBMISSIONS.start(
             self._engine.add_request(
                 self._request_id, self._arguments.pop("prompt"), **self._arguments
             )
@@ -125,17 +127,4 @@ class EngineRequest:
 
     def _abort_late(self, submission: asyncio.Task[Any]) -> None:
         if not submission.cancelled() and submission.exception() is None:
-            _held(self._engine.abort(self._request_id))
-
-
-def _held(coroutine: Any) -> asyncio.Task[Any]:
-    task = asyncio.get_running_loop().create_task(coroutine)
-    _HELD.add(task)
-    task.add_done_callback(_let_go)
-    return task
-
-
-def _let_go(task: asyncio.Task[Any]) -> None:
-    _HELD.discard(task)
-    if not task.cancelled():
-        task.exception()  # whoever still waits for it is told; nobody else needs to be
+            _ABORTS.start(self._engine.abort(self._request_id))
