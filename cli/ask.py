@@ -18,9 +18,13 @@ from rich.progress import Progress, TaskID
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.gateway.v1 import gateway_pb2_grpc
+from cli.addresses import LOOPBACK
 from cli.console import fail, progress, results
-from cli.mesh.layout import LOOPBACK, free_layout
+from cli.mesh.checks import CheckError, DataInUseError, check
+from cli.mesh.layout import Layout, free_layout
+from cli.mesh.record import target_of
 from cli.mesh.supervisor import State, Status, Supervisor
+from cli.refusals import refusal
 from gateway.http.ask import subtitles
 from gateway.http.ask.answer import (
     NotUnderstood,
@@ -32,13 +36,15 @@ from gateway.http.ask.answer import (
 from gateway.http.ask.media_files import NotAudio, TooLong, read_question, to_mp4, to_wav
 from gateway.http.ask.reply import to_json
 from gateway.http.ask.request import MAX_AUDIO_S
-from gateway.stages.spec import GATEWAY_PORT
+from gateway.stages.spec import GATEWAY, GATEWAY_PORT
 from services.runtime.channels import open_channel
-from services.runtime.errors import AnimaError, Unavailable, error_from_rpc
+from services.runtime.errors import Unavailable
 from services.runtime.settings import ServiceSettings
 from services.runtime.tasks import beside
 
 _TIMEOUT_S: Final = 300.0
+_DESCRIBE_TIMEOUT_S: Final = 10.0
+_EXAMPLE: Final = 'For example: anima ask "Who are you?"'
 
 
 def _film(reply: Reply) -> bytes:
@@ -96,8 +102,13 @@ def ask(
         bool, typer.Option("--local", help="Start a mesh for this call and stop it afterwards.")
     ] = False,
     gateway: Annotated[
-        str, typer.Option(help="gRPC address of the gateway.", envvar="ANIMA_GATEWAY")
-    ] = f"{LOOPBACK}:{GATEWAY_PORT}",
+        str | None,
+        typer.Option(
+            help="gRPC address of the gateway; default: the mesh that runs.",
+            envvar="ANIMA_GATEWAY",
+            metavar="HOST:PORT",
+        ),
+    ] = None,
     persona: Annotated[str, typer.Option(help="Who answers (see: anima persona list).")] = "",
     language: Annotated[
         str, typer.Option(help="Language to answer in, such as en or zh; default: the question's.")
@@ -128,22 +139,20 @@ def ask(
         files=files,
     )
     try:
-        reply = asyncio.run(_ask(asked, gateway=None if local else gateway))
+        reply = asyncio.run(_ask(asked, _checked_layout() if local else _target(gateway)))
     except NotUnderstood as error:
         fail(str(error), remedy="Speak near the microphone, in a language the recogniser knows.")
     except Unavailable as error:
-        fail(str(error), remedy="" if local else _remedy(error))
-    except AnimaError as error:
-        fail(str(error))
+        stage = error.metadata.get("stage")
+        fail(str(error), remedy=f"The log of the service {stage} says why." if stage else "")
     for path in files:
         content = _json(reply) if path is json_file else _WRITERS[path.suffix](reply)
         path.write_bytes(content)
 
 
-def _remedy(error: Unavailable) -> str:
-    if stage := error.metadata.get("stage"):
-        return f"The log of the service {stage} says why."
-    return "Is a mesh running? Start one with: anima up"
+def _target(gateway: str | None) -> str:
+    otherwise = f"{LOOPBACK}:{GATEWAY_PORT}"
+    return target_of(GATEWAY, gateway, option="--gateway", otherwise=otherwise)
 
 
 def _check_target(path: Path, json_file: Path | None) -> None:
@@ -155,8 +164,10 @@ def _check_target(path: Path, json_file: Path | None) -> None:
 
 def _question(text: str | None, audio: Path | None) -> Any:
     if (text is None) == (audio is None):
-        fail("give either TEXT or --audio FILE.", remedy='For example: anima ask "Who are you?"')
+        fail("give either TEXT or --audio FILE.", remedy=_EXAMPLE)
     if text is not None:
+        if not text.strip():
+            fail("the question is empty.", remedy=_EXAMPLE)
         return text
     assert audio is not None  # noqa: S101
     try:
@@ -165,18 +176,29 @@ def _question(text: str | None, audio: Path | None) -> Any:
         fail(f"{audio}: {error}")
 
 
-async def _ask(asked: _Asked, *, gateway: str | None) -> Reply:
+def _checked_layout() -> Layout:
+    layout = free_layout()
+    try:
+        check(layout)
+    except DataInUseError as error:
+        fail(str(error), remedy="Ask that mesh: leave --local out.")
+    except CheckError as error:
+        fail(str(error), remedy=error.remedy)
+    return layout
+
+
+async def _ask(asked: _Asked, mesh: Layout | str) -> Reply:
+    """Asks a mesh that is started for this question, or the gateway at an address."""
     with progress() as display:
         task = display.add_task("connecting", total=None)
         async with contextlib.AsyncExitStack() as stack:
-            if gateway is None:
-                gateway = await stack.enter_async_context(_local_mesh(display, task))
-            return await _converse(asked, gateway, display, task)
+            if isinstance(mesh, Layout):
+                mesh = await stack.enter_async_context(_local_mesh(mesh, display, task))
+            return await _converse(asked, mesh, display, task)
 
 
 @contextlib.asynccontextmanager
-async def _local_mesh(display: Progress, task: TaskID) -> AsyncIterator[str]:
-    layout = free_layout()
+async def _local_mesh(layout: Layout, display: Progress, task: TaskID) -> AsyncIterator[str]:
     ready: set[str] = set()
 
     def show(status: Status) -> None:
@@ -216,13 +238,13 @@ async def _converse(asked: _Asked, gateway: str, display: Progress, task: TaskID
             ):
                 await call.write(pb.ConverseRequest(config=one_question(asked.config)))
                 async for event in call:
-                    # Nothing is written before the session is open: grpc.aio hides the status of
-                    # a refused stream behind INTERNAL if a write is under way.
                     opened.set()
                     reply.add(event)
                     _show(event, reply, display, task)
         except grpc.aio.AioRpcError as error:
-            raise error_from_rpc(error) from error
+            clear = await _clearer(stub, error)
+            problem, remedy = refusal(clear, service="gateway", target=gateway)
+            fail(problem, remedy=remedy)
         except TimeoutError:
             fail(f"the answer was not ready within {_TIMEOUT_S:g} s.")
     results.print()
@@ -230,9 +252,27 @@ async def _converse(asked: _Asked, gateway: str, display: Progress, task: TaskID
     return reply
 
 
+async def _clearer(
+    stub: gateway_pb2_grpc.GatewayServiceAsyncStub, error: grpc.aio.AioRpcError
+) -> grpc.aio.AioRpcError:
+    """Returns the status of a refused stream, which grpc.aio at times reports as INTERNAL.
+
+    That happens where the refusal meets the write of the first message. A call without a stream
+    reports what stands in the way, such as a missing token.
+    """
+    if error.code() == grpc.StatusCode.INTERNAL:
+        try:
+            await stub.DescribeMesh(pb.DescribeMeshRequest(), timeout=_DESCRIBE_TIMEOUT_S)
+        except grpc.aio.AioRpcError as clearer:
+            return clearer
+    return error
+
+
 async def _send(call: Any, asked: _Asked, opened: asyncio.Event) -> None:
+    # Nothing is written before the session is open: grpc.aio hides the status of a refused stream
+    # behind INTERNAL if a write is under way.
     await opened.wait()
-    # A stream that has ended refuses writes in several ways; why it ended, the reader is told.
+    # A stream that has ended refuses writes in several ways; the reader gets the reason.
     with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
         async for request in question_requests(asked.question):
             await call.write(request)

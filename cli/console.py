@@ -25,9 +25,9 @@ results: Final = Console(highlight=False, soft_wrap=True)
 
 def fail(problem: str, *, remedy: str = "", code: int = 1) -> NoReturn:
     """Say what is wrong and what to do about it, and end the command."""
-    console.print(f"[bold red]Error:[/] {escape(problem)}")
+    console.print(f"[bold red]Error:[/] {escape(problem)}", soft_wrap=True)
     if remedy:
-        console.print(remedy, markup=False)
+        console.print(remedy, markup=False, soft_wrap=True)
     raise typer.Exit(code)
 
 

@@ -16,8 +16,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from cli.addresses import LOOPBACK
 from cli.console import console, results
-from cli.mesh.layout import LOOPBACK, fixed_layout, taken_addresses
+from cli.mesh.layout import fixed_layout, taken_addresses
 from cli.models import model_store
 from gateway.stages.spec import GATEWAY_PORT, STAGES
 from services.runtime.engines import engine_names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import typer
 from cli import ask, avatar, doctor, memory, memory_store, models, persona
 from cli.knowledge import command
 from cli.mesh import up
+from cli.question_argument import QuestionCommand
+from services.runtime.settings import SettingsError
 
 app = typer.Typer(
     name="anima",
@@ -19,7 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("up")(up.up)
-app.command("ask")(ask.ask)
+app.command("ask", cls=QuestionCommand)(ask.ask)
 app.command("doctor")(doctor.doctor)
 app.add_typer(persona.app, name="persona")
 app.add_typer(avatar.app, name="avatar")
@@ -51,4 +54,7 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
-    app()
+    try:
+        app()
+    except SettingsError as error:
+        sys.exit(f"Error: {error}")

@@ -16,9 +16,10 @@ from rich.table import Table
 
 from anima.memory import v1 as wire
 from cli.console import console, fail, results
+from cli.mesh.record import target_of
+from cli.refusals import refusal
 from memory.settings import MemorySettings
 from services.runtime.channels import open_channel
-from services.runtime.errors import error_from_rpc
 
 if TYPE_CHECKING:  # this name is in the stubs' types only
     from anima.memory.v1.memory_pb2_grpc import MemoryServiceAsyncStub
@@ -34,7 +35,12 @@ _SPEAKERS = {wire.SPEAKER_USER: "person", wire.SPEAKER_ASSISTANT: "anima"}
 
 User = Annotated[str, typer.Argument(help="Whose memory: the user id of the conversations.")]
 Address = Annotated[
-    str | None, typer.Option("--memory", help="Address of the memory service.", metavar="HOST:PORT")
+    str | None,
+    typer.Option(
+        "--memory",
+        help="gRPC address of the memory service; default: the mesh that runs.",
+        metavar="HOST:PORT",
+    ),
 ]
 T = TypeVar("T")
 
@@ -42,7 +48,7 @@ T = TypeVar("T")
 def run(address: str | None, work: Callable[[MemoryServiceAsyncStub], Awaitable[T]]) -> T:
     """Do some work with the memory service; where it refuses, say why and end the command."""
     settings = MemorySettings.from_environment()
-    target = address or settings.listen
+    target = target_of("memory", address, option="--memory", otherwise=settings.listen)
 
     async def connected() -> T:
         async with open_channel(target, token=settings.token) as channel:
@@ -51,9 +57,8 @@ def run(address: str | None, work: Callable[[MemoryServiceAsyncStub], Awaitable[
     try:
         return asyncio.run(connected())
     except grpc.aio.AioRpcError as error:
-        away = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-        remedy = f"Does a mesh run at {target}? Start one with: anima up" if away else ""
-        fail(f"the memory refused: {error_from_rpc(error)}", remedy=remedy)
+        problem, remedy = refusal(error, service="memory", target=target)
+        fail(problem, remedy=remedy)
 
 
 @app.command("list")

@@ -7,15 +7,13 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from pydantic import ValidationError
 
+from cli.addresses import LOOPBACK, is_free, url
 from gateway.stages.spec import GATEWAY, GATEWAY_PORT, GATEWAY_SERVICE, STAGES
 from services.runtime.settings import ServiceSettings
 from services.runtime.variables import StageVariables
-
-LOOPBACK: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +56,7 @@ class Layout:
     @property
     def page(self) -> str:
         """The address of the page."""
-        host, _, port = self.http_address.rpartition(":")
-        return f"http://{'localhost' if host in (LOOPBACK, '0.0.0.0', '[::]') else host}:{port}/"  # noqa: S104
+        return url(self.http_address)
 
 
 def fixed_layout(*, http_address: str, first_port: int) -> Layout:
@@ -129,19 +126,7 @@ def _layout(http_address: str, gateway_address: str, addresses: Mapping[str, str
 def taken_addresses(layout: Layout) -> list[str]:
     """Return the addresses of the layout at which something else listens already."""
     wanted = [*(member.address for member in layout.members), layout.http_address]
-    return [address for address in wanted if not _can_bind(address)]
-
-
-def _can_bind(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, int(port)))
-    except OSError:
-        return False
-    return True
+    return [address for address in wanted if not is_free(address)]
 
 
 def child_environment(member: Member) -> dict[str, str]:

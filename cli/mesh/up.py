@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from platformdirs import user_log_path
+from rich.markup import escape
 
+from cli.addresses import LOOPBACK, MAX_PORT, checked, http_address, with_port
 from cli.console import console, fail
-from cli.mesh.layout import LOOPBACK, Layout, fixed_layout, taken_addresses
+from cli.mesh.checks import CheckError, check, check_log_folder
+from cli.mesh.layout import Layout, fixed_layout
+from cli.mesh.record import recording
 from cli.mesh.supervisor import State, Status, Supervisor
-from gateway.stages.spec import GATEWAY_PORT
+from gateway.stages.spec import GATEWAY_PORT, STAGES
 from services.runtime.settings import ServiceSettings
 from services.runtime.tasks import first_of
+
+MIN_FIRST_PORT: Final = 1024
 
 _COLOURS = {
     State.READY: "green",
@@ -36,9 +42,7 @@ def up(
     ] = f"{LOOPBACK}:8080",
     first_port: Annotated[
         int,
-        typer.Option(
-            min=1024, max=65000, help="gRPC port of the gateway; the stages take those after it."
-        ),
+        typer.Option(help="gRPC port of the gateway; the stages take those after it."),
     ] = GATEWAY_PORT,
     logs: Annotated[Path | None, typer.Option(help="Folder for the log of each service.")] = None,
 ) -> None:
@@ -47,18 +51,21 @@ def up(
     A service that dies is started again. Engines and everything else are chosen by environment
     variables, such as ANIMA_TTS_ENGINE=espeak; see the README.
     """
-    layout = fixed_layout(http_address=_with_host(http), first_port=first_port)
-    if taken := taken_addresses(layout):
-        fail(
-            f"something else listens on {', '.join(taken)} already.",
-            remedy="Is a mesh running? Stop it, or choose others with --http and --first-port.",
-        )
-    if not asyncio.run(_supervise(layout, logs or user_log_path("anima"))):
+    largest = MAX_PORT - max(spec.default_port - GATEWAY_PORT for spec in STAGES.values())
+    if not MIN_FIRST_PORT <= first_port <= largest:
+        fail(f"--first-port: {first_port} is not in {MIN_FIRST_PORT} to {largest}.")
+    address = checked("--http", with_port, checked("--http", http_address, http))
+    layout = fixed_layout(http_address=address, first_port=first_port)
+    log_folder = logs or user_log_path("anima")
+    try:
+        check(layout)
+        check_log_folder(log_folder)
+    except CheckError as error:
+        fail(str(error), remedy=error.remedy)
+    with recording(ServiceSettings.from_environment().data_dir, layout):
+        stopped = asyncio.run(_supervise(layout, log_folder))
+    if not stopped:
         raise typer.Exit(1)
-
-
-def _with_host(address: str) -> str:
-    return f"{LOOPBACK}:{address}" if address.isdecimal() else address
 
 
 async def _supervise(layout: Layout, log_folder: Path) -> bool:
@@ -73,7 +80,10 @@ async def _supervise(layout: Layout, log_folder: Path) -> bool:
             await first_of(stop.wait(), supervisor.until_failed())
         failed = [status for status in supervisor.statuses.values() if status.state is State.FAILED]
     for status in failed:
-        console.print(f"[bold red]{status.member.name}[/] cannot start: {status.problem}")
+        console.print(
+            f"[bold red]{status.member.name}[/] cannot start: {escape(status.problem)}",
+            soft_wrap=True,
+        )
     return not failed
 
 
@@ -99,5 +109,5 @@ def _show(status: Status) -> None:
     if status.state is State.READY and status.ready_after_s is not None:
         detail = f"after {status.ready_after_s:.1f} s, {status.member.address}"
     console.print(
-        f"  [bold]{status.member.name:8}[/] [{colour}]{status.state:10}[/] [dim]{detail}[/]"
+        f"  [bold]{status.member.name:8}[/] [{colour}]{status.state:10}[/] [dim]{escape(detail)}[/]"
     )

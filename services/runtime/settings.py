@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
@@ -182,11 +183,13 @@ def split_address(field: str, address: str) -> tuple[str, int]:
     Raises:
         ValueError: It is neither.
     """
-    host, colon, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+    host, _, port = address.rpartition(":")
+    inner = host.removeprefix("[").removesuffix("]")
+    if not inner or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise ValueError(f"{field}: {address!r} is not host:port, such as 127.0.0.1:50051")
-    return host, int(port)
+    if ":" in inner and inner == host:
+        raise ValueError(f"{field}: an IPv6 address needs brackets: [{host}]:{port}")
+    return inner, int(port)
 
 
 def is_loopback(address: str) -> bool:

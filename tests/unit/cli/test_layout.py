@@ -20,18 +20,6 @@ def test_stages_lie_behind_the_gateway_and_the_gateway_knows_them() -> None:
         assert member.environment[f"ANIMA_{name.upper()}_LISTEN"] == addresses[name]
 
 
-@pytest.mark.parametrize(
-    ("http_address", "page"),
-    [
-        ("127.0.0.1:8080", "http://localhost:8080/"),
-        ("0.0.0.0:80", "http://localhost:80/"),
-        ("192.0.2.1:8080", "http://192.0.2.1:8080/"),
-    ],
-)
-def test_the_page_can_be_opened_at_its_address(http_address: str, page: str) -> None:
-    assert fixed_layout(http_address=http_address, first_port=50050).page == page
-
-
 def test_a_free_layout_takes_free_ports_and_a_taken_one_is_found() -> None:
     layout = free_layout()
     assert taken_addresses(layout) == []

@@ -1,0 +1,51 @@
+"""What a failed call means for the person who typed the command."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import grpc
+
+from services.runtime.errors import DETAILS_KEY, error_from_rpc
+
+_OPTIONS: Final = {
+    "text.text": "the question",
+    "config.user_id": "--user",
+    "config.persona": "--persona",
+    "config.language": "--language",
+    "config.voice": "--voice",
+    "config.avatar": "--avatar",
+}
+"""The fields of the protocol that options of commands set."""
+
+
+class Refusal(NamedTuple):
+    """Why a call failed and what to do about it; `remedy` may be empty."""
+
+    problem: str
+    remedy: str
+
+
+def refusal(error: grpc.aio.AioRpcError, *, service: str, target: str) -> Refusal:
+    """Returns why a call failed.
+
+    Args:
+        error: What the call raised.
+        service: What was called, such as "gateway".
+        target: Where.
+    """
+    answered = any(key == DETAILS_KEY for key, _ in error.trailing_metadata() or ())
+    if error.code() == grpc.StatusCode.UNAVAILABLE and not answered:
+        return Refusal(f"no {service} answers at {target}.", "Start a mesh with: anima up")
+    if error.code() == grpc.StatusCode.UNIMPLEMENTED:
+        return Refusal(f"what answers at {target} is no {service}.", "Check the address.")
+    if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+        problem = f"the {service} at {target} wants a token."
+        return Refusal(problem, "Set ANIMA_TOKEN to the token of that mesh.")
+    return Refusal(in_words(error_from_rpc(error).message), "")
+
+
+def in_words(message: str) -> str:
+    """Returns a message that names an option in place of a field of the protocol."""
+    field, colon, rest = message.partition(":")
+    return f"{_OPTIONS[field]}{colon}{rest}" if field in _OPTIONS else message

@@ -1,0 +1,108 @@
+"""`anima up` says in one sentence why a mesh could not start, before anything starts."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from cli.mesh import up as up_module
+from memory.sqlite.store import lock
+from tests.mesh_process import free_first_port
+
+
+@pytest.fixture(autouse=True)
+def _nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: Any, **_options: Any) -> Any:
+        raise AssertionError("the mesh was started")
+
+    monkeypatch.setattr(up_module, "Supervisor", refuse)
+
+
+def up(*arguments: str, folder: Path, **environment: str) -> Result:
+    runner = CliRunner(env={"COLUMNS": "300", "ANIMA_DATA_DIR": str(folder), **environment})
+    where = () if "--first-port" in arguments else ("--first-port", str(free_first_port()))
+    return runner.invoke(app, ["up", "--logs", str(folder / "logs"), *where, *arguments])
+
+
+def problem_of(result: Result) -> str:
+    assert result.exit_code == 1, result.output
+    first, *rest = result.stderr.splitlines()
+    assert first.startswith("Error: ")
+    assert len(rest) <= 1, "one sentence, and one that says what to do"
+    assert "{" not in result.stderr
+    return first.removeprefix("Error: ")
+
+
+@pytest.mark.parametrize(
+    ("http", "problem"),
+    [
+        ("localhost", "--http: 'localhost' has no port, write localhost:8080"),
+        ("99999", "--http: 99999 is no port, the largest is 65535"),
+        ("example.invalid:8099", "the host example.invalid is not known."),
+        ("::1:8099", "--http: an IPv6 address needs brackets, write [::1]:8099"),
+        (":8099", "--http: ':8099' has no host, write 127.0.0.1:8099 or, for every"),
+        ("192.0.2.7:8099", "192.0.2.7 is no address of this machine."),
+        ("0.0.0.0:8099", "--http: 0.0.0.0:8099 can be reached by others"),
+        ("https://localhost:8099", "--http: https:// cannot be used here"),
+    ],
+)
+def test_a_wrong_address(tmp_path: Path, http: str, problem: str) -> None:
+    assert problem in problem_of(up("--http", http, folder=tmp_path))
+
+
+def test_the_page_at_the_port_of_a_stage(tmp_path: Path) -> None:
+    port = free_first_port()
+    result = up("--http", str(port + 2), "--first-port", str(port), folder=tmp_path)
+    assert f"127.0.0.1:{port + 2} is for llm and for the page." in problem_of(result)
+
+
+def test_metrics_of_all_services_at_one_address(tmp_path: Path) -> None:
+    result = up("--http", "127.0.0.1:0", folder=tmp_path, ANIMA_METRICS_LISTEN="127.0.0.1:9109")
+    assert "127.0.0.1:9109 is for the metrics of" in problem_of(result)
+    assert "ANIMA_<STAGE>_METRICS_LISTEN" in result.stderr
+
+
+@pytest.mark.parametrize("port", ["70000", "65533", "80", "-5"])
+def test_a_first_port_out_of_range(tmp_path: Path, port: str) -> None:
+    problem = problem_of(up("--first-port", port, folder=tmp_path))
+    assert problem == f"--first-port: {port} is not in 1024 to 65530."
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    port = free_first_port()
+    with socket.create_server(("127.0.0.1", port + 3)):
+        result = up("--first-port", str(port), "--http", str(port + 8), folder=tmp_path)
+    assert f"something else listens on 127.0.0.1:{port + 3} already." in problem_of(result)
+
+
+def test_the_data_of_another_mesh(tmp_path: Path) -> None:
+    (tmp_path / "memory").mkdir()
+    with lock(tmp_path / "memory"):
+        problem = problem_of(up("--http", "127.0.0.1:0", folder=tmp_path))
+    assert problem == f"another mesh uses the data in {tmp_path}."
+
+
+def test_wrong_and_unknown_variables(tmp_path: Path) -> None:
+    result = up(
+        "--http",
+        "127.0.0.1:0",
+        folder=tmp_path,
+        ANIMA_CAPACITY="many",
+        ANIMA_GATEWAY_LEED_MS="1",
+        ANIMA_LLM_TEMPRATURE="1",
+    )
+    problem = problem_of(result)
+    assert problem.count("ANIMA_CAPACITY: ") == 1
+    assert "ANIMA_GATEWAY_LEED_MS is not a setting; did you mean ANIMA_GATEWAY_LEAD_MS?" in problem
+    assert "ANIMA_LLM_TEMPRATURE is not a setting; did you mean ANIMA_LLM_TEMPERATURE?" in problem
+
+
+def test_a_log_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file")
+    problem = problem_of(up("--http", "127.0.0.1:0", folder=tmp_path))
+    assert problem == f"{tmp_path / 'logs'} cannot be written: File exists."
