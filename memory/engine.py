@@ -57,8 +57,17 @@ class MemoryEngine(Protocol):
         """Releases everything."""
         ...
 
-    async def remember(self, user_id: str, items: Sequence[Item]) -> None:
-        """Stores items; returns once they are durable. Known `item_id`s change nothing."""
+    async def remember(
+        self, user_id: str, items: Sequence[Item], *, asked_unix_ns: int | None = None
+    ) -> None:
+        """Stores items; returns once they are durable. Known `item_id`s change nothing.
+
+        Args:
+            user_id: Whose memory.
+            items: The items.
+            asked_unix_ns: When they were to be stored, ns since 1970-01-01 UTC: items that were
+                erased since then, or whose user was, are left out. None: now.
+        """
         ...
 
     async def restore(self, user_id: str, items: Sequence[Item]) -> int:

@@ -8,6 +8,7 @@ import grpc
 
 from anima.memory import v1 as wire
 from memory.engine import MemoryEngine
+from memory.erasures import MAX_AGE_MS
 from memory.knowledge import calls as knowledge
 from memory.knowledge.calls import KnowledgeCalls
 from memory.messages import (
@@ -74,11 +75,15 @@ class MemoryServicer(KnowledgeCalls):
         _check_user(request.user_id)
         if not 1 <= len(request.items) <= MAX_ITEMS:
             raise InvalidRequest(f"items: {len(request.items)} are not 1 to {MAX_ITEMS}")
-        now_unix_ms = time.time_ns() // 1_000_000
+        check_range("age_ms", request.age_ms, 0, MAX_AGE_MS)
+        now_unix_ns = time.time_ns()
+        now_unix_ms = now_unix_ns // 1_000_000
         items = [
             checked_item(f"items[{at}]", item, now_unix_ms) for at, item in enumerate(request.items)
         ]
-        await self._engine.remember(request.user_id, items)
+        await self._engine.remember(
+            request.user_id, items, asked_unix_ns=now_unix_ns - request.age_ms * 1_000_000
+        )
         return wire.RememberResponse(item_ids=[item.item_id for item in items])
 
     async def Recall(  # noqa: N802

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_SUMMARY, SPEAKER_ASSISTANT
+from memory import erasures
 from memory.item import Item, Position
 from memory.sqlite import rows
 from memory.sqlite.connection import Connection
@@ -82,6 +83,7 @@ class Truth(ABC):
         model_id: str,
         *,
         distilled_by: str = "",
+        asked_unix_ns: int | None = None,
     ) -> int:
         """Stores items in one transaction and returns after the commit.
 
@@ -93,14 +95,26 @@ class Truth(ABC):
             vectors: One for each item, None where there is none.
             model_id: What made the vectors.
             distilled_by: The rules that have read facts out of them; empty: none.
+            asked_unix_ns: When they were to be stored, ns since 1970-01-01 UTC: what was erased
+                since then is left out. None: nothing is.
 
         Returns:
             How many of them are new.
         """
         count = 0
         with self.transaction() as connection:
+            erased = None
+            if asked_unix_ns is not None:
+                erased = erasures.since(connection, user_id, asked_unix_ns)
+            new = [
+                (item, vector)
+                for item, vector in zip(items, vectors, strict=True)
+                if erased is None or item.item_id not in erased
+            ]
+            if not new:
+                return 0
             user = rows.user_row(connection, user_id)
-            for item, vector in zip(items, vectors, strict=True):
+            for item, vector in new:
                 row_id = rows.insert_item(connection, user, item, vector, model_id)
                 if row_id is not None:
                     count += 1
@@ -128,14 +142,15 @@ class Truth(ABC):
             StoreError: They are erased, but their text is still in the log file.
         """
         with self.erasing() as connection:
+            held = rows.held_item_ids(connection, user_id, item_ids)
             cursor = connection.executemany(
                 "DELETE FROM item WHERE item_id = ?"
                 " AND user = (SELECT id FROM user WHERE user_id = ?)",
-                [(item_id, user_id) for item_id in item_ids],
+                [(item_id, user_id) for item_id in held],
             )
-            count = cursor.rowcount
+            erasures.note_items(connection, user_id, held)
             rows.raise_revision(connection, user_id)
-        return count
+        return cursor.rowcount
 
     def forget_everything(self, user_id: str) -> int:
         """Erases the user, with all items and vectors, also from the files' unused parts.
@@ -152,20 +167,15 @@ class Truth(ABC):
                 (user_id,),
             ).fetchone()
             connection.execute("DELETE FROM user WHERE user_id = ?", (user_id,))
+            erasures.note_user(connection, user_id)
         return int(count)
 
     # Reading
 
     def known_item_ids(self, user_id: str, item_ids: Sequence[str]) -> set[str]:
         """Gives those of the ids that the user already has."""
-        places = ", ".join("?" * len(item_ids))
         with self.reading() as connection:
-            found = connection.execute(
-                f"SELECT item_id FROM item WHERE item_id IN ({places})"  # noqa: S608
-                " AND user = (SELECT id FROM user WHERE user_id = ?)",
-                (*item_ids, user_id),
-            )
-            return {row[0] for row in found}
+            return rows.held_item_ids(connection, user_id, item_ids)
 
     def user_state(self, user_id: str) -> UserState | None:
         """Gives what an index of the user must agree with, None if nothing is held about them."""

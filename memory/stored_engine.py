@@ -198,18 +198,28 @@ class StoredMemory(ABC):
         for compute in (self._compute, self._writing, self._erasing):
             compute.close()
 
-    async def remember(self, user_id: str, items: Sequence[Item]) -> None:
+    async def remember(
+        self, user_id: str, items: Sequence[Item], *, asked_unix_ns: int | None = None
+    ) -> None:
         """Stores items; returns after the commit."""
-        await self._add(user_id, items, "")
+        asked = time.time_ns() if asked_unix_ns is None else asked_unix_ns
+        await self._add(user_id, items, asked_unix_ns=asked)
         if self._distiller is not None:
             self._distiller.wake()
 
     async def restore(self, user_id: str, items: Sequence[Item]) -> int:
         """Stores items of an export; returns how many were new."""
         # What the person ended or set right must not be read out of the turns once more.
-        return await self._add(user_id, items, EXTRACTOR)
+        return await self._add(user_id, items, distilled_by=EXTRACTOR)
 
-    async def _add(self, user_id: str, items: Sequence[Item], distilled_by: str) -> int:
+    async def _add(
+        self,
+        user_id: str,
+        items: Sequence[Item],
+        *,
+        distilled_by: str = "",
+        asked_unix_ns: int | None = None,
+    ) -> int:
         vectors = await self._run(self._compute, self._vectors_of_new, user_id, items)
         return await self._run(
             self._writing,
@@ -219,6 +229,7 @@ class StoredMemory(ABC):
             vectors,
             self._model_id,
             distilled_by=distilled_by,
+            asked_unix_ns=asked_unix_ns,
         )
 
     def _vectors_of_new(self, user_id: str, items: Sequence[Item]) -> list[Vector | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -37,6 +37,10 @@ _MOST_REFUSALS: Final = 3
 _MOST_INTERNAL_ERRORS: Final = 10
 
 
+def _now_unix_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 class Send(Protocol):
     """Sends a request to the memory."""
 
@@ -52,10 +56,19 @@ class RememberQueue:
         send: Sends a request to the memory.
         max_turns: The most turns that wait; beyond that the oldest ones are dropped.
         max_bytes: The most bytes of them all.
+        now_unix_ms: Returns the present, ms since 1970-01-01 UTC.
     """
 
-    def __init__(self, send: Send, *, max_turns: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        send: Send,
+        *,
+        max_turns: int,
+        max_bytes: int,
+        now_unix_ms: Callable[[], int] = _now_unix_ms,
+    ) -> None:
         self._send = send
+        self._now_unix_ms = now_unix_ms
         self._pending = PendingTurns(max_turns=max_turns, max_bytes=max_bytes)
         self._writer: JournalWriter | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -81,7 +94,7 @@ class RememberQueue:
     def add(self, request: memory.RememberRequest) -> None:
         """Puts a turn into the queue and returns at once."""
         turn = PendingTurn(
-            user_id=request.user_id, request=request, created_unix_ms=time.time_ns() // 1_000_000
+            user_id=request.user_id, request=request, created_unix_ms=self._now_unix_ms()
         )
         metrics.REMEMBER.labels("queued").inc()
         self._hold(turn)
@@ -158,12 +171,14 @@ class RememberQueue:
 
     async def _attempt(self, turn: PendingTurn) -> float:
         """Sends a turn once; returns how long its user then waits, s."""
-        age_ms = time.time_ns() // 1_000_000 - turn.created_unix_ms
+        age_ms = self._now_unix_ms() - turn.created_unix_ms
         if age_ms > MAX_AGE_MS:
             get_logger().error("a turn is dropped: it waited too long for the memory")
             self._settle(turn, "dropped")
             return 0.0
         try:
+            # By this the memory knows what was erased after the turn: it must not come back.
+            turn.request.age_ms = max(0, age_ms)
             await self._send(turn.request, timeout=_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             return 0.0 if turn.is_gone else self._failed(turn, error_from_rpc(error))

@@ -102,6 +102,8 @@ def _claim(target: PostgresStore, origin: str) -> None:
                 raise StoreError(
                     f"{target.place} holds memories already: move into an empty database"
                 )
+            # Notes of what was erased there, before it was empty.
+            connection.execute("DELETE FROM erasure")
             connection.execute("INSERT INTO moved_from (origin) VALUES (?)", (origin,))
         elif noted[0] != origin:
             raise StoreError(f"{target.place} was filled from another store: use an empty database")

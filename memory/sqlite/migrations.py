@@ -119,5 +119,18 @@ BEGIN
 END;
 """
 
-MIGRATIONS = (_ITEMS, _SPEAKER_NAMES, _FACTS, _KINDS, KNOWLEDGE, _USES, _SUMMARIES)
+# Hashes of users and items that were erased lately: what was on its way to the memory then must not
+# bring them back. `item_key` is empty where all of a user was erased.
+_ERASURES = """
+CREATE TABLE erasure (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_key TEXT NOT NULL,
+    item_key TEXT NOT NULL,
+    erased_unix_ns INTEGER NOT NULL
+) STRICT;
+CREATE INDEX erasure_by_user ON erasure (user_key, erased_unix_ns);
+CREATE INDEX erasure_by_time ON erasure (erased_unix_ns);
+"""
+
+MIGRATIONS = (_ITEMS, _SPEAKER_NAMES, _FACTS, _KINDS, KNOWLEDGE, _USES, _SUMMARIES, _ERASURES)
 """The steps in their order; the number of a step is the version that it makes."""

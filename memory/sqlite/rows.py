@@ -33,8 +33,8 @@ SELECT_ITEMS = (
     " FROM item LEFT JOIN fact ON fact.item = item.id"
     " LEFT JOIN summary ON summary.item = item.id"
 )
-_FACT_AT, _SUMMARY_AT = 9, 19
 """Begins a query whose rows `numbered_item` reads."""
+_FACT_AT, _SUMMARY_AT = 9, 19
 
 
 def user_row(connection: Connection, user_id: str) -> int:
@@ -42,6 +42,17 @@ def user_row(connection: Connection, user_id: str) -> int:
     connection.execute("INSERT INTO user (user_id) VALUES (?) ON CONFLICT DO NOTHING", (user_id,))
     (row,) = connection.execute("SELECT id FROM user WHERE user_id = ?", (user_id,)).fetchone()
     return int(row)
+
+
+def held_item_ids(connection: Connection, user_id: str, item_ids: Sequence[str]) -> set[str]:
+    """Returns those of the ids that the user has."""
+    places = ", ".join("?" * len(item_ids))
+    found = connection.execute(
+        f"SELECT item_id FROM item WHERE item_id IN ({places})"  # noqa: S608
+        " AND user = (SELECT id FROM user WHERE user_id = ?)",
+        (*item_ids, user_id),
+    )
+    return {row[0] for row in found}
 
 
 def insert_item(

@@ -325,8 +325,13 @@ class RememberRequest(google.protobuf.message.Message):
 
     USER_ID_FIELD_NUMBER: builtins.int
     ITEMS_FIELD_NUMBER: builtins.int
+    AGE_MS_FIELD_NUMBER: builtins.int
     user_id: builtins.str
     """Whose memory it is, 1 to 128 characters."""
+    age_ms: builtins.int
+    """For how long the caller has held the request back, such as in a queue, by its own clock, ms; at most 30 days. Items
+    that were erased since then, or whose user was, are not stored; the answer is the same.
+    """
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Item]:
         """The items."""
@@ -336,8 +341,9 @@ class RememberRequest(google.protobuf.message.Message):
         *,
         user_id: builtins.str = ...,
         items: collections.abc.Iterable[global___Item] | None = ...,
+        age_ms: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["items", b"items", "user_id", b"user_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["age_ms", b"age_ms", "items", b"items", "user_id", b"user_id"]) -> None: ...
 
 global___RememberRequest = RememberRequest
 

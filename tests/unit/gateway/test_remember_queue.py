@@ -12,7 +12,7 @@ import pytest
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.memory.v1 import memory_pb2 as memory
 from gateway import metrics
-from gateway.remember_queue.queue import RememberQueue
+from gateway.remember_queue.queue import MAX_AGE_MS, RememberQueue
 from services.runtime.errors import AnimaError, Busy, InternalError, InvalidRequest, Unavailable
 from tests.fakes.direct import DirectStages, rpc_error
 from tests.unit.gateway.conversing import conversation, now, run
@@ -203,6 +203,47 @@ def test_what_a_user_erases_is_not_delivered() -> None:
         await queue.close(timeout_s=1)
         assert scripted.texts_of("ada") == ["afterwards"]
         assert scripted.texts_of("eve") == ["one", "three"]
+
+    in_virtual_time(main)
+
+
+def test_memory_learns_for_how_long_a_turn_has_waited() -> None:
+    async def main() -> None:
+        ages_ms: list[int] = []
+
+        def problem_of(request: memory.RememberRequest) -> AnimaError | None:
+            ages_ms.append(request.age_ms)
+            return Unavailable("is away") if now() < 100 else None
+
+        scripted = ScriptedMemory(problem_of)
+        queue = RememberQueue(
+            scripted.send, max_turns=10, max_bytes=1_000, now_unix_ms=lambda: round(now() * 1_000)
+        )
+        queue.add(turn("ada", "one"))
+        await scripted.until(1)
+        assert ages_ms[0] == 0
+        assert ages_ms == sorted(ages_ms)
+        assert 100_000 <= ages_ms[-1] <= 120_000
+        await queue.close(timeout_s=1)
+
+    in_virtual_time(main)
+
+
+def test_turn_that_waited_for_a_month_is_dropped() -> None:
+    async def main() -> None:
+        scripted = ScriptedMemory()
+        at_ms = 0
+        queue = RememberQueue(
+            scripted.send, max_turns=10, max_bytes=1_000, now_unix_ms=lambda: at_ms
+        )
+        before = counted("dropped")
+        queue.add(turn("ada", "old"))
+        at_ms = MAX_AGE_MS + 1
+        queue.add(turn("ada", "new"))
+        await scripted.until(1)
+        assert scripted.texts_of("ada") == ["new"]
+        assert counted("dropped") == before + 1
+        await queue.close(timeout_s=1)
 
     in_virtual_time(main)
 
