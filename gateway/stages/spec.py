@@ -178,18 +178,6 @@ def chain() -> tuple[str, ...]:
     return tuple(graphlib.TopologicalSorter(graph).static_order())
 
 
-def above(name: str) -> tuple[str, ...]:
-    """Returns the names of all stages before a stage in the chain, first to last."""
-    wanted: set[str] = set()
-    pending = [name]
-    while pending:
-        for each in STAGES[pending.pop()].upstream:
-            if each not in wanted:
-                wanted.add(each)
-                pending.append(each)
-    return tuple(each for each in chain() if each in wanted)
-
-
 def needed_for(kind: AnswerKind) -> tuple[str, ...]:
     """Returns the names of the stages without which no answer of a kind can be made."""
     return tuple(spec.name for spec in STAGES.values() if kind in spec.needed_by)

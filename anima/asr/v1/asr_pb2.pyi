@@ -33,11 +33,11 @@ class RecognizeRequest(google.protobuf.message.Message):
 
     @property
     def end_of_speech(self) -> global___EndOfSpeech:
-        """The person has finished (push-to-talk released, or the recording is over): finish the utterance now."""
+        """The user has finished (push-to-talk released, or the recording is over): finalise the utterance now."""
 
     @property
     def interrupt(self) -> anima.common.v1.common_pb2.Interrupt:
-        """Drop the open utterance without a result."""
+        """Discard the open utterance without a result."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ global___RecognizeRequest = RecognizeRequest
 
 @typing.final
 class RecognizeConfig(google.protobuf.message.Message):
-    """How to recognise."""
+    """The settings of a recognition stream."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -67,22 +67,22 @@ class RecognizeConfig(google.protobuf.message.Message):
     ENDPOINTING_FIELD_NUMBER: builtins.int
     PHRASE_HINTS_FIELD_NUMBER: builtins.int
     turn_id: builtins.str
-    """The turn that the utterance will open; see ChunkHeader.turn_id."""
+    """The turn that the utterance will start; see ChunkHeader.turn_id."""
     epoch: builtins.int
     """The epoch of the session."""
     sample_rate_hz: builtins.int
     """Samples per second of the audio, 8,000 to 48,000."""
     language: builtins.str
-    """BCP-47 language of the speech, such as "en"; empty: the engine's first."""
+    """BCP-47 language of the speech, such as "en"; empty: the engine's first language."""
     single_utterance: builtins.bool
     """True: the stream ends after the first `final`."""
     @property
     def endpointing(self) -> global___Endpointing:
-        """When speech counts as started and ended."""
+        """When an utterance starts and ends."""
 
     @property
     def phrase_hints(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Words and names that are likely to be said; an engine that cannot use them ignores them."""
+        """Words and names that are likely to occur; an engine that cannot use them ignores them."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ global___RecognizeConfig = RecognizeConfig
 
 @typing.final
 class Endpointing(google.protobuf.message.Message):
-    """Limits that decide when an utterance starts and ends. 0 or not set: the default."""
+    """Limits for the start and end of an utterance. 0 or not set: the default."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -111,13 +111,13 @@ class Endpointing(google.protobuf.message.Message):
     END_SILENCE_MS_FIELD_NUMBER: builtins.int
     MAX_UTTERANCE_MS_FIELD_NUMBER: builtins.int
     start_speech_ms: builtins.int
-    """Speech that must be heard before an utterance starts, ms, at most 5,000. Default 96."""
+    """Duration of speech before an utterance starts, ms, at most 5,000. Default 96."""
     guess_silence_ms: builtins.int
     """Silence after which `end_guess` is sent, ms, at most 120,000. Default 200."""
     end_silence_ms: builtins.int
     """Silence that ends the utterance, ms, at most 120,000. Default 500."""
     max_utterance_ms: builtins.int
-    """The longest utterance, ms; then it is ended as if by silence; at most 120,000. Default 30,000."""
+    """The longest utterance, ms, at most 120,000; a longer one is ended as if by silence. Default 30,000."""
     def __init__(
         self,
         *,
@@ -132,7 +132,7 @@ global___Endpointing = Endpointing
 
 @typing.final
 class EndOfSpeech(google.protobuf.message.Message):
-    """Finishes the utterance."""
+    """Ends the utterance."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -166,21 +166,21 @@ class RecognizeResponse(google.protobuf.message.Message):
 
     @property
     def speech_started(self) -> global___SpeechStarted:
-        """The person has begun to speak."""
+        """The user has started to speak."""
 
     @property
     def partial(self) -> global___Transcript:
-        """What is recognised so far; replaces the previous partial."""
+        """The transcript so far; replaces the previous partial."""
 
     @property
     def end_guess(self) -> global___EndGuess:
-        """The utterance has probably ended: a caller may start to work on the transcript, ready to drop the work. It comes
-        again, at the same sample, when other words have been recognised since or it is known how sure they are.
+        """The utterance has probably ended: a caller may start work on the transcript, prepared to discard it. It is sent
+        again for the same sample when other words have been recognised since, or their confidence has become known.
         """
 
     @property
     def speech_resumed(self) -> global___SpeechResumed:
-        """The person goes on: the last `end_guess` was wrong."""
+        """The user continues to speak: the last `end_guess` was wrong."""
 
     @property
     def final(self) -> global___Transcript:
@@ -216,7 +216,7 @@ class Started(google.protobuf.message.Message):
 
     LANGUAGE_FIELD_NUMBER: builtins.int
     language: builtins.str
-    """The language that is recognised, BCP-47."""
+    """The language being recognised, BCP-47."""
     def __init__(
         self,
         *,
@@ -228,7 +228,7 @@ global___Started = Started
 
 @typing.final
 class SpeechStarted(google.protobuf.message.Message):
-    """Speech has begun."""
+    """Speech has started."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -253,10 +253,10 @@ class EndGuess(google.protobuf.message.Message):
     AT_SAMPLE_FIELD_NUMBER: builtins.int
     TRANSCRIPT_FIELD_NUMBER: builtins.int
     at_sample: builtins.int
-    """The sample after the last one of speech."""
+    """The sample after the last sample of speech."""
     @property
     def transcript(self) -> global___Transcript:
-        """What is recognised so far."""
+        """The transcript so far."""
 
     def __init__(
         self,
@@ -271,13 +271,13 @@ global___EndGuess = EndGuess
 
 @typing.final
 class SpeechResumed(google.protobuf.message.Message):
-    """Speech goes on."""
+    """Speech continues."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     AT_SAMPLE_FIELD_NUMBER: builtins.int
     at_sample: builtins.int
-    """The sample at which speech was heard again."""
+    """The sample at which speech resumed."""
     def __init__(
         self,
         *,
@@ -298,16 +298,16 @@ class Transcript(google.protobuf.message.Message):
     SAMPLES_FIELD_NUMBER: builtins.int
     CONFIDENCE_FIELD_NUMBER: builtins.int
     text: builtins.str
-    """The text; empty if nothing was understood."""
+    """The text; empty if nothing was recognised."""
     confidence: builtins.float
-    """How sure the recogniser is, 0 to 1; not set if it cannot tell."""
+    """The recogniser's confidence, 0 to 1; not set if unknown."""
     @property
     def words(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[anima.common.v1.common_pb2.WordMark]:
-        """The words with their times; empty in partials of engines that cannot tell."""
+        """The words with their times; empty in partials of engines without word times."""
 
     @property
     def samples(self) -> anima.common.v1.common_pb2.SampleSpan:
-        """The stretch of audio that the text comes from."""
+        """The stretch of audio that was transcribed."""
 
     def __init__(
         self,
@@ -325,7 +325,7 @@ global___Transcript = Transcript
 
 @typing.final
 class DescribeEngineRequest(google.protobuf.message.Message):
-    """Asks what the engine is."""
+    """Asks for the description of the engine."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -337,7 +337,7 @@ global___DescribeEngineRequest = DescribeEngineRequest
 
 @typing.final
 class DescribeEngineResponse(google.protobuf.message.Message):
-    """What the engine is."""
+    """The description of the engine."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -52,21 +52,21 @@ class AsrServiceServicer(object):
     """
 
     def Recognize(self, request_iterator, context):
-        """Recognises the speech of one stream. Config first, then audio at the pace of the microphone or faster.
+        """Recognises the speech of one stream. Config first, then audio in real time or faster.
 
         Order of answers: `started`; then per utterance `speech_started`, any number of `partial`, any number of
-        `end_guess` (each replaced by a better one at the same sample, withdrawn by `speech_resumed` or confirmed by
+        `end_guess` (each replaced by a better one for the same sample, withdrawn by `speech_resumed`, or confirmed by
         `final`), one `final`. After `end_of_speech` the open utterance is finished and the stream ends. A stream that was
         not closed or interrupted by the caller ends with OK only after the `final` of each utterance; one that ends
-        earlier counts as failed. Errors: INVALID_ARGUMENT for a wrong order, rate, language or audio;
-        FAILED_PRECONDITION for a language that the engine does not know; RESOURCE_EXHAUSTED when full.
+        earlier counts as failed. Errors: INVALID_ARGUMENT for an invalid order, rate, language or audio;
+        FAILED_PRECONDITION for a language that the engine does not support; RESOURCE_EXHAUSTED when full.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DescribeEngine(self, request, context):
-        """Says what the engine is and which languages it knows.
+        """Describes the engine and the languages it supports.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -25,21 +25,21 @@ class AsrServiceStub:
         anima.asr.v1.asr_pb2.RecognizeRequest,
         anima.asr.v1.asr_pb2.RecognizeResponse,
     ]
-    """Recognises the speech of one stream. Config first, then audio at the pace of the microphone or faster.
+    """Recognises the speech of one stream. Config first, then audio in real time or faster.
 
     Order of answers: `started`; then per utterance `speech_started`, any number of `partial`, any number of
-    `end_guess` (each replaced by a better one at the same sample, withdrawn by `speech_resumed` or confirmed by
+    `end_guess` (each replaced by a better one for the same sample, withdrawn by `speech_resumed`, or confirmed by
     `final`), one `final`. After `end_of_speech` the open utterance is finished and the stream ends. A stream that was
     not closed or interrupted by the caller ends with OK only after the `final` of each utterance; one that ends
-    earlier counts as failed. Errors: INVALID_ARGUMENT for a wrong order, rate, language or audio;
-    FAILED_PRECONDITION for a language that the engine does not know; RESOURCE_EXHAUSTED when full.
+    earlier counts as failed. Errors: INVALID_ARGUMENT for an invalid order, rate, language or audio;
+    FAILED_PRECONDITION for a language that the engine does not support; RESOURCE_EXHAUSTED when full.
     """
 
     DescribeEngine: grpc.UnaryUnaryMultiCallable[
         anima.asr.v1.asr_pb2.DescribeEngineRequest,
         anima.asr.v1.asr_pb2.DescribeEngineResponse,
     ]
-    """Says what the engine is and which languages it knows."""
+    """Describes the engine and the languages it supports."""
 
 class AsrServiceAsyncStub:
     """Recognises speech while it is being spoken."""
@@ -48,21 +48,21 @@ class AsrServiceAsyncStub:
         anima.asr.v1.asr_pb2.RecognizeRequest,
         anima.asr.v1.asr_pb2.RecognizeResponse,
     ]
-    """Recognises the speech of one stream. Config first, then audio at the pace of the microphone or faster.
+    """Recognises the speech of one stream. Config first, then audio in real time or faster.
 
     Order of answers: `started`; then per utterance `speech_started`, any number of `partial`, any number of
-    `end_guess` (each replaced by a better one at the same sample, withdrawn by `speech_resumed` or confirmed by
+    `end_guess` (each replaced by a better one for the same sample, withdrawn by `speech_resumed`, or confirmed by
     `final`), one `final`. After `end_of_speech` the open utterance is finished and the stream ends. A stream that was
     not closed or interrupted by the caller ends with OK only after the `final` of each utterance; one that ends
-    earlier counts as failed. Errors: INVALID_ARGUMENT for a wrong order, rate, language or audio;
-    FAILED_PRECONDITION for a language that the engine does not know; RESOURCE_EXHAUSTED when full.
+    earlier counts as failed. Errors: INVALID_ARGUMENT for an invalid order, rate, language or audio;
+    FAILED_PRECONDITION for a language that the engine does not support; RESOURCE_EXHAUSTED when full.
     """
 
     DescribeEngine: grpc.aio.UnaryUnaryMultiCallable[
         anima.asr.v1.asr_pb2.DescribeEngineRequest,
         anima.asr.v1.asr_pb2.DescribeEngineResponse,
     ]
-    """Says what the engine is and which languages it knows."""
+    """Describes the engine and the languages it supports."""
 
 class AsrServiceServicer(metaclass=abc.ABCMeta):
     """Recognises speech while it is being spoken."""
@@ -73,14 +73,14 @@ class AsrServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[anima.asr.v1.asr_pb2.RecognizeRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[anima.asr.v1.asr_pb2.RecognizeResponse], collections.abc.AsyncIterator[anima.asr.v1.asr_pb2.RecognizeResponse]]:
-        """Recognises the speech of one stream. Config first, then audio at the pace of the microphone or faster.
+        """Recognises the speech of one stream. Config first, then audio in real time or faster.
 
         Order of answers: `started`; then per utterance `speech_started`, any number of `partial`, any number of
-        `end_guess` (each replaced by a better one at the same sample, withdrawn by `speech_resumed` or confirmed by
+        `end_guess` (each replaced by a better one for the same sample, withdrawn by `speech_resumed`, or confirmed by
         `final`), one `final`. After `end_of_speech` the open utterance is finished and the stream ends. A stream that was
         not closed or interrupted by the caller ends with OK only after the `final` of each utterance; one that ends
-        earlier counts as failed. Errors: INVALID_ARGUMENT for a wrong order, rate, language or audio;
-        FAILED_PRECONDITION for a language that the engine does not know; RESOURCE_EXHAUSTED when full.
+        earlier counts as failed. Errors: INVALID_ARGUMENT for an invalid order, rate, language or audio;
+        FAILED_PRECONDITION for a language that the engine does not support; RESOURCE_EXHAUSTED when full.
         """
 
     @abc.abstractmethod
@@ -89,6 +89,6 @@ class AsrServiceServicer(metaclass=abc.ABCMeta):
         request: anima.asr.v1.asr_pb2.DescribeEngineRequest,
         context: _ServicerContext,
     ) -> typing.Union[anima.asr.v1.asr_pb2.DescribeEngineResponse, collections.abc.Awaitable[anima.asr.v1.asr_pb2.DescribeEngineResponse]]:
-        """Says what the engine is and which languages it knows."""
+        """Describes the engine and the languages it supports."""
 
 def add_AsrServiceServicer_to_server(servicer: AsrServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -32,19 +32,19 @@ class _ActivityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     ACTIVITY_IDLE: _Activity.ValueType  # 1
     """Waits."""
     ACTIVITY_LISTENING: _Activity.ValueType  # 2
-    """Listens to the person: attentive, with small nods."""
+    """Listens to the user: attentive, with small nods."""
     ACTIVITY_THINKING: _Activity.ValueType  # 3
     """Thinks about the answer: the gaze wanders off."""
 
 class Activity(_Activity, metaclass=_ActivityEnumTypeWrapper):
-    """What a face does while it does not speak."""
+    """The activity of a face that is not speaking."""
 
 ACTIVITY_UNSPECIFIED: Activity.ValueType  # 0
 """As ACTIVITY_IDLE."""
 ACTIVITY_IDLE: Activity.ValueType  # 1
 """Waits."""
 ACTIVITY_LISTENING: Activity.ValueType  # 2
-"""Listens to the person: attentive, with small nods."""
+"""Listens to the user: attentive, with small nods."""
 ACTIVITY_THINKING: Activity.ValueType  # 3
 """Thinks about the answer: the gaze wanders off."""
 global___Activity = Activity
@@ -56,19 +56,19 @@ class _AvatarKind:
 class _AvatarKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_AvatarKind.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     AVATAR_KIND_UNSPECIFIED: _AvatarKind.ValueType  # 0
-    """Not known."""
+    """Unknown."""
     AVATAR_KIND_ILLUSTRATION: _AvatarKind.ValueType  # 1
-    """Drawn: nobody in particular."""
+    """Drawn: no real person."""
     AVATAR_KIND_PHOTO: _AvatarKind.ValueType  # 2
     """A photo."""
 
 class AvatarKind(_AvatarKind, metaclass=_AvatarKindEnumTypeWrapper):
-    """What the pictures of an avatar are."""
+    """The kind of pictures of an avatar."""
 
 AVATAR_KIND_UNSPECIFIED: AvatarKind.ValueType  # 0
-"""Not known."""
+"""Unknown."""
 AVATAR_KIND_ILLUSTRATION: AvatarKind.ValueType  # 1
-"""Drawn: nobody in particular."""
+"""Drawn: no real person."""
 AVATAR_KIND_PHOTO: AvatarKind.ValueType  # 2
 """A photo."""
 global___AvatarKind = AvatarKind
@@ -91,7 +91,7 @@ class RenderRequest(google.protobuf.message.Message):
 
     @property
     def audio(self) -> anima.common.v1.common_pb2.AudioChunk:
-        """Audio to speak, without gaps."""
+        """Speech audio, without gaps."""
 
     @property
     def marks(self) -> anima.common.v1.common_pb2.Marks:
@@ -99,7 +99,7 @@ class RenderRequest(google.protobuf.message.Message):
 
     @property
     def flush(self) -> global___Flush:
-        """Render what has been sent now, even if a chunk is not full."""
+        """Render everything sent so far, even if a chunk is not full."""
 
     @property
     def end_of_audio(self) -> global___EndOfAudio:
@@ -127,7 +127,7 @@ global___RenderRequest = RenderRequest
 
 @typing.final
 class RenderConfig(google.protobuf.message.Message):
-    """How to render."""
+    """The settings of a render stream."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -144,18 +144,18 @@ class RenderConfig(google.protobuf.message.Message):
     epoch: builtins.int
     """The epoch of the session."""
     avatar: builtins.str
-    """The name of the avatar; empty: the service's first."""
+    """The name of the avatar; empty: the service's first avatar."""
     sample_rate_hz: builtins.int
     """Samples per second of the audio, 8,000 to 48,000."""
     idle_frame: builtins.int
-    """The frame of the idle loop that the person sees when the first frame is shown, from 0."""
+    """The frame of the idle loop that is visible when the first frame is shown, from 0."""
     ai_mark: builtins.bool
-    """Draws a small mark in a corner that says that the picture is made by AI."""
+    """Draws a small mark in a corner that labels the picture as AI-generated."""
     activity: global___Activity.ValueType
-    """The loop that the person sees when the first frame is shown; `idle_frame` counts in it."""
+    """The loop that is visible when the first frame is shown; `idle_frame` refers to it."""
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
-        """What the video should be; width, height or rate 0: the avatar's own."""
+        """The requested video format; width, height or rate 0: the avatar's own."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ global___RenderConfig = RenderConfig
 
 @typing.final
 class Flush(google.protobuf.message.Message):
-    """Renders what is there."""
+    """Renders everything sent so far."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -214,7 +214,7 @@ class RenderResponse(google.protobuf.message.Message):
 
     @property
     def media(self) -> anima.common.v1.common_pb2.MediaChunk:
-        """Audio with its frames: first 1 frame, then about 100 ms a message."""
+        """Audio with its frames: 1 frame first, then about 100 ms per message."""
 
     @property
     def ended(self) -> global___Ended:
@@ -247,7 +247,7 @@ class Started(google.protobuf.message.Message):
     AVATAR_FIELD_NUMBER: builtins.int
     VIDEO_FIELD_NUMBER: builtins.int
     avatar: builtins.str
-    """The avatar that is rendered."""
+    """The rendered avatar."""
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
         """The video."""
@@ -300,14 +300,14 @@ class GetIdleLoopRequest(google.protobuf.message.Message):
     ACTIVITY_FIELD_NUMBER: builtins.int
     AI_MARK_FIELD_NUMBER: builtins.int
     avatar: builtins.str
-    """The name of the avatar; empty: the service's first."""
+    """The name of the avatar; empty: the service's first avatar."""
     activity: global___Activity.ValueType
-    """What the face does; unspecified: ACTIVITY_IDLE."""
+    """The activity of the face; unspecified: ACTIVITY_IDLE."""
     ai_mark: builtins.bool
-    """Draws a small mark in a corner that says that the picture is made by AI."""
+    """Draws a small mark in a corner that labels the picture as AI-generated."""
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
-        """What the video should be; width, height or rate 0: the avatar's own."""
+        """The requested video format; width, height or rate 0: the avatar's own."""
 
     def __init__(
         self,
@@ -397,20 +397,20 @@ class Avatar(google.protobuf.message.Message):
     DELETABLE_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """The name by which it is chosen."""
+    """The name used to select it."""
     display_name: builtins.str
-    """The name shown to people."""
+    """The name shown to users."""
     licence: builtins.str
     """SPDX expression of the licence of its pictures."""
     kind: global___AvatarKind.ValueType
-    """What its pictures are."""
+    """The kind of its pictures."""
     consent: builtins.str
-    """The statement of why the pictures may be used, as given when it was made."""
+    """The statement of why the pictures may be used, as given on creation."""
     deletable: builtins.bool
-    """It was made by CreateAvatar, so DeleteAvatar can delete it."""
+    """True if it was created by CreateAvatar, so that DeleteAvatar can delete it."""
     version: builtins.str
-    """Names its content: 16 hexadecimal digits that differ when an avatar of the same name is replaced, whatever else
-    stays the same. Who keeps an idle loop keeps it for this version. Empty: not known.
+    """Identifies its content: 16 hexadecimal digits that change when an avatar of the same name is replaced, even if all
+    else stays the same. A client that caches an idle loop caches it for this version. Empty: unknown.
     """
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
@@ -418,7 +418,7 @@ class Avatar(google.protobuf.message.Message):
 
     @property
     def created(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When it was made; unset for one that belongs to the installation."""
+        """When it was created; not set for one that belongs to the installation."""
 
     def __init__(
         self,
@@ -440,7 +440,7 @@ global___Avatar = Avatar
 
 @typing.final
 class CreateAvatarRequest(google.protobuf.message.Message):
-    """A message of one who makes an avatar."""
+    """A message from a client that creates an avatar."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -455,7 +455,7 @@ class CreateAvatarRequest(google.protobuf.message.Message):
 
     @property
     def end_of_photo(self) -> global___EndOfPhoto:
-        """The file is whole. Exactly once, last: a stream that ends without it makes nothing."""
+        """The file is complete. Exactly once, last: a stream that ends without it creates nothing."""
 
     def __init__(
         self,
@@ -472,7 +472,7 @@ global___CreateAvatarRequest = CreateAvatarRequest
 
 @typing.final
 class CreateAvatarConfig(google.protobuf.message.Message):
-    """What to make."""
+    """The avatar to create."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -483,18 +483,18 @@ class CreateAvatarConfig(google.protobuf.message.Message):
     VIDEO_FIELD_NUMBER: builtins.int
     REPLACE_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """The name by which it is chosen: lower-case letters, digits, - and _, at most 64, beginning with a letter or digit."""
+    """The name used to select it: lower-case letters, digits, - and _, at most 64, starting with a letter or digit."""
     display_name: builtins.str
-    """The name shown to people, at most 100 characters; empty: the name."""
+    """The name shown to users, at most 100 characters; empty: the name."""
     consent: builtins.str
-    """Why the picture of this person may be used, in the words of who makes it: 10 to 2,000 characters. Required."""
+    """Why the picture of this person may be used, in the creator's words: 10 to 2,000 characters. Required."""
     licence: builtins.str
     """SPDX expression of the licence of the photo; empty: LicenseRef-private."""
     replace: builtins.bool
-    """Puts it in the place of one of the same name that was made before."""
+    """Replaces an existing avatar of the same name."""
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
-        """What the video should be; width, height or rate 0: chosen by the photo."""
+        """The requested video format; width, height or rate 0: chosen from the photo."""
 
     def __init__(
         self,
@@ -525,7 +525,7 @@ global___EndOfPhoto = EndOfPhoto
 
 @typing.final
 class CreateAvatarResponse(google.protobuf.message.Message):
-    """A message to one who makes an avatar."""
+    """A message to a client that creates an avatar."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -534,15 +534,15 @@ class CreateAvatarResponse(google.protobuf.message.Message):
     DONE_FIELD_NUMBER: builtins.int
     @property
     def progress(self) -> global___CreationProgress:
-        """A step has begun."""
+        """A step has started."""
 
     @property
     def warning(self) -> global___CreationWarning:
-        """Something that makes the result less good, and what to change."""
+        """Something that lowers the quality of the result, and what to change."""
 
     @property
     def done(self) -> global___CreationDone:
-        """The avatar is there and can be used."""
+        """The avatar is ready for use."""
 
     def __init__(
         self,
@@ -559,16 +559,16 @@ global___CreateAvatarResponse = CreateAvatarResponse
 
 @typing.final
 class CreationProgress(google.protobuf.message.Message):
-    """How far the making is."""
+    """The progress of the creation."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     STEP_FIELD_NUMBER: builtins.int
     PERCENT_FIELD_NUMBER: builtins.int
     step: builtins.str
-    """What is done now, in words for people."""
+    """The current step, in words for users."""
     percent: builtins.int
-    """How much is done, 0 to 100."""
+    """Percent done, 0 to 100."""
     def __init__(
         self,
         *,
@@ -588,7 +588,7 @@ class CreationWarning(google.protobuf.message.Message):
     REASON_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
     reason: builtins.str
-    """A name for programs, such as HEAD_TURNED, LOW_RESOLUTION, BLURRED, MOUTH_OPEN."""
+    """A machine-readable name, such as HEAD_TURNED, LOW_RESOLUTION, BLURRED, MOUTH_OPEN."""
     message: builtins.str
     """One sentence that says what to change."""
     def __init__(
@@ -603,7 +603,7 @@ global___CreationWarning = CreationWarning
 
 @typing.final
 class CreationDone(google.protobuf.message.Message):
-    """The avatar is there."""
+    """The avatar is ready."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -658,7 +658,7 @@ global___DeleteAvatarResponse = DeleteAvatarResponse
 
 @typing.final
 class DescribeEngineRequest(google.protobuf.message.Message):
-    """Asks what the engine is."""
+    """Asks for the description of the engine."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -670,7 +670,7 @@ global___DescribeEngineRequest = DescribeEngineRequest
 
 @typing.final
 class DescribeEngineResponse(google.protobuf.message.Message):
-    """What the engine is."""
+    """The description of the engine."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AvatarServiceStub(object):
-    """Renders a face that speaks.
+    """Renders a speaking face.
     """
 
     def __init__(self, channel):
@@ -68,17 +68,17 @@ class AvatarServiceStub(object):
 
 
 class AvatarServiceServicer(object):
-    """Renders a face that speaks.
+    """Renders a speaking face.
     """
 
     def Render(self, request_iterator, context):
         """Renders the speech of one turn. Config first.
 
         Order of answers: `started`, then `media` whose audio is, sample for sample, the audio that was sent, with the
-        frames that belong to it. The first frame is a key frame at sample 0. After `end_of_audio` the last chunk comes,
+        matching frames. The first frame is a key frame at sample 0. After `end_of_audio` the last chunk is sent,
         padded with silence to a whole frame, then `ended`. The stream ends with OK only after `ended` or `interrupted`; one
         that ends earlier counts as failed. Marks of a stretch are sent before or with its audio; without marks the mouth
-        follows the audio. Errors: INVALID_ARGUMENT for a wrong order, rate or size, NOT_FOUND for an unknown avatar,
+        follows the audio. Errors: INVALID_ARGUMENT for an invalid order, rate or size, NOT_FOUND for an unknown avatar,
         RESOURCE_EXHAUSTED when full.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -100,22 +100,22 @@ class AvatarServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateAvatar(self, request_iterator, context):
-        """Makes an avatar of a photo. Config first, then the file in pieces, then `end_of_photo`.
+        """Creates an avatar from a photo. Config first, then the file in pieces, then `end_of_photo`.
 
-        Order of answers: `progress` for each step, `warning` as often as there is something to say, then `done`, once.
-        Whoever creates an avatar states why it may be used (`consent`); the statement is stored with it. A name that is
-        taken is only given anew with `replace`. Errors: INVALID_ARGUMENT for a wrong order or field, and for a photo of
-        which no avatar can be made: the text says what to change, and ErrorInfo.reason is one of NOT_AN_IMAGE,
+        Order of answers: `progress` for each step, any number of `warning`, then `done`, once.
+        The caller states why the photo may be used (`consent`); the statement is stored with the avatar. An existing
+        name is replaced only with `replace`. Errors: INVALID_ARGUMENT for an invalid order or field, and for a photo from
+        which no avatar can be created: the text says what to change, and ErrorInfo.reason is one of NOT_AN_IMAGE,
         IMAGE_TOO_LARGE, NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL, FACE_TURNED_AWAY, FACE_CUT_OFF and
-        MOUTH_TOO_OPEN. FAILED_PRECONDITION with the reason NAME_TAKEN, MODEL_MISSING, or NOT_SUPPORTED from an engine that
-        cannot. RESOURCE_EXHAUSTED when one is being made already.
+        MOUTH_TOO_OPEN. FAILED_PRECONDITION with the reason NAME_TAKEN, MODEL_MISSING, or NOT_SUPPORTED from an engine
+        without this function. RESOURCE_EXHAUSTED while another avatar is being created.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteAvatar(self, request, context):
-        """Deletes an avatar that was made of a photo, with every file of it. Turns that are being rendered go on.
+        """Deletes an avatar that was created from a photo, with all its files. Turns that are being rendered continue.
         Errors: NOT_FOUND, FAILED_PRECONDITION for an avatar that belongs to the installation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -123,7 +123,7 @@ class AvatarServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DescribeEngine(self, request, context):
-        """Says what the engine is.
+        """Describes the engine.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,7 +171,7 @@ def add_AvatarServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AvatarService(object):
-    """Renders a face that speaks.
+    """Renders a speaking face.
     """
 
     @staticmethod

@@ -18,7 +18,7 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class AvatarServiceStub:
-    """Renders a face that speaks."""
+    """Renders a speaking face."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     Render: grpc.StreamStreamMultiCallable[
@@ -28,10 +28,10 @@ class AvatarServiceStub:
     """Renders the speech of one turn. Config first.
 
     Order of answers: `started`, then `media` whose audio is, sample for sample, the audio that was sent, with the
-    frames that belong to it. The first frame is a key frame at sample 0. After `end_of_audio` the last chunk comes,
+    matching frames. The first frame is a key frame at sample 0. After `end_of_audio` the last chunk is sent,
     padded with silence to a whole frame, then `ended`. The stream ends with OK only after `ended` or `interrupted`; one
     that ends earlier counts as failed. Marks of a stretch are sent before or with its audio; without marks the mouth
-    follows the audio. Errors: INVALID_ARGUMENT for a wrong order, rate or size, NOT_FOUND for an unknown avatar,
+    follows the audio. Errors: INVALID_ARGUMENT for an invalid order, rate or size, NOT_FOUND for an unknown avatar,
     RESOURCE_EXHAUSTED when full.
     """
 
@@ -51,22 +51,22 @@ class AvatarServiceStub:
         anima.avatar.v1.avatar_pb2.CreateAvatarRequest,
         anima.avatar.v1.avatar_pb2.CreateAvatarResponse,
     ]
-    """Makes an avatar of a photo. Config first, then the file in pieces, then `end_of_photo`.
+    """Creates an avatar from a photo. Config first, then the file in pieces, then `end_of_photo`.
 
-    Order of answers: `progress` for each step, `warning` as often as there is something to say, then `done`, once.
-    Whoever creates an avatar states why it may be used (`consent`); the statement is stored with it. A name that is
-    taken is only given anew with `replace`. Errors: INVALID_ARGUMENT for a wrong order or field, and for a photo of
-    which no avatar can be made: the text says what to change, and ErrorInfo.reason is one of NOT_AN_IMAGE,
+    Order of answers: `progress` for each step, any number of `warning`, then `done`, once.
+    The caller states why the photo may be used (`consent`); the statement is stored with the avatar. An existing
+    name is replaced only with `replace`. Errors: INVALID_ARGUMENT for an invalid order or field, and for a photo from
+    which no avatar can be created: the text says what to change, and ErrorInfo.reason is one of NOT_AN_IMAGE,
     IMAGE_TOO_LARGE, NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL, FACE_TURNED_AWAY, FACE_CUT_OFF and
-    MOUTH_TOO_OPEN. FAILED_PRECONDITION with the reason NAME_TAKEN, MODEL_MISSING, or NOT_SUPPORTED from an engine that
-    cannot. RESOURCE_EXHAUSTED when one is being made already.
+    MOUTH_TOO_OPEN. FAILED_PRECONDITION with the reason NAME_TAKEN, MODEL_MISSING, or NOT_SUPPORTED from an engine
+    without this function. RESOURCE_EXHAUSTED while another avatar is being created.
     """
 
     DeleteAvatar: grpc.UnaryUnaryMultiCallable[
         anima.avatar.v1.avatar_pb2.DeleteAvatarRequest,
         anima.avatar.v1.avatar_pb2.DeleteAvatarResponse,
     ]
-    """Deletes an avatar that was made of a photo, with every file of it. Turns that are being rendered go on.
+    """Deletes an avatar that was created from a photo, with all its files. Turns that are being rendered continue.
     Errors: NOT_FOUND, FAILED_PRECONDITION for an avatar that belongs to the installation.
     """
 
@@ -74,10 +74,10 @@ class AvatarServiceStub:
         anima.avatar.v1.avatar_pb2.DescribeEngineRequest,
         anima.avatar.v1.avatar_pb2.DescribeEngineResponse,
     ]
-    """Says what the engine is."""
+    """Describes the engine."""
 
 class AvatarServiceAsyncStub:
-    """Renders a face that speaks."""
+    """Renders a speaking face."""
 
     Render: grpc.aio.StreamStreamMultiCallable[
         anima.avatar.v1.avatar_pb2.RenderRequest,
@@ -86,10 +86,10 @@ class AvatarServiceAsyncStub:
     """Renders the speech of one turn. Config first.
 
     Order of answers: `started`, then `media` whose audio is, sample for sample, the audio that was sent, with the
-    frames that belong to it. The first frame is a key frame at sample 0. After `end_of_audio` the last chunk comes,
+    matching frames. The first frame is a key frame at sample 0. After `end_of_audio` the last chunk is sent,
     padded with silence to a whole frame, then `ended`. The stream ends with OK only after `ended` or `interrupted`; one
     that ends earlier counts as failed. Marks of a stretch are sent before or with its audio; without marks the mouth
-    follows the audio. Errors: INVALID_ARGUMENT for a wrong order, rate or size, NOT_FOUND for an unknown avatar,
+    follows the audio. Errors: INVALID_ARGUMENT for an invalid order, rate or size, NOT_FOUND for an unknown avatar,
     RESOURCE_EXHAUSTED when full.
     """
 
@@ -109,22 +109,22 @@ class AvatarServiceAsyncStub:
         anima.avatar.v1.avatar_pb2.CreateAvatarRequest,
         anima.avatar.v1.avatar_pb2.CreateAvatarResponse,
     ]
-    """Makes an avatar of a photo. Config first, then the file in pieces, then `end_of_photo`.
+    """Creates an avatar from a photo. Config first, then the file in pieces, then `end_of_photo`.
 
-    Order of answers: `progress` for each step, `warning` as often as there is something to say, then `done`, once.
-    Whoever creates an avatar states why it may be used (`consent`); the statement is stored with it. A name that is
-    taken is only given anew with `replace`. Errors: INVALID_ARGUMENT for a wrong order or field, and for a photo of
-    which no avatar can be made: the text says what to change, and ErrorInfo.reason is one of NOT_AN_IMAGE,
+    Order of answers: `progress` for each step, any number of `warning`, then `done`, once.
+    The caller states why the photo may be used (`consent`); the statement is stored with the avatar. An existing
+    name is replaced only with `replace`. Errors: INVALID_ARGUMENT for an invalid order or field, and for a photo from
+    which no avatar can be created: the text says what to change, and ErrorInfo.reason is one of NOT_AN_IMAGE,
     IMAGE_TOO_LARGE, NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL, FACE_TURNED_AWAY, FACE_CUT_OFF and
-    MOUTH_TOO_OPEN. FAILED_PRECONDITION with the reason NAME_TAKEN, MODEL_MISSING, or NOT_SUPPORTED from an engine that
-    cannot. RESOURCE_EXHAUSTED when one is being made already.
+    MOUTH_TOO_OPEN. FAILED_PRECONDITION with the reason NAME_TAKEN, MODEL_MISSING, or NOT_SUPPORTED from an engine
+    without this function. RESOURCE_EXHAUSTED while another avatar is being created.
     """
 
     DeleteAvatar: grpc.aio.UnaryUnaryMultiCallable[
         anima.avatar.v1.avatar_pb2.DeleteAvatarRequest,
         anima.avatar.v1.avatar_pb2.DeleteAvatarResponse,
     ]
-    """Deletes an avatar that was made of a photo, with every file of it. Turns that are being rendered go on.
+    """Deletes an avatar that was created from a photo, with all its files. Turns that are being rendered continue.
     Errors: NOT_FOUND, FAILED_PRECONDITION for an avatar that belongs to the installation.
     """
 
@@ -132,10 +132,10 @@ class AvatarServiceAsyncStub:
         anima.avatar.v1.avatar_pb2.DescribeEngineRequest,
         anima.avatar.v1.avatar_pb2.DescribeEngineResponse,
     ]
-    """Says what the engine is."""
+    """Describes the engine."""
 
 class AvatarServiceServicer(metaclass=abc.ABCMeta):
-    """Renders a face that speaks."""
+    """Renders a speaking face."""
 
     @abc.abstractmethod
     def Render(
@@ -146,10 +146,10 @@ class AvatarServiceServicer(metaclass=abc.ABCMeta):
         """Renders the speech of one turn. Config first.
 
         Order of answers: `started`, then `media` whose audio is, sample for sample, the audio that was sent, with the
-        frames that belong to it. The first frame is a key frame at sample 0. After `end_of_audio` the last chunk comes,
+        matching frames. The first frame is a key frame at sample 0. After `end_of_audio` the last chunk is sent,
         padded with silence to a whole frame, then `ended`. The stream ends with OK only after `ended` or `interrupted`; one
         that ends earlier counts as failed. Marks of a stretch are sent before or with its audio; without marks the mouth
-        follows the audio. Errors: INVALID_ARGUMENT for a wrong order, rate or size, NOT_FOUND for an unknown avatar,
+        follows the audio. Errors: INVALID_ARGUMENT for an invalid order, rate or size, NOT_FOUND for an unknown avatar,
         RESOURCE_EXHAUSTED when full.
         """
 
@@ -175,15 +175,15 @@ class AvatarServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[anima.avatar.v1.avatar_pb2.CreateAvatarRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[anima.avatar.v1.avatar_pb2.CreateAvatarResponse], collections.abc.AsyncIterator[anima.avatar.v1.avatar_pb2.CreateAvatarResponse]]:
-        """Makes an avatar of a photo. Config first, then the file in pieces, then `end_of_photo`.
+        """Creates an avatar from a photo. Config first, then the file in pieces, then `end_of_photo`.
 
-        Order of answers: `progress` for each step, `warning` as often as there is something to say, then `done`, once.
-        Whoever creates an avatar states why it may be used (`consent`); the statement is stored with it. A name that is
-        taken is only given anew with `replace`. Errors: INVALID_ARGUMENT for a wrong order or field, and for a photo of
-        which no avatar can be made: the text says what to change, and ErrorInfo.reason is one of NOT_AN_IMAGE,
+        Order of answers: `progress` for each step, any number of `warning`, then `done`, once.
+        The caller states why the photo may be used (`consent`); the statement is stored with the avatar. An existing
+        name is replaced only with `replace`. Errors: INVALID_ARGUMENT for an invalid order or field, and for a photo from
+        which no avatar can be created: the text says what to change, and ErrorInfo.reason is one of NOT_AN_IMAGE,
         IMAGE_TOO_LARGE, NO_FACE, SEVERAL_FACES, FACE_TOO_SMALL, FACE_TURNED_AWAY, FACE_CUT_OFF and
-        MOUTH_TOO_OPEN. FAILED_PRECONDITION with the reason NAME_TAKEN, MODEL_MISSING, or NOT_SUPPORTED from an engine that
-        cannot. RESOURCE_EXHAUSTED when one is being made already.
+        MOUTH_TOO_OPEN. FAILED_PRECONDITION with the reason NAME_TAKEN, MODEL_MISSING, or NOT_SUPPORTED from an engine
+        without this function. RESOURCE_EXHAUSTED while another avatar is being created.
         """
 
     @abc.abstractmethod
@@ -192,7 +192,7 @@ class AvatarServiceServicer(metaclass=abc.ABCMeta):
         request: anima.avatar.v1.avatar_pb2.DeleteAvatarRequest,
         context: _ServicerContext,
     ) -> typing.Union[anima.avatar.v1.avatar_pb2.DeleteAvatarResponse, collections.abc.Awaitable[anima.avatar.v1.avatar_pb2.DeleteAvatarResponse]]:
-        """Deletes an avatar that was made of a photo, with every file of it. Turns that are being rendered go on.
+        """Deletes an avatar that was created from a photo, with all its files. Turns that are being rendered continue.
         Errors: NOT_FOUND, FAILED_PRECONDITION for an avatar that belongs to the installation.
         """
 
@@ -202,6 +202,6 @@ class AvatarServiceServicer(metaclass=abc.ABCMeta):
         request: anima.avatar.v1.avatar_pb2.DescribeEngineRequest,
         context: _ServicerContext,
     ) -> typing.Union[anima.avatar.v1.avatar_pb2.DescribeEngineResponse, collections.abc.Awaitable[anima.avatar.v1.avatar_pb2.DescribeEngineResponse]]:
-        """Says what the engine is."""
+        """Describes the engine."""
 
 def add_AvatarServiceServicer_to_server(servicer: AvatarServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

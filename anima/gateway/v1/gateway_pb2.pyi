@@ -33,19 +33,19 @@ class _PacingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     PACING_UNSPECIFIED: _Pacing.ValueType  # 0
     """Not set: real time."""
     PACING_REAL_TIME: _Pacing.ValueType  # 1
-    """Media leaves shortly before it is to be played, from one absolute schedule."""
+    """Media is sent shortly before its playback time, on one absolute schedule."""
     PACING_AS_MADE: _Pacing.ValueType  # 2
-    """Media leaves as soon as it is made; for recordings."""
+    """Media is sent as soon as it is produced; for recordings."""
 
 class Pacing(_Pacing, metaclass=_PacingEnumTypeWrapper):
-    """How media leaves the gateway."""
+    """How the gateway paces media."""
 
 PACING_UNSPECIFIED: Pacing.ValueType  # 0
 """Not set: real time."""
 PACING_REAL_TIME: Pacing.ValueType  # 1
-"""Media leaves shortly before it is to be played, from one absolute schedule."""
+"""Media is sent shortly before its playback time, on one absolute schedule."""
 PACING_AS_MADE: Pacing.ValueType  # 2
-"""Media leaves as soon as it is made; for recordings."""
+"""Media is sent as soon as it is produced; for recordings."""
 global___Pacing = Pacing
 
 class _VideoLevel:
@@ -61,10 +61,10 @@ class _VideoLevelEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     VIDEO_LEVEL_REDUCED_RATE: _VideoLevel.ValueType  # 2
     """Fewer frames per second."""
     VIDEO_LEVEL_IDLE_LOOP: _VideoLevel.ValueType  # 3
-    """No frames come: the client shows the idle loop to the voice."""
+    """No frames: the client shows the idle loop while the voice plays."""
 
 class VideoLevel(_VideoLevel, metaclass=_VideoLevelEnumTypeWrapper):
-    """How much video an answer has."""
+    """The level of video of an answer."""
 
 VIDEO_LEVEL_UNSPECIFIED: VideoLevel.ValueType  # 0
 """Not set."""
@@ -73,7 +73,7 @@ VIDEO_LEVEL_FULL: VideoLevel.ValueType  # 1
 VIDEO_LEVEL_REDUCED_RATE: VideoLevel.ValueType  # 2
 """Fewer frames per second."""
 VIDEO_LEVEL_IDLE_LOOP: VideoLevel.ValueType  # 3
-"""No frames come: the client shows the idle loop to the voice."""
+"""No frames: the client shows the idle loop while the voice plays."""
 global___VideoLevel = VideoLevel
 
 class _NoticeKind:
@@ -85,27 +85,27 @@ class _NoticeKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     NOTICE_KIND_UNSPECIFIED: _NoticeKind.ValueType  # 0
     """Not set."""
     NOTICE_KIND_STAGE_FAILED: _NoticeKind.ValueType  # 1
-    """A stage failed and the answer could not be finished."""
+    """A stage failed and the answer could not be completed."""
     NOTICE_KIND_DEGRADED: _NoticeKind.ValueType  # 2
-    """A stage is busy or away; the answer goes on without it."""
+    """A stage is busy or unavailable; the answer continues without it."""
     NOTICE_KIND_NOT_UNDERSTOOD: _NoticeKind.ValueType  # 3
-    """Nothing was understood."""
+    """No speech was understood."""
     NOTICE_KIND_GOING_AWAY: _NoticeKind.ValueType  # 4
-    """The gateway is going away: finish and reconnect."""
+    """The gateway is shutting down: finish and reconnect."""
 
 class NoticeKind(_NoticeKind, metaclass=_NoticeKindEnumTypeWrapper):
-    """What a notice is about."""
+    """The subject of a notice."""
 
 NOTICE_KIND_UNSPECIFIED: NoticeKind.ValueType  # 0
 """Not set."""
 NOTICE_KIND_STAGE_FAILED: NoticeKind.ValueType  # 1
-"""A stage failed and the answer could not be finished."""
+"""A stage failed and the answer could not be completed."""
 NOTICE_KIND_DEGRADED: NoticeKind.ValueType  # 2
-"""A stage is busy or away; the answer goes on without it."""
+"""A stage is busy or unavailable; the answer continues without it."""
 NOTICE_KIND_NOT_UNDERSTOOD: NoticeKind.ValueType  # 3
-"""Nothing was understood."""
+"""No speech was understood."""
 NOTICE_KIND_GOING_AWAY: NoticeKind.ValueType  # 4
-"""The gateway is going away: finish and reconnect."""
+"""The gateway is shutting down: finish and reconnect."""
 global___NoticeKind = NoticeKind
 
 @typing.final
@@ -127,11 +127,11 @@ class ConverseRequest(google.protobuf.message.Message):
 
     @property
     def audio(self) -> anima.common.v1.common_pb2.AudioChunk:
-        """Microphone audio, always on or between pushes of a button."""
+        """Microphone audio, continuous or push-to-talk."""
 
     @property
     def end_of_speech(self) -> global___EndOfSpeech:
-        """The person has finished speaking: do not wait for silence."""
+        """The user has finished speaking: do not wait for silence."""
 
     @property
     def text(self) -> global___TextInput:
@@ -143,11 +143,11 @@ class ConverseRequest(google.protobuf.message.Message):
 
     @property
     def playback(self) -> global___PlaybackReport:
-        """What has been played."""
+        """How much has been played."""
 
     @property
     def idle(self) -> global___IdleReport:
-        """Which frame of the idle loop is being shown."""
+        """The frame of the idle loop that is being shown."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ global___ConverseRequest = ConverseRequest
 
 @typing.final
 class ConverseConfig(google.protobuf.message.Message):
-    """How to converse."""
+    """The settings of a session."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -188,11 +188,11 @@ class ConverseConfig(google.protobuf.message.Message):
     session_id: builtins.str
     """Identifies the session, 1 to 64 characters of [A-Za-z0-9_.-]; empty: the gateway chooses."""
     user_id: builtins.str
-    """Whose memory is used, 1 to 128 characters; empty: nothing is remembered beyond the session."""
+    """The user whose memory is used, 1 to 128 characters; empty: nothing is remembered beyond the session."""
     persona: builtins.str
-    """The name of the persona; empty: the mesh's first."""
+    """The name of the persona; empty: the first persona of the mesh."""
     language: builtins.str
-    """BCP-47 language of speech and answers; empty: speech in the persona's first, answers in the question's."""
+    """BCP-47 language of speech and answers; empty: the persona's first for speech, the question's for answers."""
     voice: builtins.str
     """The name of a voice; empty: the persona's."""
     avatar: builtins.str
@@ -200,20 +200,20 @@ class ConverseConfig(google.protobuf.message.Message):
     input_sample_rate_hz: builtins.int
     """Samples per second of the microphone audio, 8,000 to 48,000; 0: 16,000."""
     text_only: builtins.bool
-    """True: no audio and no video is made."""
+    """True: neither audio nor video is produced."""
     audio_only: builtins.bool
-    """True: audio is made, video is not."""
+    """True: audio is produced, video is not."""
     pacing: global___Pacing.ValueType
-    """How media leaves."""
+    """The pacing of media."""
     ai_mark: builtins.bool
-    """True: every picture carries a visible mark that says that it is made by a machine."""
+    """True: every picture carries a visible mark that labels it as machine-made."""
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
-        """What the video should be; 0: the avatar's own."""
+        """The requested video format; 0: the avatar's own."""
 
     @property
     def endpointing(self) -> anima.asr.v1.asr_pb2.Endpointing:
-        """When speech counts as started and ended."""
+        """When an utterance starts and ends."""
 
     def __init__(
         self,
@@ -239,7 +239,7 @@ global___ConverseConfig = ConverseConfig
 
 @typing.final
 class EndOfSpeech(google.protobuf.message.Message):
-    """The person has finished speaking."""
+    """The user has finished speaking."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -281,7 +281,7 @@ global___Stop = Stop
 
 @typing.final
 class PlaybackReport(google.protobuf.message.Message):
-    """What has been played of a turn."""
+    """How much of a turn has been played."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -294,10 +294,10 @@ class PlaybackReport(google.protobuf.message.Message):
     played_samples: builtins.int
     """The first sample that has not been played."""
     underruns: builtins.int
-    """How often playback of the turn has run dry so far."""
+    """How often playback of the turn has run out of data so far."""
     av_offset_us: builtins.int
-    """How far pictures are ahead of the sound that belongs to them (negative: behind), microseconds; of what was shown
-    since the last report, the one with the greatest amount. Not set if the client does not measure it.
+    """How far pictures are ahead of their sound (negative: behind), microseconds. The largest absolute offset
+    since the last report. Not set if the client does not measure it.
     """
     def __init__(
         self,
@@ -315,8 +315,8 @@ global___PlaybackReport = PlaybackReport
 
 @typing.final
 class IdleReport(google.protobuf.message.Message):
-    """Which frame of the idle loop the client shows. One report is enough while the loop runs on: the gateway reckons
-    the frame of a later moment by the frame rate.
+    """The frame of the idle loop that the client shows. One report is enough while the loop runs: the gateway computes
+    later frames from the frame rate.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -324,9 +324,9 @@ class IdleReport(google.protobuf.message.Message):
     FRAME_FIELD_NUMBER: builtins.int
     ACTIVITY_FIELD_NUMBER: builtins.int
     frame: builtins.int
-    """The frame that is shown now, from 0."""
+    """The current frame, from 0."""
     activity: anima.avatar.v1.avatar_pb2.Activity.ValueType
-    """The loop that is shown; unspecified: the one of waiting."""
+    """The loop that is shown; unspecified: ACTIVITY_IDLE."""
     def __init__(
         self,
         *,
@@ -363,15 +363,15 @@ class ConverseResponse(google.protobuf.message.Message):
 
     @property
     def speech_started(self) -> global___SpeechStarted:
-        """The person has begun to speak."""
+        """The user has started to speak."""
 
     @property
     def user_transcript(self) -> global___UserTranscript:
-        """What is recognised so far."""
+        """The transcript so far."""
 
     @property
     def turn_started(self) -> global___TurnStarted:
-        """An answer begins."""
+        """An answer starts."""
 
     @property
     def text_delta(self) -> global___TextDelta:
@@ -379,11 +379,11 @@ class ConverseResponse(google.protobuf.message.Message):
 
     @property
     def segment_started(self) -> global___SegmentStarted:
-        """A clause has been handed to speech."""
+        """A clause has been sent to synthesis."""
 
     @property
     def marks(self) -> anima.common.v1.common_pb2.Marks:
-        """Words and visemes of media that follows."""
+        """Words and visemes of the media that follows."""
 
     @property
     def media(self) -> anima.common.v1.common_pb2.MediaChunk:
@@ -399,19 +399,19 @@ class ConverseResponse(google.protobuf.message.Message):
 
     @property
     def notice(self) -> global___Notice:
-        """Something that the person or the client should know."""
+        """A notice for the user or the client."""
 
     @property
     def turn_paused(self) -> global___TurnPaused:
-        """Somebody may be interrupting: hold playback at once, keep all media."""
+        """The user may be interrupting: pause playback at once, keep all media."""
 
     @property
     def turn_resumed(self) -> global___TurnResumed:
-        """It was no interruption: go on where playback was held."""
+        """It was no interruption: resume playback where it was paused."""
 
     @property
     def quality(self) -> global___VideoQuality:
-        """The video of the answer gets simpler, or whole again."""
+        """The video of the answer is reduced or restored."""
 
     def __init__(
         self,
@@ -474,7 +474,7 @@ global___SessionStarted = SessionStarted
 
 @typing.final
 class SpeechStarted(google.protobuf.message.Message):
-    """Speech has begun."""
+    """Speech has started."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -492,7 +492,7 @@ global___SpeechStarted = SpeechStarted
 
 @typing.final
 class UserTranscript(google.protobuf.message.Message):
-    """What the person said."""
+    """What the user said."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -520,14 +520,14 @@ global___UserTranscript = UserTranscript
 
 @typing.final
 class TurnStarted(google.protobuf.message.Message):
-    """An answer begins."""
+    """An answer starts."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     HEADER_FIELD_NUMBER: builtins.int
     QUESTION_FIELD_NUMBER: builtins.int
     question: builtins.str
-    """The question that is answered."""
+    """The question being answered."""
     @property
     def header(self) -> anima.common.v1.common_pb2.ChunkHeader:
         """The address: turn and epoch."""
@@ -613,14 +613,14 @@ class TurnInterrupted(google.protobuf.message.Message):
     STAGES_FIELD_NUMBER: builtins.int
     HEARD_TEXT_FIELD_NUMBER: builtins.int
     heard_text: builtins.str
-    """The text that the person heard."""
+    """The text that the user heard."""
     @property
     def header(self) -> anima.common.v1.common_pb2.ChunkHeader:
         """The address: the turn, with the new epoch."""
 
     @property
     def stages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___StageStop]:
-        """The stages that have confirmed that they stopped, and how long each took."""
+        """The stages that have confirmed the stop, and how long each took."""
 
     def __init__(
         self,
@@ -636,7 +636,7 @@ global___TurnInterrupted = TurnInterrupted
 
 @typing.final
 class TurnPaused(google.protobuf.message.Message):
-    """The answer is held. What follows is `turn_resumed` or `turn_interrupted`, within about two seconds."""
+    """The answer is paused. `turn_resumed` or `turn_interrupted` follows within about two seconds."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -661,14 +661,14 @@ global___TurnPaused = TurnPaused
 
 @typing.final
 class TurnResumed(google.protobuf.message.Message):
-    """The held answer goes on."""
+    """The paused answer resumes."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     HEADER_FIELD_NUMBER: builtins.int
     PAUSED_US_FIELD_NUMBER: builtins.int
     paused_us: builtins.int
-    """How long it was held, microseconds."""
+    """How long it was paused, microseconds."""
     @property
     def header(self) -> anima.common.v1.common_pb2.ChunkHeader:
         """The address: turn and epoch."""
@@ -686,7 +686,7 @@ global___TurnResumed = TurnResumed
 
 @typing.final
 class VideoQuality(google.protobuf.message.Message):
-    """The video changes because rendering is slower, or again faster, than real time."""
+    """The video level changes because rendering has become slower than real time, or fast enough again."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -694,12 +694,12 @@ class VideoQuality(google.protobuf.message.Message):
     LEVEL_FIELD_NUMBER: builtins.int
     FRAME_RATE_HZ_FIELD_NUMBER: builtins.int
     level: global___VideoLevel.ValueType
-    """How much video follows."""
+    """The level of the video that follows."""
     frame_rate_hz: builtins.int
-    """Frames per second of what follows; 0 if none follow."""
+    """Frames per second of the video that follows; 0: no frames."""
     @property
     def header(self) -> anima.common.v1.common_pb2.ChunkHeader:
-        """The address: the turn and the epoch from whose next media it holds."""
+        """The address: turn and epoch. Applies from the next media on."""
 
     def __init__(
         self,
@@ -760,34 +760,34 @@ class TurnEnded(google.protobuf.message.Message):
     reason: anima.common.v1.common_pb2.EndReason.ValueType
     """Why it ended."""
     text: builtins.str
-    """The whole text that was made."""
+    """The whole generated text."""
     heard_text: builtins.str
-    """The text that the person heard."""
+    """The text that the user heard."""
     sample_count: builtins.int
-    """How long the audio is, samples."""
+    """The length of the audio, samples."""
     first_media_us: builtins.int
     """From the end of the question to the first media sent, microseconds; 0 if there was none."""
     idle_frame: builtins.int
     """The frame of the idle loop that fits best after the last frame, from 0; not set without video."""
     silence_us: builtins.int
-    """From the cause of an interruption (speech or stop) until nothing more was sent, microseconds; 0 if there was
+    """From the cause of an interruption (speech or stop) to the last media sent, microseconds; 0 if there was
     no interruption.
     """
     stale_dropped: builtins.int
-    """How many messages of the interrupted answer were dropped unsent."""
+    """How many messages of the interrupted answer were dropped before sending."""
     speculative: builtins.bool
-    """True: the answer was begun on a guess that the person had finished, which then proved right."""
+    """True: the answer was started on a guess that the user had finished, and the guess was right."""
     @property
     def header(self) -> anima.common.v1.common_pb2.ChunkHeader:
         """The address: turn and epoch."""
 
     @property
     def spans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___StageSpan]:
-        """When each stage worked, for a waterfall."""
+        """When each stage was active, for a waterfall chart."""
 
     @property
     def sources(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[anima.llm.v1.llm_pb2.Source]:
-        """Where the answer came from."""
+        """The sources of the answer."""
 
     def __init__(
         self,
@@ -813,7 +813,7 @@ global___TurnEnded = TurnEnded
 
 @typing.final
 class StageSpan(google.protobuf.message.Message):
-    """A stretch of time in which a stage worked."""
+    """A stretch of time in which a stage was active."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -849,7 +849,7 @@ global___StageSpan = StageSpan
 
 @typing.final
 class Notice(google.protobuf.message.Message):
-    """Something that the person or the client should know."""
+    """A notice for the user or the client."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -858,13 +858,13 @@ class Notice(google.protobuf.message.Message):
     TEXT_FIELD_NUMBER: builtins.int
     TURN_ID_FIELD_NUMBER: builtins.int
     kind: global___NoticeKind.ValueType
-    """What it is about."""
+    """The subject."""
     stage: builtins.str
-    """The stage, if it is about one."""
+    """The stage concerned, if any."""
     text: builtins.str
-    """A sentence to show."""
+    """A sentence to show to the user."""
     turn_id: builtins.str
-    """The turn, if it is about one."""
+    """The turn concerned, if any."""
     def __init__(
         self,
         *,
@@ -929,7 +929,7 @@ global___DescribeMeshResponse = DescribeMeshResponse
 
 @typing.final
 class StageStatus(google.protobuf.message.Message):
-    """How a stage is."""
+    """The state of a stage."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -942,7 +942,7 @@ class StageStatus(google.protobuf.message.Message):
     ready: builtins.bool
     """True if it answers and is ready."""
     problem: builtins.str
-    """What is wrong, if it is not ready."""
+    """The problem, if it is not ready."""
     @property
     def engine(self) -> anima.common.v1.common_pb2.EngineInfo:
         """Its engine; for TTS the preferred one. Not set if it does not answer."""

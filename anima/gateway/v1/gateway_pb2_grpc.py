@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class GatewayServiceStub(object):
-    """Talks with people.
+    """Holds conversations with users.
     """
 
     def __init__(self, channel):
@@ -48,15 +48,15 @@ class GatewayServiceStub(object):
 
 
 class GatewayServiceServicer(object):
-    """Talks with people.
+    """Holds conversations with users.
     """
 
     def Converse(self, request_iterator, context):
-        """One conversation. Config first; then speech or text whenever the person likes, also during an answer (which
+        """One conversation. Config first; then speech or text at any time, also during an answer (which
         interrupts it).
 
-        Per turn: `turn_started`, then `text_delta`, `segment_started`, `marks` and `media` as they are made, then
-        `turn_ended`. A stage that fails ends the turn with a `notice`; the session lives on. Errors: INVALID_ARGUMENT,
+        Per turn: `turn_started`, then `text_delta`, `segment_started`, `marks` and `media` as they are produced, then
+        `turn_ended`. A failed stage ends the turn with a `notice`; the session continues. Errors: INVALID_ARGUMENT,
         UNAUTHENTICATED, NOT_FOUND for an unknown persona, voice or avatar, RESOURCE_EXHAUSTED when full.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -64,7 +64,7 @@ class GatewayServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DescribeMesh(self, request, context):
-        """Says which stages there are, how they are, and what a session can choose from.
+        """Lists the stages, their state, and the personas, voices and avatars that a session can choose.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +92,7 @@ def add_GatewayServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class GatewayService(object):
-    """Talks with people.
+    """Holds conversations with users.
     """
 
     @staticmethod

@@ -18,18 +18,18 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class GatewayServiceStub:
-    """Talks with people."""
+    """Holds conversations with users."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     Converse: grpc.StreamStreamMultiCallable[
         anima.gateway.v1.gateway_pb2.ConverseRequest,
         anima.gateway.v1.gateway_pb2.ConverseResponse,
     ]
-    """One conversation. Config first; then speech or text whenever the person likes, also during an answer (which
+    """One conversation. Config first; then speech or text at any time, also during an answer (which
     interrupts it).
 
-    Per turn: `turn_started`, then `text_delta`, `segment_started`, `marks` and `media` as they are made, then
-    `turn_ended`. A stage that fails ends the turn with a `notice`; the session lives on. Errors: INVALID_ARGUMENT,
+    Per turn: `turn_started`, then `text_delta`, `segment_started`, `marks` and `media` as they are produced, then
+    `turn_ended`. A failed stage ends the turn with a `notice`; the session continues. Errors: INVALID_ARGUMENT,
     UNAUTHENTICATED, NOT_FOUND for an unknown persona, voice or avatar, RESOURCE_EXHAUSTED when full.
     """
 
@@ -37,20 +37,20 @@ class GatewayServiceStub:
         anima.gateway.v1.gateway_pb2.DescribeMeshRequest,
         anima.gateway.v1.gateway_pb2.DescribeMeshResponse,
     ]
-    """Says which stages there are, how they are, and what a session can choose from."""
+    """Lists the stages, their state, and the personas, voices and avatars that a session can choose."""
 
 class GatewayServiceAsyncStub:
-    """Talks with people."""
+    """Holds conversations with users."""
 
     Converse: grpc.aio.StreamStreamMultiCallable[
         anima.gateway.v1.gateway_pb2.ConverseRequest,
         anima.gateway.v1.gateway_pb2.ConverseResponse,
     ]
-    """One conversation. Config first; then speech or text whenever the person likes, also during an answer (which
+    """One conversation. Config first; then speech or text at any time, also during an answer (which
     interrupts it).
 
-    Per turn: `turn_started`, then `text_delta`, `segment_started`, `marks` and `media` as they are made, then
-    `turn_ended`. A stage that fails ends the turn with a `notice`; the session lives on. Errors: INVALID_ARGUMENT,
+    Per turn: `turn_started`, then `text_delta`, `segment_started`, `marks` and `media` as they are produced, then
+    `turn_ended`. A failed stage ends the turn with a `notice`; the session continues. Errors: INVALID_ARGUMENT,
     UNAUTHENTICATED, NOT_FOUND for an unknown persona, voice or avatar, RESOURCE_EXHAUSTED when full.
     """
 
@@ -58,10 +58,10 @@ class GatewayServiceAsyncStub:
         anima.gateway.v1.gateway_pb2.DescribeMeshRequest,
         anima.gateway.v1.gateway_pb2.DescribeMeshResponse,
     ]
-    """Says which stages there are, how they are, and what a session can choose from."""
+    """Lists the stages, their state, and the personas, voices and avatars that a session can choose."""
 
 class GatewayServiceServicer(metaclass=abc.ABCMeta):
-    """Talks with people."""
+    """Holds conversations with users."""
 
     @abc.abstractmethod
     def Converse(
@@ -69,11 +69,11 @@ class GatewayServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[anima.gateway.v1.gateway_pb2.ConverseRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[anima.gateway.v1.gateway_pb2.ConverseResponse], collections.abc.AsyncIterator[anima.gateway.v1.gateway_pb2.ConverseResponse]]:
-        """One conversation. Config first; then speech or text whenever the person likes, also during an answer (which
+        """One conversation. Config first; then speech or text at any time, also during an answer (which
         interrupts it).
 
-        Per turn: `turn_started`, then `text_delta`, `segment_started`, `marks` and `media` as they are made, then
-        `turn_ended`. A stage that fails ends the turn with a `notice`; the session lives on. Errors: INVALID_ARGUMENT,
+        Per turn: `turn_started`, then `text_delta`, `segment_started`, `marks` and `media` as they are produced, then
+        `turn_ended`. A failed stage ends the turn with a `notice`; the session continues. Errors: INVALID_ARGUMENT,
         UNAUTHENTICATED, NOT_FOUND for an unknown persona, voice or avatar, RESOURCE_EXHAUSTED when full.
         """
 
@@ -83,6 +83,6 @@ class GatewayServiceServicer(metaclass=abc.ABCMeta):
         request: anima.gateway.v1.gateway_pb2.DescribeMeshRequest,
         context: _ServicerContext,
     ) -> typing.Union[anima.gateway.v1.gateway_pb2.DescribeMeshResponse, collections.abc.Awaitable[anima.gateway.v1.gateway_pb2.DescribeMeshResponse]]:
-        """Says which stages there are, how they are, and what a session can choose from."""
+        """Lists the stages, their state, and the personas, voices and avatars that a session can choose."""
 
 def add_GatewayServiceServicer_to_server(servicer: GatewayServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -29,17 +29,17 @@ class _RoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeW
     ROLE_UNSPECIFIED: _Role.ValueType  # 0
     """Not set."""
     ROLE_USER: _Role.ValueType  # 1
-    """The person."""
+    """The user."""
     ROLE_ASSISTANT: _Role.ValueType  # 2
     """The digital human."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
-    """Who speaks."""
+    """The author of a message."""
 
 ROLE_UNSPECIFIED: Role.ValueType  # 0
 """Not set."""
 ROLE_USER: Role.ValueType  # 1
-"""The person."""
+"""The user."""
 ROLE_ASSISTANT: Role.ValueType  # 2
 """The digital human."""
 global___Role = Role
@@ -57,9 +57,9 @@ class _SourceKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     SOURCE_KIND_DOCUMENT: _SourceKind.ValueType  # 2
     """A document of the persona."""
     SOURCE_KIND_MEMORY: _SourceKind.ValueType  # 3
-    """A memory about the person."""
+    """A memory about the user."""
     SOURCE_KIND_HISTORY: _SourceKind.ValueType  # 4
-    """What was said earlier in the conversation."""
+    """An earlier part of the conversation."""
 
 class SourceKind(_SourceKind, metaclass=_SourceKindEnumTypeWrapper):
     """Kinds of sources."""
@@ -71,9 +71,9 @@ SOURCE_KIND_CORPUS: SourceKind.ValueType  # 1
 SOURCE_KIND_DOCUMENT: SourceKind.ValueType  # 2
 """A document of the persona."""
 SOURCE_KIND_MEMORY: SourceKind.ValueType  # 3
-"""A memory about the person."""
+"""A memory about the user."""
 SOURCE_KIND_HISTORY: SourceKind.ValueType  # 4
-"""What was said earlier in the conversation."""
+"""An earlier part of the conversation."""
 global___SourceKind = SourceKind
 
 @typing.final
@@ -90,7 +90,7 @@ class GenerateRequest(google.protobuf.message.Message):
 
     @property
     def interrupt(self) -> anima.common.v1.common_pb2.Interrupt:
-        """Stop writing."""
+        """Stop generating."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ global___GenerateRequest = GenerateRequest
 
 @typing.final
 class GenerateConfig(google.protobuf.message.Message):
-    """The question and what the answer may use."""
+    """The question and the material for the answer."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -127,37 +127,37 @@ class GenerateConfig(google.protobuf.message.Message):
     epoch: builtins.int
     """The epoch of the session."""
     persona: builtins.str
-    """The name of the persona; empty: the service's first."""
+    """The name of the persona; empty: the service's first persona."""
     language: builtins.str
     """BCP-47 language to answer in; empty: the language of the question."""
     question: builtins.str
-    """What the person said or typed, 1 to 8,000 characters."""
+    """The spoken or typed question, 1 to 8,000 characters."""
     max_words: builtins.int
-    """The most words (Chinese: characters) of an answer; 0: the persona's limit."""
+    """The maximum words (in Chinese: characters) of an answer; 0: the persona's limit."""
     word_interval_ms: builtins.int
-    """Pause between words, ms, for engines that need no time to think; not set: the engine's default."""
+    """Pause between words, ms, for engines that generate without delay; not set: the engine's default."""
     user_id: builtins.str
-    """Whose conversation it is, as in anima.memory.v1; at most 256 characters. An engine that keeps the beginnings
-    of prompts shares them only within one user; empty: with nobody.
+    """The user, as in anima.memory.v1; at most 256 characters. An engine that caches prompt prefixes
+    shares them only within one user; empty: they are not shared.
     """
     @property
     def history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Message]:
-        """The conversation so far, oldest first, with only the heard part of answers; at most 200 messages."""
+        """The conversation so far, oldest first; answers contain only the part that was heard. At most 200 messages."""
 
     @property
     def memories(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Memory]:
-        """What is remembered about the person and fits the question, best first; at most 50."""
+        """Memories about the user that match the question, best first; at most 50."""
 
     @property
     def tools(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Tool]:
-        """Tools that the model may call; at most 64, of different names. The service runs none of them: a call comes back as
-        `tool_call`, and the caller asks the same question again with what came of it in `tool_results`. An engine that
-        calls no tools (DescribeEngineResponse.calls_tools) answers without them.
+        """Tools that the model may call; at most 64, with distinct names. The service runs none of them: a call is returned as
+        `tool_call`, and the caller asks the same question again with the results in `tool_results`. An engine that does
+        not support tools (DescribeEngineResponse.calls_tools) answers without them.
         """
 
     @property
     def tool_results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ToolResult]:
-        """What the model has called for this question so far and what came of it, in order; at most 32. The answer goes on
+        """The calls made for this question so far and their results, in order; at most 32. The answer continues
         from there.
         """
 
@@ -185,16 +185,16 @@ global___GenerateConfig = GenerateConfig
 
 @typing.final
 class Message(google.protobuf.message.Message):
-    """One contribution to the conversation."""
+    """One message of the conversation."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ROLE_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
     role: global___Role.ValueType
-    """Who spoke."""
+    """The author."""
     text: builtins.str
-    """What was said."""
+    """The text that was said."""
     def __init__(
         self,
         *,
@@ -207,7 +207,7 @@ global___Message = Message
 
 @typing.final
 class Memory(google.protobuf.message.Message):
-    """Something that is remembered about the person."""
+    """Something that is remembered about the user."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -220,9 +220,9 @@ class Memory(google.protobuf.message.Message):
     score: builtins.float
     """How well it fits the question, 0 to 1."""
     role: global___Role.ValueType
-    """Who said it."""
+    """The author."""
     created_unix_ms: builtins.int
-    """When it was said, ms since 1970-01-01 UTC; 0 if not known."""
+    """When it was said, ms since 1970-01-01 UTC; 0 if unknown."""
     def __init__(
         self,
         *,
@@ -237,7 +237,7 @@ global___Memory = Memory
 
 @typing.final
 class Tool(google.protobuf.message.Message):
-    """Something that the caller can do or look up for the model."""
+    """A function that the caller can run for the model."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -245,11 +245,11 @@ class Tool(google.protobuf.message.Message):
     DESCRIPTION_FIELD_NUMBER: builtins.int
     PARAMETERS_JSON_SCHEMA_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """The name by which it is called: 1 to 64 of A-Z, a-z, 0-9, _ and -."""
+    """The name used to call it: 1 to 64 characters of A-Z, a-z, 0-9, _ and -."""
     description: builtins.str
     """What it does and when to call it, for the model; at most 4,000 characters."""
     parameters_json_schema: builtins.str
-    """The JSON Schema of its arguments, an object, at most 20,000 characters; empty: it takes none."""
+    """The JSON Schema of its arguments, an object, at most 20,000 characters; empty: no arguments."""
     def __init__(
         self,
         *,
@@ -263,7 +263,7 @@ global___Tool = Tool
 
 @typing.final
 class ToolCall(google.protobuf.message.Message):
-    """A model's wish to have a tool called."""
+    """A request by the model to call a tool."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -271,11 +271,11 @@ class ToolCall(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     ARGUMENTS_JSON_FIELD_NUMBER: builtins.int
     id: builtins.str
-    """Tells the calls of an answer apart; at most 256 characters."""
+    """Identifies the call within an answer; at most 256 characters."""
     name: builtins.str
-    """The name of a tool that was offered."""
+    """The name of one of the offered tools."""
     arguments_json: builtins.str
-    """The arguments: a JSON object, which nobody has checked against the schema."""
+    """The arguments: a JSON object, not validated against the schema."""
     def __init__(
         self,
         *,
@@ -289,17 +289,17 @@ global___ToolCall = ToolCall
 
 @typing.final
 class ToolResult(google.protobuf.message.Message):
-    """What came of a call."""
+    """The result of a call."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CALL_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
     text: builtins.str
-    """The result for the model, text or JSON, at most 20,000 characters; errors too, in words."""
+    """The result for the model, text or JSON, at most 20,000 characters; an error is described in words."""
     @property
     def call(self) -> global___ToolCall:
-        """The call, as it came."""
+        """The call, unchanged."""
 
     def __init__(
         self,
@@ -330,7 +330,7 @@ class GenerateResponse(google.protobuf.message.Message):
 
     @property
     def started(self) -> global___Started:
-        """The answer begins."""
+        """The answer starts."""
 
     @property
     def delta(self) -> global___TextDelta:
@@ -346,7 +346,7 @@ class GenerateResponse(google.protobuf.message.Message):
 
     @property
     def tool_call(self) -> global___ToolCall:
-        """The model calls a tool; whole, never in pieces."""
+        """The model calls a tool; always complete, never in pieces."""
 
     def __init__(
         self,
@@ -366,7 +366,7 @@ global___GenerateResponse = GenerateResponse
 
 @typing.final
 class Started(google.protobuf.message.Message):
-    """The answer begins."""
+    """The answer starts."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -420,7 +420,7 @@ class Finished(google.protobuf.message.Message):
     """Why it ended."""
     @property
     def sources(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Source]:
-        """Where the answer came from, such as a corpus entry or a document; empty if the model invented it."""
+        """The sources of the answer, such as a corpus entry or a document; empty if the model used none."""
 
     def __init__(
         self,
@@ -434,7 +434,7 @@ global___Finished = Finished
 
 @typing.final
 class Source(google.protobuf.message.Message):
-    """Where an answer came from."""
+    """A source of an answer."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -492,7 +492,7 @@ global___ListPersonasResponse = ListPersonasResponse
 
 @typing.final
 class Persona(google.protobuf.message.Message):
-    """Somebody to talk to."""
+    """A character that users talk to."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -505,13 +505,13 @@ class Persona(google.protobuf.message.Message):
     GREETINGS_FIELD_NUMBER: builtins.int
     SUGGESTIONS_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """The name by which it is chosen."""
+    """The name used to select it."""
     display_name: builtins.str
-    """The name shown to people."""
+    """The name shown to users."""
     description: builtins.str
     """One sentence about it."""
     avatar: builtins.str
-    """The avatar that shows it."""
+    """The avatar used to show it."""
     @property
     def languages(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """BCP-47 tags of the languages it speaks, the default first."""
@@ -522,11 +522,11 @@ class Persona(google.protobuf.message.Message):
 
     @property
     def greetings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PersonaText]:
-        """What it says when a conversation opens, by language."""
+        """Its greeting at the start of a conversation, by language."""
 
     @property
     def suggestions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PersonaText]:
-        """Questions that a person may start with, by language."""
+        """Suggested first questions, by language."""
 
     def __init__(
         self,
@@ -600,7 +600,7 @@ global___PersonaText = PersonaText
 
 @typing.final
 class DescribeEngineRequest(google.protobuf.message.Message):
-    """Asks what the engine is."""
+    """Asks for the description of the engine."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -612,7 +612,7 @@ global___DescribeEngineRequest = DescribeEngineRequest
 
 @typing.final
 class DescribeEngineResponse(google.protobuf.message.Message):
-    """What the engine is."""
+    """The description of the engine."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class LlmServiceStub(object):
-    """Answers a person in the words of a persona.
+    """Answers questions as a persona.
     """
 
     def __init__(self, channel):
@@ -53,11 +53,11 @@ class LlmServiceStub(object):
 
 
 class LlmServiceServicer(object):
-    """Answers a person in the words of a persona.
+    """Answers questions as a persona.
     """
 
     def Generate(self, request_iterator, context):
-        """Answers one question. Config first; the answer starts at once.
+        """Answers one question. Config first; generation starts at once.
 
         Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. The stream
         ends with OK only after one of these two; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for an
@@ -75,7 +75,7 @@ class LlmServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DescribeEngine(self, request, context):
-        """Says what the engine is.
+        """Describes the engine.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,7 +108,7 @@ def add_LlmServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LlmService(object):
-    """Answers a person in the words of a persona.
+    """Answers questions as a persona.
     """
 
     @staticmethod

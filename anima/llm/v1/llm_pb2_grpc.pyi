@@ -18,14 +18,14 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class LlmServiceStub:
-    """Answers a person in the words of a persona."""
+    """Answers questions as a persona."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     Generate: grpc.StreamStreamMultiCallable[
         anima.llm.v1.llm_pb2.GenerateRequest,
         anima.llm.v1.llm_pb2.GenerateResponse,
     ]
-    """Answers one question. Config first; the answer starts at once.
+    """Answers one question. Config first; generation starts at once.
 
     Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. The stream
     ends with OK only after one of these two; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for an
@@ -42,16 +42,16 @@ class LlmServiceStub:
         anima.llm.v1.llm_pb2.DescribeEngineRequest,
         anima.llm.v1.llm_pb2.DescribeEngineResponse,
     ]
-    """Says what the engine is."""
+    """Describes the engine."""
 
 class LlmServiceAsyncStub:
-    """Answers a person in the words of a persona."""
+    """Answers questions as a persona."""
 
     Generate: grpc.aio.StreamStreamMultiCallable[
         anima.llm.v1.llm_pb2.GenerateRequest,
         anima.llm.v1.llm_pb2.GenerateResponse,
     ]
-    """Answers one question. Config first; the answer starts at once.
+    """Answers one question. Config first; generation starts at once.
 
     Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. The stream
     ends with OK only after one of these two; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for an
@@ -68,10 +68,10 @@ class LlmServiceAsyncStub:
         anima.llm.v1.llm_pb2.DescribeEngineRequest,
         anima.llm.v1.llm_pb2.DescribeEngineResponse,
     ]
-    """Says what the engine is."""
+    """Describes the engine."""
 
 class LlmServiceServicer(metaclass=abc.ABCMeta):
-    """Answers a person in the words of a persona."""
+    """Answers questions as a persona."""
 
     @abc.abstractmethod
     def Generate(
@@ -79,7 +79,7 @@ class LlmServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[anima.llm.v1.llm_pb2.GenerateRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[anima.llm.v1.llm_pb2.GenerateResponse], collections.abc.AsyncIterator[anima.llm.v1.llm_pb2.GenerateResponse]]:
-        """Answers one question. Config first; the answer starts at once.
+        """Answers one question. Config first; generation starts at once.
 
         Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. The stream
         ends with OK only after one of these two; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for an
@@ -100,6 +100,6 @@ class LlmServiceServicer(metaclass=abc.ABCMeta):
         request: anima.llm.v1.llm_pb2.DescribeEngineRequest,
         context: _ServicerContext,
     ) -> typing.Union[anima.llm.v1.llm_pb2.DescribeEngineResponse, collections.abc.Awaitable[anima.llm.v1.llm_pb2.DescribeEngineResponse]]:
-        """Says what the engine is."""
+        """Describes the engine."""
 
 def add_LlmServiceServicer_to_server(servicer: LlmServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

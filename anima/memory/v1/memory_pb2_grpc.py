@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class MemoryServiceStub(object):
-    """Remembers per user. No call ever crosses from one user to another; an empty user_id is INVALID_ARGUMENT, but for Recall
-    from the knowledge of a persona alone. A service without a knowledge base answers its calls with UNIMPLEMENTED.
+    """Stores data per user. No call crosses from one user to another; an empty user_id is INVALID_ARGUMENT, except for Recall
+    from a persona's knowledge alone. A service without a knowledge base answers knowledge calls with UNIMPLEMENTED.
     """
 
     def __init__(self, channel):
@@ -124,8 +124,8 @@ class MemoryServiceStub(object):
 
 
 class MemoryServiceServicer(object):
-    """Remembers per user. No call ever crosses from one user to another; an empty user_id is INVALID_ARGUMENT, but for Recall
-    from the knowledge of a persona alone. A service without a knowledge base answers its calls with UNIMPLEMENTED.
+    """Stores data per user. No call crosses from one user to another; an empty user_id is INVALID_ARGUMENT, except for Recall
+    from a persona's knowledge alone. A service without a knowledge base answers knowledge calls with UNIMPLEMENTED.
     """
 
     def Remember(self, request, context):
@@ -137,14 +137,14 @@ class MemoryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Recall(self, request, context):
-        """Finds what fits a text, by vector and words, best first.
+        """Finds items and passages that match a text, by vector and by words, best first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def List(self, request, context):
-        """Lists what is held about a user, newest first, in pages.
+        """Lists the items of a user, newest first, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,40 +158,40 @@ class MemoryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Export(self, request, context):
-        """Streams everything that is held about a user, oldest first.
+        """Streams everything stored about a user, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Import(self, request_iterator, context):
-        """Stores items of an earlier export, also facts with their validity. The answer is sent after the last commit; items
-        whose `item_id` is known change nothing.
+        """Stores items of an earlier export, including facts with their validity. The answer is sent after the last commit; items
+        with a known `item_id` change nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Pin(self, request, context):
-        """Keeps facts and summaries from being forgotten by time, or lets them go again.
+        """Exempts facts and summaries from decay over time, or ends the exemption.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Correct(self, request, context):
-        """Corrects a fact: it ends now, and a new one with the right value takes its place.
+        """Corrects a fact: it ends now, and a new fact with the right value replaces it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AddDocument(self, request_iterator, context):
-        """Adds a document to a knowledge base, config first. The same file again changes nothing; another file of the same
-        `source_uri` takes the place of the old one in one step. FAILED_PRECONDITION if the file cannot be read: it is broken,
-        encrypted, scanned without text, or goes beyond a limit; the text says which.
+        """Adds a document to a knowledge base, config first. Adding the same file again changes nothing; another file with the same
+        `source_uri` replaces the old one atomically. FAILED_PRECONDITION if the file cannot be read: it is broken,
+        encrypted, scanned without text, or exceeds a limit; the text says which.
 
-        Order of answers: `progress` at once, which says that the content may come, more of it, then `added`, after the commit.
+        Order of answers: `progress` at once, which signals that content may be sent, more `progress`, then `added`, after the commit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -205,7 +205,7 @@ class MemoryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetDocument(self, request, context):
-        """Gives a document with its passages.
+        """Returns a document with its passages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -219,36 +219,36 @@ class MemoryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def PutPassages(self, request, context):
-        """Adds passages that are no part of a document, for callers that cut texts themselves; one with a known `passage_id`
-        takes the place of the old one. The answer is sent after the commit.
+        """Adds passages that are not part of a document, for callers that split texts themselves; a passage with a known
+        `passage_id` replaces the old one. The answer is sent after the commit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPassages(self, request, context):
-        """Gives passages by their ids.
+        """Returns passages by their ids.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemovePassages(self, request, context):
-        """Erases passages that are no part of a document.
+        """Erases passages that are not part of a document.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SearchKnowledge(self, request, context):
-        """Finds the passages of one knowledge base that fit a text best, whether or not they fit well.
+        """Finds the best matching passages of one knowledge base, whether or not they match well.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DescribeEngine(self, request, context):
-        """Says what the engine is.
+        """Describes the engine.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -351,8 +351,8 @@ def add_MemoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MemoryService(object):
-    """Remembers per user. No call ever crosses from one user to another; an empty user_id is INVALID_ARGUMENT, but for Recall
-    from the knowledge of a persona alone. A service without a knowledge base answers its calls with UNIMPLEMENTED.
+    """Stores data per user. No call crosses from one user to another; an empty user_id is INVALID_ARGUMENT, except for Recall
+    from a persona's knowledge alone. A service without a knowledge base answers knowledge calls with UNIMPLEMENTED.
     """
 
     @staticmethod

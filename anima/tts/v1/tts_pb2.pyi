@@ -34,7 +34,7 @@ class _GenderEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     """Male."""
 
 class Gender(_Gender, metaclass=_GenderEnumTypeWrapper):
-    """The gender that a voice sounds like."""
+    """The gender a voice sounds like."""
 
 GENDER_UNSPECIFIED: Gender.ValueType  # 0
 """Not set or not known."""
@@ -92,7 +92,7 @@ global___SynthesizeRequest = SynthesizeRequest
 
 @typing.final
 class SynthesizeConfig(google.protobuf.message.Message):
-    """How to speak."""
+    """The settings of a synthesis stream."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -109,7 +109,7 @@ class SynthesizeConfig(google.protobuf.message.Message):
     epoch: builtins.int
     """The epoch of the session."""
     language: builtins.str
-    """BCP-47 language of segments that name none; empty: "en"."""
+    """BCP-47 language of segments that do not set one; empty: "en"."""
     sample_rate_hz: builtins.int
     """Samples per second of the audio, 8,000 to 48,000; 0: the voice's own."""
     rate_percent: builtins.int
@@ -120,8 +120,8 @@ class SynthesizeConfig(google.protobuf.message.Message):
     """Loudness, percent of the voice's own, 1 to 200; 0: 100. Never clips."""
     @property
     def voices(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The name of the voice, or names by falling preference; empty: the best for the language. If none of several names
-        is known the best voice for the language is taken; a single unknown name is NOT_FOUND.
+        """The name of the voice, or several names in order of preference; empty: the best for the language. If none of several
+        names is known, the best voice for the language is used; a single unknown name is NOT_FOUND.
         """
 
     def __init__(
@@ -153,7 +153,7 @@ class TextSegment(google.protobuf.message.Message):
     segment: builtins.int
     """The number of the segment, from 1, rising by 1."""
     text: builtins.str
-    """The text, 1 to 2,000 characters. A text without anything to speak gives an empty segment."""
+    """The text, 1 to 2,000 characters. A text with nothing to speak produces an empty segment."""
     start_char: builtins.int
     """The index of its first character in the text of the turn, in Unicode code points."""
     language: builtins.str
@@ -172,13 +172,13 @@ global___TextSegment = TextSegment
 
 @typing.final
 class Flush(google.protobuf.message.Message):
-    """Asks for a confirmation."""
+    """Requests a confirmation."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     FLUSH_ID_FIELD_NUMBER: builtins.int
     flush_id: builtins.int
-    """Comes back in `flushed`."""
+    """Returned in `flushed`."""
     def __init__(
         self,
         *,
@@ -218,7 +218,7 @@ class SynthesizeResponse(google.protobuf.message.Message):
 
     @property
     def audio(self) -> anima.common.v1.common_pb2.AudioChunk:
-        """Audio: first about 20 ms, then 100 ms, then 200 ms, after a second at most about 400 ms."""
+        """Audio: about 20 ms first, then 100 ms, then 200 ms, and at most about 400 ms after the first second."""
 
     @property
     def marks(self) -> anima.common.v1.common_pb2.Marks:
@@ -230,7 +230,7 @@ class SynthesizeResponse(google.protobuf.message.Message):
 
     @property
     def flushed(self) -> global___Flushed:
-        """Everything before a flush is complete."""
+        """Everything sent before a flush is complete."""
 
     @property
     def interrupted(self) -> anima.common.v1.common_pb2.Interrupted:
@@ -287,10 +287,10 @@ class SegmentEnd(google.protobuf.message.Message):
     reason: anima.common.v1.common_pb2.EndReason.ValueType
     """Why it ended."""
     error: builtins.str
-    """With END_REASON_ERROR: what failed. The stream lives on with the next segment."""
+    """With END_REASON_ERROR: what failed. The stream continues with the next segment."""
     @property
     def header(self) -> anima.common.v1.common_pb2.ChunkHeader:
-        """The address: which segment."""
+        """The address of the segment."""
 
     @property
     def samples(self) -> anima.common.v1.common_pb2.SampleSpan:
@@ -317,7 +317,7 @@ class Flushed(google.protobuf.message.Message):
 
     FLUSH_ID_FIELD_NUMBER: builtins.int
     flush_id: builtins.int
-    """From the flush."""
+    """The id from the flush."""
     def __init__(
         self,
         *,
@@ -379,9 +379,9 @@ class Voice(google.protobuf.message.Message):
     ENGINE_FIELD_NUMBER: builtins.int
     LICENCE_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """The name by which it is chosen."""
+    """The name used to select it."""
     display_name: builtins.str
-    """The name shown to people."""
+    """The name shown to users."""
     gender: global___Gender.ValueType
     """The gender of the voice."""
     sample_rate_hz: builtins.int
@@ -411,7 +411,7 @@ global___Voice = Voice
 
 @typing.final
 class DescribeEngineRequest(google.protobuf.message.Message):
-    """Asks what the engine is."""
+    """Asks for the description of the engines."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -423,7 +423,7 @@ global___DescribeEngineRequest = DescribeEngineRequest
 
 @typing.final
 class DescribeEngineResponse(google.protobuf.message.Message):
-    """What the engines are."""
+    """The description of the engines."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

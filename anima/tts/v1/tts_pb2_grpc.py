@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TtsServiceStub(object):
-    """Speaks.
+    """Turns text into speech.
     """
 
     def __init__(self, channel):
@@ -53,16 +53,16 @@ class TtsServiceStub(object):
 
 
 class TtsServiceServicer(object):
-    """Speaks.
+    """Turns text into speech.
     """
 
     def Synthesize(self, request_iterator, context):
-        """Speaks the segments of one turn, in their order, on one sample clock. Config first.
+        """Speaks the segments of one turn, in order, on one sample clock. Config first.
 
-        Order of answers: `started`; per segment its `marks` and `audio` (the marks of a stretch before or with its
+        Order of answers: `started`; for each segment its `marks` and `audio` (the marks of a stretch before or with its
         audio), then `segment_end`; `flushed` after everything sent before the flush. After `end_of_text` and the last
         segment the stream ends. It ends with OK only after `end_of_text` and the `segment_end` of every segment, or after
-        `interrupted`; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for a wrong order or text,
+        `interrupted`; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for an invalid order or text,
         NOT_FOUND for an unknown voice, FAILED_PRECONDITION for a language without a voice, RESOURCE_EXHAUSTED when full.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -77,7 +77,7 @@ class TtsServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DescribeEngine(self, request, context):
-        """Says what the engine is.
+        """Describes the engine.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,7 +110,7 @@ def add_TtsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TtsService(object):
-    """Speaks.
+    """Turns text into speech.
     """
 
     @staticmethod

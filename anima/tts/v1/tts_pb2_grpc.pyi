@@ -18,19 +18,19 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class TtsServiceStub:
-    """Speaks."""
+    """Turns text into speech."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     Synthesize: grpc.StreamStreamMultiCallable[
         anima.tts.v1.tts_pb2.SynthesizeRequest,
         anima.tts.v1.tts_pb2.SynthesizeResponse,
     ]
-    """Speaks the segments of one turn, in their order, on one sample clock. Config first.
+    """Speaks the segments of one turn, in order, on one sample clock. Config first.
 
-    Order of answers: `started`; per segment its `marks` and `audio` (the marks of a stretch before or with its
+    Order of answers: `started`; for each segment its `marks` and `audio` (the marks of a stretch before or with its
     audio), then `segment_end`; `flushed` after everything sent before the flush. After `end_of_text` and the last
     segment the stream ends. It ends with OK only after `end_of_text` and the `segment_end` of every segment, or after
-    `interrupted`; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for a wrong order or text,
+    `interrupted`; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for an invalid order or text,
     NOT_FOUND for an unknown voice, FAILED_PRECONDITION for a language without a voice, RESOURCE_EXHAUSTED when full.
     """
 
@@ -44,21 +44,21 @@ class TtsServiceStub:
         anima.tts.v1.tts_pb2.DescribeEngineRequest,
         anima.tts.v1.tts_pb2.DescribeEngineResponse,
     ]
-    """Says what the engine is."""
+    """Describes the engine."""
 
 class TtsServiceAsyncStub:
-    """Speaks."""
+    """Turns text into speech."""
 
     Synthesize: grpc.aio.StreamStreamMultiCallable[
         anima.tts.v1.tts_pb2.SynthesizeRequest,
         anima.tts.v1.tts_pb2.SynthesizeResponse,
     ]
-    """Speaks the segments of one turn, in their order, on one sample clock. Config first.
+    """Speaks the segments of one turn, in order, on one sample clock. Config first.
 
-    Order of answers: `started`; per segment its `marks` and `audio` (the marks of a stretch before or with its
+    Order of answers: `started`; for each segment its `marks` and `audio` (the marks of a stretch before or with its
     audio), then `segment_end`; `flushed` after everything sent before the flush. After `end_of_text` and the last
     segment the stream ends. It ends with OK only after `end_of_text` and the `segment_end` of every segment, or after
-    `interrupted`; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for a wrong order or text,
+    `interrupted`; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for an invalid order or text,
     NOT_FOUND for an unknown voice, FAILED_PRECONDITION for a language without a voice, RESOURCE_EXHAUSTED when full.
     """
 
@@ -72,10 +72,10 @@ class TtsServiceAsyncStub:
         anima.tts.v1.tts_pb2.DescribeEngineRequest,
         anima.tts.v1.tts_pb2.DescribeEngineResponse,
     ]
-    """Says what the engine is."""
+    """Describes the engine."""
 
 class TtsServiceServicer(metaclass=abc.ABCMeta):
-    """Speaks."""
+    """Turns text into speech."""
 
     @abc.abstractmethod
     def Synthesize(
@@ -83,12 +83,12 @@ class TtsServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[anima.tts.v1.tts_pb2.SynthesizeRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[anima.tts.v1.tts_pb2.SynthesizeResponse], collections.abc.AsyncIterator[anima.tts.v1.tts_pb2.SynthesizeResponse]]:
-        """Speaks the segments of one turn, in their order, on one sample clock. Config first.
+        """Speaks the segments of one turn, in order, on one sample clock. Config first.
 
-        Order of answers: `started`; per segment its `marks` and `audio` (the marks of a stretch before or with its
+        Order of answers: `started`; for each segment its `marks` and `audio` (the marks of a stretch before or with its
         audio), then `segment_end`; `flushed` after everything sent before the flush. After `end_of_text` and the last
         segment the stream ends. It ends with OK only after `end_of_text` and the `segment_end` of every segment, or after
-        `interrupted`; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for a wrong order or text,
+        `interrupted`; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for an invalid order or text,
         NOT_FOUND for an unknown voice, FAILED_PRECONDITION for a language without a voice, RESOURCE_EXHAUSTED when full.
         """
 
@@ -106,6 +106,6 @@ class TtsServiceServicer(metaclass=abc.ABCMeta):
         request: anima.tts.v1.tts_pb2.DescribeEngineRequest,
         context: _ServicerContext,
     ) -> typing.Union[anima.tts.v1.tts_pb2.DescribeEngineResponse, collections.abc.Awaitable[anima.tts.v1.tts_pb2.DescribeEngineResponse]]:
-        """Says what the engine is."""
+        """Describes the engine."""
 
 def add_TtsServiceServicer_to_server(servicer: TtsServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

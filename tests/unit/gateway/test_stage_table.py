@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from gateway.stages.spec import STAGES, AnswerKind, StageSpec, above, chain, needed_for
+from gateway.stages.spec import STAGES, AnswerKind, StageSpec, chain, needed_for
 from services.runtime.settings import ServiceSettings
 
 SPECS = pytest.mark.parametrize("spec", STAGES.values(), ids=lambda spec: spec.name)
@@ -56,8 +56,6 @@ def test_the_terminal_event_is_an_event_of_the_stream(spec: StageSpec) -> None:
 
 def test_a_turn_passes_through_the_stages_in_the_order_of_the_chain() -> None:
     assert chain() == ("asr", "memory", "llm", "tts", "avatar")
-    assert above("avatar") == ("asr", "memory", "llm", "tts")
-    assert above("asr") == ()
 
 
 def test_what_is_not_shown_needs_no_face() -> None:
