@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from anima.gateway.v1.gateway_pb2 import ConverseConfig
 from gateway.realtime.fmp4.speech_track import AudioCodec
+from gateway.session.turn_maker import MAX_QUESTION_CHARS
 from services.runtime.errors import InvalidRequest
 
 OPENAI_RATE_HZ = 24_000
@@ -146,7 +147,7 @@ def typed_text_of(event: dict[str, Any]) -> str:
     for part in content:
         if _mapping(part, "item.content").get("type") != "input_text":
             raise InvalidRequest("item.content.type: only 'input_text' is taken")
-        parts.append(_text(part.get("text"), "item.content.text", 8_000))
+        parts.append(_text(part.get("text"), "item.content.text", MAX_QUESTION_CHARS))
     return "\n".join(parts)
 
 

@@ -24,6 +24,7 @@ from gateway.realtime.limits import Allowance, EdgeLimits
 from gateway.realtime.outgoing import ClientTooSlowError, Message, Outgoing
 from gateway.realtime.server_events import Event, Translator, error_event
 from gateway.session.session import Session
+from gateway.session.turn_maker import MAX_QUESTION_CHARS
 from gateway.stages.mesh import Mesh
 from gateway.webrtc.link import LiveLink, LiveMedia
 from gateway.webrtc.program import Playing
@@ -201,6 +202,8 @@ class Connection:
                         await self._websocket.send_bytes(message.data)
             except TimeoutError:
                 raise ConnectionEndError(TRY_LATER, "the client reads too slowly") from None
+            except WebSocketDisconnect:
+                return
 
     def _post(self, event: Event, epoch: int | None = None) -> None:
         text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
@@ -317,12 +320,18 @@ class Connection:
         await self._conversation.audio(self._config, pcm)
 
     async def _commit_audio(self, event: dict[str, Any]) -> None:
-        if (session := self._conversation.open_session) is not None:
-            await session.end_of_speech()
+        await self._conversation.end_of_speech()
         self._post({"type": "input_audio_buffer.committed"})
 
     async def _create_item(self, event: dict[str, Any]) -> None:
         text = typed_text_of(event)
+        waiting = len("\n".join([*self._typed, text]))
+        if waiting > MAX_QUESTION_CHARS:
+            raise InvalidRequest(
+                f"item.content: with it {waiting} characters wait for response.create, more than"
+                f" {MAX_QUESTION_CHARS}",
+                reason="QUESTION_TOO_LONG",
+            )
         self._typed.append(text)
         item = {
             "type": "message",

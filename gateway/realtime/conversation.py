@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from anima.common.v1.common_pb2 import AudioChunk
 from anima.gateway.v1.gateway_pb2 import ConverseResponse, PlaybackReport
 from gateway.realtime.client_events import ClientConfig
-from gateway.realtime.histories import Histories, Talked
+from gateway.realtime.histories import Histories
 from gateway.session.session import Session
 from gateway.stages.mesh import Mesh
 from services.runtime.errors import AnimaError, InvalidRequest
@@ -36,7 +36,6 @@ class Conversation:
     ) -> None:
         self._mesh = mesh
         self._histories = histories
-        self._played = PlaybackReport()
         self._begin = begin
         self._failed = failed
         self._tasks = Tasks("page conversation", on_failure=failed)
@@ -44,6 +43,7 @@ class Conversation:
         self._session: Session | None = None
         self._rate_hz = 0
         self._next_sample = 0
+        self._half_sample = b""
 
     @property
     def open_session(self) -> Session | None:
@@ -62,17 +62,35 @@ class Conversation:
         # The last session has ended: nothing is to reach it while the next one opens.
         self._session = None
         self._task = self._tasks.start(self._run(config, opened), name="page conversation")
-        self._rate_hz, self._next_sample = config.input_rate_hz, 0
+        self._rate_hz, self._next_sample, self._half_sample = config.input_rate_hz, 0, b""
         self._session = await opened
         return self._session
 
     async def audio(self, config: ClientConfig, pcm: bytes) -> None:
-        """Gives microphone audio to the session: signed 16-bit little-endian samples."""
-        if len(pcm) % 2 or not pcm:
-            raise InvalidRequest(f"audio: {len(pcm)} bytes are not whole 16-bit samples")
+        """Gives microphone audio to the session: signed 16-bit little-endian samples.
+
+        A sample may be cut in two: its first byte waits for the next audio.
+
+        Raises:
+            InvalidRequest: there is no audio.
+            AnimaError: the session cannot be opened.
+        """
+        if not pcm:
+            raise InvalidRequest("audio: it is empty")
         session = await self.session(config)
+        pcm = self._half_sample + pcm
+        whole = len(pcm) // 2 * 2
+        pcm, self._half_sample = pcm[:whole], pcm[whole:]
+        if not pcm:
+            return
         start, self._next_sample = self._next_sample, self._next_sample + len(pcm) // 2
         await session.audio(AudioChunk(start_sample=start, sample_rate_hz=self._rate_hz, pcm=pcm))
+
+    async def end_of_speech(self) -> None:
+        """Ends the utterance with the audio that has come so far."""
+        self._half_sample = b""
+        if (session := self.open_session) is not None:
+            await session.end_of_speech()
 
     def playback(self, report: PlaybackReport) -> None:
         """Notes how far an answer has been played.
@@ -82,7 +100,6 @@ class Conversation:
         """
         if (session := self.open_session) is not None:
             session.playback(report)
-            self._played = report
 
     async def close(self) -> None:
         """Ends the session and gives its place back."""
@@ -91,8 +108,8 @@ class Conversation:
 
     async def _run(self, config: ClientConfig, opened: asyncio.Future[Session]) -> None:
         earlier = self._histories.take(config)
-        talked = Talked(list(earlier))
         wanted = config.converse_config()
+        session: Session | None = None
         try:
             async with Session.open(self._mesh, wanted, history=earlier) as session:
                 if opened.cancelled():  # whoever wanted it has gone
@@ -100,7 +117,9 @@ class Conversation:
                 deliver = self._begin(config, session)
                 opened.set_result(session)
                 async for event in session.events():
-                    talked.note(event)
+                    if event.WhichOneof("event") == "turn_ended":
+                        # Also before the end: the page may be opened a second time.
+                        self._histories.keep(config, session.history)
                     await deliver(event)
         except asyncio.CancelledError:
             opened.cancel()
@@ -111,8 +130,8 @@ class Conversation:
             else:
                 self._failed(error)
         finally:
-            talked.cut(self._played)
-            self._histories.keep(config, talked.said)
+            if session is not None:
+                self._histories.keep(config, session.history)
 
 
 def words_of(error: BaseException) -> tuple[str, str]:

@@ -1,8 +1,8 @@
-"""What was said in conversations whose connection ended, for some minutes: a page may come back.
+"""What was said in conversations, kept for some minutes after their end: a page may come back.
 
 A page that reloads or loses its network closes its session, which frees the place at once. When it
-comes back under the same name the new session is given what was said, so that the digital human
-still knows it.
+comes back under the same name the new session is opened with what was said, so that the digital
+human still knows it. What of an answer was heard is for the session to say.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
-from anima.common.v1.common_pb2 import WordMark
-from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.realtime.client_events import ClientConfig
 
 Said = tuple[str, str]
@@ -22,49 +19,6 @@ Said = tuple[str, str]
 _MAX_SAID = 40
 _MAX_CHARS = 16_000
 _NAME_CHARS = 16
-
-
-@dataclass
-class Talked:
-    """What was said in one conversation, as far as it was heard.
-
-    Attributes:
-        said: oldest first.
-    """
-
-    said: list[Said] = field(default_factory=list)
-    _question: str = ""
-    _turn_id: str = ""
-    _text: str = ""
-    _words: list[WordMark] = field(default_factory=list)
-
-    def note(self, response: pb.ConverseResponse) -> None:
-        """Takes an event of the session."""
-        kind = response.WhichOneof("event")
-        if kind == "turn_started":
-            self._turn_id = response.turn_started.header.turn_id
-            self._question, self._text, self._words = response.turn_started.question, "", []
-        elif kind == "text_delta":
-            self._text += response.text_delta.text
-        elif kind == "marks":
-            self._words += response.marks.words
-        elif kind == "turn_ended" and response.turn_ended.header.turn_id == self._turn_id:
-            self._end(response.turn_ended.heard_text)
-
-    def cut(self, played: pb.PlaybackReport) -> None:
-        """Ends an answer that is under way: only what had been played was heard."""
-        played_samples = played.played_samples if played.turn_id == self._turn_id else 0
-        begun = [w for w in self._words if w.samples.start_sample < played_samples]
-        self._end(self._text[: begun[-1].chars.end_char] if begun else "")
-
-    def _end(self, heard: str) -> None:
-        if not self._turn_id:
-            return
-        self._turn_id = ""
-        self.said.append(("user", self._question[:_MAX_CHARS]))
-        if heard:
-            self.said.append(("assistant", heard[:_MAX_CHARS]))
-        del self.said[:-_MAX_SAID]
 
 
 class Histories:
@@ -91,12 +45,13 @@ class Histories:
         return list(self._kept[key][1]) if key in self._kept else []
 
     def keep(self, config: ClientConfig, said: Sequence[Said]) -> None:
-        """Keeps what was said; without a name of the client's own there is nothing to come back."""
+        """Keeps what was said, oldest first, under the client's names."""
         # A short name could be guessed, and would hand a stranger the conversation.
         if not said or len(config.session_id) < _NAME_CHARS:
             return
         key = _key(config)
-        self._kept[key] = (self._now(), list(said))
+        kept = [(who, text[:_MAX_CHARS]) for who, text in said[-_MAX_SAID:]]
+        self._kept[key] = (self._now(), kept)
         self._kept.move_to_end(key)
         self._forget_old()
 

@@ -43,6 +43,7 @@ _MAX_SAMPLES = 2**53
 _MAX_COUNT = 2**32 - 1
 _MAX_EARLIER_CHARS = 16_000
 _ROLES = {"user": llm.ROLE_USER, "assistant": llm.ROLE_ASSISTANT}
+_ROLE_NAMES = {role: name for name, role in _ROLES.items()}
 
 
 class Session:
@@ -63,6 +64,7 @@ class Session:
         # An explicit `end_silence_ms` overrides the semantic rule.
         given_ms = opening.config.endpointing.end_silence_ms
         judged = mesh.settings.semantic_end_of_turn and not given_ms
+        self._history = history
         self._end_of_turn = mesh.end_of_turn.for_session() if judged else None
         folder = mesh.settings.turn_log_dir
         self._file = recording_file(folder, opening.session_id) if folder else None
@@ -144,6 +146,11 @@ class Session:
     def started(self) -> pb.SessionStarted:
         """What the session was opened with: id, persona, video format, audio rate."""
         return self._started
+
+    @property
+    def history(self) -> list[tuple[str, str]]:
+        """What was asked and heard so far, oldest first, as `open` takes it; also once closed."""
+        return [(_ROLE_NAMES[m.role], m.text) for m in self._history.messages()]
 
     async def text(self, text: str) -> None:
         """Asks a typed question; an answer under way is interrupted first.

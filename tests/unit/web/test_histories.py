@@ -4,53 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from anima.common.v1.common_pb2 import CharSpan, ChunkHeader, Marks, SampleSpan, WordMark
-from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.realtime.client_events import ClientConfig
-from gateway.realtime.histories import Histories, Talked
+from gateway.realtime.histories import Histories
 from tests.fakes.mesh import FakeMesh
 from tests.unit.web.clients import Page
 
 NAME = "a-name-that-nobody-guesses"
 CONFIG = ClientConfig(session_id=NAME, user_id="web-1")
-HEADER = ChunkHeader(turn_id="t")
-
-
-def started() -> pb.ConverseResponse:
-    return pb.ConverseResponse(turn_started=pb.TurnStarted(header=HEADER, question="Who?"))
-
-
-def answered(talked: Talked) -> None:
-    talked.note(pb.ConverseResponse(text_delta=pb.TextDelta(header=HEADER, text="I am Ani.")))
-    words = [
-        WordMark(
-            text=text,
-            chars=CharSpan(start_char=start, end_char=end),
-            samples=SampleSpan(start_sample=sample, sample_count=100),
-        )
-        for text, start, end, sample in [("I", 0, 1, 0), ("am", 2, 4, 1000), ("Ani", 5, 8, 2000)]
-    ]
-    talked.note(pb.ConverseResponse(marks=Marks(header=HEADER, words=words)))
-
-
-def test_what_was_heard_is_kept() -> None:
-    talked = Talked()
-    talked.note(started())
-    answered(talked)
-    ended = pb.TurnEnded(header=HEADER, text="I am Ani.", heard_text="I am Ani.")
-    talked.note(pb.ConverseResponse(turn_ended=ended))
-    talked.cut(pb.PlaybackReport())
-
-    assert talked.said == [("user", "Who?"), ("assistant", "I am Ani.")]
-
-
-def test_answer_that_was_cut_counts_as_far_as_it_was_played() -> None:
-    talked = Talked()
-    talked.note(started())
-    answered(talked)
-    talked.cut(pb.PlaybackReport(turn_id="t", played_samples=1500))
-
-    assert talked.said == [("user", "Who?"), ("assistant", "I am")]
 
 
 def test_kept_for_some_minutes_for_the_same_names_only() -> None:
@@ -89,3 +49,15 @@ async def test_client_that_comes_back_is_still_known(page: Page, stages: FakeMes
         "Who are you?",
         "This is the first clause, and this is the rest. Bye now.",
     ]
+
+
+async def test_client_that_opens_a_second_connection_is_known_there(
+    page: Page, stages: FakeMesh
+) -> None:
+    async with page.client() as first, page.client() as second:
+        for client in (first, second):
+            await client.configure(media="pcm", session_id=NAME)
+            await client.ask("Who are you?")
+            await client.until("response.done")
+
+    assert [len(config.history) for config in stages.llm.configs] == [0, 2]
