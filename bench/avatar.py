@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import tempfile
 import time
 from pathlib import Path
@@ -14,13 +15,15 @@ from bench.avatar_subjects import open_engine
 from bench.face_quality import print_quality
 from bench.goals import Goals
 from bench.marked_speech import speak
+from services.avatar.drawing import DrawnStream
 from services.avatar.engine import VideoSpec, VisemeSpan
-from services.avatar.engines.portrait import PortraitEngine
+from services.avatar.engines.painted import PaintedFaces
 from services.avatar.photo.networks import MODEL, FaceNetworks
 from services.avatar.settings import AvatarSettings
 from services.avatar.turn import Turn
 from services.avatar.video.clock import FrameClock
-from services.avatar.video.encoder import H264Encoder
+from services.avatar.video.x264 import X264Encoder
+from services.runtime.compute import Compute
 
 RATE_HZ = 24_000
 LEAST_FRAMES_PER_S = 100
@@ -43,8 +46,8 @@ def speech(seconds: int) -> tuple[list[VisemeSpan], np.ndarray[tuple[int], np.dt
     return spans, random.normal(0, 3000, seconds * RATE_HZ).astype(np.int16)
 
 
-def frames_per_s(
-    engine: PortraitEngine, avatar: str, video: VideoSpec, seconds: int
+async def frames_per_s(
+    engine: PaintedFaces, avatar: str, video: VideoSpec, seconds: int
 ) -> tuple[float, float]:
     """Returns frames per second of one core, and the stream's Mbit/s."""
     settings = AvatarSettings()
@@ -52,7 +55,9 @@ def frames_per_s(
     face = engine.open_stream(
         avatar=avatar, video=video, sample_rate_hz=RATE_HZ, turn_id="bench", idle_frame=0
     )
-    turn = Turn(face, H264Encoder(video, preset=settings.encoder_preset), clock)
+    compute = Compute(threads=1, name="bench")
+    encoder = X264Encoder(video, preset=settings.encoder_preset)
+    turn = Turn(DrawnStream(face, compute), encoder, clock, compute)
     spans, audio = speech(seconds)
     size = 0
     began = time.process_time()
@@ -60,16 +65,17 @@ def frames_per_s(
     turn.add_audio(audio, 1)
     turn.end()
     while count := turn.ready_frames():
-        size += sum(len(frame.data) for frame in turn.render(count).frames)
+        size += sum(len(frame.data) for frame in (await turn.render(count)).frames)
     spent = time.process_time() - began
+    compute.close()
     return turn.frame_count / spent, size * 8 / seconds / 1e6
 
 
-def print_speed(engine: PortraitEngine, avatar: str, seconds: int, goals: Goals) -> None:
+def print_speed(engine: PaintedFaces, avatar: str, seconds: int, goals: Goals) -> None:
     """Prints how fast an avatar is drawn and coded."""
     print(f"\n{avatar:12} frames/s on one core   real-time factor   Mbit/s")
     for video in FORMATS:
-        rate, megabits = frames_per_s(engine, avatar, video, seconds)
+        rate, megabits = asyncio.run(frames_per_s(engine, avatar, video, seconds))
         size = f"{video.width_px}x{video.height_px}"
         print(f"{size:12} {rate:22.0f} {video.frame_rate_hz / rate:18.3f} {megabits:8.2f}")
         if video is FORMATS[0]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from services.avatar.animation.parameters import MouthShape
 from services.avatar.engine import CreationOrder
-from services.avatar.engines.portrait import PortraitEngine
+from services.avatar.engines.painted import PaintedFaces
 from services.avatar.painted.mouth import GAP_AT_FULL_JAW
 from services.avatar.painted.package import Manifest, find_packages, load_package
 from services.avatar.photo.fields import LIPS
@@ -41,7 +41,7 @@ class Subject:
         return self.opening(MouthShape())
 
 
-def open_engine(folder: Path) -> tuple[PortraitEngine, list[Subject]]:
+def open_engine(folder: Path) -> tuple[PaintedFaces, list[Subject]]:
     """Opens the engine with its own data folder, and makes an avatar of the portrait.
 
     Raises:
@@ -51,8 +51,8 @@ def open_engine(folder: Path) -> tuple[PortraitEngine, list[Subject]]:
     photo = (store.path(PHOTO) / f"{PHOTO}.png").read_bytes()
     (folder / "models").symlink_to(store.path("face-mesh").parent)
     settings = AvatarSettings(data_dir=folder)
-    engine = PortraitEngine(settings)
-    engine.warm_up()
+    engine = PaintedFaces(settings)
+    engine.load()
     order = CreationOrder(name=PHOTO, consent="A portrait by NASA, in the public domain.")
     engine.create_avatar(photo, order, lambda step, percent: None)
     painted = [

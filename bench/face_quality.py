@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -15,7 +16,7 @@ from bench.marked_speech import VOICES, MarkedSpeech, animate
 from bench.seen_mouth import film, seen_mouths
 from services.avatar.animation.parameters import FaceParameters
 from services.avatar.engine import BgrImage, VideoSpec
-from services.avatar.engines.portrait import PortraitEngine
+from services.avatar.engines.painted import PaintedFaces
 from services.avatar.photo.networks import FaceNetworks
 
 FPS = 25
@@ -36,7 +37,7 @@ _SEEN_SENTENCES = 12
 
 
 def print_quality(
-    engine: PortraitEngine,
+    engine: PaintedFaces,
     subjects: Sequence[Subject],
     spoken: Sequence[MarkedSpeech],
     networks: FaceNetworks,
@@ -55,7 +56,10 @@ def print_quality(
         goals.at_most("idle to talk, of the loop's largest step", into, MOST_JUMP, form=".2f")
         goals.at_most("talk to idle, of the loop's largest step", out, MOST_JUMP, form=".2f")
         said = [speech for speech in spoken if speech.voice == spoken[0].voice][:_SEEN_SENTENCES]
-        seen = [seen_mouths(networks, film(engine, subject.name, speech, VIDEO)) for speech in said]
+        seen = [
+            seen_mouths(networks, asyncio.run(film(engine, subject.name, speech, VIDEO)))
+            for speech in said
+        ]
         check_lag("lag of the lips seen in the video", said, seen, goals)
     print("\nlag of the parameters")
     for voice in VOICES:
@@ -156,7 +160,7 @@ def _near(
 
 
 def _joins(
-    engine: PortraitEngine, avatar: str, spoken: Sequence[MarkedSpeech]
+    engine: PaintedFaces, avatar: str, spoken: Sequence[MarkedSpeech]
 ) -> tuple[float, float]:
     """The largest frame difference from idle to talk and back, in the loop's own largest."""
     loop = [frame.copy() for frame in engine.idle_loop(avatar=avatar, video=VIDEO)]

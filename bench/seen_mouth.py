@@ -9,18 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.marked_speech import MarkedSpeech
+from services.avatar.drawing import DrawnStream
 from services.avatar.engine import BgrImage, VideoSpec
-from services.avatar.engines.portrait import PortraitEngine
+from services.avatar.engines.painted import PaintedFaces
 from services.avatar.photo.geometry import measure
 from services.avatar.photo.networks import FaceNetworks
 from services.avatar.settings import AvatarSettings
 from services.avatar.turn import Turn
 from services.avatar.video.clock import FrameClock
-from services.avatar.video.encoder import H264Encoder
+from services.avatar.video.x264 import X264Encoder
+from services.runtime.compute import Compute
 
 
-def film(
-    engine: PortraitEngine, avatar: str, speech: MarkedSpeech, video: VideoSpec
+async def film(
+    engine: PaintedFaces, avatar: str, speech: MarkedSpeech, video: VideoSpec
 ) -> list[BgrImage]:
     """Returns the pictures of a turn by its marks, coded and decoded."""
     face = engine.open_stream(
@@ -30,14 +32,17 @@ def film(
         turn_id="film",
         idle_frame=0,
     )
+    compute = Compute(threads=1, name="film")
     clock = FrameClock(sample_rate_hz=speech.sample_rate_hz, frame_rate_hz=video.frame_rate_hz)
-    turn = Turn(face, H264Encoder(video, preset=AvatarSettings().encoder_preset), clock)
+    encoder = X264Encoder(video, preset=AvatarSettings().encoder_preset)
+    turn = Turn(DrawnStream(face, compute), encoder, clock, compute)
     turn.add_visemes(speech.spans)
     turn.add_audio(speech.audio, 1)
     turn.end()
     coded = []
     while count := turn.ready_frames():
-        coded += [frame.data for frame in turn.render(count).frames]
+        coded += [frame.data for frame in (await turn.render(count)).frames]
+    compute.close()
     decoder = av.CodecContext.create("h264", "r")
     packets = [av.Packet(data) for data in coded]
     frames = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]

@@ -14,7 +14,7 @@ from anima.common.v1 import VideoFormat
 from cli.console import console, fail, progress, results
 from services.avatar.creation import MAX_PHOTO_BYTES, check_order
 from services.avatar.engine import AvatarInfo, AvatarKind, Creation
-from services.avatar.engines.portrait import PortraitEngine
+from services.avatar.engines.painted import PaintedFaces
 from services.avatar.photo.inspection import MIN_FACE_PX
 from services.avatar.settings import AvatarSettings
 from services.runtime.errors import AnimaError, FailedPrecondition
@@ -23,11 +23,11 @@ from services.runtime.settings import SettingsError
 app = typer.Typer(help="Make avatars of photos, list, show and delete them.", no_args_is_help=True)
 
 
-def _engine() -> PortraitEngine:
+def _engine() -> PaintedFaces:
     """Return the embedded engine with its avatars. Services that run see what it changes."""
-    engine = PortraitEngine(AvatarSettings.from_environment())
+    engine = PaintedFaces(AvatarSettings.from_environment())
     try:
-        engine.warm_up()
+        engine.load()
     except SettingsError as error:
         fail(str(error))
     return engine
@@ -122,7 +122,7 @@ def delete(name: Name) -> None:
     console.print(f"{name} is deleted.", markup=False)
 
 
-def _find(engine: PortraitEngine, name: str) -> AvatarInfo:
+def _find(engine: PaintedFaces, name: str) -> AvatarInfo:
     avatars = {info.name: info for info in engine.avatars()}
     if name not in avatars:
         fail(f"no avatar is called {name}.", remedy=f"Known: {', '.join(avatars)}.")

@@ -25,10 +25,10 @@ from services.avatar.engine import (
     BgrImage,
     Creation,
     CreationOrder,
+    CreationStep,
     VideoSpec,
 )
 from services.avatar.requests import choose_video
-from services.runtime.compute import Compute
 from services.runtime.errors import Busy, InvalidRequest
 from services.runtime.streams import open_stream
 from services.runtime.validation import check_text
@@ -43,14 +43,11 @@ _PREVIEW_SIDE_PX = 512
 _OWN = VideoSpec(width_px=64, height_px=64, frame_rate_hz=25)
 
 
-class Studio:
+class AvatarCreation:
     """Makes avatars, one at a time; photos of a few more may be on their way."""
 
-    def __init__(
-        self, maker: AvatarMaker, compute: Compute, describe: Callable[[AvatarInfo], Avatar]
-    ) -> None:
+    def __init__(self, maker: AvatarMaker, describe: Callable[[AvatarInfo], Avatar]) -> None:
         self._maker = maker
-        self._compute = compute
         self._describe = describe
         self._uploads = 0
         self._making = asyncio.Lock()
@@ -72,25 +69,20 @@ class Studio:
             config: CreateAvatarConfig
             config, pieces = await open_stream(requests)
             order = check_order(config)
-            # who waits for this answer before sending the photo gets a refusal whole
+            # A client that waits for this answer before it sends the photo gets a whole refusal.
             yield _progress("receiving the photo", 0)
             photo = await _receive(pieces)
         finally:
             self._uploads -= 1
         # a cancel looks like the end of the photo; it is raised here, before anything is made
         yield _progress("checking the photo", 1)
-
-        def produce(emit: Callable[[CreateAvatarResponse], bool]) -> None:
-            def progress(step: str, percent: int) -> None:
-                emit(_progress(step, percent))
-
-            creation = self._maker.create_avatar(photo, order, progress)
-            for answer in self._answers(creation):
-                emit(answer)
-
-        async with self._making, aclosing(self._compute.stream(produce)) as responses:
-            async for response in responses:
-                yield response
+        async with self._making, aclosing(self._maker.create_avatar(photo, order)) as steps:
+            async for step in steps:
+                if isinstance(step, CreationStep):
+                    yield _progress(step.step, step.percent)
+                    continue
+                for answer in await asyncio.to_thread(self._answers, step):
+                    yield answer
 
     def _answers(self, creation: Creation) -> list[CreateAvatarResponse]:
         answers = [

@@ -1,13 +1,17 @@
 """What every avatar engine fulfils.
 
 An engine draws pictures; the service in front of it keeps the clock, codes the video and speaks
-gRPC. All methods that draw are called in compute threads, never on the event loop; one `FaceStream`
-is used by one thread at a time.
+gRPC. A face is asked for windows of frames, so that an engine may draw those of many streams
+together. An engine that draws one picture after the other in a thread is written as a `FaceDrawer`
+(services/avatar/drawing.py) instead.
+
+An engine is named by an entry point in `anima.avatar.engines` and made by calling that with the
+`AvatarSettings`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -15,6 +19,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from services.runtime.engine import Engine
 
 BgrImage = NDArray[np.uint8]
 """A picture of shape (height, width, 3), blue first."""
@@ -92,59 +98,83 @@ class VisemeSpan:
         return self.start_sample + self.sample_count
 
 
+class Frame(Protocol):
+    """A picture; where it lies is the affair of its engine and of the encoder that takes it."""
+
+    def to_bgr(self) -> BgrImage:
+        """Returns it in the memory of the host; the caller may change it.
+
+        Called in a compute thread, at most once.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class HostFrame:
+    """A `Frame` that lies in the memory of the host."""
+
+    picture: BgrImage
+
+    def to_bgr(self) -> BgrImage:
+        """Returns the picture itself."""
+        return self.picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameWindow:
+    """The next frames that a face is asked for, with the speech that has come meanwhile.
+
+    Attributes:
+        frame_count: How many frames, at least 1.
+        visemes: New visemes in the order of their start, on the clock of the turn.
+        samples: New audio that follows what was passed before, shape (samples,).
+        ended: Whether no audio follows `samples`.
+    """
+
+    frame_count: int
+    visemes: Sequence[VisemeSpan]
+    samples: NDArray[np.int16]
+    ended: bool
+
+
 class FaceStream(Protocol):
-    """The face of one turn: it takes audio and visemes and draws frame after frame."""
+    """The face of one turn. Its methods are called on the event loop."""
 
     @property
     def look_ahead_samples(self) -> int:
         """How far beyond a frame's start the engine wants to know the speech, to draw it."""
+        ...
 
     @property
-    def known_until_sample(self) -> int:
-        """Up to where the speech is known, by marks or by audio."""
+    def follows_visemes(self) -> bool:
+        """Whether visemes tell the engine what is spoken before the audio does."""
+        ...
 
-    def add_visemes(self, spans: Sequence[VisemeSpan]) -> None:
-        """Takes visemes in the order of their start."""
+    async def frames(self, window: FrameWindow) -> Sequence[Frame]:
+        """Draws the next frames, the first time from frame 0; calls never overlap.
 
-    def add_audio(self, samples: NDArray[np.int16]) -> None:
-        """Takes audio that follows what was given before, shape (samples,)."""
-
-    def end_audio(self) -> None:
-        """Says that no audio follows."""
-
-    def draw_next(self) -> BgrImage:
-        """Draws the next frame, from frame 0. The picture is the caller's until the next call."""
+        Returns:
+            `window.frame_count` frames.
+        """
+        ...
 
     def idle_frame(self) -> int:
         """Returns the frame of the idle loop that fits best after the last frame drawn."""
+        ...
+
+    def close(self) -> None:
+        """Releases what the stream holds; called once, also while `frames` is under way."""
+        ...
 
 
-class AvatarEngine(Protocol):
-    """Draws faces that speak."""
+class AvatarEngine(Engine, Protocol):
+    """Draws faces that speak. Its methods are called on the event loop and do not block it."""
 
-    @property
-    def name(self) -> str:
-        """The name by which settings choose it."""
-
-    @property
-    def version(self) -> str:
-        """The version of the engine."""
-
-    @property
-    def licence(self) -> str:
-        """SPDX expression of the licence of the engine and its model files."""
-
-    def warm_up(self) -> None:
-        """Loads everything.
-
-        Raises:
-            SettingsError: An avatar package is damaged; the text names the file.
-        """
-
-    def avatars(self) -> Sequence[AvatarInfo]:
+    async def avatars(self) -> Sequence[AvatarInfo]:
         """Returns the avatars, the default first; at least one."""
+        ...
 
-    def open_stream(
+    async def open_stream(
         self,
         *,
         avatar: str,
@@ -163,12 +193,21 @@ class AvatarEngine(Protocol):
             turn_id: Makes the chance in the motion repeatable.
             idle_frame: The frame of the idle loop at which the face begins.
             activity: Which loop that is.
+
+        Raises:
+            NotFound: The avatar has been deleted meanwhile.
         """
+        ...
 
     def idle_loop(
         self, *, avatar: str, video: VideoSpec, activity: Activity = Activity.IDLE
-    ) -> Iterator[BgrImage]:
-        """Draws an idle loop: whole periods of all motion, the first frame is the neutral pose."""
+    ) -> AsyncGenerator[Sequence[Frame], None]:
+        """Draws an idle loop: whole periods of all motion, the first frame is the neutral pose.
+
+        Yields:
+            Windows of frames. Closing the generator ends the work.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,30 +263,47 @@ class Creation:
     warnings: tuple[CreationWarning, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class CreationStep:
+    """A step of the creation of an avatar begins.
+
+    Attributes:
+        step: What it does, for people.
+        percent: How much of the whole is done.
+    """
+
+    step: str
+    percent: int
+
+
 @runtime_checkable
 class AvatarMaker(Protocol):
-    """An engine that can make avatars of photos. Its methods run in compute threads."""
+    """An engine that can make avatars of photos. What it does there delays no frames."""
 
     def create_avatar(
-        self, photo: bytes, order: CreationOrder, progress: Callable[[str, int], None]
-    ) -> Creation:
+        self, photo: bytes, order: CreationOrder
+    ) -> AsyncGenerator[CreationStep | Creation, None]:
         """Makes an avatar and keeps it.
 
         Args:
             photo: The file.
             order: What to make.
-            progress: Is told the step that begins and the per cent that are done.
+
+        Yields:
+            Any number of steps, then one `Creation`.
 
         Raises:
             InvalidRequest: No avatar can be made of the photo; the text says what to change.
             FailedPrecondition: The name is taken, or a model is missing.
             Busy: Another one is being made, or too many are kept.
         """
+        ...
 
-    def delete_avatar(self, name: str) -> None:
+    async def delete_avatar(self, name: str) -> None:
         """Deletes an avatar that was made of a photo.
 
         Raises:
             NotFound: There is none of that name.
             FailedPrecondition: It belongs to the installation.
         """
+        ...

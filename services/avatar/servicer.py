@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
@@ -30,9 +30,9 @@ from anima.avatar.v1 import (
     add_AvatarServiceServicer_to_server,
 )
 from anima.avatar.v1 import AvatarKind as WireKind
-from anima.common.v1 import EngineInfo, VideoCodec, VideoFormat, VideoFrame
+from anima.common.v1 import VideoCodec, VideoFormat, VideoFrame
 from services.avatar.animation.idle_loops import IdleLoops
-from services.avatar.creation import Studio
+from services.avatar.creation import AvatarCreation
 from services.avatar.engine import (
     AvatarEngine,
     AvatarInfo,
@@ -53,6 +53,7 @@ from services.avatar.turn import Turn
 from services.avatar.video.ai_mark import open_encoder
 from services.avatar.video.clock import FrameClock
 from services.runtime.compute import Compute
+from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
 from services.runtime.errors import FailedPrecondition
 from services.runtime.server import Stage
@@ -72,23 +73,35 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class AvatarServicer(AvatarServiceServicer):
-    """Serves one engine."""
+    """Serves one engine.
 
-    def __init__(self, engine: AvatarEngine, compute: Compute, settings: AvatarSettings) -> None:
+    The threads that code the frames of turns do nothing else; idle loops have one of their own.
+    """
+
+    def __init__(self, engine: AvatarEngine, settings: AvatarSettings) -> None:
         self._engine = engine
-        self._compute = compute
         self._settings = settings
-        self._loops = IdleLoops(engine, compute, preset=settings.encoder_preset)
-        self._studio = (
-            Studio(engine, compute, describe) if isinstance(engine, AvatarMaker) else None
+        self._coding = Compute(threads=settings.compute_threads, name="avatar-code")
+        self._loop_coding = Compute(threads=1, name="avatar-loop-code")
+        self._loops = IdleLoops(engine, self._loop_coding, preset=settings.encoder_preset)
+        self._creation = (
+            AvatarCreation(engine, describe) if isinstance(engine, AvatarMaker) else None
         )
+        self._name = ""
 
     async def warm_up(self) -> None:
-        """Loads the engine and codes the idle loop of every avatar in its own format."""
-        await self._compute.run(self._engine.warm_up)
-        for avatar in await self._avatars():
-            if avatar.created is None:  # others are coded when somebody asks for them
+        """Opens the engine and codes the idle loop of every avatar in its own format."""
+        await self._engine.open()
+        self._name = self._engine.describe().name
+        for avatar in await self._engine.avatars():
+            if avatar.created is None:  # the others are coded at the first request for them
                 await self._loops.get(avatar, avatar.video)
+
+    async def close(self) -> None:
+        """Closes the engine."""
+        await self._engine.close()
+        self._coding.close()
+        self._loop_coding.close()
 
     async def Render(  # noqa: N802
         self, request_iterator: AsyncIterator[RenderRequest], context: _Context
@@ -97,12 +110,12 @@ class AvatarServicer(AvatarServiceServicer):
         config: RenderConfig
         config, requests = await open_stream(request_iterator)
         check_config(config)
-        avatar = choose_avatar("config.avatar", config.avatar, await self._avatars())
+        avatar = choose_avatar("config.avatar", config.avatar, await self._engine.avatars())
         video = choose_video("config.video", config.video, avatar.video)
-        turn = await self._compute.run(self._open, config, avatar.name, video)
+        turn = await self._open(config, avatar.name, video)
         yield RenderResponse(started=Started(avatar=avatar.name, video=_format(video)))
         try:
-            session = RenderSession(config, turn, requests, self._compute)
+            session = RenderSession(config, turn, requests)
             async with aclosing(session.responses()) as responses:
                 async for response in responses:
                     yield response
@@ -113,7 +126,7 @@ class AvatarServicer(AvatarServiceServicer):
         self, request: GetIdleLoopRequest, context: _Context
     ) -> AsyncIterator[GetIdleLoopResponse]:
         """See the contract."""
-        avatar = choose_avatar("avatar", request.avatar, await self._avatars())
+        avatar = choose_avatar("avatar", request.avatar, await self._engine.avatars())
         video = choose_video("video", request.video, avatar.video)
         activity = choose_activity("activity", request.activity)
         frames = await self._loops.get(avatar, video, activity=activity, ai_mark=request.ai_mark)
@@ -137,15 +150,17 @@ class AvatarServicer(AvatarServiceServicer):
         self, request: ListAvatarsRequest, context: _Context
     ) -> ListAvatarsResponse:
         """See the contract."""
-        return ListAvatarsResponse(avatars=[describe(each) for each in await self._avatars()])
+        return ListAvatarsResponse(
+            avatars=[describe(each) for each in await self._engine.avatars()]
+        )
 
     async def CreateAvatar(  # noqa: N802
         self, request_iterator: AsyncIterator[CreateAvatarRequest], context: _Context
     ) -> AsyncIterator[CreateAvatarResponse]:
         """See the contract."""
-        if self._studio is None:
+        if self._creation is None:
             raise self._cannot_make()
-        async with aclosing(self._studio.create(request_iterator)) as responses:
+        async with aclosing(self._creation.create(request_iterator)) as responses:
             async for response in responses:
                 yield response
 
@@ -155,7 +170,7 @@ class AvatarServicer(AvatarServiceServicer):
         """See the contract."""
         if not isinstance(self._engine, AvatarMaker):
             raise self._cannot_make()
-        await self._compute.run(self._engine.delete_avatar, request.name)
+        await self._engine.delete_avatar(request.name)
         return DeleteAvatarResponse()
 
     async def DescribeEngine(  # noqa: N802
@@ -163,40 +178,34 @@ class AvatarServicer(AvatarServiceServicer):
     ) -> DescribeEngineResponse:
         """See the contract."""
         return DescribeEngineResponse(
-            engine=EngineInfo(
-                name=self._engine.name,
-                version=self._engine.version,
-                licence=self._engine.licence,
-                capacity=self._settings.capacity,
-            )
+            engine=self._engine.describe().message(capacity=self._settings.capacity)
         )
 
-    def _open(self, config: RenderConfig, avatar: str, video: VideoSpec) -> Turn:
-        face = self._engine.open_stream(
+    async def _open(self, config: RenderConfig, avatar: str, video: VideoSpec) -> Turn:
+        activity = choose_activity("config.activity", config.activity)
+        encoder = await self._coding.run(
+            open_encoder, video, preset=self._settings.encoder_preset, ai_mark=config.ai_mark
+        )
+        face = await self._engine.open_stream(
             avatar=avatar,
             video=video,
             sample_rate_hz=config.sample_rate_hz,
             turn_id=config.turn_id,
             idle_frame=config.idle_frame,
-            activity=choose_activity("config.activity", config.activity),
+            activity=activity,
         )
         clock = FrameClock(sample_rate_hz=config.sample_rate_hz, frame_rate_hz=video.frame_rate_hz)
-        encoder = open_encoder(video, preset=self._settings.encoder_preset, ai_mark=config.ai_mark)
-        return Turn(face, encoder, clock)
-
-    async def _avatars(self) -> Sequence[AvatarInfo]:
-        """In a thread: the engine may have to load an avatar that was made elsewhere."""
-        return await self._compute.run(self._engine.avatars)
+        return Turn(face, encoder, clock, self._coding)
 
     def _cannot_make(self) -> FailedPrecondition:
         return FailedPrecondition(
-            f"the engine {self._engine.name} cannot make avatars of photos", reason="NOT_SUPPORTED"
+            f"the engine {self._name} cannot make avatars of photos", reason="NOT_SUPPORTED"
         )
 
     def _report(self, turn: Turn) -> None:
-        FRAMES.labels(self._engine.name).inc(turn.frame_count)
+        FRAMES.labels(self._name).inc(turn.frame_count)
         if turn.frame_count:
-            REAL_TIME_FACTOR.labels(self._engine.name).observe(turn.real_time_factor)
+            REAL_TIME_FACTOR.labels(self._name).observe(turn.real_time_factor)
         span = trace.get_current_span()
         span.set_attribute("anima.avatar.frames", turn.frame_count)
         span.set_attribute("anima.avatar.real_time_factor", turn.real_time_factor)
@@ -212,22 +221,18 @@ def build(settings: AvatarSettings, engine: AvatarEngine | None = None) -> Stage
     Raises:
         SettingsError: The engine is unknown or refuses its settings.
     """
-    # a stream is served by one thread at a time; OpenCV's threads would take the others' cores
+    # A stream uses one thread at a time; OpenCV's threads would take the cores of the others.
     cv2.setNumThreads(1)
     if engine is None:
         engine = load_engine(settings.stage, settings.engine, settings)
-    compute = Compute(threads=settings.compute_threads, name="avatar")
-    servicer = AvatarServicer(engine, compute, settings)
-
-    async def close() -> None:
-        compute.close()
-
+    servicer = AvatarServicer(engine, settings)
     return Stage(
         service=SERVICE,
         add_to_server=lambda server: add_AvatarServiceServicer_to_server(servicer, server),
         warm_up=servicer.warm_up,
         counted_methods=frozenset({"Render"}),
-        close=close,
+        close=servicer.close,
+        watch=watch_of(engine),
     )
 
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from anima.avatar.v1 import Ended, RenderConfig, RenderRequest, RenderResponse
 from anima.common.v1 import AudioChunk, ChunkHeader, Interrupted, MediaChunk, VideoFrame
-from services.avatar.engine import VisemeSpan
 from services.avatar.requests import MarksReceiver
 from services.avatar.turn import RenderedChunk, Turn
 from services.runtime.audio import AudioReceiver
-from services.runtime.compute import Compute
 from services.runtime.errors import InvalidRequest
+from services.runtime.tasks import Tasks
 
 MAX_WAITING_S = 10
 """Audio that may wait to be rendered; beyond it flow control holds the sender."""
-MAX_WAITING_MESSAGES = 2000
 
 
 class RenderSession:
@@ -31,22 +25,20 @@ class RenderSession:
         config: RenderConfig,
         turn: Turn,
         requests: AsyncIterator[RenderRequest],
-        compute: Compute,
     ) -> None:
         self._config = config
         self._turn = turn
         self._requests = requests
-        self._compute = compute
         self._audio = AudioReceiver(
             sample_rate_hz=config.sample_rate_hz, epoch=config.epoch, turn_id=config.turn_id
         )
         self._marks = MarksReceiver(turn_id=config.turn_id)
-        self._inbox: deque[Callable[[Turn], None]] = deque()
         self._accepted_samples = 0
         self._max_waiting_samples = MAX_WAITING_S * config.sample_rate_hz
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._interrupted_to: int | None = None
+        self._fault: Exception | None = None
         self._end_seen = False
         self._sequence = 0
 
@@ -56,49 +48,43 @@ class RenderSession:
         Raises:
             InvalidRequest: A message of the stream is wrong.
         """
-        reader = asyncio.create_task(self._read(), name="avatar reader")
-        reader.add_done_callback(lambda _: self._changed.set())
+        reader = Tasks("avatar stream")
+        reader.start(self._read(), name="avatar reader")
         try:
             while True:
                 if self._interrupted_to is not None:
                     yield self._interrupted(self._interrupted_to)
                     return
-                if reader.done():
-                    reader.result()
-                chunk = await self._compute.run(self._step, self._take_inbox())
-                if not self._is_full():
-                    self._room.set()
-                if self._is_interrupted():
-                    continue
-                if chunk is not None:
-                    yield self._media(chunk)
+                if self._fault is not None:
+                    raise self._fault
+                if count := self._turn.ready_frames():
+                    chunk = await self._turn.render(count)
+                    if not self._is_full():
+                        self._room.set()
+                    if not self._is_interrupted():
+                        yield self._media(chunk)
                 elif self._turn.ended:
                     yield self._ended()
                     return
-                elif not self._inbox:
+                else:
                     await self._changed.wait()
                     self._changed.clear()
         finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            await reader.close()
+            self._turn.close()
 
     def _is_interrupted(self) -> bool:
         return self._interrupted_to is not None
 
-    def _take_inbox(self) -> list[Callable[[Turn], None]]:
-        messages = list(self._inbox)
-        self._inbox.clear()
-        self._changed.clear()
-        return messages
-
-    def _step(self, messages: list[Callable[[Turn], None]]) -> RenderedChunk | None:
-        """Runs in a thread: gives the messages to the turn and renders the next chunk, if any."""
-        for apply in messages:
-            apply(self._turn)
-        count = self._turn.ready_frames()
-        return self._turn.render(count) if count else None
-
     async def _read(self) -> None:
+        try:
+            await self._take_all()
+        except Exception as error:
+            self._fault = error
+        finally:
+            self._changed.set()
+
+    async def _take_all(self) -> None:
         async for request in self._requests:
             arm = request.WhichOneof("message")
             if arm == "interrupt":
@@ -122,18 +108,18 @@ class RenderSession:
                 request.marks, epoch=self._audio.epoch, rendered_until=self._turn.sample_count
             )
             if spans:
-                self._inbox.append(_add_visemes(spans))
+                self._turn.add_visemes(spans)
         elif arm == "flush":
-            self._inbox.append(Turn.flush)
+            self._turn.flush()
         else:
             self._end_seen = True
-            self._inbox.append(Turn.end)
+            self._turn.end()
 
     def _take_audio(self, chunk: AudioChunk) -> None:
         samples = self._audio.accept(chunk)
         if samples is not None and len(samples):
             self._accepted_samples += len(samples)
-            self._inbox.append(_add_audio(samples, chunk.header.segment))
+            self._turn.add_audio(samples, chunk.header.segment)
 
     def _take_interrupt(self, epoch: int) -> None:
         if epoch <= self._config.epoch:
@@ -143,8 +129,7 @@ class RenderSession:
         self._interrupted_to = epoch
 
     def _is_full(self) -> bool:
-        waiting = self._accepted_samples - self._turn.sample_count
-        return waiting > self._max_waiting_samples or len(self._inbox) > MAX_WAITING_MESSAGES
+        return self._accepted_samples - self._turn.sample_count > self._max_waiting_samples
 
     def _media(self, chunk: RenderedChunk) -> RenderResponse:
         self._sequence += 1
@@ -186,11 +171,3 @@ class RenderSession:
         return RenderResponse(
             interrupted=Interrupted(epoch=epoch, produced_samples=self._turn.sample_count)
         )
-
-
-def _add_audio(samples: NDArray[np.int16], segment: int) -> Callable[[Turn], None]:
-    return lambda turn: turn.add_audio(samples, segment)
-
-
-def _add_visemes(spans: list[VisemeSpan]) -> Callable[[Turn], None]:
-    return lambda turn: turn.add_visemes(spans)

@@ -16,7 +16,7 @@ class AvatarSettings(ServiceSettings):
     stage: ClassVar[str] = "avatar"
     default_port: ClassVar[int] = 50055
 
-    engine: str = "portrait"
+    engine: str = "painted"
     """The name of an engine: an entry point in `anima.avatar.engines`."""
     capacity: int = Field(default=4, ge=1, le=10_000)
     """How many streams are rendered at the same time."""

@@ -1,6 +1,6 @@
 """One turn on the frame clock: speech in, whole chunks of audio with their coded frames out.
 
-Nothing here knows gRPC or the event loop. One thread at a time uses a turn.
+Nothing here knows gRPC. Speech may be added while frames are being drawn.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.avatar.engine import FaceStream, VisemeSpan
+from services.avatar.engine import FaceStream, Frame, FrameWindow, VisemeSpan
+from services.avatar.sample_queue import SampleQueue
 from services.avatar.video.clock import FrameClock
-from services.avatar.video.encoder import CodedFrame, H264Encoder
+from services.avatar.video.encoder import CodedFrame, VideoEncoder
+from services.runtime.compute import Compute
 
 CHUNKS_PER_S = 10
 """After the first message, which has one frame, a message holds about 100 ms."""
@@ -43,20 +45,38 @@ class RenderedChunk:
 
 
 class Turn:
-    """The state of one stream."""
+    """The state of one stream.
 
-    def __init__(self, face: FaceStream, encoder: H264Encoder, clock: FrameClock) -> None:
+    Args:
+        face: Draws the frames.
+        encoder: Codes them.
+        clock: The frame clock.
+        coding: Where the encoder runs.
+
+    Attributes:
+        frame_count: The frames that have been drawn and coded.
+        sample_count: The samples up to which they reach.
+        render_s: The time that drawing and coding have taken.
+    """
+
+    def __init__(
+        self, face: FaceStream, encoder: VideoEncoder, clock: FrameClock, coding: Compute
+    ) -> None:
         self._face = face
         self._encoder = encoder
         self._clock = clock
-        self._pending: deque[NDArray[np.int16]] = deque()
+        self._coding = coding
+        self._pending = SampleQueue()
+        self._undrawn = SampleQueue()
+        self._undrawn_visemes: list[VisemeSpan] = []
         self._segments: deque[tuple[int, int]] = deque()
         self._received = 0
+        self._known_until = 0
         self._flushed = 0
         self._ended = False
         self.frame_count = 0
         self.sample_count = 0
-        self.compute_s = 0.0
+        self.render_s = 0.0
 
     @property
     def ended(self) -> bool:
@@ -70,24 +90,29 @@ class Turn:
 
     @property
     def real_time_factor(self) -> float:
-        """Compute time over playing time; 0 before the first frame."""
+        """Time of drawing and coding over playing time; 0 before the first frame."""
         return (
-            self.compute_s * self._clock.sample_rate_hz / self.sample_count
+            self.render_s * self._clock.sample_rate_hz / self.sample_count
             if self.sample_count
             else 0.0
         )
 
     def add_audio(self, samples: NDArray[np.int16], segment: int) -> None:
         """Takes audio that follows what was given before."""
-        if len(samples):
+        if not len(samples):
+            return
+        if not self._segments or self._segments[-1][1] != segment:
             self._segments.append((self._received, segment))
-            self._pending.append(samples)
-            self._received += len(samples)
-            self._face.add_audio(samples)
+        self._pending.put(samples)
+        self._undrawn.put(samples)
+        self._received += len(samples)
+        self._known_until = max(self._known_until, self._received)
 
     def add_visemes(self, spans: Sequence[VisemeSpan]) -> None:
         """Takes visemes in the order of their start."""
-        self._face.add_visemes(spans)
+        self._undrawn_visemes += spans
+        if self._face.follows_visemes:
+            self._known_until = max(self._known_until, *(span.end_sample for span in spans))
 
     def flush(self) -> None:
         """Asks for every whole frame of what has been given."""
@@ -95,19 +120,17 @@ class Turn:
 
     def end(self) -> None:
         """Says that no audio follows; the last frame is filled up with silence."""
-        self._face.end_audio()
         total = self._clock.sample_of(self._clock.frames_to_cover(self._received))
-        if total > self._received:
-            self._pending.append(np.zeros(total - self._received, np.int16))
-            self._received = total
+        self._pending.put(np.zeros(total - self._received, np.int16))
+        self._received = total
         self._flushed = self._received
         self._ended = True
 
     def ready_frames(self) -> int:
         """Returns how many frames the next chunk can have now; 0: more speech is needed first.
 
-        A frame can be drawn when its own audio is there and the speech is known a little beyond it:
-            by marks, which costs no time when they come before their audio, else by audio.
+        A frame can be drawn when its own audio is there and the speech is known a little beyond
+        it: by visemes, which costs no time when they come before their audio, else by audio.
         """
         full = 1 if self.frame_count == 0 else max(1, self._clock.frame_rate_hz // CHUNKS_PER_S)
         ready = 0
@@ -125,15 +148,20 @@ class Turn:
         if end <= self._flushed:
             return True
         wanted = self._clock.sample_of(frame) + self._face.look_ahead_samples
-        return self._face.known_until_sample >= wanted
+        return self._known_until >= wanted
 
-    def render(self, frame_count: int) -> RenderedChunk:
-        """Draws and codes the next frames."""
-        began = time.thread_time()
+    async def render(self, frame_count: int) -> RenderedChunk:
+        """Draws and codes the next frames.
+
+        Args:
+            frame_count: How many, at most `ready_frames()`.
+        """
+        began = time.perf_counter()
         first = self.frame_count
         starts = [self._clock.sample_of(first + i) for i in range(frame_count + 1)]
-        frames = [self._encoder.encode(self._face.draw_next()) for _ in range(frame_count)]
-        samples = self._take(starts[-1] - starts[0])
+        drawn = await self._face.frames(self._window(frame_count))
+        frames = await self._coding.run(self._encode, drawn)
+        samples = self._pending.take(starts[-1] - starts[0])
         chunk = RenderedChunk(
             start_sample=starts[0],
             samples=samples,
@@ -144,19 +172,24 @@ class Turn:
         )
         self.frame_count += frame_count
         self.sample_count = starts[-1]
-        self.compute_s += time.thread_time() - began
+        self.render_s += time.perf_counter() - began
         return chunk
 
-    def _take(self, count: int) -> NDArray[np.int16]:
-        parts = []
-        while count:
-            head = self._pending.popleft()
-            if len(head) > count:
-                self._pending.appendleft(head[count:])
-                head = head[:count]
-            parts.append(head)
-            count -= len(head)
-        return np.concatenate(parts)
+    def close(self) -> None:
+        """Releases the face."""
+        self._face.close()
+
+    def _window(self, frame_count: int) -> FrameWindow:
+        visemes, self._undrawn_visemes = self._undrawn_visemes, []
+        return FrameWindow(
+            frame_count=frame_count,
+            visemes=visemes,
+            samples=self._undrawn.take(len(self._undrawn)),
+            ended=self._ended,
+        )
+
+    def _encode(self, frames: Sequence[Frame]) -> list[CodedFrame]:
+        return [self._encoder.encode(frame) for frame in frames]
 
     def _segment_at(self, sample: int) -> int:
         while len(self._segments) > 1 and self._segments[1][0] <= sample:

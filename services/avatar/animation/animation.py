@@ -79,11 +79,6 @@ class Animator:
         """How far beyond a frame's start the speech should be known."""
         return self._clock.samples(LOOK_AHEAD_S)
 
-    @property
-    def known_until_sample(self) -> int:
-        """Up to where marks or audio say what is spoken."""
-        return max(self._mouth.marked_until, self._sound.sample_count)
-
     def add_visemes(self, spans: Sequence[VisemeSpan]) -> None:
         """Takes visemes in the order of their start."""
         self._mouth.add(spans)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
-from services.avatar.engine import Activity, AvatarEngine, AvatarInfo, VideoSpec
+from services.avatar.engine import Activity, AvatarEngine, AvatarInfo, Frame, VideoSpec
 from services.avatar.video.ai_mark import open_encoder
-from services.avatar.video.encoder import CodedFrame
+from services.avatar.video.encoder import CodedFrame, VideoEncoder
 from services.runtime.compute import Compute
 
 _MAX_LOOPS = 24
@@ -23,11 +25,17 @@ class _Key:
 
 
 class IdleLoops:
-    """The loops that have been asked for last."""
+    """The loops that have been asked for last.
 
-    def __init__(self, engine: AvatarEngine, compute: Compute, *, preset: str) -> None:
+    Args:
+        engine: Draws them.
+        coding: Where they are coded.
+        preset: The preset of the encoder.
+    """
+
+    def __init__(self, engine: AvatarEngine, coding: Compute, *, preset: str) -> None:
         self._engine = engine
-        self._compute = compute
+        self._coding = coding
         self._preset = preset
         self._loops: OrderedDict[_Key, list[CodedFrame]] = OrderedDict()
         self._making = asyncio.Lock()
@@ -49,16 +57,24 @@ class IdleLoops:
         if key not in self._loops:
             async with self._making:
                 if key not in self._loops:
-                    self._loops[key] = await self._compute.run(self._make, key)
+                    self._loops[key] = await self._make(key)
         frames = self._loops[key]
         self._loops.move_to_end(key)
         while len(self._loops) > _MAX_LOOPS:
             self._loops.popitem(last=False)
         return frames
 
-    def _make(self, key: _Key) -> list[CodedFrame]:
+    async def _make(self, key: _Key) -> list[CodedFrame]:
         encoder = open_encoder(key.video, preset=self._preset, ai_mark=key.ai_mark)
-        pictures = self._engine.idle_loop(
+        coded: list[CodedFrame] = []
+        loop = self._engine.idle_loop(
             avatar=key.avatar.name, video=key.video, activity=key.activity
         )
-        return [encoder.encode(picture) for picture in pictures]
+        async with aclosing(loop) as windows:
+            async for window in windows:
+                coded += await self._coding.run(_encode, encoder, window)
+        return coded
+
+
+def _encode(encoder: VideoEncoder, window: Sequence[Frame]) -> list[CodedFrame]:
+    return [encoder.encode(frame) for frame in window]

@@ -82,11 +82,6 @@ class MouthTrack:
         self._at = 0
         self._end: int | None = None
 
-    @property
-    def marked_until(self) -> int:
-        """The sample up to which marks have said what is spoken; 0 without marks."""
-        return self._marked_until
-
     def add(self, spans: Sequence[VisemeSpan]) -> None:
         """Takes visemes in the order of their start."""
         for span in spans:

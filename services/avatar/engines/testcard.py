@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from services.avatar.drawing import DrawingEngine
 from services.avatar.engine import Activity, AvatarInfo, BgrImage, VideoSpec, VisemeSpan
 from services.avatar.settings import AvatarSettings
 from services.avatar.video.clock import FrameClock
+from services.runtime.engine import EngineInfo
 from services.runtime.engine_options import EngineOptions
 
 _VIDEO = VideoSpec(width_px=320, height_px=240, frame_rate_hz=25)
@@ -31,20 +33,28 @@ class TestcardOptions(EngineOptions):
     """The level that counts as a click, of 32,767."""
 
 
-class TestcardEngine:
+class TestcardEngine(DrawingEngine):
     """Draws the avatar "testcard"."""
 
     __test__ = False
-    name = "testcard"
-    version = "1"
-    licence = "Apache-2.0"
     options_type: ClassVar = TestcardOptions
 
     def __init__(self, settings: AvatarSettings) -> None:
-        self._click_level = TestcardOptions.read(settings).click_level
+        options = TestcardOptions.read(settings)
+        super().__init__(Testcard(options), threads=settings.compute_threads)
 
-    def warm_up(self) -> None:
-        """Needs nothing."""
+
+class Testcard:
+    """The `FaceDrawer` of the engine."""
+
+    __test__ = False
+    info = EngineInfo(name="testcard", version="1", licence="Apache-2.0")
+
+    def __init__(self, options: TestcardOptions) -> None:
+        self._click_level = options.click_level
+
+    def load(self) -> None:
+        """Does nothing."""
 
     def avatars(self) -> Sequence[AvatarInfo]:
         """Returns the one card."""
@@ -53,8 +63,8 @@ class TestcardEngine:
                 name="testcard",
                 display_name="Test card",
                 video=_VIDEO,
-                licence=self.licence,
-                version=self.version,
+                licence=self.info.licence,
+                version=self.info.version,
             )
         ]
 
@@ -84,6 +94,7 @@ class TestcardStream:
 
     __test__ = False
     look_ahead_samples = 0
+    follows_visemes = False
 
     def __init__(self, video: VideoSpec, clock: FrameClock, click_level: int) -> None:
         self._video = video
@@ -91,7 +102,6 @@ class TestcardStream:
         self._click_level = click_level
         self._frame = 0
         self._pending = np.zeros(0, np.int16)
-        self.known_until_sample = 0
 
     def add_visemes(self, spans: Sequence[VisemeSpan]) -> None:
         """A card has no mouth."""
@@ -99,7 +109,6 @@ class TestcardStream:
     def add_audio(self, samples: NDArray[np.int16]) -> None:
         """Takes audio that follows what was given before."""
         self._pending = np.concatenate([self._pending, samples])
-        self.known_until_sample += len(samples)
 
     def end_audio(self) -> None:
         """Changes nothing: the card knows each frame's audio when it draws it."""

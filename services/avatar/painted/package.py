@@ -6,7 +6,6 @@ the service at its start and not a viewer's turn.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +13,16 @@ from typing import Annotated
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from services.avatar.version import version_of
+from services.avatar.package_files import (
+    NAME_PATTERN,
+    Part,
+    Video,
+    load_manifest,
+    load_picture,
+    version_of,
+)
 from services.runtime.settings import SettingsError
 
 Layer = NDArray[np.uint8]
@@ -26,32 +32,19 @@ Coordinate = Annotated[float, Field(ge=-10_000, le=10_000, allow_inf_nan=False)]
 Length = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
 Point = tuple[Coordinate, Coordinate]
 Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
-Even = Annotated[int, Field(ge=64, le=1920, multiple_of=2)]
 
 LAYER_NAMES = ("background", "hair_back", "body", "head", "brows", "hair_front", "iris")
 _MAX_LAYER_SIDE_PX = 4096
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Video(_Part):
-    """The avatar's own format."""
-
-    width_px: Even
-    height_px: Even
-    frame_rate_hz: int = Field(ge=10, le=60)
-
-
-class Canvas(_Part):
+class Canvas(Part):
     """The coordinates of everything else: x to the right, y down, from the top left."""
 
     width: Length
     height: Length
 
 
-class Head(_Part):
+class Head(Part):
     """The box of the face and the point about which the head turns (the nape)."""
 
     left: Coordinate
@@ -72,7 +65,7 @@ class Head(_Part):
         return self.chin - self.top
 
 
-class Mouth(_Part):
+class Mouth(Part):
     """The mouth at rest."""
 
     centre: Point
@@ -89,7 +82,7 @@ class Mouth(_Part):
     """How much the lips shine."""
 
 
-class Eyes(_Part):
+class Eyes(Part):
     """Both eyes, left and right in the picture; one is drawn as the other's mirror image."""
 
     left: Point
@@ -104,11 +97,11 @@ class Eyes(_Part):
     line_colour: Colour
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """What avatar.toml says."""
 
     format: int = Field(ge=1, le=1)
-    name: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")
+    name: str = Field(pattern=NAME_PATTERN)
     display_name: str = Field(min_length=1, max_length=100)
     licence: str = Field(min_length=1, max_length=200)
     consent: str = Field(min_length=1, max_length=2000)
@@ -157,7 +150,7 @@ def load_package(folder: Path) -> AvatarPackage:
     Raises:
         SettingsError: A file is missing or damaged; the text names it.
     """
-    manifest = _load_manifest(folder / "avatar.toml")
+    manifest = load_manifest(folder / "avatar.toml", Manifest)
     aspect = manifest.canvas.width / manifest.canvas.height
     layers: dict[str, Layer] = {}
     for name in LAYER_NAMES:
@@ -173,33 +166,14 @@ def load_package(folder: Path) -> AvatarPackage:
     return AvatarPackage(folder=folder, manifest=manifest, layers=layers, version=version)
 
 
-def _load_manifest(path: Path) -> Manifest:
-    try:
-        with path.open("rb") as file:
-            return Manifest.model_validate(tomllib.load(file))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: is not TOML: {error}") from error
-    except ValidationError as error:
-        fault = error.errors()[0]
-        field = ".".join(str(part) for part in fault["loc"])
-        raise SettingsError(f"{path}: {field}: {fault['msg']}") from error
-
-
 def _load_layer(path: Path) -> Layer:
-    try:
-        coded = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-    picture = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED) if coded.size else None
-    if picture is None:
-        raise SettingsError(f"{path}: is not a picture that can be decoded")
+    picture = load_picture(path, cv2.IMREAD_UNCHANGED)
     if picture.dtype != np.uint8 or picture.ndim != 3 or max(picture.shape) > _MAX_LAYER_SIDE_PX:
         raise SettingsError(
             f"{path}: must be RGB or RGBA with 8 bits and at most {_MAX_LAYER_SIDE_PX} pixels "
             "a side"
         )
-    if picture.shape[2] == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2BGRA)
-    return np.asarray(picture, np.uint8)
+    layer = np.asarray(picture, np.uint8)
+    if layer.shape[2] == 3:
+        layer = np.asarray(cv2.cvtColor(layer, cv2.COLOR_BGR2BGRA), np.uint8)
+    return layer

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.avatar.engine import BgrImage, CreationOrder, CreationWarning
+from services.avatar.package_files import Video
 from services.avatar.photo.fields import make_fields
 from services.avatar.photo.geometry import Geometry
 from services.avatar.photo.inspection import Inspected, inspect
 from services.avatar.photo.networks import FaceNetworks
-from services.avatar.photo.package import FORMAT, Manifest, MouthTones, PhotoPackage, Video
+from services.avatar.photo.package import FORMAT, Manifest, MouthTones, PhotoPackage
 from services.avatar.photo.picture import read_photo
 
 Progress = Callable[[str, int], None]

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from services.avatar.engine import CreationOrder, CreationWarning
+from services.avatar.package_files import NAME_PATTERN
 from services.avatar.photo.creation import Progress, create_package
 from services.avatar.photo.networks import MODEL, FaceNetworks
-from services.avatar.photo.package import NAME_PATTERN, PhotoPackage, load_package, save_package
+from services.avatar.photo.package import PhotoPackage, load_package, save_package
 from services.runtime.errors import Busy, FailedPrecondition, NotFound
 from services.runtime.logs import get_logger
 from services.runtime.models.store import ModelStore

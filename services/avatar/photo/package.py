@@ -11,7 +11,6 @@ Nothing in it is code or pickled. Loading computes nothing: it reads and checks.
 from __future__ import annotations
 
 import json
-import tomllib
 import zipfile
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,38 +20,31 @@ from typing import Annotated, Any, Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from services.avatar.engine import BgrImage, VideoSpec
+from services.avatar.package_files import (
+    NAME_PATTERN,
+    Part,
+    Video,
+    load_manifest,
+    load_picture,
+    version_of,
+)
 from services.avatar.photo.fields import LIPS, SHARED, Fields, Lattice
 from services.avatar.photo.geometry import Axes, Curve, Eye, Geometry
 from services.avatar.photo.inner_mouth import Tones
-from services.avatar.version import version_of
 from services.runtime.settings import SettingsError
 
 FORMAT = 1
 _FILES = ("avatar.toml", "portrait.png", "face.json", "fields.npz")
-NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 _MAX_LATTICE = 512
 _FILE_TIME = (1980, 1, 1, 0, 0, 0)
 
 _Tone = Annotated[float, Field(ge=0, le=255, allow_inf_nan=False)]
-_Even = Annotated[int, Field(ge=64, le=1920, multiple_of=2)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Video(_Part):
-    """The avatar's own format."""
-
-    width_px: _Even
-    height_px: _Even
-    frame_rate_hz: int = Field(ge=10, le=60)
-
-
-class MouthTones(_Part):
+class MouthTones(Part):
     """Colours of the inner mouth, blue first."""
 
     teeth: tuple[_Tone, _Tone, _Tone]
@@ -60,7 +52,7 @@ class MouthTones(_Part):
     cavity: tuple[_Tone, _Tone, _Tone]
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """What avatar.toml says."""
 
     format: int = Field(ge=FORMAT, le=FORMAT)
@@ -128,7 +120,7 @@ def load_package(folder: Path) -> PhotoPackage:
     Raises:
         SettingsError: A file is missing or damaged; the text names it.
     """
-    manifest = _load_manifest(folder / "avatar.toml")
+    manifest = load_manifest(folder / "avatar.toml", Manifest)
     portrait = _load_portrait(folder / "portrait.png", manifest.video)
     path = folder / "face.json"
     try:
@@ -272,28 +264,8 @@ def _load_fields(path: Path, lattices: dict[str, Lattice]) -> Fields:
         raise SettingsError(f"{path}: is damaged: {error}") from error
 
 
-def _load_manifest(path: Path) -> Manifest:
-    try:
-        with path.open("rb") as file:
-            return Manifest.model_validate(tomllib.load(file))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: is not TOML: {error}") from error
-    except ValidationError as error:
-        fault = error.errors()[0]
-        field = ".".join(str(part) for part in fault["loc"])
-        raise SettingsError(f"{path}: {field}: {fault['msg']}") from error
-
-
 def _load_portrait(path: Path, video: Video) -> BgrImage:
-    try:
-        coded = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-    picture = cv2.imdecode(coded, cv2.IMREAD_COLOR) if coded.size else None
-    if picture is None:
-        raise SettingsError(f"{path}: is not a picture that can be decoded")
+    picture = load_picture(path, cv2.IMREAD_COLOR)
     if picture.shape[:2] != (video.height_px, video.width_px):
         raise SettingsError(f"{path}: must have the size of the video in avatar.toml")
     return np.asarray(picture, np.uint8)

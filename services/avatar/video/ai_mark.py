@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.avatar.engine import BgrImage, VideoSpec
-from services.avatar.video.encoder import CodedFrame, H264Encoder
+from services.avatar.engine import BgrImage, Frame, HostFrame, VideoSpec
+from services.avatar.video.encoder import CodedFrame, VideoEncoder
+from services.avatar.video.x264 import X264Encoder
 
 _HEIGHT = 0.052
 """Of the shorter side of the picture."""
@@ -48,22 +49,24 @@ class AiMark:
         part[:] = (part * self._keep + self._add).astype(np.uint8)
 
 
-class MarkingEncoder(H264Encoder):
-    """Codes pictures with the mark in them."""
+class MarkingEncoder:
+    """A `VideoEncoder` that draws the mark into each picture before another one codes it."""
 
-    def __init__(self, video: VideoSpec, *, preset: str) -> None:
-        super().__init__(video, preset=preset)
+    def __init__(self, video: VideoSpec, encoder: VideoEncoder) -> None:
         self._mark = AiMark(video)
+        self._encoder = encoder
 
-    def encode(self, picture: BgrImage) -> CodedFrame:
+    def encode(self, frame: Frame) -> CodedFrame:
         """Marks and codes the next picture, which is changed."""
+        picture = frame.to_bgr()
         self._mark.draw(picture)
-        return super().encode(picture)
+        return self._encoder.encode(HostFrame(picture))
 
 
-def open_encoder(video: VideoSpec, *, preset: str, ai_mark: bool) -> H264Encoder:
+def open_encoder(video: VideoSpec, *, preset: str, ai_mark: bool) -> VideoEncoder:
     """Returns an encoder, with the mark or without."""
-    return (MarkingEncoder if ai_mark else H264Encoder)(video, preset=preset)
+    encoder = X264Encoder(video, preset=preset)
+    return MarkingEncoder(video, encoder) if ai_mark else encoder
 
 
 def _shapes(width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

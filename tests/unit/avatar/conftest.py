@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from services.avatar.engines.portrait import PortraitEngine
+from services.avatar.engines.painted import PaintedFaces
 from services.avatar.painted.package import AvatarPackage, load_package
 from services.avatar.settings import AvatarSettings
 from services.runtime.settings import CHECKOUT
@@ -19,7 +19,7 @@ def package(package_folder: Path) -> AvatarPackage:
 
 
 @pytest.fixture(scope="session")
-def portrait() -> PortraitEngine:
-    engine = PortraitEngine(AvatarSettings())
-    engine.warm_up()
+def painted() -> PaintedFaces:
+    engine = PaintedFaces(AvatarSettings())
+    engine.load()
     return engine

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from services.avatar.engine import VideoSpec
+from services.avatar.engine import HostFrame, VideoSpec
 from services.avatar.video.ai_mark import AiMark, MarkingEncoder, open_encoder
-from services.avatar.video.encoder import H264Encoder
+from services.avatar.video.x264 import X264Encoder
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (512, 512), (1080, 1920), (1920, 64)])
@@ -31,7 +31,7 @@ def test_an_encoder_draws_it_only_when_told() -> None:
     video = VideoSpec(width_px=64, height_px=64, frame_rate_hz=10)
     assert isinstance(open_encoder(video, preset="ultrafast", ai_mark=True), MarkingEncoder)
     plain = open_encoder(video, preset="ultrafast", ai_mark=False)
-    assert type(plain) is H264Encoder
+    assert type(plain) is X264Encoder
     picture = np.zeros((64, 64, 3), np.uint8)
-    plain.encode(picture)
+    plain.encode(HostFrame(picture))
     assert not picture.any()

@@ -202,8 +202,9 @@ def test_the_face_is_the_same_however_the_speech_arrives(marked: bool) -> None:
         while waiting and waiting[0].start_sample < start + 3200:
             animator.add_visemes([waiting.pop(0)])
         animator.add_audio(audio[start : start + 160])
-        known = animator.known_until_sample - animator.look_ahead_samples
-        heard = min(known, start + 160 - RATE // FPS)
+        added = marks[: len(marks) - len(waiting)]
+        known = max([start + 160, *(span.end_sample for span in added)])
+        heard = min(known - animator.look_ahead_samples, start + 160 - RATE // FPS)
         while len(drip) * RATE // FPS <= heard:
             drip.append(animator.next())
     animator.end_audio()

@@ -4,10 +4,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import structlog
 
-from services.avatar.engines.portrait import PortraitEngine
+from services.avatar.engines.painted import PaintedFaces
 from services.avatar.painted.package import AvatarPackage, load_package
 from services.avatar.settings import AvatarSettings
+from services.runtime.engines import load_engine
 from services.runtime.settings import SettingsError
 
 
@@ -93,22 +95,27 @@ def test_a_damaged_manifest_names_the_field(copy: Path, old: str, new: str, faul
 
 def test_an_empty_personas_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"ANIMA_PERSONAS_DIR: no avatar in"):
-        PortraitEngine(AvatarSettings(personas_dir=tmp_path, avatars_dir=tmp_path)).warm_up()
+        PaintedFaces(AvatarSettings(personas_dir=tmp_path, avatars_dir=tmp_path)).load()
 
 
 def test_two_packages_of_one_name_are_refused(copy: Path, package_folder: Path) -> None:
     personas = copy.parent.parent
     shutil.copytree(package_folder, personas / "zoe" / "avatar")
     with pytest.raises(SettingsError, match=r"zoe/avatar/avatar.toml: name: 'anima' is also"):
-        PortraitEngine(
-            AvatarSettings(personas_dir=personas, avatars_dir=personas / "none")
-        ).warm_up()
+        PaintedFaces(AvatarSettings(personas_dir=personas, avatars_dir=personas / "none")).load()
 
 
 def test_the_default_avatar_comes_first(copy: Path, package_folder: Path) -> None:
     personas = copy.parent.parent
     shutil.copytree(package_folder, personas / "bea" / "avatar")
     edit(personas / "bea" / "avatar", 'name = "anima"', 'name = "aa"')
-    engine = PortraitEngine(AvatarSettings(personas_dir=personas, avatars_dir=personas / "none"))
-    engine.warm_up()
+    engine = PaintedFaces(AvatarSettings(personas_dir=personas, avatars_dir=personas / "none"))
+    engine.load()
     assert [avatar.name for avatar in engine.avatars()] == ["anima", "aa"]
+
+
+def test_the_former_name_of_the_engine_still_works() -> None:
+    with structlog.testing.capture_logs() as logs:
+        engine = load_engine("avatar", "portrait", AvatarSettings())
+    assert engine.describe().name == "painted"
+    assert "ANIMA_AVATAR_ENGINE=painted" in logs[0]["event"]

@@ -6,7 +6,7 @@ import pytest
 from services.avatar.animation.parameters import FaceParameters, HeadPose, MouthShape
 from services.avatar.animation.visemes import VISEMES, target
 from services.avatar.engine import BgrImage, VideoSpec
-from services.avatar.engines.portrait import PortraitEngine
+from services.avatar.engines.painted import PaintedFaces
 from services.avatar.painted.package import AvatarPackage
 from services.avatar.painted.scene import Scene
 from tests.unit.avatar.speech import AA, IH, OU, PP, RATE, SIL, silence, spans, vowel
@@ -106,24 +106,24 @@ def test_any_size_can_be_drawn(package: AvatarPackage, width: int, height: int) 
     assert (rest != talking).any()
 
 
-def test_the_idle_loop_repeats_without_a_jump(portrait: PortraitEngine) -> None:
+def test_the_idle_loop_repeats_without_a_jump(painted: PaintedFaces) -> None:
     video = VideoSpec(width_px=256, height_px=256, frame_rate_hz=25)
-    frames = [f.astype(np.int16) for f in portrait.idle_loop(avatar="anima", video=video)]
+    frames = [f.astype(np.int16) for f in painted.idle_loop(avatar="anima", video=video)]
     steps = [float(np.abs(b - a).mean()) for a, b in pairwise(frames)]
     assert len(frames) == 200
     assert float(np.abs(frames[0] - frames[-1]).mean()) <= max(steps)
 
 
 @pytest.mark.parametrize("avatar", ["anima", "leo"])
-def test_talk_joins_the_idle_loop_without_a_jump(portrait: PortraitEngine, avatar: str) -> None:
+def test_talk_joins_the_idle_loop_without_a_jump(painted: PaintedFaces, avatar: str) -> None:
     video = VideoSpec(width_px=256, height_px=256, frame_rate_hz=25)
-    loop = [f.astype(np.int16) for f in portrait.idle_loop(avatar=avatar, video=video)]
+    loop = [f.astype(np.int16) for f in painted.idle_loop(avatar=avatar, video=video)]
     largest = max(float(np.abs(b - a).mean()) for a, b in pairwise([*loop, loop[0]]))
     marks = spans((SIL, 0.05), (AA, 0.2), (PP, 0.1), (IH, 0.2), (OU, 0.2), (SIL, 0.25))
     cases = [(first, marks, silence(1)) for first in (0, 20, 57, 70, 150)]
     cases += [(first, [], vowel(1)) for first in (30, 165)]
     for first, spoken, audio in cases:
-        face = portrait.open_stream(
+        face = painted.open_stream(
             avatar=avatar, video=video, sample_rate_hz=RATE, turn_id="t", idle_frame=first
         )
         face.add_visemes(spoken)

@@ -9,18 +9,19 @@ import pytest
 from anima.avatar.v1 import EndOfAudio, RenderConfig, RenderRequest
 from anima.common.v1 import AudioChunk
 from services.avatar.animation.idle_loops import IdleLoops
+from services.avatar.drawing import DrawnStream
 from services.avatar.engine import VideoSpec
-from services.avatar.engines.testcard import TestcardEngine
+from services.avatar.engines.testcard import Testcard, TestcardEngine, TestcardOptions
 from services.avatar.session import MAX_WAITING_S, RenderSession
 from services.avatar.settings import AvatarSettings
 from services.avatar.turn import Turn
 from services.avatar.video.clock import FrameClock
-from services.avatar.video.encoder import H264Encoder
+from services.avatar.video.x264 import X264Encoder
 from services.runtime.compute import Compute
 
 RATE = 8000
 VIDEO = VideoSpec(width_px=64, height_px=64, frame_rate_hz=10)
-CARD = TestcardEngine(AvatarSettings()).avatars()[0]
+CARD = Testcard(TestcardOptions()).avatars()[0]
 
 
 @pytest.fixture
@@ -28,12 +29,13 @@ def compute() -> Compute:
     return Compute(threads=1, name="test")
 
 
-def new_turn() -> Turn:
-    face = TestcardEngine(AvatarSettings()).open_stream(
+def new_turn(compute: Compute) -> Turn:
+    face = Testcard(TestcardOptions()).open_stream(
         avatar="testcard", video=VIDEO, sample_rate_hz=RATE, turn_id="t", idle_frame=0
     )
     clock = FrameClock(sample_rate_hz=RATE, frame_rate_hz=10)
-    return Turn(face, H264Encoder(VIDEO, preset="ultrafast"), clock)
+    encoder = X264Encoder(VIDEO, preset="ultrafast")
+    return Turn(DrawnStream(face, compute), encoder, clock, compute)
 
 
 async def test_a_slow_reader_stops_the_sender(compute: Compute) -> None:
@@ -54,8 +56,8 @@ async def test_a_slow_reader_stops_the_sender(compute: Compute) -> None:
         yield RenderRequest(end_of_audio=EndOfAudio())
 
     config = RenderConfig(turn_id="t", sample_rate_hz=RATE)
-    turn = new_turn()
-    responses = RenderSession(config, turn, send(), compute).responses()
+    turn = new_turn(compute)
+    responses = RenderSession(config, turn, send()).responses()
     first = await anext(responses)
     assert len(first.media.frames) == 1
     await stopped.wait()
@@ -85,7 +87,7 @@ async def test_an_abandoned_session_ends_its_reader(compute: Compute) -> None:
             ended.set()
 
     config = RenderConfig(turn_id="t", sample_rate_hz=RATE)
-    responses = RenderSession(config, new_turn(), send(), compute).responses()
+    responses = RenderSession(config, new_turn(compute), send()).responses()
     await anext(responses)
     await responses.aclose()
     await ended.wait()

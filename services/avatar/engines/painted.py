@@ -1,4 +1,7 @@
-"""The embedded engine: a layered picture or a photo, moved by the speech; one core, no training."""
+"""The embedded engine: a layered picture or a photo, moved by the speech; one core, no training.
+
+It was called `portrait`; settings that still say so get it, with a warning in the log.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 from services.avatar.animation.animation import Animator
 from services.avatar.animation.idle import IdleMotion
 from services.avatar.animation.parameters import FaceParameters
+from services.avatar.drawing import MakingEngine
 from services.avatar.engine import (
     Activity,
     AvatarInfo,
@@ -28,7 +32,9 @@ from services.avatar.photo.library import PhotoLibrary
 from services.avatar.photo.package import PhotoPackage
 from services.avatar.photo.scene import PhotoScene
 from services.avatar.settings import AvatarSettings
+from services.runtime.engine import EngineInfo
 from services.runtime.errors import FailedPrecondition, NotFound
+from services.runtime.logs import get_logger
 from services.runtime.settings import SettingsError
 
 _MAX_SCENES = 8
@@ -36,12 +42,25 @@ _Package = AvatarPackage | PhotoPackage
 _Scene = Scene | PhotoScene
 
 
-class PortraitEngine:
+class PaintedEngine(MakingEngine):
     """Draws the avatar packages of the personas and those made of photos."""
 
-    name = "portrait"
-    version = "1"
-    licence = "Apache-2.0"
+    def __init__(self, settings: AvatarSettings) -> None:
+        super().__init__(PaintedFaces(settings), threads=settings.compute_threads)
+
+
+def portrait(settings: AvatarSettings) -> PaintedEngine:
+    """Makes the engine for settings that call it by its former name."""
+    get_logger().warning(
+        "the engine portrait is called painted now; set ANIMA_AVATAR_ENGINE=painted"
+    )
+    return PaintedEngine(settings)
+
+
+class PaintedFaces:
+    """The `FaceMaker` of the engine."""
+
+    info = EngineInfo(name="painted", version="1", licence="Apache-2.0")
 
     def __init__(self, settings: AvatarSettings) -> None:
         self._settings = settings
@@ -50,7 +69,7 @@ class PortraitEngine:
         self._scenes: OrderedDict[tuple[str, VideoSpec], tuple[_Package, _Scene]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def warm_up(self) -> None:
+    def load(self) -> None:
         """Loads every package and draws a frame of each.
 
         Raises:
@@ -122,7 +141,7 @@ class PortraitEngine:
         turn_id: str,
         idle_frame: int,
         activity: Activity = Activity.IDLE,
-    ) -> PortraitStream:
+    ) -> PaintedFace:
         """Opens a face for one turn."""
         animator = Animator(
             sample_rate_hz=sample_rate_hz,
@@ -131,7 +150,7 @@ class PortraitEngine:
             seed=turn_id,
             activity=activity,
         )
-        return PortraitStream(self._scene(avatar, video), animator)
+        return PaintedFace(self._scene(avatar, video), animator)
 
     def idle_loop(
         self, *, avatar: str, video: VideoSpec, activity: Activity = Activity.IDLE
@@ -194,8 +213,10 @@ def _info(package: _Package) -> AvatarInfo:
     )
 
 
-class PortraitStream:
-    """One turn of a portrait."""
+class PaintedFace:
+    """One turn of a face."""
+
+    follows_visemes = True
 
     def __init__(self, scene: _Scene, animator: Animator) -> None:
         self._scene = scene
@@ -205,11 +226,6 @@ class PortraitStream:
     def look_ahead_samples(self) -> int:
         """How far beyond a frame's start the speech should be known."""
         return self._animator.look_ahead_samples
-
-    @property
-    def known_until_sample(self) -> int:
-        """Up to where marks or audio say what is spoken."""
-        return self._animator.known_until_sample
 
     def add_visemes(self, spans: Sequence[VisemeSpan]) -> None:
         """Takes visemes in the order of their start."""

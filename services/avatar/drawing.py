@@ -1,0 +1,276 @@
+"""Engines that draw one picture after the other in a thread, as avatar engines.
+
+The threads that draw the frames of turns do nothing else: avatars are listed, opened and made, and
+idle loops are drawn, in threads of their own, so that none of this delays a face that speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.avatar.engine import (
+    Activity,
+    AvatarInfo,
+    BgrImage,
+    Creation,
+    CreationOrder,
+    CreationStep,
+    Frame,
+    FrameWindow,
+    HostFrame,
+    VideoSpec,
+    VisemeSpan,
+)
+from services.runtime.compute import Compute
+from services.runtime.engine import EngineInfo
+
+_LIBRARY_THREADS: Final = 2
+_LOOP_WINDOW: Final = 4
+"""Frames of an idle loop that are handed over together."""
+
+
+class DrawnFace(Protocol):
+    """The face of one turn, drawn frame by frame; used by one thread at a time."""
+
+    @property
+    def look_ahead_samples(self) -> int:
+        """See `FaceStream.look_ahead_samples`."""
+        ...
+
+    @property
+    def follows_visemes(self) -> bool:
+        """See `FaceStream.follows_visemes`."""
+        ...
+
+    def add_visemes(self, spans: Sequence[VisemeSpan]) -> None:
+        """Takes visemes in the order of their start."""
+        ...
+
+    def add_audio(self, samples: NDArray[np.int16]) -> None:
+        """Takes audio that follows what was given before, shape (samples,)."""
+        ...
+
+    def end_audio(self) -> None:
+        """Takes note that no audio follows."""
+        ...
+
+    def draw_next(self) -> BgrImage:
+        """Draws the next frame, from frame 0, into an array of its own."""
+        ...
+
+    def idle_frame(self) -> int:
+        """See `FaceStream.idle_frame`; called on the event loop, between two windows."""
+        ...
+
+
+class FaceDrawer(Protocol):
+    """Draws faces in threads. Its methods may be called from several threads at once."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine is."""
+        ...
+
+    def load(self) -> None:
+        """See `Engine.open`."""
+        ...
+
+    def avatars(self) -> Sequence[AvatarInfo]:
+        """See `AvatarEngine.avatars`."""
+        ...
+
+    def open_stream(
+        self,
+        *,
+        avatar: str,
+        video: VideoSpec,
+        sample_rate_hz: int,
+        turn_id: str,
+        idle_frame: int,
+        activity: Activity = Activity.IDLE,
+    ) -> DrawnFace:
+        """See `AvatarEngine.open_stream`."""
+        ...
+
+    def idle_loop(
+        self, *, avatar: str, video: VideoSpec, activity: Activity = Activity.IDLE
+    ) -> Iterator[BgrImage]:
+        """See `AvatarEngine.idle_loop`; each picture is an array of its own."""
+        ...
+
+
+class FaceMaker(FaceDrawer, Protocol):
+    """A `FaceDrawer` that can make avatars of photos."""
+
+    def create_avatar(
+        self, photo: bytes, order: CreationOrder, progress: Callable[[str, int], None]
+    ) -> Creation:
+        """Makes an avatar and keeps it; see `AvatarMaker.create_avatar`.
+
+        Args:
+            photo: The file.
+            order: What to make.
+            progress: Called with the step that begins and the per cent that are done.
+        """
+        ...
+
+    def delete_avatar(self, name: str) -> None:
+        """See `AvatarMaker.delete_avatar`."""
+        ...
+
+
+class DrawingEngine:
+    """A `FaceDrawer` as an `AvatarEngine`.
+
+    Args:
+        drawer: What draws.
+        threads: How many threads draw the frames of turns; a stream uses one at a time.
+    """
+
+    def __init__(self, drawer: FaceDrawer, *, threads: int) -> None:
+        self._drawer = drawer
+        self._drawing = Compute(threads=threads, name="avatar-draw")
+        self._library = Compute(threads=_LIBRARY_THREADS, name="avatar-library")
+        self._loops = Compute(threads=1, name="avatar-loops")
+
+    async def open(self) -> None:
+        """Loads the drawer."""
+        await self._library.run(self._drawer.load)
+
+    def describe(self) -> EngineInfo:
+        """Returns what the drawer is."""
+        return self._drawer.info
+
+    async def avatars(self) -> Sequence[AvatarInfo]:
+        """Returns the avatars; the drawer may have to load one that was made elsewhere."""
+        return await self._library.run(self._drawer.avatars)
+
+    async def open_stream(
+        self,
+        *,
+        avatar: str,
+        video: VideoSpec,
+        sample_rate_hz: int,
+        turn_id: str,
+        idle_frame: int,
+        activity: Activity = Activity.IDLE,
+    ) -> DrawnStream:
+        """Opens a face for one turn."""
+        face = await self._library.run(
+            self._drawer.open_stream,
+            avatar=avatar,
+            video=video,
+            sample_rate_hz=sample_rate_hz,
+            turn_id=turn_id,
+            idle_frame=idle_frame,
+            activity=activity,
+        )
+        return DrawnStream(face, self._drawing)
+
+    async def idle_loop(
+        self, *, avatar: str, video: VideoSpec, activity: Activity = Activity.IDLE
+    ) -> AsyncGenerator[Sequence[Frame], None]:
+        """Draws an idle loop, a few frames ahead of its reader."""
+
+        def produce(emit: Callable[[Sequence[Frame]], bool]) -> None:
+            window: list[Frame] = []
+            for picture in self._drawer.idle_loop(avatar=avatar, video=video, activity=activity):
+                window.append(HostFrame(picture))
+                if len(window) == _LOOP_WINDOW:
+                    if not emit(window):
+                        return
+                    window = []
+            if window:
+                emit(window)
+
+        async with aclosing(self._loops.stream(produce, max_buffered=1)) as windows:
+            async for window in windows:
+                yield window
+
+    async def close(self) -> None:
+        """Ends the threads."""
+        for compute in (self._drawing, self._library, self._loops):
+            compute.close()
+
+
+class MakingEngine(DrawingEngine):
+    """A `FaceMaker` as an `AvatarEngine` and `AvatarMaker`.
+
+    Args:
+        maker: What draws and makes avatars.
+        threads: How many threads draw the frames of turns; a stream uses one at a time.
+    """
+
+    def __init__(self, maker: FaceMaker, *, threads: int) -> None:
+        super().__init__(maker, threads=threads)
+        self._maker = maker
+        self._creation = Compute(threads=1, name="avatar-create")
+
+    async def create_avatar(
+        self, photo: bytes, order: CreationOrder
+    ) -> AsyncGenerator[CreationStep | Creation, None]:
+        """Makes an avatar in a thread of its own."""
+
+        def produce(emit: Callable[[CreationStep | Creation], bool]) -> None:
+            def progress(step: str, percent: int) -> None:
+                emit(CreationStep(step=step, percent=percent))
+
+            emit(self._maker.create_avatar(photo, order, progress))
+
+        async with aclosing(self._creation.stream(produce)) as steps:
+            async for step in steps:
+                yield step
+
+    async def delete_avatar(self, name: str) -> None:
+        """Deletes an avatar that was made of a photo."""
+        await self._library.run(self._maker.delete_avatar, name)
+
+    async def close(self) -> None:
+        """Ends the threads."""
+        await super().close()
+        self._creation.close()
+
+
+class DrawnStream:
+    """A `DrawnFace` as a `FaceStream`: a window is drawn in one thread at once."""
+
+    def __init__(self, face: DrawnFace, compute: Compute) -> None:
+        self._face = face
+        self._compute = compute
+        self._ended = False
+
+    @property
+    def look_ahead_samples(self) -> int:
+        """See `FaceStream.look_ahead_samples`."""
+        return self._face.look_ahead_samples
+
+    @property
+    def follows_visemes(self) -> bool:
+        """See `FaceStream.follows_visemes`."""
+        return self._face.follows_visemes
+
+    async def frames(self, window: FrameWindow) -> Sequence[Frame]:
+        """Draws the next frames in a thread."""
+        return await self._compute.run(self._draw, window)
+
+    def idle_frame(self) -> int:
+        """See `FaceStream.idle_frame`."""
+        return self._face.idle_frame()
+
+    def close(self) -> None:
+        """Does nothing: a face holds nothing but memory."""
+
+    def _draw(self, window: FrameWindow) -> list[Frame]:
+        if window.visemes:
+            self._face.add_visemes(window.visemes)
+        if len(window.samples):
+            self._face.add_audio(window.samples)
+        if window.ended and not self._ended:
+            self._face.end_audio()
+            self._ended = True
+        return [HostFrame(self._face.draw_next()) for _ in range(window.frame_count)]

@@ -1,0 +1,94 @@
+"""What all packages of avatars have in common: manifest, pictures, version."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.runtime.settings import SettingsError
+
+NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
+_DIGITS = 16
+_Even = Annotated[int, Field(ge=64, le=1920, multiple_of=2)]
+
+
+class Part(BaseModel):
+    """A part of a manifest: frozen, without fields that nobody knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Video(Part):
+    """The avatar's own format."""
+
+    width_px: _Even
+    height_px: _Even
+    frame_rate_hz: int = Field(ge=10, le=60)
+
+
+ManifestT = TypeVar("ManifestT", bound=Part)
+
+
+def load_manifest(path: Path, manifest_type: type[ManifestT]) -> ManifestT:
+    """Reads and checks an avatar.toml.
+
+    Raises:
+        SettingsError: It is missing or damaged; the text names the file and the field.
+    """
+    try:
+        with path.open("rb") as file:
+            return manifest_type.model_validate(tomllib.load(file))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is not TOML: {error}") from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = ".".join(str(part) for part in fault["loc"])
+        raise SettingsError(f"{path}: {field}: {fault['msg']}") from error
+
+
+def load_picture(path: Path, flags: int) -> NDArray[np.generic]:
+    """Reads a picture.
+
+    Args:
+        path: The file.
+        flags: How OpenCV decodes it, such as `cv2.IMREAD_COLOR`.
+
+    Raises:
+        SettingsError: It is missing or damaged; the text names the file.
+    """
+    try:
+        coded = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    picture = cv2.imdecode(coded, flags) if coded.size else None
+    if picture is None:
+        raise SettingsError(f"{path}: is not a picture that can be decoded")
+    return np.asarray(picture)
+
+
+def version_of(folder: Path, names: Iterable[str]) -> str:
+    """Returns 16 hexadecimal digits that differ when any of the named files differs.
+
+    Raises:
+        SettingsError: A file cannot be read; the text names it.
+    """
+    digest = hashlib.sha256()
+    for name in names:
+        try:
+            content = (folder / name).read_bytes()
+        except OSError as error:
+            raise SettingsError(f"{folder / name}: cannot be read: {error.strerror}") from error
+        # the length keeps bytes from moving from one file to the next unseen
+        digest.update(f"{name} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()[:_DIGITS]
