@@ -104,7 +104,11 @@ class ClientConfig:
                     "voice": self.voice,
                 },
             },
-            "anima": own | {"audio_codecs": list(self.audio_codecs)},
+            "anima": own
+            | {
+                "audio_codecs": list(self.audio_codecs),
+                "max_question_chars": MAX_QUESTION_CHARS,
+            },
         }
 
 
@@ -169,7 +173,7 @@ def _text(value: object, name: str, max_chars: int = 200) -> str:
     if not isinstance(value, str):
         raise InvalidRequest(f"{name}: it must be a text")
     if len(value) > max_chars:
-        raise InvalidRequest(f"{name}: it has {len(value)} characters, at most {max_chars} go")
+        raise InvalidRequest(f"{name}: must be at most {max_chars} characters, got {len(value)}")
     if any(0xD800 <= ord(char) < 0xE000 for char in value):
         raise InvalidRequest(f"{name}: it is not valid Unicode")
     return value

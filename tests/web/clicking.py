@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from services.avatar.servicer import build
 from services.avatar.settings import AvatarSettings
@@ -13,9 +11,7 @@ from services.runtime.server import serving
 from tests.e2e.test_flash_and_click import ClickingTts
 from tests.fakes.mesh import FakeMesh
 from tests.unit.web.clients import serving_page
-
-START_TIMEOUT_S = 20
-
+from tests.web.served import served
 
 CLICKS = "Here are some clicks, and then some more. And the last ones."
 
@@ -28,12 +24,10 @@ def clicking_gateway(*, answer: str = CLICKS, **changes: str) -> Iterator[str]:
         answer: what every question is answered with; a sentence takes 2.6 s.
         changes: settings of the gateway.
     """
-    ready = threading.Event()
-    started: dict[str, object] = {}
 
-    async def serve() -> None:
+    @asynccontextmanager
+    async def clicking() -> AsyncIterator[str]:
         settings = AvatarSettings(listen="127.0.0.1:0", engine="testcard")
-        stop = asyncio.Event()
         async with FakeMesh() as fake, serving(build(settings), settings) as testcard:
             await testcard.ready
             await fake.stop("tts")
@@ -44,21 +38,7 @@ def clicking_gateway(*, answer: str = CLICKS, **changes: str) -> Iterator[str]:
                 fake.mesh(avatar_target=testcard.address, **changes) as mesh,
                 serving_page(mesh) as page,
             ):
-                started.update(
-                    address=f"http://{page.address}/", loop=asyncio.get_running_loop(), stop=stop
-                )
-                ready.set()
-                await stop.wait()
+                yield f"http://{page.address}/"
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
-    thread.start()
-    if not ready.wait(START_TIMEOUT_S):
-        raise AssertionError("the gateway did not start")
-    loop, stop = started["loop"], started["stop"]
-    assert isinstance(loop, asyncio.AbstractEventLoop)
-    assert isinstance(stop, asyncio.Event)
-    try:
-        yield str(started["address"])
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(START_TIMEOUT_S)
+    with served(clicking) as address:
+        yield address

@@ -86,7 +86,8 @@ function question() {
 // --- what the gateway says -------------------------------------------------------------------
 
 const HANDLERS = {
-  "session.created": () => {
+  "session.created": ({ session }) => {
+    composer.limit(session.anima.max_question_chars);
     setStatus("online");
     configure();
     refreshMesh();
@@ -363,6 +364,7 @@ byId("language-switch").addEventListener("click", () => {
   drawTiming();
   setStatus(byId("status").dataset.state, { seconds: 1 });
   setActivity(activity);
+  composer.draw();
 });
 setInterval(() => connection.isOpen && !document.hidden && refreshMesh(), MESH_REFRESH_MS);
 

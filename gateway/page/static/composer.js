@@ -4,6 +4,7 @@ import { t } from "./i18n.js";
 
 const HOLD_MS = 350;
 const byId = (id) => document.getElementById(id);
+const written = (number) => number.toLocaleString(document.documentElement.lang);
 
 /** Events: "released" when a held microphone button is let go. */
 export class Composer extends EventTarget {
@@ -16,6 +17,8 @@ export class Composer extends EventTarget {
   #say;
   #pressedAt = 0;
   #wasOn = false;
+  #most = Infinity;
+  #over = 0;
 
   /** @param parts {ask(text): boolean, stop(), microphone, settings, say(text)} */
   constructor({ ask, stop, microphone, settings, say }) {
@@ -28,28 +31,34 @@ export class Composer extends EventTarget {
     byId("composer").addEventListener("submit", (event) => this.#submit(event));
     byId("stop").addEventListener("click", () => this.#stop());
     this.#box.addEventListener("keydown", (event) => this.#key(event));
-    this.#box.addEventListener("input", () => this.#fit());
+    this.#box.addEventListener("input", () => this.draw());
     this.#wireMicrophone();
     microphone.addEventListener("level", ({ detail }) => this.#button.style.setProperty("--level", detail));
     addEventListener("keydown", ({ key }) => {
       if (key === "Escape" && !byId("stop").hidden && !document.querySelector("dialog[open]")) this.#stop();
     });
-    this.#fit();
+    this.draw();
+  }
+
+  /** Says how many characters a question may have; they are Unicode's, not those of JavaScript. */
+  limit(most) {
+    this.#most = most;
+    this.draw();
   }
 
   /** Shows the stop button instead of the send button while an answer is under way. */
   showStop(on) {
     byId("stop").hidden = !on;
     byId("send").hidden = on && this.#box.value.trim() === "";
+    this.#fit();
   }
 
   #submit(event) {
     event.preventDefault();
     const text = this.#box.value.trim();
-    if (!text || !this.#ask(text)) return;
+    if (!text || this.#over || !this.#ask(text)) return;
     this.#box.value = "";
-    this.#fit();
-    this.showStop(!byId("stop").hidden);
+    this.draw();
   }
 
   #key(event) {
@@ -59,11 +68,22 @@ export class Composer extends EventTarget {
     byId("composer").requestSubmit();
   }
 
+  /** Draws what depends on the text in the box. */
+  draw() {
+    const text = this.#box.value.trim();
+    this.#over = text.length > this.#most ? Math.max(0, [...text].length - this.#most) : 0;
+    const places = { over: written(this.#over), most: written(this.#most) };
+    byId("too-long").textContent = this.#over ? t("tooLong", places) : "";
+    byId("too-long").hidden = !this.#over;
+    this.#box.setAttribute("aria-invalid", String(this.#over > 0));
+    byId("send").disabled = text === "" || this.#over > 0;
+    this.showStop(!byId("stop").hidden);
+  }
+
+  /** Gives the box the height of its text. */
   #fit() {
     this.#box.style.height = "auto";
     this.#box.style.height = `${this.#box.scrollHeight}px`;
-    byId("send").disabled = this.#box.value.trim() === "";
-    this.showStop(!byId("stop").hidden);
   }
 
   #wireMicrophone() {

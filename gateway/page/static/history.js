@@ -4,14 +4,22 @@ import { t } from "./i18n.js";
 import { kept } from "./kept.js";
 
 const NEAR_END_PX = 80;
+const LINES_ABOVE = 1.6; // of an answer, above the words that come next
 
 export class History {
   #list;
   #partial = null;
   #bubbles = new Map();
+  #follows = true;
+  #scrolledTo = 0;
 
   constructor(list) {
     this.#list = list;
+    list.addEventListener("scroll", () => {
+      if (Math.abs(list.scrollTop - this.#scrolledTo) > 1) this.#follows = this.#isAtEnd();
+    });
+    // A notice or a long question takes height away: what is being said stays in view.
+    new ResizeObserver(() => this.#scroll()).observe(list);
     for (const { who, text, note } of kept.said) {
       const bubble = this.#bubble(who, text);
       this.#append(bubble);
@@ -126,11 +134,19 @@ export class History {
     this.#scroll(true);
   }
 
-  /** Keeps the newest in view, unless the person reads further up. */
+  /** Keeps what is being said in view, else the newest, unless the person reads further up. */
   #scroll(always = false) {
+    this.#follows ||= always;
+    if (!this.#follows) return;
+    const list = this.#list;
+    const next = list.lastElementChild?.querySelector(".ahead")?.getClientRects()[0];
+    const above = next ? next.top - list.getBoundingClientRect().top - LINES_ABOVE * next.height : Infinity;
+    list.scrollTop = Math.min(list.scrollTop + above, list.scrollHeight - list.clientHeight);
+    this.#scrolledTo = list.scrollTop;
+  }
+
+  #isAtEnd() {
     const { scrollHeight, scrollTop, clientHeight } = this.#list;
-    if (always || scrollHeight - scrollTop - clientHeight < NEAR_END_PX) {
-      this.#list.scrollTop = scrollHeight;
-    }
+    return scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
   }
 }

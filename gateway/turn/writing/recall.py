@@ -9,6 +9,9 @@ from anima.llm.v1 import llm_pb2 as llm
 from anima.memory.v1 import memory_pb2 as memory
 from gateway.turn.question import Question
 
+_QUERY_CHARS: Final = 300
+"""So much of both ends of a long question is searched for: a recall that reads 8,000 characters
+takes three times as long, and on a busy machine longer than an answer can wait."""
 _MAX_MEMORIES: Final = 5
 _MAX_PASSAGES: Final = 3
 _ROLES: Final = {
@@ -24,12 +27,18 @@ def recall_request(question: Question) -> memory.RecallRequest:
     """Returns the request for memories of the person, their documents and shared ones."""
     return memory.RecallRequest(
         user_id=question.user_id,
-        query=question.text,
+        query=_query(question.text),
         max_items=_MAX_MEMORIES,
         exclude_session_id=question.session_id,
         persona=question.persona.name,
         max_passages=_MAX_PASSAGES,
     )
+
+
+def _query(text: str) -> str:
+    if len(text) <= 2 * _QUERY_CHARS:
+        return text
+    return f"{text[:_QUERY_CHARS]} … {text[-_QUERY_CHARS:]}"
 
 
 def memories_of(recalled: memory.RecallResponse) -> Sequence[llm.Memory]:

@@ -79,6 +79,21 @@ def test_history_keeps_what_was_heard_and_memory_learns_it() -> None:
     run(main)
 
 
+def test_of_a_long_question_both_ends_are_searched_for_and_all_of_it_is_asked() -> None:
+    async def main(stages: DirectStages) -> None:
+        question = "头" * 4_000 + "尾" * 4_000
+        async with conversation(stages.mesh(), pb.ConverseConfig(user_id="eve")) as (session, said):
+            await session.text(question)
+            await said.until_kind("turn_ended")
+            (recall,) = stages.memory.requests
+            assert len(recall.query) < 700
+            assert recall.query.startswith("头" * 300)
+            assert recall.query.endswith("尾" * 300)
+            assert stages.llm.configs[0].question == question
+
+    run(main)
+
+
 def test_without_a_user_documents_are_asked_for_and_nothing_is_remembered() -> None:
     async def main(stages: DirectStages) -> None:
         async with conversation(stages.mesh()) as (session, said):

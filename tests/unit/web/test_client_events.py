@@ -13,6 +13,7 @@ from gateway.realtime.client_events import (
     whole_number,
 )
 from gateway.realtime.fmp4.speech_track import AudioCodec
+from gateway.session.turn_maker import MAX_QUESTION_CHARS
 from services.runtime.errors import InvalidRequest
 
 
@@ -57,6 +58,7 @@ def test_own_part_chooses_media_persona_and_memory() -> None:
     assert config.converse_config().user_id == "u1"
     assert not config.converse_config().audio_only
     assert config.as_event()["anima"]["media"] == "fmp4"
+    assert config.as_event()["anima"]["max_question_chars"] == MAX_QUESTION_CHARS
 
 
 def test_update_leaves_alone_what_it_does_not_name() -> None:
@@ -80,7 +82,7 @@ def test_update_leaves_alone_what_it_does_not_name() -> None:
         ({"anima": {"media": "webm"}}, "session.anima.media: 'webm' is none of fmp4, pcm"),
         ({"anima": {"media": []}}, "session.anima.media"),
         ({"anima": {"persona": 5}}, "session.anima.persona: it must be a text"),
-        ({"anima": {"user_id": "x" * 201}}, "session.anima.user_id: it has 201 characters"),
+        ({"anima": {"user_id": "x" * 201}}, "session.anima.user_id: must be at most 200 characters"),
         ({"anima": {"language": "\ud800"}}, "session.anima.language: it is not valid Unicode"),
         ({"anima": {"audio_codecs": ["flac"]}}, "session.anima.audio_codecs: it names none"),
     ],
