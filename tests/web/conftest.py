@@ -3,8 +3,8 @@
 import os
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,11 @@ import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from services.runtime.settings import ServiceSettings
+from tests.fakes.mesh import FakeMesh
 from tests.mesh_process import MeshProcess, free_first_port, running_mesh
 from tests.requirements import chromium_path, need
+from tests.unit.web.clients import serving_page
+from tests.web.served import served
 
 FREED_S = 5.0
 FLAGS = (
@@ -81,6 +84,20 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebMesh]:
     }
     with running_mesh(tmp_path_factory.mktemp("logs"), environment) as process:
         yield WebMesh(process, *addresses)
+
+
+@pytest.fixture(scope="package")
+def scripted_page() -> Iterator[str]:
+    """The address of a page whose stages are scripted: for what needs no engine."""
+    need("chromium")
+
+    @asynccontextmanager
+    async def site() -> AsyncIterator[str]:
+        async with FakeMesh() as fake, fake.mesh() as mesh, serving_page(mesh) as page:
+            yield f"http://{page.address}/?media=ws"
+
+    with served(site) as address:
+        yield address
 
 
 @pytest.fixture(scope="package")

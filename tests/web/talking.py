@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from tests.web.conftest import WebMesh
 
@@ -83,6 +83,22 @@ def talking(browser: Browser, mesh: WebMesh, *, media: str = "", **options: Any)
         talk.until("document.getElementById('idle').classList.contains('ready')")
         if media != "ws":
             talk.page.wait_for_selector("#screen[data-media=live]")
+        yield talk
+    finally:
+        context.close()
+
+
+@contextmanager
+def open_page(browser: Browser, address: str, size: tuple[int, int], locale: str) -> Iterator[Talk]:
+    """Opens a page of this width and height, px, and waits until it is connected."""
+    viewport = ViewportSize(width=size[0], height=size[1])
+    context = browser.new_context(viewport=viewport, locale=locale)
+    try:
+        talk = Talk(context.new_page())
+        talk.page.goto(address)
+        talk.until(
+            "['online', 'degraded'].includes(document.getElementById('status').dataset.state)"
+        )
         yield talk
     finally:
         context.close()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 
 import pytest
-from playwright.sync_api import Browser, ViewportSize
+from playwright.sync_api import Browser
 
 from services.runtime.errors import Unavailable
 from tests.fakes.mesh import FakeMesh
 from tests.requirements import need
 from tests.unit.web.clients import serving_page
 from tests.web.served import served
-from tests.web.talking import Talk
+from tests.web.talking import Talk, open_page
 
 pytestmark = pytest.mark.browser
 
@@ -61,21 +61,6 @@ def faceless() -> Iterator[str]:
 
     with served(site) as address:
         yield address
-
-
-@contextmanager
-def open_page(browser: Browser, address: str, size: tuple[int, int], locale: str) -> Iterator[Talk]:
-    viewport = ViewportSize(width=size[0], height=size[1])
-    context = browser.new_context(viewport=viewport, locale=locale)
-    try:
-        talk = Talk(context.new_page())
-        talk.page.goto(address)
-        talk.until(
-            "['online', 'degraded'].includes(document.getElementById('status').dataset.state)"
-        )
-        yield talk
-    finally:
-        context.close()
 
 
 def check_layout(talk: Talk, size: tuple[int, int]) -> None:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-
 import pytest
 from playwright.sync_api import Browser
 
 from gateway.session.turn_maker import MAX_QUESTION_CHARS
-from tests.fakes.mesh import FakeMesh
-from tests.requirements import need
-from tests.unit.web.clients import serving_page
-from tests.web.served import served
-from tests.web.test_layout import open_page
+from tests.web.talking import open_page
 
 pytestmark = pytest.mark.browser
 
@@ -23,19 +16,6 @@ PASTE = """(text) => {
   document.execCommand("insertText", false, text);
 }"""
 PHONE = (320, 568)
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    need("chromium")
-
-    @asynccontextmanager
-    async def site() -> AsyncIterator[str]:
-        async with FakeMesh() as fake, fake.mesh() as mesh, serving_page(mesh) as page:
-            yield f"http://{page.address}/?media=ws"
-
-    with served(site) as address:
-        yield address
 
 
 @pytest.mark.parametrize(
@@ -48,9 +28,9 @@ def address() -> Iterator[str]:
     ids=["english", "chinese", "emoji"],
 )
 def test_a_long_paste_is_kept_and_not_sent(
-    browser: Browser, address: str, locale: str, text: str, said: str
+    browser: Browser, scripted_page: str, locale: str, text: str, said: str
 ) -> None:
-    with open_page(browser, address, PHONE, locale) as talk:
+    with open_page(browser, scripted_page, PHONE, locale) as talk:
         talk.evaluate(PASTE, text)
         assert talk.page.input_value("#question") == text
         assert said in talk.page.inner_text("#too-long")
@@ -61,8 +41,8 @@ def test_a_long_paste_is_kept_and_not_sent(
         assert talk.page.get_attribute("#question", "aria-invalid") == "true"
 
 
-def test_what_fits_after_all_is_sent(browser: Browser, address: str) -> None:
-    with open_page(browser, address, PHONE, "en-US") as talk:
+def test_what_fits_after_all_is_sent(browser: Browser, scripted_page: str) -> None:
+    with open_page(browser, scripted_page, PHONE, "en-US") as talk:
         talk.evaluate(PASTE, "🙂" * MAX_QUESTION_CHARS + "x")
         assert talk.page.is_visible("#too-long")
         talk.page.press("#question", "Backspace")

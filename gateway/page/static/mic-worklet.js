@@ -4,6 +4,8 @@ const OUT_HZ = 16_000;
 const CHUNK_SAMPLES = 640;
 const HALF_WIDTH = 16; // taps on each side, at the output's rate
 const PHASES = 128;
+const FORGETTING = 0.99; // of a channel's power a block, which is 128 samples
+const LOUDER = 4;
 
 /** Taps of a windowed sinc: the low-pass that keeps what 16 kHz can carry. */
 function lowPass(ratio) {
@@ -27,9 +29,11 @@ class Microphone extends AudioWorkletProcessor {
   #chunk = new Int16Array(CHUNK_SAMPLES);
   #filled = 0;
   #energy = 0;
+  #powers = [];
+  #channel = 0;
 
   process([input]) {
-    const samples = input[0];
+    const samples = this.#loudest(input);
     if (!samples) return true;
     const held = new Float32Array(this.#held.length + samples.length);
     held.set(this.#held);
@@ -42,6 +46,18 @@ class Microphone extends AudioWorkletProcessor {
     this.#held = held.slice(done);
     this.#next -= done;
     return true;
+  }
+
+  /** The loudest channel: some devices give two, with the microphone in one of them only. */
+  #loudest(input) {
+    if (input.length > 1) {
+      this.#powers = input.map((samples, at) =>
+        samples.reduce((sum, value) => sum + value * value, FORGETTING * (this.#powers[at] ?? 0)),
+      );
+      const most = Math.max(...this.#powers);
+      if (most > LOUDER * (this.#powers[this.#channel] ?? 0)) this.#channel = this.#powers.indexOf(most);
+    }
+    return input[this.#channel] ?? input[0];
   }
 
   #at(held, position) {

@@ -82,7 +82,10 @@ def test_update_leaves_alone_what_it_does_not_name() -> None:
         ({"anima": {"media": "webm"}}, "session.anima.media: 'webm' is none of fmp4, pcm"),
         ({"anima": {"media": []}}, "session.anima.media"),
         ({"anima": {"persona": 5}}, "session.anima.persona: it must be a text"),
-        ({"anima": {"user_id": "x" * 201}}, "session.anima.user_id: must be at most 200 characters"),
+        (
+            {"anima": {"user_id": "x" * 201}},
+            "session.anima.user_id: must be at most 200",
+        ),
         ({"anima": {"language": "\ud800"}}, "session.anima.language: it is not valid Unicode"),
         ({"anima": {"audio_codecs": ["flac"]}}, "session.anima.audio_codecs: it names none"),
     ],
