@@ -22,6 +22,7 @@ from cli.addresses import LOOPBACK
 from cli.console import fail, progress, results
 from cli.mesh.checks import CheckError, DataInUseError, check
 from cli.mesh.layout import Layout, free_layout
+from cli.mesh.models import missing_models, warn_about
 from cli.mesh.record import target_of
 from cli.mesh.supervisor import State, Status, Supervisor
 from cli.refusals import refusal
@@ -179,7 +180,7 @@ def _question(text: str | None, audio: Path | None) -> Any:
 def _checked_layout() -> Layout:
     layout = free_layout()
     try:
-        check(layout)
+        warn_about(missing_models(check(layout)))
     except DataInUseError as error:
         fail(str(error), remedy="Ask that mesh: leave --local out.")
     except CheckError as error:

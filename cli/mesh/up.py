@@ -15,9 +15,11 @@ from cli.addresses import LOOPBACK, MAX_PORT, checked, http_address, with_port
 from cli.console import console, fail
 from cli.mesh.checks import CheckError, check, check_log_folder
 from cli.mesh.layout import Layout, fixed_layout
+from cli.mesh.models import missing_models, warn_about
 from cli.mesh.record import recording
 from cli.mesh.supervisor import State, Status, Supervisor
 from gateway.stages.spec import GATEWAY_PORT, STAGES
+from services.runtime.models.store import StoredModel
 from services.runtime.settings import ServiceSettings
 from services.runtime.tasks import first_of
 
@@ -58,17 +60,17 @@ def up(
     layout = fixed_layout(http_address=address, first_port=first_port)
     log_folder = logs or user_log_path("anima")
     try:
-        check(layout)
+        missing = missing_models(check(layout))
         check_log_folder(log_folder)
     except CheckError as error:
         fail(str(error), remedy=error.remedy)
     with recording(ServiceSettings.from_environment().data_dir, layout):
-        stopped = asyncio.run(_supervise(layout, log_folder))
+        stopped = asyncio.run(_supervise(layout, log_folder, missing))
     if not stopped:
         raise typer.Exit(1)
 
 
-async def _supervise(layout: Layout, log_folder: Path) -> bool:
+async def _supervise(layout: Layout, log_folder: Path, missing: list[StoredModel]) -> bool:
     console.print(f"Starting {len(layout.members)} services; logs in {log_folder}")
     token = ServiceSettings.from_environment().token
     supervisor = Supervisor(layout, log_folder=log_folder, token=token, on_change=_show)
@@ -77,6 +79,7 @@ async def _supervise(layout: Layout, log_folder: Path) -> bool:
         await first_of(stop.wait(), supervisor.until_settled())
         if supervisor.is_ready():
             console.print(f"\nTalk to Anima at [bold]{layout.page}[/]  (Ctrl-C stops all)\n")
+            warn_about(missing)
             await first_of(stop.wait(), supervisor.until_failed())
         failed = [status for status in supervisor.statuses.values() if status.state is State.FAILED]
     for status in failed:

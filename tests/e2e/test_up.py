@@ -59,6 +59,13 @@ def test_an_open_address_needs_a_token(tmp_path: Path) -> None:
     assert "ANIMA_TOKEN" in ended.stderr
 
 
+def test_missing_models_are_said_when_the_mesh_is_ready(tmp_path: Path) -> None:
+    data = tmp_path / "without models"
+    with running_mesh(tmp_path, {"ANIMA_DATA_DIR": str(data)}) as mesh:
+        mesh.wait_for(f"ANIMA_DATA_DIR='{data}' anima models pull face-mesh minilm-l6-v2")
+        assert any("The model minilm-l6-v2 is missing" in line for line in mesh.lines)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals) -> None:
     need("minilm")

@@ -85,6 +85,11 @@ class ModelStore:
         """Return every model of the registry by name; the hashes of what is here are checked."""
         return tuple(self._look(name, hashes=True) for name in sorted(self._registry))
 
+    def lacking(self) -> tuple[StoredModel, ...]:
+        """Return the models that cannot be used. Hashes are not checked: see `list`."""
+        looked = (self._look(name, hashes=False) for name in sorted(self._registry))
+        return tuple(stored for stored in looked if stored.state is not ModelState.PRESENT)
+
     def pull(self, name: str, progress: Progress = lambda done, total, step: None) -> Path:
         """Bring a model here, unless it is here and whole.
 

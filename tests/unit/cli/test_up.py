@@ -11,8 +11,15 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from cli.mesh import up as up_module
+from cli.mesh.models import missing_models, pull_command, warn_about
+from memory.settings import MemorySettings
 from memory.sqlite.store import lock
+from services.avatar.settings import AvatarSettings
+from services.llm.settings import LlmSettings
+from services.runtime.models.store import ModelState
+from services.runtime.settings import ServiceSettings
 from tests.mesh_process import free_first_port
+from tests.requirements import need
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +113,43 @@ def test_a_log_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file")
     problem = problem_of(up("--http", "127.0.0.1:0", folder=tmp_path))
     assert problem == f"{tmp_path / 'logs'} cannot be written: File exists."
+
+
+def settings_in(folder: Path, **memory: Any) -> dict[str, ServiceSettings]:
+    return {
+        "llm": LlmSettings(data_dir=folder, **memory),
+        "memory": MemorySettings(data_dir=folder, **memory),
+        "avatar": AvatarSettings(data_dir=folder),
+    }
+
+
+def test_missing_models_are_named_with_the_command_that_brings_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = missing_models(settings_in(tmp_path))
+    assert [each.name for each in missing] == ["face-mesh", "minilm-l6-v2"]
+    monkeypatch.delenv("ANIMA_DATA_DIR", raising=False)
+    assert pull_command(missing) == "anima models pull face-mesh minilm-l6-v2"
+    monkeypatch.setenv("ANIMA_DATA_DIR", "/my data")
+    warn_about(missing)
+    printed = capsys.readouterr().err
+    assert f"The model minilm-l6-v2 is missing in {tmp_path / 'models'}" in printed
+    assert "ANIMA_DATA_DIR='/my data' anima models pull face-mesh minilm-l6-v2" in printed
+
+
+def test_a_model_that_nobody_uses_is_not_missed(tmp_path: Path) -> None:
+    missing = missing_models(settings_in(tmp_path, embedding_model="none"))
+    assert [each.name for each in missing] == ["face-mesh"]
+
+
+def test_a_damaged_model_is_named(tmp_path: Path) -> None:
+    (tmp_path / "models" / "minilm-l6-v2").mkdir(parents=True)
+    states = {each.name: each.state for each in missing_models(settings_in(tmp_path))}
+    assert states["minilm-l6-v2"] == ModelState.DAMAGED
+
+
+def test_nothing_is_said_when_all_models_are_here(capsys: pytest.CaptureFixture[str]) -> None:
+    need("minilm")
+    folder = ServiceSettings.from_environment().data_dir
+    warn_about(missing_models({"memory": MemorySettings(data_dir=folder)}))
+    assert capsys.readouterr().err == ""

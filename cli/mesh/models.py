@@ -1,0 +1,62 @@
+"""Which models the services of a mesh miss, and the command that brings them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from typing import Final
+
+from rich.markup import escape
+
+from cli.console import console
+from memory.settings import MemorySettings
+from services.llm.settings import LlmSettings
+from services.runtime.models.store import ModelStore, StoredModel
+from services.runtime.settings import ServiceSettings
+
+_DATA_DIR: Final = "ANIMA_DATA_DIR"
+
+
+def missing_models(settings: Mapping[str, ServiceSettings]) -> list[StoredModel]:
+    """Returns the models that a mesh would use and that are missing or damaged.
+
+    Args:
+        settings: The settings of the services by name. Services work without the models, but worse:
+            they compare words in place of meanings, and make no avatars of photos.
+    """
+    compared = {
+        (each.embedding_model, each.data_dir)
+        for each in settings.values()
+        if isinstance(each, LlmSettings | MemorySettings) and not getattr(each, "embeddings", "")
+    }
+    encoder = LlmSettings.model_fields["embedding_model"].default
+    found: dict[str, StoredModel] = {}
+    for folder in sorted({each.data_dir for each in settings.values()}):
+        for stored in ModelStore(folder / "models").lacking():
+            other = stored.model.embedded and stored.name != encoder
+            if other or (stored.name, folder) in compared:
+                found[stored.name] = stored
+    return list(found.values())
+
+
+def warn_about(models: list[StoredModel]) -> None:
+    """Says which models are missing and what to run."""
+    if not models:
+        return
+    for each in models:
+        what = f"[bold yellow]The model {each.name} is {each.state}[/]"
+        where = f"in {each.folder.parent}: {each.model.description}."
+        console.print(f"{what} {escape(where)}", soft_wrap=True)
+    console.print(
+        "Anima answers worse without. Run this, then start Anima again:"
+        f"\n  [bold]{escape(pull_command(models))}[/]\n",
+        soft_wrap=True,
+    )
+
+
+def pull_command(models: list[StoredModel]) -> str:
+    """Returns the command that brings models to where the services look for them."""
+    command = f"anima models pull {' '.join(each.name for each in models)}"
+    folder = os.environ.get(_DATA_DIR)
+    return f"{_DATA_DIR}={shlex.quote(folder)} {command}" if folder else command
