@@ -20,7 +20,7 @@ from cli.knowledge.sending import send
 from cli.knowledge.sources import Source, SourceError, sources
 from cli.memory import Address, run
 from memory.knowledge.reading.forms import FORMS
-from services.runtime.errors import error_from_rpc
+from services.runtime.errors import AnimaError, error_from_rpc
 
 if TYPE_CHECKING:  # this name is in the stubs' types only
     from anima.memory.v1.memory_pb2_grpc import MemoryServiceAsyncStub
@@ -118,7 +118,7 @@ async def _add_all(
             try:
                 change = await _add(stub, owner, source, title, display, task)
                 summary.counts[change] = summary.counts.get(change, 0) + 1
-            except SourceError as error:
+            except (SourceError, AnimaError) as error:
                 summary.failed.append((source.shown, str(error)))
             except grpc.aio.AioRpcError as error:
                 if error.code() in _AWAY:

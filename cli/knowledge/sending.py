@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from anima.memory import v1 as wire
+from services.runtime.errors import Unavailable
 from services.runtime.tasks import beside
 
 if TYPE_CHECKING:  # this name is in the stubs' types only
@@ -36,10 +37,11 @@ async def send(
 
     Raises:
         grpc.aio.AioRpcError: The service refused it.
+        Unavailable: The service ended before it had stored the document.
     """
     config.sha256 = hashlib.sha256(content).hexdigest()
     call: Any = stub.AddDocument(timeout=_TIMEOUT_S)
-    added = wire.AddedDocument()
+    added: wire.AddedDocument | None = None
     opened = asyncio.Event()
     # The reader is informed of what ended the call.
     with contextlib.suppress(asyncio.InvalidStateError):
@@ -54,6 +56,8 @@ async def send(
             if response.progress.phase == wire.DOCUMENT_PHASE_RECEIVING:
                 response.progress.total = len(content)
             report(response.progress)
+    if added is None:
+        raise Unavailable("memory ended in the middle of its work")
     return added
 
 

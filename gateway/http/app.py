@@ -7,7 +7,6 @@ import re
 from collections.abc import Coroutine
 from typing import Any
 
-import grpc
 from google.protobuf.json_format import MessageToDict
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,8 +27,9 @@ from gateway.http.problems import Problem, problem_of
 from gateway.page import routes as page
 from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
-from services.runtime.errors import AnimaError, InternalError, error_from_rpc
+from services.runtime.errors import AnimaError, InternalError
 from services.runtime.logs import get_logger
+from services.runtime.streams import received
 from services.runtime.tasks import beside
 
 MP4, WAV, JSON = "video/mp4", "audio/wav", "application/json"
@@ -123,12 +123,10 @@ class Rest:
         )
         frames: list[common.VideoFrame] = []
         rate_hz = 0
-        try:
-            async for part in self._mesh.avatar.GetIdleLoop(idle, timeout=_IDLE_TIMEOUT_S):
-                rate_hz = rate_hz or part.video.frame_rate_hz
-                frames.extend(part.frames)
-        except grpc.aio.AioRpcError as error:
-            raise error_from_rpc(error) from error
+        call = self._mesh.avatar.GetIdleLoop(idle, timeout=_IDLE_TIMEOUT_S)
+        async for part in received("avatar", call):
+            rate_hz = rate_hz or part.video.frame_rate_hz
+            frames.extend(part.frames)
         if not frames or not rate_hz:
             raise InternalError("avatar: the idle loop is empty")
         film = await asyncio.to_thread(

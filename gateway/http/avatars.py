@@ -22,7 +22,8 @@ from starlette.routing import BaseRoute, Route
 from anima.avatar.v1 import avatar_pb2 as avatar
 from gateway.http.problems import Problem
 from gateway.stages.mesh import Mesh
-from services.runtime.errors import InvalidRequest, error_from_rpc
+from services.runtime.errors import AnimaError, InvalidRequest, error_from_rpc
+from services.runtime.streams import received
 
 MAX_PHOTO_BYTES = 32 * 1024 * 1024
 _MAX_FORM_BYTES = MAX_PHOTO_BYTES + 64 * 1024
@@ -69,12 +70,10 @@ class _Calls:
         if not 0 < len(data) <= MAX_PHOTO_BYTES:
             raise Problem(413, f"photo: {len(data)} bytes are not 1 to {MAX_PHOTO_BYTES}")
         making = self._mesh.avatar.CreateAvatar(_requests(config, data), timeout=_CREATE_TIMEOUT_S)
-        try:
-            # Most faults show before the first step: they get a status of their own.
-            first = await making.read()
-        except grpc.aio.AioRpcError as error:
-            raise error_from_rpc(error) from None
-        lines = _lines(first, making, on_end=self._avatars_changed)
+        responses = received("avatar", making, last="done")
+        # Most faults show before the first step: they get a status of their own.
+        first = await anext(responses)
+        lines = _lines(first, responses, making, on_end=self._avatars_changed)
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     async def delete(self, request: Request) -> Response:
@@ -121,14 +120,17 @@ async def _requests(
     yield avatar.CreateAvatarRequest(end_of_photo=avatar.EndOfPhoto())
 
 
-async def _lines(first: Any, making: Any, on_end: Callable[[], None]) -> AsyncIterator[str]:
-    response = first
+async def _lines(
+    first: avatar.CreateAvatarResponse,
+    rest: AsyncIterator[avatar.CreateAvatarResponse],
+    making: Any,
+    on_end: Callable[[], None],
+) -> AsyncIterator[str]:
     try:
-        while response is not grpc.aio.EOF:
+        yield json.dumps(_as_json(first), ensure_ascii=False) + "\n"
+        async for response in rest:
             yield json.dumps(_as_json(response), ensure_ascii=False) + "\n"
-            response = await making.read()
-    except grpc.aio.AioRpcError as error:
-        problem = error_from_rpc(error)
+    except AnimaError as problem:
         line = {"error": {"message": problem.message, "reason": problem.reason}}
         yield json.dumps(line, ensure_ascii=False) + "\n"
     finally:

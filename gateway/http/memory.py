@@ -19,8 +19,9 @@ from starlette.routing import BaseRoute, Route
 
 from anima.memory.v1 import memory_pb2 as memory
 from gateway.stages.mesh import Mesh
-from services.runtime.errors import InvalidRequest, error_from_rpc
+from services.runtime.errors import AnimaError, InvalidRequest, error_from_rpc
 from services.runtime.logs import get_logger
+from services.runtime.streams import received
 from services.runtime.validation import check_text, check_turn_id
 
 USER_HEADER = "anima-user-id"
@@ -81,15 +82,15 @@ class _Calls:
 
     async def export(self, request: Request) -> Response:
         """Streams everything, oldest first, one JSON object a line."""
-        exporting = self._mesh.memory.Export(
-            memory.ExportRequest(user_id=_user_of(request)), timeout=_EXPORT_TIMEOUT_S
-        )
-        first = await _first(exporting)
+        wanted = memory.ExportRequest(user_id=_user_of(request))
+        items = received("memory", self._mesh.memory.Export(wanted, timeout=_EXPORT_TIMEOUT_S))
+        # A refusal comes before the first item, and still has a status of its own.
+        first = await anext(items, None)
         headers = {
             "content-disposition": 'attachment; filename="anima-memory.jsonl"',
             "cache-control": "no-store",
         }
-        lines = _lines(first, exporting)
+        lines = _lines(first, items)
         return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
 
     async def _forget(self, request: memory.ForgetRequest) -> Response:
@@ -110,23 +111,16 @@ def _user_of(request: Request) -> str:
     return user_id
 
 
-async def _first(exporting: Any) -> Any:
-    """Waits for the first item, so that a refusal still has a status of its own."""
+async def _lines(
+    first: memory.ExportResponse | None, rest: AsyncIterator[memory.ExportResponse]
+) -> AsyncIterator[str]:
     try:
-        return await exporting.read()
-    except grpc.aio.AioRpcError as error:
-        raise error_from_rpc(error) from None
-
-
-async def _lines(first: Any, exporting: Any) -> AsyncIterator[str]:
-    part = first
-    try:
-        while part is not grpc.aio.EOF:
+        if first is not None:
+            yield json.dumps(_as_json(first.item), ensure_ascii=False) + "\n"
+        async for part in rest:
             yield json.dumps(_as_json(part.item), ensure_ascii=False) + "\n"
-            part = await exporting.read()
-    except grpc.aio.AioRpcError as error:
+    except AnimaError as problem:
         # The status has gone out; a line says that the export is not whole.
-        problem = error_from_rpc(error)
         get_logger().warning("an export broke off", problem=str(problem))
         yield json.dumps({"error": problem.message}) + "\n"
 

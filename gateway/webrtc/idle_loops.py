@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-import grpc
-
 from anima.avatar.v1.avatar_pb2 import Activity, GetIdleLoopRequest
 from anima.common.v1.common_pb2 import VideoFormat
 from gateway.stages.mesh import Mesh
 from gateway.webrtc.idle_loop import IdleLoop
 from gateway.webrtc.recoding import CodedPicture
-from services.runtime.errors import InternalError, error_from_rpc
+from services.runtime.errors import InternalError
+from services.runtime.streams import received
 
 _FETCH_TIMEOUT_S = 30.0
 _MAX_LOOPS = 24
@@ -63,13 +62,11 @@ class IdleLoops:
     async def _fetch(self, avatar: str, activity: Activity.ValueType) -> IdleLoop:
         pictures: list[CodedPicture] = []
         video = VideoFormat()
-        try:
-            request = GetIdleLoopRequest(avatar=avatar, activity=activity)
-            async for part in self._mesh.avatar.GetIdleLoop(request, timeout=_FETCH_TIMEOUT_S):
-                video.MergeFrom(part.video)
-                pictures += (CodedPicture(f.key_frame, f.data) for f in part.frames)
-        except grpc.aio.AioRpcError as error:
-            raise error_from_rpc(error) from error
+        request = GetIdleLoopRequest(avatar=avatar, activity=activity)
+        call = self._mesh.avatar.GetIdleLoop(request, timeout=_FETCH_TIMEOUT_S)
+        async for part in received("avatar", call):
+            video.MergeFrom(part.video)
+            pictures += (CodedPicture(f.key_frame, f.data) for f in part.frames)
         if not pictures or not pictures[0].key_frame or not video.frame_rate_hz:
             raise InternalError("avatar: the idle loop has no key frame to begin with")
         return IdleLoop(

@@ -3,8 +3,6 @@
 import uuid
 from typing import Final
 
-import grpc
-
 from anima.llm.v1 import llm_pb2 as llm
 from memory import metrics
 from memory.facts.candidate import Candidate, Denial, Finding
@@ -12,8 +10,9 @@ from memory.facts.extraction import MAX_CHARS
 from memory.facts.llm_facts import SCHEMA, TOOL, UnreadableError, believed, question_of
 from memory.language_model import LanguageModel
 from memory.settings import MemorySettings
-from services.runtime.errors import error_from_rpc
+from services.runtime.errors import AnimaError
 from services.runtime.logs import get_logger
+from services.runtime.streams import received
 
 _MAX_ANSWER_CHARS = 20_000
 _TOOL: Final = llm.Tool(
@@ -51,10 +50,11 @@ class LlmReader:
         turn = text[:MAX_CHARS]
         try:
             facts = believed(await self._answer(turn), turn)
-        except (grpc.aio.AioRpcError, UnreadableError) as error:
-            why = str(error_from_rpc(error) if isinstance(error, grpc.aio.AioRpcError) else error)
+        except (AnimaError, UnreadableError) as error:
             metrics.FAILED_LLM_READINGS.inc()
-            get_logger().warning("the rules read the facts: the llm stage failed", problem=why)
+            get_logger().warning(
+                "the rules read the facts: the llm stage failed", problem=str(error)
+            )
             self._model.leave_alone()
             return by_rules
         others = [one for one in by_rules if not isinstance(one, Candidate)]
@@ -71,11 +71,11 @@ class LlmReader:
         )
         call = self._model.ask(config)
         text = ""
-        async for response in call:
+        async for response in received("llm", call, last="finished"):
             event = response.WhichOneof("event")
             if event == "tool_call" and response.tool_call.name == TOOL:
                 call.cancel()
-                return response.tool_call.arguments_json
+                return str(response.tool_call.arguments_json)
             if event == "delta":
                 text += response.delta.text
                 if len(text) > _MAX_ANSWER_CHARS:

@@ -5,8 +5,6 @@ import uuid
 from collections.abc import Sequence
 from typing import Final
 
-import grpc
-
 from anima.llm.v1 import llm_pb2 as llm
 from anima.memory.v1 import SPEAKER_ASSISTANT
 from memory import metrics
@@ -16,8 +14,9 @@ from memory.reflection.sentences import dated
 from memory.reflection.tables import Condensed
 from memory.settings import MemorySettings
 from retrieval.tokeniser import tokens
-from services.runtime.errors import error_from_rpc
+from services.runtime.errors import AnimaError
 from services.runtime.logs import get_logger
+from services.runtime.streams import received
 from text.languages import is_chinese
 
 EXTRACTOR: Final = "llm-summary-1"
@@ -62,9 +61,9 @@ class LlmCondenser:
         except UnbelievedError as error:
             _note_failure(str(error))
             return None
-        except grpc.aio.AioRpcError as error:
+        except AnimaError as error:
             self._model.leave_alone()
-            _note_failure(str(error_from_rpc(error)))
+            _note_failure(str(error))
             return None
         return Condensed(
             text=dated(turns[0].created_unix_ms, [text]),
@@ -80,7 +79,7 @@ class LlmCondenser:
         )
         call = self._model.ask(config)
         text = ""
-        async for response in call:
+        async for response in received("llm", call, last="finished"):
             if response.WhichOneof("event") == "delta":
                 text += response.delta.text
                 if len(text) > _MOST_CHARS:

@@ -1,13 +1,14 @@
-"""Config-first streams: the first message says how, everything after it says what."""
+"""Streams as their readers see them: config first, and whole at the end."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
+import grpc
 from google.protobuf.message import Message
 
-from services.runtime.errors import InvalidRequest
+from services.runtime.errors import InternalError, InvalidRequest, Unavailable, error_from_rpc
 
 RequestT = TypeVar("RequestT", bound=Message)
 
@@ -49,3 +50,35 @@ async def _rest(requests: AsyncIterator[RequestT], arm: str, oneof: str) -> Asyn
         if found == arm:
             raise InvalidRequest(f"{arm}: sent again as message {number}; it comes once, first")
         yield request
+
+
+async def received(stage: str, call: Any, *, last: str = "") -> AsyncIterator[Any]:
+    """Yields the responses of a call, and raises unless it ends as it should.
+
+    A stream that ends with the status OK in the middle of its work would else pass for a whole one,
+    and so would one with a message that cannot be decoded: grpc.aio yields None for it.
+
+    Args:
+        stage: The name of the stage, for errors.
+        call: A `grpc.aio` call that streams responses; it is cancelled when its reader stops early.
+        last: The arm of `event` in the last response; empty: any response may be the last.
+
+    Raises:
+        AnimaError: The call failed.
+        Unavailable: It ended without its last response.
+        InternalError: A response cannot be decoded.
+    """
+    arm: str | None = None
+    try:
+        async for response in call:
+            if response is None:
+                raise InternalError(f"{stage} sent a message that cannot be decoded")
+            if last:
+                arm = response.WhichOneof("event")
+            yield response
+    except grpc.aio.AioRpcError as error:
+        raise error_from_rpc(error) from None
+    finally:
+        call.cancel()
+    if last and arm != last:
+        raise Unavailable(f"{stage} ended in the middle of its work")

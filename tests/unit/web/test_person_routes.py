@@ -73,6 +73,8 @@ class Painter(FakeAvatar):
         self.photo, self.made = photo, config
         step = avatar.CreationProgress(step="Finding the face", percent=30)
         await context.write(avatar.CreateAvatarResponse(progress=step))
+        if photo == b"unfinished":
+            return
         if photo == b"late":
             raise FailedPrecondition("photo: the disk is full")
         warning = avatar.CreationWarning(reason="BLURRED", message="The photo is blurred.")
@@ -216,6 +218,13 @@ async def test_fault_after_the_first_step_ends_the_stream(client: httpx.AsyncCli
     last = json.loads(response.text.splitlines()[-1])
 
     assert "the disk is full" in last["error"]["message"]
+
+
+async def test_creation_that_ends_without_an_avatar_is_an_error(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/avatars", **portrait(b"unfinished"))
+    last = json.loads(response.text.splitlines()[-1])
+
+    assert "ended in the middle" in last["error"]["message"]
 
 
 async def test_form_without_a_photo_and_a_photo_too_large(client: httpx.AsyncClient) -> None:

@@ -141,6 +141,15 @@ async def test_while_the_model_fails_the_rules_read(model: FakeLlm, address: str
     await reader.close()
 
 
+async def test_an_answer_that_breaks_off_is_not_believed(model: FakeLlm, address: str) -> None:
+    model.answer = (told(("user", "home", "Graz")), " ")
+    model.end_after = 1
+    reader = LlmReader(LanguageModel(address, token=None))
+    by_rules: list[Any] = findings(TURN)
+    assert await reader.read(TURN, by_rules) == by_rules
+    await reader.close()
+
+
 async def test_the_service_keeps_what_the_model_read(
     model: FakeLlm, address: str, tmp_path: Path
 ) -> None:
