@@ -79,7 +79,7 @@ bench-memory: setup-dev ## figures of the memory; CONVERSATIONS=FILE measures wh
 bench-llm: $(VLLM_ENV)/.installed ## figures of the language model stage beside the bare engine's
 	$(VLLM_ENV)/bin/python -m bench.llm
 
-bench-orchestration: setup-dev ## what the gateway costs with 1, 10 and 50 sessions, beside other frameworks
+bench-orchestration: setup-dev ## what the gateway costs with 1 to 200 sessions, beside other frameworks
 	@make --no-print-directory $(BENCH_ENV)/.installed || printf '\n!!! %s\n' \
 	  'The environment of pipecat and livekit-agents could not be made (see above): Anima is measured alone.'
 	$(BIN)/python -m bench.orchestration

@@ -3,8 +3,8 @@
 The workload (bench/workload.py): a model with a token every 20 ms (60 of them, five sentences), a
 voice that needs 100 ms for the first audio of a sentence and speaks 15 s. Without any cost between
 the stages the first audio would be heard after 340 ms, and all would be made after 1,300 ms. The
-gateway, each stage and the clients are processes of their own, joined by gRPC; 1, 10 and 50
-sessions start within one second.
+gateway, each stage and the clients are processes of their own, joined by gRPC; 1 to 200 sessions
+start within one second.
 
 pipecat-ai and livekit-agents run beside it, each in one process without a network, on the same
 tokens and the same pieces of audio (pins/beside.lock). A bare forwarder (bench/forwarder.py) stands
@@ -52,14 +52,20 @@ SPEAKING: Final = ("llm", "tts")
 """The scripted stages that work in this workload."""
 BARGE_IN_S: Final = 0.9
 IDLE_S: Final = 4.0
-COUNTS: Final = (1, 10, 50)
+COUNTS: Final = (1, 10, 50, 100, 200)
 LEAST_TURNS: Final = 8
 """Few sessions are measured more often: the figures of one turn say little."""
 MESSAGE_S: Final = 0.2
 """The chunk of the goal for silence: half the longest message of paced audio."""
 OURS: Final = "Anima"
 BARE: Final = "bare forwarder"
-MOST_TIMES_BARE: Final = 2.0
+FEW: Final = 100
+"""With more sessions two cores have no room left, and other goals hold."""
+MOST_BESIDE: Final = 50
+"""The frameworks are measured up to this number of sessions: one process has no room for more."""
+MOST_FIRST_MS: Final = {1: 15.0, 50: 40.0}
+MOST_DONE_POINTS: Final = {50: 0.3, 100: 6.0}
+"""How much later than at the forwarder all may be made, in percent of the ideal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,7 +252,7 @@ async def measure(counts: Sequence[int], repeats: int, console: Console, goals: 
             _add_made(made_table, count, OURS, ours[count])
             bare[count] = await measurement.forwarded(bare_stub, count, times)
             _add_made(made_table, count, BARE, bare[count])
-            for name, module in FRAMEWORKS.items() if installed() else ():
+            for name, module in FRAMEWORKS.items() if count <= MOST_BESIDE and installed() else ():
                 made = await beside(module, count=count, repeats=times)
                 _add_made(made_table, count, name, made)
             paced[count] = await measurement.paced(count)
@@ -265,29 +271,29 @@ def _judge(
     goals: Goals, ours: dict[int, Made], bare: dict[int, Made], paced: dict[int, Paced]
 ) -> None:
     form = ".1f"
-    for count, over_ms in ((1, 15), (50, 40)):
-        if count in ours:
-            over_s = _percentile(ours[count].first_s, 50) - IDEAL_FIRST_S
-            what = f"first audio over ideal, n={count}, ms"
-            goals.at_most(what, over_s * 1000, over_ms, form=form)
-    if 50 in ours:
-        over = _percentile(ours[50].done_s, 50) / IDEAL_DONE_S - 1
-        goals.at_most("all made over ideal, n=50, %", over * 100, 10, form=form)
     for count, made in ours.items():
-        cpu_ms = made.cpu_s_per_turn * 1000
-        # A process that wakes up for each message spends more on waking than on the turn: with few
-        # sessions not even a bare forwarder stays below it.
-        if count == max(COUNTS):
+        if count in MOST_FIRST_MS:
+            over_ms = (_percentile(made.first_s, 50) - IDEAL_FIRST_S) * 1000
+            what = f"first audio over ideal, n={count}, ms"
+            goals.at_most(what, over_ms, MOST_FIRST_MS[count], form=form)
+        if count in MOST_DONE_POINTS:
+            later_s = _percentile(made.done_s, 50) - _percentile(bare[count].done_s, 50)
+            what = f"all made later than at a bare forwarder, n={count}, points"
+            most = MOST_DONE_POINTS[count]
+            goals.at_most(what, later_s / IDEAL_DONE_S * 100, most, form=".2f")
+        if count == 50:
+            cpu_ms = made.cpu_s_per_turn * 1000
             goals.at_most(f"gateway CPU a turn, n={count}, ms", cpu_ms, 25, form=form)
         times = made.cpu_s_per_turn / bare[count].cpu_s_per_turn
         what = f"gateway CPU a turn, n={count}, times a bare forwarder's"
-        goals.at_most(what, times, MOST_TIMES_BARE, form=".2f")
+        goals.at_most(what, times, 1.2 if count <= FEW else 1.4, form=".2f")
     for count, each in paced.items():
         what = f"p99 lateness of paced writes, n={count}, ms"
-        goals.at_most(what, each.lateness_p99_s * 1000, 10, form=form)
+        goals.at_most(what, each.lateness_p99_s * 1000, 5 if count <= FEW else 20, form=form)
         silence_s = _percentile([turn.silence_s for turn in each.stopped], 95)
         what = f"silence after barge-in p95, n={count}, ms"
-        goals.at_most(what, silence_s * 1000, MESSAGE_S * 1000 + 5, form=form)
+        if count <= FEW:
+            goals.at_most(what, silence_s * 1000, MESSAGE_S * 1000 + 5, form=form)
         stale = sum(turn.stale_messages for turn in each.stopped)
         goals.at_most(f"stale audio, n={count}, messages", stale, 0, form=".0f")
 
