@@ -1,1 +1,1 @@
-"""The language-model stage: answers a person in the words of a persona."""
+"""The language-model stage: answers questions as a persona."""

@@ -1,7 +1,7 @@
-"""The interface that every engine of this stage fulfils.
+"""The interface that every engine of this stage implements.
 
-An engine is named by an entry point in `anima.llm.engines` and made by calling that with the
-`LlmSettings`. It knows nothing of gRPC.
+An engine is registered as an entry point in `anima.llm.engines`, which is called with the
+`LlmSettings`. An engine does not depend on gRPC.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from services.runtime.engine import Engine, EngineInfo
 
 
 class SourceKind(Enum):
-    """Where an answer may come from."""
+    """The kinds of sources of an answer."""
 
     CORPUS = "corpus"
     DOCUMENT = "document"
@@ -27,7 +27,7 @@ class SourceKind(Enum):
 
 
 class EndReason(Enum):
-    """Why an answer ended by itself."""
+    """Why an answer ended, if it was not interrupted."""
 
     COMPLETE = "complete"
     LENGTH = "length"
@@ -35,13 +35,13 @@ class EndReason(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where an answer came from."""
+    """A source of an answer."""
 
     kind: SourceKind
     name: str
-    """The entry, the file, or the words of a memory."""
+    """The entry, the file, or the text of a memory."""
     score: float
-    """How well it fits the question, 0 to 1."""
+    """How well it matches the question, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -57,41 +57,41 @@ class End:
 
     reason: EndReason
     sources: tuple[Source, ...] = ()
-    """Empty if the model invented the answer."""
+    """Empty if the answer has no sources."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LlmEngineInfo(EngineInfo):
-    """What an engine of this stage is."""
+    """The description of an engine of this stage."""
 
     calls_tools: bool = False
-    """Whether it calls the tools of a prompt; else it answers without them."""
+    """Whether it can call the tools of a prompt; otherwise it answers without them."""
 
 
 Item: TypeAlias = Delta | ToolCall | End
-"""What an answer is made of."""
+"""A part of an answer."""
 
 
 class LlmEngine(Engine, Protocol):
-    """Writes answers."""
+    """Generates answers."""
 
     def describe(self) -> LlmEngineInfo:
-        """Returns what the engine is; called after `open`."""
+        """Returns the description of the engine; called after `open`."""
         ...
 
     async def prepare(self, personas: Sequence[Persona]) -> None:
-        """Gets ready to answer for personas at once; called once, after `open`.
+        """Prepares for the personas, so that first answers are fast; called once, after `open`.
 
         Args:
-            personas: All that will be asked; each `Prompt.persona` is one of them.
+            personas: All personas in use; each `Prompt.persona` is one of them.
         """
         ...
 
     def answer(self, prompt: Prompt) -> AsyncGenerator[Item, None]:
-        """Writes the answer to a question.
+        """Generates the answer to a question.
 
         Closing or cancelling the generator stops the engine's work for this question at once.
-        The event loop is never blocked. `Prompt.max_words` is kept.
+        It never blocks the event loop and respects `Prompt.max_words`.
 
         Returns:
             Any number of `Delta` and, where tools are offered, `ToolCall`; then one `End`.

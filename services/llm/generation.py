@@ -1,4 +1,4 @@
-"""One answer while it is written: the engine on one side, the client's interrupt on the other."""
+"""One answer in progress: the engine on one side, the client's interrupt on the other."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Event = Item | Interrupt
 class Generation:
     """Reads the engine until it ends or the client interrupts; an async context manager.
 
-    The engine's generator lives in one task from its first line to its last, as libraries with
-    timeouts and cancel scopes need it. At the end of the context that task has ended.
+    The engine's generator runs in one task from start to end, as libraries with timeouts and
+    cancel scopes require. That task has ended when the context exits.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Generation:
         self._listener: asyncio.Task[Interrupt]
 
     async def __aenter__(self) -> Self:
-        tasks = Tasks("llm generation", logged=False)  # `next_event` raises what they raise
+        tasks = Tasks("llm generation", logged=False)  # `next_event` raises their errors
         self._writer = tasks.start(self._write(), name="llm engine")
         self._listener = tasks.start(self._listen(), name="llm interrupt")
         for task in (self._writer, self._listener):
@@ -59,16 +59,16 @@ class Generation:
         await cancelled([self._writer, self._listener])
 
     async def stop(self) -> None:
-        """Ends the engine's work; returns when it has ended."""
+        """Stops the engine's work and waits until it has ended."""
         await cancelled([self._writer])
 
     async def next_event(self) -> Event:
-        """What comes first: more of the answer, its end, or an interrupt.
+        """Returns the next event: more of the answer, its end, or an interrupt.
 
         Raises:
-            InvalidRequest: The client sent what it may not.
+            InvalidRequest: The client sent an invalid message.
             InternalError: The engine stopped without an end.
-            Exception: What the engine raised.
+            Exception: Any error raised by the engine.
         """
         while True:
             if self._listener.done():
@@ -100,6 +100,6 @@ class Generation:
                     f"interrupt.epoch: {interrupt.epoch} is not above the stream's {self._epoch}"
                 )
             return interrupt
-        # Half-close says only that no interrupt will come: the answer goes on.
+        # Half-close only means that no interrupt will come: the answer continues.
         never: asyncio.Future[Interrupt] = asyncio.get_running_loop().create_future()
         return await never

@@ -1,4 +1,4 @@
-"""Options that all engines share which let a model write freely."""
+"""Options shared by all generative engines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from services.runtime.engine_options import EngineOptions, JsonObject, Texts
 
 
 class WritingOptions(EngineOptions):
-    """How a model writes and how much it reads."""
+    """Sampling options and limits of a model."""
 
     temperature: float = Field(default=0.7, ge=0, le=2)
     """How freely the model chooses words; 0: always the most probable one."""
@@ -30,5 +30,5 @@ class WritingOptions(EngineOptions):
 
     @property
     def prompt_tokens(self) -> int:
-        """What is left for the prompt: at least half of the context."""
+        """The tokens left for the prompt: at least half of the context."""
         return max(self.context_tokens - self.max_tokens, self.context_tokens // 2)

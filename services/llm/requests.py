@@ -1,4 +1,4 @@
-"""From the wire to the engine's terms, with every field checked."""
+"""Converts wire messages to the engine's types and validates every field."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NONE: Final = {"type": "object", "properties": {}}
 
 _ROLES: Final = {ROLE_USER: Role.USER, ROLE_ASSISTANT: Role.ASSISTANT}
-# Scores are sums of floats, so that a perfect one may lie a little above 1.
+# Scores are sums of floats, so a perfect score may be slightly above 1.
 _SCORE_TOLERANCE: Final = 1e-3
 
 
 def read_prompt(config: GenerateConfig, catalogue: PersonaCatalogue) -> Prompt:
-    """Turns a config into a prompt.
+    """Converts a config to a prompt.
 
     Raises:
-        InvalidRequest: A field is wrong; the text names it.
-        NotFound: There is no such persona.
+        InvalidRequest: A field is invalid; the text names it.
+        NotFound: The persona does not exist.
     """
     check_turn_id("config.turn_id", config.turn_id)
     check_text("config.question", config.question, MAX_QUESTION_CHARS)
@@ -72,7 +72,7 @@ def read_prompt(config: GenerateConfig, catalogue: PersonaCatalogue) -> Prompt:
 
 def _check_count(field: str, count: int, most: int, noun: str) -> None:
     if count > most:
-        raise InvalidRequest(f"{field}: {count} {noun} are more than {most}")
+        raise InvalidRequest(f"{field}: must be at most {most} {noun}, got {count}")
 
 
 def _language(config: GenerateConfig, persona: Persona) -> str:
@@ -98,9 +98,9 @@ def _history(config: GenerateConfig) -> list[Message]:
         field = f"config.history[{index}]"
         role = _ROLES.get(message.role)
         if role is None:
-            raise InvalidRequest(f"{field}.role: neither ROLE_USER nor ROLE_ASSISTANT")
+            raise InvalidRequest(f"{field}.role: must be ROLE_USER or ROLE_ASSISTANT")
         check_text(f"{field}.text", message.text, MAX_TEXT_CHARS, min_chars=0)
-        # An answer that was interrupted before a word of it was heard leaves nothing to look at.
+        # An answer that was interrupted before any word was heard has no text.
         if message.text.strip():
             messages.append(Message(role=role, text=message.text.strip()))
     return messages
@@ -112,9 +112,9 @@ def _tools(config: GenerateConfig) -> list[Tool]:
     for index, tool in enumerate(config.tools):
         field = f"config.tools[{index}]"
         if not _TOOL_NAME.fullmatch(tool.name):
-            raise InvalidRequest(f"{field}.name: {tool.name[:80]!r} is not 1 to 64 of A-Za-z0-9_-")
+            raise InvalidRequest(f"{field}.name: {tool.name[:80]!r}: 1 to 64 of A-Za-z0-9_- only")
         if tool.name in found:
-            raise InvalidRequest(f"{field}.name: {tool.name!r} is there twice")
+            raise InvalidRequest(f"{field}.name: {tool.name!r} is not unique")
         check_text(f"{field}.description", tool.description, MAX_DESCRIPTION_CHARS, min_chars=0)
         schema = tool.parameters_json_schema
         parameters = _json_object(f"{field}.parameters_json_schema", schema) if schema else _NONE
@@ -131,7 +131,7 @@ def _tool_results(config: GenerateConfig, tools: Sequence[Tool]) -> list[ToolRes
         check_text(f"{field}.call.id", call.id, MAX_CALL_ID_CHARS)
         if call.name not in names:
             raise InvalidRequest(
-                f"{field}.call.name: {call.name[:80]!r} is no tool of config.tools; offer it again"
+                f"{field}.call.name: {call.name[:80]!r} is not in config.tools; offer it again"
             )
         _json_object(f"{field}.call.arguments_json", call.arguments_json)
         check_text(f"{field}.text", result.text, MAX_TEXT_CHARS, min_chars=0)
@@ -147,7 +147,7 @@ def _json_object(field: str, text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
-        raise InvalidRequest(f"{field}: is no JSON object")
+        raise InvalidRequest(f"{field}: not a JSON object")
     return parsed
 
 
@@ -155,7 +155,7 @@ def _memory(index: int, memory: WireMemory) -> Memory:
     field = f"config.memories[{index}]"
     check_text(f"{field}.text", memory.text, MAX_TEXT_CHARS)
     check_range(f"{field}.score", memory.score, 0, 1 + _SCORE_TOLERANCE)
-    # Whatever a person says, it does not become a passage: it has a speaker.
+    # A user's words are never taken for a passage, because they have a speaker.
     citation, text = (None, memory.text)
     if memory.role == ROLE_UNSPECIFIED:
         citation, text = cited_passage(memory.text)

@@ -1,4 +1,4 @@
-"""The gRPC face of the language-model stage: messages in, engine calls, messages out."""
+"""The gRPC servicer of the language-model stage: messages in, engine calls, messages out."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class LlmServicer(LlmServiceServicer):
         self._settings = settings
 
     async def warm_up(self) -> None:
-        """Opens the engine and gets it ready for the personas."""
+        """Opens the engine and prepares it for the personas."""
         await self._engine.open()
         await self._engine.prepare(self._catalogue.personas)
 
@@ -90,14 +90,14 @@ class LlmServicer(LlmServiceServicer):
     async def Generate(  # noqa: N802
         self, request_iterator: AsyncIterator[GenerateRequest], context: _Context
     ) -> AsyncIterator[GenerateResponse]:
-        """See the contract."""
+        """See the proto."""
         config: GenerateConfig
         config, requests = await open_stream(request_iterator)
         prompt = read_prompt(config, self._catalogue)
         _describe_turn(prompt)
         writer = _Responses(config)
         async with Generation(self._engine, prompt, requests, config.epoch) as generation:
-            yield writer.started(prompt)  # the engine has begun already
+            yield writer.started(prompt)  # the engine has already started
             while True:
                 event = await generation.next_event()
                 if isinstance(event, Interrupt):
@@ -114,7 +114,7 @@ class LlmServicer(LlmServiceServicer):
     async def ListPersonas(  # noqa: N802
         self, request: ListPersonasRequest, context: _Context
     ) -> ListPersonasResponse:
-        """See the contract."""
+        """See the proto."""
         return ListPersonasResponse(
             personas=[_persona(persona.profile) for persona in self._catalogue.personas]
         )
@@ -122,7 +122,7 @@ class LlmServicer(LlmServiceServicer):
     async def DescribeEngine(  # noqa: N802
         self, request: DescribeEngineRequest, context: _Context
     ) -> DescribeEngineResponse:
-        """See the contract."""
+        """See the proto."""
         engine = self._engine.describe()
         return DescribeEngineResponse(
             engine=engine.message(capacity=self._settings.capacity),
@@ -131,7 +131,7 @@ class LlmServicer(LlmServiceServicer):
 
 
 class _Responses:
-    """Makes the messages of one stream: numbered, and each delta with its place in the answer."""
+    """Builds the messages of one stream: numbered, each delta with its position in the answer."""
 
     def __init__(self, config: GenerateConfig) -> None:
         self._turn_id = config.turn_id
@@ -169,7 +169,7 @@ class _Responses:
         )
 
     def interrupted(self, interrupt: Interrupt) -> GenerateResponse:
-        # In the new epoch: whoever has raised theirs would drop a message of the old one.
+        # In the new epoch: a client that has raised its epoch drops messages of the old one.
         self._epoch = interrupt.epoch
         return GenerateResponse(
             header=self._header(), interrupted=Interrupted(epoch=interrupt.epoch)
@@ -181,17 +181,17 @@ class _Responses:
 
 
 def build(settings: LlmSettings) -> Stage:
-    """Makes the stage from its settings.
+    """Builds the stage from its settings.
 
     Raises:
-        SettingsError: The engine is unknown, or no persona can be used.
+        SettingsError: The engine is unknown, or no persona is usable.
     """
     catalogue = PersonaCatalogue.load(settings.personas_dir, settings.default_persona)
     return stage_of(load_engine("llm", settings.engine, settings), catalogue, settings)
 
 
 def stage_of(engine: LlmEngine, catalogue: PersonaCatalogue, settings: LlmSettings) -> Stage:
-    """The stage of an engine that was made elsewhere."""
+    """Returns the stage for an existing engine."""
     servicer = LlmServicer(engine, catalogue, settings)
     return Stage(
         service=SERVICE,

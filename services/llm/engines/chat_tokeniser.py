@@ -1,4 +1,4 @@
-"""From a prompt to the tokens that a model of our own reads, by the model's own chat template."""
+"""Converts prompts to tokens for a local model, with the model's own chat template."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.runtime.errors import FailedPrecondition
 _TRIES: Final = 3
 _KNOWN_TEXTS: Final = 2_048
 _QUICK_CHARS: Final = 1_000
-"""So much new text costs about half a millisecond."""
+"""Encoding this much new text takes about half a millisecond."""
 _SAMPLE: Final = (
     Message(role=Role.SYSTEM, text="You are Anima.\n\n Answer in 80 words."),
     Message(role=Role.USER, text=" Who are you?"),
@@ -28,19 +28,19 @@ _SAMPLE: Final = (
 
 
 class ChatTokeniser:
-    """Turns prompts into the tokens that the model reads.
+    """Converts prompts to the tokens that the model reads.
 
-    A conversation repeats itself: persona, rules and history come again with each turn. The
-    rendered chat is therefore cut before each special token, where no token can reach across, and
-    the tokens of parts that were seen before are not made again. A tokeniser for which the parts
-    give other tokens than the whole is found out at the start and reads each chat as a whole.
+    Conversations are repetitive: persona, rules and history are the same in each turn. The
+    rendered chat is therefore split before each special token, which no token can span, and
+    parts that were seen before are not encoded again. If a tokeniser encodes the parts differently
+    from the whole text, this is detected at the start and each chat is encoded as a whole.
     """
 
     def __init__(self, tokeniser: Any, options: LocalModelOptions) -> None:
-        """Wraps a tokeniser of the library transformers.
+        """Wraps a tokeniser of the transformers library.
 
         Raises:
-            FailedPrecondition: The model has no chat template, or one that takes no conversation.
+            FailedPrecondition: The model has no chat template, or one that rejects conversations.
         """
         if not getattr(tokeniser, "chat_template", None):
             raise FailedPrecondition(f"the model {options.model} has no chat template")
@@ -57,7 +57,7 @@ class ChatTokeniser:
             self._cuts = None
 
     def is_quick(self, prompt: Prompt) -> bool:
-        """Whether `encode` takes so little that it may run on the event loop."""
+        """Whether `encode` is fast enough to run on the event loop."""
         if self._fast is None or self._fixed(prompt) not in self._seen or prompt.tools:
             return False
         texts = [message.text for message in prompt.history]
@@ -66,10 +66,10 @@ class ChatTokeniser:
         return new + len(prompt.question) <= _QUICK_CHARS
 
     def encode(self, prompt: Prompt) -> tuple[list[int], Chat]:
-        """The tokens of a prompt's chat, cut to the context.
+        """Returns the tokens of a prompt's chat, cut to the context.
 
         Raises:
-            FailedPrecondition: Not even persona and question fit.
+            FailedPrecondition: Persona and question alone do not fit.
         """
         most = self._options.prompt_tokens
         room = most
@@ -81,16 +81,16 @@ class ChatTokeniser:
                 return tokens, chat
             room -= len(tokens) - most
         raise FailedPrecondition(
-            f"ANIMA_LLM_CONTEXT_TOKENS: {self._options.context_tokens} hold neither persona"
-            " nor question"
+            f"ANIMA_LLM_CONTEXT_TOKENS: {self._options.context_tokens} tokens are too few for"
+            " persona and question"
         )
 
     def encode_chat(self, chat: Chat) -> list[int]:
-        """The tokens of a chat, by the model's own template."""
+        """Returns the tokens of a chat, rendered with the model's own template."""
         return self._parts(self._render(chat.messages, chat.tools))
 
     def _fixed(self, prompt: Prompt) -> tuple[str, str, int]:
-        """What the first part of a chat depends on."""
+        """Returns the values that determine the first part of a chat."""
         return prompt.persona.profile.name, prompt.language, prompt.max_words
 
     def _count(self, text: str) -> int:
@@ -109,7 +109,7 @@ class ChatTokeniser:
         ]
 
     def _render_sample(self) -> str:
-        """Renders a small conversation; finds out whether the template takes a system message."""
+        """Renders a small conversation to detect whether the template accepts a system message."""
         try:
             return self._render(_SAMPLE)
         except Exception:  # raised by the template itself
@@ -118,7 +118,7 @@ class ChatTokeniser:
             return self._render(_SAMPLE)
         except Exception as error:
             raise FailedPrecondition(
-                f"the chat template of {self._options.model} takes no conversation: {error}"
+                f"the chat template of {self._options.model} rejects conversations: {error}"
             ) from error
 
     def _render(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
@@ -138,7 +138,7 @@ class ChatTokeniser:
 
 
 def first_prompts(personas: Iterable[Persona]) -> Iterator[Prompt]:
-    """A question to each persona in each language; reading them makes the first real one quick."""
+    """Yields a question for each persona and language; encoding them makes the first one fast."""
     for persona in personas:
         for language in persona.profile.languages:
             yield build_prompt(
@@ -154,7 +154,7 @@ def first_prompts(personas: Iterable[Persona]) -> Iterator[Prompt]:
 
 
 class _Known:
-    """The tokens of the texts that were read last; for any thread."""
+    """A cache of the tokens of recent texts. Thread-safe."""
 
     def __init__(self, encode: Callable[[str], Sequence[int]]) -> None:
         self._encode = encode
@@ -179,7 +179,7 @@ class _Known:
 
 
 def _folded(messages: Sequence[Message]) -> list[Message]:
-    """The system message as the beginning of the first question: some templates have no system."""
+    """Moves the system message into the first question: some templates have no system role."""
     system, first, *rest = messages
     if first.role is not Role.USER:
         return [Message(role=Role.USER, text=system.text), first, *rest]
@@ -187,11 +187,11 @@ def _folded(messages: Sequence[Message]) -> list[Message]:
 
 
 def _fast_encoder(tokeniser: Any) -> Callable[[str], Sequence[int]] | None:
-    """The tokeniser in Rust, which several threads may use; None if the model has none."""
+    """Returns the thread-safe Rust tokeniser; None if the model has none."""
     backend: Any = getattr(tokeniser, "backend_tokenizer", None)
     if not hasattr(backend, "no_truncation"):
         return None
-    # what the file says about both is for training
+    # the settings for both in the file are for training
     backend.no_truncation()
     backend.no_padding()
 
@@ -203,7 +203,7 @@ def _fast_encoder(tokeniser: Any) -> Callable[[str], Sequence[int]] | None:
 
 
 def _cuts(tokeniser: Any) -> re.Pattern[str] | None:
-    """Finds the special tokens of a text that take nothing of what stands beside them."""
+    """Returns a pattern for the special tokens that do not absorb adjacent text."""
     special = [
         token.content
         for token in getattr(tokeniser, "added_tokens_decoder", {}).values()

@@ -1,4 +1,4 @@
-"""What engines share that hold a model themselves: its options, library and adapters."""
+"""Code shared by engines that load a model themselves: options, library and adapters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.runtime.settings import SettingsError
 
 
 class LocalModelOptions(WritingOptions):
-    """What engines with a model of their own read from `ANIMA_LLM_*`."""
+    """The options of engines with a local model, read from `ANIMA_LLM_*`."""
 
     model: str = ""
     """A folder in the format of Hugging Face, or a name that its libraries find."""
@@ -35,21 +35,21 @@ class LocalModelOptions(WritingOptions):
         """Reads the options.
 
         Raises:
-            SettingsError: A value is wrong, or there is no model.
+            SettingsError: A value is invalid, or no model is set.
         """
         options = cls.read(settings)
         if not options.model:
             raise SettingsError("ANIMA_LLM_MODEL: set the folder of the model")
         if options.adapters_dir is not None and not options.adapters_dir.is_dir():
-            raise SettingsError(f"ANIMA_LLM_ADAPTERS_DIR: {options.adapters_dir} is no folder")
+            raise SettingsError(f"ANIMA_LLM_ADAPTERS_DIR: {options.adapters_dir} is not a folder")
         return options
 
 
 def import_library(name: str) -> Any:
-    """Imports the library of an engine that is no part of the default installation.
+    """Imports the library of an engine that is not part of the default installation.
 
     Raises:
-        SettingsError: It is not installed, or does not work here.
+        SettingsError: It is not installed, or cannot be imported.
     """
     try:
         return importlib.import_module(name)
@@ -61,19 +61,19 @@ def import_library(name: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterVersion:
-    """An adapter as it is on the disk now."""
+    """The current version of an adapter on disk."""
 
     name: str
     folder: Path
     version: str
-    """Changes with its files."""
+    """Changes when its files change."""
 
 
 def find_adapter(name: str, options: LocalModelOptions) -> AdapterVersion:
     """Finds the adapter of a persona.
 
     Raises:
-        NotFound: There is none of that name.
+        NotFound: The adapter does not exist.
     """
     folder = options.adapters_dir and (options.adapters_dir / name).resolve()
     if not folder or not (folder / "adapter_config.json").is_file():

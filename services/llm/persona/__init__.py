@@ -1,1 +1,1 @@
-"""Personas: who speaks, their corpus and their documents."""
+"""Personas: their profiles, corpora and documents."""

@@ -22,10 +22,10 @@ class PersonaCatalogue:
 
     @classmethod
     def load(cls, personas_dir: Path, default: str) -> Self:
-        """Reads the personas of a folder; one with problems is logged and left out.
+        """Reads the personas of a folder; a persona with problems is logged and skipped.
 
         Raises:
-            SettingsError: The default persona has problems, or no persona can be used.
+            SettingsError: The default persona has problems, or no persona is usable.
         """
         personas: list[Persona] = []
         for path in sorted(personas_dir.glob("*/persona.toml")):
@@ -34,28 +34,28 @@ class PersonaCatalogue:
             except PersonaError as error:
                 if path.parent.name == default:
                     raise SettingsError(f"ANIMA_LLM_DEFAULT_PERSONA: {error}") from error
-                get_logger().error("persona left out", persona=path.parent.name, why=str(error))
+                get_logger().error("persona skipped", persona=path.parent.name, why=str(error))
         if not personas:
             raise SettingsError(f"ANIMA_PERSONAS_DIR: no persona in {personas_dir}")
         return cls(sorted(personas, key=lambda persona: persona.profile.name != default))
 
     @property
     def personas(self) -> tuple[Persona, ...]:
-        """All of them, the default first."""
+        """All personas, the default first."""
         return tuple(self._personas.values())
 
     def choose(self, field: str, name: str) -> Persona:
-        """The persona of a name; the default for an empty one.
+        """Returns the persona with a name; the default for an empty name.
 
         Raises:
-            NotFound: There is none of that name; the text lists those there are.
+            NotFound: There is no persona of that name; the text lists the known ones.
         """
         if not name:
             return self.personas[0]
         if name not in self._personas:
             known = ", ".join(list(self._personas)[:_MAX_NAMES_TOLD])
             raise NotFound(
-                f"{field}: no persona is called {name[:64]!r}; known: {known}",
+                f"{field}: unknown persona {name[:64]!r}; known: {known}",
                 reason="UNKNOWN_PERSONA",
             )
         return self._personas[name]

@@ -1,4 +1,4 @@
-"""The corpus of a persona: what it answers to which question, in files `corpus/*.toml`."""
+"""The corpus of a persona: questions and their answers, in files `corpus/*.toml`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 MAX_FILE_BYTES: Final = 1 << 20
 
 _Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
-# Marks that a voice would read out or stumble over.
+# Marks that a voice would read out loud or stumble over.
 _UNSPEAKABLE: Final = (
     (re.compile(r"https?://|www\.", re.IGNORECASE), "a link cannot be spoken"),
     (re.compile(r"[*_`#|]|^\s*[-•]\s", re.MULTILINE), "markdown cannot be spoken"),
@@ -28,18 +28,18 @@ class Wording:
 
     questions: tuple[str, ...]
     answers: tuple[str, ...]
-    """Ways to say it; another one is taken when the first was said before."""
+    """Variants; the next one is used if the first was said before."""
     more: str
-    """What is said when the person asks for more; may be empty."""
+    """The answer if the user asks for more; may be empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """Something that a persona can answer."""
+    """A question that a persona can answer."""
 
     id: str
     topic: str
-    """The file without its ending: `memory` for corpus/memory.toml."""
+    """The file name without its extension: `memory` for corpus/memory.toml."""
     wordings: Mapping[str, Wording]
 
 
@@ -52,14 +52,14 @@ class _WordingTable(BaseModel):
 
 
 def read_text(path: Path, name: str, problems: list[str]) -> str | None:
-    """Reads a file of a persona; what is wrong with it is added to `problems`."""
+    """Reads a file of a persona; faults are added to `problems`."""
     try:
         data = path.read_bytes()
     except OSError as error:
         problems.append(f"{name}: cannot be read: {error.strerror}")
         return None
     if len(data) > MAX_FILE_BYTES:
-        problems.append(f"{name}: {len(data)} bytes; at most {MAX_FILE_BYTES} are read")
+        problems.append(f"{name}: must be at most {MAX_FILE_BYTES} bytes, got {len(data)}")
         return None
     try:
         return data.decode("utf-8-sig")
@@ -69,7 +69,7 @@ def read_text(path: Path, name: str, problems: list[str]) -> str | None:
 
 
 def read_toml(path: Path, name: str, problems: list[str]) -> dict[str, Any] | None:
-    """Reads a TOML file of a persona; what is wrong with it is added to `problems`."""
+    """Reads a TOML file of a persona; faults are added to `problems`."""
     text = read_text(path, name, problems)
     if text is None:
         return None
@@ -81,7 +81,7 @@ def read_toml(path: Path, name: str, problems: list[str]) -> dict[str, Any] | No
 
 
 def validation_faults(error: ValidationError) -> Iterator[str]:
-    """The faults of a table, each as "key.key: what is wrong"."""
+    """Yields the faults of a table, each as "key.key: fault"."""
     for fault in error.errors():
         message = fault["msg"].removeprefix("Value error, ")
         place = ".".join(str(part) for part in fault["loc"])
@@ -94,10 +94,10 @@ def load_corpus(folder: Path, languages: Sequence[str], problems: list[str]) -> 
     Args:
         folder: The persona's folder.
         languages: The languages that the persona speaks.
-        problems: Receives what is wrong: file, entry and fault.
+        problems: Receives every fault with its file and entry.
 
     Returns:
-        The entries that are right, in the order of files and lines.
+        The valid entries, in the order of files and lines.
     """
     entries: list[Entry] = []
     places: dict[str, str] = {}
@@ -117,7 +117,7 @@ def load_corpus(folder: Path, languages: Sequence[str], problems: list[str]) -> 
             if entry is None:
                 continue
             if entry.id in places:
-                problems.append(f"{where}: id {entry.id!r} is taken by {places[entry.id]}")
+                problems.append(f"{where}: id {entry.id!r} is already used by {places[entry.id]}")
                 continue
             places[entry.id] = where
             entries.append(entry)
@@ -159,7 +159,7 @@ def _parse_entry(
                 if pattern.search(text)
             )
     if not wordings and len(problems) == before:
-        problems.append(f"{where}: says nothing: no table such as [entry.{languages[0]}]")
+        problems.append(f"{where}: no answer: no table such as [entry.{languages[0]}]")
     if len(problems) > before:
         return None
     return Entry(id=entry_id, topic=topic, wordings=wordings)
@@ -175,5 +175,5 @@ def _repeated_questions(entries: Sequence[Entry]) -> Iterator[str]:
                 if other != entry.id:
                     yield (
                         f"corpus/{entry.topic}.toml: entry {entry.id}: {language}.questions: "
-                        f"{question!r} is asked by entry {other} too"
+                        f"{question!r} is also in entry {other}"
                     )

@@ -26,10 +26,10 @@ _HTML: Final = re.compile(r"<!--.*?-->|</?[A-Za-z][^>]*>", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True)
 class Passage:
-    """A stretch of a document that stands for itself."""
+    """A self-contained part of a document."""
 
     document: str
-    """The file's name."""
+    """The file name."""
     heading: str
     """The heading above it; may be empty."""
     language: str
@@ -40,12 +40,12 @@ class Passage:
 def load_documents(folder: Path, languages: Sequence[str], problems: list[str]) -> list[Passage]:
     """Reads the documents of a persona.
 
-    The language of `facts.zh.md` is Chinese; without such an ending it is that of the text.
+    The language of `facts.zh.md` is Chinese; without such a suffix it is detected from the text.
 
     Args:
         folder: The persona's folder.
         languages: The languages that the persona speaks.
-        problems: Receives what is wrong: file and fault.
+        problems: Receives every fault with its file.
 
     Returns:
         The passages in the order of files and lines.
@@ -74,7 +74,7 @@ def load_documents(folder: Path, languages: Sequence[str], problems: list[str]) 
 
 
 def _paragraphs(text: str) -> Iterator[tuple[str, str]]:
-    """Yields (heading, plain paragraph); an item of a list is a paragraph of its own."""
+    """Yields (heading, plain paragraph); a list item is its own paragraph."""
     heading = ""
     lines: list[str] = []
     for line in [*_FENCE.sub("", _HTML.sub("", text)).splitlines(), ""]:

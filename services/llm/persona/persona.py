@@ -16,7 +16,7 @@ from services.llm.persona.profile import NAME_PATTERN, Profile
 
 
 class PersonaError(Exception):
-    """A persona cannot be used; `problems` names file, entry and fault of each reason."""
+    """A persona is unusable; `problems` lists each fault with its file and entry."""
 
     def __init__(self, folder: Path, problems: Sequence[str]) -> None:
         super().__init__(f"persona {folder.name!r}: " + "; ".join(problems))
@@ -25,7 +25,7 @@ class PersonaError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Persona:
-    """Somebody to talk to, with all that it knows."""
+    """A character that users talk to, with its knowledge."""
 
     profile: Profile
     entries: tuple[Entry, ...]
@@ -34,7 +34,7 @@ class Persona:
 
 @dataclass(frozen=True, kw_only=True)
 class PersonaListing:
-    """A persona folder as `anima persona list` shows it."""
+    """A persona folder as shown by `anima persona list`."""
 
     name: str
     folder: Path
@@ -47,7 +47,7 @@ def load_persona(folder: Path) -> Persona:
     """Reads a persona.
 
     Raises:
-        PersonaError: Anything in the folder is wrong.
+        PersonaError: The folder has any fault.
     """
     persona, problems = _read(folder)
     if persona is None or problems:
@@ -56,12 +56,12 @@ def load_persona(folder: Path) -> Persona:
 
 
 def check_persona(folder: Path) -> list[str]:
-    """What is wrong with a persona, one line for each fault; empty if it can be used."""
+    """Returns the faults of a persona, one line each; empty if it is usable."""
     return _read(folder)[1]
 
 
 def list_personas(personas_dir: Path) -> list[PersonaListing]:
-    """The personas of a folder by name: each subfolder with a `persona.toml`."""
+    """Lists the personas of a folder by name: each subfolder with a `persona.toml`."""
     return [
         _list(path.parent)
         for path in sorted(personas_dir.glob("*/persona.toml"))
@@ -70,23 +70,23 @@ def list_personas(personas_dir: Path) -> list[PersonaListing]:
 
 
 def create_persona(folder: Path, name: str) -> Path:
-    """Writes a small commented persona that works at once, to be filled.
+    """Writes a small commented persona that works as it is.
 
     Args:
-        folder: The folder that holds the personas; made if it is missing.
+        folder: The folder of the personas; created if it is missing.
         name: Lower-case letters, digits, `-` and `_`.
 
     Returns:
         The folder of the new persona.
 
     Raises:
-        PersonaError: The name is not one, or there is a folder of that name.
+        PersonaError: The name is invalid, or the folder exists.
     """
     target = folder / name
     if not re.fullmatch(NAME_PATTERN, name):
-        raise PersonaError(target, [f"name: {name!r} is not a name of a-z, 0-9, _ and -"])
+        raise PersonaError(target, [f"name: {name!r} may contain only a-z, 0-9, _ and -"])
     if target.exists():
-        raise PersonaError(target, [f"{name}: there is such a folder already"])
+        raise PersonaError(target, [f"{name}: the folder already exists"])
     for relative, text in template_files(name).items():
         path = target / relative
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ def _list(folder: Path) -> PersonaListing:
 
 
 def _read(folder: Path) -> tuple[Persona | None, list[str]]:
-    """Reads all that can be read, so that every fault is told at once."""
+    """Reads as much as possible, so that all faults are reported at once."""
     problems: list[str] = []
     table = read_toml(folder / "persona.toml", "persona.toml", problems)
     if table is None:
@@ -116,10 +116,10 @@ def _read(folder: Path) -> tuple[Persona | None, list[str]]:
         problems.extend(f"persona.toml: {fault}" for fault in validation_faults(error))
         return None, problems
     if profile.name != folder.resolve().name:
-        problems.append(f"persona.toml: name: {profile.name!r} is not the folder's name")
+        problems.append(f"persona.toml: name: {profile.name!r} is not the name of the folder")
     entries = load_corpus(folder, profile.languages, problems)
     passages = load_documents(folder, profile.languages, problems)
     if not entries and not passages and not problems:
-        problems.append("corpus: empty, and no documents: the persona would know nothing")
+        problems.append("corpus: empty, and there are no documents: the persona would know nothing")
     persona = Persona(profile=profile, entries=tuple(entries), passages=tuple(passages))
     return persona, problems

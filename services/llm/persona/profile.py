@@ -1,4 +1,4 @@
-"""The file `persona.toml`: who a persona is, what it may say and with which voices."""
+"""The file `persona.toml`: the identity, limits and voices of a persona."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BY_LANGUAGE: Final = (
 
 
 class _Table(BaseModel):
-    """A table of the file; a key that it does not know is an error."""
+    """A table of the file; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,7 +35,7 @@ class Voice(_Table):
     """The voice of a persona in one language."""
 
     names: tuple[Text, ...] = Field(min_length=1)
-    """Voices of the speech service, the preferred one first."""
+    """Voices of the TTS service, the preferred one first."""
     rate_percent: Percent = 100
     pitch_percent: Percent = 100
 
@@ -53,16 +53,16 @@ class Example(_Table):
 
 
 class Limits(_Table):
-    """Bounds of what a persona says and looks back at."""
+    """Limits of a persona's answers and history."""
 
     max_words: int = Field(default=80, ge=5, le=2_000)
-    """Longest answer in words (Chinese: characters)."""
+    """The maximum length of an answer in words (Chinese: characters)."""
     history_messages: int = Field(default=40, ge=0, le=200)
-    """Messages of the conversation that the engine sees."""
+    """How many messages of the conversation the engine sees."""
 
 
 class Profile(_Table):
-    """Who a persona is. See docs/personas.md for each key."""
+    """The profile of a persona. docs/personas.md describes each key."""
 
     name: Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
     display_name: Text
@@ -78,13 +78,13 @@ class Profile(_Table):
     style: dict[Language, Text] = {}
     examples: dict[Language, tuple[Example, ...]] = {}
     adapter: Annotated[str, StringConstraints(pattern=ADAPTER_PATTERN)] = ""
-    """A LoRA adapter of the language model; empty: the model as it is."""
+    """A LoRA adapter of the language model; empty: the base model."""
     limits: Limits = Limits()
 
     @model_validator(mode="after")
     def _check_languages(self) -> Profile:
         if len(set(self.languages)) != len(self.languages):
-            raise ValueError(f"languages: a language stands twice: {', '.join(self.languages)}")
+            raise ValueError(f"languages: a language is listed twice: {', '.join(self.languages)}")
         for field in _BY_LANGUAGE:
             for language in getattr(self, field):
                 if language not in self.languages:

@@ -1,1 +1,1 @@
-"""What a language model is given."""
+"""The input of a language model."""

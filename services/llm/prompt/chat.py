@@ -1,7 +1,7 @@
-"""A prompt as a chat for a model that writes freely, cut to the tokens that it can read.
+"""Builds a chat for a generative model from a prompt, cut to the tokens that the model can read.
 
-What never changes in a conversation stands first and what changes with each question last, so that
-a model that keeps the beginning of its prompts need not read the history again each turn.
+Constant parts come first and parts that change with each question come last, so that a model with
+a prefix cache need not process the history again in each turn.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from services.llm.speech.words import pieces
 from text.languages import is_chinese_tag
 
 _MESSAGE_TOKENS: Final = 8
-"""What a chat template puts around a message; the common ones need 4 to 7."""
+"""Tokens that a chat template adds to a message; common templates need 4 to 7."""
 _MEMORY_SHARE: Final = 3
-"""Memories take at most a third of what persona, rules and question leave."""
+"""Memories get at most a third of the space left by persona, rules and question."""
 _HISTORY_STEP: Final = 4
-"""History leaves in steps: each cut changes the prompt's beginning, which then is read again."""
+"""History is dropped in steps: each cut changes the prefix, which must be processed again."""
 _RESULT_SHARE: Final = 3
-"""Results of tools take at most a third of what can be read."""
+"""Results of tools get at most a third of the context."""
 _CUT: Final = " … "
 
 _RULES: Final = {
@@ -51,16 +51,16 @@ _QUESTION_HEADING: Final = {"zh": "问题：", "en": "Question: "}
 
 
 class TokenCounter(Protocol):
-    """Counts the tokens of a text as the model reads it."""
+    """Counts the tokens of a text with the model's tokeniser."""
 
     def __call__(self, text: str) -> int:
-        """The number of tokens."""
+        """Returns the number of tokens."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chat:
-    """The messages for a model, and what had to be left out."""
+    """The messages for a model, and how much had to be omitted."""
 
     messages: tuple[Message, ...]
     dropped_history: int
@@ -69,11 +69,11 @@ class Chat:
 
 
 def message_fields(message: Message, *, parsed: bool) -> dict[str, Any]:
-    """A message as OpenAI's chat completions and chat templates know it.
+    """Returns a message in the format of OpenAI's chat completions and of chat templates.
 
     Args:
         message: The message.
-        parsed: Whether arguments of calls are objects, as chat templates want them, or JSON text.
+        parsed: Whether the arguments of calls are objects, as chat templates expect, or JSON text.
     """
     fields: dict[str, Any] = {"role": message.role.value, "content": message.text}
     call = message.call
@@ -87,9 +87,9 @@ def message_fields(message: Message, *, parsed: bool) -> dict[str, Any]:
 
 
 def estimate_tokens(text: str) -> int:
-    """Tokens of a text for a model whose tokeniser is not here; rather too many than too few.
+    """Estimates the tokens of a text without the model's tokeniser; rather too high than too low.
 
-    Tokenisers of today need a token for about four Latin letters or one to two Chinese characters,
+    Current tokenisers need one token for about four Latin letters or one to two Chinese characters,
     and up to three for a character outside the basic plane.
     """
     ascii_chars = sum(char.isascii() for char in text)
@@ -98,15 +98,15 @@ def estimate_tokens(text: str) -> int:
 
 
 def build_chat(prompt: Prompt, *, max_tokens: int, count: TokenCounter = estimate_tokens) -> Chat:
-    """Makes the chat of a prompt.
+    """Builds the chat of a prompt.
 
-    Persona, rules and examples always stand; a question that is too long loses words in its
-    middle, and so do results of tools. The worst memories and the oldest history are left out, a
-    message only as a whole.
+    Persona, rules and examples are always included. A question that is too long is shortened in the
+    middle, and so are results of tools. The least relevant memories and the oldest history are
+    omitted; messages are never split.
 
     Args:
         prompt: The question.
-        max_tokens: The most tokens of the chat, template included.
+        max_tokens: The maximum tokens of the chat, including the template.
         count: The tokeniser's count, or an estimate.
     """
     system = Message(role=Role.SYSTEM, text=_system(prompt))
@@ -115,7 +115,7 @@ def build_chat(prompt: Prompt, *, max_tokens: int, count: TokenCounter = estimat
     called = _called(prompt, max_tokens // _RESULT_SHARE, count)
     max_tokens -= sum(_tokens(message, count) for message in called)
     room = max_tokens - sum(_tokens(message, count) for message in fixed)
-    if room < max_tokens // 4:  # a small model: examples go before the question does
+    if room < max_tokens // 4:  # a small model: drop examples before shortening the question
         fixed, room = [system], max_tokens - _tokens(system, count)
     question = _shortened(prompt.question, room - _MESSAGE_TOKENS, count)
     room -= count(question) + _MESSAGE_TOKENS
@@ -151,7 +151,7 @@ def _examples(prompt: Prompt) -> list[Message]:
 
 
 def _called(prompt: Prompt, max_tokens: int, count: TokenCounter) -> list[Message]:
-    """What was called for this question, and the results; each has its share of the room."""
+    """Returns the calls for this question and their results, each with an equal share of space."""
     messages: list[Message] = []
     for result in prompt.tool_results:
         share = max_tokens // len(prompt.tool_results)
@@ -168,12 +168,12 @@ def _tokens(message: Message, count: TokenCounter) -> int:
 
 
 def _shortened(question: str, max_tokens: int, count: TokenCounter) -> str:
-    """The beginning and the end of a question that does not fit: there stands what is asked."""
+    """Keeps the beginning and the end of a long question, where the actual request usually is."""
     if count(question) <= max_tokens:
         return question
     words = pieces(question)
     low, high = 1, len(words)
-    while low < high:  # the most words that fit, by halving
+    while low < high:  # binary search for the most words that fit
         kept = (low + high + 1) // 2
         if count(_ends(words, kept)) <= max_tokens:
             low = kept
@@ -209,7 +209,7 @@ def _kept_history(
         first -= 1
     if first:
         first = min(-(-first // _HISTORY_STEP) * _HISTORY_STEP, max(len(history) - 1, first))
-        # Templates want the person to speak first.
+        # Templates require the user to speak first.
         while first < len(history) and history[first].role is Role.ASSISTANT:
             first += 1
     return tuple(history[first:])

@@ -1,4 +1,4 @@
-"""Where a passage of a document stands, and how that travels with its text."""
+"""The location of a passage in a document, and its encoding in the text of the passage."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ _HEAD: Final = re.compile(r"\[([^\[\]\n]{1,1000})\]\n(?=.*\S)", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True)
 class Citation:
-    """Where a passage stands."""
+    """The location of a passage."""
 
     title: str
-    """By what name the document is cited."""
+    """The title used to cite the document."""
     page: int = 0
-    """From 1; 0: it has none."""
+    """From 1; 0: no page."""
     heading: str = ""
     """The headings above the passage; may be empty."""
 
     @property
     def label(self) -> str:
-        """All of it in a line: "Handbook · page 3 · Holidays"."""
+        """The whole citation in one line: "Handbook · page 3 · Holidays"."""
         parts = (self.title, f"page {self.page}" if self.page else "", self.heading)
         return _SEPARATOR.join(part for part in parts if part)
 
 
 def cited_passage(text: str) -> tuple[Citation | None, str]:
-    """Reads a passage as it comes in `anima.llm.v1.Memory`: its citation, and the text alone.
+    """Splits a passage in `anima.llm.v1.Memory` into its citation and its text.
 
-    The message has no field for the citation, so it stands in brackets in a line before the text.
-    What has no such line is no passage of a document.
+    The message has no field for the citation, so it is in brackets in a line before the text. A
+    text without such a line is not a passage of a document.
     """
     head = _HEAD.match(text)
     if head is None:

@@ -1,4 +1,4 @@
-"""Tells which documents an answer names, for engines that write freely."""
+"""Finds the documents that an answer names, for generative engines."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from retrieval.tokeniser import FUNCTION_WORDS, normalised, tokens
 from services.llm.engine import Source, SourceKind
 from services.llm.prompt.prompt import Memory
 
-# So short a title may be a common word: only as it is written does it count.
+# A title this short may be a common word: it must match exactly, including case.
 _SHORT_CHARS: Final = 3
 
 
 def cited(memories: Sequence[Memory], answer: str) -> tuple[Source, ...]:
-    """Gives the passages that an answer was told and whose document it names.
+    """Returns the passages of the prompt whose documents are named in an answer.
 
     Args:
-        memories: What the engine was given.
-        answer: What it wrote.
+        memories: The memories in the prompt.
+        answer: The generated answer.
 
     Returns:
-        Of each document that is named the passage that shares most words with the answer, in the
-        order of the memories. Whether the answer says what stands there is not judged.
+        For each document named, the passage that shares most words with the answer, in the order of
+        the memories. Whether the answer agrees with the passage is not checked.
     """
     if all(memory.citation is None for memory in memories):
         return ()
@@ -56,5 +56,5 @@ def _names(answer: str, heard: str, title: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """The text in lower case, with nothing but single spaces between its words."""
+    """Returns the words of a text in lower case, separated by single spaces."""
     return " ".join("".join(c if c.isalnum() else " " for c in normalised(text)).split())

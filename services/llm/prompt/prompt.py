@@ -1,4 +1,4 @@
-"""What an engine is asked: one question with all that its answer may use."""
+"""The input of an engine: one question and the material for its answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.llm.prompt.tools import Tool, ToolCall, ToolResult
 
 
 class Role(Enum):
-    """Who speaks."""
+    """The author of a message."""
 
     SYSTEM = "system"
     USER = "user"
@@ -22,34 +22,34 @@ class Role(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One contribution to the conversation."""
+    """One message of the conversation."""
 
     role: Role
     text: str
     call: ToolCall | None = None
-    """Of `ASSISTANT`: the tool that it calls; of `TOOL`: the call whose result the text is."""
+    """For `ASSISTANT`: the call that it makes; for `TOOL`: the call whose result the text is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """Something that is remembered about the person."""
+    """Something that is remembered about the user."""
 
     text: str
     score: float
-    """How well it fits the question, 0 to 1."""
+    """How well it matches the question, 0 to 1."""
     role: Role
-    """Who said it."""
+    """The author."""
     created_unix_ms: int
-    """When it was said; 0 if that is not known."""
+    """When it was said; 0 if unknown."""
     citation: Citation | None = None
-    """Where it stands, for passages of documents; None: somebody said it."""
+    """The location of a passage of a document; None for something that was said."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """One question with all that its answer may use.
+    """One question and the material for its answer.
 
-    `services.llm.prompt.chat` makes a chat of it.
+    `services.llm.prompt.chat` builds a chat from it.
     """
 
     turn_id: str
@@ -58,22 +58,22 @@ class Prompt:
     """BCP-47 language of the answer, one of the persona's."""
     question: str
     history: tuple[Message, ...]
-    """The conversation before the question, oldest first, cut to the persona's limit."""
+    """The conversation before the question, oldest first, limited to the persona's maximum."""
     memories: tuple[Memory, ...]
-    """What was said, best first, then passages of documents, best first."""
+    """Memories, best first, then passages of documents, best first."""
     max_words: int
-    """The most words (Chinese: characters) of the answer."""
+    """The maximum words (Chinese: characters) of the answer."""
     word_interval_ms: int | None
-    """Pause between words, for engines that need no time to think; None: the engine's own."""
+    """Pause between words, for engines that generate without delay; None: the engine's default."""
     user_id: str = ""
-    """Whose conversation it is; empty: nobody's that is known."""
+    """The user; empty: unknown."""
     tools: tuple[Tool, ...] = ()
-    """What the model may call, where it can."""
+    """Tools that the model may call, if it supports them."""
     tool_results: tuple[ToolResult, ...] = ()
-    """What it has called for this question, in order."""
+    """The calls made for this question and their results, in order."""
 
     def without_tools(self) -> Prompt:
-        """The same question for an engine that calls no tools."""
+        """Returns the same question for an engine without tool support."""
         return replace(self, tools=(), tool_results=()) if self.tools else self
 
 
@@ -91,20 +91,20 @@ def build_prompt(
     tools: Sequence[Tool] = (),
     tool_results: Sequence[ToolResult] = (),
 ) -> Prompt:
-    """Joins a question with what the answer may use.
+    """Builds a prompt from a question and the material for its answer.
 
     Args:
         turn_id: The turn.
-        persona: Who answers.
+        persona: The persona that answers.
         language: One of the persona's languages.
-        question: What the person said.
+        question: The user's question.
         history: Oldest first; only the newest `limits.history_messages` are kept.
         memories: Best first.
-        max_words: The most words of the answer; 0: the persona's limit.
+        max_words: The maximum words of the answer; 0: the persona's limit.
         word_interval_ms: Pause between words, or None.
-        user_id: Whose conversation it is, or empty.
-        tools: What the model may call.
-        tool_results: What it has called for this question.
+        user_id: The user, or empty.
+        tools: Tools that the model may call.
+        tool_results: The calls made for this question and their results.
     """
     limits = persona.profile.limits
     return Prompt(

@@ -1,4 +1,4 @@
-"""Tools that a model may call: what is offered, what it calls, what came of it."""
+"""Tools that a model may call: offered tools, calls and results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.runtime.errors import Unavailable
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """Something that the caller can do for the model."""
+    """A function that the caller can run for the model."""
 
     name: str
     description: str
@@ -20,7 +20,7 @@ class Tool:
     """The JSON Schema of the arguments."""
 
     def as_function(self) -> dict[str, Any]:
-        """The tool as OpenAI's chat completions and chat templates know it."""
+        """Returns the tool in the format of OpenAI's chat completions and of chat templates."""
         return {
             "type": "function",
             "function": {
@@ -33,7 +33,7 @@ class Tool:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolCall:
-    """A model's wish to have a tool called."""
+    """A request by the model to call a tool."""
 
     id: str
     name: str
@@ -41,31 +41,31 @@ class ToolCall:
     """A JSON object."""
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments, parsed."""
+        """Returns the parsed arguments."""
         parsed: dict[str, Any] = json.loads(self.arguments_json)
         return parsed
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToolResult:
-    """What came of a call."""
+    """The result of a call."""
 
     call: ToolCall
     text: str
 
 
 def read_call(call_id: str, name: str, arguments_json: str, tools: Sequence[Tool]) -> ToolCall:
-    """Checks what a model has written as a call.
+    """Validates a call written by a model.
 
     Raises:
-        Unavailable: It is no call of a tool that was offered; the next try may go better.
+        Unavailable: It is not a call of an offered tool; a retry may succeed.
     """
     if name not in {tool.name for tool in tools}:
-        raise Unavailable(f"the model called a tool that it was not offered: {name[:64]!r}")
+        raise Unavailable(f"the model called a tool that was not offered: {name[:64]!r}")
     try:
         parsed = json.loads(arguments_json or "{}")
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
-        raise Unavailable(f"the model called {name!r} with arguments that are no JSON object")
+        raise Unavailable(f"the model called {name!r} with arguments that are not a JSON object")
     return ToolCall(id=call_id, name=name, arguments_json=arguments_json or "{}")

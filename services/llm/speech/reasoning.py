@@ -1,4 +1,4 @@
-"""Keeps what a model thinks aloud out of what is spoken."""
+"""Removes a model's reasoning from the spoken text."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _CLOSERS: Final = ("</think>", "</thinking>", "</reasoning>", "<|end_of_thought|
 
 
 class ReasoningFilter:
-    """Drops `<think>...</think>` and its kin from a text that comes in pieces of any size.
+    """Drops `<think>...</think>` and similar blocks from a text that arrives in pieces of any size.
 
-    A block that never ends is dropped to the end. Models whose chat template has already opened the
-    block write only its end: start with `inside=True` for those.
+    An unclosed block is dropped up to the end. Models whose chat template has already opened the
+    block write only its end: use `inside=True` for those.
     """
 
     def __init__(self, *, inside: bool = False) -> None:
@@ -20,7 +20,7 @@ class ReasoningFilter:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Takes more text; returns what of it is certainly part of the answer."""
+        """Takes more text; returns the part that certainly belongs to the answer."""
         self._held += text
         if "<" not in self._held:
             whole, self._held = self._held, ""
@@ -44,13 +44,13 @@ class ReasoningFilter:
         return "".join(kept)
 
     def finish(self) -> str:
-        """Returns what was held back because it could have begun a block."""
+        """Returns the text held back because it could have started a block."""
         held, self._held = self._held, ""
         return "" if self._inside else held
 
 
 def _undecided(text: str, markers: tuple[str, ...]) -> int:
-    """How many characters at the end may be the beginning of a marker: each has one `<`."""
+    """Counts the characters at the end that may start a marker; each marker has one `<`."""
     start = text.rfind("<")
     end = text[start:]
     return len(end) if start >= 0 and any(one.startswith(end) for one in markers) else 0

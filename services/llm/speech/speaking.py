@@ -1,4 +1,4 @@
-"""The common end of engines that write freely: from a model's text to an engine's answer."""
+"""The last step shared by generative engines: from a model's output to an engine's answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.llm.speech.writing import Writing
 from services.runtime.errors import Unavailable
 
 Written: TypeAlias = str | ToolCall | EndReason
-"""What a model gives: text, calls, and last why it ended."""
+"""Output of a model: text, calls, and finally the end reason."""
 _SECRET: Final = secrets.token_bytes(32)
 
 
@@ -28,22 +28,22 @@ async def speak(
     opens_in_reasoning: bool = False,
     as_written: bool = False,
 ) -> AsyncGenerator[Item, None]:
-    """Makes an answer from what a model writes.
+    """Converts a model's output to an answer.
 
     Args:
         prompt: The question.
-        written: Text and calls of tools, then the reason of the end. It is closed at the end of the
-            answer, also when that comes before the model's, and its cancellation must stop the
-            model.
+        written: Text and calls of tools, then the end reason. It is closed at the end of the
+            answer,
+            which may come before the model's end; cancelling it must stop the model.
         opens_in_reasoning: See `WritingOptions.opens_in_reasoning`.
-        as_written: Whether marks stay, because the answer is structured and not for speech.
+        as_written: Whether markup is kept, because the answer is structured and not for speech.
 
     Returns:
-        Any number of `Delta` and `ToolCall`, then one `End`. Text comes at
-        `Prompt.word_interval_ms` if that is set.
+            Any number of `Delta` and `ToolCall`, then one `End`. Text is paced by
+            `Prompt.word_interval_ms` if it is set.
 
     Raises:
-        Unavailable: The model wrote nothing that can be said.
+        Unavailable: The output contains nothing that can be spoken.
     """
     writing = Writing(prompt, opens_in_reasoning=opens_in_reasoning, as_written=as_written)
     pace = _Pace(prompt.word_interval_ms)
@@ -73,15 +73,15 @@ async def speak(
         spoke = True
         yield delta
     if not spoke:
-        raise Unavailable("the model wrote nothing that can be said", reason="EMPTY_ANSWER")
+        raise Unavailable("the model returned nothing that can be spoken", reason="EMPTY_ANSWER")
     yield End(reason=EndReason.LENGTH if writing.full else reason)
 
 
 def cache_salt(prompt: Prompt) -> str:
-    """What keeps the cached prompts of people apart, without saying who they are.
+    """Returns a salt that separates the cached prompts of users without identifying them.
 
-    A cache that is shared tells by its speed what others have said (CVE-2025-46570). Who is not
-    known shares with nobody.
+    The response time of a shared cache reveals what others have said (CVE-2025-46570). An unknown
+    user shares the cache with nobody.
     """
     if not prompt.user_id:
         return secrets.token_hex(16)
@@ -89,7 +89,7 @@ def cache_salt(prompt: Prompt) -> str:
 
 
 class _Pace:
-    """Gives text out word by word if that was asked for, else at once."""
+    """Yields text word by word if an interval is set, otherwise at once."""
 
     def __init__(self, interval_ms: int | None) -> None:
         self._interval_s = (interval_ms or 0) / 1000

@@ -1,7 +1,7 @@
-"""Turns what a model writes into what can be read aloud: no markup, no lists, no links, no emoji.
+"""Converts a model's output to text for speech: no markup, no lists, no links, no emoji.
 
-The text comes in pieces of any size and is read one character at a time, so that where a piece ends
-can make no difference. A character is held back only while it may be part of markup.
+The text arrives in pieces of any size and is read one character at a time, so that piece boundaries
+make no difference. A character is held back only while it may be part of markup.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _URL_STARTS: Final = ("https://", "http://", "www.")
 _URL_END: Final = re.compile(rf"[\s<>\"'）)\]}}，。！？、；：]|[{IDEOGRAPHIC}]")
 _HOST: Final = re.compile(r"^(?:https?://)?(?:www\.)?([^/?#:]*)", re.IGNORECASE)
 _REFERENCE: Final = re.compile(r"\^.*|\d+(?:[,\- ]+\d+)*")
-# After a letter: more of them, and words after single spaces; "h" and "w" may begin an address.
+# After a letter: more letters, and words after single spaces; "h" and "w" may start a URL.
 _WORDS: Final = re.compile("(?:[A-Za-z]+| [A-GI-VX-Za-gi-vx-z])+")
 _FENCES: Final = ("```", "~~~")
 _MARKER: Final = re.compile(r"(?:#{1,6}|[-*+•·◦▪‣–](?:[ \t]+\[[ xX]\])?)[ \t]+")
 _NUMBER: Final = re.compile(r"(\d{1,2})(?:[.)][ \t]+|、[ \t]*)")
 _BREAK: Final = re.compile(r"</?(?:br|p|div|li|td|tr|h[1-6])\b", re.IGNORECASE)
 _RULE: Final = re.compile(r"[-*_=]{3,}|\|?[ \t:|-]*-[ \t:|-]*\|[ \t:|-]*")
-# What a line begins with as long as it may be a marker, a rule or a fence.
+# The start of a line while it may still be a marker, a rule or a fence.
 _UNDECIDED: Final = re.compile(
     r"[ \t>]*(?:`{0,2}|~{0,2}|(?:```|~~~).*|#{1,6}[ \t]*|[-*_=|: \t]*|[+•·◦▪‣–][ \t]*"
     r"|[-*+•·◦▪‣–][ \t]+\[(?:[ xX](?:\][ \t]*)?)?|\d{1,2}(?:[.)、][ \t]*)?)"
@@ -41,13 +41,13 @@ _UNDECIDED: Final = re.compile(
 
 
 class SpeechText:
-    """Makes text for speech; `feed` it pieces, then `finish` it."""
+    """Produces text for speech: call `feed` with each piece, then `finish`."""
 
     def __init__(self, language: str) -> None:
         self._units = SpokenUnits(language)
         self._opening = ""  # the start of a line while it may be a marker
         self._at_line_start = True
-        self._held = ""  # a construct inside the line that is not decided yet
+        self._held = ""  # an undecided construct inside the line
         self._fenced = False
         self._item = False  # the line is a list item or a heading: it ends with a stop
         self._item_number = 0
@@ -58,7 +58,7 @@ class SpeechText:
         self._stars = 0
 
     def feed(self, text: str) -> str:
-        """Takes more text; returns what can be spoken of it now."""
+        """Takes more text; returns the part that can be spoken now."""
         said, at = [], 0
         while at < len(text):
             if self._is_in_word() and (words := _WORDS.match(text, at)):
@@ -71,14 +71,14 @@ class SpeechText:
         return self._units.feed("".join(said))
 
     def finish(self) -> str:
-        """Returns what was held back."""
+        """Returns the text that was held back."""
         rest = self._close_opening() + self._close_held()
         if self._item and self._last and self._last not in _ENDS and not self._newlines:
             rest += self._stop()
         return self._units.feed(rest) + self._units.finish()
 
     def _is_in_word(self) -> bool:
-        """Whether words that follow are said as they are."""
+        """Whether following words are spoken unchanged."""
         undecided = self._at_line_start or self._fenced or self._held or self._tildes or self._stars
         return not undecided and self._last_is_letter()
 
@@ -116,7 +116,7 @@ class SpeechText:
         self._at_line_start, self._item = True, False
 
     def _close_opening(self) -> str:
-        """Reads the start of a line, now that it is known, without its marker."""
+        """Reads the start of a line without its marker, once it is decided."""
         text, self._opening = self._opening.lstrip(" \t>"), ""
         if not self._at_line_start:
             return ""
@@ -204,7 +204,7 @@ class SpeechText:
         return self._label(inner, image=image) + self._inside_line(after)
 
     def _label(self, inner: str, *, image: bool) -> str:
-        """What is read of a link: its words; nothing of pictures, footnotes and references."""
+        """Returns the text of a link; nothing for pictures, footnotes and references."""
         return "" if image or _REFERENCE.fullmatch(inner) else self._write_all(inner)
 
     def _keep(self, held: str, fits: bool, max_chars: int) -> str:
@@ -214,7 +214,7 @@ class SpeechText:
         return self._release(held)
 
     def _release(self, held: str) -> str:
-        """It was no markup: its first character is text, and the rest is read again."""
+        """Not markup: the first character is text, and the rest is read again."""
         self._held = ""
         return self._write(held[0]) + "".join(self._inside_line(char) for char in held[1:])
 
@@ -226,7 +226,7 @@ class SpeechText:
             return self._write_all(self._spoken_url(held))
         if held[0] in "[!" and "]" in held:
             inner, _, after = held.partition("[")[2].partition("]")
-            # the address of a link that was cut off is not read
+            # the URL of a truncated link is not read
             return self._label(inner, image=held[0] == "!") + (
                 "" if after.startswith("(") else self._write_all(after)
             )
@@ -286,5 +286,5 @@ class SpeechText:
 
 
 def _is_decided(opening: str) -> bool:
-    """Whether the start of a line shows what the line is."""
+    """Whether the start of a line decides its type."""
     return not _UNDECIDED.fullmatch(opening)

@@ -1,4 +1,4 @@
-"""Writes units, amounts of money and ranges as they are said, in a text that comes in pieces."""
+"""Spells out units, amounts of money and ranges in a text that arrives in pieces."""
 
 from __future__ import annotations
 
@@ -105,18 +105,18 @@ _CHUNK: Final = re.compile(
     rf"|(?P<number>{_NUMBER})(?P<gap>\ ?)(?P<unit>[A-Za-z°²³%℃℉/]+)(?![A-Za-z0-9_])"
     rf"|(?P<about>[~～])(?=\d)|(?P<plain>{_NUMBER})"
 )
-# What may still grow into something above stays until the next character tells.
+# Text that may still become one of the above is held until the next character decides.
 _OPEN: Final = re.compile(
     rf"(?:[$€£¥￥~～]|[$€£¥￥]?{_NUMBER}[,.]?(?:\ ?[A-Za-z°²³%℃℉/]{{0,8}}|\ ?[–—~～]\ ?)|"
     rf"[$€£¥￥]{_NUMBER}\ [a-z]{{0,8}})$"
 )
-# In it nothing begins that is spelled out.
+# Text in which nothing starts that has to be spelled out.
 _PLAIN: Final = re.compile(r"[^\d$€£¥￥~～]+")
 _SAME_UNIT: Final = {"℃": "°C", "℉": "°F"}
 
 
 class SpokenUnits:
-    """Spells out units, money and ranges; digits are left to the voice, which can read them."""
+    """Spells out units, money and ranges; digits are unchanged because voices can read them."""
 
     def __init__(self, language: str) -> None:
         self._chinese = is_chinese_tag(language)
@@ -125,10 +125,10 @@ class SpokenUnits:
         self._in_word = False
 
     def feed(self, text: str) -> str:
-        """Takes more text; returns what can be said of it now."""
+        """Takes more text; returns the part that can be spoken now."""
         if not self._spells:
             return text
-        # What may be spelled out comes one at a time: where a piece ends can make no difference.
+        # Read one character at a time, so that piece boundaries make no difference.
         said, at = [], 0
         while at < len(text):
             if not self._held and (plain := _PLAIN.match(text, at)):
@@ -141,20 +141,20 @@ class SpokenUnits:
         return "".join(said)
 
     def finish(self) -> str:
-        """Returns what was held back."""
+        """Returns the text that was held back."""
         held, self._held = self._held, ""
         return self._spell(held)
 
     def _read(self, char: str) -> str:
         held = self._held + char
-        # digits inside a word, as in MP3, are no amount
+        # digits inside a word, as in MP3, are not an amount
         if not self._in_word and _OPEN.fullmatch(held):
             self._held = held
             return ""
         self._held = ""
         spoken = self._spell(held)
         if len(held) > 1 and spoken.endswith(char) and _OPEN.fullmatch(char):
-            self._held = char  # the next amount begins where this one ends
+            self._held = char  # the next amount starts where this one ends
             return spoken[:-1]
         self._in_word = char.isascii() and char.isalnum()
         return spoken

@@ -8,7 +8,7 @@ from typing import Final
 from text.abbreviations import surely_ends_in_abbreviation
 from text.scripts import UNSPACED
 
-# What belongs to the character before it: combining marks, variation selectors.
+# Characters that modify the one before: combining marks, variation selectors.
 _MODIFIERS: Final = (
     r"[\u0300-\u036f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u3099\u309a\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
@@ -22,22 +22,22 @@ _SENTENCE_END: Final = re.compile(
 
 
 def pieces(text: str) -> list[str]:
-    """Splits a text into what is streamed one by one.
+    """Splits a text into the pieces that are streamed one by one.
 
-    A piece is a word with the punctuation at it and the space after it, or a Chinese character
-    with the punctuation after it; it is never half a character, nor a letter without its accent.
-    The pieces together are the text.
+    A piece is a word with its punctuation and the space after it, or a Chinese character with the
+    punctuation after it. A piece never splits a character or separates a letter from its accent.
+    The concatenation of the pieces is the text.
     """
     return _PIECE.findall(text)
 
 
 def count_words(text: str) -> int:
-    """Words of a text, for Chinese its characters; punctuation alone does not count."""
+    """Counts the words of a text (in Chinese its characters), ignoring punctuation."""
     return sum(1 for piece in pieces(text) if any(letter.isalnum() for letter in piece))
 
 
 def sentences(text: str) -> list[str]:
-    """Splits a text after its sentences, with the space after them; decimals stay whole."""
+    """Splits a text into sentences, each with the space after it; decimals are not split."""
     found: list[str] = []
     start = 0
     for end in _SENTENCE_END.finditer(text):
@@ -55,14 +55,14 @@ def sentences(text: str) -> list[str]:
 
 
 def shorten(text: str, max_words: int) -> tuple[str, bool]:
-    """Cuts a text to a limit, after a sentence where one fits, else after a word.
+    """Cuts a text to a limit, after a sentence if one fits, otherwise after a word.
 
     Args:
         text: The text.
-        max_words: The most words (Chinese: characters), at least 1.
+        max_words: The maximum number of words (Chinese: characters), at least 1.
 
     Returns:
-        The text that is kept, and whether anything was cut.
+        The remaining text, and whether anything was cut.
     """
     if count_words(text) <= max_words:
         return text, False

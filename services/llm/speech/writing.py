@@ -1,4 +1,4 @@
-"""From what a model writes to what an answer says: spoken text only, and not too much of it."""
+"""Converts a model's output to the text of an answer: spoken text only, within the word limit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from services.llm.speech.words import pieces
 
 
 class Writing:
-    """The answer to one prompt while a model writes it.
+    """The answer to one prompt while a model generates it.
 
-    Reasoning is dropped, markup becomes speech, and the answer ends before the word that would be
-    one too many. What comes out is the same however the model's text is cut into pieces.
+    Reasoning is dropped, markup is converted to speech, and the answer ends at the word limit. The
+    result does not depend on how the model's output is split into pieces.
 
     Attributes:
-        full: Whether the limit of words was reached; what comes after is dropped.
+    full: Whether the word limit was reached; any further text is dropped.
     """
 
     def __init__(
@@ -25,16 +25,16 @@ class Writing:
         self._reasoning = ReasoningFilter(inside=opens_in_reasoning)
         self._speech = None if as_written else SpeechText(prompt.language)
         self._room = prompt.max_words
-        self._piece = ""  # the last piece that was given out; more of it may come
-        self._held = ""  # what may turn out to belong to the word that is too many
+        self._piece = ""  # the last piece returned; more of it may follow
+        self._held = ""  # text that may belong to the first word over the limit
 
     def feed(self, text: str) -> str:
-        """Takes more of the model's text; returns what the answer says more."""
+        """Takes more of the model's output; returns the new text of the answer."""
         kept = self._reasoning.feed(text)
         return kept if self._speech is None else self._limited(self._speech.feed(kept))
 
     def finish(self) -> str:
-        """Ends the text; returns what was held back."""
+        """Ends the text; returns the text that was held back."""
         kept = self._reasoning.finish()
         if self._speech is None:
             return kept

@@ -92,10 +92,10 @@ FAULTS: list[tuple[Callable[[Path], None], str]] = [
     (edit(CORPUS, "an AI", "on https://x.org"), "en.answer: a link cannot be spoken"),
     (edit(CORPUS, "questions = [", "questions = ['', "), "en.questions.0: String should have"),
     (write(CORPUS, b"entry = 3"), f"{CORPUS}: no [[entry]]"),
-    (write(CORPUS, b"[[entry]]\nid = 'a'"), f"{CORPUS}: entry 1 (a): says nothing"),
+    (write(CORPUS, b"[[entry]]\nid = 'a'"), f"{CORPUS}: entry 1 (a): no answer"),
     (write("documents/empty.md", b" \n"), "documents/empty.md: empty"),
     (write("documents/bad.txt", b"\xff"), "documents/bad.txt: not UTF-8"),
-    (write("documents/big.md", b"a" * (1 << 20) + b"b"), "documents/big.md: 1048577 bytes"),
+    (write("documents/big.md", b"a" * (1 << 20) + b"b"), "documents/big.md: must be at most"),
 ]
 
 
@@ -118,8 +118,8 @@ def test_all_faults_are_told_at_once(folder: Path) -> None:
     (made / "documents" / "empty.md").write_text("")
     problems = check_persona(made)
     assert len(problems) == 3
-    assert any("id 'who-are-you' is taken by corpus/basics.toml" in one for one in problems)
-    assert any("is asked by entry who-are-you too" in one for one in problems)
+    assert any("id 'who-are-you' is already used by corpus/basics.toml" in one for one in problems)
+    assert any("is also in entry who-are-you" in one for one in problems)
 
 
 def test_a_broken_persona_does_not_keep_the_others_down(folder: Path) -> None:

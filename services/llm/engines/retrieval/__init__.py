@@ -1,4 +1,4 @@
-"""The embedded engine `retrieval`: answers from what a persona, memory and history hold."""
+"""The embedded engine `retrieval`: answers from persona, memory and history."""
 
 from services.llm.engines.retrieval.engine import RetrievalEngine
 

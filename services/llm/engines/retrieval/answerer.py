@@ -1,4 +1,4 @@
-"""Decides what a persona answers: from its corpus, memory, history and documents, or not at all."""
+"""Chooses a persona's answer from its corpus, memory, history and documents."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from text.languages import language_of
 
 
 class Answerer:
-    """One persona. Safe for threads: it never changes."""
+    """One persona. Thread-safe because it is immutable."""
 
     def __init__(self, persona: Persona, embedder: TextEmbedder | None) -> None:
-        """Indexes the persona; with an embedder that takes a second per 300 phrasings."""
+        """Indexes the persona; with an embedder this takes a second per 300 phrasings."""
         self._languages = persona.profile.languages
         self._listeners = {
             language: Listener(persona, language, embedder) for language in self._languages

@@ -1,4 +1,4 @@
-"""What was said before a question."""
+"""The conversation before a question."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from services.llm.engine import Source, SourceKind
 from services.llm.persona.corpus import Entry
 from services.llm.prompt.prompt import Message, Role
 
-# An interrupted answer is known by its heard beginning, unless that is shorter than this.
+# An interrupted answer is recognised by its heard beginning, unless it is shorter than this.
 _MIN_HEARD_CHARS: Final = 6
 _MAX_NAME_CHARS: Final = 200
 
@@ -18,7 +18,7 @@ class Conversation:
     """The history of a question, oldest message first."""
 
     def __init__(self, history: Sequence[Message], steers: Callable[[str], bool]) -> None:
-        """Looks back.
+        """Reads the history.
 
         Args:
             history: The messages.
@@ -33,13 +33,13 @@ class Conversation:
         )
 
     def was_said(self, text: str) -> bool:
-        """Whether the digital human has said a text, alone or inside an answer."""
+        """Whether the digital human has said a text, alone or as part of an answer."""
         return any(
             text in message.text for message in self.history if message.role is Role.ASSISTANT
         )
 
     def last_entry(self, entries: Iterable[Entry]) -> Entry | None:
-        """The entry that the last answer came from, though only its beginning may be heard."""
+        """Returns the entry of the last answer, of which perhaps only the beginning was heard."""
         heard = self.last_answer.strip()
         if len(heard) < _MIN_HEARD_CHARS:
             return None
@@ -51,5 +51,5 @@ class Conversation:
         return None
 
     def source(self, text: str) -> Source:
-        """A message of the history as the source of an answer."""
+        """Returns a message of the history as the source of an answer."""
         return Source(kind=SourceKind.HISTORY, name=text[:_MAX_NAME_CHARS], score=1.0)

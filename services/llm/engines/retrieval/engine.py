@@ -25,7 +25,7 @@ from services.runtime.models.store import ModelStore
 class RetrievalEngine:
     """Answers from a persona's corpus and documents, from memories and from the history.
 
-    It finds answers and does not reason. Where nothing fits it says so.
+    It finds answers and does not reason. If nothing matches, it says so.
     """
 
     def __init__(self, settings: LlmSettings) -> None:
@@ -35,14 +35,14 @@ class RetrievalEngine:
         self._answerers: dict[str, Answerer] = {}
 
     def describe(self) -> LlmEngineInfo:
-        """Returns what the engine is."""
-        # Words of every language are compared; what steers a conversation is known in two.
+        """Describes the engine."""
+        # Words of every language are compared; the phrases that steer a conversation exist in two.
         return LlmEngineInfo(
             name="retrieval", version=version("anima"), licence="Apache-2.0", languages=("en", "zh")
         )
 
     async def open(self) -> None:
-        """Loads the sentence encoder, if it was pulled."""
+        """Loads the sentence encoder, if it is installed."""
         self._embedder = await self._compute.run(self._load_embedder)
 
     async def prepare(self, personas: Sequence[Persona]) -> None:
@@ -50,7 +50,7 @@ class RetrievalEngine:
         self._answerers = await self._compute.run(self._index, personas)
 
     async def answer(self, prompt: Prompt) -> AsyncGenerator[Delta | End, None]:
-        """Finds the answer, then gives it word by word at the pace of the settings."""
+        """Finds the answer, then yields it word by word at the interval of the settings."""
         answerer = self._answerers[prompt.persona.profile.name]
         reply = await self._compute.run(answerer.reply, prompt)
         text, was_cut = shorten(reply.text, prompt.max_words)
@@ -84,12 +84,12 @@ class RetrievalEngine:
         try:
             embedder = _load(ModelStore(data_dir / "models").path(model))
         except (FailedPrecondition, FileNotFoundError) as error:
-            get_logger().warning("questions are compared by their words alone", why=str(error))
+            get_logger().warning("questions are compared by words only", why=str(error))
             return None
         return KeptVectors(embedder, data_dir / "llm" / f"vectors-{model}.npz")
 
 
 @cache
 def _load(folder: Path) -> Embedder:
-    """One model in a process, however many engines use it: it takes 90 MB."""
+    """Loads one model per process for all engines: it takes 90 MB."""
     return Embedder(folder)

@@ -1,4 +1,4 @@
-"""Finds the entry of a corpus that answers a question, and says how well it fits."""
+"""Finds the entry of a corpus that answers a question, with its score."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from services.llm.persona.corpus import Entry
 
 _CANDIDATES: Final = 48
 _FUNCTION_WORD_WEIGHT: Final = 0.4
-# Shares of the fit: the vector of the phrasing, that of the whole entry, the rest to the words.
+# Weights of the fit: the vector of the phrasing, the vector of the entry; the rest for words.
 _PHRASING_SHARE: Final = 0.35
 _WHOLE_SHARE: Final = 0.45
-# Share of the score of words that counts a word wherever it stands in the entry.
+# Part of the word score that counts words anywhere in the entry.
 _ANYWHERE_SHARE: Final = 0.25
-# A misheard word counts as the known word that is spelled like it, but for less.
+# A misheard word counts as the known word with similar spelling, at a lower weight.
 _MISHEARD_CUTOFF: Final = 0.84
 _MISHEARD_MIN_CHARS: Final = 5
 _MISHEARD_CREDIT: Final = 0.75
@@ -34,23 +34,23 @@ _MISHEARD_CREDIT: Final = 0.75
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """An entry and how well one of its questions fits."""
+    """An entry and how well one of its questions matches."""
 
     entry: Entry
     question: str
     fit: float
-    """0 to 1. Means the same for every question, so that a threshold can be set on it."""
+    """0 to 1, comparable between questions, so that it can be used with a threshold."""
 
 
 class EntryIndex:
-    """The entries of a persona in one language. Safe for threads: it never changes.
+    """The entries of a persona in one language. Thread-safe because it is immutable.
 
     The fit blends three scores. Words: the harmonic mean of how much of question and phrasing is
-    found in the other, and how much of the question is found anywhere in the entry; words are
-    weighted by how rare they are in the corpus, so that "What is the capital of France?" does not
-    fit "What is Anima?". Meaning: the cosine with the phrasing, which lets "Do you need the
-    internet?" fit "Do you work offline?". Meaning of the whole: the cosine with the mean of all
-    phrasings and the answer, which rules out what only happens to sound like one phrasing.
+    found in the other, and how much of the question is found anywhere in the entry. Words are
+    weighted by their rarity in the corpus, so that "What is the capital of France?" does not
+    match "What is Anima?". Meaning: the cosine with the phrasing, so that "Do you need the
+    internet?" matches "Do you work offline?". Meaning of the entry: the cosine with the mean of all
+    phrasings and the answer, which rules out entries that only happen to resemble one phrasing.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class EntryIndex:
         self._known_like = lru_cache(maxsize=4_096)(self._find_known_like)
 
     def find(self, question: str) -> list[Match]:
-        """The entries that fit a question, each once, best first."""
+        """Returns the entries that match a question, each once, best first."""
         cleaned = self._phrases.clean(question)
         words = self._heard(self._phrases.compared(cleaned) or cleaned)
         if not words:
@@ -109,7 +109,7 @@ class EntryIndex:
         return sorted(best.values(), key=lambda match: -match.fit)
 
     def _whole_vectors(self, embedder: TextEmbedder, language: str) -> NDArray[np.float32]:
-        """For each row the vector of its whole entry: phrasings and answer in equal parts."""
+        """Returns for each row the vector of its entry: phrasings and answer in equal parts."""
         rows_of: dict[str, list[int]] = {}
         for position, (entry, _, _) in enumerate(self._rows):
             rows_of.setdefault(entry.id, []).append(position)
@@ -123,7 +123,7 @@ class EntryIndex:
         return wholes
 
     def _heard(self, cleaned: str) -> dict[str, float]:
-        """The words of a question, each with how sure it is that it was said."""
+        """Returns the words of a question, each with the confidence that it was said."""
         heard: dict[str, float] = {}
         for word in Counter(tokens(cleaned)):
             known = word if word in self._entries_with else self._known_like(word)

@@ -1,4 +1,4 @@
-"""Answers the questions that are asked in one language."""
+"""Answers the questions asked in one language."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _ACCEPT_BY_WORDS_ELSEWHERE: Final = 0.52
 # "I like tea" is not "I like you".
 _ACCEPT_FOR_STATEMENT: Final = 0.7
 _ACCEPT_PASSAGE: Final = 0.45
-# An entry that fits less than what is accepted, by at most this, is offered and not spoken.
+# An entry that is below the threshold by at most this is offered instead of spoken.
 _OFFER_MARGIN: Final = 0.1
-# What the question before adds to the fit of a follow-up.
+# Weight of the previous question in the fit of a follow-up.
 _CONTEXT_WEIGHT: Final = 0.3
-# A further entry is told to who asks for more if it fits the question before by this much.
+# "Tell me more" gets a further entry that matches the previous question by at least this much.
 _RELATED_FIT: Final = 0.35
 _MAX_OFFERED_WORDS: Final = 20
-# The model of meanings knows English only; other languages are compared by words.
+# The embedding model supports English only; other languages are compared by words.
 _EMBEDDED_LANGUAGES: Final = frozenset({"en"})
 
 
@@ -54,7 +54,7 @@ class _Turn:
 
 
 class Listener:
-    """One persona, asked in one language. Safe for threads: it never changes."""
+    """One persona, asked in one language. Thread-safe because it is immutable."""
 
     def __init__(self, persona: Persona, language: str, embedder: TextEmbedder | None) -> None:
         self._persona = persona
@@ -111,10 +111,10 @@ class Listener:
         )
         return next((found for way in ways if (found := way(turn))), None) or self._unknown(turn)
 
-    # What steers the conversation.
+    # Phrases that steer the conversation.
 
     def _steers(self, text: str) -> bool:
-        """Whether a message of the person names no topic of its own."""
+        """Whether a message of the user names no topic of its own."""
         cleaned, heard = self._phrases.clean(text), self._phrases.heard
         patterns = (heard.more, heard.repeat, heard.what_i_asked, heard.what_you_said, heard.yes)
         return any(pattern.fullmatch(cleaned) for pattern in (*patterns, heard.thanks))
@@ -152,7 +152,7 @@ class Listener:
         return Reply(text=whole, sources=(turn.talk.source(last),))
 
     def _offered(self, turn: _Turn) -> Reply | None:
-        """The answer to the question that the last answer offered."""
+        """Answers the question that the last answer offered."""
         language = turn.prompt.language
         for entry in self._persona.entries:
             wording = entry.wordings.get(language)
@@ -177,7 +177,7 @@ class Listener:
                 return self._speak(turn, match)
         return Reply(text=turn.say(turn.said.no_more))
 
-    # What is known.
+    # Known answers.
 
     def _about_the_person(self, turn: _Turn) -> Reply | None:
         if not self._recollection.is_personal(turn.cleaned):
@@ -193,7 +193,7 @@ class Listener:
         return Reply(text=turn.say(turn.said.not_told))
 
     def _best_about_the_person(self, turn: _Turn) -> bool:
-        """Whether the corpus speaks of the person: "What is my name?" is not "... your name?"."""
+        """Whether the corpus is about the user: "What is my name?" is not "... your name?"."""
         best = turn.matches[0] if turn.matches else None
         return (
             best is not None
@@ -214,12 +214,12 @@ class Listener:
         return self._speak(turn, best)
 
     def _is_statement(self, turn: _Turn) -> bool:
-        """Whether the person tells something about themself."""
+        """Whether the user makes a statement about themself."""
         is_question = turn.prompt.question.endswith(("?", "？"))
         return not is_question and bool(self._phrases.heard.statement.search(turn.cleaned))
 
     def _in_context(self, turn: _Turn) -> Match | None:
-        """The entry that fits a follow-up best, given the question before."""
+        """Returns the entry that matches a follow-up best, given the previous question."""
         context = {match.entry.id: match.fit for match in self._entries.find(turn.talk.last_topic)}
         last = turn.talk.last_entry(self._persona.entries)
         found = [
@@ -253,7 +253,7 @@ class Listener:
         )
 
     def _from_knowledge(self, turn: _Turn) -> Reply | None:
-        """Quotes what documents of the person, or shared by the persona, say."""
+        """Quotes documents of the user or of the persona."""
         prompt, profile = turn.prompt, self._persona.profile
         passages = [
             memory
@@ -272,7 +272,7 @@ class Listener:
         source = _source(SourceKind.DOCUMENT, found.passage.document, found.fit)
         return Reply(text=found.text, sources=(source,))
 
-    # What is not known.
+    # No answer.
 
     def _unknown(self, turn: _Turn) -> Reply:
         language, profile = turn.prompt.language, self._persona.profile

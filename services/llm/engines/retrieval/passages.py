@@ -20,7 +20,7 @@ _MAX_SENTENCES: Final = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """Sentences of a passage and how well they fit."""
+    """Sentences of a passage and how well they match."""
 
     passage: Passage
     text: str
@@ -29,7 +29,7 @@ class Found:
 
 
 class PassageIndex:
-    """The documents of a persona in one language. Safe for threads: it never changes."""
+    """The documents of a persona in one language. Thread-safe because it is immutable."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class PassageIndex:
         self._passages_with = Counter(word for text in texts for word in set(tokens(text)))
 
     def find(self, question: str) -> list[Found]:
-        """The passages that fit a question, best first, each cut to its best sentences."""
+        """Returns the passages that match a question, best first, cut to their best sentences."""
         cleaned = self._phrases.clean(question)
         asked = frozenset(tokens(cleaned))
         if asked <= FUNCTION_WORDS:

@@ -1,4 +1,4 @@
-"""What people say to steer a conversation, and what the engine says itself, by language."""
+"""The phrases that steer a conversation and the engine's own phrases, by language."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from text.scripts import CJK_PUNCTUATION, IDEOGRAPHIC
 _DEFAULT_LANGUAGE: Final = "en"
 _PUNCTUATION: Final = re.compile(r"[^\w\s']|_|(?<!\w)'|'(?!\w)")
 _CJK: Final = IDEOGRAPHIC + CJK_PUNCTUATION
-# A space beside a character of a language without spaces says nothing.
+# A space next to a character of a language without spaces has no meaning.
 _SPACE_AT_CJK: Final = re.compile(rf"(?<=[{_CJK}])\s+|\s+(?=[{_CJK}])")
 
 
@@ -26,14 +26,14 @@ class _Table(BaseModel):
 
 
 class Alike(_Table):
-    """A question about the person and the memories that answer it in other words."""
+    """A question about the user and the memories that answer it in other words."""
 
     question: re.Pattern[str]
     memory: re.Pattern[str]
 
 
 class Heard(_Table):
-    """Patterns over text in the form of `Phrasebook.clean`."""
+    """Patterns for text as returned by `Phrasebook.clean`."""
 
     short_forms: tuple[tuple[str, str], ...]
     same_words: tuple[tuple[str, str], ...]
@@ -57,7 +57,7 @@ class Heard(_Table):
 
 
 class Said(_Table):
-    """What the engine says; of several ways another one is taken each time."""
+    """The engine's phrases; of several variants a different one is used each time."""
 
     greeting: tuple[str, ...]
     thanks: tuple[str, ...]
@@ -80,7 +80,7 @@ class Said(_Table):
 
 
 class SecondPerson(_Table):
-    """How "my dog" becomes "your dog"."""
+    """Rules that turn "my dog" into "your dog"."""
 
     blocked: re.Pattern[str]
     replace: tuple[tuple[str, str], ...]
@@ -93,7 +93,7 @@ class _Book(_Table):
 
 
 class Phrasebook:
-    """What is heard and said in one language; see `wording/en.toml`."""
+    """The phrases of one language; see `wording/en.toml`."""
 
     def __init__(self, book: _Book, *, unspaced: bool) -> None:
         self.heard = book.heard
@@ -102,12 +102,12 @@ class Phrasebook:
         self._unspaced = unspaced
 
     def plain(self, text: str) -> str:
-        """Lower case without punctuation, as a recogniser would write it."""
+        """Returns a text in lower case without punctuation, as a recogniser writes it."""
         spaced = " ".join(_PUNCTUATION.sub(" ", normalised(text)).split())
         return _SPACE_AT_CJK.sub("", spaced) if self._unspaced else spaced
 
     def clean(self, text: str) -> str:
-        """The plain form of a question without the fillers around it, if anything is left."""
+        """Returns the plain form of a question without leading and trailing fillers."""
         cleaned = " ".join(_PUNCTUATION.sub(" ", normalised(text)).split())
         for pattern, long_form in self.heard.short_forms:
             cleaned = re.sub(pattern, long_form, cleaned)
@@ -118,7 +118,7 @@ class Phrasebook:
             cleaned = shorter
 
     def compared(self, cleaned: str) -> str:
-        """A cleaned question with one word for words that mean the same."""
+        """Replaces synonyms in a cleaned question with one common word."""
         for pattern, replacement in self.heard.same_words:
             cleaned = re.sub(pattern, replacement, cleaned)
         return " ".join(cleaned.split())
@@ -129,7 +129,7 @@ class Phrasebook:
         return not plain or re.fullmatch(r"(?:(?:um|uh|er|hm|嗯|呃|啊|哦)+\s*)+", plain) is not None
 
     def in_second_person(self, text: str) -> str:
-        """Turns what a person said about themself to "you", where that is simple."""
+        """Converts a user's statement to the second person, if that is simple."""
         if self._second_person.blocked.search(normalised(text)):
             return text
         for pattern, replacement in self._second_person.replace:
@@ -148,7 +148,7 @@ class Phrasebook:
 
 
 def phrasebook(language: str) -> Phrasebook:
-    """The phrasebook of a language; that of English where there is none."""
+    """Returns the phrasebook of a language, or the English one if there is none."""
     return _load(primary(language))
 
 

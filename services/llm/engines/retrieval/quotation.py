@@ -1,4 +1,4 @@
-"""Answers from passages of documents that the memory found, and names the document."""
+"""Quotes document passages that the memory found, and names the document."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from services.llm.engines.retrieval.reply import Reply, unsaid
 from services.llm.prompt.prompt import Memory, Message
 from services.llm.speech.words import sentences
 
-# How much of what is asked for a passage must hold, with its score. A question about something
-# else shares a word or two with a passage; one that it answers shares most.
+# How much of the question a passage must cover, including its score. A question about another topic
+# shares a word or two with a passage; one that it answers shares most.
 _ACCEPT: Final = 0.5
 _SCORE_SHARE: Final = 0.3
 _MAX_SENTENCES: Final = 2
-# Words that ask for a measure stand in few answers.
+# Words that ask for a measure occur in few answers.
 _MEASURES: Final = frozenset(tokens("many much long often far old big high late early 多少 几 多"))
 _MEASURE_WEIGHT: Final = 0.3
 
@@ -32,7 +32,7 @@ class _Quote:
 
 
 class Quotation:
-    """Quotes passages, asked in one language."""
+    """Quotes passages for questions in one language."""
 
     def __init__(self, phrases: Phrasebook) -> None:
         self._phrases = phrases
@@ -40,13 +40,13 @@ class Quotation:
     def quote(
         self, cleaned: str, passages: Sequence[Memory], history: Sequence[Message], said: Said
     ) -> Reply | None:
-        """Answers from the passage that fits best, or gives None if none fits.
+        """Quotes the passage that matches best; returns None if none matches.
 
         Args:
-            cleaned: The question in the form of `Phrasebook.clean`.
-            passages: What was found in documents, best first.
+            cleaned: The question as returned by `Phrasebook.clean`.
+            passages: The passages found in documents, best first.
             history: The conversation.
-            said: What the engine says in the language of the answer.
+            said: The engine's phrases in the language of the answer.
         """
         asked = frozenset(tokens(self._phrases.heard.asking.sub(" ", cleaned))) - FUNCTION_WORDS
         if not asked:
@@ -64,7 +64,7 @@ class Quotation:
         return Reply(text=text, sources=(source,))
 
     def _cut(self, asked: frozenset[str], passage: Memory) -> _Quote:
-        """Takes the one or two sentences that hold most of what is asked for."""
+        """Selects the one or two sentences that cover most of the question."""
         above = set(tokens(passage.citation.label)) if passage.citation else set()
         parts = sentences(passage.text)
         stretches = [
@@ -72,7 +72,7 @@ class Quotation:
             for count in range(1, _MAX_SENTENCES + 1)
             for start in range(len(parts) - count + 1)
         ]
-        # What only the headings hold is no reason to prefer a sentence.
+        # Words that occur only in the headings are no reason to prefer a sentence.
         held = [set(tokens("".join(stretch))) for stretch in stretches]
         best = max(range(len(stretches)), key=lambda at: _weight(asked & held[at]))
         covered = _weight(asked & (above | held[best])) / _weight(asked)

@@ -1,4 +1,4 @@
-"""Answers from what is remembered about the person."""
+"""Answers from memories about the user."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _MAX_NAME_CHARS: Final = 200
 
 
 class Recollection:
-    """Finds and tells memories in one language."""
+    """Finds and phrases memories in one language."""
 
     def __init__(self, phrases: Phrasebook) -> None:
         self._phrases = phrases
 
     def is_personal(self, cleaned: str) -> bool:
-        """Whether a question asks for what the person may have told."""
+        """Whether a question asks for something that the user may have said."""
         heard = self._phrases.heard
         return bool(heard.about_all.fullmatch(cleaned) or heard.personal.search(cleaned))
 
@@ -39,14 +39,14 @@ class Recollection:
         said: Said,
         personal: bool,
     ) -> Reply | None:
-        """Answers from memories, or gives None if none fits.
+        """Answers from memories; returns None if none matches.
 
         Args:
-            cleaned: The question in the form of `Phrasebook.clean`.
+            cleaned: The question as returned by `Phrasebook.clean`.
             memories: Best first.
             history: The conversation.
-            said: What the engine says in the language of the answer.
-            personal: Whether the question is about the person; then less of a fit will do.
+            said: The engine's phrases in the language of the answer.
+            personal: Whether the question is about the user, which lowers the threshold.
         """
         told = [
             memory
@@ -65,7 +65,7 @@ class Recollection:
         return self._tell([pair for pair in scored[:1] if pair[1] >= enough], history, said)
 
     def _fit(self, cleaned: str, memory: Memory) -> float:
-        """How much of what is asked for the memory holds; 0 to 1."""
+        """Returns how much of the question the memory covers, 0 to 1."""
         text = self._phrases.plain(memory.text)
         if any(
             pair.question.search(cleaned) and pair.memory.search(text)
@@ -102,7 +102,7 @@ class Recollection:
 
 
 def _as_clause(text: str) -> str:
-    """A sentence as it stands after a colon, with a full stop."""
+    """Returns a sentence in the form it has after a colon, with a full stop."""
     first = text.split(" ", 1)[0]
     if first.lower() in {"my", "your", "you", "you're", "you've", "the", "a", "an", "we", "our"}:
         text = text[:1].lower() + text[1:]

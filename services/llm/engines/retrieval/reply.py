@@ -1,4 +1,4 @@
-"""What the engine decides to say."""
+"""The reply chosen by the engine."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from services.llm.prompt.prompt import Message, Role
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """An answer before it is cut to length and spoken."""
+    """An answer before it is shortened and spoken."""
 
     text: str
     sources: tuple[Source, ...] = ()
 
 
 def unsaid(ways: Sequence[str], history: Sequence[Message]) -> str:
-    """The first of several ways to say something that was said least often before."""
+    """Returns the first of several variants that was said least often before."""
     said = [message.text for message in history if message.role is Role.ASSISTANT]
     return min(ways, key=lambda way: sum(way in text or text in way for text in said if text))

@@ -1,4 +1,4 @@
-"""Vectors of a persona's texts, kept on disk so that a start need not compute them again."""
+"""A disk cache for the vectors of a persona's texts, so that a start need not compute them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Vector = NDArray[np.float32]
 
 
 class KeptVectors:
-    """An embedder that knows the vectors of texts it has seen before.
+    """An embedder with a cache of the vectors of known texts.
 
-    The file holds the SHA-256 of each text, the vectors and the id of the model; one of another
-    model, or one that is damaged, is ignored and written anew. Safe for threads after `keep`.
+    The file contains the SHA-256 of each text, the vectors and the model id. A file of another
+    model or a damaged file is ignored and overwritten. Thread-safe after `keep`.
     """
 
     def __init__(self, embedder: Embedder, file: Path) -> None:
@@ -33,7 +33,7 @@ class KeptVectors:
         self._is_kept = False
 
     def embed(self, texts: Sequence[str]) -> Vector:
-        """Gives a vector of length 1 for each text, shape [texts, dimensions]."""
+        """Returns a vector of length 1 for each text, shape [texts, dimensions]."""
         if self._is_kept:
             return self._embedder.embed(texts)
         keys = [hashlib.sha256(text.encode()).digest() for text in texts]
@@ -46,7 +46,7 @@ class KeptVectors:
         )
 
     def keep(self) -> None:
-        """Writes what was embedded so far, if that is news; from now on nothing is collected."""
+        """Writes the vectors so far, if any are new; later vectors are not collected."""
         if self._used.keys() != self._stored:
             self._write()
         self._is_kept = True
@@ -55,7 +55,7 @@ class KeptVectors:
     def _read(self) -> dict[bytes, Vector]:
         self._stored: set[bytes] = set()
         try:
-            # Opened here: numpy leaves the file of a damaged archive open.
+            # Opened here because numpy does not close the file of a damaged archive.
             with self._file.open("rb") as file, np.load(file, allow_pickle=False) as content:
                 if str(content["model_id"]) != self._embedder.model_id:
                     return {}
@@ -70,7 +70,7 @@ class KeptVectors:
             return {}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             get_logger().warning(
-                "kept vectors cannot be read", file=str(self._file), why=str(error)
+                "cached vectors cannot be read", file=str(self._file), why=str(error)
             )
             return {}
         self._stored = set(known)
@@ -83,12 +83,14 @@ class KeptVectors:
         temporary = ""
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            # Another name for each writer: two services may start at once.
+            # A different name for each writer: two services may start at once.
             handle, temporary = tempfile.mkstemp(dir=self._file.parent, suffix=".npz")
             with os.fdopen(handle, "wb") as file:
                 np.savez(file, keys=keys, vectors=vectors, model_id=model_id)
             Path(temporary).replace(self._file)
         except OSError as error:
-            get_logger().warning("vectors cannot be kept", file=str(self._file), why=error.strerror)
+            get_logger().warning(
+                "vectors cannot be cached", file=str(self._file), why=error.strerror
+            )
             if temporary:
                 Path(temporary).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The engine `transformers`: the library of that name, for those without vLLM."""
+"""The engine `transformers`: the library of that name, for systems without vLLM."""
 
 from services.llm.engines.transformers.engine import TransformersEngine
 

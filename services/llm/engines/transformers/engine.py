@@ -1,4 +1,4 @@
-"""The engine on the library transformers: small and plain, one answer after the other."""
+"""The engine on the transformers library: small and simple, one answer at a time."""
 
 from __future__ import annotations
 
@@ -19,34 +19,32 @@ from services.runtime.settings import SettingsError
 
 _NAME: Final = "transformers"
 _MAX_BUFFERED: Final = 32_768
-"""More than an answer has pieces: a slow reader must not hold the one thread."""
+"""More than the pieces of any answer: a slow reader must not block the only thread."""
 
 
 class TransformersEngine:
-    """Lets a model in this process write the answers, one at a time.
+    """Generates answers with a model in this process, one at a time.
 
-    Others wait meanwhile; whoever needs many streams at once needs vLLM.
+    Other questions wait meanwhile; for many concurrent streams use vLLM.
     """
 
     options_type: ClassVar = LocalModelOptions
 
     def __init__(self, settings: LlmSettings) -> None:
-        """Makes the engine; the model is loaded by `open`.
+        """Creates the engine; `open` loads the model.
 
         Raises:
-            SettingsError: An option is wrong, or the library is not installed.
+            SettingsError: An option is invalid, or the library is not installed.
         """
         self._options = LocalModelOptions.of(settings)
         if self._options.response_format is not None:
-            raise SettingsError(
-                "ANIMA_LLM_RESPONSE_FORMAT: the engine transformers cannot; vllm and openai can"
-            )
+            raise SettingsError("ANIMA_LLM_RESPONSE_FORMAT: only vllm and openai support it")
         import_library("transformers")
         self._compute = Compute(threads=1, name="transformers")
         self._model: Any = None
 
     def describe(self) -> LlmEngineInfo:
-        """Returns what the engine is; the licence of the model stands beside the model."""
+        """Describes the engine; the model has its own licence."""
         return LlmEngineInfo(
             name=_NAME,
             version=version("transformers"),
@@ -58,7 +56,7 @@ class TransformersEngine:
         """Loads the model.
 
         Raises:
-            FailedPrecondition: It cannot be read.
+            FailedPrecondition: The model cannot be read.
         """
         self._model = await self._compute.run(self._load)
 

@@ -1,4 +1,4 @@
-"""A causal language model of the library transformers, with its adapters; for one thread."""
+"""A causal language model of the transformers library, with its adapters. Not thread-safe."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Emit = Callable[[str | EndReason], bool]
 
 
 class LoadedModel:
-    """The model in memory: on a GPU if there is one."""
+    """The loaded model, on a GPU if there is one."""
 
     def __init__(self, options: LocalModelOptions) -> None:
         """Loads tokeniser and model.
@@ -53,7 +53,7 @@ class LoadedModel:
         self._adapters: dict[str, str] = {}
 
     def write(self, prompt: Prompt, emit: Emit) -> None:
-        """Writes an answer; ends at once when `emit` says that nobody reads any more.
+        """Generates an answer; stops at once when `emit` returns False.
 
         Raises:
             AnimaError: The adapter of the persona cannot be used, or the prompt does not fit.
@@ -112,7 +112,7 @@ class LoadedModel:
             return
         try:
             self._model.load_adapter(str(found.folder), adapter_name=key)
-        except Exception as error:  # peft raises of every kind for files that do not fit
+        except Exception as error:  # peft raises errors of many types for incompatible files
             raise FailedPrecondition(
                 f"the adapter {found.name!r} cannot be used with the model: {error}",
                 reason="ADAPTER",
@@ -125,7 +125,7 @@ class LoadedModel:
 
 
 class _Streamer(TextStreamer):  # type: ignore[misc]
-    """Hands text on as soon as it is whole."""
+    """Emits text as soon as it is complete."""
 
     def __init__(self, tokeniser: Any, stops: StopFilter, emit: Emit) -> None:
         super().__init__(tokeniser, skip_prompt=True, skip_special_tokens=True)

@@ -1,4 +1,4 @@
-"""Ends a text before the first of some stop texts."""
+"""Cuts a text before the first stop text."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 
 class StopFilter:
-    """Passes text on up to a stop; holds back what may be the beginning of one.
+    """Passes text through up to a stop; holds back text that may be the start of one.
 
     Attributes:
-        stopped: Whether a stop was found; what comes after is dropped.
+        stopped: Whether a stop was found; any further text is dropped.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -18,7 +18,7 @@ class StopFilter:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Takes more text; returns what stands before any stop for certain."""
+        """Takes more text; returns the part that is certainly before any stop."""
         if self.stopped:
             return ""
         text, self._held = self._held + text, ""
@@ -34,6 +34,6 @@ class StopFilter:
         return text
 
     def finish(self) -> str:
-        """Returns what was held back."""
+        """Returns the text that was held back."""
         held, self._held = self._held, ""
         return held

@@ -16,7 +16,7 @@ from services.runtime.logs import get_logger
 
 @dataclass
 class _Loaded:
-    """An adapter in the engine, and how many answers use it now."""
+    """An adapter loaded in the engine, and how many answers use it."""
 
     found: AdapterVersion
     request: Any
@@ -24,10 +24,10 @@ class _Loaded:
 
 
 class Adapters:
-    """The adapters of one engine, each known by name, version and a number of its own.
+    """The adapters of one engine, each identified by name, version and a unique number.
 
-    A file that changes makes a new adapter: the engine's prefix cache knows adapters by their name
-    and path alone, and would go on with keys and values of the old one.
+    A changed file makes a new adapter: the engine's prefix cache identifies adapters only by name
+    and path, and would otherwise reuse keys and values of the old one.
     """
 
     def __init__(self, engine: Any, options: VllmOptions) -> None:
@@ -39,12 +39,12 @@ class Adapters:
 
     @asynccontextmanager
     async def use(self, name: str) -> AsyncIterator[Any]:
-        """Holds an adapter for the body; gives vLLM's `LoRARequest`, None for no name.
+        """Keeps an adapter loaded for the body; yields vLLM's `LoRARequest`, None for no name.
 
         Raises:
-            NotFound: There is no such adapter.
-            FailedPrecondition: The model cannot take it.
-            Busy: All places are taken by adapters in use.
+            NotFound: The adapter does not exist.
+            FailedPrecondition: The adapter is incompatible with the model.
+            Busy: All slots hold adapters that are in use.
         """
         if not name:
             yield None
@@ -65,10 +65,10 @@ class Adapters:
             self._number += 1
             request = _lora_request(key, self._number, str(found.folder))
             try:
-                # Given to `generate` unchecked, an adapter that does not fit kills the engine.
+                # An incompatible adapter passed to `generate` unchecked would kill the engine.
                 await self._engine.add_lora(request)
             except Exception as error:
-                get_logger().warning("adapter refused", adapter=key, why=str(error))
+                get_logger().warning("adapter rejected", adapter=key, why=str(error))
                 raise FailedPrecondition(
                     f"the adapter {found.name!r} cannot be used with the model: {error}",
                     reason="ADAPTER",
@@ -78,7 +78,7 @@ class Adapters:
             return self._loaded[key]
 
     async def _make_room(self, name: str) -> None:
-        """Removes old versions that nobody uses, then others, until there is a place."""
+        """Removes unused old versions, then other unused adapters, until a slot is free."""
         unused = [(key, one) for key, one in self._loaded.items() if not one.users]
         unused.sort(key=lambda item: item[1].found.name != name)
         for key, one in unused:
@@ -88,7 +88,7 @@ class Adapters:
             await self._engine.remove_lora(one.request.lora_int_id)
             del self._loaded[key]
         if len(self._loaded) >= self._options.max_adapters:
-            raise Busy("all places for adapters are in use: ANIMA_LLM_MAX_ADAPTERS")
+            raise Busy("all slots for adapters are in use: ANIMA_LLM_MAX_ADAPTERS")
 
 
 def _lora_request(name: str, number: int, path: str) -> Any:

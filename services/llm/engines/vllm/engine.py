@@ -37,19 +37,19 @@ _NAME: Final = "vllm"
 
 
 class VllmEngine:
-    """Lets a model in this process's own vLLM engine write the answers.
+    """Generates answers with a vLLM engine that this process runs.
 
     Attributes:
-        keeper: The engine that lives now.
+    keeper: Holds the running engine.
     """
 
     options_type: ClassVar = VllmOptions
 
     def __init__(self, settings: LlmSettings) -> None:
-        """Makes the engine; the model is loaded by `open`.
+        """Creates the engine; `open` loads the model.
 
         Raises:
-            SettingsError: An option is wrong, or vLLM is not installed.
+            SettingsError: An option is invalid, or vLLM is not installed.
         """
         self._vllm = import_vllm()
         self._options = VllmOptions.of(settings)
@@ -61,7 +61,7 @@ class VllmEngine:
         self._pace = Pace()
 
     def describe(self) -> LlmEngineInfo:
-        """Returns what the engine is; the licence of the model stands beside the model."""
+        """Describes the engine; the model has its own licence."""
         return LlmEngineInfo(
             name=_NAME,
             version=str(self._vllm.__version__),
@@ -74,13 +74,13 @@ class VllmEngine:
         """Loads the model.
 
         Raises:
-            AnimaError: It cannot be used.
+            AnimaError: The model cannot be used.
         """
         self._tokeniser = await self._compute.run(self._load_tokeniser)
         await self.keeper.start()
 
     async def prepare(self, personas: Sequence[Persona]) -> None:
-        """Encodes the beginnings of the prompts and loads the adapters of the personas."""
+        """Encodes the prefixes of the prompts and loads the adapters of the personas."""
         for prompt in first_prompts(personas):
             await self.encode(prompt)
         await self._compute.run(settle)
@@ -93,7 +93,7 @@ class VllmEngine:
                 get_logger().error("adapter missing", why=error.message)
 
     async def watch(self, report: Report) -> None:
-        """Starts the engine again when it has died; see `WatchedEngine`."""
+        """Restarts the engine when it has died; see `WatchedEngine`."""
         await self.keeper.watch(report)
 
     def answer(self, prompt: Prompt) -> AsyncGenerator[Item, None]:
@@ -108,7 +108,7 @@ class VllmEngine:
         )
 
     async def close(self) -> None:
-        """Ends the engine and its process."""
+        """Stops the engine and its process."""
         await self.keeper.stop()
         self._compute.close()
 
@@ -165,11 +165,11 @@ class VllmEngine:
         return ToolReader(self._tool_parser, engine.get_tokenizer(), prompt.tools)
 
     async def encode(self, prompt: Prompt) -> list[int]:
-        """The tokens that the model reads for a prompt.
+        """Returns the tokens of a prompt.
 
         Raises:
             Unavailable: The model is not loaded yet.
-            FailedPrecondition: Not even persona and question fit.
+            FailedPrecondition: Persona and question alone do not fit.
         """
         if self._tokeniser is None:
             raise Unavailable("the model is not loaded yet")
@@ -182,7 +182,7 @@ class VllmEngine:
         return tokens
 
     def _told(self, error: Exception) -> AnimaError:
-        """What the caller hears of an error of vLLM's."""
+        """Converts an error of vLLM to the error for the caller."""
         from vllm.exceptions import MaxQueuedTokensError, QueueOverflowError, VLLMClientError
 
         if isinstance(error, AnimaError):
@@ -190,13 +190,13 @@ class VllmEngine:
         if isinstance(error, QueueOverflowError | MaxQueuedTokensError):
             return Busy("the model's queue is full", retry_after_ms=1000)
         if isinstance(error, VLLMClientError | ValueError):
-            return FailedPrecondition(f"the model refuses the request: {error}", reason="MODEL")
+            return FailedPrecondition(f"the model rejected the request: {error}", reason="MODEL")
         self.keeper.suspect()
         get_logger().error("the engine failed", exc_info=error)
-        return Unavailable("the engine failed in the middle; try again", reason="ENGINE_DOWN")
+        return Unavailable("the engine failed during the answer; try again", reason="ENGINE_DOWN")
 
     def sampling(self) -> Any:
-        """VLLM's sampling parameters for an answer."""
+        """Returns vLLM's sampling parameters for an answer."""
         from vllm.sampling_params import RequestOutputKind
 
         options = self._options
@@ -223,7 +223,7 @@ def _count_first(waited_s: float, prompt_tokens: int, output: Any) -> None:
 
 
 def engine_input(tokens: list[int], salt: str) -> dict[str, Any]:
-    """A prompt as vLLM's renderer would make it: nothing is left to do for the engine's threads.
+    """Returns a prompt as built by vLLM's renderer, so that the engine's threads need not do it.
 
     Args:
         tokens: The tokens of the prompt.
@@ -233,7 +233,7 @@ def engine_input(tokens: list[int], salt: str) -> dict[str, Any]:
 
 
 def _structure(response_format: dict[str, Any] | None) -> Any:
-    """OpenAI's `response_format`, and vLLM's own `choice`, `regex`, `grammar`, for the engine."""
+    """Converts OpenAI's `response_format` and vLLM's `choice`, `regex` and `grammar`."""
     if response_format is None or response_format.get("type") == "text":
         return None
     from vllm.sampling_params import StructuredOutputsParams

@@ -1,4 +1,4 @@
-"""The life of vLLM's engine: started, watched, and started again after its death."""
+"""Starts vLLM's engine, watches it and restarts it after its process died."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHUTDOWN_S: Final = 5.0
 
 
 class EngineKeeper:
-    """Holds the engine that lives now."""
+    """Holds the running engine."""
 
     def __init__(self, options: VllmOptions, capacity: int) -> None:
         self._options = options
@@ -32,23 +32,23 @@ class EngineKeeper:
         self._suspected = asyncio.Event()
 
     async def start(self) -> None:
-        """Starts the engine; takes seconds to minutes, the event loop goes on meanwhile."""
+        """Starts the engine. This takes seconds to minutes and does not block the event loop."""
         self._engine = await asyncio.to_thread(self._make)
         self._adapters = Adapters(self._engine, self._options)
         ENGINE_UP.labels(_NAME).set(1)
 
     async def stop(self) -> None:
-        """Ends the engine and its process."""
+        """Stops the engine and its process."""
         engine, self._engine = self._engine, None
         ENGINE_UP.labels(_NAME).set(0)
         if engine is not None:
             await asyncio.to_thread(engine.shutdown, _SHUTDOWN_S)
 
     def living(self) -> tuple[Any, Adapters]:
-        """The engine and its adapters.
+        """Returns the engine and its adapters.
 
         Raises:
-            Unavailable: It is dead.
+            Unavailable: The engine is not running.
         """
         if self._engine is None or self._adapters is None or self._engine.errored:
             self._suspected.set()
@@ -56,11 +56,11 @@ class EngineKeeper:
         return self._engine, self._adapters
 
     def suspect(self) -> None:
-        """Lets the watch look at once."""
+        """Makes the watch check at once."""
         self._suspected.set()
 
     async def watch(self, report: Report) -> None:
-        """Starts the engine again whenever it has died, and reports both."""
+        """Restarts the engine whenever it has died, and reports death and recovery."""
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._suspected.wait(), _POLL_S)
@@ -91,16 +91,16 @@ class EngineKeeper:
         leave_a_core()
         arguments = vllm.AsyncEngineArgs(**self._options.arguments(self._capacity))
         engine = _engine_class().from_engine_args(arguments)
-        vllm.envs.enable_envs_cache()  # else the environment is read again for each token
+        vllm.envs.enable_envs_cache()  # otherwise the environment is read for each token
         return engine
 
 
 @cache
 def _engine_class() -> Any:
-    """VLLM's engine without its `__del__`.
+    """Returns vLLM's engine class without its `__del__`.
 
-    That shuts an engine down once more when the interpreter ends and its modules are gone, which
-    prints a TypeError; here `stop` shuts each one down.
+    `__del__` shuts an engine down again at interpreter exit, when its modules are gone, and
+    prints a TypeError. Here `stop` shuts down every engine.
     """
     from vllm.v1.engine.async_llm import AsyncLLM
 

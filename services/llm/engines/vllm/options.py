@@ -21,7 +21,7 @@ _CPU_ENVIRONMENT: Final = {"VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 
 
 class VllmOptions(LocalModelOptions):
-    """What the engine `vllm` reads from `ANIMA_LLM_*`."""
+    """The options of the engine `vllm`, read from `ANIMA_LLM_*`."""
 
     max_adapters: int = Field(default=4, ge=1, le=256)
     """How many adapters are loaded at the same time, old versions that are still in use
@@ -36,10 +36,10 @@ class VllmOptions(LocalModelOptions):
     """Further arguments of vLLM's `AsyncEngineArgs`."""
 
     def arguments(self, capacity: int) -> dict[str, Any]:
-        """The arguments for vLLM's engine.
+        """Returns the arguments for vLLM's engine.
 
         Args:
-            capacity: Streams at the same time.
+            capacity: The number of concurrent streams.
         """
         arguments: dict[str, Any] = {
             "model": self.model,
@@ -47,14 +47,14 @@ class VllmOptions(LocalModelOptions):
             "max_model_len": self.context_tokens,
             "max_num_seqs": capacity,
             "enable_prefix_caching": True,
-            # A model that writes white space for ever would never end its JSON.
+            # A model that keeps writing white space would never finish its JSON.
             "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
         }
         if self.kv_cache_mb:
             arguments["kv_cache_memory_bytes"] = self.kv_cache_mb << 20
         if self.adapters_dir is not None:
-            # One slot must stay free: on a CPU rows without an adapter read the last slot
-            # (vllm-project/vllm#48421, #49656), and so would get the wrong words silently.
+            # One slot must stay free: on a CPU, rows without an adapter read the last slot
+            # (vllm-project/vllm#48421, #49656) and would silently get the wrong words.
             arguments |= {
                 "enable_lora": True,
                 "max_loras": self.max_adapters + 1,
@@ -65,10 +65,10 @@ class VllmOptions(LocalModelOptions):
 
 
 def import_vllm() -> Any:
-    """Imports vLLM with its environment set, which it reads while it is imported.
+    """Sets the environment variables that vLLM reads on import, then imports it.
 
     Raises:
-        SettingsError: It is not installed here.
+        SettingsError: It is not installed.
     """
     for name, value in (_ENVIRONMENT | _CPU_ENVIRONMENT).items():
         os.environ.setdefault(name, value)
@@ -76,10 +76,10 @@ def import_vllm() -> Any:
 
 
 def leave_a_core() -> None:
-    """Keeps a CPU engine off one core, for the service itself and its clients.
+    """Leaves one core free of a CPU engine, for the service itself and its clients.
 
-    The engine's threads wait for each other in a loop: one that has to share its core holds up all
-    of them. vLLM advises to reserve a core, and reads this when its process starts.
+    The engine's threads busy-wait for each other: one thread that has to share its core slows down
+    all of them. vLLM advises to reserve a core and reads this variable when its process starts.
     """
     from vllm.platforms import current_platform
 

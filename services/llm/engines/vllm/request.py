@@ -1,4 +1,4 @@
-"""One request to vLLM's engine, from its submission to its end or abort."""
+"""One request to vLLM's engine, from submission to end or abort."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from services.llm.engines.vllm.pace import CLAUSE_ENDS
 from services.runtime.tasks import Tasks
 
 MERGE_S: Final = 0.1
-"""As often as a page shows new text; a model that writes slower is never held back."""
+"""As often as the page shows new text; output of a slower model is never delayed."""
 _SUBMISSIONS: Final = Tasks("vllm submissions", logged=False)
-"""Failures are raised to those who submit."""
+"""Errors are raised to the caller that submits."""
 _ABORTS: Final = Tasks("vllm aborts")
 
 
 class EngineRequest:
-    """A request that nothing cancels in the middle of its submission.
+    """A request whose submission cannot be cancelled half-way.
 
-    A cancel inside vLLM's `add_request` would leave the request behind for ever
-    (vllm-project/vllm#57061). Here the submission always comes to its end, and the request is then
-    aborted. An async context manager; at its end the engine has been told.
+    A cancel inside vLLM's `add_request` would leave the request in the engine for ever
+    (vllm-project/vllm#57061). Here the submission always completes, and the request is then
+    aborted. An async context manager; the engine has been informed when it exits.
 
     Attributes:
-        merge_s: What comes within this time, s, is given out together, half of it where a clause
-            ends, which a voice can speak; 0: nothing waits. A message for each token costs more
-            than a small model does; set it once the first clause is out.
+    merge_s: Output within this time, s, is returned together; half this time if it ends a
+        clause, which a voice can speak; 0: nothing is delayed. A message for each token costs
+        more than a small model does; set it once the first clause has been sent.
     """
 
     def __init__(self, engine: Any, request_id: str, **arguments: Any) -> None:
@@ -66,10 +66,10 @@ class EngineRequest:
             await self._engine.abort(self._request_id)
 
     async def outputs(self) -> AsyncIterator[Any]:
-        """What the engine gives, each with the text since the one before.
+        """Yields the engine's outputs, each with the text since the previous one.
 
         Raises:
-            Exception: What the engine raised.
+            Exception: Any error raised by the engine.
         """
         while not self.merge_s:
             if self._ended:
@@ -88,7 +88,7 @@ class EngineRequest:
                 yield output
 
     def _gather(self) -> None:
-        """Has vLLM merge what comes; only a tick and the end wake the reader, not each token."""
+        """Makes vLLM merge outputs; only ticks and the end wake the reader, not each token."""
         put = self._collector.put
 
         def put_and_tell(output: Any) -> None:
@@ -105,9 +105,9 @@ class EngineRequest:
             self._news.set()
 
     def _tell_after(self, tick_s: float) -> None:
-        """Wakes the reader at the first tick after it was last given something, or at once.
+        """Wakes the reader at the first tick after its last output, or at once.
 
-        All requests have the same ticks: what leaves together wakes everybody once.
+        All requests share the same ticks, so that outputs sent together wake every reader once.
         """
         due_s = (self._given_s // tick_s + 1) * tick_s
         if self._timer is not None:

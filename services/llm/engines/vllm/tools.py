@@ -1,4 +1,4 @@
-"""Tells calls of tools from text in what a model writes, by vLLM's own parsers."""
+"""Separates tool calls from text in a model's output, with vLLM's own parsers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from services.runtime.settings import SettingsError
 
 
 def tool_parser(name: str) -> Any:
-    """VLLM's parser for the form in which a kind of model writes its calls.
+    """Returns vLLM's parser for the call format of a kind of model.
 
     Raises:
-        SettingsError: VLLM has none of that name.
+        SettingsError: vLLM has no parser of that name.
     """
     from vllm.tool_parsers import ToolParserManager
 
@@ -30,7 +30,7 @@ class ToolReader:
     """Reads one answer.
 
     Attributes:
-        skips_special_tokens: What the engine must be told: some models write calls in such tokens.
+        skips_special_tokens: For the sampling parameters: some models write calls in such tokens.
     """
 
     def __init__(self, parser: Any, tokeniser: Any, tools: Sequence[Tool]) -> None:
@@ -43,7 +43,7 @@ class ToolReader:
         self._tools = tools
         self._streaming = parser(tokeniser, offered)
         self._whole = parser(tokeniser, offered)
-        # what the parsers read of a request; the messages are none of their business
+        # the parts of a request that the parsers read; they do not need the messages
         self._request = self._streaming.adjust_request(
             ChatCompletionRequest(messages=[], tools=offered, tool_choice="auto")
         )
@@ -52,7 +52,7 @@ class ToolReader:
         self._tokens: list[int] = []
 
     def feed(self, text: str, tokens: Sequence[int]) -> str:
-        """Takes more of the answer; returns what of it is certainly no part of a call."""
+        """Takes more of the answer; returns the part that is certainly not a call."""
         known_text, known_tokens = self._text, self._tokens
         self._text = known_text + text
         self._tokens = [*known_tokens, *tokens]
@@ -62,10 +62,10 @@ class ToolReader:
         return (found.content or "") if found is not None else ""
 
     def finish(self) -> list[ToolCall]:
-        """The calls of the whole answer.
+        """Returns the calls of the whole answer.
 
         Raises:
-            Unavailable: One is no call of a tool that was offered.
+            Unavailable: A call is not of an offered tool.
         """
         found = self._whole.extract_tool_calls(self._text, self._request)
         if not found.tools_called:

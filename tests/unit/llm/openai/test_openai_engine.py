@@ -154,7 +154,7 @@ FAST = {"first_token_timeout_s": "0.2", "between_tokens_timeout_s": "0.2", "retr
         (Script(pieces=[event("no json")]), Unavailable, "no JSON"),
         (Script(pieces=[b"data: \xff\xfe\n\n"]), Unavailable, "no JSON"),
         (Script(pieces=[event({"error": {"message": "cuda"}})]), Unavailable, "cuda"),
-        (Script(pieces=answer()), Unavailable, "nothing that can be said"),
+        (Script(pieces=answer()), Unavailable, "nothing that can be spoken"),
     ],
     ids=[
         "401", "404", "400", "429", "503", "hangs before", "hangs after", "cut before", "cut after",
