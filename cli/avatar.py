@@ -7,11 +7,10 @@ from typing import Annotated
 
 import cv2
 import typer
-from rich.table import Table
 
 from anima.avatar.v1 import CreateAvatarConfig
 from anima.common.v1 import VideoFormat
-from cli.console import console, fail, progress, results
+from cli.console import console, fail, listing, print_table, progress, results
 from services.avatar.creation import MAX_PHOTO_BYTES, check_order
 from services.avatar.engine import AvatarInfo, AvatarKind, Creation
 from services.avatar.engines.painted import PaintedFaces
@@ -83,13 +82,13 @@ def create(
 @app.command("list")
 def list_() -> None:
     """List the avatars."""
-    table = Table("name", "shown as", "kind", "video", "licence", "made")
+    table = listing("name", "shown as", "kind", "video", "licence", "made")
     for info in _engine().avatars():
         video = f"{info.video.width_px} x {info.video.height_px}"
         made = f"{info.created.astimezone():%Y-%m-%d %H:%M}" if info.created else ""
         row = (info.name, info.display_name, info.kind.value, video, info.licence, made)
         table.add_row(*row)
-    results.print(table)
+    print_table(table)
 
 
 @app.command("show")

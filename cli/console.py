@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final, NoReturn
 
 import typer
@@ -15,6 +16,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column, Table
 
 console: Final = Console(stderr=True, highlight=False)
 """Progress, tables and errors."""
@@ -29,6 +31,22 @@ def fail(problem: str, *, remedy: str = "", code: int = 1) -> NoReturn:
     if remedy:
         console.print(remedy, markup=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+def listing(*columns: str) -> Table:
+    """Return a table whose cells are folded where they are too long, and never cut."""
+    return Table(*(Column(name, overflow="fold") for name in columns))
+
+
+def table_width() -> int:
+    """Return the room for a table: a program that reads it is no terminal with 80 columns."""
+    own = results.is_terminal or "COLUMNS" in os.environ
+    return results.width if own else 10 * results.width
+
+
+def print_table(table: Table) -> None:
+    """Print a table as a result."""
+    Console(highlight=False, width=table_width()).print(table)
 
 
 def progress(*, download: bool = False) -> Progress:

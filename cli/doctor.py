@@ -14,10 +14,9 @@ from typing import Final
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from cli.addresses import LOOPBACK
-from cli.console import console, results
+from cli.console import console, listing, print_table
 from cli.mesh.layout import fixed_layout, taken_addresses
 from cli.models import model_store
 from gateway.stages.spec import GATEWAY_PORT, STAGES
@@ -197,7 +196,7 @@ def examine() -> list[Finding]:
 def doctor() -> None:
     """Say what is missing on this machine and how to get it."""
     findings = examine()
-    table = Table("", "what", "found", "to do")
+    table = listing("", "what", "found", "to do")
     for finding in findings:
         table.add_row(
             f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]",
@@ -205,7 +204,7 @@ def doctor() -> None:
             escape(finding.detail),
             escape(finding.remedy),
         )
-    results.print(table)
+    print_table(table)
     if missing := [each for each in findings if each.verdict is Verdict.MISSING]:
         console.print(f"[bold red]{len(missing)} thing(s) are missing.[/]")
         raise typer.Exit(1)

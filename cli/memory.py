@@ -12,10 +12,9 @@ import grpc
 import typer
 from google.protobuf.json_format import MessageToJson, Parse, ParseError
 from rich.markup import escape
-from rich.table import Table
 
 from anima.memory import v1 as wire
-from cli.console import console, fail, results
+from cli.console import console, fail, listing, print_table
 from cli.mesh.record import target_of
 from cli.refusals import refusal
 from memory.settings import MemorySettings
@@ -72,7 +71,7 @@ def list_(
     kinds = [wire.ITEM_KIND_FACT] if facts else []
     request = wire.ListRequest(user_id=user, page_size=limit, kinds=kinds)
     page = run(memory, lambda stub: stub.List(request, timeout=_TIMEOUT_S))
-    table = Table("when", "kind", "who", "what", "holds until", "id")
+    table = listing("when", "kind", "who", "what", "holds until", "id")
     for item in page.items:
         table.add_row(
             _day(item.created_unix_ms),
@@ -82,7 +81,7 @@ def list_(
             _day(item.fact.valid_to_unix_ms),
             item.item_id,
         )
-    results.print(table)
+    print_table(table)
     console.print(f"{len(page.items)} of {page.total_count}.")
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.table import Table
 
-from cli.console import console, fail, results
+from cli.console import console, fail, listing, print_table
 from memory.settings import MemorySettings
 from memory.sqlite.encryption import read_key, write_new_key
 from memory.sqlite.reencryption import reencrypt
@@ -61,10 +60,10 @@ def migrate(
             held.close()
     except (StoreError, AnimaError) as error:
         fail(str(error), remedy="What was moved stays; the same command goes on from there.")
-    table = Table("table", "rows", "SHA-256 on both sides")
+    table = listing("table", "rows", "SHA-256 on both sides")
     for one in moved:
         table.add_row(one.table, str(one.rows), one.sha256[:16])
-    results.print(table)
+    print_table(table)
     console.print("Set ANIMA_MEMORY_ENGINE=postgres, then start the memory service.")
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from cli.console import console, fail, progress, results
+from cli.console import console, fail, listing, print_table, progress
 from services.runtime.errors import AnimaError
 from services.runtime.models.store import ModelState, ModelStore, StoredModel
 from services.runtime.settings import ServiceSettings
@@ -27,7 +26,7 @@ def _names(incomplete: str) -> list[str]:
 @app.command("list")
 def list_() -> None:
     """List the models: what each is for, its licence, and whether it is here."""
-    table = Table("name", "state", "MB", "licence", "from", "what it is")
+    table = listing("name", "state", "MB", "licence", "from", "what it is")
     for entry in model_store().list():
         table.add_row(
             entry.name,
@@ -37,7 +36,7 @@ def list_() -> None:
             entry.model.source.kind,
             entry.model.description,
         )
-    results.print(table)
+    print_table(table)
 
 
 @app.command("pull")

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from cli.console import console, fail, results
+from cli.console import console, fail, listing, print_table, results
 from services.llm.persona.persona import (
     PersonaError,
     PersonaListing,
@@ -42,18 +41,18 @@ Name = Annotated[str, typer.Argument(autocompletion=_names, help="The persona's 
 @app.command("list")
 def list_(folder: Folder = None) -> None:
     """List the personas: who they are and what they know."""
-    table = Table("name", "languages", "voices", "avatar", "answers", "who it is")
-    for listing in list_personas(_folder(folder)):
-        table.add_row(listing.name, *_columns(listing))
-    results.print(table)
+    table = listing("name", "languages", "voices", "avatar", "answers", "who it is")
+    for each in list_personas(_folder(folder)):
+        table.add_row(each.name, *_columns(each))
+    print_table(table)
 
 
-def _columns(listing: PersonaListing) -> tuple[str, ...]:
-    if listing.profile is None or listing.problems:
-        return "", "", "", "", f"[red]run: anima persona check {listing.name}[/]"
-    profile = listing.profile
+def _columns(persona: PersonaListing) -> tuple[str, ...]:
+    if persona.profile is None or persona.problems:
+        return "", "", "", "", f"[red]run: anima persona check {persona.name}[/]"
+    profile = persona.profile
     voices = ", ".join(voice.names[0] for voice in profile.voices.values())
-    answers = str(len(load_persona(listing.folder).entries))
+    answers = str(len(load_persona(persona.folder).entries))
     return ", ".join(profile.languages), voices, profile.avatar, answers, profile.description
 
 

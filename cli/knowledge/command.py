@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import grpc
 import typer
 from rich.markup import escape
 from rich.progress import Progress, TaskID
-from rich.table import Column, Table
 
 from anima.memory import v1 as wire
-from cli.console import console, fail, progress, results
+from cli.console import console, fail, listing, print_table, progress, results, table_width
+from cli.knowledge.names import AmbiguousError, NoDocumentError, place_of, table, the_one
 from cli.knowledge.sending import send
 from cli.knowledge.sources import Source, SourceError, sources
 from cli.memory import Address, run
@@ -153,18 +152,7 @@ def list_(user: User = "", persona: Persona = "", memory: Address = None) -> Non
     """List documents by title."""
     owner = _owner(user, persona)
     documents = run(memory, lambda stub: _all(stub, owner))
-    # An id that is cut could not be given to the other commands.
-    table = Table("title", "pages", "passages", "added", "from", Column("id", min_width=32))
-    for one in documents:
-        table.add_row(
-            escape(one.title),
-            str(one.page_count or ""),
-            str(one.passage_count),
-            datetime.fromtimestamp(one.added_unix_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M"),
-            escape(one.source_uri),
-            one.document_id,
-        )
-    results.print(table)
+    print_table(table(documents, table_width()))
     console.print(f"{_counted(len(documents), 'document')}.")
 
 
@@ -181,7 +169,9 @@ async def _all(stub: MemoryServiceAsyncStub, owner: wire.KnowledgeOwner) -> list
 
 @app.command("show")
 def show(
-    document: Annotated[str, typer.Argument(help="An id or a title of `anima knowledge list`.")],
+    document: Annotated[
+        str, typer.Argument(help="Its title, file name or id, see `anima knowledge list`.")
+    ],
     user: User = "",
     persona: Persona = "",
     memory: Address = None,
@@ -207,21 +197,23 @@ def show(
 
     held, found = run(memory, passages)
     results.print(f"{escape(held.title)} ({held.media_type}, {held.size_bytes} bytes)")
-    results.print(f"{escape(held.source_uri)}, SHA-256 {held.sha256}")
-    table = Table("number", "page", "heading", "text")
+    results.print(f"{escape(place_of(held) or '(no file)')}, SHA-256 {held.sha256}")
+    passages_table = listing("number", "page", "heading", "text")
     for one in found:
         text = " ".join(one.text.split())
         shown = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
         where = one.citation
-        table.add_row(
+        passages_table.add_row(
             str(where.number), str(where.page or ""), escape(where.heading), escape(shown)
         )
-    results.print(table)
+    print_table(passages_table)
 
 
 @app.command("remove")
 def remove(
-    documents: Annotated[list[str] | None, typer.Argument(help="Ids or titles.")] = None,
+    documents: Annotated[
+        list[str] | None, typer.Argument(help="Titles, file names or ids.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--everything", help="All of them.")] = False,
     user: User = "",
     persona: Persona = "",
@@ -231,7 +223,7 @@ def remove(
     """Remove documents with all that was read out of them; it cannot be brought back."""
     owner = _owner(user, persona)
     if bool(documents) == everything:
-        fail("no document was named.", remedy="Name ids or titles, or use --everything.")
+        fail("no document was named.", remedy="Name titles, files or ids, or use --everything.")
     held = run(memory, lambda stub: _all(stub, owner))
     gone = held if everything else _named(held, documents or [])
     names = ", ".join(one.title for one in gone[:5]) + (" and more" if len(gone) > 5 else "")
@@ -257,13 +249,10 @@ def _counted(count: int, what: str) -> str:
 def _named(held: Sequence[wire.Document], names: Sequence[str]) -> list[wire.Document]:
     found: list[wire.Document] = []
     for name in dict.fromkeys(names):
-        fitting = [one for one in held if name in (one.document_id, one.title, one.source_uri)]
-        if not fitting:
+        try:
+            found.append(the_one(held, name))
+        except NoDocumentError:
             fail(f"there is no document {name}.", remedy="See: anima knowledge list")
-        if len(fitting) > 1:
-            ids = ", ".join(one.document_id for one in fitting)
-            fail(
-                f"{len(fitting)} documents are called {name}.", remedy=f"Name one by its id: {ids}"
-            )
-        found += fitting
+        except AmbiguousError as error:
+            fail(str(error), remedy="Name one by its id.")
     return found

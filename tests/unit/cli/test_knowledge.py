@@ -108,6 +108,25 @@ async def test_a_title_can_be_given(address: str, tmp_path: Path) -> None:
     assert "1 replaced" in result.stderr
 
 
+async def test_documents_are_found_by_their_files_and_told_apart(
+    address: str, tmp_path: Path
+) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.txt").write_text(f"The pool number {folder} closes at nine.")
+    (tmp_path / "fm.md").write_text("# Front matter\n\nThe preface is short.")
+    await anima(address, "add", str(tmp_path))
+    assert "preface" in (await anima(address, "show", "fm")).stdout
+    both = await anima(address, "show", "a")
+    assert both.exit_code == 1
+    for folder in ("one", "two"):
+        assert str(tmp_path / folder / "a.txt") in both.stderr
+        shown = await anima(address, "show", str(tmp_path / folder / "a.txt"))
+        assert f"number {folder}" in shown.stdout
+    removed = await anima(address, "remove", "fm.md", "--yes")
+    assert "1 document with" in removed.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

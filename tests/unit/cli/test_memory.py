@@ -35,9 +35,9 @@ async def address(tmp_path: Path) -> AsyncIterator[str]:
         yield server.address
 
 
-async def anima(*arguments: str, said: str | None = None) -> Result:
+async def anima(*arguments: str, said: str | None = None, columns: int = 300) -> Result:
     """Runs the command in a thread: it has an event loop of its own."""
-    runner = CliRunner(env={"COLUMNS": "300"})
+    runner = CliRunner(env={"COLUMNS": str(columns)})
     return await asyncio.to_thread(lambda: runner.invoke(app, ["memory", *arguments], input=said))
 
 
@@ -61,6 +61,19 @@ async def test_list_shows_turns_and_facts(address: str) -> None:
         assert shown in result.stdout
     only_facts = await anima("list", "ada", "--facts", "--memory", address)
     assert "你好" not in only_facts.stdout
+
+
+async def test_the_list_cuts_nothing_in_a_narrow_terminal(address: str) -> None:
+    long = "7e6a1c64-0f3a-4a0d-9d61-1f6d9b1f3f0a-12-user"
+    async with open_channel(address) as channel:
+        item = wire.Item(item_id=long, text="word " * 30, speaker=wire.SPEAKER_USER)
+        stub = cast("MemoryServiceAsyncStub", wire.MemoryServiceStub(channel))
+        await stub.Remember(wire.RememberRequest(user_id="eve", items=[item]))
+    printed = (await anima("list", "eve", "--memory", address, columns=80)).stdout
+    assert "…" not in printed
+    lines = [line.split("│") for line in printed.splitlines() if line.startswith("│")]
+    assert long in "".join(cells[-2].strip() for cells in lines)
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 async def test_an_export_is_imported_for_another(address: str, tmp_path: Path) -> None:
