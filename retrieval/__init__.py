@@ -1,1 +1,1 @@
-"""Text search that memory and the embedded language engine share: words, vectors, their blend."""
+"""Text search shared by the memory and the embedded language engine: words, vectors, hybrid."""

@@ -1,4 +1,4 @@
-"""Turns texts into vectors with a sentence encoder in ONNX form, without torch."""
+"""Computes vectors of texts with a sentence encoder in ONNX format, without torch."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ _BATCH_SIZE = 16
 
 
 class Embedder:
-    """A sentence encoder, loaded from a folder. Safe for threads.
+    """A sentence encoder, loaded from a folder. Thread-safe.
 
-    It computes with one thread: a query takes a few milliseconds, and on a busy machine a second
-    thread costs more in waiting than it wins.
+    It computes with one thread: a query takes a few milliseconds, and on a busy machine the
+    synchronisation with a second thread costs more than it gains.
     """
 
     def __init__(self, folder: Path) -> None:
         """Loads the model.
 
         Args:
-            folder: Holds `model.onnx`, made by `retrieval.minilm.build_onnx`, and `tokenizer.json`.
+            folder: Contains `model.onnx` from `retrieval.minilm.build_onnx`, and `tokenizer.json`.
 
         Raises:
             FileNotFoundError: A file is missing; the text names it.
@@ -35,7 +35,7 @@ class Embedder:
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"{folder / name} is missing")
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-        # The file asks for padding to 128 tokens, which makes each query as slow as a long text.
+        # The file enables padding to 128 tokens, which makes each query as slow as a long text.
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length=_MAX_TOKENS)
         options = onnxruntime.SessionOptions()
@@ -56,27 +56,27 @@ class Embedder:
 
     @property
     def model_id(self) -> str:
-        """Names the weights: vectors with different model ids must not be compared."""
+        """Identifies the weights: vectors with different model ids must not be compared."""
         return self._model_id
 
     @property
     def tokenizer_json(self) -> str:
-        """The tokenizer in the form of `tokenizers`, with its window as the truncation."""
+        """The tokenizer in the format of `tokenizers`, truncating at the model's window."""
         return self._tokenizer.to_str()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Gives a vector of length 1 for each text.
+        """Returns a vector of length 1 for each text.
 
         Args:
-            texts: Any number of texts, also none; of each the first 256 tokens count.
+            texts: Any number of texts, including none; only the first 256 tokens of each are used.
 
         Returns:
             Shape [texts, dimensions].
         """
         vectors = np.empty((len(texts), self._dimensions), dtype=np.float32)
-        # One by one: the library's batch call starts a thread per core of its own.
+        # One by one: the library's batch call starts its own thread per core.
         encoded = [self._tokenizer.encode(text).ids for text in texts]
-        # Texts of like length share a batch, so that little of it is padding.
+        # Texts of similar length share a batch, to minimise padding.
         order = sorted(range(len(texts)), key=lambda index: len(encoded[index]))
         for start in range(0, len(order), _BATCH_SIZE):
             batch = order[start : start + _BATCH_SIZE]
@@ -84,7 +84,7 @@ class Embedder:
         return vectors
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
-        """Gives the vector of a question, shape [dimensions]: no other than that of a text."""
+        """Returns the vector of a question, shape [dimensions]; the same as for a text."""
         return np.asarray(self.embed([text])[0])
 
     def _run(self, batch: list[list[int]]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Finds texts by meaning and by words at once."""
+"""Finds texts by meaning and by words combined."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from retrieval.lexical import LexicalIndex
 
 LEXICAL_WEIGHT = 0.6
-"""The part of the lexical score in the score of a hit."""
+"""The weight of the lexical score in the score of a hit."""
 
 
 class TextEmbedder(Protocol):
-    """What turns texts into vectors."""
+    """Computes vectors of texts."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Gives a vector of length 1 for each text, shape [texts, dimensions]."""
+        """Returns a vector of length 1 for each text, shape [texts, dimensions]."""
         ...
 
 
@@ -26,23 +26,23 @@ class Hit:
     """A text that was found."""
 
     index: int
-    """The position of the text in what was indexed."""
+    """The position of the text in the index."""
     score: float
-    """How well it fits, 0 to 1."""
+    """How well it matches, 0 to 1."""
     vector_score: float
-    """Its part by meaning: the cosine, at least 0; 0 without an embedder."""
+    """The vector score: the cosine, at least 0; 0 without an embedder."""
     lexical_score: float
-    """Its part by words, 0 to 1."""
+    """The lexical score, 0 to 1."""
 
 
 def blend(
     vector_scores: NDArray[np.float32] | None, lexical_scores: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Joins both scores of each text, or takes the lexical score alone without vectors.
+    """Combines both scores of each text, or returns the lexical score if there are no vectors.
 
     On long conversations a weighted mean finds more than either score alone, and more than
-    reciprocal rank fusion, which lets the weaker ranking pull the better one down. Words weigh more
-    because their scores are spread lower than cosines.
+    reciprocal rank fusion, in which the weaker ranking degrades the better one. Words weigh more
+    because their scores are lower than cosines.
 
     Args:
         vector_scores: Cosines, shape [texts], or None.
@@ -58,24 +58,24 @@ def blend(
 
 
 def best_first(scores: NDArray[np.float32], k: int) -> NDArray[np.intp]:
-    """Gives the positions of the k best scores, best first; of equal ones the earlier first."""
+    """Returns the positions of the k best scores, best first; ties in order of position."""
     if not 0 < k < len(scores):
         return np.argsort(-scores, kind="stable")[: max(k, 0)]
-    # Only what is at least as good as the k-th is sorted: for ten thousand a tenth of the time.
+    # Sorts only scores at least as good as the k-th: a tenth of the time for ten thousand.
     least = np.partition(scores, len(scores) - k)[len(scores) - k]
     candidates = np.flatnonzero(scores >= least)
     return candidates[np.argsort(-scores[candidates], kind="stable")[:k]]
 
 
 class HybridIndex:
-    """Searches a fixed list of texts by vector and words. Safe for threads: it never changes."""
+    """Searches a fixed list of texts by vector and words. Thread-safe because it is immutable."""
 
     def __init__(self, texts: Sequence[str], embedder: TextEmbedder | None) -> None:
         """Indexes the texts.
 
         Args:
-            texts: What can be found; may be empty.
-            embedder: Gives the vectors; None: search by words alone.
+            texts: The texts to search; may be empty.
+            embedder: Computes the vectors; None: search by words only.
         """
         self._lexical = LexicalIndex(texts)
         self._embedder = embedder
@@ -86,11 +86,11 @@ class HybridIndex:
         return len(self._lexical)
 
     def search(self, query: str, k: int) -> list[Hit]:
-        """Finds the texts that fit best.
+        """Finds the texts that match best.
 
         Args:
-            query: What to look for.
-            k: The most hits.
+            query: The text to search for.
+            k: The maximum number of hits.
 
         Returns:
             At most k hits with a score above 0, best first.

@@ -1,4 +1,4 @@
-"""Finds texts by their words: BM25 with scores that mean the same for every query."""
+"""Finds texts by their words: BM25 with scores that are comparable between queries."""
 
 from array import array
 from collections import Counter
@@ -12,21 +12,21 @@ from retrieval.tokeniser import FUNCTION_WORDS, tokens
 
 _K1 = 1.2
 _B = 0.75
-# How many imagined texts without any of the words stand beside the real ones. Without them a word
-# that is in the only text of a new memory would be worth a fifth of a word that is in none; among
-# thousands of texts they no longer matter.
+# How many imaginary texts without any of the words are added to the real ones. Without them a word
+# in the only text of a new memory would be worth a fifth of a word in no text; among thousands of
+# texts they no longer matter.
 _BACKGROUND_TEXTS = 50
-# What a function word counts beside another word that is as rare: a small collection cannot know
-# that "my" is common.
+# The weight of a function word relative to another word of the same rarity: a small collection
+# cannot know that "my" is common.
 _FUNCTION_WORD_WEIGHT = 0.2
 
 
 class LexicalIndex:
     """BM25 (Robertson and Zaragoza, 2009; k1 1.2, b 0.75) over texts that are added one by one.
 
-    Scores lie between 0 and 1: the BM25 score divided by the score of the query as a text of its
-    own. So 1 means that a text fits as well as the query's own words, and a threshold means the
-    same for every query. Not safe for threads: who shares it holds a lock.
+    Scores are between 0 and 1: the BM25 score divided by the score of the query as a text. So 1
+    means that a text matches as well as the query's own words, and a threshold means the same for
+    every query. Not thread-safe: protect a shared index with a lock.
     """
 
     def __init__(self, texts: Sequence[str] = ()) -> None:
@@ -58,7 +58,7 @@ class LexicalIndex:
         """Scores every text.
 
         Args:
-            query: What to look for.
+            query: The text to search for.
 
         Returns:
             Shape [texts], 0 to 1; 0 where a text shares no token with the query.
@@ -72,7 +72,7 @@ class LexicalIndex:
         """Scores every text, and groups of texts as if each were one long text.
 
         Args:
-            query: What to look for.
+            query: The text to search for.
             group_of: The group of each text, shape [texts], from 0.
             group_count: How many groups there are.
 
@@ -118,7 +118,7 @@ class LexicalIndex:
     def _occurrences(
         self, token: str, group_of: NDArray[np.int32] | None, count: int
     ) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        """Gives the texts, or groups, that have a token, and how often each has it."""
+        """Returns the texts, or groups, that contain a token, and how often."""
         postings = self._postings.get(token)
         if postings is None:
             return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
@@ -132,8 +132,8 @@ class LexicalIndex:
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory the index takes."""
-        # A key with its two arrays takes some 400 bytes; a posting takes two numbers.
+        """The approximate memory of the index, bytes."""
+        # A key with its two arrays takes about 400 bytes; a posting takes two numbers.
         return 400 * len(self._postings) + 8 * self._total_length + 4 * len(self._lengths)
 
 

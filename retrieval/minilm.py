@@ -27,7 +27,7 @@ WEIGHTS_SHA256_KEY = "anima.weights_sha256"
 _WEIGHTS_FILE = "model.safetensors"
 _CONFIG_FILE = "config.json"
 _OPSET = 20
-# The oldest file version that has this operator set, so that older runtimes load the file too.
+# The oldest file version with this operator set, so that older runtimes can load the file.
 _IR_VERSION = 9
 # Added to the attention of padding before the softmax; exp() of it is 0.
 _MASKED = -1e9
@@ -42,17 +42,18 @@ class _BertConfig:
 
 
 def build_onnx(folder: Path) -> None:
-    """Writes `model.onnx` beside the weights of a BERT encoder.
+    """Writes `model.onnx` next to the weights of a BERT encoder.
 
-    The graph takes `input_ids` and `attention_mask`, int64 [batch, tokens], and gives `embedding`,
-    float32 [batch, hidden_size], of length 1. The file appears whole or not at all.
+    The graph takes `input_ids` and `attention_mask`, int64 [batch, tokens], and returns
+    `embedding`,
+    float32 [batch, hidden_size], of length 1. The file is written atomically.
 
     Args:
-        folder: Holds `model.safetensors` and `config.json` as Hugging Face transformers do.
+        folder: Contains `model.safetensors` and `config.json` in Hugging Face format.
 
     Raises:
         FileNotFoundError: One of the two files is missing.
-        ValueError: They are not a BERT encoder of the supported form; the text says what differs.
+        ValueError: They are not a supported BERT encoder; the text says what differs.
     """
     config_path, weights_path = folder / _CONFIG_FILE, folder / _WEIGHTS_FILE
     for path in (config_path, weights_path):
@@ -189,7 +190,7 @@ class _BertGraph:
         weights = self._node("Unsqueeze", mask, self._constant("last_axis", _int64(2)))
         token_axis = self._constant("token_axis", _int64(1))
         total = self._node("ReduceSum", self._node("Mul", hidden, weights), token_axis, keepdims=0)
-        # Length 1 follows, so the sum serves as well as the mean.
+        # Normalised to length 1 below, so the sum works as well as the mean.
         length = self._node("ReduceL2", total, token_axis, keepdims=1)
         at_least = self._node("Max", length, self._constant("tiny", np.float32(1e-12)))
         self._nodes.append(helper.make_node("Div", [total, at_least], ["embedding"]))

@@ -1,4 +1,4 @@
-"""Cuts text into the tokens by which it is found: stems of words, characters and pairs of CJK."""
+"""Splits text into search tokens: word stems, CJK characters and pairs of CJK characters."""
 
 import re
 import threading
@@ -10,7 +10,7 @@ import snowballstemmer
 
 from text.scripts import HANGUL, IDEOGRAPHIC
 
-# Scripts written without spaces between words, and Hangul, whose words carry their particles.
+# Scripts without spaces between words, and Hangul, whose words include their particles.
 _CJK = IDEOGRAPHIC + HANGUL
 _TOKEN = re.compile(
     rf"(?P<cjk>[{_CJK}]+)"
@@ -19,7 +19,7 @@ _TOKEN = re.compile(
 )
 _ACCENTS_ON_LATIN = re.compile(r"(?<=[a-z])[\u0300-\u036f]+")
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'"})
-# A longer run is no word; cut, so that one message cannot fill an index with giant keys.
+# A longer run is not a word; truncated, so that one message cannot fill an index with giant keys.
 _MAX_TOKEN_CHARS = 64
 
 _stemmer = snowballstemmer.stemmer("english")
@@ -27,12 +27,12 @@ _stemmer_lock = threading.Lock()
 
 
 def tokens(text: str) -> list[str]:
-    """Cuts a text into search tokens.
+    """Splits a text into search tokens.
 
     The text is NFKC-normalised and lower-cased; Latin letters lose their accents. Latin words
     become their English Snowball stems. A run of CJK characters becomes its single characters
     followed by its character pairs, which finds Chinese words of any length without a dictionary.
-    Numbers stay whole ("3.14"; "2,000" as "2000").
+    Numbers are kept whole ("3.14"; "2,000" as "2000").
 
     Args:
         text: Any text, in any language.
@@ -54,7 +54,7 @@ def tokens(text: str) -> list[str]:
 
 
 def normalised(text: str) -> str:
-    """Brings a text into the form that is compared: NFKC, lower case, Latin without accents."""
+    """Normalises a text for comparison: NFKC, lower case, Latin without accents."""
     if text.isascii():
         return text.lower()
     lowered = unicodedata.normalize("NFKD", text).lower().translate(_APOSTROPHES)
@@ -65,7 +65,7 @@ def normalised(text: str) -> str:
 def _stem(word: str) -> str:
     if not word.isascii() or word.isdigit():
         return word
-    # The stemmer keeps the word it works on in itself, so two threads must not use it at once.
+    # The stemmer stores the current word in itself, so it is not thread-safe.
     with _stemmer_lock:
         stem: str = _stemmer.stemWord(word)
     return stem
@@ -81,4 +81,4 @@ FUNCTION_WORDS = frozenset(
         " 什么 怎么 哪 谁 请"
     )
 )
-"""Words that say how something is asked, not what is asked for, as tokens."""
+"""Words that carry grammar rather than the topic of a question, as tokens."""

@@ -1,5 +1,5 @@
-"""Facts about written language that every service shares: scripts, languages, abbreviations.
+"""Facts about written languages shared by every service: scripts, languages, abbreviations.
 
-It imports nothing of the project, so that anything may import it. How text is searched is
-`retrieval.tokeniser`; how text is cleaned for a voice is `services.llm.speech`.
+It imports nothing of the project, so any package may import it. Tokenisation for search is in
+`retrieval.tokeniser`, conversion of text for speech in `services.llm.speech`.
 """

@@ -21,7 +21,7 @@ def ends_in_abbreviation(word: str) -> bool:
 
 
 def surely_ends_in_abbreviation(word: str) -> bool:
-    """Reports the same, but of words that are no abbreviation elsewhere only with a capital."""
+    """Reports the same, but requires a capital for abbreviations that are also words."""
     bare = word.lstrip(_OPENERS)
     if _DOTTED_LETTERS.fullmatch(bare):
         return True

@@ -1,4 +1,4 @@
-"""Language tags (BCP-47), and the language of a text as far as its script decides it."""
+"""Language tags (BCP-47), and detection of a text's language by its script."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from text.scripts import CHINESE, HAN, HANGUL, KANA, LATIN, SCRIPTS, script_of
 
 TAG: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-"""A BCP-47 language tag, as far as personas need one."""
+"""A BCP-47 language tag, in the form used by personas."""
 _HAN: Final = re.compile(f"[{HAN}]")
 _OF_NEIGHBOURS: Final = re.compile(f"[{KANA}{HANGUL}]")
 _OF_OTHER_SCRIPTS: Final = frozenset(tag for script in SCRIPTS for tag in script.languages)
@@ -24,7 +24,7 @@ def primary(tag: str) -> str:
 
 
 def is_chinese_tag(tag: str) -> bool:
-    """Reports whether a tag names a language that is written in Chinese characters alone."""
+    """Reports whether a tag names a language that is written only in Chinese characters."""
     return primary(tag) in CHINESE.languages
 
 
@@ -34,7 +34,7 @@ def is_spaced(tag: str) -> bool:
 
 
 def spoken(tag: str, languages: Sequence[str]) -> str | None:
-    """Returns the one of `languages` that serves somebody who asks for `tag`; None: none does."""
+    """Returns the one of `languages` that matches the requested `tag`; None: none matches."""
     for language in languages:
         if language.lower() == tag.lower():
             return language
@@ -42,21 +42,21 @@ def spoken(tag: str, languages: Sequence[str]) -> str | None:
 
 
 def script_language(text: str) -> str:
-    """Returns the language that the script of a text decides, such as "zh" or "ru"; "": none.
+    """Returns the language indicated by the script of a text, such as "zh" or "ru"; "": none.
 
-    Of several languages of a script it is the one with the most speakers; Latin decides nothing.
+    If a script has several languages, the one with the most speakers; Latin indicates none.
     """
     script = script_of(text)
     return script.languages[0] if script and script.languages else ""
 
 
 def is_chinese(text: str) -> bool:
-    """Reports whether most of a text is Chinese; Japanese is not, however many Han it has."""
+    """Reports whether most of a text is Chinese; Japanese is not, however much Han it contains."""
     return script_of(text) is CHINESE
 
 
 def has_chinese(text: str) -> bool:
-    """Reports whether a text has Chinese words in it; one with kana or Hangul has not."""
+    """Reports whether a text contains Chinese words; a text with kana or Hangul does not."""
     return _HAN.search(text) is not None and _OF_NEIGHBOURS.search(text) is None
 
 
@@ -64,11 +64,11 @@ def written_in(text: str, languages: Iterable[str]) -> str | None:
     """Returns the first of `languages` that is written in the script of most of a text.
 
     Args:
-        text: What somebody said; a word in another script inside it does not decide.
+        text: The text; a few words in another script make no difference.
         languages: BCP-47 tags, the preferred ones first.
 
     Returns:
-        The tag, or None where the script is unknown or none of the languages is written in it.
+        The tag, or None if the script is unknown or none of the languages uses it.
     """
     script = script_of(text)
     if script is None:
@@ -84,10 +84,10 @@ def written_in(text: str, languages: Iterable[str]) -> str | None:
 
 
 def language_of(text: str, languages: Sequence[str]) -> str:
-    """Returns the first of `languages` in the script of most of a text, else the first one.
+    """Returns the first of `languages` in the script of most of a text, otherwise the first one.
 
     Args:
-        text: What somebody said.
+        text: The text.
         languages: BCP-47 tags, the default first; at least one.
     """
     return written_in(text, languages) or languages[0]

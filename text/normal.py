@@ -1,4 +1,4 @@
-"""The form in which two texts that sound alike are equal."""
+"""Normalises texts so that texts that sound alike are equal."""
 
 import unicodedata
 

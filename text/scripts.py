@@ -1,8 +1,8 @@
-"""The scripts of the world's languages, and in which one a text is written.
+"""The scripts of the world's languages, and detection of the script of a text.
 
-A script is given as the inside of a character class of `re`: blocks of Unicode that are assigned to
-it (Scripts.txt), checked in the tests against the properties of the library `regex`. The standard
-library has no such property, and `regex` takes twice as long where every character is looked at.
+A script is defined by the inside of an `re` character class: the Unicode blocks assigned to it
+(Scripts.txt), checked in the tests against the properties of the library `regex`. The standard
+library has no such property, and `regex` takes twice as long if every character is examined.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ HANGUL: Final = (
 THAI: Final = "\u0e01-\u0e3a\u0e40-\u0e5b"
 
 IDEOGRAPHIC: Final = HAN + KANA + BOPOMOFO
-"""Written without spaces, and each character is about a syllable: it counts as a word."""
+"""Written without spaces; each character is about a syllable and counts as a word."""
 UNSPACED: Final = IDEOGRAPHIC + THAI + "\u0e80-\u0eff\u1000-\u109f\u1780-\u17ff"
 """Written without spaces between words: also Thai, Lao, Burmese and Khmer."""
 CJK_PUNCTUATION: Final = "\u3000-\u3004\u3006\u3008-\u3020\u3030-\u3037\u303c-\u303f\uff01-\uff65"
-"""Full-width punctuation and forms, which need no space beside them."""
+"""Full-width punctuation and forms, which need no space next to them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """A script, or the scripts that one language is written in together.
+    """A script, or several scripts that one language uses together.
 
     Attributes:
         name: Its name.
         characters: The inside of a character class of `re`.
         languages: The languages written in it, as primary subtags of BCP-47, the one with the most
-            speakers first; empty: too many to tell anything.
+            speakers first; empty: too many to indicate one.
         lenders: Languages that are also written in it, but rarely in it alone.
         spaced: Whether words are separated by spaces; if not, a character is counted as a word.
     """
@@ -114,7 +114,7 @@ SCRIPTS: Final = (
     Script(name="Armenian", characters="\u0531-\u058f\ufb13-\ufb17", languages=("hy",)),
     Script(name="Ethiopic", characters="\u1200-\u139f", languages=("am", "ti")),
 )
-"""The scripts that are told apart; a text in another one has none of them."""
+"""The scripts that are distinguished; others are unknown."""
 
 _ANY_IDEOGRAPH: Final = re.compile(f"[{IDEOGRAPHIC}]")
 _FIRST_IDEOGRAPH: Final = "\u02ea"
@@ -126,10 +126,10 @@ def is_ideographic(character: str) -> bool:
 
 
 def script_of(text: str) -> Script | None:
-    """Returns the script that most words of a text are written in; None: of none that is known.
+    """Returns the script of most words of a text; None: unknown.
 
-    A character of a script without spaces counts as a word. As many Latin words as others leave the
-    text to the others: a voice that reads Chinese can also read a few Latin words, but not the
+    A character of a script without spaces counts as a word. If there are as many Latin words as
+    others, the others win: a voice that reads Chinese can also read a few Latin words, but not the
     other way round. Kana among Han characters make the text Japanese.
     """
     counts = {script: len(script.unit.findall(text)) for script in SCRIPTS}

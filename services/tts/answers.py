@@ -21,10 +21,10 @@ from services.tts.shaping import Piece, VisemeSpan, WordSpan
 
 
 class Answers:
-    """Makes the messages of a stream and keeps its clock.
+    """Builds the messages of a stream and keeps its clock.
 
     Attributes:
-        produced_samples: The turn's clock: all samples that have been sent.
+        produced_samples: The turn's clock: the number of samples sent so far.
     """
 
     def __init__(self, config: SpeechConfig) -> None:
@@ -34,7 +34,7 @@ class Answers:
         self.produced_samples = 0
 
     def started(self) -> SynthesizeResponse:
-        """The stream is open."""
+        """Returns the message that the stream is open."""
         return SynthesizeResponse(
             started=Started(
                 voice=self._config.voice.name, sample_rate_hz=self._config.sample_rate_hz
@@ -42,11 +42,11 @@ class Answers:
         )
 
     def begin(self) -> None:
-        """A segment begins at the clock's present."""
+        """Starts a segment at the current time of the clock."""
         self._segment_start = self.produced_samples
 
     def piece(self, segment: Segment, piece: Piece) -> Iterator[SynthesizeResponse]:
-        """The marks, if there are any, and the audio of a piece."""
+        """Yields the marks, if there are any, and the audio of a piece."""
         if piece.words or piece.visemes:
             yield SynthesizeResponse(
                 marks=Marks(
@@ -67,7 +67,7 @@ class Answers:
     def segment_end(
         self, segment: Segment, reason: EndReason.ValueType, *, error: str = ""
     ) -> SynthesizeResponse:
-        """The segment that began last is complete."""
+        """Returns the message that the current segment is complete."""
         return SynthesizeResponse(
             segment_end=SegmentEnd(
                 header=self._header(segment),
@@ -81,11 +81,11 @@ class Answers:
         )
 
     def flushed(self, flush_id: int) -> SynthesizeResponse:
-        """Everything before a flush is complete."""
+        """Returns the message that everything before a flush is complete."""
         return SynthesizeResponse(flushed=Flushed(flush_id=flush_id))
 
     def interrupted(self, epoch: int) -> SynthesizeResponse:
-        """Nothing more follows."""
+        """Returns the confirmation of an interrupt; nothing more follows."""
         return SynthesizeResponse(
             interrupted=Interrupted(epoch=epoch, produced_samples=self.produced_samples)
         )

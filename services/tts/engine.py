@@ -1,6 +1,6 @@
-"""What a synthesiser is: the interface between the speech service and its engines.
+"""The interface between the speech service and its engines.
 
-An engine is named by an entry point in `anima.tts.engines` and made by calling that with the
+An engine is registered as an entry point in `anima.tts.engines`, which is called with the
 `TtsSettings`.
 """
 
@@ -20,7 +20,7 @@ Samples = NDArray[np.int16]
 
 
 class Gender(Enum):
-    """The gender that a voice sounds like."""
+    """The gender a voice sounds like."""
 
     UNKNOWN = "unknown"
     FEMALE = "female"
@@ -29,16 +29,16 @@ class Gender(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class VoiceInfo:
-    """A voice that an engine speaks.
+    """A voice of an engine.
 
     Attributes:
-        name: The name by which it is chosen; unique over all engines.
-        display_name: The name shown to people.
-        languages: BCP-47 tags, the one it speaks best first.
-        gender: What it sounds like.
+        name: The name used to select it; unique over all engines.
+        display_name: The name shown to users.
+        languages: BCP-47 tags, the best one first.
+        gender: The gender it sounds like.
         sample_rate_hz: Samples per second of its own audio.
         engine: The name of the engine.
-        licence: SPDX expression of the voice and of the code that speaks it.
+        licence: SPDX expression of the licence of the voice and of its engine.
     """
 
     name: str
@@ -69,7 +69,7 @@ class SpeechRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class WordTiming:
-    """A word as it stands in the segment's text, and when it is spoken.
+    """The position of a word in the segment's text, and when it is spoken.
 
     Samples count from the start of the segment at the voice's rate, characters in Unicode code
     points from the start of the segment's text.
@@ -88,9 +88,9 @@ class PhonemeTiming:
     Attributes:
         ipa: The sound in IPA; empty for silence.
         stress: 0 none, 1 secondary, 2 primary; on vowels.
-        chars: The stretch of the segment's text that it belongs to; None for silence.
+        chars: Its stretch of the segment's text; None for silence.
         start_sample: From the start of the segment, at the voice's rate.
-        end_sample: The sample after its last one.
+        end_sample: The sample after its last sample.
     """
 
     ipa: str
@@ -102,10 +102,10 @@ class PhonemeTiming:
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechChunk:
-    """Audio and the marks that became known with it.
+    """Audio, and the marks that became known with it.
 
-    Over a segment, phonemes follow each other without gaps from sample 0, and those of a stretch of
-    audio are in its chunk or an earlier one. Words follow each other without overlap.
+    Over a segment, phonemes are contiguous from sample 0, and the phonemes of a stretch of audio
+    are in its chunk or an earlier one. Words do not overlap.
     """
 
     samples: Samples
@@ -114,30 +114,30 @@ class SpeechChunk:
 
 
 Emit = Callable[[SpeechChunk], bool]
-"""Takes the next chunk; blocks while the reader is behind. False: nobody listens, stop at once."""
+"""Takes the next chunk; blocks if the reader is slow. False: stop at once, the reader is gone."""
 
 
 class EngineUnavailableError(Exception):
-    """What the engine needs is not on this machine; the text says what and how to get it."""
+    """A requirement of the engine is missing; the text says which and how to install it."""
 
 
 DEFAULT_PREFERENCE = 50
-"""Of an engine whose `preferences` name neither a language nor "*"."""
+"""For an engine whose `preferences` contain neither the language nor "*"."""
 
 
 class TtsEngine(Engine, Protocol):
-    """Speaks.
+    """Synthesises speech.
 
-    Its constructor and its `open` raise EngineUnavailableError if it cannot work on this machine;
-    with `ANIMA_TTS_ENGINE=auto` the engine is then left out.
+    Its constructor and its `open` raise EngineUnavailableError if it cannot run on this machine;
+    with `ANIMA_TTS_ENGINE=auto` the engine is then skipped.
     """
 
     @property
     def preferences(self) -> Mapping[str, int]:
-        """How well it speaks, 0 to 100, by language: "en", or "*" for all others.
+        """Its quality, 0 to 100, by language: "en", or "*" for all others.
 
-        With `ANIMA_TTS_ENGINE=auto` the engine with the highest number speaks a language. Ours are
-        eSpeak NG with 10 and flite with 30; a neural engine has 50 or more.
+        With `ANIMA_TTS_ENGINE=auto` a language is spoken by the engine with the highest number.
+        eSpeak NG has 10 and flite 30; a neural engine should have 50 or more.
         """
         ...
 
@@ -146,7 +146,7 @@ class TtsEngine(Engine, Protocol):
         ...
 
     def synthesize(self, request: SpeechRequest, emit: Emit) -> None:
-        """Speaks one segment; returns when all is emitted or `emit` has returned False.
+        """Speaks one segment; returns when everything is emitted or `emit` has returned False.
 
         Called from several threads at the same time and never from the event loop.
         """
@@ -154,5 +154,5 @@ class TtsEngine(Engine, Protocol):
 
 
 def languages_of(voices: Iterable[VoiceInfo]) -> tuple[str, ...]:
-    """Returns the languages that voices speak, for `EngineInfo.languages`."""
+    """Returns the languages of voices, for `EngineInfo.languages`."""
     return tuple(sorted({language for voice in voices for language in voice.languages}))

@@ -11,14 +11,14 @@ _KNEE = 0.7 * _FULL_SCALE
 
 
 def with_volume(samples: Samples, percent: int) -> Samples:
-    """Scales samples; peaks bend smoothly towards full scale instead of being cut.
+    """Scales samples; peaks are compressed smoothly towards full scale instead of being clipped.
 
     Up to 70 % of full scale the gain is exact; above, the excess goes through tanh, whose slope
     there is 1.
 
     Args:
         samples: Signed 16-bit.
-        percent: 100 leaves them as they are.
+        percent: 100 leaves them unchanged.
     """
     if percent == 100:
         return samples

@@ -1,4 +1,4 @@
-"""The messages of a stream, checked."""
+"""Validates the messages of a stream."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MAX_UINT32 = 0xFFFFFFFF
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechConfig:
-    """How a stream speaks: the config with its defaults filled in.
+    """The settings of a stream: the config with its defaults filled in.
 
     Attributes:
         turn_id: The turn.
         epoch: The epoch of the session.
-        voices: The names asked for.
-        voice: The voice of segments that name no other language.
-        sample_rate_hz: Of all audio of the stream.
+        voices: The requested names.
+        voice: The voice of segments that do not set another language.
+        sample_rate_hz: Sample rate of all audio of the stream.
         rate_percent: 50 to 200.
         pitch_percent: 50 to 200.
         volume_percent: 1 to 200.
@@ -43,7 +43,7 @@ class SpeechConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """A segment to speak, and the voice that speaks it."""
+    """A segment to speak, and its voice."""
 
     number: int
     text: str
@@ -55,7 +55,7 @@ def check_config(config: SynthesizeConfig, book: VoiceBook) -> SpeechConfig:
     """Checks the config and chooses the voice.
 
     Raises:
-        InvalidRequest: A field is wrong.
+        InvalidRequest: A field is invalid.
         NotFound: The one voice named is unknown.
         FailedPrecondition: No voice speaks the language.
     """
@@ -68,7 +68,7 @@ def check_config(config: SynthesizeConfig, book: VoiceBook) -> SpeechConfig:
     check_range("config.volume_percent", volume or 100, 1, 200)
     if len(config.voices) > _MAX_VOICE_NAMES:
         raise InvalidRequest(
-            f"config.voices: {len(config.voices)} names are more than {_MAX_VOICE_NAMES}"
+            f"config.voices: must be at most {_MAX_VOICE_NAMES} names, got {len(config.voices)}"
         )
     voice = book.choose(config.voices, config.language)
     return SpeechConfig(
@@ -89,16 +89,18 @@ def check_segment(
     """Checks a segment and chooses its voice.
 
     Raises:
-        InvalidRequest: Its number is not `expected`, or its text or language is wrong.
+        InvalidRequest: Its number is not `expected`, or its text or language is invalid.
         FailedPrecondition: No voice speaks its language.
     """
     if text.segment != expected:
-        raise InvalidRequest(f"text.segment: {text.segment} is not {expected}, the next one")
+        raise InvalidRequest(f"text.segment: must be {expected}, the next one, got {text.segment}")
     if not text.text:
-        raise InvalidRequest("text.text: is empty")
+        raise InvalidRequest("text.text: must not be empty")
     check_text("text.text", text.text, MAX_TEXT_CHARS, min_chars=0)
     if text.start_char + len(text.text) > _MAX_UINT32:
-        raise InvalidRequest(f"text.start_char: {text.start_char} leaves no room for the text")
+        raise InvalidRequest(
+            f"text.start_char: {text.start_char} is too large for the length of the text"
+        )
     voice = book.for_segment(config.voices, config.voice, language=text.language, text=text.text)
     return Segment(number=expected, text=text.text, start_char=text.start_char, voice=voice)
 
@@ -107,7 +109,7 @@ def check_interrupt(interrupt: Interrupt, config: SpeechConfig) -> int:
     """Returns the new epoch.
 
     Raises:
-        InvalidRequest: It is not above the config's.
+        InvalidRequest: It is not above the config's epoch.
     """
     if interrupt.epoch <= config.epoch:
         raise InvalidRequest(

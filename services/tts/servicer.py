@@ -1,4 +1,4 @@
-"""The speech service: proto in, engine call, proto out."""
+"""The servicer of the speech service: protos in, engine calls, protos out."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ class TtsServicer(TtsServiceServicer):
         self._settings = settings
 
     async def warm_up(self) -> None:
-        """Opens the engines and has each speak a word."""
+        """Opens the engines and synthesises a word with each."""
         self._engines = await open_engines(self._all, self._settings)
         self._book = VoiceBook(self._engines, by_preference=self._settings.engine == AUTO)
         for engine in self._engines:
             await self._compute.run(_speak_a_word, engine)
 
     async def close(self) -> None:
-        """Closes the engines, also those that could not be opened."""
+        """Closes the engines, including those that could not be opened."""
         self._compute.close()
         for engine in self._all:
             await engine.close()
@@ -123,10 +123,10 @@ def _voice(voice: VoiceInfo) -> Voice:
 
 
 def build(settings: TtsSettings) -> Stage:
-    """Makes the stage with the engines that the settings name.
+    """Builds the stage with the engines in the settings.
 
     Raises:
-        SettingsError: An engine is unknown or cannot work here.
+        SettingsError: An engine is unknown or unavailable.
     """
     engines = load_engines(settings)
     compute = Compute(threads=SEGMENTS_AT_WORK * settings.capacity, name="tts")
@@ -141,7 +141,7 @@ def build(settings: TtsSettings) -> Stage:
 
 
 def _speak_a_word(engine: TtsEngine) -> None:
-    """Makes an engine load its voice and lexicon before the first person waits for it."""
+    """Makes an engine load its voice and lexicon before the first user waits for it."""
 
     def discard(chunk: SpeechChunk) -> bool:
         del chunk

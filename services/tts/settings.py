@@ -10,7 +10,7 @@ from services.runtime.settings import ServiceSettings
 
 
 class TtsSettings(ServiceSettings):
-    """What the speech service reads from `ANIMA_TTS_*`."""
+    """The settings of the speech service, read from `ANIMA_TTS_*`."""
 
     stage: ClassVar[str] = "tts"
     default_port: ClassVar[int] = 50054

@@ -1,4 +1,4 @@
-"""From what an engine emits to messages: trimmed, at the stream's rate, marks beside audio."""
+"""Converts an engine's output to messages: trimmed, at the stream's rate, marks with audio."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class WordSpan:
 
 @dataclass(frozen=True)
 class VisemeSpan:
-    """A mouth position; the same clocks as WordSpan. No characters for silence."""
+    """A mouth position, in the same units as WordSpan. No characters for silence."""
 
     viseme: Viseme.ValueType
     stress: int
@@ -44,7 +44,7 @@ Mark = TypeVar("Mark", WordSpan, VisemeSpan)
 
 @dataclass(frozen=True)
 class Piece:
-    """The audio of one message and the marks that begin in it."""
+    """The audio of one message and the marks that start in it."""
 
     samples: Samples
     words: tuple[WordSpan, ...]
@@ -53,12 +53,12 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """How a segment is to come out.
+    """The output format of a segment.
 
     Attributes:
         from_hz: The voice's rate.
         to_hz: The stream's rate.
-        lead_ms: The most silence before the first sound.
+        lead_ms: The maximum silence before the first sound.
         pause_ms: The silence after the last sound.
         volume_percent: See `with_volume`.
     """
@@ -71,11 +71,11 @@ class Shape:
 
 
 class SegmentShaper:
-    """Shapes one segment as it comes from its engine.
+    """Shapes one segment while its engine produces it.
 
-    Silence is known by the phonemes, not by the level. What lies beyond the last sound is held back
-    until another sound follows or the segment ends: only then is it known whether it is a pause
-    inside or the end to be cut.
+    Silence is detected from the phonemes, not from the level. Audio after the last sound is held
+    back until another sound follows or the segment ends: only then is it known whether it is a
+    pause inside the segment or the end to be trimmed.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -84,7 +84,7 @@ class SegmentShaper:
         self._sizes = chunk_sizes(shape.to_hz)
         self._size = next(self._sizes)
         self._origin: int | None = None
-        """The engine's sample that is the segment's first; None until the first sound is known."""
+        """The engine's sample at which the segment starts; None until the first sound is known."""
         self._sounding_end = 0
         self._received = 0
         self._held: deque[Samples] = deque()
@@ -95,7 +95,7 @@ class SegmentShaper:
         self._visemes: deque[VisemeSpan] = deque()
 
     def feed(self, chunk: SpeechChunk) -> Iterator[Piece]:
-        """Takes what the engine emits next; yields the messages that are complete."""
+        """Takes the engine's next output; yields the messages that are complete."""
         for phoneme in chunk.phonemes:
             if phoneme.ipa:
                 self._add_sound(phoneme)
@@ -110,7 +110,7 @@ class SegmentShaper:
         yield from self._pieces(last=False)
 
     def finish(self) -> Iterator[Piece]:
-        """Cuts or fills the pause after the last sound; yields the last messages."""
+        """Trims or pads the pause after the last sound; yields the last messages."""
         if self._origin is None:
             return
         end = self._sounding_end + self._shape.pause_ms * self._shape.from_hz // 1000
@@ -158,12 +158,12 @@ class SegmentShaper:
             self._visemes.append(VisemeSpan(viseme, stress, chars, first, last - first))
 
     def _out(self, sample: int) -> int:
-        """Where an engine's sample lies in the segment at the stream's rate, rounded."""
+        """Converts an engine's sample to a sample of the segment at the stream's rate, rounded."""
         since = max(sample - (self._origin or 0), 0)
         return (2 * since * self._shape.to_hz + self._shape.from_hz) // (2 * self._shape.from_hz)
 
     def _take_held(self, end: int) -> Samples:
-        """Takes the held audio up to the engine's sample `end`, less what precedes the origin."""
+        """Takes the held audio up to the engine's sample `end`, without audio before the origin."""
         taken: list[Samples] = []
         while self._held and self._held_start < end:
             samples = self._held.popleft()
@@ -180,7 +180,7 @@ class SegmentShaper:
             self._append(self._resampler.process(samples))
 
     def _append(self, samples: Samples) -> None:
-        # Volume comes last: a resampler overshoots, and could clip what was limited before it.
+        # Volume comes last: a resampler overshoots and could clip audio that was limited before.
         loud = with_volume(samples, self._shape.volume_percent)
         self._ready = np.concatenate([self._ready, loud])
 
@@ -198,7 +198,7 @@ class SegmentShaper:
 
 
 def _faded(samples: Samples, count: int) -> Samples:
-    """Brings the last `count` samples down to zero, so that the cut does not click."""
+    """Fades the last `count` samples to zero, so that the cut does not click."""
     count = min(count, len(samples))
     if not count:
         return samples

@@ -1,4 +1,4 @@
-"""The speech of one segment: made in a thread, ahead of being sent."""
+"""The speech of one segment, synthesised in a thread ahead of sending."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _MAX_PIECES_AHEAD = 3
 
 
 class Speech:
-    """A segment whose synthesis runs from the moment this is made.
+    """A segment whose synthesis starts as soon as this object is created.
 
-    At most three messages wait for the reader; then the engine waits too. Must be closed.
+    At most three messages wait for the reader; after that the engine waits. Must be closed.
     """
 
     def __init__(
@@ -29,21 +29,21 @@ class Speech:
         self._pieces: AsyncGenerator[Piece, None] = compute.stream(
             produce, max_buffered=_MAX_PIECES_AHEAD
         )
-        # An asynchronous generator begins with its first reader.
-        self._tasks = Tasks("speech", logged=False)  # `pieces` raises what the engine raised
+        # An asynchronous generator starts only when it is first read.
+        self._tasks = Tasks("speech", logged=False)  # `pieces` raises the engine's error
         self._first = self._tasks.start(
             _next(self._pieces), name=f"speech of segment {segment.number}"
         )
 
     async def pieces(self) -> AsyncGenerator[Piece, None]:
-        """Yields the messages in order; raises what the engine raised."""
+        """Yields the messages in order; raises any error of the engine."""
         piece = await self._first
         while piece is not None:
             yield piece
             piece = await _next(self._pieces)
 
     async def close(self) -> None:
-        """Stops the engine if it is still at work."""
+        """Stops the engine if it is still running."""
         await self._tasks.close()
         await self._pieces.aclose()
 
@@ -55,7 +55,7 @@ async def _next(pieces: AsyncGenerator[Piece, None]) -> Piece | None:
 def producer(
     segment: Segment, *, engine: TtsEngine, config: SpeechConfig, settings: TtsSettings
 ) -> Callable[[Callable[[Piece], bool]], None]:
-    """What makes a segment's messages in a thread."""
+    """Returns the function that produces a segment's messages in a thread."""
     shape = Shape(
         from_hz=segment.voice.sample_rate_hz,
         to_hz=config.sample_rate_hz,

@@ -1,4 +1,4 @@
-"""One Synthesize stream: read, made ahead, sent in order, stopped at once."""
+"""One Synthesize stream: read, synthesised ahead, sent in order, stopped at once."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from services.tts.voices import VoiceBook
 T = TypeVar("T")
 
 SEGMENTS_AT_WORK = 2
-"""The segment being sent and the one after it; each holds a thread of the stage."""
+"""The segment being sent and the next one; each occupies a thread of the stage."""
 MAX_WAITING = 512
-"""Requests that wait to be spoken; then the stream is not read until one is."""
+"""The maximum number of pending requests; beyond it the stream is not read."""
 
 
 @dataclass(frozen=True)
 class _Interrupted:
-    """An interrupt has come."""
+    """An interrupt has arrived."""
 
     epoch: int
 
 
-class _Stopped(Exception):  # noqa: N818 (an interrupt is no error)
-    """The stream stops now, by an interrupt or by a wrong request."""
+class _Stopped(Exception):  # noqa: N818 (an interrupt is not an error)
+    """The stream stops now, because of an interrupt or an invalid request."""
 
     def __init__(self, reason: _Interrupted | BaseException) -> None:
         super().__init__()
@@ -44,14 +44,14 @@ class _Stopped(Exception):  # noqa: N818 (an interrupt is no error)
 
 
 class _End:
-    """Nothing more will be said."""
+    """No more requests follow."""
 
 
 class SynthesisStream:
     """Speaks the segments of one stream.
 
-    A reader task checks requests, a second one starts the synthesis of the next segment while one
-    is being sent; the answers are made in the caller's task.
+    One task reads and validates requests, a second one starts the synthesis of the next segment
+    while the current one is sent. The answers are produced in the caller's task.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class SynthesisStream:
         """Answers the requests after the config.
 
         Raises:
-            InvalidRequest: A request is wrong.
+            InvalidRequest: A request is invalid.
             FailedPrecondition: No voice speaks a segment's language.
         """
         # A failure is raised to the caller by `_unless_stopped`.
@@ -116,7 +116,7 @@ class SynthesisStream:
             self._halt(_Interrupted(check_interrupt(request.interrupt, self._config)))
             return
         if self._ended:
-            raise InvalidRequest(f"{arm}: comes after end_of_text")
+            raise InvalidRequest(f"{arm}: not allowed after end_of_text")
         if arm == "text":
             segment = check_segment(
                 request.text, expected=self._next_segment, config=self._config, book=self._book
@@ -179,7 +179,7 @@ class SynthesisStream:
         except Exception as error:
             get_logger().error("segment failed", segment=segment.number, exc_info=error)
             yield self._answers.segment_end(
-                segment, END_REASON_ERROR, error=f"{segment.voice.engine} failed; its log says why"
+                segment, END_REASON_ERROR, error=f"{segment.voice.engine} failed; see its log"
             )
             return
         yield self._answers.segment_end(segment, END_REASON_COMPLETE)

@@ -1,4 +1,4 @@
-"""What of a text is spoken: cleaning without moving characters, phrases, and words for captions.
+"""The spoken parts of a text: cleaning that keeps positions, phrases, and caption words.
 
 All spans are (start, end) in Unicode code points.
 """
@@ -25,10 +25,10 @@ _RUN = re.compile(r"\S+")
 
 
 def speakable(text: str) -> str:
-    """Replaces what cannot be spoken by blanks, one for one, so that every index stays valid.
+    """Replaces unspeakable characters by blanks, one for one, so that every index stays valid.
 
-    Controls must never reach eSpeak: it takes U+0001 as the start of an embedded command. Emoji and
-    other pictures are silent, since both engines would read their names out.
+    Control characters must never reach eSpeak: it takes U+0001 as the start of an embedded command.
+    Emoji and other pictures are silent, because both engines would read their names aloud.
     """
     return "".join(" " if _unspeakable(character) else character for character in text)
 
@@ -46,7 +46,7 @@ def _unspeakable(character: str) -> bool:
 
 
 def has_speech(text: str) -> bool:
-    """Says whether any letter, digit or spoken symbol is left in a `speakable` text."""
+    """Whether a `speakable` text contains any letter, digit or spoken symbol."""
     return any(
         unicodedata.category(character)[0] in "LN" or character in "%&@=+$€£¥°℃℉№"
         for character in text
@@ -54,10 +54,10 @@ def has_speech(text: str) -> bool:
 
 
 def phrases(text: str) -> list[Span]:
-    """Cuts a text where a speaker would breathe, into at most 200 characters each.
+    """Splits a text where a speaker would breathe, into phrases of at most 200 characters.
 
-    A phrase has at least 60 characters, so that ordinary clauses stay whole; without punctuation it
-    is cut at a blank, and a longer word inside.
+    A phrase has at least 60 characters, so that ordinary clauses are not split. Text without
+    punctuation is split at a blank, and a longer word inside the word.
     """
     spans: list[Span] = []
     start = 0
@@ -90,7 +90,7 @@ def _phrase_end(window: str, *, whole: bool) -> int:
 
 
 def ending(text: str) -> str:
-    """Says how a text ends: "sentence", "clause", or "" without punctuation."""
+    """Returns how a text ends: "sentence", "clause", or "" without punctuation."""
     bare = text.rstrip().rstrip(_CLOSERS).rstrip()
     if bare.endswith(tuple(_SENTENCE_ENDS)):
         return "sentence"
@@ -98,12 +98,12 @@ def ending(text: str) -> str:
 
 
 class CaptionWords:
-    """The words of a text as captions show them, found by the positions that a synthesiser reports.
+    """The words of a text as shown in captions, found by the positions that a synthesiser reports.
 
-    Words stand between blanks, without the punctuation around them; an ideograph is a word of its
-    own. Reported positions wander inside numbers and abbreviations, stand still in a run of
-    Japanese, and skip the second word where eSpeak speaks two as one ("I am"): a word reaches to
-    the next one that is spoken, so that captions lose nothing.
+    Words are separated by blanks and exclude the punctuation around them; each ideograph is a word.
+    Reported positions are inexact inside numbers and abbreviations, constant in a run of Japanese,
+    and skip the second word where eSpeak speaks two as one ("I am"). A word therefore extends to
+    the next spoken one, so that captions lose nothing.
     """
 
     def __init__(self, text: str) -> None:
@@ -114,11 +114,11 @@ class CaptionWords:
         return len(self._tokens)
 
     def index_at(self, char: int) -> int:
-        """The number of the word at a character, else of the last before it, else 0."""
+        """Returns the index of the word at a character, or of the last one before it, or 0."""
         return max(bisect_right(self._starts, char) - 1, 0)
 
     def span(self, index: int, next_index: int) -> Span:
-        """The characters of a word; `next_index` is the number of the next word spoken."""
+        """Returns the characters of a word; `next_index` is the index of the next spoken word."""
         return self._tokens[index][0], self._tokens[max(index, next_index - 1)][1]
 
 

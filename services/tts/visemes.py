@@ -1,8 +1,8 @@
 """Phonemes to visemes: IPA to the fifteen mouth positions of the Oculus set.
 
 The classes and their example sounds are those of Meta's viseme reference for Oculus Lipsync
-(https://developers.meta.com/horizon/documentation/unity/audio-ovrlipsync-viseme-reference/); sounds
-that it does not name go to the class with the same place of articulation in the chart of the
+(https://developers.meta.com/horizon/documentation/unity/audio-ovrlipsync-viseme-reference/). Sounds
+that it does not list are in the class with the same place of articulation in the chart of the
 International Phonetic Association (2020).
 """
 
@@ -55,16 +55,16 @@ _VOWELS = frozenset((VISEME_AA, VISEME_E, VISEME_IH, VISEME_OH, VISEME_OU))
 
 @lru_cache(maxsize=1024)
 def visemes_of(ipa: str) -> tuple[tuple[Viseme.ValueType, int], ...]:
-    """The mouth positions of a phoneme, in order, each with its share of the phoneme's time.
+    """Returns the visemes of a phoneme in order, each with its share of the phoneme's duration.
 
-    Stress, length, tone and diacritics are passed over, and so is an "h" after a consonant, with
-    which eSpeak writes aspiration. A diphthong is its vowels one after the other, three parts to
-    two.
+    Stress, length, tone and diacritics are ignored, and so is an "h" after a consonant, which is
+    how eSpeak writes aspiration. A diphthong is its vowels one after the other, in the ratio
+    three to two.
 
     Returns:
-        Pairs of viseme and weight; empty if nothing of the phoneme is known.
+        Pairs of viseme and weight; empty if the phoneme is unknown.
     """
-    # Composed, "ä" (a centralised "a") would be a symbol of its own.
+    # Composed, "ä" (a centralised "a") would be a separate symbol.
     text = unicodedata.normalize("NFD", ipa)
     found: list[tuple[Viseme.ValueType, int]] = []
     index = 0

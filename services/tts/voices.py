@@ -1,4 +1,4 @@
-"""Which engines there are, and which voice speaks what."""
+"""Loads the engines and chooses voices."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from text.scripts import script_of
 
 DEFAULT_LANGUAGE = "en"
 AUTO = "auto"
-"""The engine setting with which engines are chosen by language."""
-# CLDR's distances, by langcodes: up to 5 between countries, 54 and more between scripts.
+"""The value of the engine setting that chooses engines by language."""
+# CLDR distances from langcodes: up to 5 between countries, 54 and more between scripts.
 _MAX_DISTANCE = 10
 _MAX_NAMES_SHOWN = 12
 
 
 def load_engines(settings: TtsSettings) -> list[TtsEngine]:
-    """Makes the engines that the settings name, in their order.
+    """Creates the engines in the settings, in their order.
 
-    With "auto" all installed ones, those first that speak the default language best; an engine
-    whose library is missing is left out.
+    With "auto" all installed engines are created, those that speak the default language best first;
+    an engine whose library is missing is skipped.
 
     Raises:
-        SettingsError: A named engine is unknown or cannot work here, or none can.
+        SettingsError: A named engine is unknown or unavailable, or no engine is available.
     """
     if settings.engine != AUTO:
         names = [name.strip() for name in settings.engine.split(",") if name.strip()]
@@ -47,19 +47,19 @@ def load_engines(settings: TtsSettings) -> list[TtsEngine]:
         try:
             engines.append(_load(name, settings))
         except SettingsError as error:
-            get_logger().info("engine left out", engine=name, message=str(error))
+            get_logger().info("engine skipped", engine=name, message=str(error))
     if not engines:
-        raise SettingsError(f"ANIMA_TTS_ENGINE: none of {', '.join(installed)} works here")
+        raise SettingsError(f"ANIMA_TTS_ENGINE: none of {', '.join(installed)} is available")
     return sorted(engines, key=lambda engine: -_preference(engine, DEFAULT_LANGUAGE))
 
 
 async def open_engines(engines: Sequence[TtsEngine], settings: TtsSettings) -> list[TtsEngine]:
-    """Opens engines and returns those that can work.
+    """Opens engines and returns the available ones.
 
-    With "auto" an engine that finds only now that it cannot work here is closed and left out.
+    With "auto" an engine that turns out to be unavailable is skipped.
 
     Raises:
-        SettingsError: A named engine cannot work here, or none can.
+        SettingsError: A named engine is unavailable, or no engine is available.
     """
     opened: list[TtsEngine] = []
     for engine in engines:
@@ -69,11 +69,11 @@ async def open_engines(engines: Sequence[TtsEngine], settings: TtsSettings) -> l
             name = engine.describe().name
             if settings.engine != AUTO:
                 raise SettingsError(f"ANIMA_TTS_ENGINE: {name}: {error}") from error
-            get_logger().info("engine left out", engine=name, message=str(error))
+            get_logger().info("engine skipped", engine=name, message=str(error))
         else:
             opened.append(engine)
     if not opened:
-        raise SettingsError("ANIMA_TTS_ENGINE: none of the installed engines works here")
+        raise SettingsError("ANIMA_TTS_ENGINE: none of the installed engines is available")
     return opened
 
 
@@ -86,11 +86,11 @@ def _load(name: str, settings: TtsSettings) -> TtsEngine:
 
 
 class VoiceBook:
-    """All voices of all engines, and the rules by which one is chosen.
+    """All voices of all engines, and the rules to choose one.
 
     Args:
-        engines: By falling preference.
-        by_preference: Whether the preferences that engines declare come before their order.
+        engines: In order of preference.
+        by_preference: Whether the preferences declared by engines take precedence over their order.
     """
 
     def __init__(self, engines: Sequence[TtsEngine], *, by_preference: bool = False) -> None:
@@ -105,30 +105,30 @@ class VoiceBook:
         self._ranked = lru_cache(maxsize=256)(self._rank)
 
     def engine(self, voice: VoiceInfo) -> TtsEngine:
-        """The engine that speaks a voice of this book."""
+        """Returns the engine of a voice in this book."""
         return self._engines[voice.name]
 
     def all(self) -> Sequence[VoiceInfo]:
-        """All voices, those of preferred engines first."""
+        """Returns all voices, those of preferred engines first."""
         return list(self._voices.values())
 
     def speaking(self, language: str, *, field: str) -> Sequence[VoiceInfo]:
-        """The voices that speak a language, the best first.
+        """Returns the voices for a language, the best first.
 
         Raises:
-            InvalidRequest: It is no BCP-47 tag.
+            InvalidRequest: It is not a BCP-47 tag.
         """
         return self._ranked(check_language(field, language))
 
     def choose(self, names: Sequence[str], language: str) -> VoiceInfo:
-        """The voice of a stream.
+        """Chooses the voice of a stream.
 
         Args:
-            names: From the config, by falling preference.
-            language: From the config; empty: a named voice speaks whatever comes.
+            names: From the config, in order of preference.
+            language: From the config; empty: a named voice is used for any language.
 
         Raises:
-            InvalidRequest: The language is no BCP-47 tag.
+            InvalidRequest: The language is not a BCP-47 tag.
             NotFound: The one name given is unknown.
             FailedPrecondition: No voice speaks the language.
         """
@@ -136,7 +136,7 @@ class VoiceBook:
         if len(names) == 1 and not known:
             shown = ", ".join(voice.name for voice in self.all()[:_MAX_NAMES_SHOWN])
             raise NotFound(
-                f"config.voices: no voice is called {names[0][:64]!r}; ListVoices has {shown}, ..."
+                f"config.voices: unknown voice {names[0][:64]!r}; ListVoices has {shown}, ..."
             )
         if known and not language:
             return known[0]
@@ -145,14 +145,15 @@ class VoiceBook:
     def for_segment(
         self, names: Sequence[str], stream_voice: VoiceInfo, *, language: str, text: str
     ) -> VoiceInfo:
-        """The voice of a segment: the stream's as long as it speaks the segment's language.
+        """Chooses the voice of a segment: the stream's voice if it speaks the segment's language.
 
-        A segment that names no language, but is written in a script that the stream's voice cannot
-        read, is spoken by one that can.
+        A segment without a language, in a script that the stream's voice cannot read, is spoken by
+        a
+        voice that can.
 
         Raises:
-            InvalidRequest: The language is no BCP-47 tag.
-            FailedPrecondition: No voice speaks the language it names.
+            InvalidRequest: The language is not a BCP-47 tag.
+            FailedPrecondition: No voice speaks the segment's language.
         """
         if language:
             known = [stream_voice, *(self._voices[name] for name in names if name in self._voices)]
@@ -169,7 +170,7 @@ class VoiceBook:
             if voice in speakers:
                 return voice
         raise FailedPrecondition(
-            f"{field}: no voice speaks {language!r}; ListVoices tells which languages there are",
+            f"{field}: no voice speaks {language!r}; ListVoices lists the languages",
             reason="LANGUAGE_WITHOUT_VOICE",
         )
 
@@ -192,7 +193,7 @@ def _preference(engine: TtsEngine, language: str) -> int:
 
 
 def _distance(language: str, tag: str) -> int:
-    """How far a voice's tag is from the language wanted; a way of writing makes no difference."""
+    """Returns the distance of a voice's tag from the wanted language, ignoring the script."""
     if language == tag:
         return -1
     wanted, spoken = langcodes.Language.get(language), langcodes.Language.get(tag)
@@ -205,9 +206,9 @@ def check_language(field: str, language: str) -> str:
     """Returns a BCP-47 tag in its standard form.
 
     Raises:
-        InvalidRequest: It is none.
+        InvalidRequest: It is not a BCP-47 tag.
     """
     try:
         return langcodes.standardize_tag(language)
     except LanguageTagError as error:
-        raise InvalidRequest(f"{field}: {language[:64]!r} is no BCP-47 tag: {error}") from error
+        raise InvalidRequest(f"{field}: {language[:64]!r} is not a BCP-47 tag: {error}") from error

@@ -1,1 +1,1 @@
-"""The synthesisers, one file per engine, and what they share."""
+"""The synthesisers, one file per engine, and their shared code."""

@@ -1,8 +1,8 @@
 """eSpeak NG: over a hundred languages, a plain formant voice, exact times of words and phonemes.
 
-Facts of version 1.52 that the code below leans on, all measured: 22,050 Hz; text positions count
-characters from 1, and stand still or point inside where one written word becomes several spoken
-ones; a phoneme's event comes at the release of a stop, not at its closure.
+Facts about version 1.52 that this code relies on, all measured: 22,050 Hz; text positions count
+characters from 1, and are constant or point inside a word where one written word becomes several
+spoken ones; a phoneme's event is at the release of a stop, not at its closure.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _NORMAL_RANGE = 50
 _MIDDLE = 0.24
 _STOPS = tuple("pbtdkɡgqɢʔcɟʈɖ")
 _CLOSURE_MS = 45
-# Languages with a higher number are only related: Cantonese lists "zh" with 8.
+# A higher number marks languages that are only related: Cantonese lists "zh" with 8.
 _MAX_RANK = 7
-# The voice file "en" is British; its neighbours are named by country.
+# The voice file "en" is British; the others are named by country.
 _FILE_NAMES = {"en": "en-gb"}
 
 _Phrase = tuple[Samples, list[EspeakEvent]]
@@ -74,10 +74,10 @@ class EspeakEngine:
             self._voices.append(info)
 
     async def open(self) -> None:
-        """Does nothing: the library was loaded to find whether it works here."""
+        """Does nothing: the constructor has loaded the library to check that it works."""
 
     def describe(self) -> EngineInfo:
-        """Returns what the engine is."""
+        """Describes the engine."""
         return EngineInfo(
             name=_NAME,
             version=self._version,
@@ -132,7 +132,7 @@ class EspeakEngine:
 
     def _voice_info(self, voice: EspeakVoice) -> VoiceInfo:
         file_name = voice.identifier.rpartition("/")[2].lower()
-        # A voice that reads a romanisation is no voice for the language's own script.
+        # A voice that reads a romanisation cannot read the language's own script.
         tags = (
             [file_name]
             if "-latn" in file_name
@@ -151,11 +151,12 @@ class EspeakEngine:
 
 
 def pitch_settings(percent: int) -> tuple[int, int]:
-    """The base and the range, 0 to 100 each, with which a voice speaks at a pitch in percent.
+    """Returns eSpeak's base and range, 0 to 100 each, for a pitch in percent.
 
     eSpeak (wavegen.c) multiplies only the base of a voice, by 64/128 to 255/128 for 0 to 100 in
-    equal steps of the octave, and keeps the middle of the range, which lies 0.24 of the base above
-    it in its standard voice (pitch 82 118). So the middle can come down to 60 % and up to 180 %.
+    equal steps of the octave, and keeps the middle of the range, which is 0.24 of the base above
+    the base in its standard voice (pitch 82 118). So the middle can go down to 60 % and up to 180
+    %.
     """
     factor = min(max(percent / 100 * (1 + _MIDDLE) - _MIDDLE, 0.5), 2.0)
     base = round(_NORMAL_PITCH * (1 + math.log2(factor)))
@@ -163,10 +164,10 @@ def pitch_settings(percent: int) -> tuple[int, int]:
 
 
 def sounds_of(events: Sequence[EspeakEvent], *, sample_count: int, closure: int) -> list[Sound]:
-    """Turns the events of a phrase into sounds that cover its audio without gaps.
+    """Converts the events of a phrase to sounds that cover its audio without gaps.
 
     A word's first sound starts with its word. A stop inside a word starts `closure` samples before
-    its release, but takes at most half of the sound before it: the lips close before the burst is
+    its release, but takes at most half of the previous sound: the lips close before the burst is
     heard.
     """
     starts: list[tuple[int, str, int]] = [(0, "", 0)]
@@ -201,7 +202,7 @@ def _generality(voice: EspeakVoice) -> tuple[str, int]:
 
 
 def _valid_tag(tag: str) -> str:
-    """The longest part of a tag that is well-formed: eSpeak has "en-us-nyc"."""
+    """Returns the longest valid prefix of a tag: eSpeak has "en-us-nyc"."""
     while True:
         try:
             return langcodes.standardize_tag(tag)

@@ -1,4 +1,4 @@
-"""eSpeak NG by ctypes: the library of the wheel `espeakng-loader`, in synchronous mode.
+"""eSpeak NG through ctypes: the library of the wheel `espeakng-loader`, in synchronous mode.
 
 The declarations follow espeak-ng/speak_lib.h of version 1.52. Everything in the library is global:
 all calls must come from one thread.
@@ -44,7 +44,7 @@ class _EventStruct(Structure):
         ("text_position", c_int),
         ("length", c_int),
         ("audio_position", c_int),
-        # "Internal use" says the header. It is the exact sample; audio_position is cut to ms.
+        # The header says "internal use". It is the exact sample; audio_position is truncated to ms.
         ("sample", c_int),
         ("user_data", c_void_p),
         ("phoneme", c_ubyte * 8),
@@ -74,8 +74,8 @@ class EspeakVoice:
 
     Attributes:
         identifier: Its path below the folder `lang`.
-        name: The name shown to people.
-        languages: Tags by rising priority number: the lower, the better it speaks the language.
+        name: The name shown to users.
+        languages: Tags by ascending priority number; a lower number means a better voice for it.
     """
 
     identifier: str
@@ -85,7 +85,7 @@ class EspeakVoice:
 
 @dataclass(frozen=True)
 class WordEvent:
-    """A word begins: `char` is the index of a character of the text."""
+    """The start of a word: `char` is the index of a character of the text."""
 
     char: int
     sample: int
@@ -93,7 +93,7 @@ class WordEvent:
 
 @dataclass(frozen=True)
 class PhonemeEvent:
-    """A phoneme begins: IPA with stress, "" for a pause, "(en)" where the language changes."""
+    """The start of a phoneme: IPA with stress, "" for a pause, "(en)" at a language change."""
 
     ipa: str
     sample: int
@@ -105,13 +105,12 @@ EspeakEvent = WordEvent | PhonemeEvent
 class EspeakLibrary:
     """One fresh copy of the library, to be used once and closed.
 
-    How eSpeak sounds depends on all that it has spoken before: its pitch flutter, noise and wave
-    phase live in static variables that nothing resets (espeak-ng 1.52, wavegen.c). Unloading the
-    library and loading it again takes 0.6 ms, and the same text sounds the same every time. (It
-    leaves 2 KB of heap behind.)
+    eSpeak's output depends on everything it has spoken before: its pitch flutter, noise and wave
+    phase are in static variables that nothing resets (espeak-ng 1.52, wavegen.c). Unloading and
+    reloading the library takes 0.6 ms and makes the output reproducible. (It leaks 2 KB of heap.)
 
     Attributes:
-        sample_rate_hz: Of all voices.
+        sample_rate_hz: The rate of all voices.
     """
 
     def __init__(self) -> None:
@@ -138,7 +137,7 @@ class EspeakLibrary:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Frees its memory and unloads it."""
+        """Frees the library's memory and unloads it."""
         self._library.espeak_Terminate()
         _ctypes.dlclose(self._library._handle)
 
@@ -149,10 +148,10 @@ class EspeakLibrary:
         return info.decode()
 
     def voices(self) -> list[EspeakVoice]:
-        """Lists the voices that can speak.
+        """Lists the usable voices.
 
-        MBROLA voices need files that are not in the wheel, and a few languages lack their
-        dictionary there (1.52.0: fo, kaa, xex).
+        MBROLA voices need files that are not in the wheel, and a few languages have no dictionary
+        there (1.52.0: fo, kaa, xex).
         """
         listed = self._library.espeak_ListVoices(None)
         voices: list[EspeakVoice] = []
@@ -179,7 +178,7 @@ class EspeakLibrary:
         """Speaks a text into memory.
 
         Args:
-            text: Without controls; markup is read as text.
+            text: Without control characters; markup is read as text.
             identifier: The voice.
             words_per_minute: 80 to 450.
             pitch: The base and the range, 0 to 100 each; 50 is the voice's own.
@@ -201,11 +200,11 @@ class EspeakLibrary:
     @staticmethod
     def _check(status: int, what: str) -> None:
         if status != 0:
-            raise RuntimeError(f"eSpeak NG refused the {what}: status {status}")
+            raise RuntimeError(f"eSpeak NG rejected the {what}: status {status}")
 
 
 class _Receiver:
-    """Keeps what the library calls back with."""
+    """Collects the data passed to the library's callback."""
 
     def __init__(self) -> None:
         self.audio: list[Samples] = []
@@ -221,7 +220,7 @@ class _Receiver:
                 self._note(events[index])
                 index += 1
         except BaseException as error:
-            # An exception cannot cross the C frames below; synthesize raises it.
+            # An exception cannot pass through the C frames below; synthesize raises it.
             self.error = error
             return 1
         return 0
@@ -231,12 +230,12 @@ class _Receiver:
             self.events.append(WordEvent(max(event.text_position - 1, 0), event.sample))
         elif event.type == _PHONEME:
             name = bytes(event.phoneme).split(b"\0", 1)[0]
-            # A name is cut at 8 bytes, perhaps inside a character.
+            # A name is truncated at 8 bytes, perhaps inside a character.
             self.events.append(PhonemeEvent(name.decode(errors="ignore"), event.sample))
 
 
 def _tags(address: int) -> tuple[tuple[int, str], ...]:
-    """Reads eSpeak's list of (priority byte, zero-terminated tag), closed by a zero byte."""
+    """Reads eSpeak's list of (priority byte, zero-terminated tag), terminated by a zero byte."""
     tags: list[tuple[int, str]] = []
     while (priority := ctypes.string_at(address, 1)[0]) != 0:
         tag = ctypes.string_at(address + 1)

@@ -55,7 +55,7 @@ _IPA = MappingProxyType(
 _FIXED_PITCH = frozenset(("rms",))
 _VOWELS = frozenset("aeiou")
 
-# What NFKD does not bring down to ASCII, and what flite would not speak.
+# Characters that NFKD does not reduce to ASCII, and characters that flite does not speak.
 _ASCII = MappingProxyType(
     {
         "‘": "'", "’": "'", "‚": ",", "‛": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
@@ -81,10 +81,10 @@ class FliteEngine:
         self._voices = [_voice_info(name) for name in self._library.voices]
 
     async def open(self) -> None:
-        """Does nothing: the library was loaded to find whether it works here."""
+        """Does nothing: the constructor has loaded the library to check that it works."""
 
     def describe(self) -> EngineInfo:
-        """Returns what the engine is."""
+        """Describes the engine."""
         return EngineInfo(
             name=_NAME,
             version=VERSION,
@@ -93,7 +93,7 @@ class FliteEngine:
         )
 
     def voices(self) -> Sequence[VoiceInfo]:
-        """Lists the voices that are installed, the best first."""
+        """Lists the installed voices, the best first."""
         return self._voices
 
     def synthesize(self, request: SpeechRequest, emit: Emit) -> None:
@@ -143,11 +143,11 @@ class FliteEngine:
 
 
 class _PhraseSpeaker:
-    """Puts the audio of one phrase on the clock of its marks.
+    """Aligns the audio of one phrase with the clock of its marks.
 
-    flite predicts the end of each phone first; the audio then comes out some milliseconds shorter
-    or longer, all of it in the closing pause, which is filled or cut here. The opening pause of a
-    later phrase is left out, since the closing one of the phrase before it is pause enough.
+    flite predicts the end of each phone first. The audio then is some milliseconds shorter or
+    longer, entirely in the closing pause, which is padded or trimmed here. The opening pause of a
+    later phrase is omitted, because the closing pause of the previous phrase is long enough.
     """
 
     def __init__(
@@ -170,14 +170,14 @@ class _PhraseSpeaker:
         self.end_sample = start_sample
 
     def take(self, item: FliteItem) -> SpeechChunk | None:
-        """Takes what flite emits next; returns what can be sent."""
+        """Takes flite's next output; returns the audio that can be sent."""
         if isinstance(item, list):
             return self._begin(item)
         samples = self._cut(self._resampler.process(item))
         return SpeechChunk(samples=samples) if len(samples) else None
 
     def finish(self) -> SpeechChunk:
-        """Returns the silence that flite's audio lacks at the end."""
+        """Returns the silence missing at the end of flite's audio."""
         tail = self._cut(self._resampler.finish())
         return SpeechChunk(samples=np.concatenate([tail, np.zeros(self._left, np.int16)]))
 
@@ -204,10 +204,10 @@ class _PhraseSpeaker:
 
 
 def _resampled_pitch(request: SpeechRequest) -> float:
-    """The part of the pitch that resampling must bring; 1: none.
+    """Returns the pitch factor that resampling must apply; 1: none.
 
-    rms models its pitch contour whole (spamf0), and flite then overlooks `f0_shift` (2.2,
-    cst_spamf0.c): such a voice speaks slower by the factor and is played faster.
+    rms models its pitch contour as a whole (spamf0), and flite then ignores `f0_shift` (2.2,
+    cst_spamf0.c): such a voice is synthesised slower by the factor and played faster.
     """
     return request.pitch_percent / 100 if request.voice.name in _FIXED_PITCH else 1.0
 
@@ -224,11 +224,11 @@ def _sounds(phones: Sequence[FlitePhone], chars: Sequence[int], *, speedup: floa
 
 
 def transliterate(text: str) -> tuple[str, list[int]]:
-    """Writes a text in ASCII as far as it can be.
+    """Converts a text to ASCII as far as possible.
 
     Returns:
-        The ASCII text, and for each of its characters the index of the character it comes from.
-        What has no ASCII form, such as an ideograph, becomes a blank and is not spoken.
+            The ASCII text, and for each of its characters the index of the original character.
+            A character without an ASCII form, such as an ideograph, becomes a blank and is silent.
     """
     pieces: list[str] = []
     chars: list[int] = []

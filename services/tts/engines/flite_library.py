@@ -1,9 +1,9 @@
-"""flite by ctypes: Debian's libflite1 2.2 and the voices in it.
+"""flite through ctypes: Debian's libflite1 2.2 and its voices.
 
 The declarations follow flite's headers of version 2.2 (cst_audio.h, cst_item.h, cst_utterance.h,
 cst_wave.h). The statistical voices (slt, rms, awb) excite their filter with noise from libc's
-rand(), which is shared by the process: all calls must come from one thread, and each seeds it, so
-that the same text always gives the same samples.
+rand(), which is shared by the process: all calls must come from one thread, and each call seeds it,
+so that the same text always produces the same samples.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _StreamingInfo(Structure):
 
 
 _StreamCallback = CFUNCTYPE(c_int, POINTER(_Wave), c_int, c_int, c_int, POINTER(_StreamingInfo))
-_StreamingInfo._fields_ = (  # refers to itself, so it cannot stand in the class
+_StreamingInfo._fields_ = (  # refers to itself, so it cannot be in the class body
     ("min_buffsize", c_int),
     ("callback", _StreamCallback),
     ("utterance", c_void_p),
@@ -64,7 +64,7 @@ class FlitePhone:
 
     Attributes:
         name: In flite's US English phone set; "pau" is silence.
-        stressed: Whether its syllable bears lexical stress.
+        stressed: Whether its syllable has lexical stress.
         char: The index of its token's first character in the text; 0 for silence.
         end_s: When it ends.
     """
@@ -76,14 +76,14 @@ class FlitePhone:
 
 
 FliteItem = list[FlitePhone] | Samples
-"""What synthesis emits: first the phones of the whole utterance, then its audio piece by piece."""
+"""Output of synthesis: first the phones of the whole utterance, then its audio piece by piece."""
 
 
 class FliteLibrary:
-    """flite with its English front end and the voices that are installed.
+    """flite with its English front end and the installed voices.
 
     Attributes:
-        sample_rate_hz: Of all voices.
+        sample_rate_hz: The rate of all voices.
     """
 
     sample_rate_hz = 16_000
@@ -91,7 +91,7 @@ class FliteLibrary:
     def __init__(self, voices: tuple[str, ...]) -> None:
         try:
             self._flite = _load(LIBRARY)
-            # The voices' libraries leave their language and lexicon to the global name space.
+            # The voices' libraries expect their language and lexicon in the global name space.
             self._dependencies = [_load("libflite_cmulex.so.1"), _load("libflite_usenglish.so.1")]
         except OSError as error:
             raise EngineUnavailableError(
@@ -115,7 +115,7 @@ class FliteLibrary:
 
     @property
     def voices(self) -> tuple[str, ...]:
-        """The names of the voices that are installed."""
+        """The names of the installed voices."""
         return tuple(self._voices)
 
     def synthesize(
@@ -130,7 +130,7 @@ class FliteLibrary:
         """Speaks an ASCII text; emits its phones, then its audio, until `emit` returns False.
 
         Args:
-            text: One phrase: the parameters of all of it are computed before the first sample.
+            text: One phrase: its parameters are all computed before the first sample.
             voice: One of `voices`.
             stretch: Factor of all durations.
             pitch: Factor of the fundamental frequency.
@@ -149,7 +149,7 @@ class FliteLibrary:
                     whole = np.ctypeslib.as_array(wave.contents.samples, (start + size,))
                     go_on = emit(whole[start:].copy())
             except BaseException as error:
-                # An exception cannot cross the C frames below; it is raised after them.
+                # An exception cannot pass through the C frames below; it is raised after them.
                 failure.append(error)
                 return _STREAM_STOP
             return _STREAM_CONTINUE if go_on else _STREAM_STOP
@@ -159,7 +159,7 @@ class FliteLibrary:
         try:
             self._rand.srand(_NOISE_SEED)
             self._flite.utt_init(utterance, self._voices[voice])
-            # The streaming info belongs to the utterance and goes with it.
+            # The streaming info belongs to the utterance and is freed with it.
             if not self._flite.utt_synth(utterance):
                 raise RuntimeError(f"flite could not speak {text[:80]!r}")
         finally:
@@ -174,7 +174,7 @@ class FliteLibrary:
         info.contents.min_buffsize = _MIN_STREAM_SAMPLES
         info.contents.callback = callback
         features = utterance.contents.features
-        # Set on the utterance, not on the voice, which all streams share.
+        # Set on the utterance, because all streams share the voice.
         self._flite.feat_set(
             features, b"streaming_info", self._flite.audio_streaming_info_val(info)
         )
@@ -201,9 +201,10 @@ class FliteLibrary:
         return phones
 
     def _token_chars(self, utterance: int, text: str) -> dict[int | None, int]:
-        """Where each token starts.
+        """Returns the start of each token.
 
-        Its whitespace and punctuation are no help: flite drops the full stop of "Dr." from them.
+        Whitespace and punctuation of tokens cannot be used: flite drops the full stop of "Dr."
+        there.
         """
         chars: dict[int | None, int] = {}
         position = 0

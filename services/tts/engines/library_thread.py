@@ -1,8 +1,8 @@
 """One thread that owns a C library with global state.
 
 eSpeak NG keeps everything in globals, and flite's statistical voices draw their noise from libc's
-rand(). Both are some hundred times faster than speech, so all streams share one thread: a job
-computes into memory and never waits for a slow reader, which waits in its own thread instead.
+rand(). Both are some hundred times faster than real time, so all streams share one thread. A job
+computes into memory and never waits for a slow reader, which waits in its own thread.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class _Job(Generic[T]):
             if not self.cancelled:
                 self.produce(self.emit)
         except BaseException as error:
-            # Handed to the thread that reads the job, which raises it.
+            # Passed to the thread that reads the job, which raises it.
             self.items.put(error)
         else:
             self.items.put(None)
 
 
 class LibraryThread(Generic[T]):
-    """Runs jobs one after the other; jobs must be short, since everybody else waits for them."""
+    """Runs jobs one after the other; jobs must be short, because all other jobs wait for them."""
 
     def __init__(self, *, name: str) -> None:
         self._jobs: queue.SimpleQueue[_Job[T] | None] = queue.SimpleQueue()
@@ -51,7 +51,7 @@ class LibraryThread(Generic[T]):
             job.run()
 
     def stream(self, produce: Callable[[Callable[[T], bool]], None]) -> Iterator[T]:
-        """Yields what `produce` emits on the library's thread, as it comes.
+        """Yields the items that `produce` emits on the library's thread, as they arrive.
 
         Closing the iterator makes the next `emit` return False. An error of `produce` is raised
         here.
@@ -73,7 +73,7 @@ class LibraryThread(Generic[T]):
             job.cancelled = True
 
     def close(self) -> None:
-        """Ends the thread after the jobs that wait."""
+        """Ends the thread after the pending jobs."""
         with self._closing:
             self._closed = True
             self._jobs.put(None)

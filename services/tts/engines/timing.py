@@ -1,4 +1,4 @@
-"""From timed sounds to the marks of a segment; shared by the engines that report phonemes."""
+"""Converts timed sounds to the marks of a segment, for engines that report phonemes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Sound:
     Attributes:
         ipa: In IPA; empty for silence.
         stress: 0 none, 1 secondary, 2 primary.
-        char: A character of the phrase that it belongs to, as near as the engine knows.
+        char: A character of the phrase, as precise as the engine reports it.
         start_sample: From the start of the phrase.
         end_sample: The start of the next sound.
     """
@@ -31,13 +31,13 @@ class Sound:
 def marks_of(
     phrase: str, sounds: Sequence[Sound], *, start_char: int, start_sample: int
 ) -> tuple[tuple[WordTiming, ...], tuple[PhonemeTiming, ...]]:
-    """Gives each sound and each spoken word its characters in the segment and its samples.
+    """Assigns each sound and each spoken word its characters in the segment and its samples.
 
     Args:
-        phrase: The text spoken; at least one caption word.
-        sounds: Without gaps, in the order they are spoken.
-        start_char: Where the phrase stands in the segment's text.
-        start_sample: Where it stands in the segment's audio.
+        phrase: The spoken text; at least one caption word.
+        sounds: Without gaps, in spoken order.
+        start_char: The position of the phrase in the segment's text.
+        start_sample: Its position in the segment's audio.
     """
     captions = CaptionWords(phrase)
     spans = _spans(captions, sounds)
@@ -65,7 +65,7 @@ def marks_of(
 
 
 def _spans(captions: CaptionWords, sounds: Sequence[Sound]) -> list[Span | None]:
-    """The characters of each sound; words never go back, even where the reported positions do."""
+    """Returns the characters of each sound; words never go back, even if reported positions do."""
     indices: list[int | None] = []
     newest = 0
     for sound in sounds:
