@@ -4,6 +4,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 VLLM_ENV := .cache/vllm-env
 BENCH_ENV := .cache/bench-env
+WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 export ORT_DISABLE_TELEMETRY := 1
 
@@ -23,23 +24,28 @@ setup: .venv/.installed ## make .venv, install Anima and the model files of the 
 	$(BIN)/anima models pull --embedded
 	@touch $@
 
-setup-dev: .venv/.installed-dev ## what the tests need besides
+setup-dev: .venv/.installed-dev node_modules/.bin/buf ## what the tests also need
 
-.venv/.installed-dev: .venv/.installed package.json
+.venv/.installed-dev: .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/anima models pull astronaut
-	@npm install --no-package-lock --loglevel=error || echo 'buf is not here (it comes by npm): the protos will not be checked'
 	@touch $@
+
+node_modules/.bin/buf: package.json
+	@{ npm install --no-package-lock --loglevel=error && touch $@; } || { \
+	  printf '\n!!! NOT INSTALLED: buf. %s\n\n' \
+	    'npm could not install it (see above), so the protos are not checked by it.'; \
+	  test "$$ANIMA_REQUIRE_ALL" != 1; }
 
 run: setup ## start every service, the gateway and the page; Ctrl-C stops all
 	$(BIN)/anima up
 
-test: setup-dev check ## the whole test suite
-	$(BIN)/python -m pytest
+test: setup-dev check ## the whole test suite; WORKERS=4 for more processes than two
+	$(BIN)/python -m pytest -n $(WORKERS)
 	@$(MAKE) --no-print-directory test-vllm
 
 test-fast: setup-dev ## the unit and contract tests
-	$(BIN)/python -m pytest tests/unit tests/contract
+	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/contract
 
 test-long: setup-dev ## what takes minutes: chaos, soak and the benchmarks in their shortest form
 	$(BIN)/python -m pytest -m long

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 import cli as _cli  # noqa: F401 (before gRPC: it says how processes are started beside it)
 from gateway.stages.spec import GATEWAY, STAGES
+from tests import workers
 from tests.figures import figures
+from tests.mesh_process import MeshProcess, free_first_port, running_mesh
 from tests.postgres import Server
 from tests.requirements import REQUIREMENTS, need, not_run
 
@@ -21,6 +24,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             f"--{stage}-address", default=None, help=f"test the {stage} service at HOST:PORT"
         )
     parser.addoption("--token", default=None, help="the token that the service wants")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let what takes longest begin where several processes run the tests."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: workers.order_of(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Choose which tests run in one process."""
+    return workers.scheduler(config, log)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the figures over to the process that prints them."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        workers.hand_over(output)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take over what a process has measured and not run; one that crashed hands over nothing."""
+    workers.take_over(getattr(node, "workeroutput", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -36,6 +64,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         tests = "1 test" if count == 1 else f"{count} tests"
         terminalreporter.line(f"{name} ({tests}): {REQUIREMENTS[name].how_to_get}")
     terminalreporter.line("ANIMA_REQUIRE_ALL=1 turns these into failures.")
+
+
+@pytest.fixture(scope="session")
+def shared_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProcess]:
+    """One mesh of processes for all tests that leave it as it was (tests/workers.py lists them)."""
+    need("minilm")
+    first_port = free_first_port()
+    environment = {
+        "ANIMA_AVATAR_METRICS_LISTEN": f"127.0.0.1:{first_port}",
+        "ANIMA_GATEWAY_METRICS_LISTEN": f"127.0.0.1:{first_port + 1}",
+        "OMP_NUM_THREADS": "1",
+    }
+    with running_mesh(tmp_path_factory.mktemp("mesh"), environment) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

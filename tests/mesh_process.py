@@ -18,6 +18,7 @@ from typing import IO
 from cli.mesh.layout import fixed_layout, taken_addresses
 from gateway.stages.spec import GATEWAY_PORT, STAGES
 from services.runtime.settings import ServiceSettings
+from tests.workers import count, number
 
 READY_TIMEOUT_S = 60.0
 
@@ -30,6 +31,7 @@ class MeshProcess:
     first_port: int
     http_address: str
     logs: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -80,7 +82,8 @@ class MeshProcess:
 def free_first_port() -> int:
     """Find free ports in a row for a whole mesh, outside the range that the kernel hands out."""
     for _ in range(100):
-        port = random.randrange(20_000, 30_000, 10)
+        # Each process of the run has ports of its own.
+        port = 20_000 + 10 * (random.randrange(0, 1000 - count(), count()) + number())
         if not taken_addresses(fixed_layout(http_address=f"127.0.0.1:{port + 8}", first_port=port)):
             return port
     raise RuntimeError("no free ports")
@@ -126,7 +129,13 @@ def running_mesh(
         text=True,
         start_new_session=True,
     )
-    mesh = MeshProcess(process=process, first_port=port, http_address=http_address, logs=folder)
+    mesh = MeshProcess(
+        process=process,
+        first_port=port,
+        http_address=http_address,
+        logs=folder,
+        environment=environment or {},
+    )
     assert process.stderr is not None
     reader = threading.Thread(target=mesh.read, args=(process.stderr,), daemon=True)
     reader.start()

@@ -103,7 +103,7 @@ REQUIREMENTS = {
     "chromium": Requirement(present=_has_chromium, how_to_get="apt-get install chromium"),
     "node": Requirement(
         present=lambda: shutil.which("node") is not None and BUF.exists(),
-        how_to_get="apt-get install nodejs npm, then: npm ci",
+        how_to_get="apt-get install nodejs npm, then: make node_modules/.bin/buf",
     ),
     "flite": Requirement(
         present=lambda: _has_library("libflite.so.1"), how_to_get="apt-get install libflite1"

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import grpc
 import pytest
+import pytest_asyncio
 
 from services.runtime.channels import open_channel
 from services.runtime.server import serving
 from services.runtime.settings import ServiceSettings
+
+_FOLDER = Path(__file__).parent
 
 STARTED_HERE = {
     "asr": "services.asr",
@@ -66,52 +69,61 @@ def _private_data(stage: str, data_dir: Path) -> dict[str, Path]:
     return {"data_dir": data_dir}
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of a file run in one loop, that of the server and of the channel."""
+    for item in items:
+        if pytest_asyncio.is_async_test(item) and item.path.parent == _FOLDER:
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def asr_channel(
-    request: pytest.FixtureRequest, tmp_path: Path
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to the speech recogniser."""
-    async with stage_channel(request, "asr", tmp_path) as channel:
+    async with stage_channel(request, "asr", tmp_path_factory.mktemp("asr")) as channel:
         yield channel
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def llm_channel(
-    request: pytest.FixtureRequest, tmp_path: Path
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to the language model."""
-    async with stage_channel(request, "llm", tmp_path) as channel:
+    async with stage_channel(request, "llm", tmp_path_factory.mktemp("llm")) as channel:
         yield channel
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgres"])
 async def memory_channel(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to the memory, empty if it is ours; once with each engine of ours."""
-    if request.param == "postgres":
-        if request.config.getoption("--memory-address"):
-            pytest.skip("the memory at the address has one engine")
-        new_database: Callable[[], str] = request.getfixturevalue("new_postgres_database")
-        monkeypatch.setenv("ANIMA_MEMORY_ENGINE", "postgres")
-        monkeypatch.setenv("ANIMA_MEMORY_POSTGRES", new_database())
-    async with stage_channel(request, "memory", tmp_path) as channel:
-        yield channel
+    """A channel to the memory; once with each engine of ours. Each test has users of its own."""
+    with pytest.MonkeyPatch.context() as environment:
+        if request.param == "postgres":
+            if request.config.getoption("--memory-address"):
+                pytest.skip("the memory at the address has one engine")
+            new_database: Callable[[], str] = request.getfixturevalue("new_postgres_database")
+            environment.setenv("ANIMA_MEMORY_ENGINE", "postgres")
+            environment.setenv("ANIMA_MEMORY_POSTGRES", new_database())
+        folder = tmp_path_factory.mktemp("memory")
+        async with stage_channel(request, "memory", folder) as channel:
+            yield channel
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def tts_channel(
-    request: pytest.FixtureRequest, tmp_path: Path
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to the speech synthesiser."""
-    async with stage_channel(request, "tts", tmp_path) as channel:
+    async with stage_channel(request, "tts", tmp_path_factory.mktemp("tts")) as channel:
         yield channel
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def avatar_channel(
-    request: pytest.FixtureRequest, tmp_path: Path
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to the avatar."""
-    async with stage_channel(request, "avatar", tmp_path) as channel:
+    async with stage_channel(request, "avatar", tmp_path_factory.mktemp("avatar")) as channel:
         yield channel

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 import grpc
 import numpy as np
 import pytest
-import pytest_asyncio
 from numpy.typing import NDArray
 
 from anima.avatar.v1 import (
@@ -46,21 +45,14 @@ from tests.contract.avatar_turn import (
     sound,
     works,
 )
-from tests.contract.conftest import stage_channel
 
 if TYPE_CHECKING:
     from anima.avatar.v1.avatar_pb2_grpc import AvatarServiceAsyncStub
 
-# Warming up codes the idle loop, about a second: one server serves all tests of this file.
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stub(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[AvatarServiceAsyncStub]:
-    async with stage_channel(request, "avatar", tmp_path_factory.mktemp("avatar")) as channel:
-        yield cast("AvatarServiceAsyncStub", AvatarServiceStub(channel))
+@pytest.fixture(scope="module")
+def stub(avatar_channel: grpc.aio.Channel) -> AvatarServiceAsyncStub:
+    return cast("AvatarServiceAsyncStub", AvatarServiceStub(avatar_channel))
 
 
 async def test_says_what_it_is_and_whom_it_can_show(stub: AvatarServiceAsyncStub) -> None:

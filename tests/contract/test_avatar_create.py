@@ -10,7 +10,6 @@ import cv2
 import grpc
 import numpy as np
 import pytest
-import pytest_asyncio
 
 from anima.avatar.v1 import (
     AvatarKind,
@@ -29,26 +28,24 @@ from services.runtime.errors import AnimaError, Busy, error_from_rpc
 from services.runtime.models.store import ModelStore
 from services.runtime.settings import ServiceSettings
 from tests.contract.avatar_turn import END, config, decode, pieces, render, sound, works
-from tests.contract.conftest import stage_channel
 from tests.requirements import need
 
 if TYPE_CHECKING:
     from anima.avatar.v1.avatar_pb2_grpc import AvatarServiceAsyncStub
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 CONSENT = "A portrait by NASA, in the public domain."
 PIECE = 1 << 16
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stub(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[AvatarServiceAsyncStub]:
+@pytest.fixture(scope="module")
+def stub(models_are_here: None, avatar_channel: grpc.aio.Channel) -> AvatarServiceAsyncStub:
+    return cast("AvatarServiceAsyncStub", AvatarServiceStub(avatar_channel))
+
+
+@pytest.fixture(scope="module")
+def models_are_here() -> None:
     need("face-mesh")
     need("astronaut")
-    async with stage_channel(request, "avatar", tmp_path_factory.mktemp("avatar")) as channel:
-        yield cast("AvatarServiceAsyncStub", AvatarServiceStub(channel))
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
 
 import anima.common.v1 as common
 import anima.gateway.v1 as pb
@@ -26,7 +27,7 @@ QUESTION = "What can you do?"
 TEXT = pb.ConverseRequest(text=pb.TextInput(text=QUESTION))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway(request: pytest.FixtureRequest) -> AsyncIterator[pb.GatewayServiceStub]:
     address = request.config.getoption("--gateway-address")
     if address:

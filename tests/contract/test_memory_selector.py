@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import grpc
 import pytest
+import pytest_asyncio
 
 from anima.memory import v1 as wire
 
@@ -22,7 +23,7 @@ def memory(memory_channel: grpc.aio.Channel) -> MemoryServiceAsyncStub:
     return cast("MemoryServiceAsyncStub", wire.MemoryServiceStub(memory_channel))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def user(memory: MemoryServiceAsyncStub) -> str:
     """Somebody who said something about holidays and has a document on them."""
     user = f"test-{uuid.uuid4().hex}"

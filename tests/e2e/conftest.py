@@ -1,17 +1,12 @@
-"""One mesh of processes for all end-to-end tests of this folder."""
+"""The mesh of the end-to-end tests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.mesh_process import MeshProcess, running_mesh
-from tests.requirements import need
+from tests.mesh_process import MeshProcess
 
 
 @pytest.fixture(scope="session")
-def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProcess]:
-    need("minilm")
-    with running_mesh(tmp_path_factory.mktemp("mesh")) as running:
-        yield running
+def mesh(shared_mesh: MeshProcess) -> MeshProcess:
+    return shared_mesh

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-from services.runtime.settings import ServiceSettings
 from tests.fakes.mesh import FakeMesh
-from tests.mesh_process import MeshProcess, free_first_port, running_mesh
+from tests.mesh_process import MeshProcess
 from tests.requirements import chromium_path, need
 from tests.unit.web.clients import serving_page
 from tests.web.served import served
@@ -67,29 +66,20 @@ def _sum(address: str, beginning: str) -> float:
 
 
 @pytest.fixture(scope="package")
-def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebMesh]:
-    """Runs `anima up` with a memory of its own."""
-    need("chromium")
-    data = tmp_path_factory.mktemp("data")
-    models = ServiceSettings.from_environment().data_dir / "models"
-    if models.exists():
-        (data / "models").symlink_to(models)
-    first_port = free_first_port()
-    addresses = (f"127.0.0.1:{first_port}", f"127.0.0.1:{first_port + 1}")
-    environment = {
-        "ANIMA_DATA_DIR": str(data),
-        "ANIMA_AVATAR_METRICS_LISTEN": addresses[0],
-        "ANIMA_GATEWAY_METRICS_LISTEN": addresses[1],
-        "OMP_NUM_THREADS": "1",
-    }
-    with running_mesh(tmp_path_factory.mktemp("logs"), environment) as process:
-        yield WebMesh(process, *addresses)
+def mesh(chromium_is_here: None, shared_mesh: MeshProcess) -> WebMesh:
+    stages = ("AVATAR", "GATEWAY")
+    addresses = (shared_mesh.environment[f"ANIMA_{stage}_METRICS_LISTEN"] for stage in stages)
+    return WebMesh(shared_mesh, *addresses)
 
 
 @pytest.fixture(scope="package")
-def scripted_page() -> Iterator[str]:
-    """The address of a page whose stages are scripted: for what needs no engine."""
+def chromium_is_here() -> None:
     need("chromium")
+
+
+@pytest.fixture(scope="package")
+def scripted_page(chromium_is_here: None) -> Iterator[str]:
+    """The address of a page whose stages are scripted: for what needs no engine."""
 
     @asynccontextmanager
     async def site() -> AsyncIterator[str]:

@@ -173,7 +173,8 @@ def test_choice_that_is_no_longer_offered_is_dropped(browser: Browser, mesh: Web
         talk.ask("What can you do?")
         talk.until_speaking()
 
-        assert talk.page.is_hidden("#notice")
+        # On a busy machine a notice says that the face is slow.
+        assert "gone" not in talk.page.inner_text("#notice-text")
 
 
 def test_reload_resumes_the_conversation(browser: Browser, mesh: WebMesh) -> None:

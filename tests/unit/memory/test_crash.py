@@ -23,7 +23,6 @@ from services.runtime.channels import open_channel
 if TYPE_CHECKING:
     from anima.memory.v1.memory_pb2_grpc import MemoryServiceAsyncStub
 
-ROUNDS = 25
 ACKNOWLEDGED_PER_ROUND = 20
 ITEMS_PER_CALL = 3
 WRITERS = 4
@@ -84,9 +83,12 @@ async def write_until_killed(
 @pytest.mark.process
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-async def test_nothing_acknowledged_is_lost_when_the_service_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [5, pytest.param(25, marks=pytest.mark.long)])
+async def test_nothing_acknowledged_is_lost_when_the_service_is_killed(
+    tmp_path: Path, rounds: int
+) -> None:
     every: set[str] = set()
-    for round_number in range(ROUNDS):
+    for round_number in range(rounds):
         acknowledged: list[str] = []
         enough = asyncio.Event()
         async with service(tmp_path) as (process, memory):

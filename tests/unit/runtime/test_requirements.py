@@ -12,14 +12,21 @@ import pytest
 from tests.requirements import REQUIREMENTS, ROOT
 
 MISSING_MODEL = """
+import pytest
+
+from tests.figures import report
 from tests.requirements import need
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_that_measures(number):
+    report(f"figure {number}")
 
 def test_that_needs_a_model():
     need("minilm")
 """
 
 
-def run_pytest(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_pytest(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a test that needs a model with a model store that is empty."""
     test = folder / "test_missing.py"
     test.write_text(MISSING_MODEL)
@@ -28,7 +35,7 @@ def run_pytest(folder: Path, **variables: str) -> subprocess.CompletedProcess[st
     return subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "tests.conftest"),
-            *("-c", str(empty), str(test)),
+            *("-c", str(empty), *arguments, str(test)),
         ],
         cwd=ROOT,
         env={
@@ -43,9 +50,14 @@ def run_pytest(folder: Path, **variables: str) -> subprocess.CompletedProcess[st
     )
 
 
-def test_missing_requirement_is_skipped_and_listed(tmp_path: Path) -> None:
-    done = run_pytest(tmp_path)
+@pytest.mark.parametrize("arguments", [(), ("-p", "xdist.plugin", "-n", "2")])
+def test_missing_requirement_is_skipped_and_listed(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    done = run_pytest(tmp_path, *arguments)
     assert done.returncode == 0, done.stdout
+    for figure in ("figure 1", "figure 2", "figure 3"):
+        assert done.stdout.count(figure) == 1
     assert "NOT RUN:" in done.stdout
     assert "minilm (1 test): run: anima models pull minilm-l6-v2" in done.stdout
 

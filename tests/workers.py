@@ -1,0 +1,67 @@
+"""What tests need to know when pytest-xdist runs them in several processes.
+
+A whole file runs in one process, so that its servers start once. The files that share a mesh of
+processes also run together. The files that take longest begin.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from tests.figures import figures
+from tests.requirements import not_run
+
+if TYPE_CHECKING:
+    import pytest
+
+ON_THE_SHARED_MESH = ("tests/web/", "tests/e2e/test_ask.py", "tests/e2e/test_readme.py")
+"""The beginnings of the paths of those files that use the fixture `mesh`."""
+_LONGEST_FIRST = ("tests/web/", "tests/e2e/", "tests/unit/asr/", "tests/contract/")
+
+
+def number() -> int:
+    """Return the number of this process among those of the run, from 0."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+def count() -> int:
+    """Return how many processes run the tests."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+
+
+def group_of(node_id: str) -> str:
+    """Return what runs in one process together with a test: its file, or all that share a mesh."""
+    if node_id.startswith(ON_THE_SHARED_MESH):
+        return "the shared mesh"
+    return node_id.partition("::")[0]
+
+
+def order_of(node_id: str) -> tuple[bool, int]:
+    """Return the key by which the tests are sorted."""
+    places = [place for place, path in enumerate(_LONGEST_FIRST) if node_id.startswith(path)]
+    shares = group_of(node_id) == group_of(ON_THE_SHARED_MESH[0])
+    return not shares, min(places, default=len(_LONGEST_FIRST))
+
+
+def scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return a scheduler of pytest-xdist that keeps groups together and the order as it is."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    config.option.loadscopereorder = False
+    scheduling = LoadScopeScheduling(config, log)
+    scheduling._split_scope = group_of
+    return scheduling
+
+
+def hand_over(output: dict[str, Any]) -> None:
+    """Put what this process found into what the process that reports receives at the end."""
+    output["figures"] = list(figures)
+    output["not_run"] = dict(not_run)
+
+
+def take_over(output: dict[str, Any]) -> None:
+    """Add what a process of the run found to what is reported."""
+    figures.extend(output.get("figures", ()))
+    for name, tests in output.get("not_run", {}).items():
+        not_run[name] = not_run.get(name, 0) + tests
