@@ -17,7 +17,8 @@ from rich.markup import escape
 
 from cli.addresses import LOOPBACK
 from cli.console import console, listing, print_table
-from cli.mesh.layout import fixed_layout, taken_addresses
+from cli.mesh.checks import CheckError, settings_of
+from cli.mesh.layout import Layout, fixed_layout, taken_addresses
 from cli.models import model_store
 from gateway.stages.spec import GATEWAY_PORT, STAGES
 from services.runtime.engines import engine_names
@@ -46,6 +47,10 @@ class Finding:
     remedy: str = ""
 
 
+def _default_layout() -> Layout:
+    return fixed_layout(http_address=f"{LOOPBACK}:8080", first_port=GATEWAY_PORT)
+
+
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     fine = sys.version_info >= (3, 11)
@@ -59,13 +64,14 @@ def _python() -> Finding:
 
 def _settings() -> Finding:
     try:
+        settings_of(_default_layout())
         settings = ServiceSettings.from_environment()
-    except SettingsError as error:
+    except (CheckError, SettingsError) as error:
         return Finding(
             subject="settings",
             verdict=Verdict.MISSING,
             detail=str(error),
-            remedy="Mend the variable.",
+            remedy="Fix the variable; docs/settings.md lists all.",
         )
     return Finding(subject="settings", verdict=Verdict.FINE, detail=f"data in {settings.data_dir}")
 
@@ -135,8 +141,7 @@ def _engines() -> list[Finding]:
 
 
 def _ports() -> Finding:
-    layout = fixed_layout(http_address=f"{LOOPBACK}:8080", first_port=GATEWAY_PORT)
-    taken = taken_addresses(layout)
+    taken = taken_addresses(_default_layout())
     last = max(spec.default_port for spec in STAGES.values())
     free = f"8080 and {GATEWAY_PORT} to {last} are free"
     return Finding(

@@ -45,7 +45,7 @@ def check(layout: Layout) -> dict[str, ServiceSettings]:
     users = {member.address: member.name for member in layout.members}
     _add_users(users, {"the page": layout.http_address})
     _check_free(users)
-    settings = _settings(layout)
+    settings = settings_of(layout)
     metrics = {
         f"the metrics of {name}": each.metrics_listen
         for name, each in settings.items()
@@ -59,7 +59,12 @@ def check(layout: Layout) -> dict[str, ServiceSettings]:
     return settings
 
 
-def _settings(layout: Layout) -> dict[str, ServiceSettings]:
+def settings_of(layout: Layout) -> dict[str, ServiceSettings]:
+    """Returns the settings that the members of a mesh read from the environment, by name.
+
+    Raises:
+        CheckError: A variable is wrong or unknown.
+    """
     models = installed_settings()
     found: dict[str, ServiceSettings] = {}
     faults: list[str] = []

@@ -27,10 +27,11 @@ def test_what_is_here_and_what_is_not_is_said(monkeypatch: pytest.MonkeyPatch) -
     assert "pip install 'anima[otlp]'" in printed
 
 
-def test_a_wrong_setting_is_named_and_ends_the_examination() -> None:
-    code, printed = run("doctor", ANIMA_CAPACITY="many")
+@pytest.mark.parametrize("variable", ["ANIMA_CAPACITY", "ANIMA_TTS_CAPACITY", "ANIMA_TTS_CAPACTY"])
+def test_a_wrong_setting_is_named_and_ends_the_examination(variable: str) -> None:
+    code, printed = run("doctor", **{variable: "many"})
     assert code == 1
-    assert "ANIMA_CAPACITY" in printed
+    assert variable in printed
     assert "disk" not in printed
 
 
