@@ -14,7 +14,7 @@ from services.runtime.server import Stage, run
 
 
 def build(settings: GatewaySettings) -> Stage:
-    """Makes the gateway with its HTTP edge.
+    """Builds the gateway with its HTTP edge.
 
     Args:
         settings: The settings.

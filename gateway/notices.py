@@ -1,4 +1,4 @@
-"""Sentences for people, when something is away or was not understood, in their language."""
+"""Notices for people, in their language, when a stage is down or nothing was understood."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from text.languages import language_of
 
 
 def language_for(question: str, *, chosen: str, spoken: str) -> str:
-    """Returns the language in which a person who asks this reads of trouble.
+    """Returns the language of notices for the person who asked a question.
 
     Args:
-        question: What was asked.
-        chosen: The language chosen for the conversation, BCP-47; empty: that of each question.
-        spoken: The language that is listened for.
+        question: The question.
+        chosen: The language chosen for the conversation, BCP-47; empty: the language of each
+            question.
+        spoken: The language of speech recognition.
     """
     return chosen or language_of(question, (spoken, *BOOKS))
 
@@ -26,7 +27,7 @@ def stage_failed(stage: str, language: str, turn_id: str) -> pb.Notice:
 
 
 def degraded(stage: str, language: str, turn_id: str = "") -> pb.Notice:
-    """Returns the notice that the conversation goes on without a stage, busy or away."""
+    """Returns the notice that the conversation goes on without a stage that is busy or down."""
     words = _words(language)
     own = _stage(words, stage)
     text = own.degraded or words.degraded.format(part=own.part)
@@ -34,7 +35,7 @@ def degraded(stage: str, language: str, turn_id: str = "") -> pb.Notice:
 
 
 def apology(language: str) -> str:
-    """Returns what is spoken when an answer cannot be finished."""
+    """Returns the apology that is spoken when an answer cannot be finished."""
     return _words(language).apology
 
 
@@ -45,7 +46,7 @@ def not_understood(language: str) -> pb.Notice:
 
 
 def going_away(language: str) -> pb.Notice:
-    """Returns the notice that the gateway stops."""
+    """Returns the notice that the gateway is shutting down."""
     return pb.Notice(kind=pb.NOTICE_KIND_GOING_AWAY, text=_words(language).going_away)
 
 

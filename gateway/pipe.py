@@ -12,9 +12,9 @@ T = TypeVar("T")
 class Pipe(Generic[T]):
     """Passes items in order from any number of writers to one reader.
 
-    Hundreds of messages a second go through the pipes of a few conversations. `asyncio.Queue` looks
-    up the running loop whenever somebody waits, which is a system call in Python 3.11. A pipe
-    belongs to the loop that made it.
+    Hundreds of messages a second pass through the pipes of a few conversations. `asyncio.Queue`
+    looks up the running loop on every wait, which is a system call in Python 3.11. A pipe belongs
+    to the loop in which it was created.
 
     Args:
         limit: How many items are held before `put` waits.
@@ -40,19 +40,19 @@ class Pipe(Generic[T]):
             except asyncio.CancelledError:
                 if writer in self._writers:
                     self._writers.remove(writer)
-                else:  # it was woken and does not use the room: the next one may
+                else:  # already woken, but it will not use the room: wake the next
                     self._wake_writer()
                 raise
         self.put_now(item)
 
     def put_now(self, item: T) -> None:
-        """Adds an item without waiting, beyond the limit too."""
+        """Adds an item without waiting, even beyond the limit."""
         self._items.append(item)
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
     async def get(self) -> T:
-        """Removes and returns the next item; waits for one."""
+        """Removes and returns the next item; waits until there is one."""
         while not self._items:
             self._reader = self._loop.create_future()
             try:

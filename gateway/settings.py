@@ -44,7 +44,7 @@ class IceServer(BaseModel, frozen=True, extra="forbid"):
 
 
 class StageSettings(BaseModel, frozen=True, extra="forbid"):
-    """What the gateway can be told about one stage; the defaults are those of the stage table.
+    """The gateway's settings for one stage; the defaults come from the stage table.
 
     Variables are `ANIMA_GATEWAY_<STAGE>_TARGET`, `_FALLBACK_TARGET`, `_SILENCE_TIMEOUT_MS` and
     `_OPEN_TIMEOUT_MS`.
@@ -54,12 +54,12 @@ class StageSettings(BaseModel, frozen=True, extra="forbid"):
     """The address of the stage: "host:port", or "dns:///name:port" for every replica behind a
     name."""
     fallback_target: str = ""
-    """The address of another such stage that is tried when the first one fails; empty: the first
-    one is tried once more."""
+    """The address of another such stage, tried when the first one fails; empty: the first one is
+    tried once more."""
     silence_ms: int | None = Field(ge=10, le=600_000)
-    """How long the stage may send nothing while it owes something, before it counts as lost.
-    Language model: the longest pause before or within an answer, so more for a model that thinks
-    before it speaks. Speech synthesis: while it has a clause to speak. Talking head: while it has
+    """How long the stage may send nothing while it owes a response, before it counts as lost.
+    Language model: the longest pause before or within an answer; set more for a model that thinks
+    before it answers. Speech synthesis: while it has a clause to speak. Talking head: while it has
     more than 0.3 s of audio to show. Recognition: from the end of speech to its result."""
     open_ms: int = Field(ge=10, le=60_000)
     """How long a stream to the stage may take to open, reconnecting included."""
@@ -72,7 +72,7 @@ _ICE_SERVERS = TypeAdapter(
 
 
 class GatewaySettings(ServiceSettings):
-    """What the gateway can be told; variables are `ANIMA_GATEWAY_*`.
+    """The settings of the gateway; variables are `ANIMA_GATEWAY_*`.
 
     `capacity` counts conversations over all edges: gRPC, REST and the page.
     """
@@ -81,25 +81,25 @@ class GatewaySettings(ServiceSettings):
     default_port: ClassVar[int] = GATEWAY_PORT
 
     http_listen: str = "127.0.0.1:8080"
-    """The HTTP address of the page and of REST, "host:port"; port 0 takes a free port."""
+    """The HTTP address of the page and the REST API, "host:port"; port 0 takes a free port."""
     client_stall_timeout_s: float = Field(default=20.0, gt=0, le=3600, allow_inf_nan=False)
     """A conversation whose client reads nothing for this long is ended."""
     stage_token: str | None = Field(default=None, repr=False)
-    """The token that the stages demand; not set: the gateway's own."""
+    """The token that the stages require; not set: the gateway's own."""
     sample_rate_hz: int = Field(default=24_000, ge=8_000, le=48_000)
-    """The sample rate of all answer audio, which speech synthesis delivers."""
+    """The sample rate of all answer audio, as requested from speech synthesis."""
     lookahead_ms: int = Field(default=2_000, ge=200, le=30_000)
-    """How far an answer is made ahead of its playback."""
+    """How far ahead of its playback an answer is produced."""
     lead_ms: int = Field(default=300, ge=0, le=1_000)
-    """How long before its playback media is sent; browsers start to play once they hold about 270
-    ms."""
+    """How long before its playback media is sent; browsers start playing once they have buffered
+    about 270 ms."""
     stop_timeout_ms: int = Field(default=200, ge=1, le=10_000)
     """How long a stage may take to confirm an interruption before its stream is cancelled."""
     open_timeout_ms: int = Field(default=5_000, ge=10, le=60_000)
-    """How long a stream to a stage may take to open, reconnecting included, where the stage has no
-    time of its own."""
+    """How long a stream to a stage may take to open, reconnecting included, if the stage has no
+    limit of its own."""
     speculation: bool = True
-    """Whether an answer is begun as soon as the person has probably finished."""
+    """Whether an answer is started as soon as the person has probably finished."""
     semantic_end_of_turn: bool = True
     """Whether the words so far decide how long a pause ends an utterance; a session that sets
     `end_silence_ms` gets exactly that."""
@@ -109,39 +109,39 @@ class GatewaySettings(ServiceSettings):
     smart_turn_model: str = ""
     """The ONNX file of smart-turn v3, or a folder that holds it, for the rule "smart-turn"."""
     turn_log_dir: str = ""
-    """A folder for recordings of what sessions heard and decided, which `python -m tests.replay`
-    runs again; they contain what people say. Empty: nothing is recorded."""
+    """A folder for recordings of the audio and the decisions of sessions, which `python -m
+    tests.replay` replays; they contain the speech of people. Empty: nothing is recorded."""
     recall_timeout_ms: int = Field(default=400, ge=1, le=10_000)
     """How long an answer waits for memories."""
     remember_queue_turns: int = Field(default=10_000, ge=1, le=1_000_000)
-    """The most turns that wait on disk while the memory is away; beyond that the oldest ones are
+    """The most turns that wait on disk while the memory is down; beyond that the oldest ones are
     dropped."""
     remember_queue_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, le=1 << 34)
-    """The same in bytes; so much memory may the queue take, too."""
+    """The same in bytes; also the most memory that the queue may use."""
     memory_key: str = Field(default="", repr=False)
-    """Encrypts what waits on disk for the memory: 64 hexadecimal digits. `ANIMA_MEMORY_KEY`, the
-    key of the memory's own database, sets it too."""
+    """The key that encrypts turns that wait on disk for the memory: 64 hexadecimal digits.
+    `ANIMA_MEMORY_KEY`, the key of the memory's own database, sets it too."""
     memory_key_file: Path | None = None
     """A file that holds this key; `ANIMA_MEMORY_KEY_FILE` sets it too."""
     stage_peer_timeout_s: float = Field(default=6.0, ge=2, le=3600, allow_inf_nan=False)
-    """A connection to a stage that has been dead for this long is given up; its streams go to
-    another replica, or wait for this one."""
+    """A connection to a stage that has been dead for this long is closed; its streams go to another
+    replica, or wait for this one."""
     max_answer_chars: int = Field(default=16_000, ge=100, le=100_000)
-    """The longest answer; the rest is cut off."""
+    """The longest answer; any text beyond it is cut off."""
     http_hosts: tuple[str, ...] = ()
-    """Further names of the HTTP address that the Host header may contain, separated by commas."""
+    """More host names that the Host header may contain, separated by commas."""
     ice_servers: str = Field(default="", repr=False)
-    """STUN and TURN servers of the page's WebRTC: a JSON list of `RTCIceServer`. Browsers receive
+    """STUN and TURN servers for WebRTC in the page: a JSON list of `RTCIceServer`. Browsers receive
     them, passwords included."""
     ask_timeout_s: float = Field(default=120.0, gt=0, le=3600, allow_inf_nan=False)
     """How long `POST /v1/ask` may take."""
     stages: Mapping[str, StageSettings] = Field(default_factory=dict, validate_default=True)
-    """The settings of each stage by its name, such as `stages["llm"].target`; the variable of that
-    one is `ANIMA_GATEWAY_LLM_TARGET`."""
+    """The settings of each stage by its name, such as `stages["llm"].target`, whose variable is
+    `ANIMA_GATEWAY_LLM_TARGET`."""
 
     @classmethod
     def variables(cls) -> dict[str, tuple[str, ...]]:
-        """Returns the places of the settings; a stage has those that fit it."""
+        """Returns the field of each variable; a stage has only the settings that apply to it."""
         named = super().variables()
         del named["stages"]
         for spec in STAGES.values():
@@ -179,7 +179,7 @@ class GatewaySettings(ServiceSettings):
 
     @property
     def ice_server_list(self) -> tuple[IceServer, ...]:
-        """The servers of `ice_servers`."""
+        """The parsed servers of `ice_servers`."""
         return _ICE_SERVERS.validate_json(self.ice_servers or "[]")
 
     @model_validator(mode="after")
@@ -188,10 +188,10 @@ class GatewaySettings(ServiceSettings):
         return self
 
     def queue_key(self) -> bytes | None:
-        """Returns the key of what waits on disk for the memory; None: it is not encrypted.
+        """Returns the key of the queue on disk for the memory; None: the queue is not encrypted.
 
         Raises:
-            ValueError: What is set is no key.
+            ValueError: The configured value is not a key.
         """
         return read_key(self.memory_key, self.memory_key_file)
 
@@ -201,6 +201,6 @@ class GatewaySettings(ServiceSettings):
         if self.token is None and not is_loopback(self.http_listen):
             raise ValueError(
                 f"http_listen: {self.http_listen} can be reached by others, so callers must "
-                "prove themselves: set ANIMA_TOKEN or ANIMA_TOKEN_FILE, or listen on 127.0.0.1"
+                "authenticate: set ANIMA_TOKEN or ANIMA_TOKEN_FILE, or listen on 127.0.0.1"
             )
         return self

@@ -1,4 +1,4 @@
-"""Waiting until something has changed."""
+"""A wake-up for tasks that wait for a change."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import asyncio
 
 
 class Changes:
-    """Wakes all waiting tasks; a change that no task waits for costs next to nothing.
+    """Wakes all waiting tasks; a change that no task waits for costs almost nothing.
 
-    Several hundred changes a second have no waiter: creating an `asyncio.Event` for each would be a
-    good part of the cost of a message.
+    Several hundred changes a second have no waiter; creating an `asyncio.Event` for each would be a
+    large part of the cost of a message.
     """
 
     def __init__(self) -> None:
         self._waiting: list[asyncio.Future[None]] = []
 
     def tell(self) -> None:
-        """Wakes the tasks that wait now."""
+        """Wakes the tasks that are waiting now."""
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             if not waiter.done():

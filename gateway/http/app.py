@@ -1,4 +1,4 @@
-"""The HTTP edge of the gateway: what scripts want, and the page."""
+"""The HTTP edge of the gateway: the REST API and the page."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _ACTIVITIES = {
 
 
 def create_app(mesh: Mesh, *, limits: EdgeLimits | None = None) -> Starlette:
-    """Makes the HTTP application.
+    """Builds the HTTP application.
 
     Args:
         mesh: The stages; must be entered while requests are served.
@@ -84,7 +84,7 @@ class Rest:
         self._mesh = mesh
 
     async def describe(self, request: Request) -> Response:
-        """Gives what `DescribeMesh` gives."""
+        """Returns the response of `DescribeMesh` as JSON."""
         described = await self._mesh.describe()
         return JSONResponse(
             MessageToDict(
@@ -95,10 +95,10 @@ class Rest:
         )
 
     async def ask(self, request: Request) -> Response:
-        """Answers one question with a film, with sound, or with text, subtitles and stage times."""
+        """Answers one question as MP4, as WAV, or as JSON with text, subtitles and stage times."""
         media_type = _wanted(request)
         asked = await read_ask(request)
-        # Pictures take most of the time; where nobody gets them they are not made.
+        # Video takes most of the time, so it is made only if the client asked for it.
         asked.config.audio_only = media_type != MP4
         timeout_s = self._mesh.settings.ask_timeout_s
         reply = await _while_connected(request, self._answer(asked, timeout_s))
@@ -112,7 +112,7 @@ class Rest:
         return Response(await _film(reply), media_type=MP4)
 
     async def idle_loop(self, request: Request) -> Response:
-        """Gives a loop of an avatar as a film without sound, to be repeated."""
+        """Returns the idle loop of an avatar as an MP4 file without audio, to be repeated."""
         video = common.VideoFormat(
             width_px=_number(request, "width_px"),
             height_px=_number(request, "height_px"),
@@ -142,7 +142,7 @@ class Rest:
 
 
 async def _while_connected(request: Request, answering: Coroutine[Any, Any, Reply]) -> Reply:
-    """Answers, or stops all work when the client has gone."""
+    """Answers, or stops all work when the client disconnects."""
     async with beside(_until_gone(request), name="client"):
         return await answering
 
@@ -155,7 +155,7 @@ async def _until_gone(request: Request) -> None:
 
 async def _film(reply: Reply) -> bytes:
     if not reply.frames:
-        text = reply.notices[-1].text if reply.notices else "there is no picture"
+        text = reply.notices[-1].text if reply.notices else "the answer has no video"
         raise Problem(503, text, {"retry-after": "2"}, stage="avatar")
     return await asyncio.to_thread(
         to_mp4,
@@ -177,7 +177,7 @@ def _wanted(request: Request) -> str:
         media_type = _ALIASES.get(media_type, media_type)
         if media_type in _FORMATS.values():
             return media_type
-    raise Problem(406, f"accept: {accepted[:80]!r} names none of {MP4}, {WAV}, {JSON}")
+    raise Problem(406, f"accept: {accepted[:80]!r} includes none of {MP4}, {WAV}, {JSON}")
 
 
 def _number(request: Request, name: str) -> int:
@@ -208,7 +208,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     text = error.detail
     if error.status_code == 404:
-        text = f"{request.url.path[:80]} is not here"
+        text = f"{request.url.path[:80]} was not found"
     return Problem(error.status_code, text, error.headers).to_response()
 
 

@@ -1,6 +1,6 @@
-"""A person's own portrait: `POST /v1/avatars` makes an avatar of a photo, `DELETE` takes it away.
+"""Avatars from photos: `POST /v1/avatars` makes an avatar from a photo, `DELETE` removes it.
 
-The answer is a stream of JSON objects, one a line: `progress`, `warning`, and at the end `done`
+The response is a stream of JSON objects, one per line: `progress`, `warning`, and finally `done`
 with the avatar and a preview, or `error`.
 """
 
@@ -37,7 +37,7 @@ def avatar_routes(mesh: Mesh) -> list[BaseRoute]:
     """Returns the routes.
 
     Args:
-        mesh: the stages, entered already.
+        mesh: The stages, already entered.
     """
     calls = _Calls(mesh)
     return [
@@ -51,7 +51,7 @@ class _Calls:
         self._mesh = mesh
 
     async def create(self, request: Request) -> Response:
-        """Makes an avatar of the form's file `photo`."""
+        """Makes an avatar from the form's file `photo`."""
         form = await _form(request)
         try:
             config = avatar.CreateAvatarConfig(
@@ -68,16 +68,16 @@ class _Calls:
         finally:
             await form.close()
         if not 0 < len(data) <= MAX_PHOTO_BYTES:
-            raise Problem(413, f"photo: {len(data)} bytes are not 1 to {MAX_PHOTO_BYTES}")
+            raise Problem(413, f"photo: must be 1 to {MAX_PHOTO_BYTES} bytes, got {len(data)}")
         making = self._mesh.avatar.CreateAvatar(_requests(config, data), timeout=_CREATE_TIMEOUT_S)
         responses = received("avatar", making, last="done")
-        # Most faults show before the first step: they get a status of their own.
+        # Most errors occur before the first step, so they can still be sent as an HTTP status.
         first = await anext(responses)
         lines = _lines(first, responses, making, on_end=self._avatars_changed)
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     async def delete(self, request: Request) -> Response:
-        """Deletes an avatar that was made of a photo."""
+        """Deletes an avatar that was made from a photo."""
         wanted = avatar.DeleteAvatarRequest(name=request.path_params["name"][:64])
         try:
             await self._mesh.avatar.DeleteAvatar(wanted, timeout=_DELETE_TIMEOUT_S)
@@ -91,12 +91,12 @@ class _Calls:
 
 
 async def _form(request: Request) -> FormData:
-    # Counted before it is read; a body of unknown length could be any size.
+    # Checked before the body is read: a body of unknown length could have any size.
     length = request.headers.get("content-length", "")
     if not length.isdecimal():
         raise Problem(411, "content-length: is missing")
     if int(length) > _MAX_FORM_BYTES:
-        raise Problem(413, f"the form has {length} bytes, at most {_MAX_FORM_BYTES} go")
+        raise Problem(413, f"the form must be at most {_MAX_FORM_BYTES} bytes, got {length}")
     try:
         return await request.form(max_files=1, max_fields=8, max_part_size=_MAX_FIELD_BYTES)
     except (MultiPartException, UnicodeDecodeError, KeyError, ValueError) as error:
@@ -107,7 +107,7 @@ async def _form(request: Request) -> FormData:
 def _text(form: FormData, name: str) -> str:
     value = form.get(name, "")
     if not isinstance(value, str):
-        raise InvalidRequest(f"{name}: must be a text")
+        raise InvalidRequest(f"{name}: must be a string")
     return value
 
 

@@ -1,7 +1,8 @@
 """One guard for HTTP requests and WebSocket handshakes: Host, Origin and token.
 
-A browser sends requests of any open page to loopback too. A page of another site is refused by its
-Origin, and a name that an attacker has made to point at 127.0.0.1 (DNS rebinding) by its Host.
+Any page that is open in a browser can send requests to loopback. The Origin check rejects pages of
+other sites; the Host check rejects a name that an attacker has pointed at 127.0.0.1 (DNS
+rebinding).
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 class _Authority(NamedTuple):
-    """Host and port of a Host header or an origin; the port is empty where there is none."""
+    """Host and port of a Host header or an origin; the port is empty if there is none."""
 
     name: str
     port: str
 
 
 class HttpGuard:
-    """Middleware that passes a request or a handshake on, or answers with the problem.
+    """Middleware that passes a request or a handshake on, or rejects it with a problem response.
 
     Without a token the Host must be a name of this gateway. With a token, HTTP requests under
-    `/v1/` must carry it; the files of the page hold no secret. A WebSocket may also send it as its
-    first message, because browsers cannot set headers there: `Connection` checks it.
+    `/v1/` must carry it; the files of the page contain no secret. A WebSocket may also send it as
+    its first message, because browsers cannot set headers there: `Connection` checks it.
 
     Args:
         app: The application behind the guard.
@@ -89,7 +90,7 @@ class HttpGuard:
 
 
 def _authority_of(text: str) -> _Authority | None:
-    """Returns "host", "host:port" or "[ipv6]:port" in its canonical form; None: it is none."""
+    """Returns "host", "host:port" or "[ipv6]:port" in canonical form; None: not an authority."""
     match = _AUTHORITY.fullmatch(text)
     if match is None:
         return None

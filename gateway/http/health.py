@@ -1,6 +1,6 @@
-"""Probes: whether the process lives, and whether this gateway can take a session.
+"""Probes: whether the process is alive, and whether this gateway can take a session.
 
-They read what the gateway knows already and ask no stage.
+They read only state that the gateway already has and call no stage.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ class _Probes:
         self._mesh = mesh
 
     async def healthz(self, request: Request) -> Response:
-        """Reports that the process lives."""
+        """Reports that the process is alive."""
         return PlainTextResponse("ok")
 
     async def readyz(self, request: Request) -> Response:
         """Reports whether this gateway takes sessions: 200, or 503 with the reason.
 
-        A stage that is lost later is a problem, but no reason: every gateway would lose it at once,
-        and a gateway that is taken out of service cannot tell anybody.
+        A stage that is lost later is reported as a problem but does not make the gateway unready:
+        every gateway would lose it at the same time, and a gateway out of service could not notify
+        its clients.
         """
         reason = self._reason()
         body = {
@@ -48,5 +49,5 @@ class _Probes:
         if self._mesh.drain.begun:
             return "the gateway is going away"
         if missing := self._mesh.states.never_seen():
-            return f"not seen since the start: {', '.join(missing)}"
+            return f"not seen since startup: {', '.join(missing)}"
         return ""

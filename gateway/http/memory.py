@@ -1,7 +1,7 @@
-"""What is remembered about the person at the page: `/v1/memory`, to read, take away and erase.
+"""The memory of the person at the page: `/v1/memory` lists, exports and erases it.
 
-Whose memory it is stands in the header `anima-user-id`: a random name that the page's browser
-keeps. It is as good as a key, so it is not put into the address, which ends up in logs.
+The header `anima-user-id` names the user: a random id that the browser keeps. It grants access like
+a key, so it is not part of the URL, which ends up in logs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def memory_routes(mesh: Mesh) -> list[BaseRoute]:
     """Returns the routes.
 
     Args:
-        mesh: the stages, entered already.
+        mesh: The stages, already entered.
     """
     calls = _Calls(mesh)
     return [
@@ -50,7 +50,7 @@ class _Calls:
         self._mesh = mesh
 
     async def list_items(self, request: Request) -> Response:
-        """Gives a page of items, newest first."""
+        """Returns a page of items, newest first."""
         wanted = memory.ListRequest(
             user_id=_user_of(request),
             page_size=_PAGE_SIZE,
@@ -81,7 +81,7 @@ class _Calls:
         return await self._forget(memory.ForgetRequest(user_id=_user_of(request), everything=True))
 
     async def export(self, request: Request) -> Response:
-        """Streams everything, oldest first, one JSON object a line."""
+        """Streams all items, oldest first, one JSON object per line."""
         wanted = memory.ExportRequest(user_id=_user_of(request))
         items = received("memory", self._mesh.memory.Export(wanted, timeout=_EXPORT_TIMEOUT_S))
         # A refusal comes before the first item, and still has a status of its own.
@@ -106,7 +106,7 @@ class _Calls:
 def _user_of(request: Request) -> str:
     user_id = unquote(request.headers.get(USER_HEADER, ""))
     if not user_id:
-        raise InvalidRequest(f"{USER_HEADER}: the header is missing; it says whose memory is meant")
+        raise InvalidRequest(f"{USER_HEADER}: the header is missing; it names the user")
     check_text(USER_HEADER, user_id, 128)
     return user_id
 
@@ -120,8 +120,8 @@ async def _lines(
         async for part in rest:
             yield json.dumps(_as_json(part.item), ensure_ascii=False) + "\n"
     except AnimaError as problem:
-        # The status has gone out; a line says that the export is not whole.
-        get_logger().warning("an export broke off", problem=str(problem))
+        # The status has already been sent, so a line reports that the export is incomplete.
+        get_logger().warning("an export is incomplete", problem=str(problem))
         yield json.dumps({"error": problem.message}) + "\n"
 
 

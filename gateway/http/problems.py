@@ -1,4 +1,4 @@
-"""Errors over HTTP: `application/problem+json` (RFC 9457) with a text that names the fault."""
+"""Errors over HTTP: `application/problem+json` (RFC 9457) with a text that names the problem."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _STATUSES = {
 _UNAVAILABLE_RETRY_S = 2
 
 
-class Problem(Exception):  # noqa: N818 (named by what it is)
+class Problem(Exception):  # noqa: N818 (named after its RFC)
     """A request that is answered with an error.
 
     Attributes:
         status: The HTTP status.
-        detail: What is wrong, for people.
-        headers: More headers of the response.
+        detail: A description of the problem for people.
+        headers: Additional headers of the response.
         stage: The stage that failed, for programs; empty: none did.
     """
 
@@ -48,7 +48,7 @@ class Problem(Exception):  # noqa: N818 (named by what it is)
         self.stage = stage
 
     def to_response(self) -> JSONResponse:
-        """Gives the response."""
+        """Returns the response."""
         body = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
@@ -66,7 +66,7 @@ class Problem(Exception):  # noqa: N818 (named by what it is)
 
 
 def problem_of(error: AnimaError) -> Problem:
-    """Translates an error of ours."""
+    """Returns the problem for an `AnimaError`."""
     status = _STATUSES.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
     headers: dict[str, str] = {}
     if isinstance(error, Busy):

@@ -18,10 +18,10 @@ _GRACE_S = 5
 
 
 class HttpServer:
-    """Serves an application; the signals stay with the process.
+    """Serves an application and leaves signal handling to the process.
 
     Attributes:
-        address: Where it listens, with the port that was taken; empty before `start`.
+        address: The address on which it listens, with the actual port; empty before `start`.
     """
 
     def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
@@ -43,10 +43,10 @@ class HttpServer:
         self._listener: socket.socket | None = None
 
     async def start(self) -> None:
-        """Begins to listen.
+        """Starts listening.
 
         Raises:
-            SettingsError: The address cannot be listened on.
+            SettingsError: The server cannot listen on the address.
         """
         listen = self._settings.http_listen
         host, port = split_address("http_listen", listen)
@@ -63,7 +63,7 @@ class HttpServer:
         self._task = self._tasks.start(self._server.serve([listener]), name="http")
 
     async def watch(self, report: Callable[[str], Awaitable[None]]) -> None:
-        """Waits until the server has ended by itself: then nobody reaches the page and REST.
+        """Waits until the server has ended by itself, which makes the page and REST unreachable.
 
         Args:
             report: Called with the reason why the gateway is no longer ready.
@@ -74,7 +74,7 @@ class HttpServer:
                 await report("the HTTP server of the gateway has ended")
 
     async def stop(self) -> None:
-        """Ends; open requests have 5 s."""
+        """Stops the server; open requests have 5 s to finish."""
         self._server.should_exit = True
         if self._task is not None:
             await asyncio.wait([self._task])
@@ -83,7 +83,7 @@ class HttpServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: gRPC drains on SIGTERM, and HTTP follows."""
+    """uvicorn without its own signal handlers: on SIGTERM gRPC drains, then HTTP stops."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -23,9 +23,9 @@ from services.runtime.errors import InvalidRequest
 
 STATIC = Path(__file__).parent / "static"
 CONNECTIONS_PER_PLACE = 4
-"""Open pages for each place of the gateway: a page takes a place only while it converses."""
+"""Open pages per slot of the gateway: a page takes a slot only while it converses."""
 HISTORIES_PER_PLACE = 16
-"""Conversations for each place of the gateway that can still go on after their page was away."""
+"""Conversations kept per slot of the gateway, so that a page that reconnects can go on."""
 
 SECURITY_HEADERS = {
     "content-security-policy": (
@@ -37,7 +37,7 @@ SECURITY_HEADERS = {
     "referrer-policy": "no-referrer",
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
     "cross-origin-opener-policy": "same-origin",
-    # The files carry no version in their names: the browser asks, and an ETag answers with 304.
+    # The file names carry no version, so the browser must revalidate; an ETag answers with 304.
     "cache-control": "no-cache",
 }
 _MEDIA_TYPES = {
@@ -52,8 +52,8 @@ def routes(mesh: Mesh, *, limits: EdgeLimits | None = None) -> list[BaseRoute]:
     """Returns the routes of the page.
 
     Args:
-        mesh: the stages, entered already.
-        limits: what a client may ask for; None: the defaults.
+        mesh: The stages, already entered.
+        limits: The limits of a client; None: the defaults.
     """
     edge = Edge(mesh, limits or EdgeLimits())
     return [
@@ -69,8 +69,8 @@ class Edge:
     """The WebSocket side of a gateway.
 
     Args:
-        mesh: the stages.
-        limits: what a client may ask for.
+        mesh: The stages.
+        limits: The limits of a client.
     """
 
     def __init__(self, mesh: Mesh, limits: EdgeLimits) -> None:
@@ -111,7 +111,7 @@ class PageFiles(StaticFiles):
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(SECURITY_HEADERS)
-                # What Python guesses depends on the machine's own table of types.
+                # Python's guess depends on the machine's own table of types.
                 if kind := _MEDIA_TYPES.get(Path(scope["path"]).suffix):
                     headers["content-type"] = kind
             await send(message)
@@ -126,7 +126,7 @@ async def _page(request: Request) -> Response:
 
 
 def _config_of(websocket: WebSocket) -> ClientConfig:
-    """Reads `?model=`, with which clients of the OpenAI Realtime API choose whom they talk to."""
+    """Reads `?model=`, by which clients of the OpenAI Realtime API choose the persona."""
     persona = websocket.query_params.get("model", "")
     try:
         return ClientConfig().updated({"anima": {"persona": persona}})

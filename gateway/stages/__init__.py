@@ -1,1 +1,1 @@
-"""The stages as the gateway sees them: channels, streams, what they offer."""
+"""The gateway's view of the stages: channels, streams and catalogue."""

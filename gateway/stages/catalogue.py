@@ -1,4 +1,4 @@
-"""What a session can choose from: personas, voices and avatars, as the stages list them."""
+"""The catalogue of a session: the personas, voices and avatars that the stages list."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_AGE_S: Final = 5.0
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What a session can choose from; empty where a stage has never answered."""
+    """The choices of a session; empty where a stage has never answered."""
 
     personas: Sequence[llm.Persona] = ()
     voices: Sequence[tts.Voice] = ()
@@ -30,12 +30,12 @@ class Catalogue:
 
 @dataclass
 class _Listing:
-    """What one stage offers.
+    """The offer of one stage.
 
     Attributes:
-        known: What it listed last.
-        asked_at: When it was asked last, whether it answered or not; seconds of the loop's clock.
-        asking: The question that is under way.
+        known: Its last list.
+        asked_at: When it was last asked, whether it answered or not; seconds on the loop's clock.
+        asking: The request in progress.
     """
 
     known: Sequence[Any] = ()
@@ -45,15 +45,15 @@ class _Listing:
 
 @dataclass
 class CatalogueReader:
-    """Asks the stages what they offer, and remembers it for 5 s.
+    """Asks the stages for their lists and caches them for 5 s.
 
-    Sessions that open at the same time wait for the same question. A stage that did not answer is
-    asked again after 5 s, and what it listed before is still offered. While no persona is known, so
-    that no session can be opened, the language model is asked each time.
+    Sessions that open at the same time share one request. A stage that did not answer is asked
+    again after 5 s; until then its previous list is still offered. While no persona is known, no
+    session can be opened, so the language model is asked each time.
 
     Args:
         stub: Returns the stub of a stage by its name.
-        tasks: The owner of the questions.
+        tasks: The owner of the requests.
     """
 
     stub: Callable[[str], Any]
@@ -61,11 +61,12 @@ class CatalogueReader:
     _listings: dict[str, _Listing] = field(default_factory=dict)
 
     async def read(self) -> Catalogue:
-        """Returns what a session can choose from."""
+        """Returns the choices of a session."""
         offering = [spec for spec in STAGES.values() if spec.offers]
         pending = [task for spec in offering if (task := self._asking(spec)) is not None]
         if pending:
-            # Not awaited one by one: a session that leaves must not cancel what others wait for.
+            # Not awaited one by one: a session that leaves must not cancel a request that others
+            # share.
             await asyncio.wait(pending)
         return Catalogue(
             **{
@@ -76,7 +77,7 @@ class CatalogueReader:
         )
 
     def expire(self, stage: str) -> None:
-        """Lets a stage be asked again by the next session: what it offers may have changed."""
+        """Makes the next session ask a stage again, because its offer may have changed."""
         self._listing(stage).asked_at = float("-inf")
 
     def _listing(self, stage: str) -> _Listing:
@@ -94,7 +95,7 @@ class CatalogueReader:
         return listing.asking
 
     async def _ask(self, spec: StageSpec, listing: _Listing) -> None:
-        # From here on: what changes while the stage answers is asked for again.
+        # Set before the request: a change while the stage answers must lead to another request.
         listing.asked_at = asyncio.get_running_loop().time()
         try:
             answer = await ask(spec, self.stub(spec.name), f"List{spec.offers.capitalize()}")

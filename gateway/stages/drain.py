@@ -1,4 +1,4 @@
-"""The end of the gateway: open conversations are told, new ones are refused."""
+"""The shutdown of the gateway: open conversations are notified, new ones are refused."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from services.runtime.errors import Unavailable
 
 
 class Drain:
-    """Whether the gateway is going away.
+    """Records whether the gateway is going away.
 
     Attributes:
         begun: True once it is.
-        listeners: Called, each once, when it begins; open conversations are in it.
+        listeners: Each is called once when the drain begins; open conversations register here.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Drain:
         self.listeners: set[Callable[[], None]] = set()
 
     def begin(self) -> None:
-        """Tells every open conversation that the gateway is going away; no other is opened."""
+        """Notifies every open conversation that the gateway is going away; no new one is opened."""
         self.begun = True
         for tell in tuple(self.listeners):
             tell()
@@ -29,7 +29,8 @@ class Drain:
         """Rejects a new conversation once the gateway is going away.
 
         Raises:
-            Unavailable: It is; another gateway, or this one after its restart, takes it.
+            Unavailable: The gateway is going away; another gateway, or this one after its restart,
+                will accept the conversation.
         """
         if self.begun:
             raise Unavailable("the gateway is being restarted; try again", reason="GOING_AWAY")

@@ -1,4 +1,4 @@
-"""The stages as the gateway sees them: a channel to each, and the parts that know how they are."""
+"""The gateway's connections to the stages: a channel to each, and the parts that track them."""
 
 from __future__ import annotations
 
@@ -35,20 +35,21 @@ _BACKGROUND_TIMEOUT_S: Final = 5.0
 class Mesh:
     """Channels to all stages; an async context manager.
 
-    `async with Mesh(settings) as mesh:` opens the channels; nothing waits for a stage to be there.
+    `async with Mesh(settings) as mesh:` opens the channels; it does not wait for any stage to be
+    up.
 
     Attributes:
         settings: The settings of the gateway.
-        places: The places for conversations, over all edges.
+        places: The slots for conversations, shared by all edges.
         drain: Whether the gateway is going away.
         overload: Which stages are full.
-        states: How the stages are.
-        catalogue: What a session can choose from.
-        background: Work that outlives its session; closing the mesh waits up to 5 s for it.
-        end_of_turn: The rule that decides that a person has finished.
+        states: The states of the stages.
+        catalogue: The personas, voices and avatars that a session can choose from.
+        background: Tasks that outlive their session; closing the mesh waits up to 5 s for them.
+        end_of_turn: The rule that decides when a person has finished speaking.
         asr: The stub of speech recognition; `llm`, `memory`, `tts` and `avatar` likewise.
-        remember_queue: Where turns wait for the memory.
-        llm_fallback: Where an answer is asked for again when `llm` fails; `tts_fallback` likewise.
+        remember_queue: The queue of turns that wait for the memory.
+        llm_fallback: The stub to retry with when `llm` fails; `tts_fallback` likewise.
     """
 
     asr: asr_pb2_grpc.AsrServiceAsyncStub
@@ -102,17 +103,17 @@ class Mesh:
         return getattr(self, stage)
 
     def may_help(self, stage: str, error: AnimaError) -> bool:
-        """Returns whether asking for an answer once more may help after an error.
+        """Returns whether a second attempt may succeed after an error.
 
         Args:
             stage: "llm" or "tts".
-            error: Why it failed.
+            error: The error of the first attempt.
         """
         same = self.stub(f"{stage}_fallback") is self.stub(stage)
         return not (same and isinstance(error, DeadlineExceeded))
 
     async def describe(self) -> pb.DescribeMeshResponse:
-        """Returns how the stages are and what they offer."""
+        """Returns the states of the stages and their personas, voices and avatars."""
         catalogue = await self.catalogue.read()
         return pb.DescribeMeshResponse(
             stages=await self.states.statuses(),

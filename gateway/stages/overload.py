@@ -1,4 +1,4 @@
-"""Stages that have no place left: new sessions are refused while running ones keep priority."""
+"""Full stages: new sessions are refused while one is full; running ones keep priority."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from services.runtime.errors import Busy
 
 
 class Overload:
-    """Remembers which stages are full, and until when."""
+    """Records which stages are full, and until when."""
 
     def __init__(self) -> None:
         self._full_until: dict[str, float] = {}
 
     def report(self, stage: str, retry_after_ms: int) -> None:
-        """Records that a stage has refused a stream because all its places are taken.
+        """Records that a stage has refused a stream because all its slots are taken.
 
         Args:
             stage: The name of the stage.
-            retry_after_ms: When it expects to have a place again, ms.
+            retry_after_ms: The time after which it expects a free slot, ms.
         """
         until = asyncio.get_running_loop().time() + retry_after_ms / 1000
         self._full_until[stage] = max(until, self._full_until.get(stage, until))
@@ -28,7 +28,7 @@ class Overload:
         """Rejects a new session while a stage that it needs is full.
 
         Raises:
-            Busy: With the time after which there may be a place.
+            Busy: A stage is full; carries the time after which a slot may be free.
         """
         now = asyncio.get_running_loop().time()
         for stage in stages:

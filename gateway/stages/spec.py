@@ -1,8 +1,8 @@
-"""The table of stages: every place that names the stages of the mesh reads it.
+"""The table of stages: all code that names the stages of the mesh reads it.
 
-A new stage is one entry in `STAGES` and a folder with its service. The table imports no stub until
-one is asked for, so that the command line may read it too. It is read when it is needed, never
-copied at import: a test registers a stage by putting an entry into it.
+A new stage is one entry in `STAGES` and a folder with its service. Stubs are imported only when
+they are requested, so that the command line can read the table too. Read it when it is needed and
+never copy it at import: a test registers a stage by adding an entry.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ GATEWAY_SERVICE: Final = "anima.gateway.v1.GatewayService"
 
 
 class AnswerKind(StrEnum):
-    """What an answer consists of."""
+    """The kinds of output that an answer consists of."""
 
     TEXT = "text"
     SPEECH = "speech"
@@ -34,25 +34,25 @@ class StageSpec:
         name: The name in settings, metrics, spans and notices, such as "llm".
         api: The Python package of the stubs, which is also the proto package: "anima.llm.v1".
         service: The name of the gRPC service: "LlmService".
-        module: What `python -m` runs: "services.llm".
-        default_port: The port on which it listens when nothing is set.
+        module: The module that `python -m` runs: "services.llm".
+        default_port: The port on which it listens by default.
         upstream: The stages whose output it waits for within a turn.
         needed_by: The kinds of answers that cannot be made without it. A new session is refused
             while such a stage is full, and the gateway is not ready before it has seen the stages
             that a spoken answer needs.
         terminal_event: The last event of a stream that ended well, by its name in the `event` oneof
             of the responses; None for a stage without streams. A stream that ends without it has
-            failed, also with the status OK.
-        waits_for_place: Whether a turn waits for a place when the stage is full.
-        silence_ms: How long the stage may send nothing while it owes something, by default; None
-            for a stage without streams.
-        open_ms: How long the opening of a stream may take by default; None: as long as the gateway
-            allows for all stages.
-        offers: What a session can choose from, as the field of the list response: "personas" for
-            `ListPersonas`; empty: nothing.
-        hands_over_at_end: Whether the next stage begins with the end of this one's work instead of
+            failed, even with the status OK.
+        waits_for_place: Whether a turn waits for a slot when the stage is full.
+        silence_ms: The default for how long the stage may send nothing while it owes a response;
+            None for a stage without streams.
+        open_ms: The default for how long opening a stream may take; None: the limit that the
+            gateway sets for all stages.
+        offers: The choices that the stage lists, as the field of the list response: "personas" for
+            `ListPersonas`; empty: none.
+        hands_over_at_end: Whether the next stage starts at the end of this one's work instead of at
             its first output.
-        has_fallback: Whether a second address can be set that is tried when the first one fails.
+        has_fallback: Whether a second address can be set, to be tried when the first one fails.
     """
 
     name: str
@@ -77,7 +77,7 @@ class StageSpec:
 
     @property
     def default_target(self) -> str:
-        """Where the gateway looks for the stage when nothing is set, "host:port"."""
+        """The default address at which the gateway looks for the stage, "host:port"."""
         return f"127.0.0.1:{self.default_port}"
 
     @property
@@ -87,11 +87,11 @@ class StageSpec:
 
     @property
     def target_variable(self) -> str:
-        """The environment variable that tells the gateway where the stage is."""
+        """The environment variable that sets the stage's address for the gateway."""
         return f"ANIMA_GATEWAY_{self.name.upper()}_TARGET"
 
     def stub(self, channel: Any) -> Any:
-        """Returns a stub of the service on a channel; the import of the stubs happens here."""
+        """Returns a stub of the service on a channel; imports the stubs on first use."""
         return getattr(import_module(self.api), f"{self.service}Stub")(channel)
 
     def request(self, method: str) -> Any:
@@ -163,13 +163,13 @@ STAGES: Final[dict[str, StageSpec]] = {
             needed_by=frozenset({AnswerKind.VIDEO}),
             terminal_event="ended",
             silence_ms=2_000,
-            # An answer can go on without pictures.
+            # An answer can go on without video.
             open_ms=2_000,
             offers="avatars",
         ),
     )
 }
-"""The stages by name, in the order of their ports, in which they are listed."""
+"""The stages by name, listed in the order of their ports."""
 
 
 def chain() -> tuple[str, ...]:

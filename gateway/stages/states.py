@@ -1,4 +1,4 @@
-"""How the stages are: one watcher for each, so that probes and `/v1/mesh` only read."""
+"""The states of the stages: one watcher for each, so that probes and `/v1/mesh` only read."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _FIRST_ANSWERS_S: Final = 2 * ASK_TIMEOUT_S
 class StageStates:
     """Watches the stages.
 
-    A stage is asked to describe itself when its connection changes, and every 10 s, so that one
-    that hangs is noticed too.
+    A stage is asked to describe itself when its connection changes, and every 10 s, so that a stage
+    that hangs is detected too.
 
     Args:
         tasks: The owner of the watchers.
-        on_up: Called with the name of a stage that has come, or come back.
+        on_up: Called with the name of a stage that has come up, or come back.
     """
 
     def __init__(self, tasks: Tasks, *, on_up: Callable[[str], None]) -> None:
@@ -46,27 +46,27 @@ class StageStates:
         self._tasks.start(self._watch(spec, stub, channel), name=f"watch-{spec.name}")
 
     async def statuses(self) -> list[pb.StageStatus]:
-        """Returns how the stages are, in the order of the table; waits for their first answers."""
+        """Returns the status of each stage, in table order; waits for their first answers."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FIRST_ANSWERS_S):
                 await self.until(lambda: STAGES.keys() <= self._statuses.keys())
         return [self._status(name) for name in STAGES]
 
     def problems(self) -> dict[str, str]:
-        """Returns what is wrong with each stage that does not work now."""
+        """Returns the problem of each stage that does not work now."""
         statuses = [self._status(name) for name in STAGES]
         return {each.stage: each.problem for each in statuses if not each.ready}
 
     def never_seen(self) -> tuple[str, ...]:
-        """Returns the stages that a spoken answer needs and that have not worked yet."""
+        """Returns the stages that a spoken answer needs and that have never been up."""
         return tuple(name for name in needed_for(AnswerKind.SPEECH) if name not in self._seen)
 
     async def until_seen(self) -> None:
-        """Waits until every stage that a spoken answer needs has worked once."""
+        """Waits until every stage that a spoken answer needs has been up once."""
         await self.until(lambda: not self.never_seen())
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Waits until something holds that depends on the states alone."""
+        """Waits until a condition holds that depends on the states alone."""
         async with self._changed:
             await self._changed.wait_for(holds)
 
@@ -85,7 +85,7 @@ class StageStates:
                         async with asyncio.timeout(_LOOK_EVERY_S):
                             await moved.wait()
         except Exception:
-            problem = f"{spec.name} cannot be watched any more; the log says why"
+            problem = f"{spec.name} is no longer watched; see the log for the reason"
             await self._set(pb.StageStatus(stage=spec.name, problem=problem))
             raise
 
@@ -114,14 +114,14 @@ async def _ask_status(spec: StageSpec, stub: Any) -> pb.StageStatus:
     try:
         described = await ask(spec, stub, "DescribeEngine")
     except AnimaError as error:
-        # A stage that says nothing of itself may still work.
+        # A stage that cannot describe itself may still work.
         ready = error.reason == grpc.StatusCode.UNIMPLEMENTED.name
         return pb.StageStatus(stage=spec.name, ready=ready, problem="" if ready else error.message)
     return pb.StageStatus(stage=spec.name, ready=True, engine=_engine(described))
 
 
 def _engine(described: Any) -> common.EngineInfo | None:
-    """Returns the engine of a description: a stage with several lists the preferred one first."""
+    """Returns the engine of a description; a stage with several lists the preferred one first."""
     if "engines" in described.DESCRIPTOR.fields_by_name:
         return next(iter(described.engines), None)
     engine: common.EngineInfo = described.engine

@@ -1,12 +1,12 @@
-"""Streams to the stages: opened within a deadline, bounded both ways, stopped with a confirmation.
+"""Streams to the stages: opened within a deadline, bounded both ways, confirmed when stopped.
 
-All stages speak alike: the first request is `config`, the first response `started`, the last one
-the stage's terminal event; `interrupt` is answered by `interrupted`. A stream that ends before its
-terminal event has failed, also with the status OK.
+All stages share one protocol: the first request is `config`, the first response `started`, the last
+one the stage's terminal event; `interrupt` is answered by `interrupted`. A stream that ends before
+its terminal event has failed, even with the status OK.
 
-Reads and writes of a call happen in tasks of the stream and are never cancelled by its users: in
-grpc.aio a cancelled `read()` or `write()` cancels the whole call, and an interrupted answer could
-not be confirmed any more.
+Reads and writes of a call run in tasks of the stream and are never cancelled by its users: in
+grpc.aio a cancelled `read()` or `write()` cancels the whole call, and the stage could no longer
+confirm an interruption.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ _TRIES = 2
 _REOPEN_TIMEOUT_MS = 2_000
 
 SILENT = "SILENT"
-"""The reason of an error when a stage had something to do and sent nothing."""
+"""The reason of an error when a stage had work to do and sent nothing."""
 
 
 def reopen_ms(error: AnimaError) -> int | None:
-    """Returns how long another opening may take after an error, ms; None: as long as the first.
+    """Returns how long to spend on reopening after an error, ms; None: as long as the first time.
 
-    A process that was killed is started again meanwhile; one that hangs is not.
+    A process that was killed is being restarted meanwhile; one that hangs is not.
     """
     return _REOPEN_TIMEOUT_MS if error.reason == SILENT else None
 
@@ -63,12 +63,12 @@ class _End:
 _END = _End()
 
 
-class StageFailed(Exception):  # noqa: N818 (named by what it says)
+class StageFailed(Exception):  # noqa: N818 (named after its meaning)
     """A stage could not do its part.
 
     Attributes:
         stage: The name of the stage, such as "tts".
-        error: Its answer, or the reason why there is none.
+        error: The error that it returned, or the reason why there is no answer.
     """
 
     def __init__(self, stage: str, error: AnimaError) -> None:
@@ -128,19 +128,20 @@ class StageStream(Generic[RequestT, ResponseT]):
     ) -> StageStream[RequestT, ResponseT]:
         """Opens a stream and waits until the stage has started.
 
-        A stage that is being restarted is waited for. An opening that is cut off, or hangs for half
-        of the time, is tried once more; a full stage is tried again after the time that it names.
+        Waits for a stage that is being restarted. An attempt that is cut off, or hangs for half of
+        the time, is repeated once; a full stage is tried again after the time that it names.
 
         Args:
             stage: The name of the stage.
             method: The method of the stub.
             config: The first request.
-            timeout_ms: How long all of it may take.
-            wait_for_place: Whether a full stage is tried again until then.
-            on_full: Called when the stage is full, with the ms after which it may have a place.
+            timeout_ms: How long all attempts together may take.
+            wait_for_place: Whether to retry a full stage within that time.
+            on_full: Called when the stage is full, with the time after which it may have a slot,
+                ms.
 
         Raises:
-            StageFailed: The stage is away or full, or refuses the config.
+            StageFailed: The stage is unavailable or full, or rejects the config.
         """
         busy: StageFailed | None = None
         stream: StageStream[RequestT, ResponseT] | None = None
@@ -152,7 +153,7 @@ class StageStream(Generic[RequestT, ResponseT]):
                     call = cast(_Call, method(wait_for_ready=True))
                     stream = cls(stage, call, type(config))
                     try:
-                        # One replica that hangs must leave time for another.
+                        # A replica that hangs must leave time to try another one.
                         share_s = timeout_ms / 1000 / _TRIES if tries < _TRIES else None
                         async with asyncio.timeout(share_s):
                             await stream._start(config)
@@ -183,7 +184,9 @@ class StageStream(Generic[RequestT, ResponseT]):
         await self.send(config)
         first = await self._responses.get()
         if isinstance(first, _End):
-            raise StageFailed(self.stage, self._error or Unavailable(f"{self.stage} ended at once"))
+            raise StageFailed(
+                self.stage, self._error or Unavailable(f"{self.stage} ended before it started")
+            )
         if (event := first.WhichOneof("event")) != "started":
             text = f"{self.stage} sent {event or 'an empty message'} before it had started"
             raise StageFailed(self.stage, InternalError(text))
@@ -201,7 +204,7 @@ class StageStream(Generic[RequestT, ResponseT]):
         return last is not None and last.WhichOneof("event") == STAGES[self.stage].terminal_event
 
     async def send(self, request: RequestT) -> None:
-        """Sends a request; waits while the stage is behind.
+        """Sends a request; waits while the stage has too many unread ones.
 
         After the end of the stream requests are dropped; `responses` raises the reason.
         """
@@ -215,17 +218,17 @@ class StageStream(Generic[RequestT, ResponseT]):
         owes: Callable[[], bool] = lambda: True,
         may_end: Callable[[], bool] | None = None,
     ) -> AsyncIterator[ResponseT]:
-        """Yields the responses of the stage, to be read by one reader.
+        """Yields the responses of the stage, for a single reader.
 
         Args:
             silence_timeout_ms: How long the stage may send nothing while the reader waits and it
-                owes something; None: any time.
-            owes: Returns whether the stage has something to do.
-            may_end: Returns whether the stage has done everything and may end the stream; None: it
-                has when it is `finished`.
+                owes a response; None: no limit.
+            owes: Returns whether the stage has work to do.
+            may_end: Returns whether the stage has done all its work and may end the stream; None:
+                once it is `finished`.
 
         Raises:
-            StageFailed: The stream ended with an error or in the middle of its work, or fell
+            StageFailed: The stream ended with an error, ended before its work was done, or fell
                 silent.
         """
         if silence_timeout_ms is not None:
@@ -256,7 +259,7 @@ class StageStream(Generic[RequestT, ResponseT]):
 
     def _check_end(self, complete: bool) -> None:
         if self._error is None and not complete:
-            self._error = Unavailable(f"{self.stage} ended in the middle of its work")
+            self._error = Unavailable(f"{self.stage} ended before its work was done")
         if self._error is not None:
             raise StageFailed(self.stage, self._error)
 
@@ -269,7 +272,7 @@ class StageStream(Generic[RequestT, ResponseT]):
         self._give_up(InternalError(f"the stream to {self.stage} broke: {fault!r}"))
 
     def _give_up(self, error: AnimaError) -> None:
-        """Fails the stream at once: nothing more can be read, and nobody can be interrupted."""
+        """Fails the stream at once: nothing more can be read, and there is nothing to interrupt."""
         if self._ended:
             return
         self._error = error
@@ -283,15 +286,15 @@ class StageStream(Generic[RequestT, ResponseT]):
     def _end(self) -> None:
         self._ended = True
         self._settled.set()
-        # The writer of a call that is over takes nothing more: whoever waits for room goes on.
+        # The writer of a finished call takes no more requests, so senders must not wait for room.
         self._requests.clear()
 
     async def stop(self, epoch: int, *, timeout_ms: int) -> pb.StageStop:
         """Interrupts the stage, waits for its confirmation and closes the stream.
 
         Args:
-            epoch: The new epoch; responses from before the confirmation are dropped.
-            timeout_ms: How long to wait; then the call is cancelled.
+            epoch: The new epoch; responses sent before the confirmation are dropped.
+            timeout_ms: How long to wait before the call is cancelled.
 
         Returns:
             Whether the stage has confirmed, and the time that it took.
@@ -315,28 +318,29 @@ class StageStream(Generic[RequestT, ResponseT]):
         return stopped
 
     async def close(self) -> None:
-        """Ends the stream: a call that still runs is cancelled."""
+        """Ends the stream and cancels a call that is still running."""
         self._unwatch()
         self._call.cancel()
-        # A task that was cancelled keeps its last frame, and that this stream with its answer.
+        # A cancelled task keeps its last frame alive, and with it this stream and its answer.
         self._reader = None
         await self._tasks.close()
 
     async def _read(self) -> None:
         try:
-            # Not `read()`: after a write to a stream that the stage has just finished it refuses
-            # what came before the end. The status is then INTERNAL "Internal error from Core".
+            # Not `read()`: after a write to a stream that the stage has just finished, `read()`
+            # rejects messages that arrived before the end, with INTERNAL "Internal error from
+            # Core".
             async for response in self._call:
-                if response is None:  # as grpc.aio hands on what it cannot decode
+                if response is None:  # grpc.aio returns None for a message that it cannot decode
                     self._call.cancel()
-                    self._error = InternalError(f"{self.stage} sent what cannot be decoded")
+                    self._error = InternalError(f"{self.stage} sent an undecodable message")
                     break
                 await self._take(response)
             else:
                 self._confirmed = True
         except grpc.aio.AioRpcError as error:
             self._error = error_from_rpc(error)
-            # So a stage that finished while it was being interrupted has stopped, by any status.
+            # A stage that finished while it was being interrupted has stopped, whatever its status.
             finished = self._stopping_epoch is not None and not isinstance(self._error, Unavailable)
             self._confirmed = self._confirmed or finished
         self._end()
@@ -364,7 +368,7 @@ class StageStream(Generic[RequestT, ResponseT]):
             while True:
                 await self._call.write(await self._requests.get())
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            # A dead call refuses writes with InvalidStateError. Requests are dropped until the
-            # reader has its status, so that nobody waits for room.
+            # A dead call rejects writes with InvalidStateError. Requests are dropped until the
+            # reader has its status, so that no sender waits for room.
             while True:
                 await self._requests.get()

@@ -1,4 +1,4 @@
-"""Short questions to a stage, outside of any turn."""
+"""Unary calls to a stage, outside of any turn."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ async def ask(spec: StageSpec, stub: Any, method: str) -> Any:
         method: The name of the method.
 
     Raises:
-        AnimaError: The stage is away, refuses, does not answer within 1 s, or sends an answer that
-            cannot be decoded.
+        AnimaError: The stage is unavailable, refuses, does not answer within 1 s, or sends an
+            answer that cannot be decoded.
     """
     try:
         answer = await getattr(stub, method)(spec.request(method), timeout=ASK_TIMEOUT_S)
     except grpc.aio.AioRpcError as error:
         raise error_from_rpc(error) from error
-    if answer is None:  # as grpc.aio hands on what it cannot decode
+    if answer is None:  # grpc.aio returns None for a message that it cannot decode
         raise InternalError(f"{spec.name} sent an answer to {method} that cannot be decoded")
     return answer

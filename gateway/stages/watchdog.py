@@ -9,15 +9,15 @@ _LOOKS = 8
 
 
 class Watch:
-    """Checks at intervals whether a stage that owes something is silent.
+    """Checks at intervals whether a stage that owes a response is silent.
 
     That costs one timer per check instead of one per message.
 
     Args:
-        silence_s: How long a stage may be silent while it owes something; detected up to a quarter
-            later.
-        owes: Returns whether a response of the stage is awaited now.
-        on_silence: Called once, when it has been silent for so long.
+        silence_s: How long a stage may be silent while it owes a response; detected up to a quarter
+            of that time later.
+        owes: Returns whether the stage owes a response now.
+        on_silence: Called once, when the stage has been silent for that long.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Watch:
         self._since = None
 
     def close(self) -> None:
-        """Ends the watch."""
+        """Stops watching."""
         self._timer.cancel()
 
     def _arm(self) -> None:
@@ -45,7 +45,8 @@ class Watch:
 
     def _look(self) -> None:
         now = self._loop.time()
-        # A loop that was stopped itself has not read what the stage may have sent meanwhile.
+        # A loop that was itself suspended has not yet read messages that may have arrived
+        # meanwhile.
         stopped = now - self._next_at > self._silence_s / _LOOKS
         if not self._owes():
             self._since = None

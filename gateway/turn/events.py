@@ -1,4 +1,4 @@
-"""Reports of a turn to the client beside text and media: notices, pauses, amount of video."""
+"""Reports of a turn to the client other than text and media: notices, pauses, video level."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class TurnEvents:
         self._sequence: dict[str, int] = {}
 
     def header(self) -> common.ChunkHeader:
-        """Returns the address of an event that comes at most once or is not numbered."""
+        """Returns the header of an event that is sent at most once or is not numbered."""
         question = self._state.question
         return common.ChunkHeader(turn_id=question.turn_id, epoch=question.epoch)
 
     def numbered(self, stream: str, *, segment: int = 0) -> common.ChunkHeader:
-        """Returns the address of the next message of a stream of messages, such as "media"."""
+        """Returns the header of the next message in a numbered stream, such as "media"."""
         question = self._state.question
         number = self._sequence[stream] = self._sequence.get(stream, 0) + 1
         return common.ChunkHeader(
@@ -40,22 +40,22 @@ class TurnEvents:
         )
 
     def pause(self, at_sample: int) -> None:
-        """Has the client stop playing at once; the event overtakes what it has not read."""
+        """Makes the client stop playing at once; the event overtakes all unread ones."""
         paused = pb.TurnPaused(header=self.header(), at_sample=at_sample)
         self._outbox.post(pb.ConverseResponse(turn_paused=paused), urgent=True)
 
     def resume(self, paused_s: float) -> None:
-        """Has the client play on where it stopped, and reports for how long that was, seconds."""
+        """Makes the client resume playing, and reports how long the pause was, in seconds."""
         resumed = pb.TurnResumed(header=self.header(), paused_us=round(paused_s * 1e6))
         self._outbox.post(pb.ConverseResponse(turn_resumed=resumed))
 
     def quality(self, level: pb.VideoLevel.ValueType, frame_rate_hz: int) -> None:
-        """Reports how much video follows."""
+        """Reports the level of the video that follows."""
         quality = pb.VideoQuality(header=self.header(), level=level, frame_rate_hz=frame_rate_hz)
         self._outbox.post(pb.ConverseResponse(quality=quality))
 
     def lose_face(self) -> None:
-        """Reports that no pictures follow."""
+        """Reports that no more video follows."""
         self._state.face_lost = True
         self.quality(pb.VIDEO_LEVEL_IDLE_LOOP, 0)
 
@@ -73,7 +73,7 @@ class TurnEvents:
         self._outbox.post(pb.ConverseResponse(notice=notice))
 
     def fail(self, failure: StageFailed) -> None:
-        """Reports that the answer cannot be finished; what has been made is still played."""
+        """Reports that the answer cannot be finished; the part already made is still played."""
         get_logger().warning(
             "a stage failed",
             failed_stage=failure.stage,
@@ -84,13 +84,13 @@ class TurnEvents:
         self._fail_once(failure)
 
     def break_off(self, fault: Exception) -> None:
-        """Reports a fault of the gateway: nothing more of the answer is made or played."""
+        """Reports an internal error: nothing more of the answer is made or played."""
         turn_id = self._state.question.turn_id
         get_logger().error("a turn failed", turn_id=turn_id, exc_info=fault)
         self._fail_once(StageFailed(GATEWAY, InternalError(f"a turn failed: {fault!r}")))
 
     def _fail_once(self, failure: StageFailed) -> None:
-        """Records why the answer ends; the person is told of the first failure only."""
+        """Records why the answer ends; only the first failure is reported to the person."""
         state = self._state
         state.reason = common.END_REASON_ERROR
         if state.failure is None:

@@ -1,7 +1,7 @@
 """The face of an answer: audio to the talking head, media back, or the audio alone.
 
 A talking head that fails is replaced once, from the first sample that has not come back. After a
-second failure, or when it is far too slow, the voice goes on without pictures.
+second failure, or when it is far too slow, the voice goes on without video.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from services.runtime.tasks import beside
 RenderStream = StageStream[avatar.RenderRequest, avatar.RenderResponse]
 
 _TRIES = 2
-# Within an answer the voice waits for another face only while the player has something to play.
+# Within an answer the voice waits for another face only while the player has media to play.
 _REOPEN_TIMEOUT_MS = 300
 # How much audio a talking head may hold back until it knows what follows.
 _KEPT_S = 0.3
@@ -43,9 +43,9 @@ class Face(Part):
         player: Where media and marks go.
         mesh: The stages.
         streams: The streams of the turn.
-        events: Reports a lost face.
+        events: The reporter for a lost face.
         spans: When each stage worked.
-        schedule: The playout clock, which shows how late the face is.
+        schedule: The playout clock, which determines how late the face is.
     """
 
     def __init__(
@@ -69,12 +69,13 @@ class Face(Part):
         self._schedule = schedule
         self._settings = mesh.settings
         self._stream: RenderStream | None = None
-        # Set once it is decided where audio goes; cleared while a lost talking head is replaced.
+        # Set once the destination of audio is decided; cleared while a lost talking head is
+        # replaced.
         self._decided = asyncio.Event()
         # Input that has not come back yet, so that another stream can render it.
         self._pending: deque[common.AudioChunk | common.Marks] = deque()
         self._changes = Changes()
-        # When audio up to a sample had arrived: no face could be rendered before.
+        # The times at which audio up to a sample had arrived; no face could be rendered earlier.
         self._came: deque[tuple[float, float]] = deque()
         self._base = 0
         self._received = 0
@@ -141,10 +142,10 @@ class Face(Part):
             await self._stream.send(avatar.RenderRequest(end_of_audio=avatar.EndOfAudio()))
 
     async def _until_room(self, sample: int) -> None:
-        """Waits until it is decided where audio goes and not too much of it is under way there."""
+        """Waits until the destination of audio is decided and has room for it."""
         held = self._settings.lookahead_ms * self._settings.sample_rate_hz // 1000
         await self._decided.wait()
-        # Also without pacing: a client that does not read must hold back the voice.
+        # This also holds without pacing: a client that does not read must hold back the voice.
         while self._stream is not None and sample - self._returned > held:
             await self._changes.next()
             await self._decided.wait()

@@ -1,4 +1,4 @@
-"""The parts of a turn: each works in one task, and stops those before it when it fails."""
+"""The parts of a turn: each runs in one task, and stops its upstream parts when it fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Part:
         self._task: asyncio.Task[None] | None = None
 
     def start(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
-        """Starts the work of the part as a task of the turn; its faults end the turn."""
+        """Starts the work of the part as a task of the turn; an exception in it ends the turn."""
         self._task = group.create_task(work, name=type(self).__name__.lower())
 
     @property
@@ -28,11 +28,11 @@ class Part:
         return self._task is not None and self._task.done()
 
     def stop(self) -> None:
-        """Stops the work: what it has handed on already is still played."""
+        """Stops the work; output that was already handed on is still played."""
         if self._task is not None:
             self._task.cancel()
 
     def stop_upstream(self) -> None:
-        """Stops the parts before this one, as nothing is made of their output any more."""
+        """Stops the upstream parts, because their output is no longer used."""
         for part in self._upstream:
             part.stop()

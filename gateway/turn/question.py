@@ -18,7 +18,7 @@ class Question:
     Attributes:
         turn_id: The turn.
         epoch: The epoch of the session when the turn began.
-        text: The words of the person.
+        text: The question as typed or recognised.
         asked_at: The end of the question on the loop's clock, seconds.
         spoken: True if the question was spoken, not typed.
         session_id: The session.
@@ -32,9 +32,9 @@ class Question:
         video: The format of the video.
         speech: False: text only.
         face: False: no video.
-        paced: False: media leaves as it is made.
-        history: The conversation so far, with only the heard part of answers.
-        ai_mark: True: pictures carry a mark that they are made by AI.
+        paced: False: media is sent as it is made.
+        history: The conversation so far, with only the part of each answer that was heard.
+        ai_mark: True: frames carry a mark that they are made by AI.
         idle: The idle loop that the client shows before the answer.
     """
 

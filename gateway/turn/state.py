@@ -13,21 +13,21 @@ from gateway.turn.question import Question
 
 @dataclass(kw_only=True)
 class TurnState:
-    """An answer under way. Each field has one writer, named in its line.
+    """An answer in progress. Each field has one writer, named in parentheses.
 
     Attributes:
         question: The question; `Turn` replaces it when a guess is confirmed.
         text: The text that has been written and handed on (`Captions`).
         words: When each word is spoken, on the sample clock of the turn (`Speaker`).
-        sources: Where the answer came from (`Writer`).
+        sources: The sources of the answer (`Writer`).
         reason: Why the answer ended (`Writer`, `TurnEvents`, `Turn`).
         failure: The first stage that failed, or the gateway itself (`TurnEvents`).
-        first_media_us: From the end of the question to the first media; 0 if there was none
-            (`Player`).
+        first_media_us: The time from the end of the question to the first media; 0 if there was
+            none (`Player`).
         idle_frame: The frame of the idle loop that follows the last frame; None without video
             (`Face`).
-        face_late_s: How late the face was at most, seconds (`Face`).
-        face_lost: True once the answer goes on without pictures (`TurnEvents`).
+        face_late_s: The largest delay of the face, seconds (`Face`).
+        face_lost: True once the answer goes on without video (`TurnEvents`).
         stale: How many messages were dropped because of an interruption (`TurnStreams`, `Turn`).
     """
 

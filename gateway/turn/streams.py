@@ -20,10 +20,11 @@ class TurnStreams:
     """All streams of one turn.
 
     Args:
-        state: The answer under way.
+        state: The answer in progress.
         settings: The settings of the gateway.
-        spans: The spans of the turn, under which streams are opened.
-        stage_is_full: Called with the name of a stage that has no place, and for how many ms.
+        spans: The spans of the turn, the parents of the streams.
+        stage_is_full: Called with the name of a full stage and the time until it may have a slot,
+            ms.
     """
 
     def __init__(
@@ -56,10 +57,10 @@ class TurnStreams:
             method: The method of the stub.
             config: The first request.
             span: The stage's span; None: the turn's.
-            timeout_ms: How long that may take; None: as set for the stage.
+            timeout_ms: How long opening may take; None: the limit set for the stage.
 
         Raises:
-            StageFailed: The stage is away, full, or refuses the config.
+            StageFailed: The stage is unavailable or full, or rejects the config.
         """
         allowed_ms = self._settings.stages[stage].open_ms
         with self._spans.current() if span is None else span.current():
@@ -75,7 +76,7 @@ class TurnStreams:
         return stream
 
     def is_stale(self, stage: str, header: common.ChunkHeader) -> bool:
-        """Returns whether a message of a stage is of an old epoch, and counts it if so."""
+        """Returns whether a message of a stage belongs to an old epoch, and counts it if so."""
         stale = header.epoch < self._state.question.epoch
         if stale:
             self._state.stale += 1
@@ -83,7 +84,7 @@ class TurnStreams:
         return stale
 
     async def stop(self, epoch: int) -> list[pb.StageStop]:
-        """Interrupts all stages that are at work and waits for their confirmations."""
+        """Interrupts all stages that are working and waits for their confirmations."""
         timeout_ms = self._settings.stop_timeout_ms
         running = [stream for stream in self._streams if not stream.ended]
         stops = await asyncio.gather(*(s.stop(epoch, timeout_ms=timeout_ms) for s in running))

@@ -1,14 +1,14 @@
-"""A turn: one question and its answer, with one place from which all of it is stopped.
+"""A turn: one question and its answer, with a single place that stops all of it.
 
-The parts work side by side, each in a task, and hand on what they make:
+The parts run concurrently, each in a task, and hand their output on:
 
     Writer   memories and language model; its segments go through a bounded queue to
     Speaker  speech synthesis; its marks and audio go into a `SpeechSink`, which is
     Face     the talking head; its media goes through a bounded queue to
     Player   playout, which sends media and marks when they are due
 
-A part that is behind holds back those before it. They share `TurnState` (data), `TurnStreams` (the
-calls to the stages) and `TurnEvents` (reports to the client beside text and media).
+A part that is behind holds back its upstream parts. They share `TurnState` (data), `TurnStreams`
+(the calls to the stages) and `TurnEvents` (reports to the client other than text and media).
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class TurnOutcome:
         question: The question of the person.
         heard_text: The part of the answer that the person has heard; may be empty.
         quotes_document: True if the answer came from a document.
-        face_late_s: How late the face was at most, seconds.
-        face_lost: True if the answer went on without pictures.
+        face_late_s: The largest delay of the face, seconds.
+        face_lost: True if the answer went on without video.
     """
 
     turn_id: str
@@ -65,7 +65,7 @@ class Turn:
     """Answers one question.
 
     Args:
-        question: What to answer and how.
+        question: The question and how to answer it.
         mesh: The stages.
         outbox: Where events go.
         on_end: Called once, as soon as the turn is over and before its last event.
@@ -117,7 +117,7 @@ class Turn:
 
     @property
     def over(self) -> bool:
-        """True once nothing more is wanted of the turn; its last events may still follow."""
+        """True once the turn produces nothing more; its last events may still follow."""
         return self._over
 
     @property
@@ -132,25 +132,25 @@ class Turn:
 
     @property
     def work(self) -> asyncio.Task[None]:
-        """The task that answers, once the turn was started; it is done after `turn_ended`."""
+        """The task that answers, once the turn has started; it is done after `turn_ended`."""
         if self._work is None:
             raise RuntimeError("the turn has not been started")
         return self._work
 
     def start(self) -> None:
-        """Begins to answer."""
+        """Starts the answer."""
         question = self._state.question
         if not self._speculative:
             self._announce(self._outbox)
         self._work = self._tasks.start(self._run(), name=f"turn {question.turn_id}")
 
     def answers(self, text: str) -> bool:
-        """Returns whether a turn that was begun on a guess can answer a question."""
+        """Returns whether a turn that was started on a guess can answer a question."""
         question = self._state.question
         return self._state.failure is None and normal(question.text) == normal(text)
 
     def commit(self, text: str, *, asked_at: float) -> None:
-        """Lets a turn that was begun on a guess answer: what it has made leaves now.
+        """Confirms a turn that was started on a guess: its output so far is sent now.
 
         Args:
             text: The question.
@@ -163,25 +163,25 @@ class Turn:
         self._outbox.open()
 
     async def discard(self) -> None:
-        """Drops a turn that was begun on a guess: no event, no history, no memory."""
+        """Drops a turn that was started on a guess: no event, no history, no memory."""
         self._over = True
         await self._cancel()
         await self._streams.close()
         self._spans.finish("discarded")
 
     def playback(self, report: pb.PlaybackReport) -> None:
-        """Takes a report of the client about its playback."""
+        """Processes a playback report of the client."""
         self._heard.report(report)
 
     def hold(self) -> None:
-        """Stops playout where it is, and has the client do the same."""
+        """Pauses playout, here and at the client."""
         self._schedule.hold()
         self._held_at = asyncio.get_running_loop().time()
         if self._state.question.speech:
             self._events.pause(self._heard.samples())
 
     def resume(self) -> None:
-        """Lets playout go on where it was stopped."""
+        """Resumes playout where it was paused."""
         if self._held_at is None:
             return
         held_s = self._schedule.go_on()
@@ -190,13 +190,13 @@ class Turn:
             self._events.resume(held_s)
 
     def say_quality(self, level: pb.VideoLevel.ValueType) -> None:
-        """Reports to the client how much video the answer has."""
+        """Reports the video level of the answer to the client."""
         question = self._state.question
         rate_hz = question.video.frame_rate_hz if question.face else 0
         self._events.quality(level, rate_hz)
 
     def is_ending(self, within_s: float) -> bool:
-        """Returns whether all has been made and at most this much of it is left to play."""
+        """Returns whether the whole answer is made and at most `within_s` of it is left to play."""
         schedule = self._schedule
         left = schedule.sent_samples - schedule.played_samples()
         made = self._speaker is not None and self._speaker.finished
@@ -204,7 +204,7 @@ class Turn:
 
     @property
     def unheard(self) -> bool:
-        """True if nothing of the answer was heard so far."""
+        """True if nothing of the answer has been heard so far."""
         state = self._state
         return not (self._heard.text(complete=False) if state.question.speech else state.text)
 
@@ -220,7 +220,8 @@ class Turn:
         self._over = True
         asked_at = asyncio.get_running_loop().time()
         state = self._state
-        # Before the first await: a client that leaves while the stages confirm is remembered too.
+        # Before the first await, so that the turn is remembered even if the client leaves while the
+        # stages confirm.
         self._leave(self._heard.text(complete=False))
         dropped = self._outbox.drop_below(epoch)
         state.stale += dropped
@@ -239,7 +240,7 @@ class Turn:
         await self._streams.close()
 
     async def abandon(self) -> None:
-        """Cancels everything because the client has gone; memory still gets what was heard.
+        """Cancels everything because the client has gone; the heard part still goes to the memory.
 
         Also finishes an `interrupt` that was itself cancelled.
         """
@@ -263,7 +264,7 @@ class Turn:
         try:
             await self._produce()
         except Exception as fault:
-            # The session must live on, and the person must not wait for ever.
+            # The session must survive, and the person must not wait for ever.
             self._events.break_off(fault)
             await self._outbox.until_open()
         if self._over:
@@ -325,7 +326,7 @@ class Turn:
             await asyncio.wait([self._work])
 
     def _leave(self, heard: str) -> None:
-        """Hands over what the turn leaves for history and memory."""
+        """Hands the outcome over to history and memory."""
         state = self._state
         self._heard_text = heard
         outcome = TurnOutcome(
@@ -340,7 +341,7 @@ class Turn:
         )
         try:
             self._on_end(outcome)
-        except Exception as fault:  # the client must learn all the same that the turn is over
+        except Exception as fault:  # the client must still be notified of the end of the turn
             get_logger().error("a turn was not recorded", turn_id=self.turn_id, exc_info=fault)
 
     def _end(self, header: common.ChunkHeader) -> None:

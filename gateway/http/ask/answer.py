@@ -1,4 +1,4 @@
-"""One question asked from outside of a conversation: the whole answer, collected."""
+"""One question outside of a conversation: the whole answer, collected."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from services.runtime.errors import DeadlineExceeded, Unavailable
 from services.runtime.tasks import beside
 
 _CHUNK_SAMPLES = QUESTION_RATE_HZ // 10
-# A recorded question is one utterance, whatever pauses it has.
+# A recorded question is one utterance, however long its pauses are.
 _WHOLE_RECORDING_MS = 120_000
 
 
-class NotUnderstood(Exception):  # noqa: N818 (named by what it says)
+class NotUnderstood(Exception):  # noqa: N818 (named after its meaning)
     """No question was recognised in a recording."""
 
 
@@ -36,11 +36,11 @@ class Reply:
         question: The question, as typed or recognised.
         words: When each word is spoken.
         pcm: The audio, mono int16.
-        frames: The coded pictures.
+        frames: The encoded frames.
         sample_rate_hz: Samples per second of the audio; 0 without audio.
-        frame_rate_hz: Pictures per second; 0 without video.
+        frame_rate_hz: Frames per second; 0 without video.
         ended: How the turn ended, with its text.
-        notices: What the person was told.
+        notices: The notices sent to the person.
     """
 
     sample_rate_hz: int = 0
@@ -59,7 +59,7 @@ class Reply:
 
     @property
     def sources(self) -> Sequence[llm.Source]:
-        """Where the answer came from."""
+        """The sources of the answer."""
         return self.ended.sources
 
     def add(self, event: pb.ConverseResponse) -> None:
@@ -82,7 +82,7 @@ class Reply:
 
 
 def one_question(config: pb.ConverseConfig) -> pb.ConverseConfig:
-    """Gives the config of a conversation of one question, whose answer comes as it is made."""
+    """Returns the config of a conversation of one question, whose answer is not paced."""
     whole = pb.ConverseConfig()
     whole.CopyFrom(config)
     whole.pacing = pb.PACING_AS_MADE
@@ -95,7 +95,7 @@ def one_question(config: pb.ConverseConfig) -> pb.ConverseConfig:
 async def question_requests(
     question: str | NDArray[np.int16],
 ) -> AsyncIterator[pb.ConverseRequest]:
-    """Gives what a client sends after the config to ask one question.
+    """Yields the requests that a client sends after the config to ask one question.
 
     Args:
         question: Text, or mono samples at 16,000 Hz.
@@ -121,13 +121,13 @@ async def ask(
 
     Args:
         mesh: The stages.
-        config: How to converse; pacing, endpointing and input rate are set here.
+        config: The config of the conversation; pacing, endpointing and input rate are set here.
         question: Text, or mono samples at 16,000 Hz.
-        timeout_s: How long all of it may take.
+        timeout_s: How long the whole answer may take.
 
     Raises:
         NotUnderstood: No question was recognised in the samples.
-        AnimaError: A field is wrong, the gateway is full, or a stage failed.
+        AnimaError: A field is invalid, the gateway is full, or a stage failed.
     """
     reply = Reply()
     try:
@@ -145,11 +145,11 @@ async def ask(
 
 
 def check_reply(reply: Reply) -> None:
-    """Raises what stands in the way of a whole answer.
+    """Checks that the answer is complete.
 
     Raises:
         NotUnderstood: No question was recognised.
-        Unavailable: A stage failed; the metadata name it as `stage`, the text is for people.
+        Unavailable: A stage failed; the metadata name it as `stage`, and the text is for people.
     """
     for notice in reply.notices:
         if notice.kind == pb.NOTICE_KIND_NOT_UNDERSTOOD:

@@ -1,6 +1,6 @@
-"""Recordings: an answer to MP4 or WAV, and a recorded question to samples.
+"""Media files: writes an answer as MP4 or WAV, and decodes a recorded question.
 
-The pictures are never coded again. Everything here computes and belongs into a thread.
+The frames are never re-encoded. All functions here are CPU-bound; call them in a thread.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from anima.common.v1 import common_pb2 as common
 
 QUESTION_RATE_HZ = 16_000
 _AAC_BIT_RATE = 96_000
-# Channels of a question that are compared; more of them are mixed while they are decoded.
+# The most channels of a question that are compared; more are mixed by the decoder.
 _MAX_CHANNELS = 8
-# A mix with a smaller part of the loudest channel's power has lost speech: a quarter is left when
-# one of two channels is silent, a half when both hold different sound.
+# A mix with less than this share of the loudest channel's power has lost speech: a quarter is left
+# when one of two channels is silent, a half when both hold different sounds.
 _WEAK_MIX_POWER = 0.3
 DISCLOSURE = "synthetic: made by Anima"
-"""Stands in every film, so that nobody has to take it for a recording of a person."""
-# Files that only name other files or addresses (playlists, "concat") must never be opened for a
-# caller.
+"""Written into every MP4 file, so that nobody takes it for a recording of a person."""
+# Formats that only refer to other files or addresses (playlists, "concat") must never be opened for
+# a caller.
 _AUDIO_FORMATS = "wav,w64,flac,mp3,ogg,aac,aiff,au,caf,amr,asf,matroska,webm,mov,mp4"
 
 
 class NotAudio(Exception):  # noqa: N818 (named by what it says)
-    """A file holds no audio that can be decoded; the text says why."""
+    """A file contains no audio that can be decoded; the text gives the reason."""
 
 
 class TooLong(Exception):  # noqa: N818
@@ -54,22 +54,22 @@ def to_wav(pcm: bytes, *, sample_rate_hz: int) -> bytes:
 def to_mp4(
     frames: Sequence[common.VideoFrame], *, frame_rate_hz: int, pcm: bytes, sample_rate_hz: int
 ) -> bytes:
-    """Writes coded pictures and audio as an MP4 file with H.264 and AAC.
+    """Writes encoded frames and audio as an MP4 file with H.264 and AAC.
 
-    The pictures are copied as they are. The muxer writes an edit list for the priming of AAC, so
-    that sample 0 is heard with the first picture.
+    The frames are copied unchanged. The muxer writes an edit list for the priming of AAC, so that
+    sample 0 is heard with the first frame.
 
     Args:
         frames: Access units in Annex B, the first one a key frame, one per 1/`frame_rate_hz` s.
-        frame_rate_hz: Pictures per second.
-        pcm: Mono int16 samples; empty: a film without sound.
+        frame_rate_hz: Frames per second.
+        pcm: Mono int16 samples; empty: no audio track.
         sample_rate_hz: Samples per second.
     """
     file = io.BytesIO()
     coded = io.BytesIO(b"".join(frame.data for frame in frames))
     with av.open(coded, format="h264") as source, av.open(file, "w", format="mp4") as out:
         out.metadata["comment"] = DISCLOSURE
-        # A stream for pictures that are coded already can only be made after one that was read.
+        # PyAV can create a stream for encoded frames only from a stream that it has read.
         video = out.add_stream_from_template(source.streams.video[0])
         video.time_base = Fraction(1, frame_rate_hz)
         audio = out.add_stream("aac", rate=sample_rate_hz, layout="mono") if pcm else None
@@ -99,8 +99,8 @@ def read_question(data: bytes, *, max_seconds: float) -> NDArray[np.int16]:
         Mono samples at 16,000 Hz.
 
     Raises:
-        NotAudio: Nothing in it can be decoded as audio.
-        TooLong: It is longer than `max_seconds`.
+        NotAudio: The file contains nothing that can be decoded as audio.
+        TooLong: The recording is longer than `max_seconds`.
     """
     pieces: list[NDArray[np.int16]] = []
     count = 0
@@ -122,15 +122,15 @@ def read_question(data: bytes, *, max_seconds: float) -> NDArray[np.int16]:
     except (av.error.FFmpegError, ValueError) as error:
         raise NotAudio(f"the file cannot be decoded as audio: {error}") from error
     if not count:
-        raise NotAudio("the file holds no sound")
+        raise NotAudio("the file contains no samples")
     return _mixed(np.concatenate(pieces))
 
 
 def _mixed(channels: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Mixes channels, shape [samples, channels], to one.
+    """Mixes channels, shape [samples, channels], down to one.
 
-    Where they cancel each other, as those of a microphone with crossed wires, or where only one of
-    many holds the speech, the loudest one is taken instead.
+    If the channels cancel each other out, as with a microphone whose wires are crossed, or if only
+    one of many carries the speech, the loudest channel is returned instead.
     """
     mix: NDArray[np.float32] = channels.mean(axis=1, dtype=np.float32)
     powers = np.square(channels, dtype=np.float32).mean(axis=0)

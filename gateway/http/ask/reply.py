@@ -12,7 +12,7 @@ from gateway.http.ask.answer import Reply
 
 
 def to_json(reply: Reply) -> dict[str, Any]:
-    """Gives question, text, subtitles, word times and stage times; times in ms."""
+    """Returns question, text, subtitles, word times and stage times; times in ms."""
     lines = subtitles.cues(reply.text, reply.words, sample_rate_hz=reply.sample_rate_hz)
     ended = MessageToDict(
         reply.ended, preserving_proto_field_name=True, always_print_fields_with_no_presence=True

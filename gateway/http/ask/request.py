@@ -1,4 +1,4 @@
-"""Reading `POST /v1/ask`: JSON with a typed question, or a form with a recorded one."""
+"""Parses `POST /v1/ask`: JSON with a typed question, or a form with a recorded one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Strict(BaseModel):
 
 
 class VideoFields(_Strict):
-    """`video` of a question; 0: the avatar's own."""
+    """The field `video` of a question; 0: the avatar's own value."""
 
     width_px: int = 0
     height_px: int = 0
@@ -39,7 +39,7 @@ class VideoFields(_Strict):
 
 
 class AskFields(_Strict):
-    """The fields of a question; what is empty is the default of the contract."""
+    """The fields of a question; an empty field means the default of the contract."""
 
     text: str | None = None
     persona: str = ""
@@ -52,11 +52,11 @@ class AskFields(_Strict):
 
 @dataclass(frozen=True, kw_only=True)
 class AskRequest:
-    """A question as it came over HTTP.
+    """A question that was received over HTTP.
 
     Attributes:
         question: Text, or mono samples at 16,000 Hz.
-        config: How to converse.
+        config: The config of the conversation.
     """
 
     question: str | NDArray[np.int16]
@@ -67,8 +67,8 @@ async def read_ask(request: Request) -> AskRequest:
     """Reads a question.
 
     Raises:
-        Problem: 400 for a body that is not what it says, 413 for too much of it, 415 for another
-            type or for audio that cannot be decoded, 422 for a wrong field.
+        Problem: 400 for a body that does not match its type, 413 for a body that is too large, 415
+            for another type or for audio that cannot be decoded, 422 for an invalid field.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type == "application/json":
@@ -90,7 +90,7 @@ async def _read_form(request: Request) -> AskRequest:
         fields = _fields(_form_fields(form))
         if isinstance(audio, UploadFile):
             if fields.text is not None:
-                raise Problem(422, "text: cannot come together with `audio`")
+                raise Problem(422, "text: cannot be combined with `audio`")
             question: str | NDArray[np.int16] = await _samples(audio)
         elif audio is not None:
             raise Problem(422, "audio: must be a file")
@@ -123,7 +123,7 @@ async def _form(request: Request) -> Any:
 
 
 class _Closing:
-    """Closes a form, and with it the files of its parts."""
+    """Closes a form, including the files of its parts."""
 
     def __init__(self, form: FormData) -> None:
         self._form = form
@@ -139,7 +139,7 @@ def _form_fields(form: FormData) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in form.multi_items():
         if name in fields:
-            raise Problem(422, f"{name[:80]}: comes twice")
+            raise Problem(422, f"{name[:80]}: is given twice")
         if name == "audio":
             continue
         if not isinstance(value, str):
@@ -179,7 +179,7 @@ def _check_unicode(field: str, value: str) -> None:
 def _config(fields: AskFields) -> pb.ConverseConfig:
     for name, side in fields.video:
         if not 0 <= side < 2**31:
-            raise Problem(422, f"video.{name}: {side} is not in range")
+            raise Problem(422, f"video.{name}: {side} is out of range")
     return pb.ConverseConfig(
         user_id=fields.user_id,
         persona=fields.persona,
@@ -209,10 +209,10 @@ async def _samples(audio: UploadFile) -> NDArray[np.int16]:
 
 
 def _limited(request: Request, max_bytes: int) -> Request:
-    """Gives the request with a body that is refused once it is too large."""
+    """Returns the request with a body that is rejected once it is too large."""
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
-        raise Problem(413, f"the body of {length} bytes is larger than {max_bytes}")
+        raise Problem(413, f"the body must be at most {max_bytes} bytes, got {length}")
     received = 0
 
     async def receive() -> Message:

@@ -1,4 +1,4 @@
-"""Subtitles of an answer, from the times of its words."""
+"""Subtitles of an answer, made from the times of its words."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Cue:
 
     Attributes:
         start_ms: When it appears.
-        end_ms: When it goes.
-        text: What it says.
+        end_ms: When it disappears.
+        text: Its text.
     """
 
     start_ms: int
@@ -34,10 +34,10 @@ class Cue:
 
 
 def cues(text: str, words: Sequence[common.WordMark], *, sample_rate_hz: int) -> list[Cue]:
-    """Groups the words of an answer into lines that can be read.
+    """Groups the words of an answer into readable lines.
 
     A line ends at the end of a sentence, at a pause, after 6 s, or at 84 letters (42 Chinese
-    characters). Its text is cut out of the answer, so that it has the answer's marks and spaces.
+    characters). Its text is a slice of the answer, so it keeps the answer's punctuation and spaces.
 
     Args:
         text: The answer.

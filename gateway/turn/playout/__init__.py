@@ -1,1 +1,1 @@
-"""Which media leaves when, and what of it was heard."""
+"""When media is sent, and how much of it was heard."""

@@ -1,7 +1,7 @@
 """The gate between an answer and the client: shut while the answer is speculative.
 
-Events of an answer that is not confirmed yet are held here, bounded. An answer that is discarded is
-dropped together with its gate, and the client receives nothing of it.
+Events of an answer that is not confirmed yet are held here, bounded. A discarded answer is dropped
+together with its gate, and the client receives nothing of it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Gate:
         """Waits while the reader is behind, or the gate is shut and full.
 
         Args:
-            unread: How many events the reader may have left unread; None: as many as are held.
+            unread: How many events may be unread; None: the limit of the outbox.
         """
         if not self.is_open and len(self._held) >= _MAX_HELD:
             await self._opened.wait()

@@ -1,4 +1,4 @@
-"""How much of an answer was heard, by the reports of the client or else by the schedule."""
+"""How much of an answer was heard, by the client's reports or, without them, the schedule."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from gateway.turn.playout.playback import Playback, heard_text
 from gateway.turn.playout.schedule import Schedule
 from gateway.turn.state import TurnState
 
-# After the schedule's end a client that reports playback is waited for while it goes on playing.
+# After the end of the schedule, a client that reports playback may finish as long as it plays.
 _REPORT_SILENCE_S = 1.0
 _REPORT_TOLERANCE_S = 0.5
 
 
 class Heard:
-    """How much of one answer was heard.
+    """Tracks how much of one answer was heard.
 
     Args:
-        state: The answer under way.
+        state: The answer in progress.
         schedule: Its playout clock.
         sample_rate_hz: Samples per second of its audio.
     """
@@ -33,7 +33,7 @@ class Heard:
         self._underruns = 0
 
     def report(self, report: pb.PlaybackReport) -> None:
-        """Takes a report of the client: how far it has played, and how often it ran dry."""
+        """Processes a client's report: how far it has played, and how often its buffer ran dry."""
         self._playback.report(
             report.played_samples,
             sent=self._schedule.sent_samples,
@@ -47,10 +47,9 @@ class Heard:
         self._reported.set()
 
     async def until_reported(self) -> None:
-        """Waits until a client that reports has played nearly everything, or plays no further.
+        """Waits until a client that sends reports has played nearly everything, or has stopped.
 
-        A client that reports the same position again and again is waited for no longer than one
-        that sends no reports.
+        A client that keeps reporting the same position is treated like one that sends no reports.
         """
         end = self._schedule.sent_samples - self._tolerance_samples
         while (reported := self._playback.reported) is not None and reported < end:

@@ -1,4 +1,4 @@
-"""The events that the client has not read yet: bounded, and cleared at interruptions."""
+"""The events that the client has not read yet: bounded, and cleared on interruption."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Outbox:
 
     @property
     def has_room(self) -> bool:
-        """True if another event is held without waiting."""
+        """True if another event can be added without waiting."""
         return len(self._events) < self._max_events
 
     async def until_stalled(self, timeout_s: float) -> None:
-        """Waits until the client has left events unread for a time.
+        """Waits until the client has left events unread for `timeout_s`.
 
         Args:
-            timeout_s: How long that is; it is noticed up to a quarter later.
+            timeout_s: The time limit; a stall is detected up to a quarter of it later.
         """
         loop = asyncio.get_running_loop()
         while True:
@@ -53,7 +53,7 @@ class Outbox:
         """Waits until there is room for another event.
 
         Args:
-            unread: How many others may be unread then; None: as many as are held.
+            unread: How many other events may be unread; None: the limit of the outbox.
         """
         room = self._max_events if unread is None else unread + 1
         while len(self._events) >= room and not self._finished:
@@ -97,7 +97,7 @@ class Outbox:
         return count
 
     def finish(self, error: BaseException | None = None) -> None:
-        """Ends the events after those that are held; an error is raised in the reader at once."""
+        """Ends the events after the queued ones; an error is raised in the reader at once."""
         if error is not None:
             self._events.clear()
         self._error = self._error or error

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from anima.common.v1 import common_pb2 as common
 
-# A player that reports the same position for longer than that does not play.
+# A player that reports the same position for longer than this is not playing.
 STUCK_S = 0.5
 
 
 class Playback:
-    """How far a client has played a turn by its reports: a pure state machine.
+    """How far a client has played a turn, by its reports: a pure state machine.
 
-    Reports are clamped: never beyond what was sent by then, never backwards. Between two reports,
-    and when no more come, the position moves at the pace of the schedule; a client that reports the
-    same position again and again has stopped.
+    Reports are clamped: never beyond what had been sent, never backwards. Between two reports, and
+    when no more arrive, the position moves at the pace of the schedule; a client that keeps
+    reporting the same position has stopped.
 
     Attributes:
         reported: The furthest position that was reported, samples; None before the first report.
@@ -28,13 +28,13 @@ class Playback:
         self._reported_at = 0.0
 
     def report(self, played: int, *, sent: int, scheduled: int, now: float) -> None:
-        """Takes a report.
+        """Processes a report.
 
         Args:
             played: The first sample that was not played, by the client's report.
-            sent: The first sample that has not left.
+            sent: The first sample that has not been sent.
             scheduled: The first sample that was not played by the schedule.
-            now: The time of the loop's clock, seconds.
+            now: The time on the loop's clock, seconds.
         """
         played = min(played, sent)
         if self.reported is None or played > self.reported:
@@ -43,7 +43,7 @@ class Playback:
 
     @property
     def stuck(self) -> bool:
-        """True if the client goes on reporting but does not play."""
+        """True if the client keeps reporting but does not play."""
         return self.reported is not None and self._reported_at - self._moved_at > STUCK_S
 
     def position(self, *, sent: int, scheduled: int) -> int:
@@ -58,8 +58,8 @@ class Playback:
 def heard_text(text: str, words: Sequence[common.WordMark], played_samples: int) -> str:
     """Cuts an answer at the last word that was heard.
 
-    A word counts as heard when at least half of it was played. Marks that follow a heard word
-    directly, such as a full stop, stay with it.
+    A word counts as heard when at least half of it was played. Punctuation directly after a heard
+    word, such as a full stop, stays with it.
 
     Args:
         text: The answer.

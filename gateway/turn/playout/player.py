@@ -1,4 +1,4 @@
-"""The playing of an answer: media and marks leave for the client on the turn's schedule."""
+"""The playout of an answer: media and marks are sent to the client on the turn's schedule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from services.runtime.audio import MAX_CHUNK_BYTES
 
 _MAX_PIECES = 32
 _MAX_MESSAGE_MS = 200
-# Media that is not paced comes in bursts: what comes so soon after a message is gathered into one.
+# Media that is not paced comes in bursts; pieces this soon after a message are sent together.
 _GATHER_S = 0.01
 
 
@@ -31,7 +31,7 @@ _GATHER_S = 0.01
 class Piece:
     """Audio with the frames that belong to it.
 
-    The message for the client is made once, of all the pieces that leave together: in a message,
+    The message for the client is built once, from all pieces that are sent together: in a message,
     audio is copied whenever it is read, set, or put into another message.
 
     Attributes:
@@ -54,9 +54,9 @@ class Player(Part):
     """Plays one answer.
 
     Args:
-        state: The answer under way.
-        events: Numbers the messages.
-        outbox: Where they go.
+        state: The answer in progress.
+        events: The numbering of messages.
+        outbox: The destination of messages.
         schedule: The playout clock.
         spans: When each segment was played.
         settings: The settings of the gateway.
@@ -92,15 +92,15 @@ class Player(Part):
         self._kept: list[Piece | None] = []
 
     async def audio(self, chunk: common.AudioChunk) -> None:
-        """Takes audio without frames, in order; waits while too much is held."""
+        """Takes audio without frames, in order; waits while too much is queued."""
         await self._pieces.put(Piece(chunk.start_sample, chunk.pcm))
 
     async def media(self, media: common.MediaChunk) -> None:
-        """Takes audio with its frames, in order; waits while too much is held."""
+        """Takes audio with its frames, in order; waits while too much is queued."""
         await self._pieces.put(Piece(media.audio.start_sample, media.audio.pcm, media.frames))
 
     async def end(self) -> None:
-        """Ends the answer after all that was taken."""
+        """Ends the answer after all queued media."""
         self._complete = True
         self._stop_gathering()
         await self._pieces.put(None)
@@ -128,9 +128,9 @@ class Player(Part):
                 self._span.end()
 
     async def _next(self) -> list[Piece] | None:
-        """Returns what leaves as the next message; None at the end.
+        """Returns the pieces of the next message; None at the end.
 
-        Pieces that are there already leave as one message, which halves what they cost.
+        Queued pieces are merged into one message, which halves their cost.
         """
         first = self._kept.pop() if self._kept else await self._pieces.get()
         if first is None:
@@ -151,7 +151,7 @@ class Player(Part):
         return pieces
 
     def _join(self, pieces: list[Piece], longest: int) -> None:
-        """Adds what is there and may leave in the same message, up to a number of samples."""
+        """Adds queued pieces that fit into the same message, up to a number of samples."""
         start = pieces[0].start_sample
         segment = self._segment_at(start)
         while len(self._pieces):

@@ -1,9 +1,9 @@
 """The playout clock of a turn: one absolute schedule from its first media, never moved afterwards.
 
-Sample s of a turn is played at t0 + s / rate, where t0 is when the first media left, and its media
-leaves `lead_ms` before that: a player buffers that much, and receives it at once when an answer
-begins. Media that is made too late leaves at once; the media after it keeps its place on the
-schedule, so that delays do not add up.
+Sample s of a turn is played at t0 + s / rate, where t0 is when the first media was sent, and its
+media is sent `lead_ms` before that: a player buffers that much, and receives it at once when an
+answer begins. Media that is made too late is sent at once; the media after it keeps its place on
+the schedule, so that delays do not add up.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import asyncio
 from gateway.wakeup import Changes
 from services.runtime.clock import loop_time_s
 
-# Timers fire a little early, and rounding may leave a delay too short for any timer.
+# Timers may fire slightly early, and rounding may leave a delay too short for any timer.
 _EARLY_S = 1e-4
 
 
 class Schedule:
-    """When media leaves, what has been played by now, and how far production may run ahead.
+    """When media is sent, how much has been played, and how far production may run ahead.
 
     Args:
         sample_rate_hz: Samples per second of the turn's audio.
-        lead_ms: How long before it is played media leaves.
+        lead_ms: How long before its playback media is sent.
         lookahead_ms: How far production may run ahead of playback.
-        paced: False: media leaves as it is made, and production is not held.
+        paced: False: media is sent as it is made, and production is not held back.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class Schedule:
 
     @property
     def sent_samples(self) -> int:
-        """The first sample that has not left."""
+        """The first sample that has not been sent."""
         return self._sent_samples
 
     def lateness_s(self, sample: int) -> float:
-        """Returns how late media that starts at `sample` would leave now, seconds."""
+        """Returns how late media that starts at `sample` would be if sent now, seconds."""
         if self._start is None or not self._paced:
             return 0.0
         return max(0.0, loop_time_s() - self._due(sample, self._start))
@@ -59,14 +59,14 @@ class Schedule:
         return max(0.0, loop_time_s() - self._start - sample / self._sample_rate_hz)
 
     def played_samples(self) -> int:
-        """Returns the first sample that has not been played; without pacing, that has not left."""
+        """Returns the first sample that has not been played; without pacing, not been sent."""
         if self._start is None or not self._paced:
             return self._sent_samples
         elapsed = (loop_time_s() if self._held_at is None else self._held_at) - self._start
         return max(0, min(self._sent_samples, int(elapsed * self._sample_rate_hz)))
 
     def hold(self) -> None:
-        """Stops the clock: nothing leaves and nothing counts as played until `go_on`."""
+        """Stops the clock: nothing is sent and nothing counts as played until `go_on`."""
         if self._held_at is None:
             self._held_at = loop_time_s()
             self._running.clear()
@@ -87,14 +87,14 @@ class Schedule:
         return held_s
 
     def sent(self, end_sample: int) -> None:
-        """Records that media up to `end_sample` has left; the first call starts the clock."""
+        """Records that media up to `end_sample` was sent; the first call starts the clock."""
         if self._start is None:
             self._start = loop_time_s()
         self._sent_samples = max(self._sent_samples, end_sample)
         self._moves.tell()
 
     async def until_due(self, sample: int) -> None:
-        """Waits until media that starts at `sample` is due to leave."""
+        """Waits until media that starts at `sample` is due to be sent."""
         await self._running.wait()
         if self._paced and self._start is not None:
             await self._until(max(0.0, sample / self._sample_rate_hz - self._lead_s))
@@ -109,7 +109,7 @@ class Schedule:
         await self._until(needed / self._sample_rate_hz)
 
     async def until_played(self) -> None:
-        """Waits until everything that has left has been played."""
+        """Waits until all sent media has been played."""
         if self._paced and self._start is not None:
             await self._until(self._sent_samples / self._sample_rate_hz)
 

@@ -1,8 +1,8 @@
-"""The voice of an answer: segments of text to synthesis, its marks and audio on to a sink.
+"""The voice of an answer: sends text segments to synthesis, and marks and audio to a sink.
 
 A voice that fails is replaced once: another stream speaks the segments of which nothing was heard,
-and its samples and segments are counted from where the first one stopped. A voice that fails within
-a segment is replaced only to apologise that the answer cannot be finished.
+and its samples and segments are counted from the point where the first one stopped. A voice that
+fails within a segment is replaced only to apologise that the answer cannot be finished.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class Speaker(Part):
 
     Args:
         state: The answer under way.
-        writer: Where segments come from; it is stopped when the voice has failed.
-        sink: Where marks and audio go.
+        writer: The source of segments; it is stopped when the voice has failed.
+        sink: The destination of marks and audio.
         mesh: The stages.
         streams: The streams of the turn.
         events: Reports failures and numbers messages.
         spans: When each stage worked.
-        schedule: The playout clock, which the voice may run ahead of only so far.
-        outbox: Where the segments are announced.
+        schedule: The playout clock, which limits how far the voice may run ahead.
+        outbox: The outbox in which segments are announced.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Speaker(Part):
         self._spans: dict[int, StageSpan] = {}
 
     async def speak(self) -> None:
-        """Speaks the segments as they come, and ends the speech also when the voice fails."""
+        """Speaks the segments as they arrive, and ends the speech even when the voice fails."""
         language = await self._writer.language
         request = tts.SynthesizeRequest(config=self._config(language))
         try:
@@ -138,7 +138,7 @@ class Speaker(Part):
         )
 
     async def _apologise(self, request: tts.SynthesizeRequest, failure: StageFailed) -> None:
-        """Speaks an apology, if the answer broke off within a segment, where it can be heard."""
+        """Speaks an apology if the answer broke off within a segment and it can be heard."""
         if self._sounding not in self._unspoken:
             return
         # Marks come before their audio: words after the last audio will not be heard.
@@ -184,7 +184,7 @@ class Speaker(Part):
                     await self._spoken.wait()
                 await self._schedule.until_room(self._made_samples)
             await self._announce(written)
-            # From here on it is spoken by another stream when this one fails.
+            # From here on, another stream speaks the segment if this one fails.
             self._next = None
             self._unspoken[written.number] = written
             self._last_segment = written.number

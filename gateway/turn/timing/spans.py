@@ -82,7 +82,7 @@ class SpanLog:
     def __init__(self, *, turn_id: str, asked_at: float) -> None:
         self.turn_id = turn_id
         self.asked_at = asked_at
-        # The wall clock is read once: a jump of it must not stretch a span.
+        # The wall clock is read only once, so that a jump of it cannot stretch a span.
         self._zero_unix_ns = time.time_ns() - round(loop_time_s() * 1e9)
         # A turn is a trace of its own: it could not be found under the span of a conversation that
         # lasts for hours.
@@ -108,7 +108,7 @@ class SpanLog:
         return span
 
     def unix_ns(self, at: float) -> int:
-        """Returns a time of the loop's clock as nanoseconds since 1970."""
+        """Returns a time on the loop's clock as nanoseconds since 1970."""
         return self._zero_unix_ns + round(at * 1e9)
 
     def elapsed_us(self) -> int:

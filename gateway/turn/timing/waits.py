@@ -2,8 +2,8 @@
 
 The stages of an answer overlap, so the lengths of their spans say little about the wait. Here each
 moment of the wait belongs to the stage whose first output was awaited then, so that the shares add
-up to the whole. A stage that was ready before the stage ahead of it has no share: an answer that
-was begun on a guess, or a face that waits for audio.
+up to the whole. A stage that was ready before the stage ahead of it has no share, such as an answer
+that was started on a guess, or a face that waits for audio.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ PLAYOUT = "playout"
 def parts() -> tuple[str, ...]:
     """Returns the parts of the wait, in the order in which they wait for each other.
 
-    They are the stages in the order of their chain, before speech synthesis the rest of the first
-    clause after its first word, and at the end the way out of the gateway. The part of "asr" is the
-    decision that the person has finished, and what was said.
+    They are the stages in the order of their chain; the rest of the first clause after its first
+    word, before speech synthesis; and at the end the way out of the gateway. The part "asr" covers
+    the recognition of the words and the decision that the person has finished.
     """
     stages = list(chain())
     stages.insert(stages.index(_SPEECH), CLAUSE)

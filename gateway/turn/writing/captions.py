@@ -1,4 +1,4 @@
-"""The text of an answer on its way to the client: the first words at once, then as one reads.
+"""The text of an answer on its way to the client: first words at once, then at reading pace.
 
 A model writes 20 to 100 tokens a second, and a message for each of them costs the gateway more than
 the rest of the answer; nobody reads faster than ten times a second.
@@ -21,8 +21,8 @@ class Captions:
 
     Args:
         state: The answer; its `text` is what has been added so far.
-        events: Numbers the messages.
-        outbox: Where they go.
+        events: The numbering of messages.
+        outbox: The destination of messages.
     """
 
     def __init__(self, state: TurnState, *, events: TurnEvents, outbox: Gate) -> None:

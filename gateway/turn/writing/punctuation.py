@@ -4,7 +4,7 @@ from __future__ import annotations
 
 SENTENCE_MARKS = frozenset(".!?。！？…．")
 CLAUSE_MARKS = frozenset(",;:，、；：—")
-# Nothing that follows can belong to one of these, so that no look-ahead is needed.
+# No following character can belong to one of these, so they need no look-ahead.
 PROMPT_MARKS = frozenset("。，、；：")
 
 OPENING = {

@@ -1,4 +1,4 @@
-"""The recall before an answer, and its result in the form that the language model takes."""
+"""The recall before an answer, and its result in the form that the language model accepts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROLES: Final = {
     memory.SPEAKER_ASSISTANT: llm.ROLE_ASSISTANT,
 }
 _MAX_SOURCE_CHARS: Final = 500
-# Characters that would end the line of the source.
+# Characters that would break the source line.
 _PLAIN: Final = str.maketrans({"[": "(", "]": ")", "·": "-"})
 
 

@@ -1,9 +1,9 @@
-"""Cuts an answer, while it is being written, into segments to speak.
+"""Splits an answer into segments to speak while it is being written.
 
 The first segment is a short clause, so that speech starts early; the later ones are whole
-sentences. The segmenter is a machine over single characters: how the text is cut into deltas makes
-no difference to the segments. Where a mark may belong to a number, an address, an ellipsis or a
-closing quote it waits for one more character; at the comma of a first clause, after a plain word
+sentences. The segmenter is a state machine over single characters, so the segments do not depend on
+how the text is split into deltas. If a mark may belong to a number, an address, an ellipsis or a
+closing quote, it waits for one more character; at the comma of a first clause, after a plain word
 outside of quotes, it does not wait.
 """
 
@@ -16,7 +16,7 @@ from gateway.turn.writing import punctuation
 from text.abbreviations import ends_in_abbreviation
 from text.scripts import is_ideographic
 
-# TTS takes 2,000 characters; a longer run without any place to cut is cut here.
+# TTS accepts 2,000 characters; a run without any place to cut is cut at this length.
 _HARD_LIMIT_CHARS = 1500
 _CJK_WEIGHT = 3
 _FIRST_CLAUSE_WEIGHT = 12
@@ -49,14 +49,14 @@ class _Waiting(enum.Enum):
 
 
 class Segmenter:
-    """Cuts one answer.
+    """Splits one answer into segments.
 
-    The text of the segments, with the white space between them put back, is the text of the answer.
+    The texts of the segments, joined by the white space between them, are the text of the answer.
 
     Args:
-        max_weight: The longest segment: letters count 1, Chinese characters 3 (they take about as
-            much longer to speak).
-        first_max_weight: The same for the first segment.
+        max_weight: The longest segment: a letter counts 1, a Chinese character 3, because it takes
+            about three times as long to speak.
+        first_max_weight: The same limit for the first segment.
     """
 
     def __init__(self, *, max_weight: int = 240, first_max_weight: int = 120) -> None:
@@ -84,7 +84,7 @@ class Segmenter:
         for character in text:
             self._feed(character, segments)
         if self._waiting is _Waiting.SENTENCE and self._is_plain_sentence():
-            # The first sentence is not held until the model's next word.
+            # The first sentence does not wait for the model's next word.
             self._waiting = None
             self._cut(len(self._held), segments)
         return segments
@@ -144,10 +144,10 @@ class Segmenter:
         return word.replace("'", "").replace("’", "").replace("-", "").isalpha()
 
     def _is_plain_sentence(self) -> bool:
-        """Returns whether the first sentence surely ends at the mark that it ends with now.
+        """Returns whether the first sentence certainly ends at its last mark.
 
-        After three words, outside of quotes, a full stop directly behind a plain word: a decimal, a
-        domain or an abbreviation looks different, or the model cuts its words elsewhere.
+        That is a full stop directly after a plain word, after three words, outside of quotes: a
+        decimal, a domain or an abbreviation looks different, or the model splits it elsewhere.
         """
         words = self._held.split()
         if self._number or self._open or len(words) < _SURE_SENTENCE_WORDS:
@@ -213,7 +213,7 @@ class Segmenter:
         joined = any(punctuation.is_emoji_part(c) for c in (last, before))
         if end - blank >= _HARD_LIMIT_CHARS and not joined and last.isalnum():
             return end
-        # A run of nothing but emoji and marks: cut even there before TTS refuses it.
+        # A run of nothing but emoji and marks is cut too, before TTS rejects it.
         return end if end - blank >= _HARD_LIMIT_CHARS + 400 else None
 
     def _cut(self, place: int, segments: list[Segment]) -> None:

@@ -1,4 +1,4 @@
-"""The words of an answer: memories, language model, text to the client, segments to speech."""
+"""The text of an answer: recalls memories, runs the language model, feeds client and speech."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Writer(Part):
         state: The answer under way.
         mesh: The stages.
         streams: The streams of the turn.
-        events: Reports failures.
+        events: The reporter for failures.
         spans: When each stage worked.
-        outbox: Where the text goes.
+        outbox: The destination of the text.
 
     Attributes:
         language: The language of the answer, known as soon as the model has started.
@@ -67,7 +67,7 @@ class Writer(Part):
         self._captions = Captions(state, events=events, outbox=outbox)
 
     async def write(self) -> None:
-        """Recalls, writes, and ends the segments also when the model fails."""
+        """Recalls, writes, and ends the segments even when the model fails."""
         memories = await self._recall()
         span = self._spans.begin("llm")
         try:
@@ -87,20 +87,20 @@ class Writer(Part):
     async def _recall(self) -> Sequence[llm.Memory]:
         span = self._spans.begin("memory")
         request = recall_request(self._state.question)
-        problem = "memory sent what cannot be decoded"
+        problem = "memory sent an undecodable message"
         try:
             with span.current():
                 call = self._mesh.memory.Recall(
                     request, timeout=self._settings.recall_timeout_ms / 1000
                 )
             recalled: memory.RecallResponse | None = await call
-            if recalled is not None:  # None is what grpc.aio cannot decode
+            if recalled is not None:  # grpc.aio returns None for an undecodable message
                 return memories_of(recalled)
         except grpc.aio.AioRpcError as error:
             problem = str(error_from_rpc(error))
         finally:
             span.end()
-        # Without a person no memories were promised; at most a persona's documents are missing.
+        # Without a user there are no memories to miss, at most a persona's documents.
         if request.user_id:
             self._events.degrade("memory", problem)
         return ()
@@ -121,7 +121,7 @@ class Writer(Part):
         try:
             await self._take_answer(self._mesh.llm.Generate, request, span)
         except StageFailed as failure:
-            # Nothing was heard or read yet: another model, or another replica, may still answer.
+            # Nothing was heard or read yet, so another model, or another replica, may still answer.
             if self._state.text or not self._mesh.may_help("llm", failure.error):
                 raise
             await self._take_answer(
@@ -169,7 +169,7 @@ class Writer(Part):
         await self._add(f" {text}" if state.text else text)
 
     async def _add(self, text: str) -> bool:
-        """Takes more text; returns False once the answer is as long as it may be."""
+        """Takes more text; returns False once the answer has reached its maximum length."""
         state = self._state
         room = self._settings.max_answer_chars - len(state.text)
         text = text[:room]

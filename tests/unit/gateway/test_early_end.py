@@ -1,4 +1,4 @@
-"""Stages that end with OK in the middle of their work, or send what cannot be decoded."""
+"""Stages that end with OK before their work is done, or send undecodable messages."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ async def test_a_gateway_is_not_ready_before_it_has_seen_what_an_answer_needs(st
             await until_down(mesh, stage)
             status, body = await readiness(client)
             assert (status, body["ready"]) == (503, False)
-            assert body["reason"] == f"not seen since the start: {stage}"
+            assert body["reason"] == f"not seen since startup: {stage}"
             assert (await client.get("/healthz")).status_code == 200, "it lives"
             assert up(stage) == 0.0
             await fake.start(stage)
