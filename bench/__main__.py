@@ -1,7 +1,7 @@
-"""`python -m bench [PART ...]`: the figures of every part and then of the whole mesh.
+"""`python -m bench [PART ...]`: the figures of every part, then of the whole mesh.
 
-With --quick each part runs with its shortest parameters: that it works is seen in a minute, and its
-figures mean nothing.
+With --quick each part runs with its shortest parameters: this shows within a minute that it works,
+but the figures mean nothing.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ QUICK: Final[dict[str, tuple[str, ...]]] = {
     "memory": ("--calls", "2", "--sizes", "100"),
     "mesh": ("--turns", "1"),
 }
-"""The parts in their order, each with its shortest parameters."""
+"""The parts in the order in which they run, each with its shortest parameters."""
 
 
 def chosen(arguments: Sequence[str] | None = None) -> tuple[list[str], bool]:
-    """Return the parts that a command line names, all if it names none, and whether to be quick."""
+    """Returns the parts that a command line names (all if none), and whether to be quick."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    # Not by `choices`: Python 3.11 also checks the empty list against them.
+    # Not with `choices`: Python 3.11 also checks the empty list against them.
     parser.add_argument("parts", nargs="*", type=_part, metavar="PART", help=", ".join(QUICK))
     parser.add_argument("--quick", action="store_true", help="run the shortest form of each part")
     options = parser.parse_args(arguments)
@@ -40,13 +40,13 @@ def _part(name: str) -> str:
 
 
 def main() -> None:
-    """Run from the command line; ends with an error that names the parts that failed."""
+    """Runs from the command line; exits with an error that names the failed parts."""
     parts, quick = chosen()
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
     failed = []
     for part in parts:
         print(f"\n== {part}", flush=True)
-        # A process each: peak memory and thread settings of one part must not colour the next.
+        # One process per part: peak memory and thread settings must not affect the next part.
         command = [sys.executable, "-m", f"bench.{part}", *(QUICK[part] if quick else ())]
         if subprocess.run(command, check=False).returncode:
             failed.append(part)

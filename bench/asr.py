@@ -1,8 +1,8 @@
-"""How fast and how well the recogniser works: `python -m bench.asr [--final-pass auto]`.
+"""Speed and accuracy of the recogniser: `python -m bench.asr [--final-pass auto]`.
 
-Recordings of real people are sent at the pace of a microphone to the real gRPC service on
-loopback. Needs Debian's pocketsphinx-testdata. Run it on a quiet
-machine: every figure but the word error rate and the CPU time is wall time.
+Recordings of real people are sent at the pace of a microphone to the real gRPC service on loopback.
+Needs Debian's pocketsphinx-testdata. Run it on an idle machine: every figure except the word error
+rate and the CPU time is wall time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Heard:
-    """What one recording gave; all times in ms of wall time."""
+    """The result for one recording; all times in ms of wall time."""
 
     recording: Recording
     text: str = ""
@@ -143,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--final-pass", default="auto", choices=["auto", "always", "never"])
     parser.add_argument("--wait-ms", type=int, default=None, help="final_pass_wait_ms")
-    parser.add_argument("--recordings", type=int, default=None, help="how many are sent; all")
+    parser.add_argument("--recordings", type=int, default=None, help="recordings to send; all")
     asyncio.run(bench(parser.parse_args()))
 
 

@@ -1,4 +1,4 @@
-"""How fast and how good the face is: python -m bench.avatar [--seconds 8] [--speed-only]."""
+"""Speed and quality of the face: python -m bench.avatar [--seconds 8] [--speed-only]."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ FORMATS = (
 
 
 def speech(seconds: int) -> tuple[list[VisemeSpan], np.ndarray[tuple[int], np.dtype[np.int16]]]:
-    """Twelve visemes a second, never the same twice: nothing can be kept from before."""
+    """Returns twelve visemes a second, never the same twice, so that no cached frame can be
+    used."""
     random = np.random.default_rng(7)
     length = RATE_HZ // 12
     visemes = random.integers(2, 16, seconds * 12)
@@ -49,7 +50,7 @@ def speech(seconds: int) -> tuple[list[VisemeSpan], np.ndarray[tuple[int], np.dt
 async def frames_per_s(
     engine: PaintedFaces, avatar: str, video: VideoSpec, seconds: int
 ) -> tuple[float, float]:
-    """Returns frames per second of one core, and the stream's Mbit/s."""
+    """Returns the frames per second on one core, and the bit rate of the stream, Mbit/s."""
     settings = AvatarSettings()
     clock = FrameClock(sample_rate_hz=RATE_HZ, frame_rate_hz=video.frame_rate_hz)
     face = engine.open_stream(
@@ -72,7 +73,7 @@ async def frames_per_s(
 
 
 def print_speed(engine: PaintedFaces, avatar: str, seconds: int, goals: Goals) -> None:
-    """Prints how fast an avatar is drawn and coded."""
+    """Prints how fast an avatar is drawn and encoded."""
     print(f"\n{avatar:12} frames/s on one core   real-time factor   Mbit/s")
     for video in FORMATS:
         rate, megabits = asyncio.run(frames_per_s(engine, avatar, video, seconds))
@@ -83,13 +84,13 @@ def print_speed(engine: PaintedFaces, avatar: str, seconds: int, goals: Goals) -
 
 
 def main() -> None:
-    """Run from the command line; ends with 1 when a goal is missed."""
+    """Runs from the command line; exits with 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=8, help="speech per format")
+    parser.add_argument("--seconds", type=int, default=8, help="seconds of speech per format")
     parser.add_argument(
-        "--speed-only", action="store_true", help="leave the figures of quality out"
+        "--speed-only", action="store_true", help="skip the quality figures"
     )
-    parser.add_argument("--no-goals", action="store_true", help="a missed goal is no error")
+    parser.add_argument("--no-goals", action="store_true", help="do not fail on missed goals")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     goals = Goals()

@@ -1,4 +1,4 @@
-"""The avatars that are measured: those of the installation, and one made of a photo just now."""
+"""The measured avatars: those of the installation, and one made from a photo for the run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Subject:
 
     Attributes:
         name: Its name.
-        opening: The distance of its lips in face heights when its mouth has a shape.
+        opening: Returns the distance of its lips for a mouth shape, in face heights.
     """
 
     name: str
@@ -37,15 +37,16 @@ class Subject:
 
     @property
     def at_rest(self) -> float:
-        """How far its mouth is open in silence: a photo keeps its smile."""
+        """How far its mouth is open in silence; an avatar from a photo keeps its smile."""
         return self.opening(MouthShape())
 
 
 def open_engine(folder: Path) -> tuple[PaintedFaces, list[Subject]]:
-    """Opens the engine with its own data folder, and makes an avatar of the portrait.
+    """Opens the engine with its own data folder, and makes an avatar from the portrait.
 
     Raises:
-        FailedPrecondition: The portrait or the face mesh has not been pulled; the text says how.
+        FailedPrecondition: The portrait or the face mesh has not been pulled; the text explains
+            how.
     """
     store = ModelStore(AvatarSettings.from_environment().data_dir / "models")
     photo = (store.path(PHOTO) / f"{PHOTO}.png").read_bytes()
@@ -71,7 +72,7 @@ def _painted(manifest: Manifest) -> Subject:
 
 
 def _photographed(package: PhotoPackage) -> Subject:
-    """The inner edges of both lips, moved as the fields of the package say."""
+    """Measures the inner edges of both lips, moved by the fields of the package."""
     geometry, fields, lattice = package.geometry, package.fields, package.fields.mouth
     u = geometry.upper_lip.u[len(geometry.upper_lip.u) // 2]
     edges = [

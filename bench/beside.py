@@ -1,4 +1,4 @@
-"""Other frameworks on our workload, each in a process of an environment of their own."""
+"""Other frameworks on our workload, each in its own process in a separate environment."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ FRAMEWORKS: Final = {
 
 @dataclass(kw_only=True)
 class Made:
-    """All turns of one number of sessions, as fast as they are made, seconds.
+    """All turns for one number of sessions, unpaced, seconds.
 
     Attributes:
-        first_s: When the first audio came, from the question.
-        done_s: When all of it had come.
-        cpu_s: Processor time of what was measured.
+        first_s: The time from the question to the first audio.
+        done_s: The time from the question to the end of the audio.
+        cpu_s: Processor time of the measured process.
         others_cpu_s: Processor time of the other processes that it needs.
     """
 
@@ -39,26 +39,26 @@ class Made:
     others_cpu_s: float = 0.0
 
     def add(self, turns: Sequence[TurnFigures]) -> None:
-        """Take turns in."""
+        """Adds turns."""
         self.first_s += [each.first_audio_s for each in turns]
         self.done_s += [each.done_s for each in turns]
 
     @property
     def cpu_s_per_turn(self) -> float:
-        """Processor time of one turn."""
+        """The processor time of one turn."""
         return self.cpu_s / len(self.first_s)
 
 
 def installed() -> bool:
-    """Tell whether the frameworks can be measured."""
+    """Returns whether the frameworks are installed and can be measured."""
     return (_PYTHON.parent.parent / ".installed").exists()
 
 
 async def beside(module: str, *, count: int, repeats: int) -> Made:
-    """Measure one framework.
+    """Measures one framework.
 
     Raises:
-        RuntimeError: It failed; the text is what it said last.
+        RuntimeError: It failed; the text is the end of its error output.
     """
     process = await asyncio.create_subprocess_exec(
         str(_PYTHON),
@@ -74,7 +74,7 @@ async def beside(module: str, *, count: int, repeats: int) -> Made:
     except TimeoutError:
         process.kill()
         await process.wait()
-        raise RuntimeError(f"{module} did not end within {_TIMEOUT_S:g} s") from None
+        raise RuntimeError(f"{module} did not finish within {_TIMEOUT_S:g} s") from None
     if process.returncode:
         raise RuntimeError(f"{module} failed:\n{errors.decode()[-2000:]}")
     made = Made()

@@ -1,7 +1,7 @@
 """livekit-agents on our workload: an agent session with a scripted model, voice and audio output.
 
-`python -m bench.beside_livekit REPEATS COUNT...` in `.cache/bench-env`. The output
-takes audio as it comes and says at once that it was played, so that nothing is paced.
+`python -m bench.beside_livekit REPEATS COUNT...` in `.cache/bench-env`. The output accepts audio as
+it comes and reports it as played at once, so that nothing is paced.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Writing(llm.LLMStream):
 
 
 class ScriptedVoice(tts.TTS):
-    """Speaks every sentence; the session cuts the text into sentences, as for most voices."""
+    """Speaks every sentence; the session splits the text into sentences, as for most voices."""
 
     def __init__(self) -> None:
         capabilities = tts.TTSCapabilities(streaming=False)
@@ -91,7 +91,7 @@ class Sink(AudioOutput):
 
 
 async def session() -> Heard:
-    """Hold a conversation of one turn."""
+    """Runs a conversation of one turn."""
     heard = Heard(asked_at=0.0)
     agent_session: AgentSession[None] = AgentSession(llm=ScriptedModel(), tts=ScriptedVoice())
     agent_session.output.audio = Sink(heard)

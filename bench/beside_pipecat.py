@@ -78,7 +78,7 @@ class Sink(FrameProcessor):
 
 
 async def session() -> Heard:
-    """Hold a conversation of one turn."""
+    """Runs a conversation of one turn."""
     ready, done = asyncio.Event(), asyncio.Event()
     heard = Heard(asked_at=0.0)
     voice = ScriptedVoice(

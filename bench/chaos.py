@@ -1,8 +1,9 @@
-"""Services killed at random moments of many answers: who survives, what is lost, what is left?
+"""Chaos test: kills services at random moments of many answers and checks for losses and leaks.
 
-All conversations are open at the same time; some of them ask at a time. Meanwhile one service after
-the other is killed and started again. Each answer must come whole or be apologised for, and no
-conversation may end. Then everybody asks once more, and the gateway must hold no more than before.
+All conversations are open at the same time; a few of them ask at any moment. Meanwhile one service
+after another is killed and restarted. Each answer must arrive complete or end with an apology, and
+no conversation may end. Then every client asks once more, and the gateway must hold no more
+resources than before.
 """
 
 from __future__ import annotations
@@ -41,18 +42,20 @@ _READY_TIMEOUT_S: Final = 90.0
 
 @dataclass
 class Aftermath:
-    """What was seen.
+    """The result of a run.
 
     Attributes:
-        outcomes: What became of each question while services were killed.
-        afterwards: What became of one more question of each conversation, when all were back.
+        outcomes: The outcome of each question while services were killed.
+        afterwards: The outcome of one more question in each conversation, when all services were
+            back.
         kills: How often each service was killed.
         killed: The ids of the processes that were killed.
-        ended: How many conversations have ended.
-        leftover_tasks: Tasks of the gateway after the last conversation, beyond those before.
-        leftover_descriptors: Its descriptors likewise.
+        ended: The number of conversations that ended.
+        leftover_tasks: Tasks of the gateway after the last conversation, beyond those before the
+            first.
+        leftover_descriptors: The same for its descriptors.
         open_sessions: Conversations that the gateway still counts.
-        took_s: How long it took, seconds.
+        took_s: The duration of the run, seconds.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -66,7 +69,7 @@ class Aftermath:
     took_s: float = 0.0
 
     def faults(self) -> list[str]:
-        """Name what must not be."""
+        """Lists the violations."""
         faults = faults_of(self.outcomes + self.afterwards)
         faults += [
             f"not answered afterwards: {each.fate} {each.why}"
@@ -85,7 +88,7 @@ class Aftermath:
 
 
 async def chaos(answers: int, *, at_a_time: int, seed: int) -> Aftermath:
-    """Run it: one question in each of `answers` conversations."""
+    """Runs the test: one question in each of `answers` conversations."""
     chance = random.Random(seed)
     started_s = time.monotonic()
     async with watched_mesh() as (supervisor, gauges):
@@ -109,7 +112,7 @@ async def chaos(answers: int, *, at_a_time: int, seed: int) -> Aftermath:
 
             async def ask(number: int) -> Outcome:
                 async with places:
-                    # A few speak: nothing else needs the recogniser.
+                    # A few speak their question, because nothing else needs the recogniser.
                     if number % 5 == 4:
                         return await people[number].speak(speech)
                     return await people[number].ask(QUESTIONS[number % len(QUESTIONS)])
@@ -164,7 +167,7 @@ async def _held(supervisor: Supervisor, gauges: Gauges, *, at_most: _Held | None
 
 
 async def _kill(supervisor: Supervisor, chance: random.Random, seen: Aftermath) -> None:
-    # Each in its turn, so that none is spared; when is left to chance.
+    # Each service in turn, so that none is spared; only the moment is random.
     for victim in itertools.cycle(chance.sample(list(STAGES), len(STAGES))):
         await asyncio.sleep(chance.uniform(*_PAUSE_S))
         _kill_now(supervisor, victim, seen)
@@ -185,7 +188,7 @@ def _kill_now(supervisor: Supervisor, victim: str, seen: Aftermath) -> None:
 
 async def _until_ready(supervisor: Supervisor, killed: set[int]) -> None:
     async with asyncio.timeout(_READY_TIMEOUT_S):
-        # Who was killed just now counts as ready until that is noticed.
+        # A service that was just killed counts as ready until that is noticed.
         await supervisor.until_noticed(killed)
         await supervisor.until_settled()
     if not supervisor.is_ready():
@@ -193,7 +196,7 @@ async def _until_ready(supervisor: Supervisor, killed: set[int]) -> None:
 
 
 def main() -> None:
-    """Run from the command line."""
+    """Runs from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--answers", type=int, default=100)
     parser.add_argument("--at-a-time", type=int, default=4)
@@ -209,7 +212,7 @@ def main() -> None:
         console.print(f"{title}: {len(outcomes)} questions: {counts}")
     if faults := seen.faults():
         sys.exit("FAILED: " + "; ".join(faults))
-    console.print("PASSED: every conversation lives, nothing was lost in silence, nothing is left")
+    console.print("PASSED: no conversation ended, nothing was lost silently, nothing leaked")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How good the face is, in figures: silence, closures, vowels, joins, and the lag of the lips."""
+"""Quality figures of the face: silence, closures, vowels, joins, and the lag of the lips."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ VIDEO = VideoSpec(width_px=512, height_px=512, frame_rate_hz=FPS)
 MOST_IN_SILENCE = 0.01
 LEAST_CLOSED = 0.95
 LEAST_CLOSED_BY_SOUND = 0.75
-"""Of the voices that it was fitted to; of a voice that was left out, 70 to 80 %."""
+"""For the voices that it was fitted to; a voice that was left out reaches 70 to 80 %."""
 MOST_JUMP = 1.5
 MOST_LAG_FRAMES = 1
 LEAST_CONFIDENCE = 0.3
-"""Chance alone reaches 0.25 in half a minute; below that the place of the peak says nothing."""
+"""Chance alone reaches 0.25 in half a minute; below that the position of the peak is random."""
 _PP, _VOWELS = 2, (11, 12, 14)
 _CLOSED = 0.01
 _PAUSE_S = 0.25
-"""What the speech service puts after a sentence."""
+"""The pause that the speech service adds after a sentence."""
 _SEEN_SENTENCES = 12
 
 
@@ -43,7 +43,7 @@ def print_quality(
     networks: FaceNetworks,
     goals: Goals,
 ) -> None:
-    """Prints all figures of the given avatars."""
+    """Prints all figures for the given avatars."""
     silent = _silence()
     by_marks, by_sound = (
         [animate(speech, marked=marked) for speech in spoken] for marked in (True, False)
@@ -76,13 +76,13 @@ def check_lag(
     mouths: Sequence[NDArray[np.float64]],
     goals: Goals,
 ) -> None:
-    """Prints by how many frames mouths are off their sound, and how surely that is known.
+    """Prints by how many frames mouths are off their sound, and how certain that is.
 
     Args:
-        what: What is measured.
+        what: The name of the measurement.
         spoken: Sentences.
-        mouths: For each of them two measures of the mouth, shape (frames, 2).
-        goals: Is told the figures.
+        mouths: Two measures of the mouth for each sentence, shape (frames, 2).
+        goals: Receives the figures.
     """
     sounds = [mel_energies(speech.audio, speech.sample_rate_hz, FPS) for speech in spoken]
     pairs = [
@@ -95,11 +95,11 @@ def check_lag(
     lag, r, confidence = lag_and_confidence(sound, mouth)
     said = f"{len(mouth) / FPS:.0f} s, r {r:.2f}"
     goals.at_most(f"{what} ({said}), {lag:+d} frames; size", abs(lag), MOST_LAG_FRAMES, form="d")
-    goals.at_least(f"{what}, how far it stands out", confidence, LEAST_CONFIDENCE)
+    goals.at_least(f"{what}, confidence of the peak", confidence, LEAST_CONFIDENCE)
 
 
 def _silence() -> list[FaceParameters]:
-    """The face while nothing is said: digital silence, and a room 60 dB down."""
+    """Returns the face while nothing is said: in digital silence, and in a room 60 dB down."""
     room = np.random.default_rng(3).normal(0, 32, 16_000 * 20).astype(np.int16)
     heard = [
         MarkedSpeech(voice="", sample_rate_hz=16_000, audio=audio, spans=[])
@@ -111,7 +111,7 @@ def _silence() -> list[FaceParameters]:
 def _print_silence(subject: Subject, silent: list[FaceParameters], goals: Goals) -> None:
     moved = max(abs(subject.opening(face.mouth) - subject.at_rest) for face in silent)
     if subject.at_rest:
-        print(f"the photo itself shows lips {subject.at_rest:.3f} of the face height apart")
+        print(f"in the photo itself the lips are {subject.at_rest:.3f} of the face height apart")
     goals.at_most("opening in silence, of the face height", moved, MOST_IN_SILENCE)
 
 
@@ -149,7 +149,7 @@ def _print_closures(
 def _near(
     speech: MarkedSpeech, viseme: tuple[int, ...], openings: list[float]
 ) -> list[list[float]]:
-    """The openings round each span of a viseme, one frame early to its end."""
+    """Returns the openings around each span of a viseme, from one frame early to its end."""
     found = []
     for span in speech.spans:
         if span.viseme in viseme:
@@ -162,7 +162,7 @@ def _near(
 def _joins(
     engine: PaintedFaces, avatar: str, spoken: Sequence[MarkedSpeech]
 ) -> tuple[float, float]:
-    """The largest frame difference from idle to talk and back, in the loop's own largest."""
+    """Returns the largest frame difference between idle and talk, relative to the loop's own."""
     loop = [frame.copy() for frame in engine.idle_loop(avatar=avatar, video=VIDEO)]
     own = max(_difference(a, b) for a, b in pairwise([*loop, loop[0]]))
     into, out = 0.0, 0.0

@@ -1,4 +1,4 @@
-"""What a run of conversations must not show, whatever the load of the machine."""
+"""Faults that a run of conversations must not show, whatever the load of the machine."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ MAX_MORE_DESCRIPTORS: Final = 4
 
 
 def faults_of(outcomes: Iterable[Outcome]) -> list[str]:
-    """Name what went wrong with questions: lost ones, and messages of older answers."""
+    """Lists the faults of questions: lost ones, and messages of older answers."""
     outcomes = list(outcomes)
     faults = [f"lost: {each.why}" for each in outcomes if each.fate is Fate.LOST]
     if stale := sum(each.stale for each in outcomes):
-        faults.append(f"{stale} messages of older answers came")
+        faults.append(f"{stale} messages of older answers were received")
     return faults
 
 
 def leftovers(*, tasks: int, descriptors: Mapping[str, int]) -> list[str]:
-    """Name what is still held after the last conversation.
+    """Lists the resources that are still held after the last conversation.
 
     Args:
         tasks: Tasks of the gateway beyond those before the first conversation.

@@ -1,4 +1,4 @@
-"""Fits the mouth that follows the sound to the one that follows the marks.
+"""Fits the mouth model that follows the sound to the mouth that follows the marks.
 
 Run: python -m bench.fit_mouth > services/avatar/animation/sound_weights.py
 """
@@ -23,7 +23,7 @@ _RIDGE = 2.0
 _CLOSURE_STEP_S = 0.01
 _CLOSED = 2
 _CLOSURE_WEIGHT = 3.0
-"""How much more a missed closure counts than a closed mouth in another sound."""
+"""The weight of a missed closure relative to a closed mouth in another sound."""
 _CLOSURE_RIDGE = 3e-3
 _NEWTON_STEPS = 30
 _HEAD = '''"""How the mouth follows from band energies; made by bench/fit_mouth.py, not by hand."""
@@ -38,7 +38,7 @@ import numpy as np
 def main() -> None:
     """Prints the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sentences", type=int, default=None, help="how many are spoken; all")
+    parser.add_argument("--sentences", type=int, default=None, help="sentences to speak; all")
     spoken = speak(parser.parse_args().sentences)
     shape = _fit_shape(spoken)
     closure = _fit_closure(spoken)
@@ -57,7 +57,7 @@ def _listed(values: Iterable[float]) -> str:
 
 
 def _fit_shape(spoken: Sequence[MarkedSpeech]) -> Floats:
-    """Opening, width and rounding by ridge regression."""
+    """Fits opening, width and rounding by ridge regression."""
     features, mouths = [], []
     for speech in spoken:
         sound = SoundTrack(speech.sample_rate_hz)
@@ -73,7 +73,7 @@ def _fit_shape(spoken: Sequence[MarkedSpeech]) -> Floats:
 
 
 def _fit_closure(spoken: Sequence[MarkedSpeech]) -> Floats:
-    """Whether lips are closed, by logistic regression (Newton's method)."""
+    """Fits whether lips are closed, by logistic regression (Newton's method)."""
     features, closed = [], []
     for speech in spoken:
         sound = SoundTrack(speech.sample_rate_hz)

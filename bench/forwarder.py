@@ -1,9 +1,9 @@
 # ruff: noqa: N802 (the method's name comes from the proto)
-"""The least that can stand between model, voice and client: every message is passed on as it comes.
+"""The least possible code between model, voice and client: passes on every message as it comes.
 
-It has no memory, no session, no pacing, no interruption, no metrics; what it computes is what
-grpc.aio costs for the workload of `bench.orchestration`. `python -m bench.forwarder`, with the
-addresses in ANIMA_FORWARDER_LISTEN, _LLM and _TTS.
+It has no memory, no session, no pacing, no interruption and no metrics; its CPU time is the cost of
+grpc.aio for the workload of `bench.orchestration`. `python -m bench.forwarder`, with the addresses
+in ANIMA_FORWARDER_LISTEN, _LLM and _TTS.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gateway.stages.spec import GATEWAY_SERVICE
 
 
 class Forwarder(gateway.GatewayServiceServicer):
-    """Holds conversations of one question.
+    """Serves conversations of one question.
 
     Args:
         models: The stub of the model.
@@ -83,7 +83,7 @@ class Forwarder(gateway.GatewayServiceServicer):
 
 
 async def serve(listen: str, llm_target: str, tts_target: str) -> None:
-    """Serve until the process is ended."""
+    """Serves until the process is ended."""
     async with (
         grpc.aio.insecure_channel(llm_target) as models,
         grpc.aio.insecure_channel(tts_target) as voices,

@@ -1,4 +1,4 @@
-"""Figures beside what they should be."""
+"""Measured figures and their goals."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import sys
 
 
 class Goals:
-    """Prints figures and remembers which of them missed their goal.
+    """Prints figures and records which of them missed their goal.
 
     Attributes:
-        missed: A line for each figure that did.
+        missed: A line for each figure that missed its goal.
     """
 
     def __init__(self) -> None:
         self.missed: list[str] = []
 
     def exit_if_missed(self) -> None:
-        """Ends the program with an error that lists the missed goals, if there are any."""
+        """Exits with an error that lists the missed goals, if there are any."""
         if self.missed:
             sys.exit("missed:\n" + "\n".join(self.missed))
 

@@ -1,4 +1,4 @@
-"""How late the gateway's paced writes are, by its own histogram."""
+"""Lateness of the gateway's paced writes, from its own histogram."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Lateness:
     """Reads the histogram of a gateway.
 
     Args:
-        address: Where the gateway serves `/metrics`.
+        address: The address at which the gateway serves `/metrics`.
     """
 
     def __init__(self, address: str) -> None:
@@ -20,11 +20,11 @@ class Lateness:
         self._before: dict[float, float] = {}
 
     async def start(self) -> None:
-        """Notes what has been counted so far."""
+        """Records the counts so far."""
         self._before = await self._read()
 
     async def p99_s(self) -> float:
-        """Gives the 99th percentile since `start`, interpolated in its bucket, seconds."""
+        """Returns the 99th percentile since `start`, interpolated in its bucket, seconds."""
         counts = {
             bound: count - self._before.get(bound, 0.0)
             for bound, count in (await self._read()).items()

@@ -1,8 +1,8 @@
 """Finds by how many frames a mouth is off its sound, without a trained network.
 
-A ridge regression from log-mel energies to the mouth is cross-validated for every lag: where it
-predicts best, sound and mouth belong together. Correlating loudness and opening cannot do that: the
-mouth of fluent speech follows the sounds, not the level.
+A ridge regression from log-mel energies to the mouth is cross-validated for every lag; the lag with
+the best prediction is the offset between sound and mouth. Correlating loudness and opening does not
+work: in fluent speech the mouth follows the sounds, not the level.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def mel_energies(
 def lag_and_confidence(
     sound: NDArray[np.float64], mouth: NDArray[np.float64]
 ) -> tuple[int, float, float]:
-    """Returns the lag in frames, the correlation there, and how far it stands out.
+    """Returns the lag in frames, the correlation at that lag, and the confidence.
 
     Args:
         sound: Shape (frames, bands).
         mouth: Shape (frames, measures).
 
     Returns:
-        A positive lag means that the mouth is late; the last value is the peak's correlation less
+        A positive lag means that the mouth is late; the confidence is the peak's correlation minus
         the median over all lags.
     """
     lags = range(-MAX_LAG_FRAMES, MAX_LAG_FRAMES + 1)

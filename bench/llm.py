@@ -1,13 +1,13 @@
-"""Measures what our stage adds to vLLM's bare engine: first token and tokens a second.
+"""Measures the overhead of our stage over vLLM's bare engine: first token and tokens a second.
 
-`make bench-llm` takes a tiny random model on the CPU; with `--model FOLDER` a real one, on a GPU if
-there is one. The bare engine is read where it is, in the process of the stage, with the prompt's
-tokens made before. Our stage is asked over gRPC by a client in a process of its own and makes
-prompt, tokens and spoken text itself. Between them stands the plainest server: the same client, and
-each output of the engine written to it as it comes. It shows what the wire costs, and what a client
-on the same machine takes from the engine. All sides write the same lengths and run in turns. The
-rate is that of eight streams, each with some answers one after the other, so that the engine always
-has eight to write; they are long, for short ones would measure the first token a second time.
+`make bench-llm` uses a tiny random model on the CPU; `--model FOLDER` uses a real one, on a GPU if
+there is one. The bare engine is read in the process of the stage, with the prompt's tokens made
+beforehand. Our stage is called over gRPC by a client in its own process and makes prompt, tokens
+and spoken text itself. A plain server is measured as well: the same client, and each output of the
+engine written to it as it comes. It shows the cost of the wire, and of a client on the same machine
+as the engine. All sides write the same lengths and run in turns. The rate is measured over eight
+streams, each with several answers one after another, so that the engine always has eight to write;
+the answers are long, because short ones would measure the first token again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ STREAMS = 8
 ANSWERS = 4
 MAX_ADDED_MS = 5.0
 MIN_RATE_SHARE = 0.95
-# Without a GPU vLLM would take most of the memory for keys and values, and minutes to compile.
+# Without a GPU, vLLM would use most of the memory for keys and values, and minutes to compile.
 CPU_OPTIONS = {
     "dtype": "float32",
     "context_tokens": "4096",
@@ -55,20 +55,20 @@ CPU_OPTIONS = {
 
 @dataclass(frozen=True)
 class Measured:
-    """Some answers at once."""
+    """The measurement of several answers at the same time."""
 
     first_s: float
     """Median time to the first text or token."""
     total_s: float
     tokens: int
     cpu_s: float
-    """What this process computed meanwhile, the engine's own process not counted."""
+    """CPU time of this process meanwhile, without the engine's own process."""
     client_cpu_s: float = 0.0
-    """What the client's process computed."""
+    """CPU time of the client's process."""
 
 
 class BareEngine:
-    """The engine itself, with tokens that are made already."""
+    """The engine itself, with tokens made beforehand."""
 
     def __init__(self, engine: VllmEngine, prompt: list[int]) -> None:
         self._engine = engine
@@ -105,12 +105,12 @@ class BareEngine:
 
 
 class Served:
-    """The same engine behind a server, asked by a client in a process of its own.
+    """The same engine behind a server, called by a client in its own process.
 
     Args:
         client: The client's process.
-        tokens: How long an answer is on average.
-        counted: Gives the tokens that the server has written so far.
+        tokens: The average length of an answer, tokens.
+        counted: Returns the number of tokens that the server has written so far.
     """
 
     def __init__(
@@ -142,13 +142,13 @@ Sides = dict[str, BareEngine | Served]
 
 
 def _counted() -> float:
-    """Tokens that our engine has counted so far."""
+    """Returns the tokens that our engine has counted so far."""
     return REGISTRY.get_sample_value("anima_llm_answer_tokens_total", {"engine": "vllm"}) or 0.0
 
 
 @asynccontextmanager
 async def client_process(address: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A client for the body."""
+    """Runs a client for the body of the `async with`."""
     client = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.llm_client", address),
         stdin=subprocess.PIPE,
@@ -163,12 +163,12 @@ async def client_process(address: str) -> AsyncIterator[asyncio.subprocess.Proce
 
 
 async def compare(sides: Sides, tokens: int, rounds: int) -> tuple[float, float]:
-    """Prints and returns the added ms to the first token and the share of the bare rate.
+    """Prints and returns the ms added to the first token and the share of the bare rate.
 
     Args:
         sides: "bare", "plain" and "ours".
-        tokens: How long an answer is on average.
-        rounds: How often each is measured.
+        tokens: The average length of an answer, tokens.
+        rounds: The number of measurements of each side.
     """
     single: dict[str, list[Measured]] = {name: [] for name in sides}
     together: dict[str, list[Measured]] = {name: [] for name in sides}
@@ -209,17 +209,17 @@ async def compare(sides: Sides, tokens: int, rounds: int) -> tuple[float, float]
 
 
 def _in_turns(sides: Sides, number: int) -> list[tuple[str, BareEngine | Served]]:
-    """The sides in the order of a round, every other time backwards: no place is the better one."""
+    """Returns the sides in the order of a round, reversed every other time to be fair."""
     return list(sides.items())[:: -1 if number % 2 else 1]
 
 
 def _shares(rates: dict[str, list[float]], of: str) -> list[float]:
-    """Our rate as a share of another's, in each round: machines slow down for minutes."""
+    """Returns our rate as a share of another's, per round: machines slow down for minutes."""
     return [ours / other for ours, other in zip(rates["ours"], rates[of], strict=True)]
 
 
 async def run(model: Path | None, tokens: int, rounds: int, options: dict[str, str]) -> int:
-    """Compares; returns 0 if both goals are met."""
+    """Runs the comparison; returns 0 if both goals are met."""
     with tempfile.TemporaryDirectory() as folder:
         if model is None:
             from tests.vllm.tiny_model import make_tiny_model
@@ -256,7 +256,7 @@ async def run(model: Path | None, tokens: int, rounds: int, options: dict[str, s
 
 
 async def _prompt(engine: VllmEngine, catalogue: PersonaCatalogue) -> list[int]:
-    """The tokens that our stage makes of the client's question."""
+    """Returns the tokens that our stage makes from the client's question."""
     prompt = build_prompt(
         turn_id="bench",
         persona=catalogue.personas[0],
@@ -272,7 +272,7 @@ async def _prompt(engine: VllmEngine, catalogue: PersonaCatalogue) -> list[int]:
 
 
 def _talkative(catalogue: PersonaCatalogue) -> PersonaCatalogue:
-    """Lets no limit of words end an answer: what the engine writes after it would not count."""
+    """Removes the word limit: text that the engine writes after it would not be counted."""
     limits = {"limits": Limits(max_words=2_000)}
     return PersonaCatalogue(
         [
@@ -283,10 +283,10 @@ def _talkative(catalogue: PersonaCatalogue) -> PersonaCatalogue:
 
 
 def _write_exactly(engine: VllmEngine, tokens: int) -> None:
-    """Lets neither the model nor its words end an answer: all sides write the same lengths.
+    """Keeps model and stop words from ending an answer, so that all sides write the same lengths.
 
-    These differ, as answers do: else eight streams would begin theirs in the same millisecond, over
-    and over.
+    The lengths differ, as those of answers do; otherwise eight streams would start in the same
+    millisecond, again and again.
     """
     ordinary = engine.sampling
     lengths = itertools.cycle(_lengths(tokens))
@@ -301,17 +301,17 @@ def _write_exactly(engine: VllmEngine, tokens: int) -> None:
 
 
 def _lengths(tokens: int) -> list[int]:
-    """As many lengths as there are streams, from two thirds to four thirds, `tokens` on average."""
+    """Returns a length for each stream, from two thirds to four thirds of `tokens`, their mean."""
     longer = [round(tokens * share) for share in (0.05, 0.15, 0.25, 0.35)]
     return [tokens + sign * more for more in longer for sign in (1, -1)]
 
 
 def main() -> None:
-    """Run from the command line."""
+    """Runs from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="the folder of a real model")
-    parser.add_argument("--tokens", type=int, default=256, help="of an answer, on average")
-    parser.add_argument("--rounds", type=int, default=20, help="how often each is asked")
+    parser.add_argument("--tokens", type=int, default=256, help="average length of an answer")
+    parser.add_argument("--rounds", type=int, default=20, help="number of rounds")
     arguments = parser.parse_args()
     options = {} if _has_gpu() else CPU_OPTIONS
     sys.exit(asyncio.run(run(arguments.model, arguments.tokens, arguments.rounds, options)))

@@ -1,8 +1,8 @@
-"""The other side of `bench.llm`: a client in a process of its own, as users have it.
+"""The client side of `bench.llm`, in its own process, as in real use.
 
-It reads lines "STREAMS ANSWERS TOKENS" from its input, has so many answers one after the other in
-each of so many streams, and says as one JSON line how long each first text and all of it took, by
-its own clock, and what it computed.
+It reads lines "STREAMS ANSWERS TOKENS" from its input, requests ANSWERS answers one after another
+in each of STREAMS streams, and prints one JSON line with the time of each first text, the total
+time by its own clock, and its CPU time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ QUESTION = "What can you do, and how are you built?"
 
 
 async def first_text_s(llm: LlmServiceAsyncStub, tokens: int) -> float:
-    """Has one answer; returns the time from the call to its first text, s."""
+    """Requests one answer; returns the time from the call to its first text, s."""
     config = GenerateConfig(
         turn_id="bench", question=QUESTION, user_id="bench", max_words=tokens * 4
     )
@@ -35,7 +35,7 @@ async def first_text_s(llm: LlmServiceAsyncStub, tokens: int) -> float:
 
 
 async def stream(llm: LlmServiceAsyncStub, answers: int, tokens: int) -> list[float]:
-    """Has answers one after the other; returns the times to their first texts, s."""
+    """Requests answers one after another; returns the times to their first texts, s."""
     return [await first_text_s(llm, tokens) for _ in range(answers)]
 
 

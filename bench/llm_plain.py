@@ -1,4 +1,4 @@
-"""The plainest server that an engine can have: each output is written as it comes, nothing else."""
+"""The simplest possible server for an engine: writes each output as it comes, nothing else."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from services.llm.engines.vllm.engine import engine_input
 
 
 class PlainServer(LlmServiceServicer):
-    """Answers every question with what the engine writes to one prompt.
+    """Answers every question with the engine's output for one prompt.
 
     Attributes:
-        address: Where it is.
-        tokens: How many it has written so far.
+        address: Its address.
+        tokens: The number of tokens written so far.
     """
 
     def __init__(self, engine: VllmEngine, prompt: list[int]) -> None:
@@ -36,7 +36,7 @@ class PlainServer(LlmServiceServicer):
     async def Generate(  # noqa: N802
         self, request_iterator: Any, context: Any
     ) -> AsyncIterator[GenerateResponse]:
-        """Write an answer."""
+        """Writes an answer."""
         core, _ = self._engine.keeper.living()
         self._answers += 1
         async for output in core.generate(
@@ -48,7 +48,7 @@ class PlainServer(LlmServiceServicer):
 
 @asynccontextmanager
 async def plain_server(engine: VllmEngine, prompt: list[int]) -> AsyncIterator[PlainServer]:
-    """Serve on loopback for the body."""
+    """Serves on loopback for the body of the `async with`."""
     plain = PlainServer(engine, prompt)  # type: ignore[abstract]  # it is only asked for answers
     server = grpc.aio.server()
     add_LlmServiceServicer_to_server(plain, server)

@@ -1,4 +1,4 @@
-"""Speech of the voices that are installed, with its visemes: what the avatar is measured with."""
+"""Speech of the installed voices with its visemes, the input of the avatar benchmarks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _SILENCE = 1
 
 @dataclass(frozen=True, kw_only=True)
 class MarkedSpeech:
-    """A sentence as a voice says it."""
+    """A sentence spoken by a voice."""
 
     voice: str
     sample_rate_hz: int
@@ -53,7 +53,7 @@ class MarkedSpeech:
 
 
 def speak(sentences: int | None = None) -> list[MarkedSpeech]:
-    """Return the first sentences, or all, as every installed voice of `VOICES` says them."""
+    """Returns the first sentences, or all, spoken by every installed voice of `VOICES`."""
     spoken = []
     settings = TtsSettings()
     for engine in asyncio.run(open_engines(load_engines(settings), settings)):

@@ -1,8 +1,8 @@
-"""Measures Remember and Recall of the memory service over gRPC, beside the encoder alone.
+"""Measures Remember and Recall of the memory service over gRPC, and the encoder alone.
 
 Service and caller run in this process on loopback, on one core, with the encoder of the model store
-if it is there. Each recall is followed by the same query through the encoder alone, so that both
-meet the same machine.
+if there is one. Each recall is followed by the same query through the encoder alone, so that both
+run under the same load.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 SIZES = (100, 1_000, 10_000)
 EMBEDDED_TEXTS = 300
 WORDS_PER_TEXT = 20
-# As people ask: made-up words would be cut into many more tokens than real ones.
+# Natural questions: made-up words would be split into many more tokens than real ones.
 QUESTIONS = (
     "What is the name of my dog?",
     "Where did I say that I want to travel next year?",
@@ -57,12 +57,12 @@ Vectors = NDArray[np.float32]
 
 
 def question(number: int) -> str:
-    """A question that was not asked before: vectors of questions are kept for a while."""
+    """Returns a question that was not asked before, because vectors of questions are cached."""
     return f"{QUESTIONS[number % len(QUESTIONS)][:-1]} in {1000 + number}?"
 
 
 def sentences(count: int, random: np.random.Generator) -> list[str]:
-    """Texts of words that are as unequally frequent as those of a language."""
+    """Returns texts whose words are as unequally frequent as those of a language."""
     syllables = ["ba", "ke", "li", "mo", "nu", "ra", "si", "to", "ve", "zu", "da", "fi"]
     words = ["".join(parts) for parts in itertools.product(syllables, repeat=3)]
     frequency = 1 / np.arange(1, len(words) + 1)
@@ -74,7 +74,7 @@ def sentences(count: int, random: np.random.Generator) -> list[str]:
 
 
 def vectors_like(known: Vectors, count: int, random: np.random.Generator) -> Vectors:
-    """Vectors near real ones, since embedding ten thousand texts takes longer than measuring."""
+    """Returns vectors near real ones; embedding ten thousand texts takes longer than measuring."""
     noise = random.standard_normal((count, known.shape[1])).astype(np.float32) * 0.02
     vectors = known[random.integers(0, len(known), count)] + noise
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
@@ -97,7 +97,7 @@ def fill(folder: Path, texts: list[str], vectors: Vectors | None, model_id: str)
             for n in batch
         ]
         held = [None if vectors is None else vectors[n] for n in batch]
-        # Read already: distilling all of them meanwhile would be measured with the recalls.
+        # Marked as distilled: distilling all of them meanwhile would affect the measured recalls.
         store.add("u", items, held, model_id, distilled_by=EXTRACTOR)
     store.close()
 
@@ -199,7 +199,7 @@ def bench(calls: int, sizes: Sequence[int]) -> None:
         known = embedder.embed(sentences(EMBEDDED_TEXTS, np.random.default_rng(0)))
     except AnimaError as error:
         print(f"by words alone: {error.message}")
-    print(f"{calls} calls one after the other; Remember stores two turns; p50 / p99 in ms")
+    print(f"{calls} sequential calls; Remember stores two turns; p50 / p99 in ms")
     print("  items        Remember             Recall  first, ms     encoder alone")
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
@@ -210,9 +210,9 @@ def bench(calls: int, sizes: Sequence[int]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=100, help="how often each call is measured")
+    parser.add_argument("--calls", type=int, default=100, help="calls of each kind")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="items of the user")
-    parser.add_argument("--conversations", type=Path, help="a file as bench.recall takes it")
+    parser.add_argument("--conversations", type=Path, help="a file for bench.recall")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     bench(arguments.calls, arguments.sizes)

@@ -1,7 +1,7 @@
-"""Fills one store with very many users and measures what it takes to remember and recall for them.
+"""Fills one store with very many users and measures the cost of Remember and Recall for them.
 
-The items go the store's own way of writing, with made-up vectors. What is measured runs in a
-process of its own, so that its memory is not that of the filling.
+The items are written through the store itself, with made-up vectors. The measured code runs in its
+own process, so that its memory does not include that of the filling.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from services.runtime.settings import ServiceSettings
 
 MIB = 1024 * 1024
 TEXTS = 5_000
-# What the process takes besides the indexes: the encoder's scratch memory, pages of the database.
+# Memory of the process apart from the indexes: the encoder's scratch memory, database pages.
 OTHER_BYTES = 128 * MIB
 
 
@@ -88,7 +88,7 @@ async def measure(data_dir: Path, users: int, recalls: int, cache_bytes: int) ->
     bounded = grown < cache_bytes + OTHER_BYTES
     print(
         f"opened in {opened_s:.1f} s, its pages checked, with {before / MIB:.0f} MiB\n"
-        f"{recalls:,} recalls of random users, their indexes made anew: {shown(taken)} ms p50 / p99"
+        f"{recalls:,} recalls of random users, their indexes rebuilt: {shown(taken)} ms p50 / p99"
         f"\nmemory grew by {grown / MIB:.0f} MiB, {cache_bytes / MIB:.0f} MiB are for indexes:"
         f" {'bounded' if bounded else 'NOT bounded'}\none user erased in {forgotten_s:.1f} s"
     )
@@ -101,7 +101,7 @@ def measure_in_this_process(data_dir: Path, users: int, recalls: int, cache_byte
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=100_000)
-    parser.add_argument("--items", type=int, default=3, help="of each user")
+    parser.add_argument("--items", type=int, default=3, help="items of each user")
     parser.add_argument("--recalls", type=int, default=5_000)
     parser.add_argument("--cache-mib", type=int, default=64, help="the bound of the indexes")
     arguments = parser.parse_args()

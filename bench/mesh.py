@@ -1,9 +1,9 @@
-"""The whole mesh with its embedded engines: the wait for the first synced frame, and what it costs.
+"""The whole mesh with its embedded engines: the wait for the first synced frame, and its cost.
 
-A question is spoken into `Converse` through a microphone that is on all the time. The clock
-starts at the end of the last audible sample, as a person would count, and stops when the first
-media message with a frame is at the client. So the figure holds endpointing, recognition, recall,
-the first clause, its synthesis, rendering, coding and all hops.
+A question is spoken into `Converse` through a microphone that is always on. The clock starts at the
+end of the last audible sample, as a person would count, and stops when the first media message with
+a frame reaches the client. The figure therefore includes endpointing, recognition, recall, the
+first clause, its synthesis, rendering, encoding and all hops.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 RATE_HZ: Final = 16_000
 CHUNK_SAMPLES: Final = RATE_HZ // 50
 PAUSE_S: Final = 0.5
-"""Between the end of an answer and the next question."""
+"""The pause between the end of an answer and the next question."""
 ROOM: Final = 4
-"""A microphone never gives digital zero: the largest sample of a quiet room."""
+"""The largest sample of a quiet room; a microphone never produces digital silence."""
 AUDIBLE: Final = 300
 """Samples of a greater magnitude count as speech."""
 
@@ -59,7 +59,7 @@ VOICES: Final = ("kal16", "awb", "rms", "slt")
 
 @dataclass(frozen=True, kw_only=True)
 class TurnFigures:
-    """What one turn took, in seconds from the end of speech; infinite where nothing came."""
+    """The times of one turn, in seconds from the end of speech; infinite if nothing arrived."""
 
     question: str
     understood: str
@@ -71,9 +71,9 @@ class TurnFigures:
     spans: Sequence[gateway.StageSpan]
 
     def waterfall(self) -> str:
-        """Say when each stage gave its first output, in ms from the end of the speech."""
-        # The gateway counts from where the recogniser saw the end, the client from the last sample
-        # that can be heard.
+        """Returns the time of each stage's first output, in ms from the end of speech."""
+        # The gateway counts from the end that the recogniser detected, the client from the last
+        # audible sample.
         zero_ms = 1000 * self.first_frame_s - self._first_ms("playout")
         begun = [span.start_us for span in self.spans if span.stage in ("memory", "llm")]
         times_ms = {"begun": zero_ms + min(begun, default=0) / 1000}
@@ -90,7 +90,7 @@ class TurnFigures:
 
 
 async def spoken(stub: TtsServiceAsyncStub, text: str, voice: str) -> NDArray[np.int16]:
-    """Return a question spoken by the mesh's TTS: 16 kHz, ending with the last audible sample."""
+    """Returns a question spoken by the mesh's TTS: 16 kHz, ending with the last audible sample."""
 
     async def requests() -> AsyncIterator[tts.SynthesizeRequest]:
         config = tts.SynthesizeConfig(
@@ -119,7 +119,7 @@ class Client:
         self._microphone: asyncio.Task[None] | None = None
 
     async def open(self, config: gateway.ConverseConfig) -> None:
-        """Send the config and wait until the session is open."""
+        """Sends the config and waits until the session is open."""
         await self._call.write(gateway.ConverseRequest(config=config))
         first = await self._call.read()
         if not first.HasField("session_started"):
@@ -128,20 +128,20 @@ class Client:
         self._microphone = asyncio.create_task(self._listen_on())
 
     async def close(self) -> None:
-        """End the conversation."""
+        """Ends the conversation."""
         self._open = False
         if self._microphone is not None:
-            # Not cancelled: in grpc.aio the cancel of a write under way cancels the whole call.
+            # Not cancelled: in grpc.aio, cancelling a pending write cancels the whole call.
             await self._microphone
         await self._call.done_writing()
         self._call.cancel()
 
     async def _write(self, request: gateway.ConverseRequest) -> None:
-        async with self._writing:  # a call takes one write at a time
+        async with self._writing:  # a call allows one write at a time
             await self._call.write(request)
 
     async def ask(self, question: str, speech: NDArray[np.int16]) -> TurnFigures:
-        """Speak a question at the pace of a microphone and time the answer's beginning."""
+        """Speaks a question at the pace of a microphone and times the start of the answer."""
         await asyncio.sleep(PAUSE_S)
         self._speech_ended = asyncio.get_running_loop().create_future()
         self._speech = speech
@@ -162,7 +162,7 @@ class Client:
                     times.setdefault("frame", now)
                     await self._write(gateway.ConverseRequest(stop=gateway.Stop()))
             elif kind == "notice":
-                raise RuntimeError(f"the mesh said: {event.notice.text}")
+                raise RuntimeError(f"the mesh reported: {event.notice.text}")
             elif kind == "turn_ended" and "frame" in times:
                 ended = event.turn_ended
                 break
@@ -181,7 +181,7 @@ class Client:
         )
 
     async def _listen_on(self) -> None:
-        """Send what the microphone hears, silence too, until the conversation ends."""
+        """Sends the audio of the microphone, silence included, until the conversation ends."""
         room = np.random.default_rng(1)
         start = time.perf_counter()
         sent = 0
@@ -189,7 +189,7 @@ class Client:
             chunk = room.integers(-ROOM, ROOM + 1, CHUNK_SAMPLES, dtype=np.int16)
             spoken, self._speech = self._speech[:CHUNK_SAMPLES], self._speech[CHUNK_SAMPLES:]
             chunk[: spoken.size] = spoken
-            # A microphone hands a chunk over after its last sample has been heard.
+            # A microphone delivers a chunk after its last sample has been recorded.
             await asyncio.sleep(
                 max(0.0, start + (sent + chunk.size) / RATE_HZ - time.perf_counter())
             )
@@ -204,7 +204,7 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def local_mesh() -> AsyncIterator[Supervisor]:
-    """Start a mesh of processes, with a memory of its own, for the length of the block."""
+    """Starts a mesh of processes, with its own memory, for the length of the block."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         data.mkdir()
@@ -222,7 +222,7 @@ async def local_mesh() -> AsyncIterator[Supervisor]:
 
 
 def peak_memory_mib(process_id: int) -> float:
-    """Return the sum of the largest resident sizes of a service and its workers, MiB."""
+    """Returns the sum of the peak resident sizes of a service and its workers, MiB."""
     workers = [child.pid for child in psutil.Process(process_id).children(recursive=True)]
     return sum(_peak_kib(each) for each in (process_id, *workers)) / 1024
 
@@ -231,11 +231,11 @@ def _peak_kib(process_id: int) -> int:
     for line in Path(f"/proc/{process_id}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1])
-    raise RuntimeError("the kernel does not tell VmHWM")
+    raise RuntimeError("the kernel does not report VmHWM")
 
 
 async def measure(turns: int, console: Console) -> None:
-    """Run the turns and print the figures."""
+    """Runs the turns and prints the figures."""
     async with local_mesh() as supervisor:
         members = {name: status.member for name, status in supervisor.statuses.items()}
         starts = Table("service", "ready after s", "peak RSS MiB", title="services")
@@ -285,7 +285,7 @@ def _print_latency(console: Console, figures: list[TurnFigures]) -> None:
 
 
 def main() -> None:
-    """Run from the command line."""
+    """Runs from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=len(QUESTIONS) * len(VOICES))
     asyncio.run(measure(parser.parse_args().turns, Console(width=120)))

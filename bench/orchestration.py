@@ -1,4 +1,4 @@
-"""What orchestration itself costs: our gateway between stages that only keep time.
+"""The cost of orchestration itself: our gateway between stages that only keep time.
 
 The workload (bench/workload.py): a model with a token every 20 ms (60 of them, five sentences), a
 voice that needs 100 ms for the first audio of a sentence and speaks 15 s. Without any cost between
@@ -6,10 +6,10 @@ the stages the first audio would be heard after 340 ms, and all would be made af
 gateway, each stage and the clients are processes of their own, joined by gRPC; 1 to 200 sessions
 start within one second.
 
-pipecat-ai and livekit-agents run beside it, each in one process without a network, on the same
-tokens and the same pieces of audio (pins/beside.lock). A bare forwarder (bench/forwarder.py) stands
-at the gateway's place in the same mesh: what it computes is grpc.aio's, and most of that is waking
-up for each message, which costs a process more the less it has to do.
+pipecat-ai and livekit-agents are measured too, each in one process without a network, with the same
+tokens and the same pieces of audio (pins/beside.lock). A bare forwarder (bench/forwarder.py) takes
+the place of the gateway in the same mesh: its CPU time is that of grpc.aio, mostly for waking up
+for each message, which costs a process more the less it has to do.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ BARGE_IN_S: Final = 0.9
 IDLE_S: Final = 4.0
 COUNTS: Final = (1, 10, 50, 100, 200)
 LEAST_TURNS: Final = 8
-"""Few sessions are measured more often: the figures of one turn say little."""
+"""Few sessions are measured more often, because the figures of one turn mean little."""
 MESSAGE_S: Final = 0.2
-"""The chunk of the goal for silence: half the longest message of paced audio."""
+"""The unit of the goal for silence: half the longest message of paced audio."""
 OURS: Final = "Anima"
 BARE: Final = "bare forwarder"
 FEW: Final = 100
@@ -70,7 +70,7 @@ MOST_DONE_POINTS: Final = {50: 0.3, 100: 6.0}
 
 @dataclass(frozen=True, kw_only=True)
 class Paced:
-    """All turns of one number of sessions, paced in real time."""
+    """All turns for one number of sessions, paced in real time."""
 
     spoken: Sequence[TurnFigures]
     stopped: Sequence[TurnFigures]
@@ -80,14 +80,15 @@ class Paced:
 
 @asynccontextmanager
 async def mesh() -> AsyncIterator[tuple[Supervisor, str, str, str]]:
-    """Start scripted stages, the gateway and the forwarder.
+    """Starts scripted stages, the gateway and the forwarder.
 
     Yields:
-        The supervisor, the gateway's address and that of its metrics, the forwarder's address.
+        The supervisor, the gateway's address, the address of its metrics, and the forwarder's
+        address.
     """
     own, http, metrics, forwarder, *free = free_addresses(4 + len(ROLES))
     stages = dict(zip(ROLES, free, strict=True))
-    # The workload asks nothing of the others; one of the stages refuses what they are asked.
+    # The workload does not use the other stages; one of the scripted stages rejects calls to them.
     targets = {name: stages.get(name, stages[ROLES[-1]]) for name in STAGES}
     gateway_environment = {
         **gateway_targets(targets),
@@ -151,14 +152,14 @@ class Measurement:
         self.idle_load = 0.0
 
     async def warm_up(self) -> None:
-        """Open what is opened once, and measure what the gateway needs while nobody talks."""
+        """Opens the connections, and measures the load of the idle gateway."""
         await self._turns(2, pacing=gateway.PACING_AS_MADE)
         idle = ProcessorTime(self._process_id(GATEWAY))
         await asyncio.sleep(IDLE_S)
         self.idle_load = idle.load()
 
     async def forwarded(self, stub: GatewayServiceAsyncStub, count: int, repeats: int) -> Made:
-        """Let the forwarder have the same turns."""
+        """Runs the same turns through the forwarder."""
         made = Made()
         await turn(stub, pacing=gateway.PACING_AS_MADE, stop_after_s=None)
         bare_time = ProcessorTime(self._process_id("forwarder"))
@@ -168,7 +169,7 @@ class Measurement:
         return made
 
     async def as_made(self, count: int, repeats: int) -> Made:
-        """Let the answers leave as they are made."""
+        """Runs turns whose answers are sent as they are made."""
         made = Made()
         gateway_time = self._gateway_time()
         others = [
@@ -182,7 +183,7 @@ class Measurement:
         return made
 
     async def paced(self, count: int) -> Paced:
-        """Let the answers leave in real time, once whole and once interrupted."""
+        """Runs turns whose answers are sent in real time, once complete and once interrupted."""
         await self._lateness.start()
         gateway_time = self._gateway_time()
         spoken = await self._turns(count, pacing=gateway.PACING_REAL_TIME)
@@ -204,7 +205,7 @@ class Measurement:
         stop_after_s: float | None = None,
         stub: GatewayServiceAsyncStub | None = None,
     ) -> list[TurnFigures]:
-        """Hold sessions of one turn each that start within a second."""
+        """Runs sessions of one turn each that start within a second."""
 
         async def one(number: int) -> TurnFigures:
             await asyncio.sleep(SPREAD_S * number / count)
@@ -223,12 +224,12 @@ class Measurement:
 
 
 async def measure(counts: Sequence[int], repeats: int, console: Console, goals: Goals) -> None:
-    """Run all scenarios, print the tables, and hold the figures against the goals."""
+    """Runs all scenarios, prints the tables, and checks the figures against the goals."""
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     machine = f"{psutil.cpu_count()} cores {platform.machine()}, load {load} before"
     made_table = Table(
         "sessions", "", "first audio", "over ideal", "p95", "all made", "over ideal", "CPU a turn",
-        title=f"as made: ms, p50 where not said ({machine})",
+        title=f"as made: ms, p50 unless stated otherwise ({machine})",
     )  # fmt: skip
     paced_table = Table(
         "sessions", "first audio", "gateway CPU for 15 s", "lateness p99", "silence p50", "p95",
@@ -258,8 +259,8 @@ async def measure(counts: Sequence[int], repeats: int, console: Console, goals: 
             paced[count] = await measurement.paced(count)
             _add_paced(paced_table, count, paced[count])
     made_table.caption = (
-        "CPU: of the gateway's process, in brackets what model, voice and clients took besides; of "
-        "the others the whole process, in which model, voice and listener are too"
+        "CPU: of the gateway's process, in brackets that of model, voice and clients; of "
+        "the others the whole process, which includes model, voice and listener"
     )
     paced_table.caption = f"CPU less {measurement.idle_load * 1000:.0f} ms/s of the idle gateway"
     console.print(made_table)
@@ -335,11 +336,11 @@ def _ms(seconds: float) -> str:
 
 
 def main() -> None:
-    """Run from the command line."""
+    """Runs from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, nargs="*", default=COUNTS)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--no-goals", action="store_true", help="a missed goal is no error")
+    parser.add_argument("--no-goals", action="store_true", help="do not fail on missed goals")
     given = parser.parse_args()
     goals = Goals()
     started_at = time.perf_counter()
@@ -348,7 +349,7 @@ def main() -> None:
     if not installed():
         names = " and ".join(FRAMEWORKS)
         remedy = "make .cache/bench-env/.installed"
-        sys.stdout.write(f"\n!!! NOT MEASURED beside it: {names}. {remedy}\n")
+        sys.stdout.write(f"\n!!! NOT MEASURED: {names}. To install: {remedy}\n")
     if not given.no_goals:
         goals.exit_if_missed()
 

@@ -1,4 +1,4 @@
-"""One turn of `bench.orchestration` as its client sees it, over gRPC."""
+"""One turn of `bench.orchestration`, as the client sees it over gRPC."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class TurnFigures:
-    """One turn, seconds from the question; infinite where nothing came."""
+    """One turn, seconds from the question; infinite if nothing arrived."""
 
     first_audio_s: float = float("inf")
     done_s: float = float("inf")
     silence_s: float = float("inf")
-    """From the command to stop until the last media message."""
+    """The time from the stop command to the last media message."""
     stale_messages: int = 0
-    """Media that came after the interruption was confirmed."""
+    """Media messages received after the interruption was confirmed."""
 
 
 async def turn(
     stub: GatewayServiceAsyncStub, *, pacing: gateway.Pacing.ValueType, stop_after_s: float | None
 ) -> TurnFigures:
-    """Hold a conversation of one turn."""
+    """Runs a conversation of one turn."""
     call: Any = stub.Converse()
     config = gateway.ConverseConfig(audio_only=True, language="en", pacing=pacing)
     await call.write(gateway.ConverseRequest(config=config))
@@ -56,7 +56,7 @@ async def turn(
             break
     if stopping is not None:
         figures.silence_s = max(0.0, last_media_at - await stopping)
-    # What is still to come after the end would be stale as well.
+    # Messages that arrive after the end would be stale as well.
     await call.done_writing()
     while (event := await call.read()) and hasattr(event, "WhichOneof"):
         figures.stale_messages += event.WhichOneof("event") == "media"

@@ -1,4 +1,4 @@
-"""How much processor time a process has used, finely enough for a single turn."""
+"""Processor time of a process, with a resolution that is fine enough for a single turn."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import psutil
 class ProcessorTime:
     """Reads the processor time of all threads of a process.
 
-    `/proc/PID/stat` counts in steps of 10 ms, which is a third of a turn; the scheduler's own
-    count (Linux) is in nanoseconds. Where there is none, psutil's is used.
+    `/proc/PID/stat` counts in steps of 10 ms, which is a third of a turn; the scheduler's own count
+    (Linux) is in nanoseconds. If there is none, psutil's is used.
 
     Args:
         process_id: The process.
-        idle_load: The share of a core that it uses anyway, which is not counted.
+        idle_load: The share of a core that it uses while idle, which is subtracted.
     """
 
     def __init__(self, process_id: int, *, idle_load: float = 0.0) -> None:
@@ -26,16 +26,16 @@ class ProcessorTime:
         self.start()
 
     def start(self) -> None:
-        """Begin to count."""
+        """Starts counting."""
         self._before_s, self._started_at = self._used_s(), time.perf_counter()
 
     def used_s(self) -> float:
-        """Return what has been used since `start`, less the idle load, seconds."""
+        """Returns the time used since `start`, minus the idle load, seconds."""
         elapsed_s = time.perf_counter() - self._started_at
         return self._used_s() - self._before_s - self._idle_load * elapsed_s
 
     def load(self) -> float:
-        """Return the share of a core that was used since `start`."""
+        """Returns the share of a core that was used since `start`."""
         return self.used_s() / (time.perf_counter() - self._started_at)
 
     def _used_s(self) -> float:

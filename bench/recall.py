@@ -1,8 +1,8 @@
-"""Measures how much of the evidence of questions is recalled, by the memory's own index.
+"""Measures how much of the evidence for questions the memory's own index recalls.
 
-The file has conversations with questions in the form of LoCoMo. It is given by its path and stays
-where it is: its licence forbids its use in a product. The weights of the index were set on the
-first conversation of the development file; what counts is the row of the others.
+The file contains conversations with questions in the format of LoCoMo. It is passed by its path and
+not part of the repository: its licence forbids its use in a product. The weights of the index were
+set on the first conversation of the development file; the row of the others is the result.
 """
 
 import argparse
@@ -123,7 +123,7 @@ def show(name: str, rows: list[Measured]) -> None:
 
 
 def bench(path: Path, embedder: Embedder | None) -> None:
-    """Prints recall at each depth, in all and by category."""
+    """Prints recall at each depth, overall and by category."""
     rows = list(measured(path, embedder))
     print(f"{'share of the evidence recalled, %':41}" + "".join(f"   R@{d:<3}" for d in DEPTHS))
     show("all conversations", rows)
@@ -137,7 +137,7 @@ def bench(path: Path, embedder: Embedder | None) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("conversations", type=Path, help="a JSON file in the form of LoCoMo")
+    parser.add_argument("conversations", type=Path, help="a JSON file in the format of LoCoMo")
     parser.add_argument("--words-only", action="store_true", help="search without vectors")
     arguments = parser.parse_args()
     models = ModelStore(ServiceSettings.from_environment().data_dir / "models")

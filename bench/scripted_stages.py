@@ -1,8 +1,8 @@
 # ruff: noqa: N802 (method names come from the protos)
-"""Stages that only keep time, each a process of its own: what is measured is what stands between.
+"""Stages that only keep time, each in its own process, to measure the code between them.
 
-`ANIMA_SCRIPTED_ROLE=llm python -m bench.scripted_stages`; roles are llm, tts and avatar. What they
-do is in bench/workload.py.
+`ANIMA_SCRIPTED_ROLE=llm python -m bench.scripted_stages`; roles are llm, tts and avatar. Their
+behaviour is defined in bench/workload.py.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ScriptedSettings(ServiceSettings):
     stage: ClassVar[str] = "scripted"
     capacity: int = 256
     role: str = "llm"
-    """Which stage it is: llm, tts or avatar."""
+    """The stage that it plays: llm, tts or avatar."""
 
 
 class ScriptedLlm(llm.LlmServiceServicer):
@@ -112,7 +112,7 @@ class ScriptedTts(tts.TtsServiceServicer):
 
 
 class ScriptedAvatars(avatar.AvatarServiceServicer):
-    """Only says that there is a face, so that the gateway's list of choices is whole."""
+    """Only lists a face, so that the gateway's catalogue is complete."""
 
     async def ListAvatars(self, request: Any, context: Any) -> avatar.ListAvatarsResponse:
         return avatar.ListAvatarsResponse(avatars=[avatar.Avatar(name="ani")])
@@ -126,7 +126,7 @@ async def _until_interrupted(
             if request.WhichOneof("message") == "interrupt":
                 return int(request.interrupt.epoch)
         await asyncio.Event().wait()
-        raise AssertionError("nobody wakes it")
+        raise AssertionError("the wait ended unexpectedly")
 
     listening = asyncio.create_task(interrupts())
     try:
@@ -150,11 +150,11 @@ _SERVICERS: Final[dict[str, Callable[[], Any]]] = {
     "avatar": ScriptedAvatars,
 }
 ROLES: Final = tuple(_SERVICERS)
-"""The stages that can be played, by the names of the stage table."""
+"""The stages that can be scripted, by the names of the stage table."""
 
 
 def build(settings: ScriptedSettings) -> Stage:
-    """Describe a scripted stage to the server."""
+    """Describes a scripted stage to the server."""
 
     spec = STAGES[settings.role]
     servicer = _SERVICERS[settings.role]()

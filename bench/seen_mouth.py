@@ -1,4 +1,4 @@
-"""The mouth as a viewer sees it: found by the face mesh in the pictures of the coded video."""
+"""The mouth as a viewer sees it, found by the face mesh in the frames of the encoded video."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from services.runtime.compute import Compute
 async def film(
     engine: PaintedFaces, avatar: str, speech: MarkedSpeech, video: VideoSpec
 ) -> list[BgrImage]:
-    """Returns the pictures of a turn by its marks, coded and decoded."""
+    """Returns the frames of a turn, drawn by its marks, encoded and decoded."""
     face = engine.open_stream(
         avatar=avatar,
         video=video,

@@ -1,11 +1,11 @@
-"""Hours of conversation with the real mesh: do sound and pictures stay together, what grows?
+"""Soak test: converses with the real mesh for hours and checks A/V sync and resource growth.
 
-Several people type, speak and interrupt in real time. For each picture the client notes how far
-from its sound it would be shown on a clock that does not wait; every few seconds each process is
-asked for its memory and descriptors, and the gateway for its tasks. The end is a verdict.
+Several people type, speak and interrupt in real time. For each frame the client records how far
+from its sound it would be shown on a clock that does not wait; every few seconds the memory and
+descriptors of each process and the tasks of the gateway are sampled. The run ends with a verdict.
 
-What the memory service is asked to keep is no leak: before the watch begins it knows as many people
-as its caches hold, and each conversation is somebody new's.
+Data that the memory service stores is not a leak: before sampling starts it knows as many people as
+its caches hold, and each conversation belongs to a new person.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ MAX_GROWTH: Final = 0.01
 WARM_UP: Final = 0.25
 """The share of the time that counts as warm-up."""
 JUDGED_FROM_MINUTES: Final = 5.0
-"""What a shorter run shows of growth is warm-up."""
+"""In a shorter run, growth is only warm-up."""
 SAMPLE_EVERY_S: Final = 2.0
 KNOWN_PEOPLE: Final = 30
 ITEMS_OF_EACH: Final = 80
 INDEX_CACHE_BYTES: Final = 1_000_000
-"""The indexes of 30 people with 80 items do not fit into it."""
+"""The indexes of 30 people with 80 items each do not fit into it."""
 _SPOKEN: Final = [(question, voice) for question in QUESTIONS for voice in VOICES[:2]]
 
 
 @dataclass
 class Record:
-    """What was seen.
+    """The result of a run.
 
     Attributes:
-        outcomes: What became of each question.
-        usage: What each process held.
+        outcomes: The outcome of each question.
+        usage: The resources of each process.
         leftover_tasks: Tasks of the gateway after the last session, beyond those before the first.
     """
 
@@ -71,26 +71,26 @@ class Record:
     leftover_tasks: int = 0
 
     def fates(self) -> Counter[Fate]:
-        """Count what became of the questions."""
+        """Counts the outcomes of the questions."""
         return Counter(outcome.fate for outcome in self.outcomes)
 
     def av_offset_p99_s(self) -> float:
-        """Give the offset that 99 % of the pictures stay under."""
+        """Returns the offset that 99 % of the frames stay under, seconds."""
         offsets = [each for outcome in self.outcomes for each in outcome.av_offsets_s]
         return float(np.percentile(offsets, 99)) if offsets else float("inf")
 
     def faults(self) -> list[str]:
-        """Name what must not be, whatever the load of the machine."""
+        """Lists faults that must not occur, whatever the load of the machine."""
         faults = faults_of(self.outcomes)
         if not self.outcomes:
-            faults.append("nobody was answered")
+            faults.append("no question was answered")
         more = {
             name: usage.descriptors[-1] - usage.descriptors[0] for name, usage in self.usage.items()
         }
         return faults + leftovers(tasks=self.leftover_tasks, descriptors=more)
 
     def slow_faults(self, minutes: float) -> list[str]:
-        """Name what a long run on a machine of its own must not show besides."""
+        """Lists more faults that a long run on a dedicated machine must not show."""
         faults = []
         if (offset_s := self.av_offset_p99_s()) >= MAX_AV_OFFSET_S:
             faults.append(f"AV offset p99 is {1000 * offset_s:.0f} ms")
@@ -104,16 +104,16 @@ class Record:
 async def soak(
     minutes: float, *, sessions: int, seed: int, known_people: int = KNOWN_PEOPLE
 ) -> Record:
-    """Converse for a time and give what was seen.
+    """Converses for a time and returns the result.
 
     Args:
-        minutes: How long.
-        sessions: How many converse at the same time.
-        seed: Of what they do.
-        known_people: How many the memory knows before.
+        minutes: The duration.
+        sessions: The number of concurrent conversations.
+        seed: The seed of their random behaviour.
+        known_people: The number of people that the memory knows beforehand.
     """
     settings = {
-        # It keeps a decoder process for each stream that it ever had at the same time.
+        # The recogniser keeps a decoder process for its peak number of concurrent streams.
         "ANIMA_ASR_WARM_DECODERS": str(2 * sessions),
         "ANIMA_MEMORY_INDEX_CACHE_BYTES": str(INDEX_CACHE_BYTES),
     }
@@ -167,7 +167,7 @@ async def _get_to_know(store: MemoryServiceAsyncStub, people: int) -> None:
 
 
 async def _first_answer(stub: GatewayServiceAsyncStub, gauges: Gauges) -> float:
-    """Give the tasks of a gateway that has answered once and holds no conversation."""
+    """Returns the tasks of a gateway that has answered once and has no open conversation."""
     talker = Talker(stub, gateway.ConverseConfig(pacing=gateway.PACING_AS_MADE, user_id="first"))
     await talker.open()
     await talker.ask(QUESTIONS[0])
@@ -218,7 +218,7 @@ async def _watch(supervisor: Supervisor, record: Record) -> None:
 
 
 def show(record: Record, minutes: float, sessions: int, console: Console) -> None:
-    """Print what was seen."""
+    """Prints the result."""
     machine = f"{psutil.cpu_count()} cores {platform.machine()}"
     table = Table(
         "process", "MiB at 25 %", "at 50 %", "at 75 %", "at the end", "growth", "descriptors",
@@ -241,7 +241,7 @@ def show(record: Record, minutes: float, sessions: int, console: Console) -> Non
 
 
 def main() -> None:
-    """Run from the command line."""
+    """Runs from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--sessions", type=int, default=2)

@@ -1,4 +1,4 @@
-"""A person who talks to a gateway and notes what becomes of each question."""
+"""A client that talks to a gateway and records the outcome of each question."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
 RATE_HZ: Final = 16_000
 _CHUNK_S: Final = 0.02
 _PLAYER_HOLDS_S: Final = 0.27
-"""So much media a browser holds before it begins to play."""
+"""The media that a browser buffers before it starts to play."""
 _RAN_DRY_S: Final = 0.3
 _GONE_S: Final = 120.0
 
 
 class Fate(enum.StrEnum):
-    """What became of a question."""
+    """The fate of a question."""
 
     WHOLE = "whole"
     INTERRUPTED = "interrupted"
     TOLD = "told"
-    """It was not answered, or not to the end, and the person was told."""
+    """It was not answered, or not completely, and the person was notified."""
     LOST = "lost"
-    """Nothing came, or less than all without a word about it."""
+    """Nothing arrived, or only a part without any notice."""
 
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What one question led to.
+    """The outcome of one question.
 
     Attributes:
-        fate: What became of it.
-        why: What was wrong, if it was lost, or what the person was told.
-        av_offsets_s: For each picture, how far from its sound it was shown.
-        underruns: How often the player had nothing to play.
-        stale: How many messages of an older answer came.
+        fate: Its fate.
+        why: The problem, if the question was lost, or the text of the notice.
+        av_offsets_s: For each frame, how far from its sound it was shown.
+        underruns: The number of times that the player had nothing to play.
+        stale: The number of messages of an older answer.
     """
 
     fate: Fate
@@ -56,7 +56,7 @@ class Outcome:
 
 
 class _Player:
-    """Plays media on a clock that does not wait for late pictures, as WebRTC does."""
+    """Plays media on a clock that does not wait for late frames, as WebRTC does."""
 
     def __init__(self) -> None:
         self._start_s: float | None = None
@@ -98,14 +98,14 @@ class Talker:
         self._ended: set[str] = set()
 
     async def open(self) -> None:
-        """Open the session."""
+        """Opens the session."""
         self._call = self._stub.Converse(wait_for_ready=True)
         await self._call.write(gateway.ConverseRequest(config=self._config))
         await self._call.read()
         self._reading = asyncio.create_task(self._read())
 
     async def close(self) -> None:
-        """End the session."""
+        """Ends the session."""
         self._call.cancel()
         if self._reading is not None:
             await asyncio.wait([self._reading])
@@ -116,12 +116,12 @@ class Talker:
         return not self._call.done()
 
     async def ask(self, text: str, *, stop_after_s: float | None = None) -> Outcome:
-        """Type a question; stop its answer after a time, if one is given."""
+        """Types a question; stops its answer after a time, if one is given."""
         await self._write(gateway.ConverseRequest(text=gateway.TextInput(text=text)))
         return await self._follow(stop_after_s)
 
     async def ask_over(self, text: str, *, after_s: float, then: str) -> list[Outcome]:
-        """Type a question, and another one into its answer; give what became of both."""
+        """Types a question, and another one during its answer; returns the outcomes of both."""
         await self._write(gateway.ConverseRequest(text=gateway.TextInput(text=text)))
         first = await self._follow(
             after_s, gateway.ConverseRequest(text=gateway.TextInput(text=then))
@@ -129,7 +129,7 @@ class Talker:
         return [first, await self._follow(None)]
 
     async def speak(self, speech: NDArray[np.int16]) -> Outcome:
-        """Speak a question while a button is held."""
+        """Speaks a question while a button is held."""
         size = round(_CHUNK_S * RATE_HZ)
         for first in range(0, speech.size, size):
             pcm = speech[first : first + size].astype("<i2").tobytes()
@@ -143,7 +143,7 @@ class Talker:
         return await self._follow(None, spoken=True)
 
     async def _write(self, request: gateway.ConverseRequest) -> None:
-        async with self._writing:  # a call takes one write at a time
+        async with self._writing:  # a call allows one write at a time
             await self._call.write(request)
 
     async def _read(self) -> None:
@@ -151,7 +151,7 @@ class Talker:
             while isinstance(event := await self._call.read(), gateway.ConverseResponse):
                 self._events.put_nowait(event)
         except (grpc.aio.AioRpcError, asyncio.CancelledError):
-            pass  # the end of the queue says it
+            pass  # the end of the queue reports it
         finally:
             self._events.put_nowait(None)
 
@@ -210,7 +210,7 @@ class Talker:
         elif ended.reason == common.END_REASON_ERROR and told:
             outcome.fate, outcome.why = Fate.TOLD, told
         elif ended.reason == common.END_REASON_ERROR:
-            outcome.why = "it failed, and nobody said so"
+            outcome.why = "it failed without a notice"
         elif not ended.text or ended.heard_text != ended.text:
             outcome.why = f"only {ended.heard_text!r} was heard of {ended.text!r}"
         elif self._paced and (player.gap or player.next_sample != ended.sample_count):

@@ -24,7 +24,7 @@ ENGLISH = "I can answer your questions, and I can tell you a story about the sea
 
 
 def measure(engine: TtsEngine, voice: VoiceInfo) -> tuple[float, float, float]:
-    """First audio and all audio in seconds of compute, and the seconds of audio."""
+    """Returns the compute time to the first audio and to all audio, and the audio's duration, s."""
     began = time.perf_counter()
     first: list[float] = []
     samples = 0
@@ -73,7 +73,7 @@ async def bench_service(runs: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5, help="how often each voice speaks")
+    parser.add_argument("--runs", type=int, default=5, help="number of runs of each voice")
     runs = parser.parse_args().runs
     bench_engines(runs)
     asyncio.run(bench_service(4 * runs))

@@ -1,4 +1,4 @@
-"""What the processes of a mesh hold: memory, descriptors, and the gateway's tasks and sessions."""
+"""Resources of a mesh: memory and descriptors of processes, tasks and sessions of the gateway."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _LOOK_EVERY_S: Final = 0.5
 async def watched_mesh(
     settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[tuple[Supervisor, Gauges]]:
-    """Start a mesh of processes, with a memory of its own and metrics, for the body.
+    """Starts a mesh of processes, with its own memory and metrics, for the body.
 
     Args:
-        settings: Variables for its services.
+        settings: Environment variables for its services.
     """
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
@@ -42,7 +42,7 @@ async def watched_mesh(
             "ANIMA_DATA_DIR": str(data),
             "ANIMA_GATEWAY_METRICS_LISTEN": metrics,
             "ANIMA_GATEWAY_CAPACITY": "128",
-            # A connection that is renewed holds two descriptors for a while.
+            # A connection that is being renewed holds two descriptors for a while.
             "ANIMA_MAX_CONNECTION_AGE_S": "0",
             **(settings or {}),
         }
@@ -55,17 +55,17 @@ async def watched_mesh(
 
 
 class Gauges:
-    """Reads what a gateway shows of itself.
+    """Reads the metrics of a gateway.
 
     Args:
-        address: Where it serves `/metrics`.
+        address: The address at which it serves `/metrics`.
     """
 
     def __init__(self, address: str) -> None:
         self._url = f"http://{address}/metrics"
 
     async def read(self) -> dict[str, float]:
-        """Give the values of all metrics without labels, by name."""
+        """Returns the values of all metrics without labels, by name."""
         async with httpx.AsyncClient(trust_env=False) as client:
             page = (await client.get(self._url)).text
         return {
@@ -76,7 +76,7 @@ class Gauges:
         }
 
     async def settled(self, is_settled: Callable[[dict[str, float]], bool]) -> dict[str, float]:
-        """Give the values once they are as wanted, or after half a minute as they are."""
+        """Returns the values once they satisfy a condition, or after half a minute in any case."""
         values = await self.read()
         for _ in range(_LOOKS):
             if is_settled(values):
@@ -88,7 +88,7 @@ class Gauges:
 
 @dataclass
 class Usage:
-    """What one process held over time.
+    """The resources of one process over time.
 
     Attributes:
         resident_bytes: Its memory and that of its workers, sample by sample.
@@ -99,19 +99,19 @@ class Usage:
     descriptors: list[int] = field(default_factory=list)
 
     def sample(self, process_id: int) -> None:
-        """Note what a process and its workers hold now."""
+        """Records the resources that a process and its workers hold now."""
         process = psutil.Process(process_id)
         family = [process, *process.children(recursive=True)]
         self.resident_bytes.append(sum(int(each.memory_info().rss) for each in family))
         self.descriptors.append(sum(int(each.num_fds()) for each in family))
 
     def growth(self, warm_up: int) -> float:
-        """Give by which share memory has grown after the warm-up.
+        """Returns the share by which memory has grown after the warm-up.
 
-        What answers under way hold goes up and down; what is leaked lifts the floor.
+        Memory of answers in progress goes up and down; a leak raises the minimum.
 
         Args:
-            warm_up: How many samples belong to it.
+            warm_up: The number of samples that belong to the warm-up.
         """
         steady = self.resident_bytes[warm_up:]
         fifth = max(1, len(steady) // 5)

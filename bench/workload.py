@@ -1,8 +1,8 @@
-"""The workload that everything in `bench-orchestration` answers, ours and others alike.
+"""The workload of `bench-orchestration`, for our gateway and the other frameworks.
 
 A model with a token every 20 ms, 60 of them in five sentences; a voice that needs 100 ms for the
-first audio of a sentence and then gives 3 s of it at once. Only the standard library is used here:
-the environments of other frameworks import it too.
+first audio of a sentence and then sends 3 s of it at once. This module uses only the standard
+library, because the environments of other frameworks import it too.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ IDEAL_DONE_S: Final = SENTENCES * TOKENS_PER_SENTENCE * TOKEN_S + FIRST_AUDIO_S
 
 
 def tokens() -> list[str]:
-    """Return the words of the answer."""
-    # Capitals and plain words: some splitters cut only where a sentence looks like one.
+    """Returns the words of the answer."""
+    # Capitals and plain words: some splitters split only at typical sentence boundaries.
     middle = [f" word{chr(97 + number)}" for number in range(TOKENS_PER_SENTENCE - 2)]
     return [" Then", *middle, " done."] * SENTENCES
 
 
 async def written() -> AsyncIterator[str]:
-    """Give the tokens, each when it is due."""
+    """Yields the tokens, each when it is due."""
     start = time.perf_counter()
     for number, token in enumerate(tokens(), 1):
         # One schedule from the start, so that timers' lateness does not add up.
@@ -44,7 +44,7 @@ async def written() -> AsyncIterator[str]:
 
 
 def chunk_bytes() -> Iterator[int]:
-    """Give the sizes in which a voice hands on one sentence: those that our own voices send."""
+    """Yields the chunk sizes in which a voice sends one sentence, those of our own voices."""
     left = round(SENTENCE_S * RATE_HZ) * 2
     sizes = iter((20, 100, 200, 200, 200, 200))
     while left:
@@ -55,7 +55,7 @@ def chunk_bytes() -> Iterator[int]:
 
 @dataclass(kw_only=True)
 class Heard:
-    """What one session got, seconds from the question; infinite where nothing came."""
+    """The audio that one session received, seconds from the question; infinite if none arrived."""
 
     asked_at: float
     first_audio_s: float = float("inf")
@@ -63,7 +63,7 @@ class Heard:
     audio_s: float = 0.0
 
     def take(self, size: int) -> None:
-        """Note audio, in bytes of 16-bit samples."""
+        """Records audio, in bytes of 16-bit samples."""
         elapsed_s = time.perf_counter() - self.asked_at
         self.first_audio_s = min(self.first_audio_s, elapsed_s)
         self.audio_s += size / 2 / RATE_HZ
@@ -72,7 +72,7 @@ class Heard:
 
 
 async def sessions(count: int, session: Callable[[], Awaitable[Heard]]) -> list[Heard]:
-    """Hold sessions that start within a second."""
+    """Runs sessions that start within a second."""
 
     async def one(number: int) -> Heard:
         await asyncio.sleep(SPREAD_S * number / count)
@@ -82,9 +82,9 @@ async def sessions(count: int, session: Callable[[], Awaitable[Heard]]) -> list[
 
 
 async def report(session: Callable[[], Awaitable[Heard]]) -> None:
-    """Measure one framework: `python -m bench.beside_NAME REPEATS COUNT...`, JSON lines out.
+    """Measures one framework: `python -m bench.beside_NAME REPEATS COUNT...`, prints JSON lines.
 
-    The first round warms up and is not reported.
+    The first round is a warm-up and is not reported.
     """
     repeats, *counts = map(int, sys.argv[1:])
     await sessions(2, session)

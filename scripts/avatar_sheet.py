@@ -27,13 +27,13 @@ _SIDE = 960
 _TILE = 168
 _BAR = 24
 _SHOWN = 1.75
-"""How much of the picture a tile shows, in face heights."""
+"""The side of a tile, in face heights."""
 _MOUTH_SHOWN = 0.62
 _INK = (40, 40, 40)
 
 
 class _Camera:
-    """An avatar drawn at one size, of which tiles are cut."""
+    """An avatar drawn at one size, from which tiles are cut."""
 
     def __init__(self, folder: Path) -> None:
         video = VideoSpec(width_px=_SIDE, height_px=_SIDE, frame_rate_hz=25)
@@ -117,7 +117,7 @@ def faces() -> dict[str, FaceParameters]:
 
 
 def sheet(folder: Path, columns: int = 8) -> NDArray[np.uint8]:
-    """Returns the picture: heads, then the mouths alone."""
+    """Returns the sheet: heads first, then the mouths alone."""
     camera = _Camera(folder)
     heads = [camera.face(label, face) for label, face in faces().items()]
     close = [camera.mouth(label, face) for label, face in mouths().items()]

@@ -1,4 +1,4 @@
-"""Paints the default avatars, in layers, by code alone: nobody sat for them.
+"""Paints the default avatars, in layers, by code alone; they show no real person.
 
 The mouth and the eyes are not painted here: the renderer draws them in every frame.
 

@@ -109,7 +109,7 @@ def _head() -> Layer:
 
 
 def _stubble(layer: Layer) -> None:
-    """A beard of three days, thinner on the cheeks and below the lip's corners."""
+    """Paints a three-day beard, thinner on the cheeks and below the corners of the lips."""
     cheek = [(90, 214), (84, 232), (78, 262), (62, 286), (40, 292), (24, 287), (10, 287), (0, 290)]
     jaw = [(0, 356), (34, 352), (64, 326), (82, 288), (89, 240)]
     area = np.zeros((SIZE, SIZE), np.float32)
@@ -221,7 +221,7 @@ def _pullover(layer: Layer) -> None:
 
 
 def _collar(layer: Layer) -> None:
-    """A white shirt with an open collar below the pullover."""
+    """Paints a white shirt with an open collar below the pullover."""
     for side in (-1, 1):
         inside = [(10, 452), (40, 420), (54, 392), (72, 410), (56, 446), (0, 490), (0, 478)]
         points = np.array([(256 + side * x, y) for x, y in inside], float)

@@ -1,7 +1,7 @@
-"""Generate the Python stubs in `anima/` from the protos.
+"""Generates the Python stubs in `anima/` from the protos.
 
-The tools are the oldest supported ones, in an environment of their own, so that the stubs load on
-every protobuf runtime from 5.29 to 7.x: protobuf refuses gencode that is newer than the runtime.
+The tools are the oldest supported ones, in a separate environment, so that the stubs load on every
+protobuf runtime from 5.29 to 7.x: protobuf rejects gencode that is newer than the runtime.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TOOLS_ENVIRONMENT = ROOT / ".cache" / "proto-tools"
 
 
 def tools_python() -> Path:
-    """Return the interpreter of the tools' environment, which is made when it is out of date."""
+    """Returns the interpreter of the tools' environment, which is rebuilt when out of date."""
     python = TOOLS_ENVIRONMENT / "bin" / "python"
     stamp = TOOLS_ENVIRONMENT / "tools.txt"
     wanted = "\n".join(TOOLS)
@@ -35,7 +35,7 @@ def tools_python() -> Path:
 
 
 def exported_names(package: Path) -> dict[str, list[str]]:
-    """Return the public names of each generated module of a package."""
+    """Returns the public names of each generated module of a package."""
     exports: dict[str, list[str]] = {}
     for module in sorted(package.glob("*_pb2.py")):
         types = (package / f"{module.stem}.pyi").read_text()
@@ -55,7 +55,7 @@ def exported_names(package: Path) -> dict[str, list[str]]:
 
 
 def write_package(package: Path) -> None:
-    """Write the `__init__.py` that exports every message and stub of the package."""
+    """Writes the `__init__.py` that exports every message and stub of the package."""
     exports = exported_names(package)
     name = ".".join(package.parts[-3:])
     origin = "/".join(package.parts[-3:])
@@ -68,7 +68,7 @@ def write_package(package: Path) -> None:
 
 
 def generate(out: Path) -> None:
-    """Generate all stubs under `out`, replacing what lies there."""
+    """Generates all stubs under `out`, replacing existing ones."""
     python = tools_python()
     files = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
     with tempfile.TemporaryDirectory() as staging:
@@ -85,7 +85,7 @@ def generate(out: Path) -> None:
         )  # fmt: skip
         for folder in sorted(Path(staging).glob("anima/*/v1")):
             for empty in folder.glob("common_pb2_grpc.py*"):
-                empty.unlink()  # a package of messages only has no service
+                empty.unlink()  # a package with messages only has no service
             write_package(folder)
         shutil.rmtree(out / "anima", ignore_errors=True)
         shutil.copytree(Path(staging) / "anima", out / "anima")
@@ -93,7 +93,7 @@ def generate(out: Path) -> None:
 
 
 def main() -> None:
-    """Run from the command line."""
+    """Runs from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--out",

@@ -215,7 +215,7 @@ def _table(rows: list[Row]) -> str:
 
 
 def _merged(rows: Iterable[Row]) -> list[Row]:
-    """Joins settings that say the same of several stages."""
+    """Joins settings that have the same meaning for several stages."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.meaning, []).append(row)

@@ -3,11 +3,11 @@
     python scripts/gpu_llm_check.py --model FOLDER [--adapters FOLDER] [--skip-tests]
     python scripts/gpu_llm_check.py --tiny
 
-It needs `pip install anima[vllm]` and the tests' `pytest pytest-asyncio pytest-timeout`. The
-conformance suite of the stage runs against it, what an answer must know included, then the
-benchmark against the bare engine. With `--adapters` a subfolder's name can be tried by a persona
-that names it. `--tiny` tries the script itself, also without a GPU: a random model is made (with
-`peft`), which knows nothing, so that only the protocol is tested.
+It needs `pip install anima[vllm]` and the tests' `pytest pytest-asyncio pytest-timeout`. It runs
+the conformance suite of the stage, including the required knowledge of an answer, then the
+benchmark against the bare engine. With `--adapters`, a persona can name a subfolder to use that
+adapter. `--tiny` tests the script itself, even without a GPU: it makes a random model (with `peft`)
+that knows nothing, so only the protocol is tested.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ START_TIMEOUT_S = 900.0
 STOP_TIMEOUT_S = 60.0
 PROTOCOL = "tests/contract/test_llm.py"
 KNOWLEDGE = "tests/contract/test_llm_knowledge.py"
-# Without a GPU vLLM would take most of the memory for keys and values, and minutes to compile.
+# Without a GPU, vLLM would use most of the memory for keys and values, and minutes to compile.
 CPU_OPTIONS = {
     "ANIMA_LLM_DTYPE": "float32",
     "ANIMA_LLM_KV_CACHE_MB": "512",
@@ -38,7 +38,7 @@ CPU_OPTIONS = {
 
 
 def describe_machine() -> bool:
-    """Prints what the figures are taken on; returns whether there is a GPU."""
+    """Prints the machine on which the figures are taken; returns whether there is a GPU."""
     import torch
     import vllm
 
@@ -52,7 +52,7 @@ def describe_machine() -> bool:
 
 
 def run_tests(environment: dict[str, str], tests: list[str]) -> int:
-    """Starts the stage as users do and runs tests against it.
+    """Starts the stage as a user would and runs tests against it.
 
     Args:
         environment: The variables of the stage.
@@ -101,12 +101,12 @@ async def _ready(address: str, stage: subprocess.Popen[bytes]) -> None:
     async with asyncio.timeout(START_TIMEOUT_S):
         while not (await asyncio.wait({ready}, timeout=1))[0]:
             if stage.poll() is not None:
-                raise SystemExit(f"the stage ended with {stage.returncode}; its log says why")
+                raise SystemExit(f"the stage exited with {stage.returncode}; see its log")
     ready.result()
 
 
 def check(arguments: argparse.Namespace, model: Path) -> int:
-    """Tests and measures; returns 0 if all is well."""
+    """Runs the tests and the benchmark; returns 0 if both succeed."""
     gpu = describe_machine()
     environment = dict(os.environ)
     if not gpu:
@@ -129,20 +129,18 @@ def check(arguments: argparse.Namespace, model: Path) -> int:
 
 
 def main() -> None:
-    """Run from the command line."""
+    """Runs from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--model", type=Path, help="a folder in HF format")
-    which.add_argument("--tiny", action="store_true", help="try the script with a random model")
+    which.add_argument("--tiny", action="store_true", help="test the script with a random model")
     parser.add_argument("--adapters", type=Path, help="a folder of LoRA adapters")
     parser.add_argument("--skip-tests", action="store_true")
-    parser.add_argument("--rounds", type=int, default=20, help="of the benchmark")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds of the benchmark")
     arguments = parser.parse_args()
     if arguments.model is not None:
         if not (arguments.model / "config.json").is_file():
-            parser.error(
-                f"--model: {arguments.model} holds no config.json; it is no model's folder"
-            )
+            parser.error(f"--model: {arguments.model} is not a model folder: it has no config.json")
         sys.exit(check(arguments, arguments.model.resolve()))
     with tempfile.TemporaryDirectory() as folder:
         sys.path.insert(0, str(ROOT))

@@ -1,4 +1,4 @@
-"""Brushes for pictures that are painted by code: smooth lines, soft masks, layers with coverage.
+"""Brushes for images painted by code: smooth lines, soft masks, layers with coverage.
 
 Everything is drawn at four times the nominal 512 x 512 and reduced, so edges are smooth.
 Lengths and coordinates are in units of the nominal canvas.
@@ -24,13 +24,13 @@ SIZE = CANVAS * SUPERSAMPLING
 
 
 def bgr(colour: str) -> FloatImage:
-    """Turns "rrggbb" into three floats 0..1 in the order of OpenCV."""
+    """Converts "rrggbb" to three floats 0..1 in OpenCV's channel order."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4))
     return np.array([blue, green, red], np.float32)
 
 
 def smooth(points: Points, *, closed: bool = False, steps: int = 24) -> NDArray[np.float64]:
-    """Catmull-Rom spline through the points; canvas units in, canvas units out, shape (n, 2)."""
+    """Returns a Catmull-Rom spline through the points, in canvas units, shape (n, 2)."""
     p = np.asarray(points, float)
     if closed:
         p = np.vstack([p[-1], p, p[:2]])
@@ -60,12 +60,12 @@ def mirrored(half: Points, centre: float = 256) -> list[tuple[float, float]]:
 
 
 def fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Canvas units to OpenCV's fixed-point pixels with four fractional bits."""
+    """Converts canvas units to OpenCV's fixed-point pixels with four fractional bits."""
     return np.round(points * SUPERSAMPLING * 16).astype(np.int32)
 
 
 def filled(points: NDArray[np.float64], *, blur: float = 0) -> FloatImage:
-    """Coverage 0..1 of a polygon; blur is the Gaussian's sigma in canvas units."""
+    """Returns the coverage 0..1 of a polygon; blur is the Gaussian's sigma in canvas units."""
     mask = np.zeros((SIZE, SIZE), np.uint8)
     cv2.fillPoly(mask, [fixed(points)], 255, cv2.LINE_AA, 4)
     return softened(np.asarray(mask / np.float32(255), np.float32), blur)
@@ -74,7 +74,7 @@ def filled(points: NDArray[np.float64], *, blur: float = 0) -> FloatImage:
 def stroked(
     points: NDArray[np.float64], width: float, *, taper: bool = True, blur: float = 0
 ) -> FloatImage:
-    """Coverage of a brush stroke; with taper it thins towards both ends."""
+    """Returns the coverage of a brush stroke; with taper it thins towards both ends."""
     mask = np.zeros((SIZE, SIZE), np.uint8)
     draw_stroke(mask, points, width, 1, taper=taper)
     return softened(np.asarray(mask / np.float32(255), np.float32), blur)
@@ -98,7 +98,7 @@ def draw_stroke(
 
 
 def blob(x: float, y: float, rx: float, ry: float, blur: float, angle: float = 0) -> FloatImage:
-    """Coverage of a soft ellipse."""
+    """Returns the coverage of a soft ellipse."""
     t = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return filled(
@@ -107,7 +107,7 @@ def blob(x: float, y: float, rx: float, ry: float, blur: float, angle: float = 0
 
 
 def softened(mask: FloatImage, blur: float) -> FloatImage:
-    """Blurs by way of a smaller picture when the blur is wide: the same result, sooner."""
+    """Blurs a mask; a wide blur is computed on a smaller image: the same result, faster."""
     if blur == 0:
         return mask
     factor = max(1, int(blur * SUPERSAMPLING / 4))
@@ -117,14 +117,14 @@ def softened(mask: FloatImage, blur: float) -> FloatImage:
 
 
 def ramp(low: float, high: float, *, axis: int) -> FloatImage:
-    """A smooth step 0..1 from low to high along x (axis 1) or y (axis 0), in canvas units."""
+    """Returns a smooth step 0..1 from low to high along x (axis 1) or y (axis 0), canvas units."""
     t = np.clip((np.arange(SIZE, dtype=np.float32) / SUPERSAMPLING - low) / (high - low), 0, 1)
     t = t * t * (3 - 2 * t)
     return np.broadcast_to(t[:, None] if axis == 0 else t[None], (SIZE, SIZE)).astype(np.float32)
 
 
 class Layer:
-    """A picture with coverage, premultiplied while it is painted."""
+    """An image with coverage, premultiplied while it is painted."""
 
     def __init__(self) -> None:
         self.colour: FloatImage = np.zeros((SIZE, SIZE, 3), np.float32)
@@ -137,7 +137,7 @@ class Layer:
         self.alpha = self.alpha + (1 - self.alpha) * cover
 
     def onto(self, mask: FloatImage, colour: str, opacity: float = 1) -> None:
-        """Paints only where there is something already."""
+        """Paints only where there is already some coverage."""
         cover = (mask * opacity)[..., None]
         self.colour = self.colour * (1 - cover) + bgr(colour) * cover * self.alpha[..., None]
 
@@ -156,7 +156,7 @@ class Layer:
 
 
 def resampled(line: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """The same line with points at equal distances."""
+    """Returns the same line with points at equal distances."""
     along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
     at = np.linspace(0, along[-1], count)
     return np.stack([np.interp(at, along, line[:, 0]), np.interp(at, along, line[:, 1])], axis=1)

@@ -1,4 +1,4 @@
-"""The layers of a painted portrait, and how they are written."""
+"""The layers of a painted portrait, written as PNG files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scripts.painting import Layer
 
 @dataclass(frozen=True, kw_only=True)
 class Portrait:
-    """What an avatar package holds besides avatar.toml."""
+    """The contents of an avatar package other than avatar.toml."""
 
     background: Layer
     hair_back: Layer

@@ -56,15 +56,15 @@ def lock_of_hair(
     """Paints hair between two edges that both run from root to tip; returns its coverage.
 
     Args:
-        layer: Where to paint.
+        layer: The layer to paint on.
         inner: One edge.
         outer: The other edge.
         tones: The colours.
-        seed: Makes the chance repeatable.
-        strands: How many fine hairs are drawn.
-        wave: How far the hair waves, in widths of the lock.
-        shine_at: Where the light lies, 0 root to 1 tip; below 0: nowhere.
-        loose: How far hairs leave the tip, in canvas units.
+        seed: The seed of the random numbers, for repeatable results.
+        strands: The number of fine hairs.
+        wave: The amplitude of the waves, in widths of the lock.
+        shine_at: The position of the highlight, 0 root to 1 tip; below 0: none.
+        loose: How far loose hairs extend beyond the tip, in canvas units.
     """
     comb = _Comb(inner, outer, wave, np.random.default_rng(seed))
     mask = softened(comb.outline(), 0.45)
@@ -102,7 +102,7 @@ class _Comb:
         self._wave = wave
 
     def outline(self) -> FloatImage:
-        """The lock's coverage; near the tip it parts into strands of unlike length."""
+        """Returns the lock's coverage; near the tip it parts into strands of different lengths."""
         n = round(0.86 * _ALONG)
         mask = filled(np.vstack([self._line(0.0)[:n], self._line(1.0)[:n][::-1]]))
         edges = np.concatenate([[0], np.sort(self.random.uniform(0.04, 0.96, 15)), [1]])
@@ -120,7 +120,7 @@ class _Comb:
         return self._line(u + bend * self.random.normal())[i : max(j, i + 4)]
 
     def tip(self, loose: float) -> NDArray[np.float64]:
-        """A hair of the tip, a little longer or shorter than the others."""
+        """Returns a hair at the tip, a little longer or shorter than the others."""
         line = self._line(self.random.uniform(0, 1))[-26:]
         step = (line[-1] - line[-8]) / max(1e-6, float(np.hypot(*(line[-1] - line[-8]))))
         bend = np.array([-step[1], step[0]]) * self.random.normal(0, 0.25)
@@ -129,7 +129,7 @@ class _Comb:
         return np.vstack([line[:-6], line[-6] + (step + bend * reach) * reach * (far + 6)])
 
     def clumps(self, count: int) -> FloatImage:
-        """Wide soft strips that thin out at both ends."""
+        """Returns wide soft strips that thin out at both ends."""
         shade = np.zeros((SIZE, SIZE), np.float32)
         for _ in range(count):
             u, half = self.random.uniform(0, 1), self.random.uniform(0.015, 0.06)
@@ -142,7 +142,7 @@ class _Comb:
         return softened(shade, 1.1)
 
     def shine(self, at: float, strands: int) -> FloatImage:
-        """A band of light across the lock, made of single hairs."""
+        """Returns a highlight across the lock, made of single hairs."""
         shade = np.zeros((SIZE, SIZE), np.uint8)
         for _ in range(strands):
             u = self.random.uniform(0.08, 0.92)
@@ -217,10 +217,10 @@ def paint_neck(
     Args:
         half: The right half of its outline.
         skin: Its tones.
-        right: Where the shade of its right side begins and is full, and how strong it is.
-        left: The same of the left side.
-        chin: From where to where, downwards, the shadow of the chin fades away; the end first.
-        under: The middle and the radii of that shadow.
+        right: The start and end of the shade on its right side, and its strength.
+        left: The same for the left side.
+        chin: The vertical range in which the shadow of the chin fades out; the end first.
+        under: The centre and the radii of that shadow.
     """
     layer = Layer()
     layer.over(filled(smooth(mirrored(half), closed=True)), skin.base)
@@ -239,7 +239,7 @@ def shade_below_hair(
 
 
 def paint_iris(outer: str, inner: str, ring: str) -> NDArray[np.uint8]:
-    """One iris with pupil, 128 x 128, BGRA; the light in it is the renderer's."""
+    """Returns one iris with pupil, 128 x 128, BGRA; the renderer adds the reflection."""
     side = 512
     y, x = np.mgrid[0:side, 0:side].astype(np.float32)
     dx, dy = (x - side / 2) / (side / 2), (y - side / 2) / (side / 2)
@@ -260,7 +260,7 @@ def paint_iris(outer: str, inner: str, ring: str) -> NDArray[np.uint8]:
 def paint_nostrils(
     layer: Layer, *, y: float, apart: float, size: float, deep: str, dark: str
 ) -> None:
-    """Nostrils and the soft edge of the wings; the nose itself is relief."""
+    """Paints nostrils and the soft edge of the wings; the nose itself is part of the relief."""
     for side in (-1, 1):
         hole = smooth(
             [
@@ -282,7 +282,7 @@ def paint_nostrils(
 
 
 def paint_room(wall: str, light: str, shade: str, warm: str) -> Layer:
-    """A bright room, far out of focus."""
+    """Returns a bright room, far out of focus."""
     layer = Layer()
     layer.over(np.ones((SIZE, SIZE), np.float32), wall)
     layer.onto(ramp(40, 560, axis=0), shade, 0.6)

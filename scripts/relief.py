@@ -1,6 +1,6 @@
-"""Light on a painted face: a height map built of smooth bumps, lit from the upper left.
+"""Shading of a painted face: a height map built of smooth bumps, lit from the upper left.
 
-Volume comes out alike all over the face that way, which single hand-placed shadows never do.
+This makes the volume consistent over the whole face, unlike shadows that are placed by hand.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class Relief:
 
     Attributes:
         centre: The middle of the skull's dome.
-        radii: Its reach to the sides and down.
+        radii: Its extent to the sides and down.
         depth: Its height.
         nose: Top, bottom, width and height of the nose.
-        bumps: What else rises from the dome or sinks into it.
+        bumps: Other parts that rise from the dome or sink into it.
     """
 
     centre: tuple[float, float]
@@ -51,7 +51,7 @@ class Relief:
 
 
 def paired(*bumps: Bump, centre: float = 256) -> list[Bump]:
-    """Gives both sides of a face the same bumps; x counts from the middle."""
+    """Returns the bumps for both sides of a face; x counts from the middle."""
     return [(centre + side * x, y, a, d, rise) for side in (-1, 1) for x, y, a, d, rise in bumps]
 
 
@@ -69,7 +69,7 @@ def lit(relief: Relief) -> FloatImage:
     length = np.sqrt(slope_x**2 + slope_y**2 + 1)
     light = _LIGHT / np.linalg.norm(_LIGHT)
     lambert = (-slope_x * light[0] - slope_y * light[1] + light[2]) / length
-    # light that has wandered through the skin softens the shade
+    # subsurface scattering softens the shade
     gain = np.asarray(lambert - light[2], np.float32)
     gain = 0.65 * gain + 0.35 * cv2.GaussianBlur(gain, (0, 0), 9)
     return np.asarray(cv2.resize(gain, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC), np.float32)
@@ -87,7 +87,7 @@ def _nose(x: FloatImage, y: FloatImage, relief: Relief) -> FloatImage:
 
 
 def shade(layer: Layer, gain: FloatImage, skin: Skin, *, strength: float = 1.0) -> None:
-    """Paints light and shade onto skin."""
+    """Paints light and shade on skin."""
     dark, bright = np.clip(-gain, 0, 1), np.clip(gain, 0, 1)
     layer.onto(np.clip(dark / 0.34, 0, 1), skin.shade, 0.85 * strength)
     layer.onto(np.clip((dark - 0.26) / 0.5, 0, 1), skin.deep, 0.8 * strength)

@@ -1,4 +1,4 @@
-"""Take the README's picture: the page of a running mesh in the middle of an answer."""
+"""Takes the README's screenshot: the page of a running mesh in the middle of an answer."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ INTO_THE_ANSWER_MS = 2_300
 
 
 def ask(page: Page, question: str) -> None:
-    """Ask, and wait until the answer is seen."""
+    """Asks a question and waits until the answer is visible."""
     page.fill("#question", question)
     page.press("#question", "Enter")
     until(page, "talk")
 
 
 def until(page: Page, state: str) -> None:
-    """Wait for a state of the screen; the page's policy forbids what Playwright would do."""
+    """Waits for a state of the screen; the page's policy blocks Playwright's own wait."""
     while page.evaluate(STATE) != state:
         page.wait_for_timeout(20)
 
 
 def take(page_address: str, question: str, out: Path) -> None:
-    """Ask a question on the page, and take a picture while it is answered with the stages shown."""
+    """Asks a question on the page, and takes a screenshot of the answer with the stages shown."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium_path(),
@@ -47,7 +47,7 @@ def take(page_address: str, question: str, out: Path) -> None:
 
 
 def main() -> None:
-    """Run from the command line."""
+    """Runs from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--page", default="http://localhost:8080/")
     parser.add_argument("--question", default="What can you do?")

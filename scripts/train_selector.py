@@ -22,17 +22,18 @@ from services.runtime.settings import ServiceSettings
 STEPS = 600
 RATE = 0.05
 DECAY = 3e-4
-# So many of the turns that need something must pass: a missing memory is what people notice. It is
-# more than people are promised, since what they say is further away than a template left out.
+# The share of turns that need a source which must pass: people notice a missing memory. It is
+# higher than the documented rate, because real speech is further from the templates than a held-out
+# template.
 PASSING = 0.98
-# So many of the turns that need a source must not be kept from it; less strict, since the other
-# source is looked into when the one that was chosen has nothing.
+# The share of turns that need a source which must not be kept from it; less strict, because the
+# other source is searched when the chosen one has nothing.
 KEPT = 0.97
 FOLDS = 5
 
 
 def trained(rows: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Fits softmax regression with Adam (Kingma and Ba, 2015); all kinds weigh the same."""
+    """Fits softmax regression with Adam (Kingma and Ba, 2015); all kinds have equal weight."""
     kinds = len(Kind)
     weights = np.zeros((kinds, rows.shape[1]), dtype=np.float32)
     mean: NDArray[Any] = np.zeros_like(weights)
@@ -52,7 +53,7 @@ def trained(rows: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.
 def thresholds_of(
     rows: NDArray[np.float32], labels: NDArray[np.int64], folds: NDArray[np.int64]
 ) -> Thresholds:
-    """Finds from where on the judge is believed, by templates that were not trained with."""
+    """Finds the thresholds of the selector on templates that were held out from training."""
     chance = np.zeros((len(labels), len(Kind)), dtype=np.float32)
     for fold in range(FOLDS):
         weights = trained(rows[folds != fold], labels[folds != fold])
@@ -66,7 +67,7 @@ def thresholds_of(
 
 
 def _sure(chance: NDArray[np.float32], labels: NDArray[np.int64], kind: Kind, other: Kind) -> float:
-    """Gives the chance of a kind that few of those reach which need the other kind, or both."""
+    """Returns the probability of a kind that few turns reach which need the other kind, or both."""
     needing = np.isin(labels, (other.value, Kind.BOTH.value))
     return _rounded(np.quantile(chance[needing, kind.value], KEPT))
 
