@@ -185,7 +185,7 @@ async def test_wrong_forms_are_named() -> None:
         long = to_wav(bytes(2 * 8000 * 61), sample_rate_hz=8000)
         assert "60 s" in problem(await ask(files={"audio": ("a", long)}), 413)
         huge = b"RIFF" + bytes(21 * 1024 * 1024)
-        assert "larger" in problem(await ask(files={"audio": ("a", huge)}), 413)
+        assert "at most" in problem(await ask(files={"audio": ("a", huge)}), 413)
         multipart = {"content-type": "multipart/form-data"}
         assert "boundary" in problem(await ask(content=b"x", headers=multipart), 400)
         assert "text/plain" in problem(
