@@ -35,8 +35,7 @@ FORMATS = (
 
 
 def speech(seconds: int) -> tuple[list[VisemeSpan], np.ndarray[tuple[int], np.dtype[np.int16]]]:
-    """Returns twelve visemes a second, never the same twice, so that no cached frame can be
-    used."""
+    """Returns twelve visemes a second, never the same twice, so that no frame is cached."""
     random = np.random.default_rng(7)
     length = RATE_HZ // 12
     visemes = random.integers(2, 16, seconds * 12)
@@ -87,9 +86,7 @@ def main() -> None:
     """Runs from the command line; exits with 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=8, help="seconds of speech per format")
-    parser.add_argument(
-        "--speed-only", action="store_true", help="skip the quality figures"
-    )
+    parser.add_argument("--speed-only", action="store_true", help="skip the quality figures")
     parser.add_argument("--no-goals", action="store_true", help="do not fail on missed goals")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)

@@ -2,9 +2,9 @@
 
 The workload (bench/workload.py): a model with a token every 20 ms (60 of them, five sentences), a
 voice that needs 100 ms for the first audio of a sentence and speaks 15 s. Without any cost between
-the stages the first audio would be heard after 340 ms, and all would be made after 1,300 ms. The
-gateway, each stage and the clients are processes of their own, joined by gRPC; 1 to 200 sessions
-start within one second.
+the stages, the first audio would be heard after 340 ms, and the whole answer would be made after
+1,300 ms. The gateway, each stage and the clients are separate processes connected by gRPC; 1 to 200
+sessions start within one second.
 
 pipecat-ai and livekit-agents are measured too, each in one process without a network, with the same
 tokens and the same pieces of audio (pins/beside.lock). A bare forwarder (bench/forwarder.py) takes
