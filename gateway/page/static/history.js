@@ -20,11 +20,8 @@ export class History {
     });
     // A notice or a long question takes height away: what is being said stays in view.
     new ResizeObserver(() => this.#scroll()).observe(list);
-    for (const { who, text, note } of kept.said) {
-      const bubble = this.#bubble(who, text);
-      this.#append(bubble);
-      this.#note(bubble, note);
-    }
+    for (const said of kept.said) this.#show(said);
+    kept.awaitAnswer((answer) => this.#show(answer));
     // What has not ended yet was heard as far as it is written.
     addEventListener("pagehide", () => {
       for (const [, spoken] of [...this.#bubbles.values()].map(({ childNodes }) => childNodes)) {
@@ -98,6 +95,12 @@ export class History {
     kept.add("them", text, note);
     this.#note(bubble, note);
     this.#scroll();
+  }
+
+  #show({ who, text, note }) {
+    const bubble = this.#bubble(who, text);
+    this.#append(bubble);
+    this.#note(bubble, note);
   }
 
   #note(bubble, note) {

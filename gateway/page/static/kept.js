@@ -11,6 +11,7 @@ export function randomName(bytes = 16) {
 
 class Kept {
   #kept = read();
+  #channel = new BroadcastChannel(KEY);
 
   /** The name under which the gateway knows the conversation. */
   get id() {
@@ -23,13 +24,34 @@ class Kept {
   }
 
   add(who, text, note = "") {
-    this.#kept.said = [...this.#kept.said, { who, text, note }].slice(-MOST);
-    this.#write();
+    this.#channel.onmessage = null;
+    this.#append({ who, text, note });
+    this.#channel.postMessage({ id: this.id, who, text, note });
+  }
+
+  /**
+   * Passes on the answer to the last question, once, if another tab hears it: a duplicated tab begins
+   * with a copy of what was said, which may end with a question that is being answered.
+   */
+  awaitAnswer(answered) {
+    if (this.said.at(-1)?.who !== "me") return;
+    this.#channel.onmessage = ({ data: { id, ...answer } }) => {
+      if (id !== this.id || answer.who !== "them") return;
+      this.#channel.onmessage = null;
+      this.#append(answer);
+      answered(answer);
+    };
   }
 
   /** Begins another conversation. */
   renew() {
+    this.#channel.onmessage = null;
     this.#kept = { id: randomName(), said: [] };
+    this.#write();
+  }
+
+  #append(said) {
+    this.#kept.said = [...this.#kept.said, said].slice(-MOST);
     this.#write();
   }
 
