@@ -1,4 +1,4 @@
-"""Admission: a service takes as many streams as it can serve well and says so to the rest."""
+"""Admission control: a service accepts only as many streams as it can serve well."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ RETRY_AFTER_MS = 1000
 
 
 class Admission:
-    """Counts streams against the capacity. It lives on the event loop and needs no lock.
+    """Counts streams against the capacity. Used only on the event loop, so it needs no lock.
 
     Attributes:
-        capacity: The most streams at the same time.
-        active: The streams that are being served.
+        capacity: The maximum number of concurrent streams.
+        active: The number of streams being served.
         idle: Set while no stream is being served.
     """
 
@@ -28,7 +28,7 @@ class Admission:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Hold a place for the body.
+        """Occupies a place for the body.
 
         Raises:
             Busy: All places are taken.

@@ -1,4 +1,4 @@
-"""Audio on streams: checked coming in, resampled without seams, cut into messages going out."""
+"""Audio on streams: validation of input, gapless resampling, message sizes of output."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CHUNK_MS = 400
 
 
 class AudioReceiver:
-    """Checks the audio of one stream: one rate, whole samples, no gap, nothing of an old epoch.
+    """Validates the audio of one stream: one rate, whole samples, no gaps, no old epochs.
 
     Attributes:
-        epoch: The newest epoch seen; chunks below it are old.
+        epoch: The newest epoch seen; chunks below it are stale.
         next_sample: The `start_sample` that the next chunk must have.
     """
 
@@ -34,18 +34,18 @@ class AudioReceiver:
         self._field = field
 
     def accept(self, chunk: AudioChunk) -> NDArray[np.int16] | None:
-        """Take the next chunk.
+        """Accepts the next chunk.
 
         Args:
             chunk: The chunk as received.
 
         Returns:
-            Its samples, mono; None if it is of an old epoch. The clock runs on over an old chunk,
-            so that audio which was under way during an interruption leaves no gap.
+            Its samples, mono; None if it is of an old epoch. The clock advances over stale chunks,
+            so that audio in transit during an interruption leaves no gap.
 
         Raises:
-            InvalidRequest: Wrong rate, half a sample, more than 64 KiB, a gap, or another turn's
-                chunk.
+            InvalidRequest: Wrong rate, half a sample, more than 64 KiB, a gap, or a chunk of
+                another turn.
         """
         self._check(chunk)
         old = chunk.header.epoch < self.epoch
@@ -56,7 +56,7 @@ class AudioReceiver:
         return np.frombuffer(chunk.pcm, dtype="<i2").astype(np.int16, copy=False)
 
     def raise_epoch(self, epoch: int) -> None:
-        """Count everything below `epoch` as old from now on."""
+        """Treats everything below `epoch` as stale from now on."""
         self.epoch = max(self.epoch, epoch)
 
     def _check(self, chunk: AudioChunk) -> None:
@@ -72,7 +72,7 @@ class AudioReceiver:
             )
         if len(chunk.pcm) > MAX_CHUNK_BYTES:
             raise InvalidRequest(
-                f"{self._field}.pcm: {len(chunk.pcm)} bytes are more than {MAX_CHUNK_BYTES}"
+                f"{self._field}.pcm: must be at most {MAX_CHUNK_BYTES} bytes, got {len(chunk.pcm)}"
             )
         if len(chunk.pcm) % 2:
             raise InvalidRequest(
@@ -86,7 +86,7 @@ class AudioReceiver:
 
 
 class StreamResampler:
-    """Resamples a stream of mono audio without seams between its pieces (libsoxr, high quality)."""
+    """Resamples a stream of mono audio without gaps between pieces (libsoxr, high quality)."""
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         self._stream = (
@@ -94,14 +94,14 @@ class StreamResampler:
         )
 
     def process(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Take a piece at the old rate; return what is ready at the new one.
+        """Takes a piece at the old rate; returns the samples that are ready at the new rate.
 
-        The filter looks ahead, so what comes back is a little behind what was given.
+        The filter looks ahead, so the output is slightly behind the input.
         """
         return self._resample(samples, last=False)
 
     def finish(self) -> NDArray[np.int16]:
-        """Return the rest. The resampler must not be used after it."""
+        """Returns the rest. The resampler must not be used afterwards."""
         return self._resample(np.zeros(0, dtype=np.int16), last=True)
 
     def _resample(self, samples: NDArray[np.int16], *, last: bool) -> NDArray[np.int16]:
@@ -112,11 +112,11 @@ class StreamResampler:
 
 
 def chunk_sizes(sample_rate_hz: int) -> Iterator[int]:
-    """Yield the sizes of outgoing messages in samples, without end: 20, 100, 200, later 400 ms.
+    """Yields the sizes of outgoing messages in samples, endlessly: 20, 100, 200, later 400 ms.
 
-    A message costs whoever reads it as much as 5 s of samples do, so only the first ones are small:
-    they are what the person waits for. The long ones come after a second, when a voice that is only
-    somewhat faster than real time has enough of a lead to fill one.
+    Reading a message costs as much as reading 5 s of samples, so only the first ones are small:
+    the user waits for them. The long ones start after a second, when a voice that is only
+    slightly faster than real time has enough of a lead to fill one.
     """
     for first_ms in FIRST_CHUNKS_MS:
         yield sample_rate_hz * first_ms // 1000

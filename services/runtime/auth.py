@@ -1,4 +1,4 @@
-"""The token that every service can demand."""
+"""The token that every service can require."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _SCHEME = "bearer"
 
 
 class TokenAuth:
-    """Checks `authorization: Bearer TOKEN`; with no token set, everybody may call."""
+    """Checks `authorization: Bearer TOKEN`; if no token is set, every caller is accepted."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token.encode() if token else None
 
     def check(self, metadata: Mapping[str, str]) -> None:
-        """Refuse a caller without the token.
+        """Rejects a caller without the token.
 
         Raises:
             Unauthenticated: The token is missing, malformed or wrong.
@@ -36,15 +36,15 @@ class TokenAuth:
             raise Unauthenticated("authorization: the token is wrong", reason="TOKEN_WRONG")
 
     def accepts(self, token: object) -> bool:
-        """Reports whether this is the token; with no token set, anything is accepted."""
+        """Reports whether this is the token; if no token is set, anything is accepted."""
         if self._token is None:
             return True
-        # compare_digest takes the same time wherever the first difference lies
+        # compare_digest takes the same time wherever the first difference is
         return isinstance(token, str) and hmac.compare_digest(
             token.strip().encode("utf-8", "replace"), self._token
         )
 
 
 def bearer(token: str) -> str:
-    """Return the value of the metadata `authorization`."""
+    """Returns the value of the metadata `authorization`."""
     return f"Bearer {token}"

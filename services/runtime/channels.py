@@ -1,9 +1,9 @@
 """Channels to the services of the mesh.
 
-The token and the trace context are added where a call begins, by wrapping the channel's factories:
-the call objects stay grpc.aio's own. Client interceptors would do the same, but in grpc.aio an
-intercepted stream is another class that writes through a queue, so that write, cancel and status
-differ from those of a plain stream (grpc/grpc#25449,
+The token and the trace context are added at the start of a call, by wrapping the channel's
+factories; the call objects are grpc.aio's own. Client interceptors could do the same, but in
+grpc.aio an intercepted stream is another class that writes through a queue, so that write, cancel
+and status differ from those of a plain stream (grpc/grpc#25449,
 open-telemetry/opentelemetry-python-contrib#4259).
 """
 
@@ -33,21 +33,22 @@ def open_channel(
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     peer_timeout_s: float = DEFAULT_PEER_TIMEOUT_S,
 ) -> grpc.aio.Channel:
-    """Open a channel; it connects when it is first used.
+    """Opens a channel; it connects on first use.
 
     Args:
         target: "host:port", or "dns:///name:port" for every replica behind a name.
         token: Sent with every call as `authorization: Bearer TOKEN`.
-        health_service: The full name of the service; calls then go only to replicas that report it
+        health_service: The full name of the service; calls are sent only to replicas that report it
             as SERVING. Empty: health is not watched.
-        max_message_bytes: The bound of every message, both ways.
-        peer_timeout_s: How long a peer may be frozen or out of reach before its calls fail as
+        max_message_bytes: The limit of every message, in both directions.
+        peer_timeout_s: How long a peer may be frozen or unreachable before its calls fail with
             UNAVAILABLE.
 
     Returns:
-        The channel. No call is repeated by policy: a repeated `Remember` could store twice. Write
-        with care: `write` on a stream that has died raises `asyncio.InvalidStateError`, and the
-        status is in `await call.code()`.
+        The channel. No call is retried by policy: a retried `Remember` could store twice. Be
+        careful with writes: `write` on a stream that has died raises
+        `asyncio.InvalidStateError`,
+        and the status is in `await call.code()`.
     """
     config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
     if health_service:
@@ -60,13 +61,13 @@ def open_channel(
             ("grpc.max_send_message_length", max_message_bytes),
             *keepalive_options(peer_timeout_s),
             ("grpc.initial_reconnect_backoff_ms", 100),
-            # despite its name this is the time that one attempt to connect may take
+            # despite its name this is the timeout of one connection attempt
             ("grpc.min_reconnect_backoff_ms", CONNECT_TIMEOUT_MS),
             ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_BACKOFF_MS),
-            # else a channel begins with the failures of any other in the process to that address
+            # otherwise a channel inherits the failures of other channels to that address
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.dns_min_time_between_resolutions_ms", 5000),
-            # a proxy of the environment is for the web, not for the mesh
+            # a proxy from the environment is for the web, not for the mesh
             ("grpc.enable_http_proxy", 0),
         ],
     )
@@ -74,12 +75,12 @@ def open_channel(
 
 
 def keepalive_options(peer_timeout_s: float) -> list[tuple[str, int]]:
-    """Return the options by which either side notices a dead peer within a time, s."""
+    """Returns the options that make either side notice a dead peer within a time, s."""
     timeout_ms = round(peer_timeout_s * 1000 / 3)
     return [
         ("grpc.keepalive_time_ms", 2 * timeout_ms),
         ("grpc.keepalive_timeout_ms", timeout_ms),
-        # without it a frozen peer is noticed after a minute, whatever keepalive_timeout says
+        # otherwise a frozen peer is noticed only after a minute, regardless of keepalive_timeout
         ("grpc.http2.ping_timeout_ms", timeout_ms),
     ]
 
@@ -87,7 +88,7 @@ def keepalive_options(peer_timeout_s: float) -> list[tuple[str, int]]:
 def call_metadata(
     token: str | None = None, metadata: Mapping[str, str] | None = None
 ) -> tuple[tuple[str, str], ...]:
-    """Return the metadata of a call: what is given, the token, and the current trace context."""
+    """Returns the metadata of a call: the given entries, the token and the trace context."""
     entries = dict(metadata or {})
     if token:
         entries.setdefault(AUTHORIZATION, bearer(token))

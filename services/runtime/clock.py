@@ -1,4 +1,4 @@
-"""What time it is: by the running event loop, whose time tests can turn, and by the calendar."""
+"""The current time: of the event loop, which tests can control, and of the calendar."""
 
 import asyncio
 import time

@@ -1,8 +1,8 @@
-"""Compute runs in threads of its own, never on the event loop.
+"""Runs computation in separate threads, never on the event loop.
 
 A handler that blocks the loop looks healthy to gRPC's keepalive (the C core answers pings on its
-own threads) while every stream of the process stands still; so everything above a millisecond goes
-through here.
+own threads) while every stream of the process stalls. So all work above a millisecond goes through
+this module.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ P = ParamSpec("P")
 
 
 class Compute:
-    """A bounded set of threads for the compute of one stage."""
+    """A bounded pool of threads for the computation of one stage."""
 
     def __init__(self, *, threads: int, name: str) -> None:
         self._executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a function in a thread and return what it returns.
+        """Runs a function in a thread and returns its result.
 
-        Trace and log context go with it. When the caller is cancelled, a function that has begun
-        runs to its end unwatched; one that still waits for a thread is dropped.
+        Trace and log context are passed along. If the caller is cancelled, a function that has
+        started runs to its end in the background; one that still waits for a thread is dropped.
         """
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
@@ -39,19 +39,20 @@ class Compute:
     async def stream(
         self, produce: Callable[[Callable[[T], bool]], None], *, max_buffered: int = 8
     ) -> AsyncGenerator[T, None]:
-        """Read what a producer in a thread pushes.
+        """Yields the items that a producer pushes from a thread.
 
         Args:
-            produce: Runs in a thread that it holds until it returns. It calls `emit(item)`, which
+            produce: Runs in a thread, which it occupies until it returns. It calls
+                `emit(item)`, which
                 blocks while `max_buffered` items wait for the reader and returns False once the
-                reader is gone; then it should return soon.
-            max_buffered: The most items that wait.
+                reader is gone; `produce` should then return soon.
+            max_buffered: The maximum number of waiting items.
 
         Yields:
             The items in order.
 
         Raises:
-            Exception: What the producer raised, after the items that it had emitted before.
+            Exception: Any error of the producer, after the items emitted before it.
         """
         pipe: _Pipe[T] = _Pipe(asyncio.get_running_loop(), max_buffered)
         context = contextvars.copy_context()
@@ -69,7 +70,7 @@ class Compute:
             pipe.close()
 
     def close(self) -> None:
-        """Take no more work; what still waits is dropped, what runs is not waited for."""
+        """Accepts no more work; waiting work is dropped, and running work is not awaited."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
@@ -91,14 +92,14 @@ class _Pipe(Generic[T]):
         error: BaseException | None = None
         try:
             produce(self.emit)
-        except BaseException as raised:  # it is raised again in the reader
+        except BaseException as raised:  # it is re-raised in the reader
             error = raised
         self._put(_End(error))
 
     def emit(self, item: T) -> bool:
         self._places.acquire()
         if self._closed:
-            self._places.release()  # passes the wake-up on to the next caller
+            self._places.release()  # wakes up the next caller
             return False
         return self._put(item)
 

@@ -1,8 +1,8 @@
-"""The life of an engine, the same in every stage.
+"""The life cycle of an engine, the same in every stage.
 
 An entry point in `anima.<stage>.engines` is called with the settings of the stage and returns an
-engine. The service opens it before the first call, asks what it is, lets it work, and closes it
-after the last call. Construction checks the options and does no work worth mentioning.
+engine. The service opens it before the first call, asks for its description, uses it, and closes
+it after the last call. The constructor validates the options and does no expensive work.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from anima.common.v1 import EngineInfo as EngineInfoMessage
 
 Report: TypeAlias = Callable[[str], Awaitable[None]]
-"""Called with the reason why an engine cannot work now; an empty text: it can again."""
+"""Called with the reason why an engine is unavailable; an empty text: it is available again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineInfo:
-    """What an engine is.
+    """The description of an engine.
 
     Attributes:
-        name: The name of its entry point, by which settings choose it.
-        version: Its version, with the model's where that differs.
+        name: The name of its entry point, used to select it in the settings.
+        version: Its version, with the model's version if that differs.
         licence: SPDX expression of the engine and its model files.
         languages: BCP-47 tags, the default first; empty if language does not matter.
     """
@@ -34,10 +34,10 @@ class EngineInfo:
     languages: tuple[str, ...] = ()
 
     def message(self, *, capacity: int) -> EngineInfoMessage:
-        """Returns the message of it.
+        """Returns the description as a message.
 
         Args:
-            capacity: How many streams its service takes at the same time.
+            capacity: How many concurrent streams its service accepts.
         """
         return EngineInfoMessage(
             name=self.name,
@@ -49,29 +49,29 @@ class EngineInfo:
 
 
 class Engine(Protocol):
-    """What every engine of every stage has; the interface of a stage adds the work."""
+    """The methods of every engine; the interface of each stage adds the work."""
 
     async def open(self) -> None:
         """Loads and warms up; called once, before any work. Never blocks the event loop.
 
         Raises:
-            SettingsError: A setting is wrong.
-            AnimaError: Something that it needs is missing; the text says how to get it.
+            SettingsError: A setting is invalid.
+            AnimaError: A requirement is missing; the text says how to install it.
         """
         ...
 
     def describe(self) -> EngineInfo:
-        """Returns what the engine is; called after `open`."""
+        """Returns the description of the engine; called after `open`."""
         ...
 
     async def close(self) -> None:
-        """Releases everything; called once, after the last work, also when `open` has failed."""
+        """Releases everything; called once, after the last work, also if `open` has failed."""
         ...
 
 
 @runtime_checkable
 class WatchedEngine(Protocol):
-    """An engine that can fail after its start and come back."""
+    """An engine that can fail after its start and recover."""
 
     async def watch(self, report: Report) -> None:
         """Reports each change until it is cancelled; runs from the end of the warm-up."""
@@ -79,5 +79,5 @@ class WatchedEngine(Protocol):
 
 
 def watch_of(engine: object) -> Callable[[Report], Awaitable[None]] | None:
-    """Returns the watch of an engine, for `Stage.watch`; None where it has none."""
+    """Returns the watch of an engine, for `Stage.watch`; None if it has none."""
     return engine.watch if isinstance(engine, WatchedEngine) else None

@@ -29,7 +29,7 @@ def _parsed(value: object) -> object:
     try:
         return json.loads(value)
     except ValueError as error:
-        raise ValueError(f"is no JSON: {error}") from None
+        raise ValueError(f"not JSON: {error}") from None
 
 
 def _split(value: object) -> object:
@@ -37,16 +37,16 @@ def _split(value: object) -> object:
 
 
 JsonObject = Annotated[dict[str, Any], BeforeValidator(_parsed)]
-"""An option whose variable holds a JSON object."""
+"""An option whose variable contains a JSON object."""
 Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
-"""An option whose variable holds texts, separated by "|"."""
+"""An option whose variable contains texts separated by "|"."""
 
 
 class EngineOptions(BaseModel):
     """A frozen model of options; the field `top_p` is read from `ANIMA_<STAGE>_TOP_P`.
 
     Options of the other engines of the stage are ignored, so that switching engines takes one
-    variable. Names that no engine declares are refused when the service starts.
+    variable. Names that no engine declares are rejected when the service starts.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -56,7 +56,7 @@ class EngineOptions(BaseModel):
         """Reads the options from the settings of the stage.
 
         Raises:
-            SettingsError: A value is wrong; the text names the variable.
+            SettingsError: A value is invalid; the text names the variable.
         """
         try:
             return cls.model_validate(dict(settings.options))

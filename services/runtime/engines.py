@@ -1,4 +1,4 @@
-"""Engines are entry points, so that an engine in somebody else's package needs no change here."""
+"""Engines are entry points, so that engines in third-party packages need no change here."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from services.runtime.settings import ServiceSettings, SettingsError
 
 
 def engine_names(stage: str) -> list[str]:
-    """Return the names of the installed engines of a stage, sorted."""
+    """Returns the names of the installed engines of a stage, sorted."""
     return sorted({entry.name for entry in entry_points(group=_group(stage))})
 
 
 def engine_option_types(stage: str) -> dict[str, type[EngineOptions]]:
-    """Return the options of the installed engines of a stage by the name of the engine.
+    """Returns the options of the installed engines of a stage by the name of the engine.
 
     The modules of the engines are imported, which takes tenths of a second: engines import heavy
-    libraries no earlier than `open`. Engines that cannot be imported, and those without options,
-    are left out.
+    libraries only in `open`. Engines that cannot be imported, and engines without options, are
+    omitted.
     """
     found: dict[str, type[EngineOptions]] = {}
     for entry in sorted(entry_points(group=_group(stage)), key=lambda entry: entry.name):
         try:
             options_type = getattr(entry.load(), "options_type", None)
-        except Exception:  # noqa: S112 (whoever chooses this engine is told why it does not load)
+        except Exception:  # noqa: S112 (selecting this engine reports why it does not load)
             continue
         if options_type is not None:
             found[entry.name] = options_type
@@ -33,24 +33,24 @@ def engine_option_types(stage: str) -> dict[str, type[EngineOptions]]:
 
 
 def engine_option_names(stage: str) -> set[str]:
-    """Return the names of all options of the installed engines of a stage, in lower case."""
+    """Returns the names of all options of the installed engines of a stage, in lower case."""
     return {
         name for options in engine_option_types(stage).values() for name in options.model_fields
     }
 
 
 def load_engine(stage: str, name: str, settings: ServiceSettings) -> Any:
-    """Return the engine: what the entry point names, called with the settings.
+    """Creates an engine: calls its entry point with the settings.
 
     Raises:
-        SettingsError: No engine has the name, its package cannot be imported, or an option is
-            wrong.
+        SettingsError: The engine is unknown, its package cannot be imported, or an option is
+        invalid.
     """
     found = [entry for entry in entry_points(group=_group(stage)) if entry.name == name]
     if not found:
         known = ", ".join(engine_names(stage)) or "none"
         raise SettingsError(
-            f"ANIMA_{stage.upper()}_ENGINE: no engine is called {name!r}; known: {known}"
+            f"ANIMA_{stage.upper()}_ENGINE: unknown engine {name!r}; known: {known}"
         )
     try:
         factory = found[0].load()

@@ -1,8 +1,8 @@
-"""The errors of Anima and their form on the wire.
+"""The errors of Anima and their wire format.
 
-Code raises an `AnimaError`; the interceptor turns it into a gRPC status with `google.rpc.ErrorInfo`
-(domain "anima.dev") in the trailer `grpc-status-details-bin`, and `error_from_rpc` reads it back on
-the client's side.
+Code raises an `AnimaError`. The interceptor converts it to a gRPC status with
+`google.rpc.ErrorInfo` (domain "anima.dev") in the trailer `grpc-status-details-bin`, and
+`error_from_rpc` converts it back in the client.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 DOMAIN = "anima.dev"
 DETAILS_KEY = "grpc-status-details-bin"
-MAX_MESSAGE_CHARS = 1000  # the trailers of a call share 8 KiB, and non-ASCII text triples in them
+MAX_MESSAGE_CHARS = 1000  # the trailers of a call share 8 KiB; non-ASCII text triples there
 
 
 class AnimaError(Exception):
@@ -28,9 +28,9 @@ class AnimaError(Exception):
 
     Attributes:
         code: The gRPC status of the class.
-        message: The text that the caller reads. It names the fault: the field, the name, the file.
+        message: The text for the caller. It names the cause: the field, the name, the file.
         reason: A constant in UPPER_SNAKE_CASE for programs.
-        metadata: More for programs, as in `ErrorInfo.metadata`.
+        metadata: More data for programs, as in `ErrorInfo.metadata`.
     """
 
     code: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNKNOWN
@@ -49,7 +49,7 @@ class AnimaError(Exception):
         self.metadata = dict(metadata)
 
     def to_status(self) -> Status:
-        """Return the error as the rich status of the gRPC error model."""
+        """Returns the error as the rich status of the gRPC error model."""
         number: int = self.code.value[0]
         status = Status(code=number, message=self.message[:MAX_MESSAGE_CHARS])
         status.details.append(
@@ -58,22 +58,22 @@ class AnimaError(Exception):
         return status
 
 
-class InvalidRequest(AnimaError):  # noqa: N818 (named by what it says, as gRPC statuses are)
-    """The request itself is wrong; the message names the field."""
+class InvalidRequest(AnimaError):  # noqa: N818 (named like the gRPC statuses)
+    """The request is invalid; the message names the field."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     default_reason = "INVALID_REQUEST"
 
 
 class NotFound(AnimaError):  # noqa: N818
-    """A thing that the request names does not exist."""
+    """Something named in the request does not exist."""
 
     code = grpc.StatusCode.NOT_FOUND
     default_reason = "NOT_FOUND"
 
 
 class FailedPrecondition(AnimaError):  # noqa: N818
-    """The request is right, but something has to be done first, such as pulling a model."""
+    """The request is valid, but something must be done first, such as pulling a model."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     default_reason = "FAILED_PRECONDITION"
@@ -101,7 +101,7 @@ class DeadlineExceeded(AnimaError):  # noqa: N818
 
 
 class InternalError(AnimaError):
-    """The service has failed; its log says why."""
+    """The service has failed; its log has the details."""
 
     code = grpc.StatusCode.INTERNAL
     default_reason = "INTERNAL"
@@ -111,8 +111,8 @@ class Busy(AnimaError):  # noqa: N818
     """All places are taken.
 
     Attributes:
-        retry_after_ms: When to try again, ms; None if a server did not say (a message over the size
-            limit has the same status, and trying again does not help there).
+        retry_after_ms: When to retry, ms; None if the server did not say (a message over the size
+            limit has the same status, and a retry does not help there).
     """
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -130,7 +130,7 @@ class Busy(AnimaError):  # noqa: N818
         self.retry_after_ms = retry_after_ms
 
     def to_status(self) -> Status:
-        """Return the error as the rich status of the gRPC error model, with `RetryInfo`."""
+        """Returns the error as the rich status of the gRPC error model, with `RetryInfo`."""
         status = super().to_status()
         if self.retry_after_ms is not None:
             delay = Duration()
@@ -159,13 +159,13 @@ _CLASSES: Mapping[grpc.StatusCode, type[AnimaError]] = {
 
 
 def error_from_rpc(error: grpc.aio.AioRpcError) -> AnimaError:
-    """Return what a failed call says, with reason, metadata and retry time if the server sent them.
+    """Converts the error of a failed call, with reason, metadata and retry time if sent.
 
     Args:
-        error: The error that the call raised.
+        error: The error raised by the call.
 
     Returns:
-        The error of the class that belongs to the status; `InternalError` for a status without one.
+        The error of the class for the status; `InternalError` for a status without a class.
         It is returned, not raised, so that the caller can write `raise error_from_rpc(error) from
         error`.
     """

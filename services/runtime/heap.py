@@ -1,4 +1,4 @@
-"""Keeps the memory of a long-lived process flat, and its garbage collections short."""
+"""Keeps the memory of a long-lived process constant, and its garbage collections short."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ GIVE_BACK_EVERY_S: Final = 20.0
 
 
 def share_arenas() -> bool:
-    """Have all threads allocate from two arenas; call before there are threads.
+    """Makes all threads allocate from two arenas; must be called before threads are started.
 
-    glibc gives each thread an arena of its own and never moves what is free in one to another: a
-    process whose threads take turns with large buffers holds the most that each has ever needed.
+    By default glibc creates an arena per thread and never moves free memory between arenas: a
+    process whose threads take turns with large buffers keeps the maximum that each thread has ever
+    needed.
 
     Returns:
-        Whether it was done; False where the C library has no arenas, or `MALLOC_ARENA_MAX` is set.
+        Whether it was done; False if the C library has no arenas or `MALLOC_ARENA_MAX` is set.
     """
     if "MALLOC_ARENA_MAX" in os.environ:
         return False
@@ -30,35 +31,35 @@ def share_arenas() -> bool:
 
 
 def settle() -> None:
-    """Call when something large has been made that stays, as at the end of a process's start.
+    """Excludes long-lived objects from garbage collection; call at the end of the start-up.
 
-    A full collection that walks through all of it, 100,000 objects, would hold the event loop for
-    40 ms, and what is due meanwhile would be late. What is made from now on is little to look
-    through, so that answers that are over, which hold themselves by cycles, need not pile up.
+    A full collection that visits all of them, 100,000 objects, would block the event loop for 40 ms
+    and delay everything due meanwhile. New objects are few, so collections stay cheap and finished
+    answers, which are kept alive by reference cycles, are freed promptly.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)
-    # A full collection waits until a quarter of what the last one left has been made anew: this
-    # one leaves nothing, the one before has counted all that is frozen now.
+    # A full collection waits until new objects amount to a quarter of those that survived the last
+    # one. This call leaves none; the call above has counted everything that is frozen now.
     gc.collect()
 
 
 def give_back() -> bool:
-    """Give memory that is free inside the allocator back to the system.
+    """Returns memory that is free inside the allocator to the system.
 
-    glibc keeps what was freed below something that is still used: with buffers of pictures and of
-    their coders that come and go in several threads this is tens of MiB.
+    glibc keeps freed memory that is below memory still in use. With picture and codec buffers that
+    come and go in several threads this amounts to tens of MiB.
 
     Returns:
-        Whether there was any; False where the C library cannot do so.
+        Whether any was returned; False if the C library does not support it.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     return trim is not None and bool(trim(0))
 
 
 async def give_back_regularly() -> None:
-    """Give memory back until it is cancelled."""
+    """Returns free memory to the system periodically until it is cancelled."""
     while True:
         await asyncio.sleep(GIVE_BACK_EVERY_S)
         await asyncio.to_thread(give_back)

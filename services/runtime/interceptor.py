@@ -1,9 +1,9 @@
-"""What happens around every call, and the one place where errors become statuses.
+"""The code around every call, and the only place where errors become statuses.
 
 From outside in: span, metrics, errors, token, readiness, place; then the handler. A handler that
-streams answers runs inside the interceptor's own task from its first line to the closing of its
-generator: grpc.aio itself leaves a cancelled generator to the garbage collector, and a place would
-be held until then.
+streams answers runs inside the interceptor's own task from start to the closing of its generator:
+grpc.aio itself leaves a cancelled generator to the garbage collector, and its place would be
+occupied until then.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 @dataclass(kw_only=True)
 class CallGuard:
-    """What is asked before a call reaches its handler, and what is counted about it.
+    """The checks before a call reaches its handler, and its metrics.
 
     Attributes:
-        stage: For the log.
+        stage: The name of the stage, for logs.
         auth: The token check.
         admission: The places.
-        counted_methods: The methods that take a place, by name.
+        counted_methods: The names of the methods that occupy a place.
         metrics: The counters.
-        provider: Where spans go.
-        closed_because: Why calls are refused now, such as warming up; empty: they are not.
+        provider: The trace provider.
+        closed_because: Why calls are rejected, such as warming up; empty: they are accepted.
         idle: Set while no call is being served; health and reflection do not count.
     """
 
@@ -68,12 +68,12 @@ class CallGuard:
     _serving: int = 0
 
     def __post_init__(self) -> None:
-        """Begin idle."""
+        """Starts idle."""
         self.idle.set()
 
     @contextmanager
     def admit(self, call: _Call) -> Iterator[None]:
-        """Let a call in for the body, or raise why not."""
+        """Admits a call for the body, or raises the reason why not."""
         if call.health:
             yield
             return
@@ -113,7 +113,7 @@ class CallGuard:
 
 
 class _Call:
-    """One call: who asks for what, and when it began."""
+    """One call: its method, metadata and start time."""
 
     def __init__(self, method: str, context: Context) -> None:
         self.method = method
@@ -131,16 +131,16 @@ class _Call:
 
     @property
     def observed(self) -> bool:
-        """Whether it has a span and is counted: probes and reflection would drown the rest."""
+        """Whether it has a span and is counted; probes and reflection would drown out the rest."""
         return not (self.health or self.reflection)
 
     def elapsed_s(self) -> float:
-        """Return the time since the start, s."""
+        """Returns the time since the start, s."""
         return time.perf_counter() - self.started_s
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Puts the guard around every handler."""
+    """Wraps every handler with the guard."""
 
     def __init__(self, guard: CallGuard) -> None:
         self._guard = guard
@@ -152,7 +152,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         ],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """Return the handler with the guard around it; None (UNIMPLEMENTED) if there is none."""
+        """Returns the handler wrapped with the guard; None (UNIMPLEMENTED) if there is none."""
         handler: Any = await continuation(handler_call_details)
         if handler is None:
             return None
@@ -260,11 +260,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 
 def as_anima_error(error: BaseException) -> AnimaError:
-    """Return what a caller is told about an exception.
+    """Converts an exception to the error for the caller.
 
-    An error of ours is told as it is, out of an `ExceptionGroup` too (that is how a TaskGroup
-    raises it); a failed call to a service behind this one is `Unavailable`; of everything else only
-    "internal error".
+    An `AnimaError` is returned unchanged, also from an `ExceptionGroup` (the form in which a
+    TaskGroup raises it). A failed call to a service behind this one becomes `Unavailable`, and any
+    other exception only "internal error".
     """
     leaves = list(_leaves(error))
     for leaf in leaves:
@@ -296,7 +296,7 @@ def _log_failure(call: _Call, error: AnimaError, raised: BaseException) -> None:
         )
     else:
         get_logger().debug(
-            "call refused", method=call.method, code=error.code.name, message=error.message
+            "call rejected", method=call.method, code=error.code.name, message=error.message
         )
 
 
@@ -325,7 +325,7 @@ async def _counting(requests: Any, count: Callable[[], None]) -> AsyncIterator[A
 
 @dataclass(frozen=True)
 class _Undecodable:
-    """Stands for a unary request that is not what it should be.
+    """A unary request that cannot be decoded.
 
     grpc.aio decodes a unary request before the handler runs; an exception there would become
     UNKNOWN.
@@ -354,6 +354,6 @@ def _checked(deserializer: Any, request_streaming: bool) -> Any:
 
 def _code_of(context: Context) -> grpc.StatusCode:
     code: Any = context.code()
-    if code is None:  # the handler has set none
+    if code is None:  # the handler has not set one
         return grpc.StatusCode.OK
     return code if isinstance(code, grpc.StatusCode) else _CODES.get(code, grpc.StatusCode.UNKNOWN)

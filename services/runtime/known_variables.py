@@ -1,4 +1,4 @@
-"""Refuses environment variables that no service reads, so that a misspelt one is noticed."""
+"""Rejects environment variables that no service reads, so that misspelt ones are noticed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _ELSEWHERE: Final = frozenset({"ANIMA_GATEWAY", "ANIMA_REQUIRE_ALL", "ANIMA_SCRE
 def installed_settings() -> dict[str, type[ServiceSettings]]:
     """Returns the settings models of the installed services by stage.
 
-    They are the entry points of the group `anima.settings`; one that cannot be imported is left
-    out.
+    They are the entry points of the group `anima.settings`; one that cannot be imported is
+    skipped.
     """
     found: dict[str, type[ServiceSettings]] = {}
     for entry in entry_points(group=_GROUP):
@@ -32,17 +32,17 @@ def installed_settings() -> dict[str, type[ServiceSettings]]:
 
 
 def refuse_unknown(model: type[ServiceSettings], environment: Mapping[str, str]) -> None:
-    """Refuses `ANIMA_*` variables that neither a service nor an engine of this stage reads.
+    """Rejects `ANIMA_*` variables that neither a service nor an engine of this stage reads.
 
-    Variables that begin with the name of another stage are left to that stage, empty ones and the
-    service links of Kubernetes are ignored.
+    Variables that start with the name of another stage are left to that stage. Empty variables and
+    the service links of Kubernetes are ignored.
 
     Args:
         model: The settings of the stage that starts.
         environment: All variables.
 
     Raises:
-        SettingsError: There are some; the text names the nearest known name of each.
+        SettingsError: There are unknown variables; the text names the nearest known ones.
     """
     names = _Names(model)
     faults = [
@@ -55,7 +55,7 @@ def refuse_unknown(model: type[ServiceSettings], environment: Mapping[str, str])
 
 
 class _Names:
-    """The names that one stage knows. Other services and engines are imported when needed."""
+    """The variables known to one stage. Other services and engines are imported only if needed."""
 
     def __init__(self, model: type[ServiceSettings]) -> None:
         self._model = model
@@ -64,9 +64,9 @@ class _Names:
         self._others: set[str] | None = None
 
     def is_known(self, name: str) -> bool:
-        """Returns whether a variable is read by somebody, or is none of ours."""
+        """Returns whether a variable is read by a service, or is not one of ours."""
         if not name.startswith(PREFIX):
-            # Nobody reads the lower case form of a setting.
+            # The lower-case form of a setting is never read.
             return not name.upper().startswith(PREFIX) or name.upper() not in self._read
         if name in self._read or name in _ELSEWHERE:
             return True
@@ -76,14 +76,14 @@ class _Names:
 
     def advice(self, name: str) -> str:
         """Returns what to do about an unknown variable."""
-        # What all names share would make them alike.
+        # The common prefix would make all names similar.
         known = sorted(each.removeprefix(PREFIX) for each in self._all())
         nearest = get_close_matches(name.upper().removeprefix(PREFIX), known, n=1)
         return f"did you mean {PREFIX}{nearest[0]}?" if nearest else "remove it"
 
     def _belongs_to_another(self, name: str) -> bool:
         stages = {entry.name for entry in entry_points(group=_GROUP)}
-        # Without metadata of the installed package only the own variables can be judged.
+        # Without metadata of the installed package only this stage's variables can be checked.
         return not stages or any(name.startswith(stage_prefix(stage)) for stage in stages)
 
     def _all(self) -> set[str]:

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on stderr, with stage and trace id."""
+"""Logs: one JSON object per line on stderr, with stage and trace id."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from services.runtime.settings import ServiceSettings
 _SECRET_KEYS = frozenset({"token", "authorization", "password", "secret", "api_key"})
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 
-# structlog's own formatters print the local variables of every frame: what users said, and tokens
+# structlog's own formatters print the local variables of every frame: user data, and tokens
 _traceback_without_locals = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
 
 
 def get_logger() -> Any:
-    """Return the logger: `get_logger().info("event in words", key=value)`."""
+    """Returns the logger: `get_logger().info("event in words", key=value)`."""
     return structlog.get_logger()
 
 
 def configure_logging(settings: ServiceSettings) -> None:
-    """Send the logs of the process, those of libraries too, to stderr in the form that is set."""
+    """Sends the logs of the process and its libraries to stderr in the configured format."""
     level = _LEVELS.get(settings.log_level, logging.ERROR)
-    # gRPC's core writes lines of its own form to stderr; what matters of them is in the status of a
-    # call. Once grpc is imported, ERROR no longer silences its INFO lines; NONE does.
+    # gRPC's core writes lines in its own format to stderr; the relevant information is in the
+    # status of a call. Once grpc is imported, ERROR no longer silences its INFO lines; NONE does.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -71,7 +71,7 @@ def configure_logging(settings: ServiceSettings) -> None:
 
 
 def add_trace_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Add the trace and the span that are being worked on."""
+    """Adds the current trace and span."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = trace.format_trace_id(context.trace_id)
@@ -80,7 +80,7 @@ def add_trace_id(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def drop_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace the values of keys that name a secret."""
+    """Replaces the values of keys that name a secret."""
     for key in event:
         if key.lower() in _SECRET_KEYS:
             event[key] = "(hidden)"

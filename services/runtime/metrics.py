@@ -1,4 +1,4 @@
-"""Prometheus metrics on an HTTP port of their own."""
+"""Prometheus metrics on a separate HTTP port."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class _HttpServer(Protocol):
 class ServerMetrics:
     """The metrics of one server.
 
-    Labels are `service` and `method` as in the call's path, never anything of a user's.
+    Labels are `service` and `method` as in the call's path, never user data.
 
     Attributes:
-        registry: Where they are, with those that parts of a stage put into the default registry.
-        active_streams: Streams that hold a place of the capacity.
+        registry: The registry, including metrics that a stage adds to the default registry.
+        active_streams: Streams that occupy a place of the capacity.
         capacity: Places.
-        draining: 1 from SIGTERM on.
-        rejected: Calls refused because all places were taken.
+        draining: 1 after SIGTERM.
+        rejected: Calls rejected because all places were taken.
         calls: Finished calls by gRPC status.
         messages: Messages of streams and unary calls, `direction` "received" or "sent".
         stream_seconds: From the call's start to its end.
@@ -47,10 +47,10 @@ class ServerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        # what a stage measures of itself, and the process: prometheus_client's default registry
+        # metrics of the stage and of the process: prometheus_client's default registry
         self.registry.register(REGISTRY)
         self.active_streams = Gauge(
-            "anima_active_streams", "Streams that hold a place.", _CALL, registry=self.registry
+            "anima_active_streams", "Streams that occupy a place.", _CALL, registry=self.registry
         )
         self.capacity = Gauge(
             "anima_capacity", "Places for streams.", ("service",), registry=self.registry
@@ -59,7 +59,7 @@ class ServerMetrics:
             "anima_draining", "1 while the server drains.", ("service",), registry=self.registry
         )
         self.rejected = Counter(
-            "anima_rejected", "Calls refused for want of a place.", _CALL, registry=self.registry
+            "anima_rejected", "Calls rejected at capacity.", _CALL, registry=self.registry
         )
         self.calls = Counter(
             "anima_calls", "Finished calls.", (*_CALL, "code"), registry=self.registry
@@ -84,7 +84,7 @@ class ServerMetrics:
 
 
 class MetricsPage:
-    """Serves a registry at `/metrics` in a thread of its own.
+    """Serves a registry at `/metrics` in its own thread.
 
     Attributes:
         address: "host:port" as bound.
@@ -104,7 +104,7 @@ class MetricsPage:
         self.address = f"{shown}:{self._server.server_port}"
 
     def close(self) -> None:
-        """Stop serving."""
+        """Stops serving."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

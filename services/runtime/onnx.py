@@ -1,6 +1,6 @@
-"""onnxruntime without its telemetry: the one module of Anima that imports it.
+"""onnxruntime without telemetry: the only module of Anima that imports it.
 
-Importing the package `services.runtime` has switched the telemetry off by then.
+Importing the package `services.runtime` has disabled the telemetry by then.
 """
 
 from __future__ import annotations

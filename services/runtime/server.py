@@ -1,4 +1,4 @@
-"""Serving: one way to start, watch and drain every server of Anima."""
+"""Starts, watches and drains every server of Anima."""
 
 from __future__ import annotations
 
@@ -44,28 +44,29 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 async def _nothing() -> None:
-    """Returns at once: a service of gRPC calls alone has nothing else to wait for."""
+    """Returns at once: a service with only gRPC calls has nothing else to wait for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """What a server needs to know about the service that it serves.
+    """The description of a service for its server.
 
     Attributes:
         service: The full name, "anima.asr.v1.AsrService"; the health name for readiness.
         add_to_server: Adds the servicer.
-        warm_up: Loads and warms; calls are refused and readiness is NOT_SERVING until it has
+        warm_up: Loads and warms up; calls are rejected and readiness is NOT_SERVING until it has
             returned.
-        counted_methods: The methods, by name, that take a place of the capacity.
-        close: Releases what the service holds; runs after the last call has ended.
-        draining: Called when the server begins to drain, to tell whoever is connected.
-        until_idle: Waits for what the service does for clients of other protocols; a drain waits
-            for it as it waits for open calls.
-        until_ready: Waits after the warm-up for what the service cannot do its work without. Calls
-            are served meanwhile, and readiness is NOT_SERVING.
-        watch: Runs from the end of the warm-up for a service that may fail and come back. It gets
-            a `report(reason)`: a reason refuses calls and sets NOT_SERVING, an empty one restores
-            service.
+        counted_methods: The names of the methods that occupy a place of the capacity.
+        close: Releases the service's resources; runs after the last call has ended.
+        draining: Called when the server starts to drain, to notify connected clients.
+        until_idle: Waits for work that the service does for clients of other protocols; a drain
+        waits for it as it waits for open calls.
+        until_ready: Waits after the warm-up for everything the service needs to do its work.
+            Calls
+        are served meanwhile, and readiness is NOT_SERVING.
+        watch: Runs after the warm-up for a service that may fail and recover. It receives a
+        `report(reason)` callback: a reason rejects calls and sets NOT_SERVING, an empty one
+        restores service.
     """
 
     service: str
@@ -80,12 +81,12 @@ class Stage:
 
 
 class Server:
-    """A server that is up. Made by `serving`.
+    """A running server. Created by `serving`.
 
     Attributes:
-        address: Where it listens, "127.0.0.1:50051", with the port that was taken.
-        metrics_address: Where `/metrics` is, None without one.
-        provider: Where its spans go.
+        address: The address, "127.0.0.1:50051", with the actual port.
+        metrics_address: The address of `/metrics`; None if there is none.
+        provider: Its trace provider.
     """
 
     def __init__(
@@ -113,14 +114,14 @@ class Server:
 
     @property
     def ready(self) -> asyncio.Future[None]:
-        """Ends when the server is ready; raises what the warm-up raised."""
+        """Completes when the server is ready; raises any error of the warm-up."""
         return asyncio.shield(self._warmed)
 
     async def drain(self, grace_s: float | None = None) -> None:
-        """Ends well: NOT_SERVING, no new calls, open ones and other clients may finish.
+        """Shuts down gracefully: NOT_SERVING, no new calls; open calls and clients may finish.
 
         Args:
-            grace_s: The time they have; None: `drain_timeout_s`.
+            grace_s: The time limit; None: `drain_timeout_s`.
         """
         grace = self._settings.drain_timeout_s if grace_s is None else grace_s
         self._guard.closed_because = f"{self._stage.service} is shutting down"
@@ -128,8 +129,8 @@ class Server:
         self._guard.metrics.draining.labels(self._stage.service).set(1)
         await self._health.enter_graceful_shutdown()
         self._stage.draining()
-        # Calls on their way are told UNAVAILABLE and why. From `stop` on gRPC itself cuts what it
-        # has not handed to us yet, with CANCELLED, as if the caller had done so.
+        # Calls in transit get UNAVAILABLE and the reason. After `stop` gRPC itself cancels calls
+        # that it has not passed to us yet with CANCELLED, as if the caller had cancelled them.
         await asyncio.sleep(min(DOOR_S, grace))
         stopping = self._tasks.start(self._grpc_server.stop(grace), name="drain")
         with suppress(TimeoutError):
@@ -142,7 +143,7 @@ class Server:
         await stopping
 
     async def stop(self) -> None:
-        """End at once: open calls are cancelled, and their handlers end before this returns."""
+        """Stops at once: open calls are cancelled, and their handlers end before this returns."""
         self._warmed.cancel()
         await self._tasks.close()
         await self._grpc_server.stop(None)
@@ -162,7 +163,7 @@ class Server:
                     get_logger().error("warm-up failed", exc_info=error)
                 self._not_warmed(error)
                 return
-        if self._guard.closed_reason == "WARMING_UP":  # else the drain has begun meanwhile
+        if self._guard.closed_reason == "WARMING_UP":  # otherwise the drain has started meanwhile
             await self._serve()
         if not self._warmed.done():
             self._warmed.set_result(None)
@@ -170,7 +171,7 @@ class Server:
     def _not_warmed(self, error: BaseException) -> None:
         if not self._warmed.done():
             self._warmed.set_exception(error)
-            self._warmed.exception()  # it was logged; nobody has to ask for it
+            self._warmed.exception()  # it was logged; marks it as retrieved
 
     async def _serve(self) -> None:
         self._guard.closed_because = ""
@@ -194,27 +195,27 @@ class Server:
             await self._stage.watch(self._report)
         except Exception as error:
             get_logger().error("watch failed", exc_info=error)
-            await self._report(f"{self._stage.service} cannot tell whether it works")
+            await self._report(f"{self._stage.service} does not know its own state")
 
     async def _report(self, why: str) -> None:
         if self._guard.closed_reason == "DRAINING":
             return
         self._guard.closed_because = why
         self._guard.closed_reason = "NOT_READY"
-        # once the drain has begun, the health service itself lets nothing be set
+        # once the drain has started, the health service ignores changes
         await self._health.set(self._stage.service, _NOT_SERVING if why else _SERVING)
         get_logger().warning("readiness changed", stage=self._settings.stage, why=why or "ready")
 
 
 @asynccontextmanager
 async def serving(stage: Stage, settings: ServiceSettings) -> AsyncIterator[Server]:
-    """Serve for the body.
+    """Serves for the body.
 
-    The listener is up at once; the warm-up runs beside the body, see `Server.ready`.
+    The listener is up at once; the warm-up runs concurrently with the body, see `Server.ready`.
     At the end open calls are cancelled; call `Server.drain` first to let them finish.
 
     Raises:
-        SettingsError: An address cannot be listened on.
+        SettingsError: The server cannot listen on an address.
     """
     metrics = ServerMetrics()
     metrics.capacity.labels(stage.service).set(settings.capacity)
@@ -253,15 +254,15 @@ async def serving(stage: Stage, settings: ServiceSettings) -> AsyncIterator[Serv
         await stage.close()
         if page is not None:
             page.close()
-        await asyncio.to_thread(guard.provider.shutdown)  # sends what is left
+        await asyncio.to_thread(guard.provider.shutdown)  # sends the remaining spans
 
 
 def run(build: Callable[[S], Stage], settings_class: type[S]) -> NoReturn:
-    """Serve until SIGTERM or SIGINT; for `__main__`.
+    """Serves until SIGTERM or SIGINT; for `__main__`.
 
     The first signal drains: health NOT_SERVING, open streams finish within `drain_timeout_s`,
-    telemetry is flushed. A second one ends the process at once. Exit codes: 0 drained, 1 the
-    warm-up failed, 2 a setting is wrong.
+    telemetry is flushed. A second signal ends the process at once. Exit codes: 0 drained, 1 the
+    warm-up failed, 2 a setting is invalid.
     """
     try:
         refuse_unknown(settings_class, os.environ)
@@ -313,7 +314,7 @@ async def _run(build: Callable[[S], Stage], settings: S) -> int:
 
 
 def _exit(code: int) -> NoReturn:
-    # a compute thread that is still busy would hold a normal exit past the time that was promised
+    # a busy compute thread would delay a normal exit beyond the promised time
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -329,13 +330,13 @@ async def _build(
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
-            # without it a second server on the same port starts and takes half of the calls
+            # otherwise a second server on the same port would start and take half of the calls
             ("grpc.so_reuseport", 0),
             # the default answers a client's keepalive with GOAWAY "too_many_pings"
             ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
             ("grpc.keepalive_permit_without_calls", 1),
             *keepalive_options(settings.peer_timeout_s),
-            # no max_connection_age_grace_ms: it is infinite, and streams are never cut
+            # no max_connection_age_grace_ms: the default is infinite, and streams are never cut
             *([("grpc.max_connection_age_ms", age_ms)] if age_ms else []),
         ],
     )

@@ -16,25 +16,26 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from services.runtime.variables import StageVariables, put
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
-"""The root of the source tree; of an installed wheel the folder with its packages."""
+"""The root of the source tree; for an installed wheel the folder with its packages."""
 PACKAGED: Final = CHECKOUT / "anima_data"
-"""What comes with Anima as the wheel holds it; a source tree has no such folder."""
+"""The data shipped in the wheel; a source tree has no such folder."""
 
 
 def shipped(folder: str) -> Path:
-    """Returns a folder that comes with Anima: of the source tree, or as the wheel holds it."""
+    """Returns a folder shipped with Anima: from the source tree or from the wheel."""
     return (PACKAGED if PACKAGED.is_dir() else CHECKOUT) / folder
 
 
 class SettingsError(Exception):
-    """A setting is missing or wrong; the text names the variable and what to do."""
+    """A setting is missing or invalid; the text names the variable and the remedy."""
 
 
 class ServiceSettings(BaseSettings):
-    """What every server can be told.
+    """The settings of every server.
 
-    A field `x` comes from `ANIMA_<STAGE>_X`, else from `ANIMA_X`, else it has its default. An empty
-    variable counts as not set. A field that holds several values is split at commas.
+    A field `x` is read from `ANIMA_<STAGE>_X`, otherwise from `ANIMA_X`, otherwise it has its
+    default.
+    An empty variable counts as not set. A field with several values is split at commas.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=False)
@@ -103,11 +104,11 @@ class ServiceSettings(BaseSettings):
         if self.metrics_listen:
             split_address("metrics_listen", self.metrics_listen)
         if self.token is not None and (not self.token.isascii() or not self.token.isprintable()):
-            raise ValueError("token: only printable ASCII characters can travel in metadata")
+            raise ValueError("token: only printable ASCII characters are allowed in metadata")
         if self.token is None and not is_loopback(self.listen):
             raise ValueError(
-                f"listen: {self.listen} can be reached from other machines, so callers must prove "
-                "themselves: set ANIMA_TOKEN or ANIMA_TOKEN_FILE, or listen on 127.0.0.1"
+                f"listen: {self.listen} can be reached from other machines, so callers must "
+                "authenticate: set ANIMA_TOKEN or ANIMA_TOKEN_FILE, or listen on 127.0.0.1"
             )
         return self
 
@@ -120,15 +121,15 @@ class ServiceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Makes the constructor take its arguments alone; `from_environment` reads variables."""
+        """Makes the constructor use only its arguments; `from_environment` reads variables."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
     @classmethod
     def variables(cls) -> dict[str, tuple[str, ...]]:
-        """Returns where each setting belongs: a field, or a field of a group.
+        """Returns the place of each setting: a field, or a field of a group.
 
-        The keys are what follows the prefix of a variable, in lower case: "capacity" for
+        The keys are the names of variables without prefix, in lower case: "capacity" for
         `ANIMA_CAPACITY` and `ANIMA_<STAGE>_CAPACITY`.
         """
         return {field: (field,) for field in cls.model_fields if field != "options"}
@@ -137,7 +138,7 @@ class ServiceSettings(BaseSettings):
     def from_environment(
         cls, environment: Mapping[str, str] | None = None, **overrides: Any
     ) -> Self:
-        """Read the settings.
+        """Reads the settings.
 
         Args:
             environment: The variables; None: those of the process.
@@ -145,7 +146,7 @@ class ServiceSettings(BaseSettings):
                 `variables`.
 
         Raises:
-            SettingsError: A value is wrong; the text names the variable.
+            SettingsError: A value is invalid; the text names the variable.
         """
         places = cls.variables()
         source = StageVariables(
@@ -163,7 +164,7 @@ class ServiceSettings(BaseSettings):
 
 
 def read_token_file(path: Path) -> str:
-    """Return the token that a file holds, without the white space around it.
+    """Returns the token in a file, without surrounding white space.
 
     Raises:
         ValueError: The file cannot be read or is empty.
@@ -178,10 +179,10 @@ def read_token_file(path: Path) -> str:
 
 
 def split_address(field: str, address: str) -> tuple[str, int]:
-    """Return host and port of "host:port" or "[ipv6]:port".
+    """Returns host and port of "host:port" or "[ipv6]:port".
 
     Raises:
-        ValueError: It is neither.
+        ValueError: The address has neither form.
     """
     host, _, port = address.rpartition(":")
     inner = host.removeprefix("[").removesuffix("]")
@@ -193,7 +194,7 @@ def split_address(field: str, address: str) -> tuple[str, int]:
 
 
 def is_loopback(address: str) -> bool:
-    """Say whether "host:port" can be reached from this machine only."""
+    """Reports whether "host:port" can be reached only from this machine."""
     host, _ = split_address("address", address)
     if host == "localhost":
         return True

@@ -1,4 +1,4 @@
-"""Streams as their readers see them: config first, and whole at the end."""
+"""Readers of streams: config first, and complete at the end."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ RequestT = TypeVar("RequestT", bound=Message)
 async def open_stream(
     requests: AsyncIterator[RequestT], arm: str = "config", oneof: str = "message"
 ) -> tuple[Any, AsyncIterator[RequestT]]:
-    """Read the config of a stream.
+    """Reads the config of a stream.
 
     Args:
         requests: The messages of the stream.
         arm: The field of the first message.
-        oneof: The oneof that tells what a message is.
+        oneof: The oneof with the content of a message.
 
     Returns:
         The config, and the messages after it, each of which has another arm set.
@@ -48,15 +48,16 @@ async def _rest(requests: AsyncIterator[RequestT], arm: str, oneof: str) -> Asyn
         if found is None:
             raise InvalidRequest(f"{oneof}: message {number} of the stream is empty")
         if found == arm:
-            raise InvalidRequest(f"{arm}: sent again as message {number}; it comes once, first")
+            raise InvalidRequest(f"{arm}: sent again as message {number}; allowed only once, first")
         yield request
 
 
 async def received(stage: str, call: Any, *, last: str = "") -> AsyncIterator[Any]:
-    """Yields the responses of a call, and raises unless it ends as it should.
+    """Yields the responses of a call and raises unless it ends properly.
 
-    A stream that ends with the status OK in the middle of its work would else pass for a whole one,
-    and so would one with a message that cannot be decoded: grpc.aio yields None for it.
+    A stream that ends with the status OK in the middle of its work would otherwise pass as
+    complete,
+    and so would a message that cannot be decoded: grpc.aio yields None for it.
 
     Args:
         stage: The name of the stage, for errors.

@@ -1,10 +1,10 @@
 """Tasks whose failure is never lost: the one place that starts tasks outside a `TaskGroup`.
 
-A bare `asyncio.create_task` keeps an unexpected exception to itself until the task is collected,
-while whoever waits for its work waits forever. So a task has an owner here:
+A bare `asyncio.create_task` hides an unexpected exception until the task is collected, while
+callers that wait for its work wait forever. So here every task has an owner:
 
-- `beside` runs helpers for the length of a block, and a helper that fails ends the block;
-- `first_of` runs work side by side until one of it ends, and cancels the rest;
+- `beside` runs helpers for the duration of a block, and a failed helper ends the block;
+- `first_of` runs several coroutines until one of them ends, and cancels the rest;
 - `Tasks` owns tasks that outlive the call that starts them, and reports failures to its owner.
 """
 
@@ -29,11 +29,11 @@ async def beside(*helpers: Coroutine[Any, Any, None], name: str) -> AsyncIterato
     error.
 
     Args:
-        *helpers: What runs beside the block.
+        *helpers: The coroutines to run beside the block.
         name: The name of the tasks, for debuggers and logs.
 
     Raises:
-        Exception: What the block or the first failed helper raised, as it was raised.
+        Exception: The exception of the block or of the first failed helper, unchanged.
     """
     try:
         async with asyncio.TaskGroup() as group:
@@ -51,17 +51,17 @@ async def beside(*helpers: Coroutine[Any, Any, None], name: str) -> AsyncIterato
 
 
 async def first_of(*work: Coroutine[Any, Any, T], name: str = "first of") -> T:
-    """Runs work side by side until one of it ends; the rest is cancelled and awaited.
+    """Runs several coroutines until one of them ends; the rest are cancelled and awaited.
 
     Args:
-        *work: What runs; where several end at once, the one named first counts.
+        *work: The coroutines; if several end at once, the one listed first wins.
         name: The name of the tasks, for debuggers and logs.
 
     Returns:
-        What the first one returned.
+        The result of the first one.
 
     Raises:
-        Exception: What the first one raised, as it was raised.
+        Exception: The exception of the first one, unchanged.
     """
     tasks = [asyncio.create_task(each, name=name) for each in work]
     try:
@@ -79,10 +79,10 @@ class Tasks:
     """Tasks that outlive the call that starts them.
 
     Args:
-        name: Whose they are, for logs.
-        on_failure: Called with the exception of a task that failed, after it was logged; the owner
+        name: The name of the owner, for logs.
+        on_failure: Called with the exception of a failed task after it was logged; the owner
             ends what depends on the task.
-        logged: False where the owner raises the exception itself, to a caller who logs it.
+        logged: False if the owner raises the exception itself, to a caller that logs it.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Tasks:
         """Starts a task and keeps it until it ends.
 
         Args:
-            work: What to run.
+            work: The coroutine to run.
             name: The name of the task, for debuggers and logs.
         """
         task = asyncio.create_task(work, name=name or self._name)
@@ -113,12 +113,12 @@ class Tasks:
         return task
 
     async def wait(self, *, timeout_s: float) -> None:
-        """Waits until all tasks have ended, at most for a time."""
+        """Waits until all tasks have ended or the timeout has passed."""
         if self._running:
             await asyncio.wait(self._running, timeout=timeout_s)
 
     async def close(self) -> None:
-        """Cancels what still runs and waits for its end; failures on the way are reported."""
+        """Cancels the running tasks and waits for them; failures meanwhile are reported."""
         await cancelled(self._running)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
@@ -133,7 +133,7 @@ class Tasks:
 
 
 async def cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancels tasks and waits for their end, without raising what they raise."""
+    """Cancels tasks and waits for their end, without raising their exceptions."""
     running = [task for task in tasks if not task.done()]
     for task in running:
         task.cancel()

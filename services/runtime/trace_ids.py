@@ -1,8 +1,8 @@
-"""Spans that carry ids and record nothing, for a process that exports no traces.
+"""Spans that carry ids but record nothing, for a process without a trace exporter.
 
-A recording span costs about 40 µs, and an answer has more than ten of them. Without an exporter
-nobody reads what they record, but their ids are still needed: they join the log lines of all
-services that worked on a turn, and a service behind this one may have an exporter.
+A recording span costs about 40 µs, and an answer has more than ten spans. Without an exporter
+nobody reads them, but their ids are still needed: they connect the log lines of all services
+that worked on a turn, and a service behind this one may have an exporter.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class IdTracer(trace.Tracer):
     def start_as_current_span(  # type: ignore[override]
         self, name: str, context: Context | None = None, **_: Any
     ) -> Iterator[Span]:
-        """Makes such a span the current one for the block."""
+        """Makes such a span the current one for the body."""
         with trace.use_span(
             self.start_span(name, context), record_exception=False, set_status_on_exception=False
         ) as span:
@@ -48,7 +48,7 @@ class IdTracer(trace.Tracer):
 
 
 class IdProvider(trace.TracerProvider):
-    """Has one tracer for everybody."""
+    """A provider with a single tracer."""
 
     def __init__(self) -> None:
         self._tracer = IdTracer()
@@ -58,4 +58,4 @@ class IdProvider(trace.TracerProvider):
         return self._tracer
 
     def shutdown(self) -> None:
-        """Does nothing: there is nothing to send."""
+        """Does nothing: there is nothing to export."""

@@ -1,6 +1,6 @@
-"""Traces: W3C context in, spans out to a file or by OTLP.
+"""Traces: W3C context in, spans out to a file or over OTLP.
 
-A turn is one trace: the gateway opens it, `open_channel` sends it along, and each server continues
+A turn is one trace: the gateway opens it, `open_channel` propagates it, and each server continues
 it here.
 """
 
@@ -44,21 +44,21 @@ _tracers: WeakKeyDictionary[trace.TracerProvider, trace.Tracer] = WeakKeyDiction
 
 
 def tracer() -> trace.Tracer:
-    """Return the tracer of the server whose call is being served, else that of the process."""
+    """Returns the tracer of the server that serves the current call, or that of the process."""
     provider = _provider.get() or trace.get_tracer_provider()
     known = _tracers.get(provider)
     if known is None:
-        # kept: to make one takes as long as to make five spans
+        # cached: creating one takes as long as creating five spans
         known = _tracers[provider] = provider.get_tracer("anima")
     return known
 
 
 @contextmanager
 def tracer_provider(provider: Provider) -> Iterator[None]:
-    """Make a provider the one of `tracer()` for the body.
+    """Makes `tracer()` use a provider for the body.
 
-    Servers that share a process (tests, `serving`) have a provider each; OpenTelemetry's global one
-    is set once.
+    Servers that share a process (tests, `serving`) have separate providers; OpenTelemetry's global
+    provider can be set only once.
     """
     reset = _provider.set(provider)
     try:
@@ -68,7 +68,7 @@ def tracer_provider(provider: Provider) -> Iterator[None]:
 
 
 def create_tracer_provider(settings: ServiceSettings) -> Provider:
-    """Return the provider that the settings and OpenTelemetry's variables ask for."""
+    """Returns the provider configured by the settings and OpenTelemetry's variables."""
     exporter = _otlp_exporter()
     if settings.trace_file is None and exporter is None:
         return IdProvider()
@@ -82,22 +82,22 @@ def create_tracer_provider(settings: ServiceSettings) -> Provider:
 
 
 def inject(metadata: MutableMapping[str, str]) -> None:
-    """Add the current trace context (`traceparent`, `tracestate`)."""
+    """Adds the current trace context (`traceparent`, `tracestate`)."""
     _propagator.inject(metadata)
 
 
 def extract(metadata: Mapping[str, str]) -> Context:
-    """Return the trace context that a caller sent."""
+    """Returns the trace context sent by a caller."""
     return _propagator.extract(metadata, context=Context())
 
 
 @contextmanager
 def server_span(method: str, metadata: Mapping[str, str]) -> Iterator[Span]:
-    """Open the span of a call that is being served.
+    """Opens the span of a call that is being served.
 
     Args:
         method: The path, "/package.Service/Method".
-        metadata: What the caller sent.
+        metadata: The metadata sent by the caller.
     """
     service, _, name = method.strip("/").partition("/")
     with tracer().start_as_current_span(
@@ -112,7 +112,7 @@ def server_span(method: str, metadata: Mapping[str, str]) -> Iterator[Span]:
 
 
 def end_span(span: Span, *, code_number: int, code_name: str) -> None:
-    """Note the gRPC status on a span; CANCELLED is how an interruption ends and is no error."""
+    """Records the gRPC status on a span; CANCELLED ends an interruption and is not an error."""
     span.set_attribute("rpc.grpc.status_code", code_number)
     if code_name not in ("OK", "CANCELLED"):
         span.set_status(Status(StatusCode.ERROR, code_name))
@@ -129,7 +129,7 @@ class SpanFile(SpanExporter):
         self._descriptor: int | None = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Append the spans."""
+        """Appends the spans."""
         if self._descriptor is None:
             return SpanExportResult.FAILURE
         for span in spans:
@@ -138,13 +138,13 @@ class SpanFile(SpanExporter):
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Do nothing: every span is written at once."""
+        """Does nothing: every span is written at once."""
         return True
 
 
@@ -179,13 +179,13 @@ def _otlp_exporter() -> SpanExporter | None:
         module = importlib.import_module("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
     except ImportError as error:
         get_logger().warning(
-            "no traces are sent: the exporter is not installed",
+            "traces are not exported: the exporter is not installed",
             variable=OTLP_ENDPOINT,
             why=str(error),
             install="pip install 'anima[otlp]'",
         )
         return None
-    # a collector that is away must not hold the exit of a server for the exporter's own 10 s
+    # an unavailable collector must not delay a server's exit for the exporter's default of 10 s
     timeout_s = None if os.environ.get("OTEL_EXPORTER_OTLP_TIMEOUT") else EXPORT_TIMEOUT_S
     exporter: SpanExporter = module.OTLPSpanExporter(timeout=timeout_s)
     return exporter

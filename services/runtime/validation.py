@@ -1,4 +1,4 @@
-"""Checks of request fields; each names the field it refuses."""
+"""Validation of request fields; each error names the field."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ _TURN_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def check_turn_id(field: str, value: str) -> None:
-    """Refuse what is not 1 to 64 characters of [A-Za-z0-9_.-].
+    """Checks that a turn id is 1 to 64 characters of [A-Za-z0-9_.-].
 
     Raises:
-        InvalidRequest: It is not.
+        InvalidRequest: The id is invalid.
     """
     if not _TURN_ID.fullmatch(value):
         raise InvalidRequest(
-            f"{field}: {_shown(value)} is not 1 to 64 characters of letters, digits, '_', '.', '-'"
+            f"{field}: {_shown(value)} must be 1 to 64 letters, digits, '_', '.' or '-'"
         )
 
 
 def check_rate(field: str, hz: int) -> None:
-    """Refuse a sample rate outside 8,000 to 48,000 Hz.
+    """Checks that a sample rate is 8,000 to 48,000 Hz.
 
     Raises:
-        InvalidRequest: It is outside.
+        InvalidRequest: The rate is outside this range.
     """
     check_range(field, hz, MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ)
 
 
 def check_text(field: str, text: str, max_chars: int, *, min_chars: int = 1) -> None:
-    """Refuse a text that is too short, too long, or holds a NUL.
+    """Checks the length of a text, and that it contains no NUL.
 
     Args:
         field: The name of the field.
         text: The text.
-        max_chars: The most Unicode code points.
-        min_chars: The fewest; white space alone counts as nothing when it is above 0.
+        max_chars: The maximum number of Unicode code points.
+        min_chars: The minimum, not counting leading and trailing white space.
 
     Raises:
-        InvalidRequest: It is.
+        InvalidRequest: The text is too short, too long or contains a NUL.
     """
     if len(text) > max_chars:
-        raise InvalidRequest(f"{field}: {len(text)} characters are more than {max_chars}")
+        raise InvalidRequest(f"{field}: must be at most {max_chars} characters, got {len(text)}")
     if len(text.strip()) < min_chars:
         raise InvalidRequest(f"{field}: is empty" if min_chars == 1 else f"{field}: is too short")
     if "\x00" in text:
-        raise InvalidRequest(f"{field}: holds a NUL character")
+        raise InvalidRequest(f"{field}: contains a NUL character")
 
 
 def check_range(field: str, value: float, low: float, high: float) -> None:
-    """Refuse a number outside low..high, both included, and NaN.
+    """Checks that a number is in low..high, both included, and not NaN.
 
     Raises:
-        InvalidRequest: It is.
+        InvalidRequest: The number is outside this range.
     """
     if math.isnan(value) or not low <= value <= high:
         raise InvalidRequest(f"{field}: {value} is not in {low}..{high}")

@@ -1,4 +1,4 @@
-"""Reads settings from environment variables: `ANIMA_<STAGE>_X`, else `ANIMA_X`."""
+"""Reads settings from environment variables: `ANIMA_<STAGE>_X`, otherwise `ANIMA_X`."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class StageVariables(PydanticBaseSettingsSource):
     Args:
         model: The settings model.
         stage: The name of the stage, in lower case.
-        places: Where each setting belongs in the model: a field, or a field of a group.
+        places: The place of each setting in the model: a field, or a field of a group.
         environment: The variables.
 
     Attributes:
-        names: The variable that each place was read from.
+        names: The variable from which each place was read.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class StageVariables(PydanticBaseSettingsSource):
         return None, field_name, several
 
     def __call__(self) -> dict[str, Any]:
-        """Returns what is set, by field, and the variables of the stage that no field takes."""
+        """Returns the values by field, and the stage's variables that have no field."""
         values: dict[str, Any] = {}
         for setting, place in self._places.items():
             field = self.settings_cls.model_fields[place[0]]
@@ -97,7 +97,7 @@ def put(values: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
 
     Args:
         values: The outermost dictionary.
-        place: The keys that lead to the value.
+        place: The path of keys to the value.
         value: The value.
     """
     *groups, field = place

@@ -148,8 +148,7 @@ class VoiceBook:
         """Chooses the voice of a segment: the stream's voice if it speaks the segment's language.
 
         A segment without a language, in a script that the stream's voice cannot read, is spoken by
-        a
-        voice that can.
+        a voice that can.
 
         Raises:
             InvalidRequest: The language is not a BCP-47 tag.

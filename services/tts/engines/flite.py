@@ -227,8 +227,8 @@ def transliterate(text: str) -> tuple[str, list[int]]:
     """Converts a text to ASCII as far as possible.
 
     Returns:
-            The ASCII text, and for each of its characters the index of the original character.
-            A character without an ASCII form, such as an ideograph, becomes a blank and is silent.
+        The ASCII text, and for each of its characters the index of the original character.
+        A character without an ASCII form, such as an ideograph, becomes a blank and is silent.
     """
     pieces: list[str] = []
     chars: list[int] = []

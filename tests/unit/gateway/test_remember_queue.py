@@ -103,7 +103,7 @@ def test_turns_of_a_user_are_stored_in_their_order_and_the_memory_is_not_hammere
 @pytest.mark.parametrize(
     ("problem", "attempts"),
     [
-        (InvalidRequest("items[0].text: holds a NUL character"), 3),
+        (InvalidRequest("items[0].text: contains a NUL character"), 3),
         (Busy("the message is too large", retry_after_ms=None), 3),
         (InternalError("the memory fails"), 10),
     ],

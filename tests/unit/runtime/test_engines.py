@@ -74,7 +74,7 @@ def test_unknown_engine_lists_the_known() -> None:
     assert engine_names("tts") == ["broken", "noise", "tone"]
     with pytest.raises(
         SettingsError,
-        match="ANIMA_TTS_ENGINE: no engine is called 'tune'; known: broken, noise, tone",
+        match="ANIMA_TTS_ENGINE: unknown engine 'tune'; known: broken, noise, tone",
     ):
         load_engine("tts", "tune", ServiceSettings())
     with pytest.raises(SettingsError, match="known: none"):

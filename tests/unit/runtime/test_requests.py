@@ -82,7 +82,7 @@ def test_ranges() -> None:
 def test_texts() -> None:
     check_text("query", "你好", 2)
     check_text("query", "", 2, min_chars=0)
-    with pytest.raises(InvalidRequest, match=r"query: 3 characters are more than 2"):
+    with pytest.raises(InvalidRequest, match=r"query: must be at most 2 characters, got 3"):
         check_text("query", "abc", 2)
     for empty in ("", " \n"):
         with pytest.raises(InvalidRequest, match="query: is empty"):
@@ -122,7 +122,7 @@ def test_audio_is_taken_in_order() -> None:
     [
         (chunk(2, hz=8000), "audio.sample_rate_hz: 8000 is not the config's 16000"),
         (chunk(2, b"\x00"), "audio.pcm: 1 bytes are not whole"),
-        (chunk(2, bytes(65_538)), "audio.pcm: 65538 bytes are more than 65536"),
+        (chunk(2, bytes(65_538)), "audio.pcm: must be at most 65536 bytes, got 65538"),
         (chunk(3), "audio.start_sample: 3 is not 2"),
         (chunk(0), "audio.start_sample: 0 is not 2"),
         (AudioChunk(header=ChunkHeader(turn_id="t2")), "audio.header.turn_id: 't2'"),
