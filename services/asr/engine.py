@@ -1,17 +1,22 @@
-"""The interface that every recogniser fulfils, and the events that it speaks in.
+"""The interface that every recogniser fulfils.
 
-All sample indexes count from the start of the stream, in the stream's own rate.
+A recogniser decodes segments: the speech between two pauses. Voice activity, the ends of utterances
+and the guesses of them belong to the service (services/asr/session.py).
+
+An engine is named by an entry point in `anima.asr.engines` and made by calling that with the
+`AsrSettings`.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.asr.endpointing import EndpointingLimits
 from services.runtime.engine import Engine
+
+DECODER_RATE_HZ: Final = 16_000
+"""The rate of all audio that decoders get."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,111 +37,100 @@ class Word:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transcript:
-    """What was recognised in a stretch of audio.
+class Hypothesis:
+    """What was recognised in a segment.
 
     Attributes:
         text: The text; empty if nothing was understood.
-        words: The words of it in order.
-        start_sample: The first sample of the audio that it comes from.
-        sample_count: The length of that audio.
-        confidence: How sure the recogniser is, 0 to 1; None if it cannot tell.
+        words: The words of it in order, with samples at 16 kHz from the start of the segment;
+            empty if the recogniser does not know when they were spoken.
+        confidence: How sure the recogniser is of the text, 0 to 1; None if it cannot tell, or if
+            the words say it.
     """
 
-    text: str
-    words: tuple[Word, ...]
-    start_sample: int
-    sample_count: int
+    text: str = ""
+    words: tuple[Word, ...] = ()
     confidence: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeechStarted:
-    """The person has begun to speak."""
-
-    at_sample: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Partial:
-    """What is recognised so far; replaces the previous one."""
-
-    transcript: Transcript
-
-
-@dataclass(frozen=True, kw_only=True)
-class EndGuess:
-    """The utterance has probably ended at `at_sample`."""
-
-    at_sample: int
-    transcript: Transcript
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpeechResumed:
-    """The last guess was wrong."""
-
-    at_sample: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Final:
-    """The result of the utterance."""
-
-    transcript: Transcript
-
-
-SpeechEvent = SpeechStarted | Partial | EndGuess | SpeechResumed | Final
-
-
-@dataclass(frozen=True, kw_only=True)
-class SessionConfig:
-    """How one stream is recognised.
+class DecoderConfig:
+    """What a decoder is told about its stream.
 
     Attributes:
-        sample_rate_hz: The rate of its audio, 8,000 to 48,000.
         language: BCP-47, one that the engine said it knows.
-        limits: When utterances start and end.
-        phrase_hints: Words that are likely; an engine may ignore them.
+        phrase_hints: Words that are likely; a decoder may ignore them.
     """
 
-    sample_rate_hz: int
     language: str
-    limits: EndpointingLimits
     phrase_hints: tuple[str, ...] = ()
 
 
-class RecognitionSession(Protocol):
-    """The recognition of one stream. Its methods are never called at the same time.
+class SegmentDecoder(Protocol):
+    """Decodes the segments of one stream.
 
-    The events of an utterance come in this order: `SpeechStarted`, any number of `Partial`, any
-    number of `EndGuess` (each followed by a better `EndGuess` at the same sample, `SpeechResumed`
-    or `Final`), one `Final`.
+    Its methods are called on the event loop and do not block it, so an engine may decode segments
+    of several streams together.
     """
 
-    def accept(self, samples: NDArray[np.int16]) -> AsyncIterator[SpeechEvent]:
-        """Takes the next mono samples of the stream; yields each event as soon as it is known."""
-        ...
+    async def decode(self, samples: NDArray[np.int16], *, partial: bool) -> Hypothesis:
+        """Decodes a segment as a whole.
 
-    def finish(self) -> AsyncIterator[SpeechEvent]:
-        """Ends the open utterance now. Nothing is accepted after it."""
-        ...
+        The call may be cancelled when its result is no longer wanted; the next call may then come
+        at once.
 
-    def drop(self) -> None:
-        """Forgets the open utterance. The clock of the stream runs on."""
+        Args:
+            samples: Mono audio at 16 kHz, shape (samples,). That of a whole segment ends with at
+                least 200 ms of silence.
+            partial: Whether the person still speaks: the result is shown as preliminary and
+                replaced soon, so it may be worse and should be quick.
+
+        Raises:
+            AnimaError: The decoder does not work any more; the stream ends with it.
+        """
         ...
 
     def close(self) -> None:
-        """Gives back what the session holds; called once, also after a failure."""
+        """Releases what the decoder holds; called once, also after a failure."""
+        ...
+
+
+@runtime_checkable
+class StreamingDecoder(SegmentDecoder, Protocol):
+    """A decoder that can also follow a segment while it is spoken.
+
+    Its partial results come from `feed` instead of `decode`. A whole segment is then decoded again
+    by `decode`, if the setting `final_pass` allows it.
+    """
+
+    async def feed(self, samples: NDArray[np.int16]) -> Hypothesis:
+        """Decodes the audio that follows in the open segment, and opens one if there is none.
+
+        Returns:
+            What is recognised in the segment so far.
+        """
+        ...
+
+    async def end(self) -> Hypothesis:
+        """Ends the open segment; takes some tenths of a second at most.
+
+        Returns:
+            What is recognised in all of it.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Drops the open segment, if there is one."""
         ...
 
 
 class AsrEngine(Engine, Protocol):
-    """A recogniser; the entry point is called with the `AsrSettings`.
+    """A recogniser; its `EngineInfo.languages` names at least one language."""
 
-    `EngineInfo.languages` names at least one language.
-    """
+    async def open_decoder(self, config: DecoderConfig) -> SegmentDecoder:
+        """Opens the decoder of one stream.
 
-    async def open_session(self, config: SessionConfig) -> RecognitionSession:
-        """Opens the recognition of one stream."""
+        Raises:
+            Busy: All decoders are in use.
+        """
         ...

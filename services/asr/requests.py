@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from anima.asr.v1 import Endpointing, RecognizeConfig
 from services.asr.endpointing import EndpointingLimits
-from services.asr.engine import SessionConfig
+from services.asr.session import SessionConfig
 from services.runtime.engine import EngineInfo
 from services.runtime.errors import FailedPrecondition, InvalidRequest
 from services.runtime.validation import check_range, check_rate, check_text, check_turn_id

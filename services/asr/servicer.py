@@ -17,8 +17,11 @@ from anima.asr.v1 import (
 )
 from anima.common.v1 import ChunkHeader, Interrupted
 from services.asr.answers import to_response
-from services.asr.engine import AsrEngine, Final, RecognitionSession
+from services.asr.engine import AsrEngine
+from services.asr.events import Final
+from services.asr.recogniser import Recogniser
 from services.asr.requests import check_config
+from services.asr.session import RecognitionSession
 from services.asr.settings import AsrSettings
 from services.runtime.audio import AudioReceiver
 from services.runtime.engine import watch_of
@@ -33,8 +36,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AsrServicer(AsrServiceServicer):
     """Answers the calls of `anima.asr.v1.AsrService`."""
 
-    def __init__(self, engine: AsrEngine, *, capacity: int) -> None:
-        self._engine = engine
+    def __init__(self, recogniser: Recogniser, *, capacity: int) -> None:
+        self._recogniser = recogniser
         self._capacity = capacity
 
     async def Recognize(  # noqa: N802
@@ -42,8 +45,8 @@ class AsrServicer(AsrServiceServicer):
     ) -> AsyncIterator[RecognizeResponse]:
         """Recognises the speech of one stream."""
         config, requests = await open_stream(request_iterator)
-        session_config = check_config(config, self._engine.describe())
-        session = await self._engine.open_session(session_config)
+        session_config = check_config(config, self._recogniser.describe())
+        session = await self._recogniser.open_session(session_config)
         try:
             stream = _Recognition(config, session)
             yield stream.address(
@@ -52,14 +55,14 @@ class AsrServicer(AsrServiceServicer):
             async for response in stream.run(requests):
                 yield response
         finally:
-            session.close()
+            await session.close()
 
     async def DescribeEngine(  # noqa: N802
         self, request: DescribeEngineRequest, context: Context
     ) -> DescribeEngineResponse:
         """Describes the engine."""
         return DescribeEngineResponse(
-            engine=self._engine.describe().message(capacity=self._capacity)
+            engine=self._recogniser.describe().message(capacity=self._capacity)
         )
 
 
@@ -133,12 +136,13 @@ def build(settings: AsrSettings) -> Stage:
         SettingsError: The engine is unknown or cannot work here.
     """
     engine: AsrEngine = load_engine("asr", settings.engine, settings)
-    servicer = AsrServicer(engine, capacity=settings.capacity)
+    recogniser = Recogniser(engine, settings)
+    servicer = AsrServicer(recogniser, capacity=settings.capacity)
     return Stage(
         service="anima.asr.v1.AsrService",
         add_to_server=lambda server: add_AsrServiceServicer_to_server(servicer, server),
-        warm_up=engine.open,
+        warm_up=recogniser.open,
         counted_methods=frozenset({"Recognize"}),
-        close=engine.close,
+        close=recogniser.close,
         watch=watch_of(engine),
     )

@@ -13,8 +13,11 @@ import pytest
 from numpy.typing import NDArray
 
 from services.asr.endpointing import EndpointingLimits
-from services.asr.engine import EndGuess, Final, Partial, SessionConfig, SpeechEvent
 from services.asr.engines.pocketsphinx import PocketsphinxEngine
+from services.asr.engines.pocketsphinx.decoder import PocketsphinxDecoder
+from services.asr.events import EndGuess, Final, Partial, SpeechEvent
+from services.asr.recogniser import Recogniser
+from services.asr.session import SessionConfig
 from services.asr.settings import AsrSettings
 from services.runtime.errors import Busy, Unavailable
 from tests.figures import report
@@ -31,16 +34,17 @@ from tests.speech import (
 
 
 @asynccontextmanager
-async def started(**settings: object) -> AsyncIterator[PocketsphinxEngine]:
-    engine = PocketsphinxEngine(AsrSettings.model_validate(settings))
-    await engine.open()
+async def started(**given: object) -> AsyncIterator[Recogniser]:
+    settings = AsrSettings.model_validate(given)
+    recogniser = Recogniser(PocketsphinxEngine(settings), settings)
+    await recogniser.open()
     try:
-        yield engine
+        yield recogniser
     finally:
-        await engine.close()
+        await recogniser.close()
 
 
-async def hear(engine: PocketsphinxEngine, samples: NDArray[np.int16]) -> list[SpeechEvent]:
+async def hear(engine: Recogniser, samples: NDArray[np.int16]) -> list[SpeechEvent]:
     """Recognise a recording sent in messages of 100 ms."""
     session = await engine.open_session(
         SessionConfig(sample_rate_hz=RATE_HZ, language="en", limits=EndpointingLimits())
@@ -51,7 +55,7 @@ async def hear(engine: PocketsphinxEngine, samples: NDArray[np.int16]) -> list[S
             events += [e async for e in session.accept(samples[start : start + RATE_HZ // 10])]
         events += [event async for event in session.finish()]
     finally:
-        session.close()
+        await session.close()
     return events
 
 
@@ -64,7 +68,7 @@ def final_text(events: Sequence[SpeechEvent]) -> str:
 
 
 async def word_errors(
-    engine: PocketsphinxEngine, recordings: list[Recording], label: str
+    engine: Recogniser, recordings: list[Recording], label: str
 ) -> tuple[float, int]:
     """Word error rate and number of words of recordings; prints it."""
     expected = [one.text.replace("mister", "mr") for one in recordings]
@@ -139,7 +143,7 @@ async def test_the_guess_comes_again_when_the_second_pass_has_other_words() -> N
                 events = [event async for event in session.accept(next(pieces))]
                 guesses += [event for event in events if isinstance(event, EndGuess)]
         (final,) = [event async for event in session.finish()]
-        session.close()
+        await session.close()
     assert isinstance(final, Final)
     assert final.transcript.text == guesses[-1].transcript.text
     assert live in [guess.transcript.text for guess in guesses]
@@ -168,7 +172,7 @@ async def test_dropped_speech_has_no_result() -> None:
         session.drop()
         after = [event async for event in session.accept(quiet_room(1_000))]
         after += [event async for event in session.finish()]
-        session.close()
+        await session.close()
     assert after == []
 
 
@@ -178,8 +182,8 @@ async def test_no_more_streams_than_decoders() -> None:
         session = await engine.open_session(config)
         with pytest.raises(Busy, match="1 decoders"):
             await engine.open_session(config)
-        session.close()
-        (await engine.open_session(config)).close()
+        await session.close()
+        await (await engine.open_session(config)).close()
 
 
 async def test_a_dead_decoder_fails_its_stream_and_is_replaced() -> None:
@@ -187,10 +191,10 @@ async def test_a_dead_decoder_fails_its_stream_and_is_replaced() -> None:
         session = await engine.open_session(
             SessionConfig(sample_rate_hz=RATE_HZ, language="en", limits=EndpointingLimits())
         )
-        [decoder] = engine._pool._lent
-        decoder._process.kill()
+        assert isinstance(session._decoder, PocketsphinxDecoder)
+        session._decoder._process._process.kill()
         with pytest.raises(Unavailable, match="decoder process has ended"):
             async for _ in session.accept(go_forward().samples):
                 pass
-        session.close()
+        await session.close()
         assert final_text(await hear(engine, with_silence(go_forward().samples)))

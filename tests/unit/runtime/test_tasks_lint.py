@@ -18,9 +18,6 @@ NOT_YET = frozenset(
         "memory/knowledge/library.py",
         "memory/periodic.py",
         "memory/stored_engine.py",
-        "services/asr/engines/pocketsphinx_decoder.py",
-        "services/asr/engines/pocketsphinx_segment.py",
-        "services/avatar/session.py",
     }
 )
 """Modules that start tasks of their own still. It must shrink to none."""

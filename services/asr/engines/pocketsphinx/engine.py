@@ -1,0 +1,58 @@
+"""The embedded recogniser: pocketsphinx with its English model.
+
+It understands English only and needs no download: the model is in its wheel. One decoder is a
+process (see `worker.py`); one stream has one decoder.
+"""
+
+import importlib.metadata
+from typing import ClassVar
+
+from pydantic import Field
+
+from services.asr.engine import DecoderConfig
+from services.asr.engines.pocketsphinx.decoder import PocketsphinxDecoder
+from services.asr.engines.pocketsphinx.process import DecoderPool
+from services.asr.settings import AsrSettings
+from services.runtime.engine import EngineInfo
+from services.runtime.engine_options import EngineOptions
+
+
+class PocketsphinxOptions(EngineOptions):
+    """What the engine `pocketsphinx` reads from `ANIMA_ASR_*`."""
+
+    warm_decoders: int = Field(default=1, ge=1, le=10_000)
+    """How many decoders are loaded at start, which takes 145 MB and half a second each; the others
+    are loaded when more streams come at the same time."""
+
+
+class PocketsphinxEngine:
+    """A `services.asr.engine.AsrEngine` whose decoders follow speech while it is spoken."""
+
+    options_type: ClassVar = PocketsphinxOptions
+
+    def __init__(self, settings: AsrSettings) -> None:
+        warm_decoders = PocketsphinxOptions.read(settings).warm_decoders
+        self._warm_decoders = min(warm_decoders, settings.capacity)
+        self._pool = DecoderPool(settings.capacity)
+
+    async def open(self) -> None:
+        """Loads the first decoders."""
+        await self._pool.warm_up(self._warm_decoders)
+
+    def describe(self) -> EngineInfo:
+        """Returns what the engine is."""
+        return EngineInfo(
+            name="pocketsphinx",
+            version=importlib.metadata.version("pocketsphinx"),
+            licence="BSD-2-Clause AND MIT",
+            languages=("en",),
+        )
+
+    async def open_decoder(self, config: DecoderConfig) -> PocketsphinxDecoder:
+        """Opens a decoder; loads another one (half a second) when all are lent."""
+        process = await self._pool.borrow()
+        return PocketsphinxDecoder(process, on_close=lambda: self._pool.give_back(process))
+
+    async def close(self) -> None:
+        """Ends the decoder processes."""
+        await self._pool.close()

@@ -1,0 +1,50 @@
+"""An engine with everything around it that recognises streams."""
+
+from services.asr.engine import AsrEngine
+from services.asr.final_pass import DecoderSpeed, FinalPassPolicy
+from services.asr.session import RecognitionSession, SessionConfig
+from services.asr.settings import AsrSettings
+from services.runtime.compute import Compute
+from services.runtime.engine import EngineInfo
+
+
+class Recogniser:
+    """Opens the recognition of streams on one engine."""
+
+    def __init__(self, engine: AsrEngine, settings: AsrSettings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._compute = Compute(threads=settings.capacity, name="asr-vad")
+        self._speed = DecoderSpeed()
+
+    async def open(self) -> None:
+        """Opens the engine."""
+        await self._engine.open()
+
+    def describe(self) -> EngineInfo:
+        """Returns what the engine is."""
+        return self._engine.describe()
+
+    async def open_session(self, config: SessionConfig) -> RecognitionSession:
+        """Opens the recognition of one stream.
+
+        Raises:
+            Busy: All decoders are in use.
+        """
+        policy = FinalPassPolicy(
+            mode=self._settings.final_pass,
+            max_wait_ms=self._settings.final_pass_wait_ms,
+            head_start_ms=max(config.limits.end_silence_ms - config.limits.guess_silence_ms, 0),
+        )
+        return RecognitionSession(
+            config,
+            decoder=await self._engine.open_decoder(config.decoder),
+            compute=self._compute,
+            policy=policy,
+            speed=self._speed,
+        )
+
+    async def close(self) -> None:
+        """Closes the engine."""
+        self._compute.close()
+        await self._engine.close()

@@ -1,0 +1,258 @@
+"""One segment: the speech between two pauses, and what decoders make of it."""
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.asr.engine import (
+    DECODER_RATE_HZ,
+    Hypothesis,
+    SegmentDecoder,
+    StreamingDecoder,
+    Word,
+)
+from services.asr.final_pass import DecoderSpeed, FinalPassPolicy
+from services.runtime.tasks import Tasks
+
+PADDING_SAMPLES = 200 * DECODER_RATE_HZ // 1000
+
+
+class Segment(ABC):
+    """The decoding of one segment; sample indexes are those of the stream at 16 kHz.
+
+    Attributes:
+        start_sample: Where its audio begins.
+        end_sample: Where the audio that it has been given ends.
+    """
+
+    def __init__(self, *, start_sample: int, tasks: Tasks) -> None:
+        self.start_sample = start_sample
+        self.end_sample = start_sample
+        self._tasks = tasks
+        self._result = Hypothesis()
+        self._decoding: asyncio.Task[Hypothesis] | None = None
+
+    @property
+    def hypothesis(self) -> Hypothesis:
+        """The best result so far, its words on the clock of the stream."""
+        return replace(self._result, words=tuple(map(self._placed, self._result.words)))
+
+    @property
+    def decoded(self) -> bool:
+        """Whether the decoding of the whole segment is done."""
+        return self._decoding is not None and self._decoding.done()
+
+    @abstractmethod
+    async def feed(self, audio: NDArray[np.int16]) -> bool:
+        """Takes the audio that follows.
+
+        Returns:
+            Whether the text has changed.
+        """
+
+    @abstractmethod
+    def close(self, audio: NDArray[np.int16], *, silence_samples: int) -> None:
+        """Ends the segment.
+
+        A word that ends with the last sample is lost, so silence is added where there is too
+        little; but not more than that, since silence falsifies the mean of a short segment.
+
+        Args:
+            audio: All audio of the segment.
+            silence_samples: How much of its end is silence.
+        """
+
+    @abstractmethod
+    async def first_result(self, wait_s: float | None = None) -> bool:
+        """Takes the first result after the end, once it is there.
+
+        Args:
+            wait_s: How long to wait; None: until it is there.
+
+        Returns:
+            False: it is not there, and waiting a little longer is worth it.
+        """
+
+    @abstractmethod
+    async def settle(self, wait_s: float | None = None) -> None:
+        """Takes the best result that there is.
+
+        Args:
+            wait_s: How long to wait for a second decoding; None: until it is done.
+        """
+
+    def abandon(self) -> None:
+        """Ends all work for the segment."""
+        if self._decoding is not None:
+            self._decoding.cancel()
+
+    def _take(self, result: Hypothesis) -> bool:
+        changed = result.text != self._result.text
+        self._result = result
+        return changed
+
+    def _placed(self, word: Word) -> Word:
+        start = min(self.start_sample + word.start_sample, self.end_sample)
+        end = min(self.start_sample + word.start_sample + word.sample_count, self.end_sample)
+        return replace(word, start_sample=start, sample_count=end - start)
+
+
+class LiveSegment(Segment):
+    """A segment of a decoder that follows it while it is spoken, and may decode it once more.
+
+    Args:
+        decoder: Used by no other segment while this one lives.
+        start_sample: Where its audio begins.
+        tasks: Owns the work that goes on after a call.
+        policy: Whether there is a second decoding.
+        speed: What that will cost; it learns from it.
+    """
+
+    def __init__(
+        self,
+        decoder: StreamingDecoder,
+        *,
+        start_sample: int,
+        tasks: Tasks,
+        policy: FinalPassPolicy,
+        speed: DecoderSpeed,
+    ) -> None:
+        super().__init__(start_sample=start_sample, tasks=tasks)
+        self._decoder = decoder
+        self._policy = policy
+        self._speed = speed
+        self._ending: asyncio.Task[Hypothesis] | None = None
+
+    async def feed(self, audio: NDArray[np.int16]) -> bool:
+        """Decodes the audio that follows; see `Segment.feed`."""
+        self.end_sample += len(audio)
+        return self._take(await self._decoder.feed(audio))
+
+    def close(self, audio: NDArray[np.int16], *, silence_samples: int) -> None:
+        """Ends the live decoding and starts the second one, if it is worth it."""
+        padding = near_silence(PADDING_SAMPLES - silence_samples)
+        if self.end_sample > self.start_sample:
+            self._ending = self._tasks.start(self._end(padding), name="asr end of segment")
+        if len(audio) and self._policy.worth_it(self._speed.expected_ms(len(audio))):
+            whole = np.concatenate([audio, padding])
+            self._decoding = self._tasks.start(self._decode_again(whole), name="asr second pass")
+        else:
+            self._speed.forget()
+
+    async def first_result(self, wait_s: float | None = None) -> bool:
+        """Takes the result of the live decoding.
+
+        A decoder may look over all of its hypotheses at the end of a segment, which changes words
+        and says how sure of each it is; with pocketsphinx that takes 40 ms after a second of
+        speech and 250 ms after eight.
+        """
+        if self._ending is None:
+            return True
+        done, _ = await asyncio.wait({self._ending}, timeout=wait_s)
+        if done:
+            self._take(self._ending.result())
+        return bool(done)
+
+    async def settle(self, wait_s: float | None = None) -> None:
+        """Takes the second result if it is there in time, else that of the live decoding."""
+        if self._decoding is not None:
+            done, _ = await asyncio.wait({self._decoding}, timeout=wait_s)
+            if done:
+                self._take(self._decoding.result())
+                return
+        await self.first_result()
+
+    def abandon(self) -> None:
+        """Ends all work, so that the decoder can be used again."""
+        super().abandon()
+        if self._ending is not None:
+            self._ending.cancel()
+        self._decoder.abandon()
+
+    async def _end(self, padding: NDArray[np.int16]) -> Hypothesis:
+        if len(padding):
+            await self._decoder.feed(padding)
+        return await self._decoder.end()
+
+    async def _decode_again(self, audio: NDArray[np.int16]) -> Hypothesis:
+        if self._ending is not None:
+            await asyncio.wait({self._ending})
+        started = time.monotonic()
+        result = await self._decoder.decode(audio, partial=False)
+        self._speed.learn(len(audio), (time.monotonic() - started) * 1000)
+        return result
+
+
+class WholeSegment(Segment):
+    """A segment of a decoder that only decodes what it is given as a whole.
+
+    While it is spoken, what there is of it is decoded from time to time.
+
+    Args:
+        decoder: Used by no other segment while this one lives.
+        start_sample: Where its audio begins.
+        tasks: Owns the work that goes on after a call.
+    """
+
+    PARTIAL_SAMPLES: ClassVar[int] = DECODER_RATE_HZ // 2
+    """New audio after which there is another partial result, if the one before is done."""
+
+    def __init__(self, decoder: SegmentDecoder, *, start_sample: int, tasks: Tasks) -> None:
+        super().__init__(start_sample=start_sample, tasks=tasks)
+        self._decoder = decoder
+        self._pieces: list[NDArray[np.int16]] = []
+        self._new_samples = 0
+
+    async def feed(self, audio: NDArray[np.int16]) -> bool:
+        """Takes the audio that follows, and what was recognised meanwhile; see `Segment.feed`."""
+        self.end_sample += len(audio)
+        self._pieces.append(audio)
+        self._new_samples += len(audio)
+        changed = False
+        if self.decoded:
+            changed = self._take_decoded()
+        if self._decoding is None and self._new_samples >= self.PARTIAL_SAMPLES:
+            self._pieces = [np.concatenate(self._pieces)]
+            self._new_samples = 0
+            self._start_decoding(self._pieces[0], partial=True)
+        return changed
+
+    def close(self, audio: NDArray[np.int16], *, silence_samples: int) -> None:
+        """Starts the decoding of the whole segment; see `Segment.close`."""
+        self.abandon()
+        self._decoding = None
+        self._pieces = []
+        if len(audio):
+            whole = np.concatenate([audio, near_silence(PADDING_SAMPLES - silence_samples)])
+            self._start_decoding(whole, partial=False)
+
+    async def first_result(self, wait_s: float | None = None) -> bool:
+        """Takes the result if it is there in time; a longer wait is never worth it."""
+        if self._decoding is not None:
+            await asyncio.wait({self._decoding}, timeout=wait_s)
+            if self.decoded:
+                self._take(self._decoding.result())
+        return True
+
+    async def settle(self, wait_s: float | None = None) -> None:
+        """Takes the result, whatever `wait_s` says: there is no other one."""
+        await self.first_result()
+
+    def _start_decoding(self, audio: NDArray[np.int16], *, partial: bool) -> None:
+        self._decoding = self._tasks.start(
+            self._decoder.decode(audio, partial=partial), name="asr decoding"
+        )
+
+    def _take_decoded(self) -> bool:
+        decoding, self._decoding = self._decoding, None
+        return decoding is not None and self._take(decoding.result())
+
+
+def near_silence(samples: int) -> NDArray[np.int16]:
+    """Not digital zero, which no room gives and no acoustic model has heard."""
+    return np.random.default_rng(0).integers(-2, 3, max(samples, 0), dtype=np.int16)
