@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-fast test-long test-vllm check format protos bench bench-memory bench-llm bench-orchestration soak clean
+.PHONY: help setup setup-dev run wheel test test-fast test-long test-vllm check format protos bench bench-memory bench-llm bench-orchestration soak clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,5 +98,10 @@ $(BENCH_ENV)/.installed: pins/beside.lock
 soak: setup-dev ## half an hour of conversation: sync, memory, leaks; MINUTES=120 for two hours
 	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),30)
 
+wheel: setup-dev ## build the package into dist/
+	rm -rf build dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@rm -rf build
+
 clean: ## remove what setup made
-	rm -rf .venv .cache node_modules
+	rm -rf .venv .cache node_modules build dist

@@ -10,12 +10,10 @@ from collections.abc import Callable
 from typing import Final
 
 from cli.console import fail
+from services.runtime.settings import TARGET_SCHEMES
 
 LOOPBACK: Final = "127.0.0.1"
 MAX_PORT: Final = 65_535
-
-_OTHER_TARGETS: Final = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:")
-"""Schemes of gRPC targets, which are passed on as they are."""
 
 
 class AddressError(Exception):
@@ -45,7 +43,7 @@ def grpc_target(text: str) -> str:
     Raises:
         AddressError: It is none of these, or the host is not known.
     """
-    if text.startswith(_OTHER_TARGETS):
+    if text.startswith(TARGET_SCHEMES):
         return text
     address = _host_and_port(text, example_port=50050)
     _resolve(address)

@@ -18,7 +18,7 @@ from pydantic import (
 
 from gateway.remember_queue.sealing import read_key
 from gateway.stages.spec import GATEWAY, GATEWAY_PORT, STAGES
-from services.runtime.settings import ServiceSettings, is_loopback, split_address
+from services.runtime.settings import ServiceSettings, Target, is_loopback, split_address
 
 
 class IceServer(BaseModel, frozen=True, extra="forbid"):
@@ -50,10 +50,10 @@ class StageSettings(BaseModel, frozen=True, extra="forbid"):
     `_OPEN_TIMEOUT_MS`.
     """
 
-    target: str
+    target: Target
     """The address of the stage: "host:port", or "dns:///name:port" for every replica behind a
     name."""
-    fallback_target: str = ""
+    fallback_target: Target = ""
     """The address of another such stage, tried when the first one fails; empty: the first one is
     tried once more."""
     silence_ms: int | None = Field(ge=10, le=600_000)

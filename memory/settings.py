@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from memory.sqlite.encryption import Key, read_key
-from services.runtime.settings import ServiceSettings
+from services.runtime.settings import ServiceSettings, Target
 
 
 class MemorySettings(ServiceSettings):
@@ -43,7 +43,7 @@ class MemorySettings(ServiceSettings):
     """How many threads embed and search."""
     facts: bool = True
     """Whether facts are extracted from what people say."""
-    llm_target: str = ""
+    llm_target: Target = ""
     """The address of an llm service that extracts the facts, over gRPC; empty: rules extract
     them."""
     llm_token: str | None = Field(default=None, repr=False)

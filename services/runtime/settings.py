@@ -7,10 +7,10 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import platformdirs
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from services.runtime.variables import StageVariables, put
@@ -24,6 +24,10 @@ PACKAGED: Final = CHECKOUT / "anima_data"
 def shipped(folder: str) -> Path:
     """Returns a folder shipped with Anima: from the source tree or from the wheel."""
     return (PACKAGED if PACKAGED.is_dir() else CHECKOUT) / folder
+
+
+TARGET_SCHEMES: Final = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "xds:")
+"""How a target of gRPC begins that is no "host:port"."""
 
 
 class SettingsError(Exception):
@@ -191,6 +195,27 @@ def split_address(field: str, address: str) -> tuple[str, int]:
     if ":" in inner and inner == host:
         raise ValueError(f"{field}: an IPv6 address needs brackets: [{host}]:{port}")
     return inner, int(port)
+
+
+def check_target(target: str) -> str:
+    """Return the address of another service: "host:port", a target of gRPC, or empty.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    scheme, separator, _ = target.partition("://")
+    if separator and scheme in ("http", "https", "grpc"):
+        raise ValueError(f"leave {scheme}:// out")
+    if target and not target.startswith(TARGET_SCHEMES):
+        try:
+            split_address("target", target)
+        except ValueError as error:
+            raise ValueError(str(error).removeprefix("target: ")) from None
+    return target
+
+
+Target = Annotated[str, AfterValidator(check_target)]
+"""A setting that holds the address of another service."""
 
 
 def is_loopback(address: str) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,10 @@ import httpx
 import psutil
 import pytest
 
+from anima.common import v1 as common
 from anima.gateway import v1 as gateway
 from services.runtime.channels import open_channel
+from tests.e2e.conversation import conversation
 from tests.mesh_process import free_first_port, running_mesh
 from tests.requirements import need
 
@@ -79,3 +84,22 @@ async def test_an_engine_is_switched_and_a_token_is_demanded_by_settings(tmp_pat
             )
             assert answer.status_code == 200
         assert "a-secret-of-the-test" not in mesh.log_tails() + "".join(mesh.lines)
+
+
+async def test_an_answer_under_way_is_finished_and_remembered_when_the_mesh_stops(
+    tmp_path: Path,
+) -> None:
+    need("minilm")
+    with running_mesh(tmp_path, {"ANIMA_LLM_WORD_INTERVAL_MS": "60"}) as mesh:
+        config = gateway.ConverseConfig(user_id="ada", text_only=True)
+        async with conversation(mesh.gateway_address, config) as session:
+            await session.ask("What can you do?")
+            await session.until_kind("text_delta")
+            mesh.process.send_signal(signal.SIGINT)
+            ended = (await session.until_kind("turn_ended")).turn_ended
+            assert ended.reason == common.END_REASON_COMPLETE
+        assert await asyncio.to_thread(mesh.process.wait, 60) == 0
+    with closing(sqlite3.connect(tmp_path / "data" / "memory" / "memory.db")) as database:
+        texts = [text for (text,) in database.execute("SELECT text FROM item")]
+    assert "What can you do?" in texts
+    assert ended.text in texts

@@ -54,6 +54,30 @@ def test_a_wrong_value_names_its_variable(variable: str, value: str) -> None:
         GatewaySettings.from_environment({variable: value})
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("ANIMA_GATEWAY_LLM_TARGET", "http://127.0.0.1:1", "leave http:// out"),
+        ("ANIMA_GATEWAY_LLM_TARGET", "llm.example", "is not host:port"),
+        ("ANIMA_GATEWAY_LLM_TARGET", "llm.example:99999", "is not host:port"),
+        ("ANIMA_GATEWAY_TTS_FALLBACK_TARGET", "::1:50054", "needs brackets"),
+    ],
+)
+def test_a_target_that_no_call_could_reach_is_refused(
+    variable: str, value: str, problem: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable}: .*{problem}"):
+        GatewaySettings.from_environment({variable: value})
+
+
+@pytest.mark.parametrize(
+    "target", ["unix:/run/llm.sock", "ipv4:127.0.0.1:1,127.0.0.1:2", "[::1]:1", "llm:1"]
+)
+def test_targets_of_grpc_are_taken(target: str) -> None:
+    settings = GatewaySettings.from_environment({"ANIMA_GATEWAY_LLM_TARGET": target})
+    assert settings.stages["llm"].target == target
+
+
 def test_an_unknown_stage_is_refused() -> None:
     with pytest.raises(SettingsError, match="'voice' is not one of asr, llm"):
         GatewaySettings.from_environment({}, stages={"voice": {"target": "127.0.0.1:1"}})

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.settings import GatewaySettings
+from memory.settings import MemorySettings
 from services.runtime.settings import CHECKOUT, ServiceSettings, SettingsError, is_loopback
 
 
@@ -95,6 +96,12 @@ def test_settings_are_frozen_and_know_their_fields() -> None:
 def test_wrong_value_names_its_variable(environment: dict[str, str], text: str) -> None:
     with pytest.raises(SettingsError, match=text):
         ToneSettings.from_environment(environment)
+
+
+def test_the_memory_refuses_a_wrong_target() -> None:
+    with pytest.raises(SettingsError, match=r"^ANIMA_MEMORY_LLM_TARGET: .*leave http:// out"):
+        MemorySettings.from_environment({"ANIMA_MEMORY_LLM_TARGET": "http://127.0.0.1:1"})
+    assert MemorySettings.from_environment({}).llm_target == ""
 
 
 def test_several_faults_are_told_together() -> None:
