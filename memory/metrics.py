@@ -2,10 +2,19 @@
 
 from typing import Final
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge, Histogram
 
 FORGOTTEN_FACTS: Final = Counter(
     "anima_memory_forgotten_facts", "Facts that were forgotten by time and use."
+)
+ERASURES_TO_SCRUB: Final = Gauge(
+    "anima_memory_erasures_to_scrub",
+    "Erasures whose text may still be in unused parts of the files.",
+)
+SCRUB_SECONDS: Final = Histogram(
+    "anima_memory_scrub_seconds",
+    "How long it took to rid the files of what was erased.",
+    buckets=(0.1, 0.3, 1, 3, 10, 30, 100, 300, 1_000, 3_000),
 )
 SUMMARIES: Final = Counter("anima_memory_summaries", "Summaries that were made of old turns.")
 FAILED_LLM_SUMMARIES: Final = Counter(

@@ -3,6 +3,7 @@
 import time
 
 from anima.memory.v1 import ITEM_KIND_FACT
+from memory.erasure.chunks import erase_where
 from memory.periodic import Periodic
 from memory.store import Truth
 from services.runtime.compute import Compute
@@ -38,31 +39,13 @@ def expire(store: Truth, *, turn_days: int, fact_days: int, now_unix_ms: int) ->
         now_unix_ms: The present.
 
     Returns:
-        How many items were erased.
+        How many turns and facts were too old; what goes with them is not counted.
     """
-    conditions = [
-        (condition, now_unix_ms - days * _DAY_MS)
+    return sum(
+        erase_where(store, condition, (now_unix_ms - days * _DAY_MS,))
         for condition, days in ((_EXPIRED_TURNS, turn_days), (_EXPIRED_FACTS, fact_days))
         if days
-    ]
-    with store.reading() as connection:
-        are_some = any(
-            connection.execute(f"SELECT 1 FROM item WHERE {condition}", (before,)).fetchone()  # noqa: S608
-            for condition, before in conditions
-        )
-    if not are_some:
-        return 0
-    with store.erasing() as connection:
-        (held,) = connection.execute("SELECT count(*) FROM item").fetchone()
-        for condition, before in conditions:
-            connection.execute(
-                "UPDATE user SET revision = revision + 1 WHERE id IN"  # noqa: S608
-                f" (SELECT user FROM item WHERE {condition})",
-                (before,),
-            )
-            connection.execute(f"DELETE FROM item WHERE {condition}", (before,))  # noqa: S608
-        (left,) = connection.execute("SELECT count(*) FROM item").fetchone()
-    return int(held - left)
+    )
 
 
 class Retention:

@@ -8,7 +8,7 @@ import grpc
 
 from anima.memory import v1 as wire
 from memory.engine import MemoryEngine
-from memory.erasures import MAX_AGE_MS
+from memory.erasure.notes import MAX_AGE_MS
 from memory.knowledge import calls as knowledge
 from memory.knowledge.calls import KnowledgeCalls
 from memory.messages import (

@@ -1,15 +1,15 @@
 """What every store of items can do, in SQL that SQLite and PostgreSQL both speak."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_SUMMARY, SPEAKER_ASSISTANT
-from memory import erasures
+from memory.erasure import notes
 from memory.item import Item, Position
 from memory.sqlite import rows
 from memory.sqlite.connection import Connection
@@ -56,13 +56,35 @@ class Truth(ABC):
     def reading(self) -> AbstractContextManager[Connection]:
         """Gives a connection that only reads; must be short."""
 
-    @abstractmethod
-    def erasing(self) -> AbstractContextManager[Connection]:
-        """As `transaction`; afterwards rids the files' unused parts of what was erased.
+    @contextmanager
+    def erasing(self) -> Iterator[Connection]:
+        """As `transaction`, for rows that are erased: `scrub` then rids the files of them."""
+        with self.transaction() as connection:
+            yield connection
+            connection.execute("UPDATE scrub SET wanted = wanted + 1")
+
+    def erasures_to_scrub(self) -> int:
+        """Returns how many transactions have erased something since the last scrub began."""
+        with self.reading() as connection:
+            (count,) = connection.execute("SELECT wanted - done FROM scrub").fetchone()
+        return int(count)
+
+    def scrub(self) -> None:
+        """Rids the files of what was erased before the call. Takes long; others write meanwhile.
 
         Raises:
-            StoreError: It is erased, but its text is still in the files.
+            StoreError: It cannot be done now; the text says why.
+            sqlite3.Error: The disk fails, or is too full for a copy.
         """
+        with self.reading() as connection:
+            (wanted,) = connection.execute("SELECT wanted FROM scrub").fetchone()
+        self._scrub_files()
+        with self.transaction() as connection:
+            connection.execute("UPDATE scrub SET done = greatest(done, ?)", (wanted,))
+
+    @abstractmethod
+    def _scrub_files(self) -> None:
+        """Rids the files of rows that are erased already, as `scrub` says."""
 
     @abstractmethod
     def close(self) -> None:
@@ -105,7 +127,7 @@ class Truth(ABC):
         with self.transaction() as connection:
             erased = None
             if asked_unix_ns is not None:
-                erased = erasures.since(connection, user_id, asked_unix_ns)
+                erased = notes.since(connection, user_id, asked_unix_ns)
             new = [
                 (item, vector)
                 for item, vector in zip(items, vectors, strict=True)
@@ -133,14 +155,7 @@ class Truth(ABC):
             rows.raise_revision(connection, user_id)
 
     def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:
-        """Erases items with their vectors, also from the files' unused parts.
-
-        Returns:
-            How many of them there were.
-
-        Raises:
-            StoreError: They are erased, but their text is still in the log file.
-        """
+        """Erases items with their vectors; returns how many of them there were."""
         with self.erasing() as connection:
             held = rows.held_item_ids(connection, user_id, item_ids)
             cursor = connection.executemany(
@@ -148,27 +163,9 @@ class Truth(ABC):
                 " AND user = (SELECT id FROM user WHERE user_id = ?)",
                 [(item_id, user_id) for item_id in held],
             )
-            erasures.note_items(connection, user_id, held)
+            notes.note_items(connection, user_id, held)
             rows.raise_revision(connection, user_id)
         return cursor.rowcount
-
-    def forget_everything(self, user_id: str) -> int:
-        """Erases the user, with all items and vectors, also from the files' unused parts.
-
-        Returns:
-            How many items the user had.
-
-        Raises:
-            StoreError: All is erased, but its text is still in the log file.
-        """
-        with self.erasing() as connection:
-            (count,) = connection.execute(
-                "SELECT count(*) FROM item WHERE user = (SELECT id FROM user WHERE user_id = ?)",
-                (user_id,),
-            ).fetchone()
-            connection.execute("DELETE FROM user WHERE user_id = ?", (user_id,))
-            erasures.note_user(connection, user_id)
-        return int(count)
 
     # Reading
 

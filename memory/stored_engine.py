@@ -7,13 +7,15 @@ import asyncio
 import sqlite3
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
-from typing import ClassVar, ParamSpec, TypeVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from anima.common.v1 import EngineInfo
 from memory.engine import Page, Recollection
+from memory.erasure.chunks import erase_user
+from memory.erasure.scrubbing import Scrubbing
 from memory.facts.decay import Forgetting, Uses
 from memory.facts.distiller import Distiller
 from memory.facts.extraction import EXTRACTOR
@@ -43,6 +45,7 @@ from services.runtime.compute import Compute
 from services.runtime.errors import NotFound
 from services.runtime.logs import get_logger
 from services.runtime.settings import SettingsError
+from services.runtime.tasks import Tasks
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,6 +53,7 @@ T = TypeVar("T")
 _WORDS_ONLY = "words only"
 _EXPORT_PAGE = 200
 _ERASING_THREADS = 4
+_CLOSE_TIMEOUT_S = 5.0
 
 
 class StoredMemory(ABC):
@@ -71,7 +75,9 @@ class StoredMemory(ABC):
         self._uses = Uses()
         self._forgetting: Forgetting | None = None
         self._reflection: Reflection | None = None
+        self._scrubbing: Scrubbing | None = None
         self._library: Library | None = None
+        self._storing = Tasks("memory-remember")
         self._opened = ExitStack()
 
     def describe(self) -> EngineInfo:
@@ -163,6 +169,8 @@ class StoredMemory(ABC):
             llm_condenser=condenser_of(self._settings),
         )
         self._reflection.start()
+        self._scrubbing = Scrubbing(self._store)
+        self._scrubbing.start()
         if self._embedder is not None:
             self._embedding_rest = asyncio.create_task(
                 embed_rest(
@@ -185,6 +193,7 @@ class StoredMemory(ABC):
             self._retention,
             self._forgetting,
             self._reflection,
+            self._scrubbing,
         ):
             if background is not None:
                 await background.stop()
@@ -194,6 +203,8 @@ class StoredMemory(ABC):
                 await self._embedding_rest
         if self._library is not None:
             await self._library.close()
+        await self._storing.wait(timeout_s=_CLOSE_TIMEOUT_S)
+        await self._storing.close()
         await self._writing.run(self._opened.close)
         for compute in (self._compute, self._writing, self._erasing):
             compute.close()
@@ -201,11 +212,22 @@ class StoredMemory(ABC):
     async def remember(
         self, user_id: str, items: Sequence[Item], *, asked_unix_ns: int | None = None
     ) -> None:
-        """Stores items; returns after the commit."""
+        """Stores items; returns after the commit.
+
+        They are stored also when the caller gives up meanwhile.
+        """
         asked = time.time_ns() if asked_unix_ns is None else asked_unix_ns
-        await self._add(user_id, items, asked_unix_ns=asked)
+        await self._unabandoned(self._add(user_id, items, asked_unix_ns=asked))
         if self._distiller is not None:
             self._distiller.wake()
+
+    async def _unabandoned(self, work: Coroutine[Any, Any, object]) -> None:
+        if len(self._storing) >= self._settings.capacity:  # many callers have given up
+            await work
+            return
+        error = await asyncio.shield(self._storing.start(_error_of(work)))
+        if error is not None:
+            raise error
 
     async def restore(self, user_id: str, items: Sequence[Item]) -> int:
         """Stores items of an export; returns how many were new."""
@@ -332,7 +354,7 @@ class StoredMemory(ABC):
 
     async def forget_everything(self, user_id: str) -> int:
         """Erases all that is held about a user without a trace."""
-        return await self._forget(user_id, self._store.forget_everything, user_id)
+        return await self._forget(user_id, erase_user, self._store, user_id)
 
     async def _forget(
         self, user_id: str, erase: Callable[P, int], *args: P.args, **kwargs: P.kwargs
@@ -371,3 +393,11 @@ class StoredMemory(ABC):
         except (StoreError, sqlite3.Error) as error:
             get_logger().error("database error", exc_info=error)
             raise service_error(error, self._store.place) from error
+
+
+async def _error_of(work: Coroutine[Any, Any, object]) -> Exception | None:
+    try:
+        await work
+    except Exception as error:
+        return error
+    return None

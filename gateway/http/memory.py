@@ -26,6 +26,7 @@ from services.runtime.validation import check_text, check_turn_id
 
 USER_HEADER = "anima-user-id"
 _TIMEOUT_S = 5.0
+_FORGET_TIMEOUT_S = 60.0
 _EXPORT_TIMEOUT_S = 120.0
 _PAGE_SIZE = 50
 
@@ -95,7 +96,7 @@ class _Calls:
 
     async def _forget(self, request: memory.ForgetRequest) -> Response:
         try:
-            forgotten = await self._mesh.memory.Forget(request, timeout=_TIMEOUT_S)
+            forgotten = await self._mesh.memory.Forget(request, timeout=_FORGET_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) from None
         item_ids = None if request.everything else request.items.item_ids

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from memory import metrics
+from memory.erasure.chunks import erase_items
 from memory.item import Item
 from memory.periodic import Periodic
 from memory.store import Truth
@@ -115,18 +116,10 @@ def forget_weak(store: Truth, *, how: Forget, half_life_days: int, now_unix_ms: 
     weak = _weak(store, half_life_days, now_unix_ms)
     if not weak or how == "off":
         return 0
-    still = " AND EXISTS (SELECT 1 FROM fact WHERE fact.item = item.id AND pinned = 0)"
     if how == "erase":
-        with store.erasing() as connection:
-            connection.executemany(
-                "UPDATE user SET revision = revision + 1"
-                " WHERE id = (SELECT user FROM item WHERE id = ?)",
-                [(row,) for row in weak],
-            )
-            return connection.executemany(
-                f"DELETE FROM item WHERE id = ?{still}",  # noqa: S608
-                [(row,) for row in weak],
-            ).rowcount
+        return erase_items(
+            store, weak, "EXISTS (SELECT 1 FROM fact WHERE fact.item = item.id AND pinned = 0)"
+        )
     with store.transaction() as connection:
         return connection.executemany(
             "UPDATE fact SET valid_to_unix_ms = ?"

@@ -22,6 +22,7 @@ _TABLES = (
     "distillation",
     "summary",
     "summary_source",
+    "erasure",
     "document",
     "passage",
 )
@@ -78,14 +79,8 @@ class PostgresStore(Truth):
         with self._pool.connection() as connection:
             yield connection
 
-    @contextmanager
-    def erasing(self) -> Iterator[Connection]:
-        """As `transaction`; then lets the server reuse the room of the erased rows.
-
-        What lies beyond the tables, such as the server's log and its copies, is the server's.
-        """
-        with self.transaction() as connection:
-            yield connection
+    def _scrub_files(self) -> None:
+        # What lies beyond the tables, such as the server's log and its copies, is the server's.
         with self._pool.connection() as connection:
             for table in _TABLES:
                 connection.execute(f"VACUUM {table}")

@@ -132,5 +132,26 @@ CREATE INDEX erasure_by_user ON erasure (user_key, erased_unix_ns);
 CREATE INDEX erasure_by_time ON erasure (erased_unix_ns);
 """
 
-MIGRATIONS = (_ITEMS, _SPEAKER_NAMES, _FACTS, _KINDS, KNOWLEDGE, _USES, _SUMMARIES, _ERASURES)
+# One row: how many transactions have erased something, and how many of them the last scrub of the
+# files has reached.
+_SCRUB = """
+CREATE TABLE scrub (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    wanted INTEGER NOT NULL,
+    done INTEGER NOT NULL
+) STRICT;
+INSERT INTO scrub (id, wanted, done) VALUES (1, 0, 0);
+"""
+
+MIGRATIONS = (
+    _ITEMS,
+    _SPEAKER_NAMES,
+    _FACTS,
+    _KINDS,
+    KNOWLEDGE,
+    _USES,
+    _SUMMARIES,
+    _ERASURES,
+    _SCRUB,
+)
 """The steps in their order; the number of a step is the version that it makes."""

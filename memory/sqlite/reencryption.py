@@ -5,10 +5,9 @@ import sqlite3
 from pathlib import Path
 
 from memory.sqlite.encryption import Key, as_sqlite_errors, check_form, connect
+from memory.sqlite.files import overwrite, sync
 from memory.sqlite.schema import BUSY_TIMEOUT_MS, StoreError, damaged
-from memory.sqlite.store import lock
-
-_PIECE_BYTES = 1 << 20
+from memory.sqlite.store import COPY_NAME, lock
 
 
 def reencrypt(folder: Path, old: Key | None, new: Key | None) -> int:
@@ -29,7 +28,7 @@ def reencrypt(folder: Path, old: Key | None, new: Key | None) -> int:
         StoreError: Somebody uses it, the old key is wrong, or it is damaged.
         OSError: The disk is full, or cannot be written.
     """
-    path, made = folder / "memory.db", folder / "memory.db.new"
+    path, made = folder / "memory.db", folder / COPY_NAME
     if not path.is_file():
         raise StoreError(f"{folder} holds no memory.db")
     held = lock(folder)
@@ -41,11 +40,11 @@ def reencrypt(folder: Path, old: Key | None, new: Key | None) -> int:
         except BaseException:
             made.unlink()
             raise
-        _synced(made)
+        sync(made)
         with path.open("r+b") as replaced:
             made.replace(path)
-            _synced(folder)
-            _overwrite(replaced.fileno(), os.fstat(replaced.fileno()).st_size)
+            sync(folder)
+            overwrite(replaced.fileno(), os.fstat(replaced.fileno()).st_size)
         return count
     finally:
         held.close()
@@ -89,17 +88,3 @@ def _export(connection: sqlite3.Connection, path: Path, made: Path, new: Key | N
     (count,) = connection.execute("SELECT count(*) FROM made.item").fetchone()
     connection.execute("DETACH DATABASE made")
     return int(count)
-
-
-def _overwrite(file: int, size_bytes: int) -> None:
-    for start in range(0, size_bytes, _PIECE_BYTES):
-        os.pwrite(file, bytes(min(_PIECE_BYTES, size_bytes - start)), start)
-    os.fsync(file)
-
-
-def _synced(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -7,13 +7,21 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Final, Literal
 
 from memory.sqlite.encryption import Key, as_sqlite_errors
+from memory.sqlite.files import overwrite, remove_database, sync
+from memory.sqlite.gate import Gate
+from memory.sqlite.live_copy import LiveCopy
 from memory.sqlite.schema import StoreError, connect, damaged, prepare
 from memory.store import Truth
 
-_CHECKPOINT_ATTEMPTS = 3
+COPY_NAME: Final = "memory.db.new"
+_MAX_ROUNDS: Final = 20
+_FEW_CHANGES: Final = 500
+"""So many rows are copied in a moment, in which nobody can write."""
+_SHUT_TIMEOUT_S: Final = 2.0
+_INTERRUPT_S: Final = 0.02
 
 
 class Store(Truth):
@@ -42,14 +50,17 @@ class Store(Truth):
         self._synchronous = synchronous
         self._readers: list[sqlite3.Connection] = []
         self._write_lock = threading.Lock()
-        self._erasures = 0
-        self._overwritten = 0
+        self._gate = Gate()
+        self._scrubbing = threading.Lock()
+        self._copy: LiveCopy | None = None
+        self._is_closing = False
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock_file = lock(folder)
         except OSError as error:
             raise StoreError(f"{folder} cannot be written: {error.strerror}") from error
         try:
+            remove_database(folder / COPY_NAME)
             self._writer = self._open()
         except BaseException:
             self._lock_file.close()
@@ -62,7 +73,7 @@ class Store(Truth):
         except OSError as error:
             raise StoreError(f"{self.path} cannot be written: {error.strerror}") from error
         try:
-            connection = connect(self.path, self._synchronous, self._key)
+            connection = self._connect(self.path)
         except sqlite3.OperationalError as error:
             raise StoreError(f"{self.path} cannot be opened: {error}") from error
         except sqlite3.DatabaseError as error:
@@ -87,43 +98,73 @@ class Store(Truth):
 
     def close(self) -> None:
         """Closes the database once a write that has begun is done; nothing may come after."""
-        with self._write_lock:
-            for connection in self._readers:
-                connection.close()
-            self._writer.close()
-            self._lock_file.close()
+        self._is_closing = True
+        while not self._scrubbing.acquire(timeout=_INTERRUPT_S):
+            if (copy := self._copy) is not None:
+                copy.interrupt()
+        try:
+            with self._write_lock:
+                for connection in self._readers:
+                    connection.close()
+                self._writer.close()
+                self._lock_file.close()
+        finally:
+            self._scrubbing.release()
 
-    @contextmanager
-    def erasing(self) -> Iterator[sqlite3.Connection]:
-        """As `transaction`; afterwards rids the files' unused parts of what was erased.
-
-        Raises:
-            StoreError: It is erased, but its text is still in the log file.
-        """
-        with self.transaction() as connection:
-            yield connection
-            erasure = self._erasures = self._erasures + 1
-        self._overwrite(erasure)
-
-    def _overwrite(self, erasure: int) -> None:
-        """Rids the files of what was erased up to an erasure.
+    def _scrub_files(self) -> None:
+        """Lets a compact copy take the place of the database.
 
         `secure_delete` is not enough: when SQLite moves rows from page to page, it leaves copies in
-        the gaps of the old pages, and deleting the row does not reach them. `VACUUM` writes the
-        whole database anew. One run serves all erasures that were waiting for it.
+        the gaps of the old pages, and deleting the row does not reach them.
         """
-        with self._write_lock, as_sqlite_errors():
-            if self._overwritten >= erasure:
-                return
-            latest = self._erasures
-            self._writer.execute("VACUUM")
-            for _ in range(_CHECKPOINT_ATTEMPTS):
-                # Waits up to the busy timeout for readers; each reads only for milliseconds.
-                busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-                if not busy:
-                    self._overwritten = latest
-                    return
-        raise StoreError("the items are erased, but the log file still holds them: forget again")
+        with self._scrubbing:
+            copy = LiveCopy(self.path.with_name(COPY_NAME), self._connect)
+            self._copy = copy
+            try:
+                if self._is_closing:
+                    raise StoreError(f"{self.path} is closed")
+                with self._write_lock:
+                    copy.follow(self._writer)
+                copy.write(self.path)
+                for _ in range(_MAX_ROUNDS):
+                    with self._write_lock:
+                        changes = copy.take_changes()
+                    with self.reading() as connection:
+                        copy.catch_up(connection, changes)
+                    if sum(map(len, changes.values())) <= _FEW_CHANGES:
+                        break
+                with self._write_lock, as_sqlite_errors():
+                    copy.complete(self._writer)
+                    replaced = self._replace(copy.path)
+                with replaced:
+                    overwrite(replaced.fileno(), os.fstat(replaced.fileno()).st_size)
+            except OSError as error:
+                raise StoreError(f"{copy.path} cannot be written: {error.strerror}") from error
+            finally:
+                self._copy = None
+                with self._write_lock, as_sqlite_errors():
+                    copy.stop_following(self._writer)
+                copy.discard()
+
+    def _replace(self, copy: Path) -> IO[bytes]:
+        """Puts a whole copy in the place of the database; returns the open file of the old one."""
+        with self._gate.shut(timeout_s=_SHUT_TIMEOUT_S):
+            for connection in (*self._readers, self._writer):
+                connection.close()
+            self._readers.clear()
+            try:
+                log = self.path.with_name(self.path.name + "-wal")
+                if log.exists() and log.stat().st_size:
+                    raise StoreError(f"{self.path} is open in another program")
+                replaced = self.path.open("r+b")
+                copy.replace(self.path)
+                sync(self.path.parent)
+            finally:
+                self._writer = self._connect(self.path)
+        return replaced
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        return connect(path, self._synchronous, self._key)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -139,19 +180,20 @@ class Store(Truth):
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Gives a connection that reads one snapshot; must be short, since erasing waits for it."""
-        try:
-            connection = self._readers.pop()
-        except IndexError:
-            connection = connect(self.path, self._synchronous, self._key)
-            connection.execute("PRAGMA query_only = ON")
-        try:
-            with as_sqlite_errors():
-                connection.execute("BEGIN")
-                yield connection
-        finally:
-            connection.rollback()
-            self._readers.append(connection)
+        """Gives a connection that reads one snapshot; must be short, since a scrub waits for it."""
+        with self._gate.inside():
+            try:
+                connection = self._readers.pop()
+            except IndexError:
+                connection = self._connect(self.path)
+                connection.execute("PRAGMA query_only = ON")
+            try:
+                with as_sqlite_errors():
+                    connection.execute("BEGIN")
+                    yield connection
+            finally:
+                connection.rollback()
+                self._readers.append(connection)
 
 
 def lock(folder: Path) -> IO[bytes]:

@@ -160,6 +160,22 @@ async def test_erasing_many_at_once_and_remembering_go_together(tmp_path: Path) 
         )
         assert counts[:10] == [1] * 10
         assert (await engine.list_items("u11", after=None, page_size=1)).total_count == 11
+        await asyncio.to_thread(database_of(engine).scrub)
         content = b"".join(path.read_bytes() for path in (tmp_path / "memory").iterdir())
         assert [n for n in range(10) if f"secret{n} ".encode() in content] == []
         assert b"secret10 " in content
+
+
+async def test_what_callers_gave_up_on_is_stored_all_the_same(tmp_path: Path) -> None:
+    async with opened(tmp_path, facts=False) as engine:
+        calls = [
+            asyncio.create_task(engine.remember("u", [make_item(f"i{n}", f"text {n}")]))
+            for n in range(5)
+        ]
+        await asyncio.sleep(0)  # each call has begun
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+    async with opened(tmp_path, facts=False) as engine:
+        page = await engine.list_items("u", after=None, page_size=10)
+        assert page.total_count == 5

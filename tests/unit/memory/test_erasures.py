@@ -4,7 +4,8 @@ import asyncio
 import time
 from pathlib import Path
 
-from memory import erasures
+from memory.erasure import notes as erasures
+from memory.erasure.chunks import erase_user
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
 from memory.sqlite.store import Store
@@ -38,7 +39,7 @@ def test_notes_go_after_a_month(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.add("u", [make_item("a", "one"), make_item("b", "two")], [None, None], "")
     store.forget_items("u", ["a", "unknown"])
-    store.forget_everything("u")
+    erase_user(store, "u")
     now_ns = time.time_ns()
     with store.transaction() as connection:
         erasures.drop_old(connection, now_ns + 30 * DAY_NS)
@@ -52,7 +53,8 @@ def test_notes_hold_neither_names_nor_ids(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.add("ada lovelace", [make_item("item-1815", "text"), make_item("b", "")], [None] * 2, "")
     store.forget_items("ada lovelace", ["item-1815"])
-    store.forget_everything("ada lovelace")
+    erase_user(store, "ada lovelace")
+    store.scrub()
     content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     for trace in (b"lovelace", b"item-1815"):
         assert trace not in content

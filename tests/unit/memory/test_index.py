@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from memory.erasure.chunks import erase_user
 from memory.search.index import Found, IndexCache, UserIndex
 from memory.sqlite.store import Store
 from retrieval.hybrid import blend
@@ -88,7 +89,7 @@ def test_the_index_follows_the_store(store: Store) -> None:
     assert found_ids(store, search(cache, "u", "amber")) == ["a", "b"]
     store.forget_items("u", ["a"])
     assert found_ids(store, search(cache, "u", "amber")) == ["b"]
-    store.forget_everything("u")
+    erase_user(store, "u")
     assert search(cache, "u", "amber") == []
     add(store, "u", "c", "amber")
     assert found_ids(store, search(cache, "u", "amber")) == ["c"]
@@ -174,7 +175,7 @@ def test_users_never_mix(
             store.forget_items(user, [f"i{number % 3}"])
             held[user].pop(f"i{number % 3}", None)
         elif action == "everything":
-            assert store.forget_everything(user) == len(held[user])
+            assert erase_user(store, user) == len(held[user])
             held[user].clear()
         # Whatever was done, nobody finds anything but all of their own.
         for owner, own in held.items():
@@ -200,7 +201,7 @@ def test_an_index_that_followed_is_the_one_made_anew(
         elif action == "forget":
             store.forget_items(user, [f"i{number - 2}"])
         elif action == "everything":
-            store.forget_everything(user)
+            erase_user(store, user)
         anew = cache_of(store)
         for owner in ("u0", "u1"):
             rows = [

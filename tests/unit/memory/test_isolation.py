@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from memory.erasure.chunks import erase_user
 from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
 from memory.postgres.store import PostgresStore
@@ -69,7 +70,7 @@ def test_each_user_sees_what_they_said_and_no_more_in_postgresql(
 ) -> None:
     interleave(postgres_store, steps)
     for user in USERS:
-        postgres_store.forget_everything(user)
+        erase_user(postgres_store, user)
 
 
 def interleave(store: Truth, steps: list[Step]) -> None:
@@ -89,7 +90,7 @@ def interleave(store: Truth, steps: list[Step]) -> None:
             store.forget_items(user, ["i0"])
             said[user].pop("i0", None)
         elif what == "forget all":
-            store.forget_everything(user)
+            erase_user(store, user)
             said[user].clear()
             indexes.drop(user)
         else:

@@ -45,6 +45,12 @@ def files_with(folder: Path, text: str) -> list[str]:
     return [path.name for path in paths if text.encode() in path.read_bytes()]
 
 
+def scrub(folder: Path) -> None:
+    store = Store(folder / "memory")
+    store.scrub()
+    store.close()
+
+
 async def test_removed_and_replaced_text_is_found_in_no_file(tmp_path: Path) -> None:
     async with knowledge(tmp_path) as library:
         await added(library, ADA, "The first secret is swordfish.")
@@ -52,11 +58,15 @@ async def test_removed_and_replaced_text_is_found_in_no_file(tmp_path: Path) -> 
         assert files_with(tmp_path, "swordfish")
         replaced = await added(library, ADA, "The second secret is barracuda.")
         assert replaced.change == wire.DOCUMENT_CHANGE_REPLACED
-        assert files_with(tmp_path, "swordfish") == []
+    scrub(tmp_path)
+    assert files_with(tmp_path, "swordfish") == []
+    assert files_with(tmp_path, "barracuda")
+    async with knowledge(tmp_path) as library:
         await library.remove(ADA, replaced.document.document_id)
         await library.remove_passages(ADA, ["one"])
-        for gone in ("barracuda", "kingfisher"):
-            assert files_with(tmp_path, gone) == []
+    scrub(tmp_path)
+    for gone in ("barracuda", "kingfisher"):
+        assert files_with(tmp_path, gone) == []
 
 
 async def test_documents_survive_a_start(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ def test_what_is_erased_is_in_no_file(store: Store, tmp_path: Path) -> None:
     assert forget(store, day=500, how="erase") == 1
     assert set(facts(store)) == {"I like snow."}
     assert store.user_state("u") != before
+    store.scrub()
     assert not any(b"I like zanzibarites." in path.read_bytes() for path in tmp_path.iterdir())
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from anima.memory.v1 import ITEM_KIND_FACT, SPEAKER_ASSISTANT
+from memory.erasure.chunks import erase_user
 from memory.facts.extraction import EXTRACTOR, findings
 from memory.facts.ledger import CORRECTION, FactLedger, corrected
 from memory.item import Item
@@ -158,7 +159,7 @@ def test_what_is_erased_before_it_is_read_leaves_nothing(store: Store) -> None:
     store.add("u", [make_item("a", "My name is Ada")], [None], "")
     ledger = FactLedger(store)
     (unread,) = ledger.undistilled(10)
-    store.forget_everything("u")
+    erase_user(store, "u")
     found = findings(unread.item.text)
     ledger.apply(unread, found, [None] * len(found), "")
     assert facts(store) == []

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from memory.erasure.chunks import erase_user
 from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
 from memory.postgres.store import PostgresStore
@@ -66,7 +67,9 @@ def act(side: Side, seed: int) -> object:
     """Does one random thing, the same for each seed."""
     chance = random.Random(seed)
     user = f"u{chance.randrange(3)}"
-    action = chance.choice(["add"] * 5 + ["forget", "forget", "everything", "pin", "expire"])
+    action = chance.choice(
+        ["add"] * 5 + ["forget", "forget", "everything", "pin", "expire", "scrub"]
+    )
     ids = [f"i{chance.randrange(60)}" for _ in range(4)]
     if action == "add":
         texts = [" ".join(chance.choices(WORDS, k=chance.randrange(1, 8))) for _ in ids]
@@ -84,7 +87,12 @@ def act(side: Side, seed: int) -> object:
     if action == "forget":
         return side.store.forget_items(user, ids)
     if action == "everything":
-        return side.store.forget_everything(user) if chance.random() < 0.3 else None
+        return erase_user(side.store, user) if chance.random() < 0.3 else None
+    if action == "scrub":
+        waiting = side.store.erasures_to_scrub()
+        side.store.scrub()
+        assert side.store.erasures_to_scrub() == 0
+        return waiting
     if action == "pin":
         facts = [
             i.item_id

@@ -5,6 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from memory.erasure.chunks import erase_user
 from memory.postgres import moving
 from memory.postgres.store import PostgresStore
 from memory.sqlite.schema import StoreError
@@ -24,7 +25,7 @@ def source(tmp_path: Path) -> Iterator[Store]:
         items = [make_item(f"i{n}", text, session_id=f"s{n % 3}") for n, text in enumerate(texts)]
         store.add(f"u{user}", items, list(EMBEDDER.embed(texts)), MODEL_ID)
     Side(store).distil()
-    store.forget_everything(f"u{USERS - 1}")  # the highest ids are gone, and must stay gone
+    erase_user(store, f"u{USERS - 1}")  # the highest ids are gone, and must stay gone
     yield store
     store.close()
 
@@ -98,7 +99,7 @@ def test_a_database_that_holds_something_else_is_refused(
     target.add("other", [make_item("a", "x")], [None], "")
     with pytest.raises(StoreError, match="holds memories already"):
         moving.move(source, target, no_progress)
-    target.forget_everything("other")
+    erase_user(target, "other")
     moving.move(source, target, no_progress)
     another = Store(tmp_path / "another")
     with pytest.raises(StoreError, match="filled from another store"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from memory.erasure.chunks import erase_user
 from memory.facts.ledger import FactLedger
 from memory.item import Item
 from memory.postgres.store import PostgresStore
@@ -175,7 +176,7 @@ async def test_everything_of_a_user_goes(store: Truth) -> None:
     long_ago(store, "v")
     with reflecting(store, day=JUNE_9) as job:
         assert await job.reflect() == 4
-    store.forget_everything("u")
+    erase_user(store, "u")
     assert (store.count("u"), len(summaries(store, "v"))) == (0, 2)
     with store.reading() as connection:
         (left,) = connection.execute("SELECT count(*) FROM summary_source").fetchone()
@@ -218,6 +219,7 @@ async def test_what_is_erased_is_in_no_file(tmp_path: Path) -> None:
         assert summary.item_id.encode() in content_of(tmp_path)
         store.forget_items("u", ["z0", "z1", "z2"])
         await job.reflect()
+    store.scrub()
     content = content_of(tmp_path)
     assert b"zanzibarites" not in content
     assert summary.item_id.encode() not in content

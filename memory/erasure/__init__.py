@@ -1,0 +1,1 @@
+"""Erasure: what a person, or a limit of age, removes for good. See docs/memory.md."""

@@ -1,0 +1,29 @@
+"""What is done to the files of a database beside SQLite."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+_PIECE_BYTES: Final = 1 << 20
+
+
+def overwrite(file: int, size_bytes: int) -> None:
+    """Fills an open file with zeros, on the disk too."""
+    for start in range(0, size_bytes, _PIECE_BYTES):
+        os.pwrite(file, bytes(min(_PIECE_BYTES, size_bytes - start)), start)
+    os.fsync(file)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file or the entries of a folder are on the disk."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def remove_database(path: Path) -> None:
+    """Removes a database with the files that SQLite keeps beside it; nobody may have it open."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,51 @@
+"""Lets many readers in, or nobody."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from memory.faults import StoreError
+
+
+class Gate:
+    """Counts readers, and keeps new ones out while something needs the files for itself."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._inside = 0
+        self._is_shut = False
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Waits until the gate is open, and counts as a reader for the block."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_shut)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def shut(self, *, timeout_s: float) -> Iterator[None]:
+        """Keeps readers out for the block, which begins when the last one has left.
+
+        Raises:
+            StoreError: Readers stay for longer than the timeout; the gate is open again.
+        """
+        with self._changed:
+            self._is_shut = True
+            if not self._changed.wait_for(lambda: self._inside == 0, timeout_s):
+                self._open()
+                raise StoreError("the database is read all the time")
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._open()
+
+    def _open(self) -> None:
+        self._is_shut = False
+        self._changed.notify_all()
