@@ -40,7 +40,7 @@ async def recall(engine: SqliteMemory, query: str, user_id: str = "u") -> Recoll
 
 async def test_without_the_model_words_alone_are_searched_and_it_says_so(tmp_path: Path) -> None:
     with capture_logs() as logs:
-        async with opened(tmp_path, "minilm-l6-v2") as engine:
+        async with opened(tmp_path, "minilm-l6-v2", facts=False) as engine:
             assert engine.describe().version.endswith("(words only)")
             await engine.remember("u", [make_item("a", "my dog is called Rex")])
             (found,) = (await recall(engine, "What is my dog called?")).items
