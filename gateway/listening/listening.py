@@ -31,6 +31,8 @@ from services.runtime.tasks import beside
 _CHUNK_MS = 100
 _BACKLOG_S = 10
 _RETRY_AFTER_S = 1.0
+# A microphone that is on sends audio many times a second.
+_MICROPHONE_OFF_S = 1.0
 # Then the recogniser ends the utterance by itself, after the longest pause.
 _JUDGE_TIMEOUT_S = 1.0
 
@@ -67,6 +69,7 @@ class Listening:
         self._heard_since_end = False
         self._away = False
         self._hearing = False
+        self._audio_at = float("-inf")
         self._concluding = False
         self._count = 0
         self._changed = asyncio.Event()
@@ -82,8 +85,9 @@ class Listening:
 
     @property
     def hearing(self) -> bool:
-        """True while the person speaks, until it is known what was said."""
-        return self._hearing
+        """True from the start of speech until it is known what was said, while audio comes."""
+        silent_s = asyncio.get_running_loop().time() - self._audio_at
+        return self._hearing and silent_s < _MICROPHONE_OFF_S
 
     async def audio(self, chunk: common.AudioChunk) -> None:
         """Takes audio; waits while the recogniser is more than 10 s behind.
@@ -94,6 +98,7 @@ class Listening:
         if self._receiver.accept(chunk) is None:
             return
         self._microphone.add(chunk.pcm)
+        self._audio_at = asyncio.get_running_loop().time()
         self._notify()
         while self._microphone.end_sample - self._sent > _BACKLOG_S * self._rate_hz:
             await self._changed.wait()

@@ -39,6 +39,7 @@ from services.runtime.validation import check_range, check_text, check_turn_id
 
 __all__ = ["Mesh", "Session"]
 
+_DRAIN_CHECK_S = 0.5
 _MAX_SAMPLES = 2**53
 _MAX_COUNT = 2**32 - 1
 _MAX_EARLIER_CHARS = 16_000
@@ -140,7 +141,8 @@ class Session:
                 yield session
             finally:
                 mesh.drain.listeners.discard(session._go_away)
-                await session._close()
+                # A server that stops cancels once more; what was heard is remembered all the same.
+                await asyncio.shield(mesh.background.start(session._close(), name="session close"))
 
     @property
     def started(self) -> pb.SessionStarted:
@@ -257,7 +259,13 @@ class Session:
 
     def _go_away(self) -> None:
         self._turns.go_away()
-        self._finish_if_idle()
+        self._tasks.start(self._finish_when_idle(), name="drain")
+
+    async def _finish_when_idle(self) -> None:
+        """Ends the events of a session that goes away, also when a microphone fell silent."""
+        while True:
+            self._finish_if_idle()
+            await asyncio.sleep(_DRAIN_CHECK_S)
 
     def _finish_if_idle(self) -> None:
         if not (self._no_more_input or self._turns.going_away):

@@ -168,6 +168,18 @@ def test_speech_without_words_does_not_hold_a_drain() -> None:
     run(main)
 
 
+def test_microphone_that_is_switched_off_in_the_middle_of_a_word_does_not_hold_a_drain() -> None:
+    async def main(stages: DirectStages) -> None:
+        mesh = stages.mesh()
+        async with conversation(mesh) as (session, said):
+            await Speaker(session).say(speech(0.1, 0.5))
+            mesh.drain.begin()
+            await said.until_end(timeout_s=5)
+            assert going_away(said) == 1
+
+    run(main)
+
+
 def test_lost_recogniser_does_not_hold_a_drain() -> None:
     async def main(stages: DirectStages) -> None:
         mesh = stages.mesh()

@@ -156,3 +156,25 @@ def test_client_that_leaves_before_there_is_room_for_the_answer_to_its_speech(
         assert await left_running() == []
 
     run(main)
+
+
+def test_session_that_is_cancelled_while_it_closes() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.llm.answer = LONG
+
+        async def hold() -> None:
+            async with answering(stages.mesh()):
+                await asyncio.Event().wait()
+
+        for steps in range(10):
+            holding = asyncio.create_task(hold())
+            await asyncio.sleep(10)
+            holding.cancel()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            holding.cancel()  # a server that stops cancels what is already being cancelled
+            await asyncio.wait([holding])
+            assert await remembered(stages) == [("Tell me all.", True)], steps
+            assert await left_running() == []
+
+    run(main)

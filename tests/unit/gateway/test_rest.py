@@ -210,6 +210,22 @@ async def test_full_gateway_says_when_to_come_again() -> None:
         assert (await client.post("/v1/ask", json={"text": "Hello?"})).status_code == 200
 
 
+async def test_question_is_answered_during_a_drain_only_if_it_came_before() -> None:
+    async with site() as (fake, mesh, client):
+        more = asyncio.Event()
+        fake.llm.answer = ["Well, this comes first,", more, " and this comes after the signal."]
+        early = asyncio.create_task(client.post("/v1/ask", json={"text": "Tell me."}))
+        async with asyncio.timeout(20):
+            while not fake.tts.segments:
+                await fake.tts.made.get()
+        mesh.drain.begin()
+        late = await client.post("/v1/ask", json={"text": "And this?"})
+        assert "being restarted" in problem(late, 503)
+        more.set()
+        answer = (await early).json()
+        assert answer["text"].endswith("after the signal.")
+
+
 async def test_failing_stage_is_503_and_no_picture_is_no_film() -> None:
     async with site(open_timeout_ms=200, avatar_open_timeout_ms=200) as (fake, mesh, client):
         await mesh.catalogue.read()
