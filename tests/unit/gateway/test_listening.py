@@ -147,7 +147,7 @@ def test_recogniser_that_is_away_is_told_once_and_comes_back() -> None:
     [
         (common.AudioChunk(sample_rate_hz=8000, pcm=bytes(2)), "sample_rate_hz: 8000"),
         (common.AudioChunk(sample_rate_hz=MICROPHONE_RATE, pcm=bytes(3)), "3 bytes"),
-        (common.AudioChunk(sample_rate_hz=MICROPHONE_RATE, pcm=bytes(70_000)), "70000 bytes"),
+        (common.AudioChunk(sample_rate_hz=MICROPHONE_RATE, pcm=bytes(70_000)), "got 70000"),
         (
             common.AudioChunk(sample_rate_hz=MICROPHONE_RATE, pcm=bytes(2), start_sample=9),
             "start_sample: 9",
