@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from cli.mesh.layout import fixed_layout, taken_addresses
 from gateway.stages.spec import GATEWAY_PORT, STAGES
 from services.runtime.settings import ServiceSettings
 from tests.workers import count, number
 
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 100.0
 
 
 @dataclass
@@ -45,6 +47,13 @@ class MeshProcess:
     @property
     def page(self) -> str:
         return f"http://{self.http_address}/"
+
+    def processes(self) -> list[psutil.Process]:
+        """Return `anima up` and everything that it has started."""
+        own = psutil.Process(self.process.pid)
+        started = own.children(recursive=True)
+        assert len(started) >= len(STAGES) + 1
+        return [own, *started]
 
     def wait_for(
         self, pattern: str, *, occurrence: int = 1, timeout_s: float = READY_TIMEOUT_S

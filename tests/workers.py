@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ON_THE_SHARED_MESH = ("tests/web/", "tests/e2e/test_ask.py", "tests/e2e/test_readme.py")
 """The beginnings of the paths of those files that use the fixture `mesh`."""
+ON_THE_SLOW_MESH = ("tests/e2e/test_frozen.py", "tests/e2e/test_service_killed.py")
 _LONGEST_FIRST = ("tests/web/", "tests/e2e/", "tests/unit/asr/", "tests/contract/")
 
 
@@ -32,8 +33,9 @@ def count() -> int:
 
 def group_of(node_id: str) -> str:
     """Return what runs in one process together with a test: its file, or all that share a mesh."""
-    if node_id.startswith(ON_THE_SHARED_MESH):
-        return "the shared mesh"
+    for mesh, files in (("shared", ON_THE_SHARED_MESH), ("slow", ON_THE_SLOW_MESH)):
+        if node_id.startswith(files):
+            return f"the {mesh} mesh"
     return node_id.partition("::")[0]
 
 

@@ -66,6 +66,10 @@ class Conversation:
     async def until_kind(self, kind: str) -> gateway.ConverseResponse:
         return await self.until(lambda event: event.WhichOneof("event") == kind)
 
+    def leave(self) -> None:
+        """End the session at once."""
+        self._call.cancel()
+
     async def turn(self, text: str) -> list[gateway.ConverseResponse]:
         """Ask a typed question and return the events of its turn."""
         first = len(self.events)
@@ -76,12 +80,12 @@ class Conversation:
 
 @asynccontextmanager
 async def conversation(
-    address: str, config: gateway.ConverseConfig | None = None
+    address: str, config: gateway.ConverseConfig | None = None, *, token: str | None = None
 ) -> AsyncIterator[Conversation]:
     """Open a session at a gateway."""
-    async with open_channel(address) as channel:
+    async with open_channel(address, token=token) as channel:
         session = Conversation(cast("GatewayServiceAsyncStub", gateway.GatewayServiceStub(channel)))
         await session.send(gateway.ConverseRequest(config=config or gateway.ConverseConfig()))
         await session.until_kind("session_started")
         yield session
-        session._call.cancel()
+        session.leave()

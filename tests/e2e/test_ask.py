@@ -21,7 +21,6 @@ from services.avatar.painted.package import load_package
 from services.runtime.settings import CHECKOUT
 from tests.mesh_process import MeshProcess
 from tests.mouth import opening
-from tests.requirements import need
 from tests.synthesis import RATE_HZ, spoken
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
@@ -91,10 +90,10 @@ def anima(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[st
     return ended
 
 
-def test_a_typed_question_is_answered_by_a_film_from_a_mesh_of_its_own(tmp_path: Path) -> None:
-    need("minilm")
+def test_a_typed_question_is_answered_by_a_film(mesh: MeshProcess, tmp_path: Path) -> None:
     out, data = tmp_path / "a.mp4", tmp_path / "a.json"
-    printed = anima("ask", "--local", "What can you do?", "--out", str(out), "--json", str(data))
+    where = ("--gateway", mesh.gateway_address)
+    printed = anima("ask", "What can you do?", "--out", str(out), "--json", str(data), *where)
     answer = json.loads(data.read_text())
     assert " ".join(printed.stdout.split()) == answer["text"]
     film = watch(out)

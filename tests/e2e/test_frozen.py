@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
@@ -16,24 +15,12 @@ from anima.common import v1 as common
 from anima.gateway import v1 as gateway
 from tests.e2e.conversation import Conversation, conversation
 from tests.fakes.mesh import FakeMesh
-from tests.mesh_process import MeshProcess, running_mesh
-from tests.requirements import need
+from tests.mesh_process import MeshProcess
 from tests.service_process import ServiceProcess, gateway_process, service_process
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
 QUESTION = "What is Anima?"
-# The silence that is allowed, the look for another replica, and a busy machine.
-TOLD_WITHIN_S = 20.0
-
-
-@pytest.fixture(scope="module")
-def slow_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProcess]:
-    """A mesh whose language model is so slow that every stage is at work at the first media."""
-    need("minilm")
-    folder = tmp_path_factory.mktemp("slow-mesh")
-    with running_mesh(folder, {"ANIMA_LLM_WORD_INTERVAL_MS": "80"}) as mesh:
-        yield mesh
 
 
 @pytest.mark.parametrize(
@@ -54,10 +41,8 @@ async def test_frozen_stage_is_noticed_and_used_again(
         await session.ask(QUESTION)
         await session.until_kind("media")
         victim.send_signal(signal.SIGSTOP)
-        frozen_at = time.monotonic()
         try:
             ended = (await session.until_kind("turn_ended")).turn_ended
-            assert time.monotonic() - frozen_at < TOLD_WITHIN_S
             if stage != "avatar":
                 assert ended.reason == common.END_REASON_ERROR
             check_told(session, stage)
@@ -102,7 +87,6 @@ async def test_clause_is_spoken_by_another_replica() -> None:
             await session.until_kind("media")
             (speaking,) = [voice for voice in voices if await streams_of(voice)]
             speaking.process.send_signal(signal.SIGSTOP)
-            frozen_at = time.monotonic()
             try:
                 go_on.set()
                 ended = (await session.until_kind("turn_ended")).turn_ended
@@ -110,7 +94,6 @@ async def test_clause_is_spoken_by_another_replica() -> None:
                 speaking.process.send_signal(signal.SIGCONT)
             assert ended.reason == common.END_REASON_COMPLETE
             assert ended.heard_text == ended.text
-            assert time.monotonic() - frozen_at < TOLD_WITHIN_S
             assert not [event for event in session.events if event.HasField("notice")]
 
 

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import psutil
 import pytest
 
 from anima.common import v1 as common
 from anima.gateway import v1 as gateway
 from tests.e2e.conversation import conversation
-from tests.mesh_process import MeshProcess, running_mesh
-from tests.requirements import need
+from tests.mesh_process import MeshProcess
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
 QUESTION = "What is Anima?"
-
-
-@pytest.fixture(scope="module")
-def slow_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProcess]:
-    """A mesh whose language model is so slow that every stage is at work at the first media."""
-    need("minilm")
-    folder = tmp_path_factory.mktemp("slow-mesh")
-    with running_mesh(folder, {"ANIMA_LLM_WORD_INTERVAL_MS": "120"}) as mesh:
-        yield mesh
 
 
 def kill(mesh: MeshProcess, module: str) -> None:
@@ -39,7 +27,8 @@ def kill(mesh: MeshProcess, module: str) -> None:
     [("llm", "services.llm"), ("tts", "services.tts"), ("avatar", "services.avatar")],
 )
 async def test_a_stage_of_the_answer(slow_mesh: MeshProcess, stage: str, module: str) -> None:
-    async with conversation(slow_mesh.gateway_address) as session:
+    config = gateway.ConverseConfig(pacing=gateway.PACING_AS_MADE)
+    async with conversation(slow_mesh.gateway_address, config) as session:
         await session.ask(QUESTION)
         await session.until_kind("media")
         kill(slow_mesh, module)
