@@ -1,17 +1,24 @@
-"""The registry of model files: their sources and their exact content."""
+"""The registry of model files: their sources and their exact content.
+
+A package registers its models by an entry point in `anima.models`. It names a package that has a
+file `models.toml`.
+"""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from importlib.metadata import entry_points
+from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from services.runtime.logs import get_logger
 from services.runtime.settings import SettingsError
 
-BUILT_IN = Path(__file__).with_name("models.toml")
+ENTRY_POINTS = "anima.models"
+FILE = "models.toml"
 
 
 def _stays_inside(path: str) -> str:
@@ -114,18 +121,40 @@ class _Registry(_Entry):
     models: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")], Model] = {}
 
 
-def read_registry(*paths: Path) -> Mapping[str, Model]:
-    """Returns the models of registry files; a later file overrides models of an earlier one.
+def read_registry(path: Path) -> dict[str, Model]:
+    """Returns the models of a registry file.
 
     Raises:
-        SettingsError: A file is not a registry; the text names the file and the entry.
+        SettingsError: The file is not a registry; the text names the file and the entry.
+    """
+    try:
+        return _Registry.model_validate(tomllib.loads(path.read_text("utf-8"))).models
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: {_describe(error)}") from None
+
+
+def installed_registry() -> dict[str, Model]:
+    """Returns the models that installed packages register.
+
+    A package that cannot be imported, or whose file is not a registry, is logged and left out.
+
+    Raises:
+        SettingsError: Two packages register a model of the same name.
     """
     models: dict[str, Model] = {}
-    for path in paths:
+    owners: dict[str, str] = {}
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
         try:
-            models |= _Registry.model_validate(tomllib.loads(path.read_text("utf-8"))).models
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"{path}: {_describe(error)}") from None
+            found = read_registry(Path(str(files(entry.value) / FILE)))
+        except (ImportError, TypeError, SettingsError) as error:
+            get_logger().warning("models left out", package=entry.value, fault=str(error))
+            continue
+        for name, model in found.items():
+            if name in models:
+                raise SettingsError(
+                    f"models.{name}: both {owners[name]} and {entry.value} register it"
+                )
+            models[name], owners[name] = model, entry.value
     return models
 
 

@@ -14,11 +14,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from services.runtime.errors import FailedPrecondition, NotFound
-from services.runtime.models.registry import BUILT_IN, Model, read_registry
+from services.runtime.models.registry import FILE, Model, installed_registry, read_registry
 from services.runtime.models.sources import Progress, PullFailed, fetch
 
 MANIFEST = "anima-model.json"
-OWN_REGISTRY = "models.toml"
+OWN_REGISTRY = FILE
 
 
 class ModelState(StrEnum):
@@ -51,7 +51,8 @@ class StoredModel:
 class ModelStore:
     """Model files below a folder, one folder per model.
 
-    A file `models.toml` in the folder adds models to the registry, in the same format.
+    The registry is that of the installed packages. A file `models.toml` in the folder adds models
+    to it, or replaces some, in the same format.
 
     Raises:
         SettingsError: That file is not a registry.
@@ -61,7 +62,7 @@ class ModelStore:
         self._folder = folder
         if registry is None:
             own = folder / OWN_REGISTRY
-            registry = read_registry(BUILT_IN, *([own] if own.is_file() else []))
+            registry = installed_registry() | (read_registry(own) if own.is_file() else {})
         self._registry = registry
 
     def path(self, name: str) -> Path:
