@@ -2,7 +2,7 @@
 
 import os
 
-# The supervisor starts and restarts processes beside its health checks. gRPC's fork handlers help
-# nobody who then runs another program, and at times abort the child (grpc/grpc#38251). gRPC reads
-# this when it is imported.
+# The supervisor starts and restarts processes while its health checks run. gRPC's fork handlers are
+# useless for a child that then executes another program, and sometimes abort it (grpc/grpc#38251).
+# gRPC reads this variable on import.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

@@ -1,4 +1,4 @@
-"""Addresses that people type: what they mean, and what is wrong with them in one sentence."""
+"""Parses addresses typed by users and reports faults in one sentence."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ MAX_PORT: Final = 65_535
 
 
 class AddressError(Exception):
-    """An address cannot be used; the text is one sentence without the name of the option."""
+    """An address is unusable; the text is one sentence without the name of the option."""
 
 
 def checked(option: str, parse: Callable[[str], str], text: str) -> str:
-    """Returns what an option means; a wrong one ends the command with one sentence."""
+    """Returns the parsed value of an option; an invalid one exits the command with one sentence."""
     try:
         return parse(text)
     except AddressError as error:
@@ -41,7 +41,7 @@ def grpc_target(text: str) -> str:
     """Returns the gRPC target of PORT, HOST:PORT, [IPV6]:PORT, an http:// URL or a target.
 
     Raises:
-        AddressError: It is none of these, or the host is not known.
+        AddressError: It is none of these, or the host is unknown.
     """
     if text.startswith(TARGET_SCHEMES):
         return text
@@ -51,10 +51,10 @@ def grpc_target(text: str) -> str:
 
 
 def is_free(address: str) -> bool:
-    """Returns whether one can listen on "host:port" of this machine now.
+    """Returns whether "host:port" of this machine is free to listen on.
 
     Raises:
-        AddressError: Nobody can: it is no address of this machine, or the port needs privileges.
+        AddressError: It is not an address of this machine, or the port requires privileges.
     """
     family, _, _, _, where = _resolve(address)
     try:
@@ -72,7 +72,7 @@ def with_port(address: str) -> str:
     """Returns the address, with a free port in place of port 0.
 
     Raises:
-        AddressError: One cannot listen on it.
+        AddressError: Listening on it is impossible.
     """
     host, _, port = address.rpartition(":")
     if int(port) != 0:
@@ -120,7 +120,7 @@ def _host(host: str, port: str) -> str:
     inner = host.removeprefix("[").removesuffix("]")
     if ":" not in inner:
         if host != inner or not re.fullmatch(r"[\w.-]+", inner):
-            raise AddressError(f"{host!r} is no host name")
+            raise AddressError(f"{host!r} is not a host name")
         return host
     if not _is_ipv6(inner):
         raise AddressError(f"{host!r} is neither a host name nor an IPv6 address")
@@ -139,9 +139,9 @@ def _is_ipv6(text: str) -> bool:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        raise AddressError(f"{text!r} is no port, which is a number up to {MAX_PORT}")
+        raise AddressError(f"{text!r} is not a port, a number up to {MAX_PORT}")
     if len(text) > 5 or int(text) > MAX_PORT:
-        raise AddressError(f"{text} is no port, the largest is {MAX_PORT}")
+        raise AddressError(f"{text} is not a port, the largest is {MAX_PORT}")
     return int(text)
 
 
@@ -149,17 +149,17 @@ def _resolve(address: str) -> tuple[int, int, int, str, tuple[str, int]]:
     host, _, port = address.rpartition(":")
     inner = host.removeprefix("[").removesuffix("]")
     try:
-        # IPv4 before IPv6 for a name that has both, as the services listen.
+        # IPv4 before IPv6 for a name with both, like the services.
         found = socket.getaddrinfo(inner, int(port), type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise AddressError(f"the host {inner} is not known") from None
+        raise AddressError(f"the host {inner} is unknown") from None
     return min(found, key=lambda one: one[0] != socket.AF_INET)  # type: ignore[return-value]
 
 
 def _why_not(address: str, error: OSError) -> str:
     host, _, port = address.rpartition(":")
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{host} is no address of this machine"
+        return f"{host} is not an address of this machine"
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"port {port} needs privileges, choose one above 1023"
-    return f"one cannot listen on {address}: {error.strerror}"
+        return f"port {port} requires privileges, choose one above 1023"
+    return f"cannot listen on {address}: {error.strerror}"

@@ -50,7 +50,10 @@ _EXAMPLE: Final = 'For example: anima ask "Who are you?"'
 
 def _film(reply: Reply) -> bytes:
     if not reply.frames:
-        fail("the answer has no picture: the talking head is away.", remedy="Ask for a .wav file.")
+        fail(
+            "the answer has no video: the avatar service is unavailable.",
+            remedy="Ask for a .wav file.",
+        )
     return to_mp4(
         reply.frames,
         frame_rate_hz=reply.frame_rate_hz,
@@ -79,7 +82,7 @@ _WRITERS: Final[Mapping[str, Callable[[Reply], bytes]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """What the command line asked for."""
+    """The parsed command line."""
 
     question: Any
     """Text, or mono samples at 16,000 Hz."""
@@ -94,7 +97,7 @@ def ask(
         typer.Option(exists=True, dir_okay=False, help="The question, spoken: WAV, FLAC, MP3, ..."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where the answer goes: .mp4 .wav .json .vtt .srt .txt")
+        Path | None, typer.Option(help="The file for the answer: .mp4 .wav .json .vtt .srt .txt")
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Text, subtitles, word and stage times as JSON.")
@@ -105,22 +108,27 @@ def ask(
     gateway: Annotated[
         str | None,
         typer.Option(
-            help="gRPC address of the gateway; default: the mesh that runs.",
+            help="gRPC address of the gateway; default: the running mesh.",
             envvar="ANIMA_GATEWAY",
             metavar="HOST:PORT",
         ),
     ] = None,
-    persona: Annotated[str, typer.Option(help="Who answers (see: anima persona list).")] = "",
+    persona: Annotated[str, typer.Option(help="The persona (see: anima persona list).")] = "",
     language: Annotated[
-        str, typer.Option(help="Language to answer in, such as en or zh; default: the question's.")
+        str,
+        typer.Option(
+            help="Language to answer in, such as en or zh; default: that of the question."
+        ),
     ] = "",
     voice: Annotated[str, typer.Option(help="The voice; default: the persona's.")] = "",
     avatar: Annotated[str, typer.Option(help="The face; default: the persona's.")] = "",
-    user: Annotated[str, typer.Option(help="Whose memory is used; default: nobody's.")] = "",
+    user: Annotated[
+        str, typer.Option(help="The user id whose memory is used; default: none.")
+    ] = "",
 ) -> None:
     """Ask one question and get the answer as text, film, sound, subtitles or JSON.
 
-    The text of the answer is printed while it is written.
+    The text of the answer is printed while it is generated.
     """
     files = tuple(path for path in (out, json_file) if path is not None)
     for path in files:
@@ -133,7 +141,7 @@ def ask(
             language=language,
             voice=voice,
             avatar=avatar,
-            # pictures take most of the time; where nobody gets them they are not made
+            # rendering takes most of the time, so it is skipped if no file needs it
             audio_only=bool(files) and not any(path.suffix == ".mp4" for path in files),
             text_only=not files,
         ),
@@ -142,10 +150,13 @@ def ask(
     try:
         reply = asyncio.run(_ask(asked, _checked_layout() if local else _target(gateway)))
     except NotUnderstood as error:
-        fail(str(error), remedy="Speak near the microphone, in a language the recogniser knows.")
+        fail(
+            str(error),
+            remedy="Speak close to the microphone, in a language that the recogniser supports.",
+        )
     except Unavailable as error:
         stage = error.metadata.get("stage")
-        fail(str(error), remedy=f"The log of the service {stage} says why." if stage else "")
+        fail(str(error), remedy=f"See the log of the service {stage}." if stage else "")
     for path in files:
         content = _json(reply) if path is json_file else _WRITERS[path.suffix](reply)
         path.write_bytes(content)
@@ -158,9 +169,9 @@ def _target(gateway: str | None) -> str:
 
 def _check_target(path: Path, json_file: Path | None) -> None:
     if path is not json_file and path.suffix not in _WRITERS:
-        fail(f"{path}: unknown kind of file.", remedy=f"Use one of {' '.join(_WRITERS)}")
+        fail(f"{path}: unknown file type.", remedy=f"Use one of {' '.join(_WRITERS)}")
     if not path.absolute().parent.is_dir():
-        fail(f"{path}: there is no such folder.")
+        fail(f"{path}: the folder does not exist.")
 
 
 def _question(text: str | None, audio: Path | None) -> Any:
@@ -182,7 +193,7 @@ def _checked_layout() -> Layout:
     try:
         warn_about(missing_models(check(layout)))
     except DataInUseError as error:
-        fail(str(error), remedy="Ask that mesh: leave --local out.")
+        fail(str(error), remedy="Use that mesh: omit --local.")
     except CheckError as error:
         fail(str(error), remedy=error.remedy)
     return layout
@@ -216,7 +227,7 @@ async def _local_mesh(layout: Layout, display: Progress, task: TaskID) -> AsyncI
             for status in supervisor.statuses.values():
                 if status.state is State.FAILED:
                     fail(
-                        f"{status.member.name} cannot start: {status.problem}",
+                        f"{status.member.name} could not start: {status.problem}",
                         remedy="anima doctor",
                     )
             yield layout.gateway.address
@@ -256,10 +267,10 @@ async def _converse(asked: _Asked, gateway: str, display: Progress, task: TaskID
 async def _clearer(
     stub: gateway_pb2_grpc.GatewayServiceAsyncStub, error: grpc.aio.AioRpcError
 ) -> grpc.aio.AioRpcError:
-    """Returns the status of a refused stream, which grpc.aio at times reports as INTERNAL.
+    """Returns the status of a rejected stream, which grpc.aio sometimes reports as INTERNAL.
 
-    That happens where the refusal meets the write of the first message. A call without a stream
-    reports what stands in the way, such as a missing token.
+    This happens if the rejection coincides with the write of the first message. A unary call
+    returns the actual reason, such as a missing token.
     """
     if error.code() == grpc.StatusCode.INTERNAL:
         try:
@@ -270,10 +281,10 @@ async def _clearer(
 
 
 async def _send(call: Any, asked: _Asked, opened: asyncio.Event) -> None:
-    # Nothing is written before the session is open: grpc.aio hides the status of a refused stream
-    # behind INTERNAL if a write is under way.
+    # Nothing is written before the session is open: grpc.aio reports the status of a rejected
+    # stream as INTERNAL if a write is pending.
     await opened.wait()
-    # A stream that has ended refuses writes in several ways; the reader gets the reason.
+    # Writes to an ended stream fail in several ways; the reader gets the reason.
     with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
         async for request in question_requests(asked.question):
             await call.write(request)

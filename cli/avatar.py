@@ -1,4 +1,4 @@
-"""`anima avatar`: makes avatars of photos, lists and deletes them."""
+"""`anima avatar`: creates avatars from photos, lists and deletes them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from services.avatar.settings import AvatarSettings
 from services.runtime.errors import AnimaError, FailedPrecondition
 from services.runtime.settings import SettingsError
 
-app = typer.Typer(help="Make avatars of photos, list, show and delete them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Create avatars from photos, list, show and delete them.", no_args_is_help=True
+)
 
 
 def _engine() -> PaintedFaces:
-    """Return the embedded engine with its avatars. Services that run see what it changes."""
+    """Returns the embedded engine with its avatars. Running services see its changes."""
     engine = PaintedFaces(AvatarSettings.from_environment())
     try:
         engine.load()
@@ -44,22 +46,23 @@ def create(
     photo: Annotated[
         Path,
         typer.Argument(
-            help=f"JPEG, PNG or WebP; one face from the front, {MIN_FACE_PX} pixels wide or more."
+            help=f"JPEG, PNG or WebP; one face from the front, at least {MIN_FACE_PX} pixels wide."
         ),
     ],
     name: Annotated[str, typer.Option(help="Lower-case letters, digits, - and _.")],
     consent: Annotated[
-        str, typer.Option(help="Why the picture of this person may be used; kept with the avatar.")
+        str,
+        typer.Option(help="Why the picture of this person may be used; stored with the avatar."),
     ],
-    display_name: Annotated[str, typer.Option(help="The name shown to people.")] = "",
+    display_name: Annotated[str, typer.Option(help="The name shown to users.")] = "",
     licence: Annotated[str, typer.Option(help="SPDX expression of the photo's licence.")] = "",
-    size: Annotated[str, typer.Option(help="Of the video, such as 720x1280.")] = "",
-    replace: Annotated[bool, typer.Option(help="Replace one of the same name.")] = False,
+    size: Annotated[str, typer.Option(help="The size of the video, such as 720x1280.")] = "",
+    replace: Annotated[bool, typer.Option(help="Replace an avatar of the same name.")] = False,
     preview: Annotated[
         Path | None, typer.Option(help="Write the first frame here, as PNG or JPEG.")
     ] = None,
 ) -> None:
-    """Make an avatar of a photo."""
+    """Create an avatar from a photo."""
     width_px, height_px = _size(size)
     config = CreateAvatarConfig(
         name=name,
@@ -93,7 +96,7 @@ def list_() -> None:
 
 @app.command("show")
 def show(name: Name) -> None:
-    """Show what is known of an avatar: its licence and why its picture may be used."""
+    """Show an avatar: its licence and why its picture may be used."""
     info = _find(_engine(), name)
     lines = {
         "name": info.name,
@@ -111,20 +114,20 @@ def show(name: Name) -> None:
 
 @app.command("delete")
 def delete(name: Name) -> None:
-    """Delete an avatar that was made of a photo, with every file of it."""
+    """Delete an avatar that was created from a photo, with all its files."""
     engine = _engine()
     _find(engine, name)
     try:
         engine.delete_avatar(name)
     except AnimaError as error:
         fail(error.message)
-    console.print(f"{name} is deleted.", markup=False)
+    console.print(f"{name} deleted.", markup=False)
 
 
 def _find(engine: PaintedFaces, name: str) -> AvatarInfo:
     avatars = {info.name: info for info in engine.avatars()}
     if name not in avatars:
-        fail(f"no avatar is called {name}.", remedy=f"Known: {', '.join(avatars)}.")
+        fail(f"unknown avatar {name}.", remedy=f"Known: {', '.join(avatars)}.")
     return avatars[name]
 
 
@@ -140,7 +143,7 @@ def _create(photo: bytes, config: CreateAvatarConfig) -> Creation:
                 lambda step, percent: display.update(task, description=step, completed=percent),
             )
     except FailedPrecondition as error:
-        remedy = "Use --replace to put it in its place." if error.reason == "NAME_TAKEN" else ""
+        remedy = "Use --replace to replace it." if error.reason == "NAME_TAKEN" else ""
         fail(error.message, remedy=remedy)
     except AnimaError as error:
         fail(error.message)
@@ -149,10 +152,10 @@ def _create(photo: bytes, config: CreateAvatarConfig) -> Creation:
 def _read(photo: Path) -> bytes:
     try:
         if photo.stat().st_size > MAX_PHOTO_BYTES:
-            fail(f"{photo}: is larger than {MAX_PHOTO_BYTES >> 20} MiB.")
+            fail(f"{photo}: larger than {MAX_PHOTO_BYTES >> 20} MiB.")
         return photo.read_bytes()
     except OSError as error:
-        fail(f"{photo}: cannot be read: {error.strerror}.")
+        fail(f"{photo} cannot be read: {error.strerror}.")
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -170,4 +173,4 @@ def _write(creation: Creation, path: Path) -> None:
         if done:
             path.write_bytes(coded.tobytes())
     except (cv2.error, OSError) as error:
-        fail(f"{path}: cannot be written: {error}")
+        fail(f"{path} cannot be written: {error}")

@@ -1,4 +1,4 @@
-"""How the command speaks: one console for people on stderr, so that results can go to stdout."""
+"""Output of the command: messages to stderr, results to stdout."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ console: Final = Console(stderr=True, highlight=False)
 """Progress, tables and errors."""
 
 results: Final = Console(highlight=False, soft_wrap=True)
-"""What a command was asked for."""
+"""The results of a command."""
 
 
 def fail(problem: str, *, remedy: str = "", code: int = 1) -> NoReturn:
-    """Say what is wrong and what to do about it, and end the command."""
+    """Prints a problem and its remedy and exits the command."""
     console.print(f"[bold red]Error:[/] {escape(problem)}", soft_wrap=True)
     if remedy:
         console.print(remedy, markup=False, soft_wrap=True)
@@ -34,23 +34,23 @@ def fail(problem: str, *, remedy: str = "", code: int = 1) -> NoReturn:
 
 
 def listing(*columns: str) -> Table:
-    """Return a table whose cells are folded where they are too long, and never cut."""
+    """Returns a table that wraps long cells and never truncates them."""
     return Table(*(Column(name, overflow="fold") for name in columns))
 
 
 def table_width() -> int:
-    """Return the room for a table: a program that reads it is no terminal with 80 columns."""
+    """Returns the width for a table: wide if the output is read by a program."""
     own = results.is_terminal or "COLUMNS" in os.environ
     return results.width if own else 10 * results.width
 
 
 def print_table(table: Table) -> None:
-    """Print a table as a result."""
+    """Prints a table as a result."""
     Console(highlight=False, width=table_width()).print(table)
 
 
 def progress(*, download: bool = False) -> Progress:
-    """Return a progress display that vanishes when it is done."""
+    """Returns a progress display that disappears when it is done."""
     columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn()]
     last = DownloadColumn() if download else TimeElapsedColumn()
     return Progress(*columns, last, console=console, transient=True)

@@ -1,4 +1,4 @@
-"""`anima doctor`: what is missing on this machine and how to get it."""
+"""`anima doctor`: what is missing on this machine and how to install it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What one check found."""
+    """The result of one check."""
 
     subject: str
     verdict: Verdict
@@ -148,7 +148,7 @@ def _ports() -> Finding:
         subject="ports",
         verdict=Verdict.OPTIONAL if taken else Verdict.FINE,
         detail=f"in use: {', '.join(taken)}" if taken else free,
-        remedy="A mesh may be running already; else use anima up --http and --first-port."
+        remedy="A mesh may be running already; otherwise use anima up --http and --first-port."
         if taken
         else "",
     )
@@ -188,7 +188,7 @@ _COLOURS: Final = {Verdict.FINE: "green", Verdict.OPTIONAL: "yellow", Verdict.MI
 
 
 def examine() -> list[Finding]:
-    """Run all checks."""
+    """Runs all checks."""
     findings: list[Finding] = []
     for check in _CHECKS:
         found = check()
@@ -199,7 +199,7 @@ def examine() -> list[Finding]:
 
 
 def doctor() -> None:
-    """Say what is missing on this machine and how to get it."""
+    """Report what is missing on this machine and how to install it."""
     findings = examine()
     table = listing("", "what", "found", "to do")
     for finding in findings:
@@ -211,6 +211,6 @@ def doctor() -> None:
         )
     print_table(table)
     if missing := [each for each in findings if each.verdict is Verdict.MISSING]:
-        console.print(f"[bold red]{len(missing)} thing(s) are missing.[/]")
+        console.print(f"[bold red]{len(missing)} missing.[/]")
         raise typer.Exit(1)
     console.print("Anima can run here.")

@@ -1,4 +1,4 @@
-"""The command `anima`: starts a mesh, asks it, and looks after personas and model files."""
+"""The command `anima`: starts a mesh, asks questions, and manages personas and model files."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def _options(
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and end."
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:
-    """Only the options that stand before a command."""
+    """Options before the command."""
 
 
 def main() -> None:
-    """Run the command line."""
+    """Runs the command line."""
     try:
         app()
     except SettingsError as error:

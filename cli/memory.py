@@ -1,4 +1,4 @@
-"""`anima memory`: lists, exports, imports and erases what is remembered about a person."""
+"""`anima memory`: lists, exports, imports and erases the memories of a user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # this name is in the stubs' types only
     from anima.memory.v1.memory_pb2_grpc import MemoryServiceAsyncStub
 
 app = typer.Typer(
-    help="List, export, import and erase what is remembered about a person.", no_args_is_help=True
+    help="List, export, import and erase the memories of a user.", no_args_is_help=True
 )
 
 _TIMEOUT_S = 60.0
@@ -32,12 +32,12 @@ _IMPORT_BATCH = 50
 _KINDS = {wire.ITEM_KIND_TURN: "turn", wire.ITEM_KIND_FACT: "fact"}
 _SPEAKERS = {wire.SPEAKER_USER: "person", wire.SPEAKER_ASSISTANT: "anima"}
 
-User = Annotated[str, typer.Argument(help="Whose memory: the user id of the conversations.")]
+User = Annotated[str, typer.Argument(help="The user id of the conversations.")]
 Address = Annotated[
     str | None,
     typer.Option(
         "--memory",
-        help="gRPC address of the memory service; default: the mesh that runs.",
+        help="gRPC address of the memory service; default: the running mesh.",
         metavar="HOST:PORT",
     ),
 ]
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 def run(address: str | None, work: Callable[[MemoryServiceAsyncStub], Awaitable[T]]) -> T:
-    """Do some work with the memory service; where it refuses, say why and end the command."""
+    """Runs calls to the memory service; prints the reason and exits if they fail."""
     settings = MemorySettings.from_environment()
     target = target_of("memory", address, option="--memory", otherwise=settings.listen)
 
@@ -67,7 +67,7 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many, newest first.")] = 50,
     memory: Address = None,
 ) -> None:
-    """List what is remembered, newest first."""
+    """List memories, newest first."""
     kinds = [wire.ITEM_KIND_FACT] if facts else []
     request = wire.ListRequest(user_id=user, page_size=limit, kinds=kinds)
     page = run(memory, lambda stub: stub.List(request, timeout=_TIMEOUT_S))
@@ -94,12 +94,10 @@ def _day(unix_ms: int) -> str:
 @app.command("export")
 def export(
     user: User,
-    file: Annotated[
-        typer.FileTextWrite, typer.Argument(help="Where to write; - writes to stdout.")
-    ],
+    file: Annotated[typer.FileTextWrite, typer.Argument(help="The file to write; - for stdout.")],
     memory: Address = None,
 ) -> None:
-    """Write everything that is held about a person as JSON Lines, oldest first."""
+    """Write all memories of a user as JSON Lines, oldest first."""
     count = run(memory, lambda stub: _write_all(stub, user, cast("IO[str]", file)))
     console.print(f"{count} items written.")
 
@@ -115,10 +113,12 @@ async def _write_all(stub: MemoryServiceAsyncStub, user: str, file: IO[str]) -> 
 @app.command("import")
 def import_(
     user: User,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="What export wrote.")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="A file written by export.")
+    ],
     memory: Address = None,
 ) -> None:
-    """Bring back what `export` wrote; what is there already changes nothing."""
+    """Import the output of `export`; existing items are not changed."""
     items = list(_items(file))
     if not items:
         fail(f"{file} has no items.")
@@ -153,17 +153,17 @@ async def _requests(user: str, items: list[wire.Item]) -> AsyncIterator[wire.Imp
 def forget(
     user: User,
     item_ids: Annotated[
-        list[str] | None, typer.Argument(help="Ids of `anima memory list`.")
+        list[str] | None, typer.Argument(help="Ids from `anima memory list`.")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--everything", help="All that is held about the person.")
+        bool, typer.Option("--everything", help="Everything stored about the user.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     memory: Address = None,
 ) -> None:
-    """Erase items, or everything; it cannot be brought back."""
+    """Erase items, or everything; this cannot be undone."""
     if bool(item_ids) == everything:
-        fail("nothing to forget was named.", remedy="Name ids, or use --everything.")
+        fail("nothing to erase.", remedy="Give ids, or use --everything.")
     what = "everything" if everything else f"{len(item_ids or [])} items"
     if not yes and not typer.confirm(f"Erase {what} about {user}?"):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`anima memory migrate`, `encrypt` and `new-key`: about the store, which nothing else may use."""
+"""`anima memory migrate`, `encrypt` and `new-key`: for a store that is not in use."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def migrate(
         typer.Option(
             "--to",
             envvar="ANIMA_MEMORY_POSTGRES",
-            help="The database; by the variable its password is seen by nobody.",
+            help="The database; use the variable to keep the password out of the process list.",
             metavar="postgresql://USER:PASSWORD@HOST/NAME",
         ),
     ],
 ) -> None:
-    """Move all memories from the data folder into PostgreSQL; goes on where it was cut off."""
+    """Move all memories from the data folder to PostgreSQL; resumes where it was interrupted."""
     try:
         # asyncpg comes with the extra `postgres`.
         from memory.postgres import moving
@@ -47,7 +47,7 @@ def migrate(
         fail(f"{error}", remedy="pip install 'anima[postgres]'")
     folder = source / "memory"
     if not (folder / "memory.db").is_file():
-        fail(f"{folder} holds no memory.db.")
+        fail(f"{folder} has no memory.db.")
     try:
         held = Store(folder, key=MemorySettings.from_environment().encryption_key())
         try:
@@ -59,7 +59,7 @@ def migrate(
         finally:
             held.close()
     except (StoreError, AnimaError) as error:
-        fail(str(error), remedy="What was moved stays; the same command goes on from there.")
+        fail(str(error), remedy="Moved data stays there; run the same command to resume.")
     table = listing("table", "rows", "SHA-256 on both sides")
     for one in moved:
         table.add_row(one.table, str(one.rows), one.sha256[:16])
@@ -82,26 +82,28 @@ def _moved(moving: ModuleType, source: Store, target: PostgresStore) -> list[Mov
 
 
 def new_key(
-    file: Annotated[Path, typer.Argument(help="Where to write it; it must not be there yet.")],
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
 ) -> None:
-    """Make a key for the memory's database. Who loses it loses the memories."""
+    """Create a key for the memory's database. If the key is lost, the memories are lost."""
     try:
         write_new_key(file)
     except OSError as error:
         fail(f"{file}: {error.strerror}")
-    console.print(f"A key is in {file}. Keep a copy elsewhere: without it nobody reads the memory.")
+    console.print(
+        f"The key is in {file}. Keep a copy elsewhere: without it the memory cannot be read."
+    )
 
 
 def encrypt(
     new_key_file: Annotated[
         Path | None,
-        typer.Option("--new-key-file", help="The key that it gets, of `anima memory new-key`."),
+        typer.Option("--new-key-file", help="The new key, from `anima memory new-key`."),
     ] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="Take the encryption away.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Remove the encryption.")] = False,
 ) -> None:
-    """Encrypt the store or change its key; ANIMA_MEMORY_KEY_FILE has the present one."""
+    """Encrypt the store or change its key; ANIMA_MEMORY_KEY_FILE names the current key."""
     if (new_key_file is None) != plain:
-        fail("no key is named.", remedy="Use --new-key-file FILE, or --plain.")
+        fail("no key given.", remedy="Use --new-key-file FILE, or --plain.")
     settings = MemorySettings.from_environment()
     folder = settings.data_dir / "memory"
     try:
@@ -113,7 +115,7 @@ def encrypt(
         fail(str(error), remedy="Nothing was changed.")
     except OSError as error:
         fail(f"{folder} cannot be written: {error.strerror}", remedy="Nothing was changed.")
-    console.print(f"{count} items are written anew in {folder}.")
+    console.print(f"{count} items rewritten in {folder}.")
     if new_key_file is None:
         console.print("Start the memory without ANIMA_MEMORY_KEY_FILE.")
     else:

@@ -1,4 +1,4 @@
-"""`anima models`: the model files of engines, pulled before use and never at request time."""
+"""`anima models`: the model files of engines, pulled in advance and never at request time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app = typer.Typer(help="List and pull model files.", no_args_is_help=True)
 
 
 def model_store() -> ModelStore:
-    """Return the store that the services use."""
+    """Returns the store used by the services."""
     return ModelStore(ServiceSettings.from_environment().data_dir / "models")
 
 
@@ -25,8 +25,8 @@ def _names(incomplete: str) -> list[str]:
 
 @app.command("list")
 def list_() -> None:
-    """List the models: what each is for, its licence, and whether it is here."""
-    table = listing("name", "state", "MB", "licence", "from", "what it is")
+    """List the models with purpose, licence and state."""
+    table = listing("name", "state", "MB", "licence", "from", "description")
     for entry in model_store().list():
         table.add_row(
             entry.name,
@@ -45,7 +45,7 @@ def pull(
         list[str] | None, typer.Argument(autocompletion=_names, help="Models to pull.")
     ] = None,
     embedded: Annotated[
-        bool, typer.Option("--embedded", help="All that the default engines use.")
+        bool, typer.Option("--embedded", help="All models of the default engines.")
     ] = False,
 ) -> None:
     """Pull models into the store and check them against their pinned sha256."""
@@ -53,16 +53,16 @@ def pull(
     known = {entry.name: entry for entry in store.list()}
     wanted = [*(names or []), *(name for name in known if embedded and known[name].model.embedded)]
     if not wanted:
-        fail("no model was named.", remedy="Name one of `anima models list`, or use --embedded.")
+        fail("no model given.", remedy="Name one of `anima models list`, or use --embedded.")
     for name in wanted:
         if name not in known:
-            fail(f"there is no model {name}.", remedy=f"Known: {', '.join(known)}.")
+            fail(f"unknown model {name}.", remedy=f"Known: {', '.join(known)}.")
         _pull(store, known[name])
 
 
 def _pull(store: ModelStore, entry: StoredModel) -> None:
     if entry.state is ModelState.PRESENT:
-        console.print(f"{entry.name} is here already.")
+        console.print(f"{entry.name} is already installed.")
         return
     with progress(download=True) as display:
         task = display.add_task(entry.name, total=None)
@@ -74,4 +74,4 @@ def _pull(store: ModelStore, entry: StoredModel) -> None:
             store.pull(entry.name, show)
         except AnimaError as error:
             fail(f"{entry.name} could not be pulled: {error}")
-    console.print(f"{entry.name} is here now.")
+    console.print(f"{entry.name} is installed.")

@@ -1,4 +1,4 @@
-"""`anima persona`: who the mesh can speak as."""
+"""`anima persona`: the personas of the mesh."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ Name = Annotated[str, typer.Argument(autocompletion=_names, help="The persona's 
 
 @app.command("list")
 def list_(folder: Folder = None) -> None:
-    """List the personas: who they are and what they know."""
-    table = listing("name", "languages", "voices", "avatar", "answers", "who it is")
+    """List the personas with languages, voices and number of answers."""
+    table = listing("name", "languages", "voices", "avatar", "answers", "description")
     for each in list_personas(_folder(folder)):
         table.add_row(each.name, *_columns(each))
     print_table(table)
@@ -58,11 +58,11 @@ def _columns(persona: PersonaListing) -> tuple[str, ...]:
 
 @app.command("check")
 def check(name: Name, folder: Folder = None) -> None:
-    """Check a persona's folder and say what to mend."""
+    """Check a persona's folder and report what to fix."""
     target = _folder(folder) / name
     if problems := check_persona(target):
-        fail(f"{name} cannot be used:", remedy="\n".join(problems))
-    results.print(f"{name} is fine: {target}")
+        fail(f"{name} has errors:", remedy="\n".join(problems))
+    results.print(f"{name} is valid: {target}")
 
 
 @app.command("create")
@@ -70,7 +70,7 @@ def create(
     name: Annotated[str, typer.Argument(help="Lower-case letters, digits, - and _.")],
     folder: Folder = None,
 ) -> None:
-    """Create a persona's folder from a commented template that works at once."""
+    """Create a persona's folder from a commented template that works as it is."""
     chosen = _folder(folder)
     if chosen.is_relative_to(PACKAGED):
         fail(

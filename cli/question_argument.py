@@ -1,4 +1,4 @@
-"""Lets a question begin with a minus, which the command line would take for an option."""
+"""Allows questions that start with a minus, which would otherwise be parsed as an option."""
 
 from __future__ import annotations
 

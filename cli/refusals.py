@@ -1,4 +1,4 @@
-"""What a failed call means for the person who typed the command."""
+"""Explains failed calls to the user of the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPTIONS: Final = {
     "config.voice": "--voice",
     "config.avatar": "--avatar",
 }
-"""The fields of the protocol that options of commands set."""
+"""The protocol fields that are set by options of commands."""
 
 
 class Refusal(NamedTuple):
@@ -27,25 +27,27 @@ class Refusal(NamedTuple):
 
 
 def refusal(error: grpc.aio.AioRpcError, *, service: str, target: str) -> Refusal:
-    """Returns why a call failed.
+    """Returns the reason of a failed call and the remedy.
 
     Args:
-        error: What the call raised.
-        service: What was called, such as "gateway".
-        target: Where.
+        error: The error raised by the call.
+        service: The called service, such as "gateway".
+        target: Its address.
     """
     answered = any(key == DETAILS_KEY for key, _ in error.trailing_metadata() or ())
     if error.code() == grpc.StatusCode.UNAVAILABLE and not answered:
         return Refusal(f"no {service} answers at {target}.", "Start a mesh with: anima up")
     if error.code() == grpc.StatusCode.UNIMPLEMENTED:
-        return Refusal(f"what answers at {target} is no {service}.", "Check the address.")
+        return Refusal(
+            f"the server at {target} is not the {service} service.", "Check the address."
+        )
     if error.code() == grpc.StatusCode.UNAUTHENTICATED:
-        problem = f"the {service} at {target} wants a token."
+        problem = f"the {service} at {target} requires a token."
         return Refusal(problem, "Set ANIMA_TOKEN to the token of that mesh.")
     return Refusal(in_words(error_from_rpc(error).message), "")
 
 
 def in_words(message: str) -> str:
-    """Returns a message that names an option in place of a field of the protocol."""
+    """Returns a message with the option in place of the protocol field."""
     field, colon, rest = message.partition(":")
     return f"{_OPTIONS[field]}{colon}{rest}" if field in _OPTIONS else message

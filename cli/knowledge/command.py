@@ -45,18 +45,18 @@ _CHANGES = {
 }
 
 User = Annotated[
-    str, typer.Option("--user", help="Documents of this person alone: a user id.", metavar="ID")
+    str, typer.Option("--user", help="Documents of one user only: a user id.", metavar="ID")
 ]
 Persona = Annotated[
-    str, typer.Option("--persona", help="Documents that this persona tells all.", metavar="NAME")
+    str, typer.Option("--persona", help="Documents shared by a persona.", metavar="NAME")
 ]
 
 
 def _owner(user: str, persona: str) -> wire.KnowledgeOwner:
     if bool(user) == bool(persona):
         fail(
-            "whose documents these are was not said, or said twice.",
-            remedy="Use --user ID for those of one person, or --persona NAME for shared ones.",
+            "specify exactly one owner of the documents.",
+            remedy="Use --user ID for documents of one user, or --persona NAME for shared ones.",
         )
     return wire.KnowledgeOwner(user_id=user) if user else wire.KnowledgeOwner(persona=persona)
 
@@ -80,24 +80,24 @@ def add(
     targets: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE|FOLDER|URL...", help=f"What to add; endings: {' '.join(FORMS)}."
+            metavar="FILE|FOLDER|URL...", help=f"What to add; file types: {' '.join(FORMS)}."
         ),
     ],
     user: User = "",
     persona: Persona = "",
     title: Annotated[
-        str, typer.Option(help="By what name to cite it; else the title that it gives itself.")
+        str, typer.Option(help="The title for citations; default: the title in the file.")
     ] = "",
     memory: Address = None,
 ) -> None:
-    """Add documents; one that is there already changes nothing, a changed one is replaced."""
+    """Add documents; unchanged documents are skipped, changed ones are replaced."""
     owner = _owner(user, persona)
     try:
         found = list(sources(targets))
     except SourceError as error:
         fail(str(error))
     if not found:
-        fail("there is no document in it.", remedy=f"What can be read: {' '.join(FORMS)}")
+        fail("no documents found.", remedy=f"Supported file types: {' '.join(FORMS)}")
     if title and len(found) > 1:
         fail("--title is for one document.")
     summary = run(memory, lambda stub: _add_all(stub, owner, found, title))
@@ -170,13 +170,13 @@ async def _all(stub: MemoryServiceAsyncStub, owner: wire.KnowledgeOwner) -> list
 @app.command("show")
 def show(
     document: Annotated[
-        str, typer.Argument(help="Its title, file name or id, see `anima knowledge list`.")
+        str, typer.Argument(help="Its title, file name or id; see `anima knowledge list`.")
     ],
     user: User = "",
     persona: Persona = "",
     memory: Address = None,
 ) -> None:
-    """Show a document with the beginnings of its passages, as answers find them."""
+    """Show a document with the start of each passage, as found for answers."""
     owner = _owner(user, persona)
 
     async def passages(stub: MemoryServiceAsyncStub) -> tuple[wire.Document, list[wire.Passage]]:
@@ -214,16 +214,16 @@ def remove(
     documents: Annotated[
         list[str] | None, typer.Argument(help="Titles, file names or ids.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--everything", help="All of them.")] = False,
+    everything: Annotated[bool, typer.Option("--everything", help="All documents.")] = False,
     user: User = "",
     persona: Persona = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     memory: Address = None,
 ) -> None:
-    """Remove documents with all that was read out of them; it cannot be brought back."""
+    """Remove documents with all their passages; this cannot be undone."""
     owner = _owner(user, persona)
     if bool(documents) == everything:
-        fail("no document was named.", remedy="Name titles, files or ids, or use --everything.")
+        fail("no document given.", remedy="Give titles, files or ids, or use --everything.")
     held = run(memory, lambda stub: _all(stub, owner))
     gone = held if everything else _named(held, documents or [])
     names = ", ".join(one.title for one in gone[:5]) + (" and more" if len(gone) > 5 else "")
@@ -252,7 +252,7 @@ def _named(held: Sequence[wire.Document], names: Sequence[str]) -> list[wire.Doc
         try:
             found.append(the_one(held, name))
         except NoDocumentError:
-            fail(f"there is no document {name}.", remedy="See: anima knowledge list")
+            fail(f"unknown document {name}.", remedy="See: anima knowledge list")
         except AmbiguousError as error:
-            fail(str(error), remedy="Name one by its id.")
+            fail(str(error), remedy="Use the id of one of them.")
     return found

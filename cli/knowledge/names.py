@@ -1,4 +1,4 @@
-"""The names by which people know documents: titles, files, places and ids."""
+"""The names of documents for users: titles, files, locations and ids."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from anima.memory import v1 as wire
 _MIN_ID_CHARS: Final = 8
 _MIN_PREFIX_CHARS: Final = 2
 _WIDE_CHARS: Final = 140
-"""From this width on the list has room for whole ids."""
+"""From this width the list has room for full ids."""
 
 
 class NoDocumentError(Exception):
-    """No document has a name."""
+    """No document has the name."""
 
 
 class AmbiguousError(Exception):
-    """Several documents have a name; the text has the id and the place of each."""
+    """Several documents have the name; the text lists the id and location of each."""
 
 
 def place_of(document: wire.Document) -> str:
-    """Returns where a document comes from: a path of this machine, or an address."""
+    """Returns the source of a document: a path on this machine, or a URL."""
     parts = urlsplit(document.source_uri)
     return unquote(parts.path) if parts.scheme == "file" else document.source_uri
 
 
 def short_ids(documents: Iterable[wire.Document]) -> dict[str, str]:
-    """Returns the beginning of each id by the id: at least 8 characters, and unlike the others."""
+    """Returns a unique prefix of each id, at least 8 characters, by id."""
     ids = sorted(one.document_id for one in documents)
     found: dict[str, str] = {}
     for index, each in enumerate(ids):
@@ -45,14 +45,14 @@ def short_ids(documents: Iterable[wire.Document]) -> dict[str, str]:
 
 
 def the_one(documents: Sequence[wire.Document], name: str) -> wire.Document:
-    """Returns the document that a person means.
+    """Returns the document with a name.
 
-    A name is an id or its beginning, a title, a place, or the name of a file with or without its
-    ending. What fits exactly comes before what fits in part.
+    A name is an id or its prefix, a title, a location, or a file name with or without its
+    extension. Exact matches take precedence over partial ones.
 
     Raises:
-        NoDocumentError: None has the name.
-        AmbiguousError: Several have it.
+        NoDocumentError: No document has the name.
+        AmbiguousError: Several documents have it.
     """
     for fits in _WAYS:
         found = [one for one in documents if name and fits(one, name)]
@@ -61,16 +61,16 @@ def the_one(documents: Sequence[wire.Document], name: str) -> wire.Document:
         if found:
             ids = short_ids(documents)
             lines = [f"  {ids[one.document_id]}  {place_of(one) or one.title}" for one in found]
-            raise AmbiguousError("\n".join([f"{len(found)} documents are called {name}:", *lines]))
+            raise AmbiguousError("\n".join([f"{len(found)} documents match {name}:", *lines]))
     raise NoDocumentError(name)
 
 
 def table(documents: Sequence[wire.Document], width: int) -> Table:
-    """Returns a table of documents in which nothing is cut.
+    """Returns a table of documents without truncated cells.
 
     Args:
-        documents: What it lists.
-        width: The room for it, in characters.
+        documents: The documents.
+        width: The available width, in characters.
     """
     wide = width >= _WIDE_CHARS
     ids = {one: one for one in short_ids(documents)} if wide else short_ids(documents)

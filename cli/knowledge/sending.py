@@ -27,23 +27,23 @@ async def send(
     content: bytes,
     report: Callable[[wire.DocumentProgress], None],
 ) -> wire.AddedDocument:
-    """Add a document; its bytes are sent only if the service does not hold them yet.
+    """Adds a document; its bytes are sent only if the service has not stored them yet.
 
     Args:
         stub: The memory service.
-        config: What document it is.
+        config: The description of the document.
         content: The file.
-        report: Told how far it is.
+        report: Called with the progress.
 
     Raises:
-        grpc.aio.AioRpcError: The service refused it.
+        grpc.aio.AioRpcError: The service rejected it.
         Unavailable: The service ended before it had stored the document.
     """
     config.sha256 = hashlib.sha256(content).hexdigest()
     call: Any = stub.AddDocument(timeout=_TIMEOUT_S)
     added: wire.AddedDocument | None = None
     opened = asyncio.Event()
-    # The reader is informed of what ended the call.
+    # The reader gets the reason why the call ended.
     with contextlib.suppress(asyncio.InvalidStateError):
         await call.write(wire.AddDocumentRequest(config=config))
     async with beside(_send(call, content, opened), name="upload"):
@@ -51,7 +51,7 @@ async def send(
             if response.HasField("added"):
                 added = response.added
                 continue
-            # A client that writes while its call is refused would not learn why.
+            # A client that writes while its call is rejected does not get the reason.
             opened.set()
             if response.progress.phase == wire.DOCUMENT_PHASE_RECEIVING:
                 response.progress.total = len(content)
@@ -63,7 +63,7 @@ async def send(
 
 async def _send(call: Any, content: bytes, opened: asyncio.Event) -> None:
     await opened.wait()
-    # A stream that has ended refuses writes in several ways; why it ended, the reader is told.
+    # Writes to an ended stream fail in several ways; the reader gets the reason.
     with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
         for start in range(0, len(content), _PIECE_BYTES):
             await call.write(wire.AddDocumentRequest(content=content[start : start + _PIECE_BYTES]))

@@ -1,4 +1,4 @@
-"""Where `anima knowledge add` finds documents: files, folders, and pages of the web."""
+"""The sources of `anima knowledge add`: files, folders and web pages."""
 
 from __future__ import annotations
 
@@ -29,38 +29,38 @@ _ENDINGS: Final = {form.media_type: ending for ending, form in reversed(FORMS.it
 
 
 class SourceError(Exception):
-    """A document cannot be had; the text says why."""
+    """A document cannot be loaded; the text gives the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A document that is to be added."""
+    """A document to add."""
 
     shown: str
-    """By what name people know it."""
+    """The name shown to users."""
     uri: str
     path: Path | None = None
-    """None: it must be fetched."""
+    """None: it must be downloaded."""
 
     def load(self) -> tuple[str, bytes]:
-        """Give the file's name and content.
+        """Returns the file name and the content.
 
         Raises:
-            SourceError: It cannot be had, or is too large.
+            SourceError: It cannot be loaded or is too large.
         """
         return _fetched(self.uri) if self.path is None else _read(self.path)
 
 
 def sources(targets: list[str]) -> Iterator[Source]:
-    """Give the documents that files, folders and addresses name; folders whole, in order of name.
+    """Yields the documents of files, folders and URLs; folders recursively, in order of name.
 
     Raises:
-        SourceError: A target is none of these, or a folder has too many files.
+        SourceError: A target does not exist, or a folder has too many files.
     """
     for target in targets:
         if "://" in target:
             if urlsplit(target).scheme not in _SCHEMES:
-                raise SourceError(f"{target}: only http and https addresses are fetched")
+                raise SourceError(f"{target}: only http and https URLs are supported")
             yield Source(shown=target, uri=target)
             continue
         path = Path(target)
@@ -69,7 +69,7 @@ def sources(targets: list[str]) -> Iterator[Source]:
         elif path.is_file():
             yield _of_file(path)
         else:
-            raise SourceError(f"{target} is no file, no folder and no address")
+            raise SourceError(f"{target} is not a file, a folder or a URL")
 
 
 def _of_file(path: Path) -> Source:
@@ -77,7 +77,7 @@ def _of_file(path: Path) -> Source:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The files of a folder that can be read; hidden ones, and what is linked to, stay out."""
+    """Returns the readable files of a folder, without hidden files and links."""
     found: list[Path] = []
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -87,7 +87,9 @@ def _files(folder: Path) -> list[Path]:
             if readable and not path.is_symlink():
                 found.append(path)
         if len(found) > _MAX_FILES:
-            raise SourceError(f"{folder} has more than {_MAX_FILES} documents: name parts of it")
+            raise SourceError(
+                f"{folder} has more than {_MAX_FILES} documents: add subfolders separately"
+            )
     return found
 
 
@@ -119,14 +121,16 @@ def _fetched(address: str) -> tuple[str, bytes]:
                 if len(content) > MAX_FILE_BYTES:
                     raise _too_large()
                 if time.monotonic() > end_s:
-                    raise SourceError(f"it did not come within {_MAX_FETCH_S:.0f} s")
+                    raise SourceError(f"it was not downloaded within {_MAX_FETCH_S:.0f} s")
             return name, bytes(content)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise SourceError(f"it cannot be fetched: {str(error) or type(error).__name__}") from error
+        raise SourceError(
+            f"it cannot be downloaded: {str(error) or type(error).__name__}"
+        ) from error
 
 
 def _name(response: httpx.Response) -> str:
-    """A file name with the ending of the type that the server gives, else that of the address."""
+    """Returns a file name with the extension of the server's content type, or that of the URL."""
     media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     path = PurePosixPath(unquote(response.url.path))
     name = (path.name or response.url.host)[-_MAX_NAME_CHARS:]
@@ -139,4 +143,4 @@ def _name(response: httpx.Response) -> str:
 
 
 def _too_large() -> SourceError:
-    return SourceError(f"it is larger than {MAX_FILE_BYTES // 1024**2} MiB: cut it up")
+    return SourceError(f"it is larger than {MAX_FILE_BYTES // 1024**2} MiB: split it")

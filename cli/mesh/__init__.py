@@ -1,1 +1,1 @@
-"""`anima up`: which processes a mesh has, and how they are started, watched and stopped."""
+"""`anima up`: the processes of a mesh, and how they are started, watched and stopped."""

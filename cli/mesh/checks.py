@@ -1,4 +1,4 @@
-"""What is checked before the first process of a mesh starts."""
+"""Checks before the first process of a mesh starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.runtime.known_variables import installed_settings, refuse_unknown
 from services.runtime.settings import ServiceSettings, SettingsError
 
 _OPTIONS: Final = {"ANIMA_GATEWAY_HTTP_LISTEN:": "--http:"}
-"""Variables of members that an option of the command sets."""
+"""Variables of members that are set by an option of the command."""
 
 
 class CheckError(Exception):
@@ -36,10 +36,10 @@ class DataInUseError(CheckError):
 
 
 def check(layout: Layout) -> dict[str, ServiceSettings]:
-    """Returns the settings with which the members of a mesh will start, by name.
+    """Returns the settings of the members of a mesh, by name.
 
     Raises:
-        CheckError: One of them could not start: a variable is wrong or unknown, an address cannot
+        CheckError: A member could not start: a variable is invalid or unknown, an address cannot
             be used, or another mesh uses the data folder.
     """
     users = {member.address: member.name for member in layout.members}
@@ -79,7 +79,7 @@ def settings_of(layout: Layout) -> dict[str, ServiceSettings]:
         except SettingsError as error:
             faults.append(str(error))
     if faults:
-        # A variable for all services is wrong for each of them.
+        # An invalid variable for all services is reported by each of them.
         problem = "; ".join(dict.fromkeys(faults))
         for variable, option in _OPTIONS.items():
             problem = problem.replace(variable, option)
@@ -91,8 +91,8 @@ def _add_users(users: dict[str, str], wanted: Mapping[str, str]) -> None:
     for name, address in wanted.items():
         if address in users:
             raise CheckError(
-                f"{address} is for {users[address]} and for {name}.",
-                "Give each an address of its own: --http, --first-port and, for metrics,"
+                f"{address} is used for both {users[address]} and {name}.",
+                "Use different addresses: --http, --first-port and, for metrics,"
                 " ANIMA_<STAGE>_METRICS_LISTEN.",
             )
         users[address] = name
@@ -105,8 +105,8 @@ def _check_free(addresses: Iterable[str]) -> None:
         raise CheckError(f"{error}.") from error
     if taken:
         raise CheckError(
-            f"something else listens on {', '.join(taken)} already.",
-            "Is a mesh running? Stop it, or choose others with --http and --first-port.",
+            f"{', '.join(taken)}: already in use.",
+            "Is a mesh running? Stop it, or choose other ports with --http and --first-port.",
         )
 
 
@@ -114,7 +114,7 @@ def check_data_folder(settings: MemorySettings) -> None:
     """Checks that no other memory service uses the data folder.
 
     Raises:
-        DataInUseError: One does.
+        DataInUseError: Another one uses it.
         CheckError: The folder cannot be written.
     """
     folder = settings.data_dir / "memory"
@@ -127,7 +127,7 @@ def check_data_folder(settings: MemorySettings) -> None:
         where = f"the mesh at {other.page}" if other else "another mesh"
         raise DataInUseError(
             f"{where} uses the data in {settings.data_dir}.",
-            "Stop it, or give this one a folder of its own: ANIMA_DATA_DIR=FOLDER anima up",
+            "Stop it, or use another folder: ANIMA_DATA_DIR=FOLDER anima up",
         ) from None
     except OSError as error:
         raise CheckError(
@@ -137,10 +137,10 @@ def check_data_folder(settings: MemorySettings) -> None:
 
 
 def check_log_folder(folder: Path) -> None:
-    """Makes the folder of the logs.
+    """Creates the folder of the logs.
 
     Raises:
-        CheckError: It cannot be made or written.
+        CheckError: It cannot be created or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Which processes a mesh on one machine consists of, and where each one listens."""
+"""The processes of a mesh on one machine and their addresses."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class Member:
     """The stage, such as "asr"."""
 
     module: str
-    """What `python -m` runs."""
+    """The module for `python -m`."""
 
     service: str
-    """The full gRPC name whose health means "ready"."""
+    """The full gRPC service name whose health means "ready"."""
 
     address: str
-    """Where it serves gRPC, "host:port"."""
+    """Its gRPC address, "host:port"."""
 
     environment: Mapping[str, str]
-    """Variables that it gets besides the caller's."""
+    """Variables in addition to the caller's."""
 
     @property
     def command(self) -> list[str]:
@@ -60,32 +60,32 @@ class Layout:
 
 
 def fixed_layout(*, http_address: str, first_port: int) -> Layout:
-    """Lay the mesh out on well-known ports: the gateway at `first_port`, the stages behind it."""
+    """Returns a layout on well-known ports: the gateway at `first_port`, the stages after it."""
     ports = {spec.name: spec.default_port - GATEWAY_PORT for spec in STAGES.values()}
     addresses = {name: f"{LOOPBACK}:{first_port + offset}" for name, offset in ports.items()}
     return _layout(http_address, f"{LOOPBACK}:{first_port}", addresses)
 
 
 def free_layout() -> Layout:
-    """Lay the mesh out on ports that are free now, for a mesh that lives as long as one command."""
+    """Returns a layout on ports that are free now, for a mesh that runs only for one command."""
     http, gateway, *stages = free_addresses(len(STAGES) + 2)
     return _layout(http, gateway, dict(zip(STAGES, stages, strict=True)))
 
 
 def gateway_targets(addresses: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that tell a gateway where the stages are, by their names."""
+    """Returns the variables that configure a gateway with the addresses of the stages."""
     return {STAGES[name].target_variable: address for name, address in addresses.items()}
 
 
 def free_address(layout: Layout) -> str:
-    """Give an address that is free now and not one of a mesh that is still to start."""
+    """Returns an address that is free now and not used by a layout."""
     taken = {layout.http_address, *(member.address for member in layout.members)}
     return min(set(free_addresses(len(taken) + 1)) - taken)
 
 
 def free_addresses(count: int) -> list[str]:
-    """Return different addresses on loopback that are free now."""
-    # All are held until all are known: a port that is closed at once may be handed out twice.
+    """Returns distinct loopback addresses that are free now."""
+    # All sockets stay open until all ports are known: a closed port may be assigned twice.
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -124,13 +124,13 @@ def _layout(http_address: str, gateway_address: str, addresses: Mapping[str, str
 
 
 def taken_addresses(layout: Layout) -> list[str]:
-    """Return the addresses of the layout at which something else listens already."""
+    """Returns the addresses of the layout that are already in use."""
     wanted = [*(member.address for member in layout.members), layout.http_address]
     return [address for address in wanted if not is_free(address)]
 
 
 def child_environment(member: Member) -> dict[str, str]:
-    """Return the whole environment of a member, with one compute thread per library."""
+    """Returns the whole environment of a member, with one compute thread per library."""
     environment = {**os.environ, **member.environment}
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         # Five services with a thread per core each are slower than five with one.
@@ -139,7 +139,7 @@ def child_environment(member: Member) -> dict[str, str]:
 
 
 def drain_timeout_s(member: Member, environment: Mapping[str, str]) -> float:
-    """Return how long a member may drain by its variables; a wrong value counts as the default."""
+    """Returns a member's drain timeout from its variables; the default if it is invalid."""
     place = ("drain_timeout_s",)
     read = StageVariables(ServiceSettings, member.name, {place[0]: place}, environment)()
     try:

@@ -1,4 +1,4 @@
-"""The log files of a mesh: each member appends to its own, which is kept small by rotation."""
+"""The log files of a mesh: one file per member, limited by rotation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 MAX_BYTES: Final = 16 * 1024 * 1024
-"""A log that has grown larger is rotated."""
+"""A larger log is rotated."""
 KEPT: Final = 3
 """How many older logs are kept: `<name>.log.1` is the latest of them."""
 
@@ -21,9 +21,9 @@ class LogFile:
     """The log of one member.
 
     Args:
-        folder: Where logs are.
+        folder: The folder of the logs.
         name: The member.
-        max_bytes: The size from which `limit` rotates.
+        max_bytes: The size above which `limit` rotates.
     """
 
     def __init__(self, folder: Path, name: str, *, max_bytes: int = MAX_BYTES) -> None:
@@ -31,21 +31,22 @@ class LogFile:
         self._max_bytes = max_bytes
 
     def begin(self) -> None:
-        """Makes room for the log of a new mesh: the last one becomes `<name>.log.1`."""
+        """Starts the log of a new mesh: the previous one becomes `<name>.log.1`."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self._size() > 0:
             self._make_room()
             self.path.replace(self._older(1))
 
     def open(self) -> BinaryIO:
-        """Opens the log for a process. Appending lets `limit` truncate what it still writes to."""
+        """Opens the log for a process. Append mode lets `limit` truncate the open file."""
         return self.path.open("ab")
 
     def limit(self) -> None:
-        """Rotates the log if it is too large, while its process goes on writing.
+        """Rotates the log if it is too large, while its process keeps writing.
 
-        The process holds the file open, so the content is copied and the file is truncated; lines
-        that are written in between are lost.
+        The process has the file open, so the content is copied and the file truncated; lines
+        written
+        in between are lost.
         """
         if self._size() <= self._max_bytes:
             return
@@ -54,7 +55,7 @@ class LogFile:
         os.truncate(self.path, 0)
 
     def tail(self, lines: int) -> str:
-        """Returns the last lines; of a structured line only what it says."""
+        """Returns the last lines; for a structured line only its message."""
         try:
             with self.path.open("rb") as file:
                 file.seek(max(0, self._size() - _TAIL_BYTES))

@@ -1,4 +1,4 @@
-"""Which models the services of a mesh miss, and the command that brings them."""
+"""Finds missing models of a mesh, and the command that installs them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ _DATA_DIR: Final = "ANIMA_DATA_DIR"
 
 
 def missing_models(settings: Mapping[str, ServiceSettings]) -> list[StoredModel]:
-    """Returns the models that a mesh would use and that are missing or damaged.
+    """Returns the models that a mesh uses and that are missing or damaged.
 
     Args:
-        settings: The settings of the services by name. Services work without the models, but worse:
-            they compare words in place of meanings, and make no avatars of photos.
+            settings: The settings of the services by name. Services also work without the models,
+                but
+        worse: they compare words instead of meanings, and cannot create avatars from photos.
     """
     compared = {
         (each.embedding_model, each.data_dir)
@@ -41,7 +42,7 @@ def missing_models(settings: Mapping[str, ServiceSettings]) -> list[StoredModel]
 
 
 def warn_about(models: list[StoredModel]) -> None:
-    """Says which models are missing and what to run."""
+    """Prints the missing models and the command to install them."""
     if not models:
         return
     for each in models:
@@ -49,14 +50,14 @@ def warn_about(models: list[StoredModel]) -> None:
         where = f"in {each.folder.parent}: {each.model.description}."
         console.print(f"{what} {escape(where)}", soft_wrap=True)
     console.print(
-        "Anima answers worse without. Run this, then start Anima again:"
+        "Answers are worse without it. Run this, then restart Anima:"
         f"\n  [bold]{escape(pull_command(models))}[/]\n",
         soft_wrap=True,
     )
 
 
 def pull_command(models: list[StoredModel]) -> str:
-    """Returns the command that brings models to where the services look for them."""
+    """Returns the command that installs models in the services' data folder."""
     command = f"anima models pull {' '.join(each.name for each in models)}"
     folder = os.environ.get(_DATA_DIR)
     return f"{_DATA_DIR}={shlex.quote(folder)} {command}" if folder else command

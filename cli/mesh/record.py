@@ -1,7 +1,7 @@
-"""Where the mesh of a data folder listens, so that other commands need no addresses.
+"""Records the addresses of the mesh of a data folder, so that other commands find it.
 
-`anima up` writes `mesh.json` into its data folder and holds a lock on it while it runs. The kernel
-releases the lock when the process dies, so a record that nobody holds is stale.
+`anima up` writes `mesh.json` into its data folder and locks it while it runs. The kernel
+releases the lock when the process dies, so an unlocked record is stale.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class MeshRecord(BaseModel):
 
 @contextlib.contextmanager
 def recording(folder: Path, layout: Layout) -> Iterator[None]:
-    """Keeps the record of a mesh in its data folder for the length of the block.
+    """Keeps the record of a mesh in its data folder for the duration of the block.
 
-    Where the record cannot be written, or another mesh has one, the block runs without.
+    If the record cannot be written, or another mesh has one, the block runs without it.
     """
     record = MeshRecord(
         page=layout.page,
@@ -60,12 +60,12 @@ def recording(folder: Path, layout: Layout) -> Iterator[None]:
             file.flush()
             stack.callback(file.truncate, 0)
         except OSError:
-            pass  # commands must be told the addresses then
+            pass  # commands then need the addresses as options
         yield
 
 
 def running_mesh(folder: Path) -> MeshRecord | None:
-    """Returns the mesh that runs with a data folder; None: none does, or it left no record."""
+    """Returns the mesh that runs with a data folder; None: there is none, or it has no record."""
     try:
         with (folder / NAME).open("rb") as file:
             if not _is_held(file.fileno()):
@@ -80,7 +80,7 @@ def target_of(name: str, given: str | None, *, option: str, otherwise: str) -> s
 
     Args:
         name: The service, such as "memory".
-        given: What the option says; None or empty: the mesh that runs is asked.
+        given: The value of the option; None or empty: the address of the running mesh.
         option: The name of the option, for errors.
         otherwise: The target if no mesh runs with the data folder.
     """
@@ -92,7 +92,7 @@ def target_of(name: str, given: str | None, *, option: str, otherwise: str) -> s
 
 def _hold(descriptor: int) -> None:
     for _ in range(_ATTEMPTS):
-        # A command that looks whether the lock is held holds it itself for a moment.
+        # A command that checks the lock holds it itself for a moment.
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return

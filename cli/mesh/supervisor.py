@@ -24,13 +24,13 @@ from services.runtime.channels import open_channel
 from services.runtime.tasks import Tasks, beside, first_of
 
 EXIT_SETTINGS: Final = 2
-"""A server that exits with this status was set up wrongly: starting it again would not help."""
+"""The exit status of a server with invalid settings: a restart would not help."""
 
 _RESTART_FIRST_S: Final = 0.5
 _RESTART_LONGEST_S: Final = 10.0
 _STABLE_S: Final = 30.0
 _FIRST_STARTS: Final = 3
-"""A member that dies this often without having been ready once is given up."""
+"""A member that dies this often without ever being ready has failed."""
 _HEALTH_INTERVAL_S: Final = 0.1
 _READY_INTERVAL_S: Final = 1.0
 _STOP_GRACE_S: Final = 5.0
@@ -38,7 +38,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 class State(enum.StrEnum):
-    """How a member is."""
+    """The state of a member."""
 
     STARTING = "starting"
     READY = "ready"
@@ -49,7 +49,7 @@ class State(enum.StrEnum):
 
 @dataclass
 class Status:
-    """What is known about a member."""
+    """The status of a member."""
 
     member: Member
     state: State = State.STOPPED
@@ -60,7 +60,7 @@ class Status:
     ready_after_s: float | None = None
     problem: str = ""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set: the member is to be stopped and not started again."""
+    """Set if the member must be stopped and not restarted."""
 
 
 def _load_prctl() -> Any:
@@ -70,12 +70,12 @@ def _load_prctl() -> Any:
         return None
 
 
-# A child that is forked from a process with threads may not load a library.
+# A child forked from a process with threads must not load a library.
 _PRCTL: Final = _load_prctl()
 
 
 def _die_with_parent() -> None:
-    # A supervisor that is killed cannot stop its children; the kernel can (Linux only).
+    # A killed supervisor cannot stop its children, but the kernel can (Linux only).
     if _PRCTL is not None:
         _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -86,10 +86,10 @@ class Supervisor:
     Args:
         layout: The members.
         log_folder: Each member's output is appended to `<name>.log` here.
-        token: Sent with health checks, if the services demand one.
-        environment: Variables that every member gets in addition to the caller's.
+        token: Sent with health checks, if the services require one.
+        environment: Variables of every member in addition to the caller's.
         on_change: Called after each change of a status.
-        stop_grace_s: How much longer than its drain a member may take to stop before it is killed.
+        stop_grace_s: How long after its drain timeout a member may run before it is killed.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Supervisor:
     async def running(self) -> AsyncIterator[Supervisor]:
         """Starts all members and stops them at the end of the block, the gateway first.
 
-        The gateway ends its conversations and remembers what was said while the stages still serve.
+        The gateway ends its conversations and stores the last turns while the stages still serve.
         """
         for log in self._logs.values():
             await asyncio.to_thread(log.begin)
@@ -141,25 +141,25 @@ class Supervisor:
         self._at_once.set()
 
     async def until_settled(self) -> None:
-        """Wait until every member is ready or one has failed for good."""
+        """Waits until every member is ready or one has failed permanently."""
         await self._until(lambda: self.is_ready() or any(self._failed()))
 
     async def until_noticed(self, process_ids: Collection[int]) -> None:
-        """Wait until no member is one of some processes, which have ended."""
+        """Waits until the supervisor has noticed that these processes have ended."""
         await self._until(
             lambda: all(each.process_id not in process_ids for each in self.statuses.values())
         )
 
     async def until_failed(self) -> None:
-        """Wait until a member has failed for good."""
+        """Waits until a member has failed permanently."""
         await self._until(lambda: any(self._failed()))
 
     def is_ready(self) -> bool:
-        """Tell whether every member is ready."""
+        """Returns whether every member is ready."""
         return all(status.state is State.READY for status in self.statuses.values())
 
     def log_tail(self, name: str, lines: int = 5) -> str:
-        """Return the last lines that a member wrote."""
+        """Returns the last lines of a member's log."""
         return self._logs[name].tail(lines)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
@@ -175,7 +175,7 @@ class Supervisor:
         self._changes.tell()
 
     async def _keep(self, status: Status) -> None:
-        """Runs a member until it is to stop or has failed for good."""
+        """Runs a member until it is stopped or has failed permanently."""
         try:
             await self._run(status)
         except Exception as error:
@@ -197,7 +197,7 @@ class Supervisor:
             if time.monotonic() - status.started_s > _STABLE_S:
                 pause_s = _RESTART_FIRST_S
             status.restarts += 1
-            problem = f"ended with status {code}; again in {pause_s:g} s"
+            problem = f"exited with status {code}; restart in {pause_s:g} s"
             self._set(status, State.RESTARTING, problem)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(status.stop.wait(), pause_s)
@@ -215,7 +215,7 @@ class Supervisor:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C reaches the supervisor only, which then drains
+                start_new_session=True,  # only the supervisor gets Ctrl-C; it then drains
                 preexec_fn=_die_with_parent,
             )
         try:
@@ -228,14 +228,14 @@ class Supervisor:
                     await self._stop(process, limit_s)
             return process.returncode if process.returncode is not None else -signal.SIGKILL
         finally:
-            # Helpers of an engine outlive their leader, and on a cancel the leader is still there.
+            # An engine's helpers outlive their leader; on a cancel the leader is still running.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
             status.process_id = None
 
     async def _stop(self, process: asyncio.subprocess.Process, limit_s: float) -> None:
-        """Lets a process drain; its helpers are its own business until it has ended."""
+        """Lets a process drain; its helper processes are left alone until it has ended."""
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
@@ -243,7 +243,7 @@ class Supervisor:
                 await first_of(process.wait(), self._at_once.wait())
 
     async def _watch(self, status: Status) -> None:
-        """Follows the health of a process and the size of its log, as long as it lives."""
+        """Watches the health of a process and the size of its log while it runs."""
         member = status.member
         async with open_channel(member.address, token=self._token) as channel:
             stub = health_pb2_grpc.HealthStub(channel)

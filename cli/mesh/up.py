@@ -38,20 +38,20 @@ def up(
     http: Annotated[
         str,
         typer.Option(
-            help="Address of the page and of REST, PORT or HOST:PORT. "
-            "Any host but loopback needs ANIMA_TOKEN."
+            help="Address of the page and of REST: PORT or HOST:PORT. "
+            "A host other than loopback requires ANIMA_TOKEN."
         ),
     ] = f"{LOOPBACK}:8080",
     first_port: Annotated[
         int,
-        typer.Option(help="gRPC port of the gateway; the stages take those after it."),
+        typer.Option(help="gRPC port of the gateway; the stages use the following ports."),
     ] = GATEWAY_PORT,
     logs: Annotated[Path | None, typer.Option(help="Folder for the log of each service.")] = None,
 ) -> None:
-    """Start every service and the gateway; Ctrl-C stops all.
+    """Start all services and the gateway; Ctrl-C stops them.
 
-    A service that dies is started again. Engines and everything else are chosen by environment
-    variables, such as ANIMA_TTS_ENGINE=espeak; see the README.
+    A service that dies is restarted. Engines and all other settings are environment variables,
+    such as ANIMA_TTS_ENGINE=espeak; see the README.
     """
     largest = MAX_PORT - max(spec.default_port - GATEWAY_PORT for spec in STAGES.values())
     if not MIN_FIRST_PORT <= first_port <= largest:
@@ -84,21 +84,21 @@ async def _supervise(layout: Layout, log_folder: Path, missing: list[StoredModel
         failed = [status for status in supervisor.statuses.values() if status.state is State.FAILED]
     for status in failed:
         console.print(
-            f"[bold red]{status.member.name}[/] cannot start: {escape(status.problem)}",
+            f"[bold red]{status.member.name}[/] could not start: {escape(status.problem)}",
             soft_wrap=True,
         )
     return not failed
 
 
 def _stop_signal(supervisor: Supervisor) -> asyncio.Event:
-    """Returns what the first signal sets; the second one does not wait for the drain."""
+    """Returns the event set by the first signal; the second signal skips the drain."""
     stop = asyncio.Event()
 
     def on_signal() -> None:
         if stop.is_set():
             supervisor.stop_at_once()
             return
-        console.print("\nStopping; Ctrl-C again does not wait for what is being said.")
+        console.print("\nStopping; press Ctrl-C again to stop without finishing current answers.")
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):

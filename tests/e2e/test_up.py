@@ -45,7 +45,7 @@ def test_what_only_a_service_can_know_ends_the_mesh_and_is_named(tmp_path: Path)
     where = ("--first-port", str(port), "--http", str(port + 8), "--logs", str(tmp_path))
     ended = up(*where, ANIMA_TTS_ENGINE="espek", ANIMA_DATA_DIR=str(tmp_path / "data"))
     assert ended.returncode == 1
-    assert "tts cannot start: " in ended.stderr
+    assert "tts could not start: " in ended.stderr
     assert "ANIMA_TTS_ENGINE: unknown engine 'espek'; known: espeak, flite" in ended.stderr
 
 

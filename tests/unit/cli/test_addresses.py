@@ -31,23 +31,23 @@ def test_what_an_address_means(text: str, address: str) -> None:
     ("text", "problem"),
     [
         ("localhost", "'localhost' has no port, write localhost:8080"),
-        ("99999", "99999 is no port, the largest is 65535"),
-        ("127.0.0.1:99999", "99999 is no port, the largest is 65535"),
-        ("127.0.0.1:" + "9" * 5000, "is no port, the largest is 65535"),
+        ("99999", "99999 is not a port, the largest is 65535"),
+        ("127.0.0.1:99999", "99999 is not a port, the largest is 65535"),
+        ("127.0.0.1:" + "9" * 5000, "is not a port, the largest is 65535"),
         ("::1:8099", r"needs brackets, write \[::1\]:8099"),
         ("::1", r"'::1' has no port, write \[::1\]:8080"),
         ("[::1]", "has no port, write \\[::1\\]:8080"),
         (":8099", "':8099' has no host, write 127.0.0.1:8099 or, .* 0.0.0.0:8099"),
         ("", "it is empty"),
         ("http://", "it is empty"),
-        ("localhost:http", "'http' is no port"),
-        ("localhost:-1", "'-1' is no port"),
-        ("localhost:٣", "'٣' is no port"),
-        ("localhost:", "'' is no port"),
+        ("localhost:http", "'http' is not a port"),
+        ("localhost:-1", "'-1' is not a port"),
+        ("localhost:٣", "'٣' is not a port"),
+        ("localhost:", "'' is not a port"),
         ("https://localhost:8099", "https:// cannot be used here"),
-        ("http://localhost:8099/page", "'8099/page' is no port"),
-        ("a b:8099", "'a b' is no host name"),
-        ("[localhost]:8099", "is no host name"),
+        ("http://localhost:8099/page", "'8099/page' is not a port"),
+        ("a b:8099", "'a b' is not a host name"),
+        ("[localhost]:8099", "is not a host name"),
         ("[::g]:8099", "neither a host name nor an IPv6 address"),
     ],
 )
@@ -74,10 +74,10 @@ def test_what_a_target_means(text: str, target: str) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("no-such-host.invalid:50050", "the host no-such-host.invalid is not known"),
+        ("no-such-host.invalid:50050", "the host no-such-host.invalid is unknown"),
         ("127.0.0.1", "'127.0.0.1' has no port, write 127.0.0.1:50050"),
         ("https://127.0.0.1:50050", "https:// cannot be used here"),
-        (f"{'a' * 70}.example:1", "is not known"),
+        (f"{'a' * 70}.example:1", "is unknown"),
     ],
 )
 def test_a_wrong_target(text: str, problem: str) -> None:
@@ -90,7 +90,7 @@ def test_whether_one_can_listen() -> None:
         taken = f"127.0.0.1:{server.getsockname()[1]}"
         assert not is_free(taken)
     assert is_free(taken)
-    with pytest.raises(AddressError, match=r"192\.0\.2\.7 is no address of this machine"):
+    with pytest.raises(AddressError, match=r"192\.0\.2\.7 is not an address of this machine"):
         is_free("192.0.2.7:8099")
     with pytest.raises(AddressError, match="the host no-such-host"):
         is_free("no-such-host.invalid:8099")
@@ -101,7 +101,7 @@ def test_port_zero_becomes_a_free_port() -> None:
     assert address != "127.0.0.1:0"
     assert is_free(address)
     assert with_port("127.0.0.1:8099") == "127.0.0.1:8099"
-    with pytest.raises(AddressError, match="is no address of this machine"):
+    with pytest.raises(AddressError, match="is not an address of this machine"):
         with_port("192.0.2.7:0")
 
 

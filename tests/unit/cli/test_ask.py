@@ -81,7 +81,7 @@ def test_the_mesh_that_runs_is_asked(tmp_path: Path, asked: list[tuple[object, o
     [
         ("127.0.0.1", "--gateway: '127.0.0.1' has no port, write 127.0.0.1:50050"),
         ("https://127.0.0.1:1", "--gateway: https:// cannot be used here"),
-        ("no-such-host.invalid:1", "--gateway: the host no-such-host.invalid is not known"),
+        ("no-such-host.invalid:1", "--gateway: the host no-such-host.invalid is unknown"),
     ],
 )
 def test_a_wrong_gateway(tmp_path: Path, asked: list[object], gateway: str, problem: str) -> None:
@@ -97,5 +97,5 @@ def test_a_mesh_of_its_own_needs_data_of_its_own(tmp_path: Path, asked: list[obj
         result = ask("Who are you?", "--local", folder=tmp_path)
     assert result.exit_code == 1
     assert f"another mesh uses the data in {tmp_path}." in result.stderr
-    assert "leave --local out" in result.stderr
+    assert "omit --local" in result.stderr
     assert not asked

@@ -130,11 +130,11 @@ async def test_documents_are_found_by_their_files_and_told_apart(
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("add", "nothing.txt"), "no file, no folder and no address"),
+        (("add", "nothing.txt"), "is not a file, a folder or a URL"),
         (("add", "ftp://host/a.txt"), "only http and https"),
-        (("add", "."), "no document in it"),
-        (("show", "nothing"), "there is no document nothing"),
-        (("remove",), "no document was named"),
+        (("add", "."), "no documents found"),
+        (("show", "nothing"), "unknown document nothing"),
+        (("remove",), "no document given"),
     ],
 )
 async def test_what_cannot_be_done_is_said(

@@ -57,7 +57,7 @@ def test_documents_that_are_named_alike_are_told_apart(name: str) -> None:
     with pytest.raises(AmbiguousError) as caught:
         the_one(ALL, name)
     text = str(caught.value)
-    assert f"2 documents are called {name}" in text
+    assert f"2 documents match {name}" in text
     ids = short_ids(ALL)
     assert f"{ids[FIRST.document_id]}  /home/ada/one/a.txt" in text
     assert f"{ids[SECOND.document_id]}  /home/ada/some where/a.txt" in text

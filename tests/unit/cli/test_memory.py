@@ -102,7 +102,7 @@ async def test_forget_asks_and_erases(address: str) -> None:
 
 
 async def test_faults_are_named(address: str, tmp_path: Path) -> None:
-    assert "nothing to forget was named" in (await anima("forget", "ada")).stderr
+    assert "nothing to erase" in (await anima("forget", "ada")).stderr
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{"text": "x"}\n{"nonsense"\n', encoding="utf-8")
     assert "line 2 is not an item" in (await anima("import", "ada", str(broken))).stderr

@@ -48,7 +48,7 @@ def test_a_model_is_listed_pulled_and_then_here(tmp_path: Path) -> None:
     assert "present" in next(
         line for line in run(data, "list").output.splitlines() if "tiny" in line
     )
-    assert "here already" in run(data, "pull", "tiny").output
+    assert "already installed" in run(data, "pull", "tiny").output
 
 
 def test_another_content_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
@@ -61,5 +61,5 @@ def test_another_content_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_an_unknown_model_and_no_model_are_told(tmp_path: Path) -> None:
     data = registered(tmp_path, CONTENT)
-    assert "there is no model huge" in run(data, "pull", "huge").output
-    assert "no model was named" in run(data, "pull").output
+    assert "unknown model huge" in run(data, "pull", "huge").output
+    assert "no model given" in run(data, "pull").output

@@ -49,7 +49,7 @@ async def test_another_service_listens(
 ) -> None:
     async with tiny_server() as server:
         result = await anima(*command, server.address, folder=tmp_path)
-    assert f"Error: what answers at {server.address} is no {service}.\n" in result.stderr
+    assert f"Error: the server at {server.address} is not the {service} service.\n" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ async def test_a_token_is_missing(
     async with serving(stage, settings) as server:
         await server.ready
         result = await anima(*command, server.address, folder=tmp_path, ANIMA_TOKEN="guess")
-    assert f"Error: the {service} at {server.address} wants a token.\n" in result.stderr
+    assert f"Error: the {service} at {server.address} requires a token.\n" in result.stderr
     assert "ANIMA_TOKEN" in result.stderr
     assert "guess" not in result.stderr
 

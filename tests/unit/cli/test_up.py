@@ -49,11 +49,11 @@ def problem_of(result: Result) -> str:
     ("http", "problem"),
     [
         ("localhost", "--http: 'localhost' has no port, write localhost:8080"),
-        ("99999", "--http: 99999 is no port, the largest is 65535"),
-        ("example.invalid:8099", "the host example.invalid is not known."),
+        ("99999", "--http: 99999 is not a port, the largest is 65535"),
+        ("example.invalid:8099", "the host example.invalid is unknown."),
         ("::1:8099", "--http: an IPv6 address needs brackets, write [::1]:8099"),
         (":8099", "--http: ':8099' has no host, write 127.0.0.1:8099 or, for every"),
-        ("192.0.2.7:8099", "192.0.2.7 is no address of this machine."),
+        ("192.0.2.7:8099", "192.0.2.7 is not an address of this machine."),
         ("0.0.0.0:8099", "--http: 0.0.0.0:8099 can be reached by others"),
         ("https://localhost:8099", "--http: https:// cannot be used here"),
     ],
@@ -65,12 +65,12 @@ def test_a_wrong_address(tmp_path: Path, http: str, problem: str) -> None:
 def test_the_page_at_the_port_of_a_stage(tmp_path: Path) -> None:
     port = free_first_port()
     result = up("--http", str(port + 2), "--first-port", str(port), folder=tmp_path)
-    assert f"127.0.0.1:{port + 2} is for llm and for the page." in problem_of(result)
+    assert f"127.0.0.1:{port + 2} is used for both llm and the page." in problem_of(result)
 
 
 def test_metrics_of_all_services_at_one_address(tmp_path: Path) -> None:
     result = up("--http", "127.0.0.1:0", folder=tmp_path, ANIMA_METRICS_LISTEN="127.0.0.1:9109")
-    assert "127.0.0.1:9109 is for the metrics of" in problem_of(result)
+    assert "127.0.0.1:9109 is used for both the metrics of" in problem_of(result)
     assert "ANIMA_<STAGE>_METRICS_LISTEN" in result.stderr
 
 
@@ -84,7 +84,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     port = free_first_port()
     with socket.create_server(("127.0.0.1", port + 3)):
         result = up("--first-port", str(port), "--http", str(port + 8), folder=tmp_path)
-    assert f"something else listens on 127.0.0.1:{port + 3} already." in problem_of(result)
+    assert f"127.0.0.1:{port + 3}: already in use." in problem_of(result)
 
 
 def test_the_data_of_another_mesh(tmp_path: Path) -> None:

@@ -129,4 +129,4 @@ def test_the_command_moves_and_says_what(
     store.close()
     nothing = runner.invoke(app, ["memory", "migrate", "--from", "/tmp", "--to", address])
     assert nothing.exit_code == 1
-    assert "holds no memory.db" in nothing.output
+    assert "has no memory.db" in nothing.output
