@@ -21,8 +21,9 @@ from gateway.listening.events import (
     UtteranceLost,
 )
 from gateway.listening.microphone import Microphone
+from gateway.stages.failure import StageFailed
 from gateway.stages.mesh import Mesh
-from gateway.stages.stream import StageFailed, StageStream
+from gateway.stages.stream import StageStream
 from gateway.wording.book import DEFAULT
 from services.runtime.audio import AudioReceiver
 from services.runtime.logs import get_logger
@@ -176,12 +177,10 @@ class Listening:
 
     async def _follow(self, stream: RecognizeStream, base: int) -> asr.Transcript | None:
         speaking = False
-        responses = stream.responses(
-            silence_timeout_ms=self._mesh.settings.stages["asr"].silence_ms,
-            owes=lambda: self._fed,
-            may_end=lambda: self._fed and not speaking,
-        )
-        async for response in responses:
+        final: asr.Transcript | None = None
+
+        async def take(response: asr.RecognizeResponse) -> bool:
+            nonlocal speaking, final
             event = response.WhichOneof("event")
             if event == "speech_started":
                 speaking = True
@@ -194,8 +193,16 @@ class Listening:
             elif event == "partial":
                 await self._on_event(Partial(text=response.partial.text))
             elif event == "final":
-                return response.final
-        return None
+                final = response.final
+            return final is not None
+
+        await stream.consume(
+            take,
+            silence_timeout_ms=self._mesh.settings.stages["asr"].silence_ms,
+            owes=lambda: self._fed,
+            may_end=lambda: self._fed and not speaking,
+        )
+        return final
 
     async def _start(self, at_sample: int) -> None:
         self._started_sample = at_sample

@@ -7,6 +7,7 @@ never copy it at import: a test registers a stage by adding an entry.
 
 from __future__ import annotations
 
+import functools
 import graphlib
 from dataclasses import dataclass
 from enum import StrEnum
@@ -174,8 +175,13 @@ STAGES: Final[dict[str, StageSpec]] = {
 
 def chain() -> tuple[str, ...]:
     """Returns the names of the stages in the order in which a turn passes through them."""
-    graph = {spec.name: spec.upstream for spec in STAGES.values()}
-    return tuple(graphlib.TopologicalSorter(graph).static_order())
+    return _in_order(tuple((spec.name, spec.upstream) for spec in STAGES.values()))
+
+
+@functools.lru_cache(maxsize=4)
+def _in_order(upstream: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[str, ...]:
+    # Kept, because every turn asks for the order.
+    return tuple(graphlib.TopologicalSorter(dict(upstream)).static_order())
 
 
 def needed_for(kind: AnswerKind) -> tuple[str, ...]:

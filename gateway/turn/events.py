@@ -5,8 +5,8 @@ from __future__ import annotations
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics, notices
+from gateway.stages.failure import StageFailed
 from gateway.stages.spec import GATEWAY
-from gateway.stages.stream import StageFailed
 from gateway.turn.playout.gate import Gate
 from gateway.turn.state import TurnState
 from services.runtime.errors import InternalError

@@ -12,8 +12,9 @@ from collections import deque
 from anima.avatar.v1 import avatar_pb2 as avatar
 from anima.common.v1 import common_pb2 as common
 from gateway.session.quality import TOO_LATE_S
+from gateway.stages.failure import SILENT, StageFailed
 from gateway.stages.mesh import Mesh
-from gateway.stages.stream import SILENT, StageFailed, StageStream
+from gateway.stages.stream import StageStream
 from gateway.turn.events import TurnEvents
 from gateway.turn.part import Part
 from gateway.turn.playout.player import Player
@@ -155,12 +156,12 @@ class Face(Part):
         self._base = self._returned
         self._frames_before = self._frames
         async with beside(self._replay(stream), name="avatar-replay"):
-            async for response in stream.responses(
+            await stream.consume(
+                self._take,
                 silence_timeout_ms=self._settings.stages["avatar"].silence_ms,
                 owes=self._owes,
                 may_end=lambda: stream.finished and self._is_rendered(),
-            ):
-                await self._take(response)
+            )
 
     def _owes(self) -> bool:
         left = self._received - self._returned

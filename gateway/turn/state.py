@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from anima.common.v1 import common_pb2 as common
 from anima.llm.v1 import llm_pb2 as llm
-from gateway.stages.stream import StageFailed
+from gateway.stages.failure import StageFailed
 from gateway.turn.question import Question
 
 

@@ -15,8 +15,9 @@ from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.tts.v1 import tts_pb2 as tts
 from gateway import notices
+from gateway.stages.failure import StageFailed, reopen_ms
 from gateway.stages.mesh import Mesh
-from gateway.stages.stream import StageFailed, StageStream, reopen_ms
+from gateway.stages.stream import StageStream
 from gateway.turn.events import TurnEvents
 from gateway.turn.part import Part
 from gateway.turn.playout.gate import Gate
@@ -165,12 +166,12 @@ class Speaker(Part):
         # Opened before there is a segment: the first clause must not wait for a connection.
         stream = await self._streams.open("tts", method, config, timeout_ms=timeout_ms)
         async with beside(self._submit(stream), name="tts-submit"):
-            async for response in stream.responses(
+            await stream.consume(
+                self._take,
                 silence_timeout_ms=self._settings.stages["tts"].silence_ms,
                 owes=lambda: bool(self._unspoken) or self._text_ended,
                 may_end=lambda: self._text_ended and self._next is None and not self._unspoken,
-            ):
-                await self._take(response)
+            )
 
     async def _submit(
         self, stream: StageStream[tts.SynthesizeRequest, tts.SynthesizeResponse]

@@ -12,8 +12,8 @@ from anima.common.v1 import common_pb2 as common
 from anima.llm.v1 import llm_pb2 as llm
 from anima.memory.v1 import memory_pb2 as memory
 from gateway import notices
+from gateway.stages.failure import StageFailed, reopen_ms
 from gateway.stages.mesh import Mesh
-from gateway.stages.stream import StageFailed, reopen_ms
 from gateway.turn.events import TurnEvents
 from gateway.turn.part import Part
 from gateway.turn.playout.gate import Gate
@@ -141,20 +141,24 @@ class Writer(Part):
             started = stream.started
             language = started.started.language if started is not None else ""
             self.language.set_result(language or self._state.question.language)
-        silence_ms = self._settings.stages["llm"].silence_ms
-        async for response in stream.responses(silence_timeout_ms=silence_ms):
+
+        async def take(response: llm.GenerateResponse) -> bool:
             if self._streams.is_stale("llm", response.header):
-                continue
+                return False
             event = response.WhichOneof("event")
             if event == "delta":
                 span.first_output()
-                if not await self._add(response.delta.text):
-                    await stream.close()
-                    return
-            elif event == "finished":
+                return not await self._add(response.delta.text)
+            if event == "finished":
                 self._state.sources = response.finished.sources
                 if response.finished.reason == common.END_REASON_LENGTH:
                     self._state.reason = common.END_REASON_LENGTH
+            return False
+
+        silence_ms = self._settings.stages["llm"].silence_ms
+        await stream.consume(take, silence_timeout_ms=silence_ms)
+        if not stream.ended:  # the answer is as long as it may be
+            await stream.close()
 
     async def _apologise(self) -> None:
         """Ends the answer with an apology that it could not be finished."""

@@ -11,7 +11,8 @@ import pytest
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
-from gateway.stages.stream import SILENT, StageFailed, StageStream
+from gateway.stages.failure import SILENT, StageFailed
+from gateway.stages.stream import StageStream
 from services.runtime.errors import InternalError
 from tests.fakes.mesh import FakeMesh
 from tests.unit.gateway.conversing import grpc_conversation
@@ -60,7 +61,13 @@ async def opened(call: Call) -> Stream:
 
 
 async def read(stream: Stream, **options: Any) -> list[llm.GenerateResponse]:
-    return [response async for response in stream.responses(**options)]
+    responses: list[llm.GenerateResponse] = []
+
+    async def take(response: llm.GenerateResponse) -> None:
+        responses.append(response)
+
+    await stream.consume(take, **options)
+    return responses
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -168,6 +175,125 @@ def test_who_waits_for_room_at_a_stage_that_hangs_goes_on_when_it_is_given_up() 
             with pytest.raises(StageFailed) as caught:
                 await read(stream, silence_timeout_ms=3_000)
         assert caught.value.error.reason == SILENT
+        await stream.close()
+
+    run(main)
+
+
+class Took:
+    """Takes responses one by one, and waits within each until it is let go on."""
+
+    def __init__(self) -> None:
+        self.responses: list[llm.GenerateResponse] = []
+        self.inside = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.cancelled = False
+
+    async def __call__(self, response: llm.GenerateResponse) -> None:
+        self.responses.append(response)
+        self.inside.set()
+        try:
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+
+INTERRUPTED = llm.GenerateResponse(interrupted=common.Interrupted(epoch=2))
+
+
+def test_stop_while_a_response_is_being_taken_is_confirmed() -> None:
+    async def main() -> None:
+        call = Call(STARTED, DELTA, DELTA, INTERRUPTED)
+        stream, took = await opened(call), Took()
+        async with asyncio.TaskGroup() as group:
+            consuming = group.create_task(stream.consume(took))
+            await took.inside.wait()
+            consuming.cancel()
+            await asyncio.wait([consuming])
+            assert took.cancelled
+            assert not call.cancelled
+            stopped = await stream.stop(2, timeout_ms=60_000)
+        assert stopped.confirmed
+        assert stream.stale == 1
+        assert took.responses == [DELTA]
+        assert asyncio.get_running_loop().time() == 0
+
+    run(main)
+
+
+def test_stop_of_a_stream_that_nobody_takes_from_is_confirmed() -> None:
+    async def main() -> None:
+        stream = await opened(Call(STARTED, DELTA, DELTA, INTERRUPTED))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        stopped = await stream.stop(2, timeout_ms=60_000)
+        assert stopped.confirmed
+        assert stream.stale == 2
+
+    run(main)
+
+
+def test_fault_in_taking_a_response_reaches_who_consumes() -> None:
+    async def main() -> None:
+        async def take(response: llm.GenerateResponse) -> None:
+            raise ZeroDivisionError("a fault in taking")
+
+        call = Call(STARTED, DELTA, DELTA, INTERRUPTED)
+        stream = await opened(call)
+        with pytest.raises(ZeroDivisionError, match="a fault in taking"):
+            await stream.consume(take)
+        assert not call.cancelled
+        assert (await stream.stop(2, timeout_ms=60_000)).confirmed
+
+    run(main)
+
+
+def test_cancelled_future_within_taking_ends_the_consumer() -> None:
+    async def main() -> None:
+        async def take(response: llm.GenerateResponse) -> None:
+            future = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
+
+        stream = await opened(Call(STARTED, DELTA))
+        with pytest.raises(asyncio.CancelledError):
+            await stream.consume(take)
+        await stream.close()
+
+    run(main)
+
+
+def test_taker_that_wants_no_more_ends_the_consumer_and_nothing_else() -> None:
+    async def main() -> None:
+        taken: list[Any] = []
+
+        async def take(response: llm.GenerateResponse) -> bool:
+            taken.append(response)
+            return True
+
+        call = Call(STARTED, DELTA, FINISHED)
+        stream = await opened(call)
+        await stream.consume(take)
+        assert taken == [DELTA]
+        assert not stream.ended
+        assert not call.cancelled
+        await stream.close()
+
+    run(main)
+
+
+def test_responses_wait_for_who_is_slow() -> None:
+    async def main() -> None:
+        stream, took = await opened(Call(STARTED, DELTA, DELTA, FINISHED)), Took()
+        async with asyncio.TaskGroup() as group:
+            consuming = group.create_task(stream.consume(took, silence_timeout_ms=1_000))
+            await asyncio.sleep(60)  # a stage that is held back is not silent
+            assert took.responses == [DELTA]
+            took.go_on.set()
+            await asyncio.sleep(0.5)
+            assert took.responses == [DELTA, DELTA, FINISHED]
+            consuming.cancel()
         await stream.close()
 
     run(main)
