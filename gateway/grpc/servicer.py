@@ -1,4 +1,4 @@
-"""The gRPC edge of the gateway: proto in, session call, proto out."""
+"""The gRPC edge of the gateway: maps requests to session calls and events to responses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     async def Converse(  # type: ignore[override]  # noqa: N802
         self, request_iterator: AsyncIterator[pb.ConverseRequest], context: Context
     ) -> None:
-        """Holds one conversation."""
+        """Serves one conversation."""
         config, requests = await open_stream(request_iterator)
         async with (
             Session.open(self._mesh, config) as session,
@@ -46,7 +46,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         request: pb.DescribeMeshRequest,
         context: Context,
     ) -> pb.DescribeMeshResponse:
-        """Says which stages there are and what they offer."""
+        """Returns the stages and their personas, voices and avatars."""
         return await self._mesh.describe()
 
 
@@ -56,7 +56,7 @@ async def _write(session: Session, context: Context) -> None:
 
 
 def build(settings: GatewaySettings) -> Stage:
-    """Makes the gateway without its HTTP edge.
+    """Builds the gateway without its HTTP edge.
 
     Args:
         settings: The settings.
@@ -69,7 +69,7 @@ def stage_of(mesh: Mesh) -> Stage:
     """Describes a gateway to the server.
 
     Args:
-        mesh: The stages; entered at warm-up and left at the close.
+        mesh: The stages; entered at warm-up and exited at close.
     """
 
     async def warm_up() -> None:

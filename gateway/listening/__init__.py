@@ -1,1 +1,1 @@
-"""Microphone audio to utterances."""
+"""Turns microphone audio into utterances."""

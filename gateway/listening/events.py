@@ -1,4 +1,4 @@
-"""What listening reports, in the order in which it happens."""
+"""The events of listening, in the order in which they happen."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from anima.common.v1 import common_pb2 as common
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechStarted:
-    """The person has begun to speak.
+    """The person has started to speak.
 
     Attributes:
         at_sample: The first sample of the speech, in the session's microphone audio.
-        started_at: When that sample came, on the loop's clock, seconds.
+        started_at: The arrival time of that sample on the loop's clock, seconds.
     """
 
     at_sample: int
@@ -24,7 +24,7 @@ class SpeechStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class Partial:
-    """The text that is recognised so far."""
+    """The text recognised so far."""
 
     text: str
 
@@ -34,9 +34,9 @@ class EndGuess:
     """The person has probably finished.
 
     Attributes:
-        text: The text that is recognised so far.
-        speech_s: How long the speech was, seconds.
-        ended_at: When it ended, on the loop's clock, seconds.
+        text: The text recognised so far.
+        speech_s: The duration of the speech, seconds.
+        ended_at: The end of the speech on the loop's clock, seconds.
     """
 
     text: str
@@ -46,7 +46,7 @@ class EndGuess:
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechResumed:
-    """The last guess was wrong: the person goes on."""
+    """The last guess was wrong: the person goes on speaking."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +56,8 @@ class Utterance:
     Attributes:
         text: The text; empty if nothing was understood.
         words: The words on the clock of the session's microphone audio.
-        started_at: When the speech began, on the loop's clock, seconds.
-        ended_at: When the speech ended, on the loop's clock, seconds.
+        started_at: The start of the speech on the loop's clock, seconds.
+        ended_at: The end of the speech on the loop's clock, seconds.
     """
 
     text: str
@@ -68,7 +68,7 @@ class Utterance:
 
 @dataclass(frozen=True, kw_only=True)
 class UtteranceLost:
-    """The result of what was heard will not come."""
+    """The result of the utterance will not arrive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class RecogniserAway:
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
-    """No utterance is waited for any more."""
+    """No utterance is pending any more."""
 
 
 ListeningEvent: TypeAlias = (
@@ -92,4 +92,4 @@ ListeningEvent: TypeAlias = (
     | Settled
 )
 OnListeningEvent: TypeAlias = Callable[[ListeningEvent], Awaitable[None]]
-"""Takes the events in order; the next one follows when it has returned."""
+"""Called with the events in order; the next call follows when it has returned."""

@@ -1,4 +1,4 @@
-"""Listening: microphone audio to one recogniser stream per utterance, without a gap."""
+"""Listening: sends microphone audio to one recogniser stream per utterance, without a gap."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BACKLOG_S = 10
 _RETRY_AFTER_S = 1.0
 # A microphone that is on sends audio many times a second.
 _MICROPHONE_OFF_S = 1.0
-# Then the recogniser ends the utterance by itself, after the longest pause.
+# After this the recogniser ends the utterance by itself, after the longest pause.
 _JUDGE_TIMEOUT_S = 1.0
 
 RecognizeStream = StageStream[asr.RecognizeRequest, asr.RecognizeResponse]
@@ -45,9 +45,9 @@ class Listening:
 
     Args:
         mesh: The stages.
-        on_event: Takes what was heard.
-        config: What every stream is opened with, less turn and epoch.
-        end_of_turn: Says how long a pause ends an utterance; None: the recogniser alone decides.
+        on_event: Called with each event.
+        config: The config of every stream, without turn and epoch.
+        end_of_turn: Decides how long a pause ends an utterance; None: the recogniser alone decides.
     """
 
     def __init__(
@@ -81,12 +81,12 @@ class Listening:
 
     @property
     def waiting(self) -> bool:
-        """True while an utterance that has ended is still being recognised or handed on."""
+        """True while an utterance that has ended is still being recognised or passed on."""
         return bool(self._ends) or self._concluding
 
     @property
     def hearing(self) -> bool:
-        """True from the start of speech until it is known what was said, while audio comes."""
+        """True from the start of speech until it has been recognised, while audio arrives."""
         silent_s = asyncio.get_running_loop().time() - self._audio_at
         return self._hearing and silent_s < _MICROPHONE_OFF_S
 
@@ -94,7 +94,7 @@ class Listening:
         """Takes audio; waits while the recogniser is more than 10 s behind.
 
         Raises:
-            InvalidRequest: Wrong rate or size, or a gap.
+            InvalidRequest: The rate or size is wrong, or there is a gap.
         """
         if self._receiver.accept(chunk) is None:
             return
@@ -105,7 +105,7 @@ class Listening:
             await self._changed.wait()
 
     def end_of_speech(self) -> None:
-        """Ends the utterance with the audio that has come so far."""
+        """Ends the utterance with the audio received so far."""
         self._ends.append(self._microphone.end_sample)
         self._notify()
 
@@ -223,7 +223,7 @@ class Listening:
             await judged.wait()
 
     async def _judge(self, transcript: asr.Transcript, end: int, judged: asyncio.Event) -> None:
-        """Decides how much audio is enough before the recogniser is sent `end_of_speech`."""
+        """Decides how much audio is enough, then sends `end_of_speech` to the recogniser."""
         if self._end_of_turn is not None:
             self._enough = await self._enough_after(self._end_of_turn, transcript, end)
             self._notify()
@@ -232,7 +232,7 @@ class Listening:
     async def _enough_after(
         self, rule: EndOfTurn, transcript: asr.Transcript, end: int
     ) -> int | None:
-        """Returns up to which sample is listened after a guess; None: the recogniser decides."""
+        """Returns the sample at which to stop after a guess; None: the recogniser decides."""
         last = transcript.words[-1] if transcript.words else common.WordMark()
         pause = Pause(
             text=transcript.text.strip(),
@@ -245,7 +245,7 @@ class Listening:
         try:
             async with asyncio.timeout(_JUDGE_TIMEOUT_S):
                 silence_ms = await rule.silence_ms(pause)
-        except Exception as error:  # a rule of somebody else's must not end the conversation
+        except Exception as error:  # a third-party rule must not end the conversation
             get_logger().error("the end of a turn could not be judged", exc_info=error)
             return None
         return end + silence_ms * self._rate_hz // 1000
@@ -257,7 +257,7 @@ class Listening:
 
     async def _conclude(self, final: asr.Transcript | None, base: int) -> None:
         by_hand = bool(self._ends) and self._sent >= self._ends[0]
-        # An engine that does not say where the speech ended has used all that it was sent.
+        # An engine that does not report the end of the speech has used all of its audio.
         known = final is not None and final.samples.sample_count > 0
         end = base + _end(final.samples) if final is not None and known else self._sent
         self._next = max(end, base + 1)
@@ -275,7 +275,7 @@ class Listening:
                 )
             )
         elif by_hand and not already_heard:
-            # The button was pressed and released, and no speech was found in between.
+            # The button was pressed and released without any speech in between.
             ended_at = asyncio.get_running_loop().time()
             await self._on_event(Utterance(text="", started_at=ended_at, ended_at=ended_at))
         else:

@@ -1,4 +1,4 @@
-"""The microphone audio of a session: its last seconds, and when each sample came."""
+"""The microphone audio of a session: its last seconds, and the arrival time of each sample."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from bisect import bisect_left
 
 
 class Microphone:
-    """Keeps audio until it has surely been recognised.
+    """Keeps audio until it has certainly been recognised.
 
-    The recogniser is sent audio past the end of an utterance before it says where the utterance
-    ended; the next utterance starts there, so that what was sent is kept for a while.
+    The recogniser receives audio past the end of an utterance before it reports where the utterance
+    ended; the next utterance starts there, so the audio is kept for a while after it was sent.
 
     Args:
         sample_rate_hz: Samples per second.
-        kept_s: How much is kept at most, seconds.
+        kept_s: The most audio that is kept, seconds.
 
     Attributes:
         end_sample: The sample after the last one.
@@ -33,7 +33,7 @@ class Microphone:
         return self._start_sample
 
     def add(self, pcm: bytes) -> None:
-        """Takes audio that has just come: int16 little-endian."""
+        """Adds audio that has just arrived: int16 little-endian."""
         self._pcm += pcm
         self.end_sample += len(pcm) // 2
         self._arrivals.append((self.end_sample, asyncio.get_running_loop().time()))
@@ -45,13 +45,13 @@ class Microphone:
             del self._arrivals[:first]
 
     def read(self, start_sample: int, end_sample: int) -> bytes:
-        """Gives kept audio; what is no longer kept is left out."""
+        """Returns kept audio; samples that are no longer kept are left out."""
         first = max(0, start_sample - self._start_sample)
         last = max(0, end_sample - self._start_sample)
         return bytes(self._pcm[first * 2 : last * 2])
 
     def arrived_at(self, sample: int) -> float:
-        """Tells when the audio up to `sample` had come, on the loop's clock, seconds."""
+        """Returns when the audio up to `sample` had arrived, on the loop's clock, seconds."""
         place = bisect_left(self._arrivals, (sample, 0.0))
         if place < len(self._arrivals):
             return self._arrivals[place][1]

@@ -23,9 +23,9 @@ from services.runtime.errors import InvalidRequest
 
 STATIC = Path(__file__).parent / "static"
 CONNECTIONS_PER_PLACE = 4
-"""Open pages per slot of the gateway: a page takes a slot only while it converses."""
+"""Open pages per place of the gateway: a page takes a place only while it converses."""
 HISTORIES_PER_PLACE = 16
-"""Conversations kept per slot of the gateway, so that a page that reconnects can go on."""
+"""Conversations kept per place of the gateway, so that a page that reconnects can go on."""
 
 SECURITY_HEADERS = {
     "content-security-policy": (

@@ -1,4 +1,4 @@
-"""What a client may send: events named as in the OpenAI Realtime API, and a few of our own."""
+"""The events of a client, named as in the OpenAI Realtime API, and a few of our own."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ from gateway.session.turn_maker import MAX_QUESTION_CHARS
 from services.runtime.errors import InvalidRequest
 
 OPENAI_RATE_HZ = 24_000
-"""The rate of PCM in both directions where a client names none, as in the OpenAI Realtime API."""
+"""The default rate of PCM in both directions, as in the OpenAI Realtime API."""
 
 MEDIA = ("fmp4", "pcm")
 _TEXTS = ("persona", "avatar", "language", "user_id", "session_id")
@@ -20,16 +20,16 @@ _TEXTS = ("persona", "avatar", "language", "user_id", "session_id")
 
 @dataclass(frozen=True, kw_only=True)
 class ClientConfig:
-    """What a client has chosen for its session.
+    """The choices of a client for its session.
 
     Attributes:
         media: "fmp4" for live video, "pcm" for audio in `response.output_audio.delta`.
-        audio_codecs: what the client can play in fMP4, the best first.
-        text_only: no audio and no video is made.
-        audio_only: no video is made.
-        input_rate_hz: of the microphone audio.
-        output_rate_hz: of PCM to the client.
-        voice: empty: the persona's.
+        audio_codecs: The codecs that the client can play in fMP4, best first.
+        text_only: Make neither audio nor video.
+        audio_only: Make no video.
+        input_rate_hz: The rate of the microphone audio.
+        output_rate_hz: The rate of PCM to the client.
+        voice: The name of the voice; empty: the persona's.
     """
 
     media: str = "pcm"
@@ -46,10 +46,10 @@ class ClientConfig:
     session_id: str = ""
 
     def updated(self, session: object) -> Self:
-        """Returns the configuration with the `session` of a `session.update` laid over it.
+        """Returns the configuration updated by the `session` of a `session.update`.
 
         Raises:
-            InvalidRequest: a field is wrong; the text names it.
+            InvalidRequest: A field is invalid; the text names it.
         """
         given = _mapping(session, "session")
         changes: dict[str, Any] = {}
@@ -77,7 +77,7 @@ class ClientConfig:
         return replace(self, **changes)
 
     def converse_config(self) -> ConverseConfig:
-        """Returns what the session is opened with."""
+        """Returns the config with which the session is opened."""
         return ConverseConfig(
             session_id=self.session_id,
             user_id=self.user_id,
@@ -113,17 +113,17 @@ class ClientConfig:
 
 
 def parse_event(text: str) -> dict[str, Any]:
-    """Reads an event.
+    """Parses an event.
 
     Raises:
-        InvalidRequest: it is not a JSON object with a `type`.
+        InvalidRequest: It is not a JSON object with a `type`.
     """
     try:
         event = json.loads(text)
     except (ValueError, RecursionError):
         raise InvalidRequest("the message is not JSON") from None
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
-        raise InvalidRequest("type: an event is a JSON object that names its type")
+        raise InvalidRequest("type: an event must be a JSON object with a type")
     return event
 
 
@@ -132,63 +132,63 @@ def audio_of(event: dict[str, Any]) -> bytes:
     try:
         return base64.b64decode(_text(event.get("audio"), "audio", 400_000), validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidRequest("audio: it is not base64") from None
+        raise InvalidRequest("audio: must be base64") from None
 
 
 def typed_text_of(event: dict[str, Any]) -> str:
     """Returns the text of a `conversation.item.create`.
 
     Raises:
-        InvalidRequest: the item is not a message of the user with text.
+        InvalidRequest: The item is not a message of the user with text.
     """
     item = _mapping(event.get("item"), "item")
     if item.get("type") != "message" or item.get("role") != "user":
-        raise InvalidRequest("item: only messages of the role 'user' are taken")
+        raise InvalidRequest("item: only messages with the role 'user' are accepted")
     content = item.get("content")
     if not isinstance(content, list):
-        raise InvalidRequest("item.content: it must be a list")
+        raise InvalidRequest("item.content: must be a list")
     parts = []
     for part in content:
         if _mapping(part, "item.content").get("type") != "input_text":
-            raise InvalidRequest("item.content.type: only 'input_text' is taken")
+            raise InvalidRequest("item.content.type: only 'input_text' is accepted")
         parts.append(_text(part.get("text"), "item.content.text", MAX_QUESTION_CHARS))
     return "\n".join(parts)
 
 
 def whole_number(event: dict[str, Any], name: str, least: int = 0) -> int:
-    """Returns a field that must be a whole number, not less than another."""
+    """Returns a field that must be a whole number of at least `least`."""
     value = event.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 62:
-        raise InvalidRequest(f"{name}: it must be a whole number from {least}")
+        raise InvalidRequest(f"{name}: must be a whole number, at least {least}")
     return value
 
 
 def _mapping(value: object, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise InvalidRequest(f"{name}: it must be an object")
+        raise InvalidRequest(f"{name}: must be an object")
     return value
 
 
 def _text(value: object, name: str, max_chars: int = 200) -> str:
     if not isinstance(value, str):
-        raise InvalidRequest(f"{name}: it must be a text")
+        raise InvalidRequest(f"{name}: must be a string")
     if len(value) > max_chars:
         raise InvalidRequest(f"{name}: must be at most {max_chars} characters, got {len(value)}")
     if any(0xD800 <= ord(char) < 0xE000 for char in value):
-        raise InvalidRequest(f"{name}: it is not valid Unicode")
+        raise InvalidRequest(f"{name}: must be valid Unicode")
     return value
 
 
 def _choice(value: object, known: tuple[str, ...], name: str) -> str:
     if value not in known:
-        raise InvalidRequest(f"{name}: {str(value)[:40]!r} is none of {', '.join(known)}")
+        raise InvalidRequest(f"{name}: {str(value)[:40]!r} is not one of {', '.join(known)}")
     return str(value)
 
 
 def _rate(value: object, name: str) -> int:
     given = _mapping(value, name)
     if given.get("type", "audio/pcm") != "audio/pcm":
-        raise InvalidRequest(f"{name}.type: only 'audio/pcm' is taken")
+        raise InvalidRequest(f"{name}.type: only 'audio/pcm' is accepted")
     rate = given.get("rate", OPENAI_RATE_HZ)
     if isinstance(rate, bool) or not isinstance(rate, int) or not 8_000 <= rate <= 48_000:
         raise InvalidRequest(f"{name}.rate: {str(rate)[:20]} is not in 8000..48000")
@@ -197,15 +197,15 @@ def _rate(value: object, name: str) -> int:
 
 def _modalities(value: object) -> list[str]:
     if value not in (["text"], ["audio"]):
-        raise InvalidRequest("session.output_modalities: it must be ['audio'] or ['text']")
+        raise InvalidRequest("session.output_modalities: must be ['audio'] or ['text']")
     return list(value) if isinstance(value, list) else []
 
 
 def _codecs(value: object) -> tuple[AudioCodec, ...]:
     known = {codec.value: codec for codec in AudioCodec}
     if not isinstance(value, list):
-        raise InvalidRequest("session.anima.audio_codecs: it must be a list")
+        raise InvalidRequest("session.anima.audio_codecs: must be a list")
     codecs = tuple(known[name] for name in value if isinstance(name, str) and name in known)
     if not codecs:
-        raise InvalidRequest(f"session.anima.audio_codecs: it names none of {', '.join(known)}")
+        raise InvalidRequest(f"session.anima.audio_codecs: must include one of {', '.join(known)}")
     return codecs

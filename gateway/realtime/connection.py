@@ -43,11 +43,11 @@ TRY_LATER = 1013
 
 _CLOSE_TIMEOUT_S = 2.0
 _HEARD_LATER_MS = 100
-"""What the network and a browser hold of sound that has left by WebRTC."""
+"""The buffer of network and browser for audio that was sent over WebRTC."""
 
 
 class ConnectionEndError(Exception):
-    """The connection is to be closed, with a code and a sentence."""
+    """The connection must be closed, with a code and a reason."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -55,15 +55,15 @@ class ConnectionEndError(Exception):
 
 
 class Connection:
-    """A client on the other side of an accepted WebSocket.
+    """A client connected by an accepted WebSocket.
 
     Args:
-        websocket: accepted already.
-        mesh: the stages.
-        limits: what the client may ask for.
-        live: what all clients share for WebRTC.
-        histories: what was said in conversations that may go on.
-        config: what the address of the WebSocket said.
+        websocket: The WebSocket, already accepted.
+        mesh: The stages.
+        limits: The limits of the client.
+        live: The state that all clients share for WebRTC.
+        histories: The histories of conversations that may be resumed.
+        config: The config from the URL of the WebSocket.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Connection:
         }
 
     async def serve(self) -> None:
-        """Serves the client until one side closes; then its session is freed at once."""
+        """Serves the client until one side closes; its session is then freed at once."""
         try:
             await self._authenticate()
             self._post({"type": "session.created", "session": self._config.as_event()})
@@ -180,7 +180,7 @@ class Connection:
             handle = self._handlers.get(event["type"])
             if handle is None:
                 raise InvalidRequest(
-                    f"type: {event['type'][:60]!r} is not an event that is taken here",
+                    f"type: {event['type'][:60]!r} is not an event of this API",
                     reason="UNKNOWN_EVENT",
                 )
             await handle(event)
@@ -190,7 +190,7 @@ class Connection:
 
     def _check_size(self, what: str, size: int, most: int) -> None:
         if size > most:
-            raise ConnectionEndError(TOO_BIG, f"{what} may have {most} bytes, this one has {size}")
+            raise ConnectionEndError(TOO_BIG, f"{what} must be at most {most} bytes, got {size}")
 
     async def _send(self) -> None:
         async for message in self._outgoing.read():
@@ -210,7 +210,7 @@ class Connection:
         self._put(Message(text, epoch))
 
     def _put(self, message: Message) -> None:
-        # Not raised: tasks of many owners post, and each would end by itself.
+        # Not raised: many independent tasks post, and each would end separately.
         try:
             self._outgoing.put(message)
         except ClientTooSlowError:
@@ -226,7 +226,7 @@ class Connection:
         except (TimeoutError, RuntimeError, WebSocketDisconnect):
             get_logger().debug("the client did not wait for the end of its connection")
 
-    # --- what the session says -------------------------------------------------------------
+    # --- events of the session -------------------------------------------------------------
 
     def _begin(self, config: ClientConfig, session: Session) -> Deliver:
         if (shown := self._link.idle_shown) is not None:
@@ -272,7 +272,7 @@ class Connection:
             self._post(event)
 
     async def _deliver_media(self, chunk: MediaChunk, media: TurnMedia) -> None:
-        # An answer that has begun over the WebSocket stays there.
+        # An answer that has started over the WebSocket stays there.
         by_webrtc = isinstance(media, Fmp4Media) and chunk.header.turn_id != self._fmp4_turn
         if by_webrtc and self._link.take(chunk):
             self._recent.add(chunk)
@@ -301,12 +301,12 @@ class Connection:
             get_logger().error("session failed", exc_info=error)
             self._broken.set_exception(ConnectionEndError(FAILED, words_of(error)[1]))
 
-    # --- what the client says --------------------------------------------------------------
+    # --- events of the client --------------------------------------------------------------
 
     async def _update(self, event: dict[str, Any]) -> None:
         config = self._config.updated(event.get("session"))
         if config != self._config:
-            # A session keeps what it was opened with: the next input opens another one.
+            # The config of an open session is fixed: the next input opens another session.
             await self._conversation.close()
             self._config = config
             await self._link.show(config)
@@ -328,7 +328,7 @@ class Connection:
         waiting = len("\n".join([*self._typed, text]))
         if waiting > MAX_QUESTION_CHARS:
             raise InvalidRequest(
-                f"item.content: with it {waiting} characters wait for response.create, more than"
+                f"item.content: {waiting} characters would wait for response.create, more than"
                 f" {MAX_QUESTION_CHARS}",
                 reason="QUESTION_TOO_LONG",
             )
@@ -365,7 +365,7 @@ class Connection:
         self._conversation.playback(PlaybackReport(turn_id=turn_id, played_samples=samples))
 
     def _report_live(self, playing: Playing) -> None:
-        """Reports for the page what leaves by WebRTC: no clock of the page is needed."""
+        """Reports playback over WebRTC for the page, which needs no clock for it."""
         if (session := self._conversation.open_session) is None:
             return
         later = 0 if playing.done else _HEARD_LATER_MS * session.started.sample_rate_hz // 1000
@@ -392,7 +392,7 @@ class Connection:
         self._link.hang_up()
 
     def _client_is_gone(self) -> None:
-        self._failed(ConnectionEndError(TRY_LATER, "the client does not answer"))
+        self._failed(ConnectionEndError(TRY_LATER, "the client does not respond"))
 
     async def _authenticated_already(self, event: dict[str, Any]) -> None:
-        """A page sends its token whether it is asked for or not."""
+        """Accepts a token that was not required: a page always sends one."""

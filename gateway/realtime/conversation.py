@@ -1,4 +1,4 @@
-"""The session behind one connection: opened at the first input, closed when it is not needed."""
+"""The session of one connection: opened at the first input, closed when it is not needed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,10 +20,10 @@ class Conversation:
     """A session that takes a place of the gateway only while somebody converses.
 
     Args:
-        mesh: the stages.
-        histories: what was said in conversations that may go on.
-        begin: called with every session that is opened; returns what takes its events.
-        failed: told when an open session ends with an error.
+        mesh: The stages.
+        histories: The histories of conversations that may be resumed.
+        begin: Called with every opened session; returns the receiver of its events.
+        failed: Called when an open session ends with an error.
     """
 
     def __init__(
@@ -51,15 +51,15 @@ class Conversation:
         return self._session if self._task is not None and not self._task.done() else None
 
     async def session(self, config: ClientConfig) -> Session:
-        """Returns the session, which is opened if there is none.
+        """Returns the session, and opens it if there is none.
 
         Raises:
-            AnimaError: it cannot be opened; the text says why.
+            AnimaError: The session cannot be opened; the text gives the reason.
         """
         if (session := self.open_session) is not None:
             return session
         opened: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
-        # The last session has ended: nothing is to reach it while the next one opens.
+        # The last session has ended; nothing must reach it while the next one opens.
         self._session = None
         self._task = self._tasks.start(self._run(config, opened), name="page conversation")
         self._rate_hz, self._next_sample, self._half_sample = config.input_rate_hz, 0, b""
@@ -67,16 +67,16 @@ class Conversation:
         return self._session
 
     async def audio(self, config: ClientConfig, pcm: bytes) -> None:
-        """Gives microphone audio to the session: signed 16-bit little-endian samples.
+        """Passes microphone audio to the session: signed 16-bit little-endian samples.
 
-        A sample may be cut in two: its first byte waits for the next audio.
+        A sample may be split: its first byte is kept for the next audio.
 
         Raises:
-            InvalidRequest: there is no audio.
-            AnimaError: the session cannot be opened.
+            InvalidRequest: There is no audio.
+            AnimaError: The session cannot be opened.
         """
         if not pcm:
-            raise InvalidRequest("audio: it is empty")
+            raise InvalidRequest("audio: must not be empty")
         session = await self.session(config)
         pcm = self._half_sample + pcm
         whole = len(pcm) // 2 * 2
@@ -87,22 +87,22 @@ class Conversation:
         await session.audio(AudioChunk(start_sample=start, sample_rate_hz=self._rate_hz, pcm=pcm))
 
     async def end_of_speech(self) -> None:
-        """Ends the utterance with the audio that has come so far."""
+        """Ends the utterance with the audio received so far."""
         self._half_sample = b""
         if (session := self.open_session) is not None:
             await session.end_of_speech()
 
     def playback(self, report: PlaybackReport) -> None:
-        """Notes how far an answer has been played.
+        """Passes on how far an answer has been played.
 
         Raises:
-            InvalidRequest: the report is wrong.
+            InvalidRequest: The report is invalid.
         """
         if (session := self.open_session) is not None:
             session.playback(report)
 
     async def close(self) -> None:
-        """Ends the session and gives its place back."""
+        """Ends the session and frees its place."""
         self._task = self._session = None
         await self._tasks.close()
 
@@ -112,13 +112,13 @@ class Conversation:
         session: Session | None = None
         try:
             async with Session.open(self._mesh, wanted, history=earlier) as session:
-                if opened.cancelled():  # whoever wanted it has gone
+                if opened.cancelled():  # the caller has gone
                     return
                 deliver = self._begin(config, session)
                 opened.set_result(session)
                 async for event in session.events():
                     if event.WhichOneof("event") == "turn_ended":
-                        # Also before the end: the page may be opened a second time.
+                        # Kept even before the end, because the page may be opened a second time.
                         self._histories.keep(config, session.history)
                     await deliver(event)
         except asyncio.CancelledError:
@@ -135,7 +135,7 @@ class Conversation:
 
 
 def words_of(error: BaseException) -> tuple[str, str]:
-    """Returns what a client may read of an error: its code and its text."""
+    """Returns the part of an error that a client may read: its code and its text."""
     if isinstance(error, AnimaError):
         return error.reason.lower(), str(error)
-    return "internal", "The gateway has failed. Its log says why; please try again."
+    return "internal", "The gateway has failed; please try again. See its log for the reason."

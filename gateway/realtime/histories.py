@@ -1,8 +1,8 @@
-"""What was said in conversations, kept for some minutes after their end: a page may come back.
+"""Histories of conversations, kept for some minutes after their end so that a page can resume.
 
 A page that reloads or loses its network closes its session, which frees the place at once. When it
-comes back under the same name the new session is opened with what was said, so that the digital
-human still knows it. What of an answer was heard is for the session to say.
+comes back under the same name, the new session is opened with the history, so that the digital
+human still knows it. The session decides which part of an answer was heard.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from gateway.realtime.client_events import ClientConfig
 
 Said = tuple[str, str]
-"""Who spoke ("user" or "assistant"), and the text."""
+"""The speaker ("user" or "assistant") and the text."""
 
 _MAX_SAID = 40
 _MAX_CHARS = 16_000
@@ -22,12 +22,12 @@ _NAME_CHARS = 16
 
 
 class Histories:
-    """The conversations that were open last.
+    """The histories of the most recent conversations.
 
     Args:
-        most: how many are kept.
-        keep_s: how long one is kept after its last use.
-        now: a monotonic clock, seconds.
+        most: The most histories that are kept.
+        keep_s: How long a history is kept after its last use, seconds.
+        now: A monotonic clock, seconds.
     """
 
     def __init__(
@@ -39,14 +39,14 @@ class Histories:
         self._kept: OrderedDict[tuple[str, ...], tuple[float, list[Said]]] = OrderedDict()
 
     def take(self, config: ClientConfig) -> Sequence[Said]:
-        """Returns what was said under the client's names; nothing if it is not known any more."""
+        """Returns the messages under the client's names; empty if they are no longer kept."""
         self._forget_old()
         key = _key(config)
         return list(self._kept[key][1]) if key in self._kept else []
 
     def keep(self, config: ClientConfig, said: Sequence[Said]) -> None:
-        """Keeps what was said, oldest first, under the client's names."""
-        # A short name could be guessed, and would hand a stranger the conversation.
+        """Keeps messages, oldest first, under the client's names."""
+        # A short name could be guessed, which would reveal the conversation to a stranger.
         if not said or len(config.session_id) < _NAME_CHARS:
             return
         key = _key(config)

@@ -1,4 +1,4 @@
-"""How much one connection may ask for."""
+"""The limits of one connection."""
 
 import time
 from collections.abc import Callable
@@ -7,35 +7,35 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeLimits:
-    """The bounds of one WebSocket connection."""
+    """The limits of one WebSocket connection."""
 
     max_event_bytes: int = 256 * 1024
-    """The largest JSON event of a client: base64 of the largest audio message, and room."""
+    """The largest JSON event of a client: base64 of the largest audio message, with a margin."""
     max_audio_bytes: int = 65_536
     """The largest binary message of a client."""
     messages_per_s: float = 200.0
-    """Messages of a client in the long run."""
+    """The long-term rate of a client's messages."""
     burst_messages: int = 400
-    """Messages that may come at once."""
+    """The most messages in a burst."""
     max_waiting_bytes: int = 4 * 1024 * 1024
-    """What may wait for a slow client before it is disconnected."""
+    """The most data that waits for a slow client before it is disconnected."""
     max_waiting_messages: int = 512
-    """The same, counted in messages."""
+    """The same limit in messages."""
     send_timeout_s: float = 15.0
-    """How long one message may take to be taken by the network."""
+    """How long sending one message may take."""
     authenticate_timeout_s: float = 10.0
-    """How long a client may take to name its token."""
+    """How long a client may take to send its token."""
     idle_timeout_s: float = 600.0
-    """After this time without input the conversation gives up its place; the connection stays."""
+    """After this time without input the conversation frees its place; the connection stays open."""
 
 
 class Allowance:
     """A token bucket.
 
     Args:
-        per_second: what flows in.
-        burst: what fits.
-        now: a monotonic clock, seconds.
+        per_second: The refill rate.
+        burst: The capacity.
+        now: A monotonic clock, seconds.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Allowance:
         self._at = now()
 
     def take(self) -> bool:
-        """Takes one; False if nothing is left."""
+        """Takes one token; returns False if none is left."""
         now = self._now()
         self._left = min(self._burst, self._left + (now - self._at) * self._per_second)
         self._at = now

@@ -1,4 +1,4 @@
-"""What waits for one client: bounded, so that a slow one costs its connection, never memory."""
+"""The send queue of one client: bounded, so that a slow client is disconnected, not buffered."""
 
 import asyncio
 from collections import deque
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 
 class ClientTooSlowError(Exception):
-    """The client reads so slowly that what waits for it has reached the bound."""
+    """The client reads so slowly that its queue has reached the limit."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message on its way.
+    """A queued message.
 
     Attributes:
-        data: text for a JSON event, bytes for media.
-        epoch: of media; None if the message must arrive whatever happens.
+        data: Text for a JSON event, bytes for media.
+        epoch: The epoch of media; None if the message must be delivered in any case.
     """
 
     data: str | bytes
@@ -27,8 +27,8 @@ class Outgoing:
     """The queue of one connection, with one reader.
 
     Args:
-        max_bytes: the most bytes that wait.
-        max_messages: the most messages that wait.
+        max_bytes: The most bytes that wait.
+        max_messages: The most messages that wait.
     """
 
     def __init__(self, *, max_bytes: int, max_messages: int) -> None:
@@ -43,7 +43,7 @@ class Outgoing:
         """Adds a message.
 
         Raises:
-            ClientTooSlowError: the bound is reached.
+            ClientTooSlowError: The limit is reached.
         """
         full = len(self._messages) >= self._max_messages
         if full or self._bytes + len(message.data) > self._max_bytes:
@@ -61,12 +61,12 @@ class Outgoing:
         self._bytes = sum(len(message.data) for message in kept)
 
     def finish(self) -> None:
-        """Ends the queue behind what waits."""
+        """Ends the queue after the waiting messages."""
         self._finished = True
         self._filled.set()
 
     async def read(self) -> AsyncIterator[Message]:
-        """Gives the messages in order until the queue is finished."""
+        """Yields the messages in order until the queue is finished."""
         while True:
             while self._messages:
                 message = self._messages.popleft()

@@ -1,6 +1,6 @@
-"""What a client is told: the session's events under the names of the OpenAI Realtime API.
+"""Server events: the session's events under the names of the OpenAI Realtime API.
 
-What that API has no name for is called `anima.` something. Media is not here: see `turn_media`.
+Events that the API does not have are prefixed with `anima.`. Media is in `turn_media`.
 """
 
 import itertools
@@ -40,9 +40,9 @@ class Translator:
     """Turns the events of one session into events for the client.
 
     Args:
-        spoken: True if answers have audio: then their text is a transcript.
-        input_rate_hz: of the microphone audio, for times in ms.
-        output_rate_hz: of the answers' audio.
+        spoken: True if answers have audio, so that their text is a transcript.
+        input_rate_hz: The rate of the microphone audio, for times in ms.
+        output_rate_hz: The rate of the answers' audio.
     """
 
     def __init__(self, *, spoken: bool, input_rate_hz: int, output_rate_hz: int) -> None:
@@ -112,7 +112,8 @@ class Translator:
         appended = transcript.text.startswith(self._partial)
         delta = transcript.text[len(self._partial) :] if appended else ""
         self._partial = transcript.text
-        # A recogniser revises its guess, a delta cannot: `transcript` is the guess as a whole.
+        # A recogniser revises its text, which a delta cannot express: `transcript` is the whole
+        # text.
         yield {"type": f"{name}.delta", **head, "delta": delta, "transcript": transcript.text}
 
     def _turn_started(self, started: pb.TurnStarted) -> Iterator[Event]:
@@ -239,7 +240,7 @@ class Translator:
 
 
 def error_event(message: str, *, code: str, client_event_id: object = None) -> Event:
-    """Returns an `error`; the connection lives on unless it is closed behind it."""
+    """Returns an `error` event; the connection stays open unless it is closed afterwards."""
     error = {"type": "invalid_request_error", "code": code, "message": message, "param": None}
     if isinstance(client_event_id, str):
         error["event_id"] = client_event_id[:64]

@@ -1,8 +1,8 @@
-"""The file of the queue: a turn that is in it survives the process that wrote it.
+"""The file of the queue: a turn in it survives the process that wrote it.
 
-Each gateway has a file of its own, `remember-0.db` for the first one of a data folder, and holds a
-lock on it. The kernel releases the lock of a process that was killed; the next gateway takes over
-every file whose lock is free.
+Each gateway has its own file, `remember-0.db` for the first one in a data folder, and holds a lock
+on it. The kernel releases the lock of a killed process; the next gateway takes over every file
+whose lock is free.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class JournalError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """A turn as it is on disk.
+    """A turn as stored on disk.
 
     Attributes:
-        created_unix_ms: When it was put into the queue, ms since 1970-01-01 UTC.
+        created_unix_ms: When it was added to the queue, ms since 1970-01-01 UTC.
         request: The serialised `RememberRequest`.
-        row: Its row; 0: it is not written yet.
+        row: Its row; 0: not written yet.
     """
 
     created_unix_ms: int
@@ -52,7 +52,7 @@ class Record:
 
 
 class Journal:
-    """The file of one gateway. Blocks, so it is used in a thread, one call at a time."""
+    """The file of one gateway. Calls block, so use it in a thread, one call at a time."""
 
     def __init__(self, path: Path, lock: IO[bytes], seal: Seal | None) -> None:
         self._path = path
@@ -62,14 +62,14 @@ class Journal:
 
     @classmethod
     def open(cls, folder: Path, key: bytes | None) -> Self:
-        """Claims a file of a folder, made if it is missing.
+        """Claims a file in a folder; creates it if it is missing.
 
         Args:
-            folder: Made if it is missing; for its owner only.
-            key: Encrypts what is written; None: it is not encrypted.
+            folder: Created if it is missing, with access for its owner only.
+            key: The key that encrypts written turns; None: they are not encrypted.
 
         Raises:
-            JournalError: The folder cannot be written, or the file is no sound queue.
+            JournalError: The folder is not writable, or the file is not a valid queue.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -88,9 +88,9 @@ class Journal:
         return self._path
 
     def load(self) -> list[Record]:
-        """Returns all that is in the file, oldest first, after it took over files of dead gateways.
+        """Takes over the files of dead gateways, and returns all turns, oldest first.
 
-        What was sealed with another key stays in the file and is left out.
+        Turns that were sealed with another key stay in the file and are left out.
         """
         for path in sorted(self._path.parent.glob("remember-*.db")):
             if path != self._path:
@@ -118,8 +118,8 @@ class Journal:
         """Writes and removes turns in one transaction.
 
         Args:
-            added: The turns; one that has a row takes the place of what is there.
-            removed: The rows of turns.
+            added: The turns to write; a turn with a row replaces that row.
+            removed: The rows to remove.
 
         Returns:
             The rows of the added turns.
@@ -131,7 +131,7 @@ class Journal:
             return [self._put(record) for record in added]
 
     def scrub(self) -> None:
-        """Frees the file and its log of what was removed: a removed row leaves its text behind."""
+        """Clears removed turns from the file and its log, where a removed row leaves its text."""
         self._connection.execute("VACUUM")
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
@@ -170,8 +170,8 @@ class Journal:
                 self._connection.executemany(
                     "INSERT INTO turn (created_unix_ms, sealed, request) VALUES (?, ?, ?)", rows
                 )
-            # A crash before this point leaves the turns in both files: they are delivered twice,
-            # which stores them once.
+            # A crash before this point leaves the turns in both files: they are delivered twice and
+            # stored once.
             for suffix in ("", "-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
         except (JournalError, sqlite3.Error, OSError) as error:
@@ -196,7 +196,7 @@ def _claim(folder: Path) -> tuple[Path, IO[bytes]]:
         lock = _locked(path.with_suffix(".lock"))
         if lock is not None:
             return path, lock
-    raise JournalError(f"{folder}: {_MAX_FILES} gateways use this folder; give some another one")
+    raise JournalError(f"{folder}: {_MAX_FILES} gateways use this folder; move some to another")
 
 
 def _locked(path: Path) -> IO[bytes] | None:
@@ -223,8 +223,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise JournalError(f"{path} cannot be opened: {error}") from error
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        # Survives the death of the process. After a power loss the last turns may be missing, as
-        # they may be when it comes a moment before they were written.
+        # Survives the death of the process. After a power loss the last turns may be missing, just
+        # as if the loss had come a moment before they were written.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA secure_delete = ON")
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -1,4 +1,4 @@
-"""The turns of the queue in memory: a line a user, bounded in all."""
+"""The turns of the queue in memory: one line per user, with a common bound."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class PendingTurn:
     """A turn that the memory has not confirmed.
 
     Attributes:
-        user_id: Whose turn it is.
-        request: What is sent.
-        created_unix_ms: When the turn was put into the queue, ms since 1970-01-01 UTC.
-        row: Its row on disk; 0: it has none.
+        user_id: The user of the turn.
+        request: The request that is sent.
+        created_unix_ms: When the turn was added to the queue, ms since 1970-01-01 UTC.
+        row: Its row on disk; 0: none.
         failed: Whether an attempt has failed.
-        refusals: How often the memory answered that it cannot take this turn.
-        is_gone: It is delivered, dropped or erased: nothing more is done with it.
+        refusals: How often the memory has refused this turn.
+        is_gone: True: it was delivered, dropped or erased, and needs no more work.
     """
 
     user_id: str
@@ -33,7 +33,7 @@ class PendingTurn:
 
 
 class PendingTurns:
-    """The turns, in the order of their arrival. Beyond a bound the oldest ones are dropped."""
+    """The turns in the order of their arrival. Beyond a bound the oldest ones are dropped."""
 
     def __init__(self, *, max_turns: int, max_bytes: int) -> None:
         self._max_turns = max_turns
@@ -51,14 +51,15 @@ class PendingTurns:
 
     @property
     def to_deliver(self) -> int:
-        """How many turns wait for the memory; those that are set aside do not."""
+        """The number of turns that wait for the memory, without those that are set aside."""
         return len(self._held) - len(self._aside)
 
     def hold(self, turn: PendingTurn) -> list[PendingTurn]:
-        """Takes a turn up, which cannot be delivered before `line_up`.
+        """Adds a turn, which cannot be delivered before `line_up`.
 
         Returns:
-            The turns that had to go for it; itself, if it alone is larger than the queue.
+            The turns that were dropped for it; the turn itself, if it alone is larger than the
+            queue.
         """
         size = turn.request.ByteSize()
         if size > self._max_bytes:
@@ -73,32 +74,32 @@ class PendingTurns:
         return dropped
 
     def line_up(self, turn: PendingTurn) -> None:
-        """Puts a turn that is held at the end of its user's line."""
+        """Puts a held turn at the end of its user's line."""
         self._lines.setdefault(turn.user_id, deque()).append(turn)
 
     def first_of(self, user_id: str) -> PendingTurn | None:
-        """Returns the turn of a user that is delivered next; None: none waits."""
+        """Returns the next turn of a user to deliver; None: none waits."""
         line = self._lines.get(user_id)
         return line[0] if line else None
 
     def remove(self, turn: PendingTurn) -> None:
-        """Takes a turn out of the queue."""
+        """Removes a turn from the queue."""
         turn.is_gone = True
         self._size_bytes -= self._held.pop(turn)
         self._aside.discard(turn)
         self._leave_line(turn)
 
     def set_aside(self, turn: PendingTurn) -> None:
-        """Takes a turn out of its line; it is still held, and counts towards the bounds."""
+        """Removes a turn from its line; it is still held and counts towards the bounds."""
         self._aside.add(turn)
         self._leave_line(turn)
 
     def of(self, user_id: str) -> list[PendingTurn]:
-        """Returns all turns of a user that are held, those that are set aside too."""
+        """Returns all held turns of a user, including those that are set aside."""
         return [turn for turn in self._held if turn.user_id == user_id]
 
     def take_out(self, turn: PendingTurn, item_ids: Collection[str]) -> bool:
-        """Removes items of a turn, and the turn if none is left; returns whether it had any."""
+        """Removes items from a turn, and the turn if none is left; returns whether it had any."""
         kept = [item for item in turn.request.items if item.item_id not in item_ids]
         if len(kept) == len(turn.request.items):
             return False

@@ -1,4 +1,4 @@
-"""The queue of turns for the memory: none is lost while the memory is away or the gateway dies.
+"""The queue of turns for the memory: none is lost if the memory is down or the gateway dies.
 
 A turn is written to disk, then delivered until the memory confirms it. The turns of a user are
 delivered in their order; users do not wait for each other. The ids of the items come from the turn,
@@ -25,15 +25,15 @@ from services.runtime.logs import get_logger
 from services.runtime.tasks import Tasks
 
 MAX_AGE_MS: Final = 29 * 86_400_000
-"""Older turns are dropped. The memory refuses what waited for more than 30 days, because it knows
-no longer what was erased before."""
+"""Older turns are dropped. The memory refuses turns that waited for more than 30 days, because it
+no longer knows what was erased before."""
 _TIMEOUT_S: Final = 10.0
 _CONCURRENT: Final = 4
 _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 10.0
 _CLOSE_TIMEOUT_S: Final = 5.0
 _MOST_REFUSALS: Final = 3
-# An internal error may pass: so many attempts take more than a minute.
+# An internal error may be temporary: this many attempts take more than a minute.
 _MOST_INTERNAL_ERRORS: Final = 10
 
 
@@ -56,7 +56,7 @@ class RememberQueue:
         send: Sends a request to the memory.
         max_turns: The most turns that wait; beyond that the oldest ones are dropped.
         max_bytes: The most bytes of them all.
-        now_unix_ms: Returns the present, ms since 1970-01-01 UTC.
+        now_unix_ms: Returns the current time, ms since 1970-01-01 UTC.
     """
 
     def __init__(
@@ -82,17 +82,17 @@ class RememberQueue:
         self._empty.set()
 
     def start(self, folder: Path, key: bytes | None) -> None:
-        """Keeps turns on disk from now on, and delivers those that are there.
+        """Starts keeping turns on disk, and delivers those that are already there.
 
         Args:
-            folder: Where; it is made with the first turn.
-            key: Encrypts the file; None: it is not encrypted.
+            folder: The folder; it is created with the first turn.
+            key: The key that encrypts the file; None: it is not encrypted.
         """
         self._writer = JournalWriter(folder, key, on_written=self._written)
         self._writing = self._supervised.start(self._writer.run())
 
     def add(self, request: memory.RememberRequest) -> None:
-        """Puts a turn into the queue and returns at once."""
+        """Adds a turn to the queue and returns at once."""
         turn = PendingTurn(
             user_id=request.user_id, request=request, created_unix_ms=self._now_unix_ms()
         )
@@ -106,14 +106,14 @@ class RememberQueue:
             self._writer.write(turn)
 
     async def forget(self, user_id: str, item_ids: Collection[str] | None = None) -> None:
-        """Removes turns of a user, also from the disk; for what the memory has erased.
+        """Removes turns of a user, also from the disk, after the memory has erased them.
 
         Args:
-            user_id: Whose turns.
+            user_id: The user.
             item_ids: Only these items; None: everything.
 
         Raises:
-            InternalError: The disk fails; some of it may still be there.
+            InternalError: The disk fails; some of the data may still be there.
         """
         for turn in self._pending.of(user_id):
             if item_ids is None:
@@ -127,7 +127,7 @@ class RememberQueue:
             await self._writer.clear()
 
     async def close(self, *, timeout_s: float) -> None:
-        """Delivers what can be delivered within a time; what is left stays on disk."""
+        """Delivers turns for at most `timeout_s`; the rest stays on disk."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._empty.wait()
@@ -170,14 +170,15 @@ class RememberQueue:
             self._users.discard(user_id)
 
     async def _attempt(self, turn: PendingTurn) -> float:
-        """Sends a turn once; returns how long its user then waits, s."""
+        """Sends a turn once; returns how long its user's line then waits, s."""
         age_ms = self._now_unix_ms() - turn.created_unix_ms
         if age_ms > MAX_AGE_MS:
             get_logger().error("a turn is dropped: it waited too long for the memory")
             self._settle(turn, "dropped")
             return 0.0
         try:
-            # By this the memory knows what was erased after the turn: it must not come back.
+            # From the age the memory knows what was erased after the turn, which must not come
+            # back.
             turn.request.age_ms = max(0, age_ms)
             await self._send(turn.request, timeout=_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
@@ -208,7 +209,7 @@ class RememberQueue:
 
     def _wait_for_memory(self) -> None:
         now = asyncio.get_running_loop().time()
-        if self._resume_at <= now:  # else another turn has just found that out
+        if self._resume_at <= now:  # otherwise another turn has just found that out
             self._failures += 1
             self._resume_at = now + _pause_s(self._failures)
 
@@ -236,7 +237,7 @@ class RememberQueue:
 
 
 def _most_refusals(error: AnimaError) -> int | None:
-    """Returns after how many such errors a turn is set aside; None: never, as others fail too."""
+    """Returns after how many such errors a turn is set aside; None: never, others fail too."""
     too_large = isinstance(error, Busy) and error.retry_after_ms is None
     if too_large or isinstance(error, InvalidRequest):
         return _MOST_REFUSALS

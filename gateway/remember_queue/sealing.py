@@ -1,4 +1,4 @@
-"""Encrypts what waits on disk, for a memory whose own database is encrypted."""
+"""Encrypts turns that wait on disk, for a memory whose own database is encrypted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def read_key(hexadecimal: str, file: Path | None) -> bytes | None:
     """Returns the key that is set as text or in a file; None: neither is set.
 
     Raises:
-        ValueError: The file cannot be read, or what is set is no key; the text does not contain it.
+        ValueError: The file cannot be read, or the value is not a key; the text does not contain
+            it.
     """
     if file is not None:
         try:
@@ -50,10 +51,10 @@ class Seal:
         return nonce + self._cipher.encrypt(nonce, content, _PURPOSE)
 
     def open(self, sealed: bytes) -> bytes:
-        """Returns what was sealed.
+        """Returns the sealed content.
 
         Raises:
-            ValueError: It was sealed with another key, or was changed.
+            ValueError: It was sealed with another key, or has been modified.
         """
         from cryptography.exceptions import InvalidTag
 

@@ -1,4 +1,4 @@
-"""Keeps the journal of the queue: everything that blocks runs in one thread, in batches."""
+"""Writes the journal of the queue: all blocking work runs in one thread, in batches."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from services.runtime.errors import InternalError
 from services.runtime.logs import get_logger
 
 _REMOVE_S: Final = 1.0
-"""How long delivered turns may stay on disk: until then they are removed with what is written."""
+"""How long delivered turns may stay on disk; until then they are removed with the next write."""
 _SCRUB_S: Final = 60.0
 """How long the text of removed turns may stay in unused parts of the file."""
 
 
 class JournalWriter:
-    """Writes turns and removes them. A file that cannot be used is logged, and the queue goes on.
+    """Writes and removes turns. If the file cannot be used, this is logged and the queue goes on.
 
     Args:
-        folder: Where the file of this gateway is.
-        key: Encrypts it; None: it is not encrypted.
-        on_written: Called with each turn once it is on disk, in the order of `write`, or once it is
-            known that it cannot be written.
+        folder: The folder of this gateway's file.
+        key: The key that encrypts the file; None: it is not encrypted.
+        on_written: Called with each turn once it is on disk, in the order of `write`, or once
+            writing has failed.
     """
 
     def __init__(
@@ -51,18 +51,18 @@ class JournalWriter:
         self._timer: asyncio.TimerHandle | None = None
 
     def write(self, turn: PendingTurn) -> None:
-        """Writes a turn soon; one that has a row takes the place of what is there."""
+        """Schedules a write of a turn; a turn with a row replaces that row."""
         self._added.append(turn)
         self._more.set()
 
     def remove(self, turn: PendingTurn) -> None:
-        """Removes a turn soon, if it is on disk."""
+        """Schedules the removal of a turn, if it is on disk."""
         if turn.row:
             self._removed.append(turn.row)
             self._wake_in(_REMOVE_S)
 
     async def clear(self) -> None:
-        """Removes now what is to be removed; returns once the files hold nothing of it.
+        """Performs scheduled removals now; returns once the files contain nothing of them.
 
         Raises:
             InternalError: The disk fails.
@@ -73,7 +73,7 @@ class JournalWriter:
         await done
 
     async def run(self) -> None:
-        """Works until `close`, first on what an earlier gateway left."""
+        """Runs until `close`; first loads the turns that an earlier gateway left."""
         for turn in await self._thread.run(self._left):
             self._on_written(turn)
         while True:
@@ -87,7 +87,7 @@ class JournalWriter:
                 return
 
     async def close(self, work: asyncio.Task[None], *, timeout_s: float) -> None:
-        """Lets `run`, the task `work`, end with everything written; closes the file."""
+        """Lets `run` (the task `work`) finish writing everything; closes the file."""
         self._closing = True
         if self._scrub_at is not None:
             self._scrub_at = _now()
@@ -128,7 +128,7 @@ class JournalWriter:
         return not problem
 
     def _change(self, turns: list[PendingTurn], removed: list[int]) -> str:
-        """Returns what the problem is; empty: all is written, or there is no file."""
+        """Returns the problem; empty: everything is written, or there is no file."""
         try:
             journal = self._opened() if self._is_usable else None
         except JournalError as error:
@@ -183,7 +183,7 @@ class JournalWriter:
         for done in cleared:
             done.set_exception(
                 InternalError(
-                    "the memory has erased it, but the gateway's queue on disk still holds some of"
+                    "the memory has erased it, but the gateway's queue on disk still has a part of"
                     f" it: {problem}. Forget again"
                 )
             )

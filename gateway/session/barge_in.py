@@ -1,8 +1,8 @@
-"""Speech during an answer, is it an interruption: a pure state machine over the words.
+"""Decides whether speech during an answer is an interruption: a pure state machine over words.
 
-The answer is held at the first sound, which costs nobody anything; what was said decides whether it
-goes on where it stopped (a cough, "uh-huh") or is over. Every event may give a move; the same
-events give the same moves, so that a recording of them can be replayed.
+The answer is paused at the first sound, which does no harm; the recognised words decide whether it
+resumes where it stopped (a cough, "uh-huh") or ends. Every event may return a move; the same events
+return the same moves, so that a recording of them can be replayed.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import enum
 
 from gateway.session.utterances import Said, classify
 
-# An answer is not held longer than that by a noise that is no speech.
+# The longest time for which noise that is not speech may hold an answer.
 HOLD_S = 2.0
-# One word of a partial result may still turn out to be a cough.
+# A single word of a partial result may still turn out to be a cough.
 _SURE_WORDS = 2
 
 
 class Move(enum.Enum):
-    """What happens to the answer."""
+    """The decision about the answer."""
 
     RESUME = enum.auto()
     INTERRUPT = enum.auto()
@@ -28,10 +28,10 @@ class BargeIn:
     """Follows one utterance that began during an answer.
 
     Args:
-        answerable: The answer is about to end by itself, so that "yes" is an answer to it.
+        answerable: The answer is about to end by itself, so that "yes" is a reply to it.
 
     Attributes:
-        decided: What was decided at last; None while the answer is held.
+        decided: The last decision; None while the answer is held.
     """
 
     def __init__(self, *, answerable: bool = False) -> None:
@@ -40,24 +40,24 @@ class BargeIn:
         self._text = ""
 
     def partial(self, text: str) -> Move | None:
-        """Takes what is recognised so far."""
+        """Takes the text recognised so far."""
         self._text = text
         if self._counts(text, 0.0) and (len(text.split()) >= _SURE_WORDS or not text.isascii()):
             return self._decide(Move.INTERRUPT)
         return None
 
     def over(self, text: str, *, seconds: float) -> Move | None:
-        """Takes the result, or the guess at it.
+        """Takes the final text, or a guess at it.
 
         Args:
-            text: What was recognised.
-            seconds: How long the speech was.
+            text: The recognised text.
+            seconds: The duration of the speech.
         """
         self._text = text
         return self._decide(Move.INTERRUPT if self._counts(text, seconds) else Move.RESUME)
 
     def expired(self) -> Move | None:
-        """Notes that the answer has been held for `HOLD_S`."""
+        """Records that the answer has been held for `HOLD_S`."""
         if self.decided is not None:
             return None
         return self._decide(Move.INTERRUPT if self._counts(self._text, 0.0) else Move.RESUME)

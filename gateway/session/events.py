@@ -1,4 +1,4 @@
-"""The one way of everything that a session hears: recorded, shown to the client, acted on."""
+"""The single path of all input events of a session: record, inform the client, act."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Typed:
 
     Attributes:
         text: The question.
-        asked_at: When it came, on the loop's clock, seconds.
+        asked_at: The time of its arrival on the loop's clock, seconds.
     """
 
     text: str
@@ -38,7 +38,7 @@ class Typed:
 
 @dataclass(frozen=True, kw_only=True)
 class StopCommand:
-    """The client asked to stop the answer under way."""
+    """The client asked to stop the current answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,19 +52,19 @@ SessionEvent: TypeAlias = ListeningEvent | Typed | StopCommand | Played
 
 
 class SessionEvents:
-    """Takes everything that a session hears, one event after the other for each source.
+    """Processes all input events of a session, one after another for each source.
 
-    The order is the same for every event. It is recorded first, so that a recording also holds the
-    event that made something fail. Then the client is informed, so that a transcript always comes
-    before the `turn_started` or `turn_interrupted` that it causes; this never waits for a client
-    that reads slowly, so that it cannot hold back an interruption. Then the turn-taking acts.
+    The order is the same for every event. The event is recorded first, so that a recording also
+    contains the event that caused a failure. Then the client is informed, so that a transcript
+    always precedes the `turn_started` or `turn_interrupted` that it causes; this never waits for a
+    slow client, which could otherwise delay an interruption. Then the turn-taking acts.
 
     Args:
-        turns: Acts on the events.
-        outbox: Where the client is informed.
+        turns: The turn-taking that acts on the events.
+        outbox: The outbox for the client's events.
         language: BCP-47 language of notices.
         record: Called with every event before anything else happens.
-        on_settled: Called when no utterance is waited for any more.
+        on_settled: Called when no utterance is pending any more.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ class SessionEvents:
         self._on_settled = on_settled
 
     async def take(self, event: SessionEvent) -> None:
-        """Takes an event and waits until it has been acted on."""
+        """Processes an event and waits until the turn-taking has acted on it."""
         self._record(event)
         self._inform(event)
         await self._act(event)
 
     def played(self, event: Played) -> None:
-        """Takes a report of playback, which nothing waits for."""
+        """Processes a playback report; does not wait."""
         self._record(event)
         self._report(event)
 
@@ -99,7 +99,7 @@ class SessionEvents:
                 started = pb.SpeechStarted(at_sample=event.at_sample)
                 self._outbox.post(pb.ConverseResponse(speech_started=started))
             case Partial():
-                # Without room it is left out: the next one holds all that was recognised.
+                # Without room it is skipped: the next one contains all the recognised text.
                 if self._outbox.has_room:
                     transcript = pb.UserTranscript(text=event.text)
                     self._outbox.post(pb.ConverseResponse(user_transcript=transcript))
@@ -114,7 +114,7 @@ class SessionEvents:
                 self._outbox.post(pb.ConverseResponse(notice=notice))
 
     def _report(self, event: Played) -> None:
-        # A report about an older turn is late, not wrong.
+        # A report about an older turn is late, not invalid.
         if (turn := self._turns.turn(event.report.turn_id)) is not None:
             turn.playback(event.report)
 

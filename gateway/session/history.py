@@ -1,4 +1,4 @@
-"""The history of one session: what was asked, and what was heard of the answers."""
+"""The history of one session: the questions, and the heard part of the answers."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _MAX_MESSAGES = 40
 
 
 class History:
-    """What was said and heard in a session; the oldest messages are dropped.
+    """The messages of a session; the oldest ones are dropped.
 
     Args:
-        earlier: What was said in a session that this one continues, oldest first.
+        earlier: The messages of an earlier session that this one continues, oldest first.
     """
 
     def __init__(self, earlier: Sequence[llm.Message] = ()) -> None:
         self._messages: deque[llm.Message] = deque(earlier, maxlen=_MAX_MESSAGES)
 
     def add(self, outcome: TurnOutcome) -> None:
-        """Adds a question and what was heard of its answer."""
+        """Adds a question and the heard part of its answer."""
         self._messages.append(llm.Message(role=llm.ROLE_USER, text=outcome.question))
         if outcome.heard_text:
             self._messages.append(llm.Message(role=llm.ROLE_ASSISTANT, text=outcome.heard_text))

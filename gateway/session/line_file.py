@@ -1,4 +1,4 @@
-"""A file of lines that is written in a thread of its own: a slow disk holds up nobody."""
+"""A file of lines, written in its own thread so that a slow disk delays no caller."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ _MAX_WAITING = 10_000
 class LineFile:
     """Appends lines to a new file.
 
-    What cannot be written is lost and logged once; whoever writes is never told and never waits.
+    Lines that cannot be written are lost and logged once; the caller is not notified and never
+    waits.
 
     Args:
-        path: The file; it and its folder are made. It must not exist.
-        max_waiting: How many lines may wait for the disk; more are dropped.
+        path: The file; it and its folder are created. It must not exist.
+        max_waiting: The most lines that may wait for the disk; further ones are dropped.
     """
 
     def __init__(self, path: Path, *, max_waiting: int = _MAX_WAITING) -> None:
@@ -41,19 +42,19 @@ class LineFile:
             self._changed.notify()
 
     def close(self) -> None:
-        """Ends the file after the lines that wait; does not wait for the disk."""
+        """Closes the file after the waiting lines; does not wait for the disk."""
         with self._changed:
             self._closed = True
             self._changed.notify()
 
     def join(self) -> None:
-        """Blocks until a closed file is written."""
+        """Blocks until a closed file has been written."""
         self._thread.join()
 
     def _run(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # A line at a time, so that a recording of what went wrong is whole.
+            # Line-buffered, so that a recording is complete up to a crash.
             with self._path.open("x", buffering=1) as file:
                 while lines := self._next():
                     for line in lines:
@@ -65,7 +66,7 @@ class LineFile:
             get_logger().warning("lines were dropped", file=self._path.name, count=self._dropped)
 
     def _next(self) -> list[str]:
-        """Waits for lines; none: the file is closed."""
+        """Waits for lines and returns them; none: the file is closed."""
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()

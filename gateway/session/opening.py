@@ -1,4 +1,4 @@
-"""Opening a session: the config is checked and what it names is looked up."""
+"""Opens a session: checks the config and looks up the names in it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _DEFAULT_INPUT_RATE_HZ = 16_000
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """What a session was opened with, defaults filled in.
+    """The parameters of an open session, with defaults filled in.
 
     Attributes:
-        config: As the client sent it, checked.
+        config: The client's config, checked.
         session_id: The id of the session.
-        persona: Who answers.
+        persona: The persona that answers.
         avatar: The name of the avatar; empty: the service's first.
         voices: The voices of the mesh.
         video: The video format; None without video.
@@ -60,12 +60,12 @@ class Opening:
 
     @property
     def paced(self) -> bool:
-        """True if media leaves in real time."""
+        """True if media is sent in real time."""
         return self.config.pacing != pb.PACING_AS_MADE
 
 
 def check_config(config: pb.ConverseConfig) -> None:
-    """Refuses a config with a wrong field.
+    """Rejects a config with an invalid field.
 
     Raises:
         InvalidRequest: The text names the field.
@@ -82,7 +82,7 @@ def check_config(config: pb.ConverseConfig) -> None:
     if config.input_sample_rate_hz:
         check_rate("config.input_sample_rate_hz", config.input_sample_rate_hz)
     if config.text_only and config.audio_only:
-        raise InvalidRequest("config.audio_only: cannot be true together with text_only")
+        raise InvalidRequest("config.audio_only: cannot be combined with text_only")
     if config.pacing not in pb.Pacing.values():
         raise InvalidRequest(f"config.pacing: {config.pacing} is not a known pacing")
     _check_video(config.video)
@@ -92,21 +92,21 @@ def check_config(config: pb.ConverseConfig) -> None:
 
 
 def stages_of(config: pb.ConverseConfig) -> tuple[str, ...]:
-    """Names the stages that every answer of a session needs."""
+    """Returns the names of the stages that every answer of a session needs."""
     if config.text_only:
         return needed_for(AnswerKind.TEXT)
     return needed_for(AnswerKind.SPEECH if config.audio_only else AnswerKind.VIDEO)
 
 
 def open_with(config: pb.ConverseConfig, catalogue: Catalogue) -> Opening:
-    """Looks up what a checked config names.
+    """Looks up the names in a checked config.
 
     Raises:
         NotFound: The persona, voice or avatar is unknown; the text lists the known ones.
-        Unavailable: The language model has never answered, so that no persona is known.
+        Unavailable: The language model has never answered, so no persona is known.
     """
     if not catalogue.personas:
-        raise Unavailable("the language model does not answer, so nobody can talk yet; try again")
+        raise Unavailable("the language model does not respond, so no session can start; try again")
     persona = _find("config.persona", config.persona, catalogue.personas)
     if config.voice and catalogue.voices:
         _find("config.voice", config.voice, catalogue.voices)

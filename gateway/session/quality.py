@@ -1,7 +1,7 @@
-"""How much video a session gets: less when rendering is slower than real time, and back.
+"""The video level of a session: lowered when rendering is slower than real time, then restored.
 
-A pure state machine over what each answer showed. One slow answer makes the video of the next one
-simpler; several good ones in a row make it richer again.
+A pure state machine over the lateness of each answer. One slow answer lowers the level for the next
+one; several good ones in a row raise it again.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 
-# A player begins once it holds some media, so that this much too late is not seen.
+# A player starts once it has buffered some media, so a delay up to this is not visible.
 LATE_S = 0.15
-# So late the voice would stutter: the face is given up within the answer.
+# At this delay the voice would stutter, so the face is dropped within the answer.
 TOO_LATE_S = 0.6
 _GOOD_ANSWERS = 3
 _WORSE = {
@@ -27,10 +27,10 @@ _BETTER = {
 
 
 class Quality:
-    """The video of one session.
+    """The video level of one session.
 
     Attributes:
-        level: How much video the next answer gets.
+        level: The level of the next answer.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Quality:
         self._good = 0
 
     def answered(self, *, late_s: float) -> None:
-        """Learns how much too late the face of an answer was at most, seconds."""
+        """Records the largest delay of the face in an answer, seconds."""
         if late_s > LATE_S:
             self._good = 0
             self.level = _WORSE[self.level]
@@ -49,11 +49,12 @@ class Quality:
             self.level = _BETTER[self.level]
 
     def video(self, full: common.VideoFormat, *, sample_rate_hz: int) -> common.VideoFormat | None:
-        """Gives the format of the next answer's video; None: no video.
+        """Returns the format of the next answer's video; None: no video.
 
         Args:
             full: The format at the full level.
-            sample_rate_hz: Samples per second of the audio; each picture lasts whole samples.
+            sample_rate_hz: Samples per second of the audio; each frame lasts a whole number of
+                samples.
         """
         if self.level == pb.VIDEO_LEVEL_IDLE_LOOP:
             return None

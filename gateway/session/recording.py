@@ -1,9 +1,9 @@
-"""A recording of what a session heard and what it decided, as JSON Lines that can be replayed.
+"""A recording of a session's input events and decisions, as JSON Lines that can be replayed.
 
 A line is {"at_ms": 1200, "heard": "partial", "text": "what"} or {"at_ms": 1900, "said":
-"turn_started", "question": "what can you do"}; times count from the opening. It holds what people
-say, so that it is written only where `ANIMA_GATEWAY_TURN_LOG_DIR` names a folder. `python -m
-tests.replay FILE` runs the turn-taking over it again.
+"turn_started", "question": "what can you do"}; times count from the opening. It contains the words
+of people, so it is written only if `ANIMA_GATEWAY_TURN_LOG_DIR` names a folder. `python -m
+tests.replay FILE` replays it through the turn-taking.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Recording:
     """The recording of one session; times are those of the event loop.
 
     Args:
-        write: Takes each line.
-        config: How the session was opened.
+        write: Called with each line.
+        config: The config of the session.
     """
 
     def __init__(self, write: Callable[[str], None], config: pb.ConverseConfig) -> None:
@@ -47,14 +47,14 @@ class Recording:
         self._write(opened=MessageToDict(config, preserving_proto_field_name=True))
 
     def heard(self, event: SessionEvent) -> None:
-        """Records an event that the session has to decide about."""
+        """Records an event that the session must decide about."""
         if (facts := self._heard_facts(event)) is not None:
             self._write(**facts)
 
     async def saying(
         self, events: AsyncIterator[pb.ConverseResponse]
     ) -> AsyncIterator[pb.ConverseResponse]:
-        """Records the decisions among the events of the session, and passes on all of them."""
+        """Yields all events of the session, and records the decisions among them."""
         async for event in events:
             kind = event.WhichOneof("event")
             if kind in _DECISIONS:
@@ -62,7 +62,7 @@ class Recording:
             yield event
 
     def _heard_facts(self, event: SessionEvent) -> dict[str, Any] | None:
-        """Returns what of an event a replay needs; None if it decides nothing."""
+        """Returns the fields of an event that a replay needs; None if it decides nothing."""
         match event:
             case SpeechStarted():
                 return {"heard": "speech_started", "began_ms": self._ms(event.started_at)}
@@ -100,26 +100,26 @@ class Recording:
 
 
 def recording_file(folder: str, session_id: str) -> LineFile:
-    """Opens the file of a recording, beside those of other sessions of the same id.
+    """Opens the file of a recording, distinct from those of other sessions with the same id.
 
     Args:
-        folder: Where recordings are kept; made if it is missing.
+        folder: The folder of the recordings; created if it is missing.
         session_id: The id of the session, checked by `check_turn_id`.
     """
     began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    # A client may open several sessions with one id, even at once.
+    # A client may open several sessions with the same id, even at the same time.
     return LineFile(Path(folder) / f"{session_id}-{began}-{secrets.token_hex(4)}.jsonl")
 
 
 def event_of(line: dict[str, Any], *, now: float) -> SessionEvent:
-    """Returns the event that a line of the kind "heard" has recorded.
+    """Returns the event that is recorded in a line of the kind "heard".
 
     Args:
-        line: The line; its times count from 0 of the loop's clock.
-        now: The time of the loop's clock, seconds.
+        line: The line; its times count from 0 on the loop's clock.
+        now: The time on the loop's clock, seconds.
 
     Raises:
-        ValueError: Such an event is not recorded.
+        ValueError: Events of this kind are not recorded.
     """
     match line["heard"]:
         case "speech_started":

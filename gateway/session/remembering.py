@@ -1,4 +1,4 @@
-"""Makes of a turn what the memory is asked to remember."""
+"""Builds the request that stores a turn in the memory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _MAX_ITEM_CHARS = 8000
 
 
 def request_of(outcome: TurnOutcome, *, user_id: str, session_id: str) -> memory.RememberRequest:
-    """Returns a request that stores a question and what was heard of its answer.
+    """Returns a request that stores a question and the heard part of its answer.
 
-    The ids of the items come from the turn, so that storing twice stores once.
+    The ids of the items come from the turn, so that storing a turn twice has no effect.
     """
     now_unix_ms = time.time_ns() // 1_000_000
     said = (
         ("q", memory.SPEAKER_USER, outcome.question),
-        # What a document says is not remembered as said: it goes when the document is removed.
+        # Quotes from a document are not remembered, so that they disappear with the document.
         ("a", memory.SPEAKER_ASSISTANT, "" if outcome.quotes_document else outcome.heard_text),
     )
     items = [
@@ -32,7 +32,7 @@ def request_of(outcome: TurnOutcome, *, user_id: str, session_id: str) -> memory
             created_unix_ms=now_unix_ms + offset,
         )
         for offset, (suffix, speaker, said_text) in enumerate(said)
-        # What a model writes may contain anything; the memory refuses a text with NUL.
+        # The text of a model may contain anything; the memory rejects a text with NUL.
         if (text := said_text.replace("\0", "")[:_MAX_ITEM_CHARS]).strip()
     ]
     return memory.RememberRequest(user_id=user_id, items=items)

@@ -1,4 +1,4 @@
-"""What a client sends, handed to its session message by message."""
+"""Passes the requests of a client to its session, message by message."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from gateway.session.session import Session
 
 
 async def feed(session: Session, requests: AsyncIterator[pb.ConverseRequest]) -> None:
-    """Hands requests to a session until they end; a wrong one ends the session with its error."""
+    """Passes requests to a session until they end; an invalid one ends it with an error."""
     try:
         async for request in requests:
             await _take(session, request)
     except Exception as error:
         session.fail(error)
         return
-    # A cancel looks like this end too; all that follows from it is that the events end after the
-    # answer.
+    # A cancelled call looks like this end too; then the events merely end after the answer.
     session.finish()
 
 

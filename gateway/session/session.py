@@ -1,4 +1,4 @@
-"""One conversation, free of any transport: gRPC, REST and WebSocket are thin edges over it.
+"""One conversation, independent of any transport: gRPC, REST and WebSocket are thin edges over it.
 
 How an edge uses it::
 
@@ -50,9 +50,9 @@ _ROLE_NAMES = {role: name for name, role in _ROLES.items()}
 class Session:
     """A conversation with a digital human.
 
-    Every method belongs to the event loop that opened the session. Methods that take input raise
-    `InvalidRequest` (`services.runtime.errors`) for wrong input; the session then lives on as if
-    the input had not come.
+    Call every method in the event loop that opened the session. Methods that take input raise
+    `InvalidRequest` (`services.runtime.errors`) for invalid input; the session then continues as if
+    the input had not been sent.
     """
 
     def __init__(self, *, mesh: Mesh, opening: Opening, history: History) -> None:
@@ -109,23 +109,23 @@ class Session:
     ) -> AsyncIterator[Session]:
         """Opens a conversation and closes it at the end of the block.
 
-        Closing cancels everything that is under way and frees the place; the person's last question
-        and the heard part of its answer are still remembered, in the background.
+        Closing cancels all work and frees the place; the person's last question and the heard part
+        of its answer are still remembered, in the background.
 
         Args:
-            mesh: The stages, entered already.
-            config: What the client wants. Empty fields mean the defaults of the contract.
-            history: What was said and heard in an earlier session that this one goes on, oldest
-                first: ("user" or "assistant", text).
+            mesh: The stages, already entered.
+            config: The client's config. Empty fields mean the defaults of the contract.
+            history: The messages of an earlier session that this one continues, oldest first:
+                ("user" or "assistant", text).
 
         Yields:
             The open session; its first event is `session_started`.
 
         Raises:
-            InvalidRequest: A field of `config` is wrong; the text names it.
+            InvalidRequest: A field of `config` is invalid; the text names it.
             NotFound: The persona, voice or avatar is unknown; the text lists the known ones.
-            Busy: All places are taken, or a stage that is needed has none.
-            Unavailable: The language model has never answered, so that no persona is known; or the
+            Busy: All places are taken, or a required stage is full.
+            Unavailable: The language model has never answered, so no persona is known; or the
                 gateway is going away.
         """
         mesh.drain.check()
@@ -146,7 +146,7 @@ class Session:
 
     @property
     def started(self) -> pb.SessionStarted:
-        """What the session was opened with: id, persona, video format, audio rate."""
+        """The parameters of the session: id, persona, video format, audio rate."""
         return self._started
 
     @property
@@ -155,9 +155,9 @@ class Session:
         return [(_ROLE_NAMES[m.role], m.text) for m in self._history.messages()]
 
     async def text(self, text: str) -> None:
-        """Asks a typed question; an answer under way is interrupted first.
+        """Asks a typed question; the current answer is interrupted first.
 
-        Waits while the client reads too slowly, and until an interrupted answer has stopped (some
+        Waits while the client reads too slowly, and until an interrupted answer has stopped (a few
         ms).
 
         Args:
@@ -170,7 +170,7 @@ class Session:
         await self._events.take(Typed(text=text, asked_at=asked_at))
 
     async def audio(self, chunk: common.AudioChunk) -> None:
-        """Takes microphone audio: on all the time, or only while a button is held.
+        """Takes microphone audio, either continuous or only while a button is held.
 
         Args:
             chunk: Mono int16 at the config's rate; `start_sample` counts from the start of the
@@ -180,16 +180,16 @@ class Session:
         await self._listening.audio(chunk)
 
     async def end_of_speech(self) -> None:
-        """Says that the person has finished (button released): silence is not waited for."""
+        """Reports that the person has finished (button released), without waiting for silence."""
         self._start_listening()
         self._listening.end_of_speech()
 
     async def stop(self) -> None:
-        """Stops the answer under way; does nothing if there is none."""
+        """Stops the current answer; does nothing if there is none."""
         await self._events.take(StopCommand())
 
     def playback(self, report: pb.PlaybackReport) -> None:
-        """Takes how far the client has played a turn, which decides what was heard."""
+        """Takes a report of how far a turn has been played, which determines the heard part."""
         check_turn_id("playback.turn_id", report.turn_id)
         check_range("playback.played_samples", report.played_samples, 0, _MAX_SAMPLES)
         self._events.played(Played(report=report))
@@ -197,31 +197,30 @@ class Session:
     def idle(
         self, frame: int, activity: avatar.Activity.ValueType = avatar.ACTIVITY_UNSPECIFIED
     ) -> None:
-        """Notes which frame of the idle loop the client shows now, so that answers begin there."""
+        """Records the frame of the idle loop that the client shows, so that answers start there."""
         check_range("idle.frame", frame, 0, _MAX_COUNT)
         if activity not in avatar.Activity.values():
             raise InvalidRequest(f"idle.activity: {activity} is not a known activity")
         self._idle.report(frame, activity)
 
     def finish(self) -> None:
-        """Says that no input follows: `events` ends after the answer under way."""
+        """Reports that no more input follows: `events` ends after the current answer."""
         self._no_more_input = True
         self._finish_if_idle()
 
     def events(self) -> AsyncIterator[pb.ConverseResponse]:
-        """Gives what the session says, in order, to one reader.
+        """Yields the events of the session, in order, for a single reader.
 
-        What is held for a slow reader is bounded; at an interruption media that has not been read
-        is dropped.
+        The queue for a slow reader is bounded; an interruption drops unread media.
         """
         events = self._outbox.read()
         return events if self._recording is None else self._recording.saying(events)
 
     async def until_stalled(self) -> None:
-        """Waits until the client has left what is there for it unread for too long.
+        """Waits until the client has left events unread for too long.
 
         Raises:
-            DeadlineExceeded: That is so now; who serves the client ends the conversation.
+            DeadlineExceeded: The client has stalled; the edge should end the conversation.
         """
         timeout_s = self._mesh.settings.client_stall_timeout_s
         await self._outbox.until_stalled(timeout_s)
@@ -250,7 +249,8 @@ class Session:
     def _start_listening(self) -> None:
         if not self._hears:
             self._hears = True
-            # It runs until it is cancelled: a failure is one of ours that the client must see.
+            # It runs until it is cancelled; a failure is an internal error that the client must
+            # see.
             self._tasks.start(self._listening.run(), name="listening")
 
     def _record(self, event: SessionEvent) -> None:
@@ -270,7 +270,7 @@ class Session:
     def _finish_if_idle(self) -> None:
         if not (self._no_more_input or self._turns.going_away):
             return
-        # Without further input an utterance that is still being spoken would never end.
+        # Without more input, an utterance that is still being spoken would never end.
         speaking = self._listening.hearing and not self._no_more_input
         if self._turns.idle and not self._listening.waiting and not speaking:
             self._outbox.finish()
@@ -291,7 +291,7 @@ def _message(role: str, text: str) -> llm.Message:
 
 
 def _check_unicode(text: str) -> None:
-    # JSON can hold half of a surrogate pair, which no message can carry.
+    # JSON can contain half of a surrogate pair, which no proto message can carry.
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

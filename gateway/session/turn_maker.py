@@ -1,4 +1,4 @@
-"""The turns of one session: what each is made of, and what each leaves behind."""
+"""Creates the turns of one session and records their outcomes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MAX_QUESTION_CHARS = 8000
 
 
 class TurnMaker:
-    """Makes turns from what the session was opened with and from what earlier turns left.
+    """Creates turns from the session's parameters and the outcomes of earlier turns.
 
     Args:
         mesh: The stages.
-        opening: What the session was opened with.
-        outbox: Where events go.
-        history: What was said before.
+        opening: The parameters of the session.
+        outbox: The destination of events.
+        history: The history of the session.
         idle: The idle loop that the client shows between answers.
         on_end: Called with the outcome of each turn as soon as the turn is over.
     """
@@ -55,10 +55,10 @@ class TurnMaker:
     def make(
         self, text: str, *, epoch: int, asked_at: float, spoken: bool, speculative: bool = False
     ) -> Turn:
-        """Makes a turn that is not started yet.
+        """Creates a turn without starting it.
 
         Args:
-            text: The question; at most `MAX_QUESTION_CHARS` of it are taken.
+            text: The question; only its first `MAX_QUESTION_CHARS` are used.
             epoch: The epoch of the session.
             asked_at: The end of the question on the loop's clock, seconds.
             spoken: True if the question was spoken, not typed.
@@ -102,13 +102,13 @@ class TurnMaker:
         )
 
     def report_quality(self, turn: Turn) -> None:
-        """Informs the client if the video of a turn is not that of the turn before."""
+        """Informs the client if the video level differs from that of the previous turn."""
         if self._opening.video is not None and self._quality.level != self._shown:
             self._shown = self._quality.level
             turn.say_quality(self._shown)
 
     def record(self, outcome: TurnOutcome) -> None:
-        """Adds a turn to the history and, for a person with a name, to the memory."""
+        """Adds a turn to the history and, if the user has an id, to the memory."""
         self._history.add(outcome)
         config = self._opening.config
         if config.user_id:

@@ -1,8 +1,8 @@
-"""Who speaks when: at most one answer at a time, begun early, held, resumed, interrupted.
+"""Turn-taking: at most one answer at a time, started early, held, resumed, interrupted.
 
-An answer may be begun on a guess that the person has finished; it stays behind a shut gate until
-the recogniser confirms the guess, and is dropped without a trace when the person goes on. Speech
-during an answer holds it at once; `BargeIn` decides whether it goes on.
+An answer may be started on a guess that the person has finished; it stays behind a closed gate
+until the recogniser confirms the guess, and is dropped without a trace if the person goes on.
+Speech during an answer holds it at once; `BargeIn` decides whether it resumes.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from services.runtime.clock import loop_time_s
 from services.runtime.errors import Unavailable
 from services.runtime.tasks import Tasks
 
-# A sign of listening this shortly before the end of an answer is an answer to it: "yes".
+# A backchannel this shortly before the end of an answer is a reply to it: "yes".
 _ANSWERABLE_S = 1.0
-# Who goes on within that, before anything of an answer was heard, was still asking.
+# A person who speaks again within this time, before hearing any of the answer, was still asking.
 _SAME_QUESTION_S = 1.5
 
 
@@ -39,13 +39,13 @@ class TurnTaking:
 
     Args:
         mesh: The stages.
-        opening: What the session was opened with.
-        outbox: Where events go.
-        history: What was said before.
+        opening: The parameters of the session.
+        outbox: The destination of events.
+        history: The history of the session.
         idle: The idle loop that the client shows between answers.
         on_idle: Called whenever the last event of an answer has been posted.
         on_failure: Called with the error that ends the turn-taking: the session cannot go on.
-        end_of_turn: Told when the person was cut off.
+        end_of_turn: Notified when the person was cut off.
     """
 
     def __init__(
@@ -91,12 +91,12 @@ class TurnTaking:
 
     @property
     def answering(self) -> bool:
-        """True while an answer is under way, held ones included."""
+        """True while there is an answer, held ones included."""
         return self._turn is not None and not self._turn.over
 
     @property
     def idle(self) -> bool:
-        """True if no event of an answer follows: none is under way, asked for or being stopped."""
+        """True if no event of an answer follows: none is running, requested or being stopped."""
         return not self._asking and (self._turn is None or self._turn.ended)
 
     @property
@@ -105,17 +105,17 @@ class TurnTaking:
         return self._going_away_at is not None
 
     def go_away(self) -> None:
-        """Reports that the gateway goes away; questions that end later are refused."""
+        """Reports that the gateway is going away; questions that end later are refused."""
         self._going_away_at = loop_time_s()
         self._refuse()
 
     def turn(self, turn_id: str) -> Turn | None:
-        """Gives the present turn if that is its id."""
+        """Returns the current turn if it has this id."""
         turn = self._turn
         return turn if turn is not None and turn.turn_id == turn_id else None
 
     async def ask(self, text: str, *, asked_at: float) -> None:
-        """Answers a typed question; an answer under way is interrupted first.
+        """Answers a typed question; the current answer is interrupted first.
 
         Raises:
             Unavailable: The session was closed meanwhile.
@@ -132,16 +132,16 @@ class TurnTaking:
                     raise Unavailable("the conversation has ended; ask again", reason="ENDED")
 
     async def stop(self) -> None:
-        """Stops the answer under way; does nothing if there is none."""
+        """Stops the current answer; does nothing if there is none."""
         cause_at = loop_time_s()
         async with self._changing:
             await self._interrupt(cause_at=cause_at)
 
     async def speech_started(self, at: float) -> None:
-        """Holds the answer under way until it is known what was said.
+        """Holds the current answer until the speech is recognised.
 
         Args:
-            at: When the speech began, on the loop's clock.
+            at: The start of the speech on the loop's clock.
         """
         async with self._changing:
             turn = self._turn
@@ -154,7 +154,7 @@ class TurnTaking:
             self._expiry = loop.call_later(HOLD_S, self._expire)
 
     async def partial(self, text: str) -> None:
-        """Takes what is recognised so far."""
+        """Takes the text recognised so far."""
         if self._barge_in is None:
             return
         async with self._changing:
@@ -162,7 +162,7 @@ class TurnTaking:
                 await self._move(self._barge_in.partial(text))
 
     async def guessed(self, guess: EndGuess) -> None:
-        """Begins an answer to what was probably said."""
+        """Starts an answer to the probable question."""
         text = guess.text
         async with self._changing:
             if self._barge_in is not None:
@@ -185,15 +185,15 @@ class TurnTaking:
             self._guess.start()
 
     async def resumed(self) -> None:
-        """Drops the answer that was begun: the person goes on."""
+        """Drops the answer to the last guess, because the person goes on speaking."""
         async with self._changing:
             await self._drop_guess("resumed")
 
     async def heard(self, utterance: Utterance) -> None:
-        """Answers what was said, or lets a held answer go on if it was nothing.
+        """Answers an utterance, or resumes a held answer if there was none.
 
         Args:
-            utterance: What was said; its text may be empty.
+            utterance: The utterance; its text may be empty.
         """
         async with self._changing:
             barge_in, self._barge_in = self._barge_in, None
@@ -202,7 +202,7 @@ class TurnTaking:
                 seconds = utterance.ended_at - utterance.started_at
                 move = barge_in.over(utterance.text, seconds=seconds)
             stop = classify(utterance.text) is Said.STOP and barge_in is not None
-            # Also where the answer was stopped meanwhile by other means: it was said into it.
+            # Also if the answer was stopped meanwhile by other means: the speech was part of it.
             nothing = barge_in is not None and barge_in.decided is Move.RESUME
             is_question = bool(utterance.text) and not (nothing or stop)
             late = self._comes_too_late(utterance.ended_at)
@@ -212,7 +212,7 @@ class TurnTaking:
                 if barge_in is not None:
                     self._settle_hold()
                 elif utterance.text:
-                    # An answer to a question that was typed while the person spoke.
+                    # The current answer is to a question that was typed while the person spoke.
                     await self._interrupt(cause_at=utterance.started_at)
                 if asked:
                     await self._answer(utterance)
@@ -223,7 +223,7 @@ class TurnTaking:
                     self._refuse()
 
     async def _answer(self, utterance: Utterance) -> None:
-        """Answers a spoken question, by the answer that was begun on a guess if that fits."""
+        """Answers a spoken question, with the answer that was started on a guess if it fits."""
         text = self._whole(utterance.text)
         self._asked = utterance
         guess = self._guess
@@ -243,7 +243,7 @@ class TurnTaking:
         self._maker.report_quality(guess)
 
     async def silent(self) -> None:
-        """Lets a held answer go on: nothing more will be heard of what was said."""
+        """Resumes a held answer, because the result of the utterance will not arrive."""
         async with self._changing:
             await self._drop_guess("not recognised")
             if self._barge_in is not None:
@@ -253,9 +253,9 @@ class TurnTaking:
             self._uncarry()
 
     async def close(self) -> None:
-        """Cancels everything; memory still gets what was asked and heard.
+        """Cancels everything; the question and the heard part still go to the memory.
 
-        What waits for room in the outbox must have been released before.
+        Tasks that wait for room in the outbox must have been released before.
         """
         self._closed = True
         self._settle_hold()
@@ -270,7 +270,7 @@ class TurnTaking:
 
     @contextmanager
     def _counted_as_asking(self) -> Iterator[None]:
-        """Keeps the session from being idle while a question waits to be begun."""
+        """Keeps the session from counting as idle while a question waits for its turn."""
         self._asking += 1
         try:
             yield
@@ -282,12 +282,12 @@ class TurnTaking:
     def _remembered_if_left(
         self, question: str, *, when: bool, goes_on: bool = False
     ) -> Iterator[None]:
-        """Records a question whose client leaves before its answer was begun.
+        """Records a question whose client leaves before its answer has started.
 
         Args:
-            question: What was asked.
-            when: False: it is none, or it is refused.
-            goes_on: Whether it goes on with a question that was cut off.
+            question: The question.
+            when: False: it is not a question, or it is refused.
+            goes_on: Whether it continues a question that was cut off.
         """
         try:
             yield
@@ -300,7 +300,7 @@ class TurnTaking:
             raise
 
     async def _begin(self, text: str, *, asked_at: float, spoken: bool) -> bool:
-        """Begins an answer; False if the session was closed before there was room."""
+        """Starts an answer; returns False if the session was closed before there was room."""
         await self._outbox.until_room()
         if self._closed:
             return False
@@ -324,13 +324,13 @@ class TurnTaking:
 
     async def _drop_guess(self, why: str) -> None:
         if (guess := self._guess) is not None:
-            # Kept until it is gone: if this is cancelled, `close` discards it.
+            # Kept until it is discarded: if this is cancelled, `close` discards it.
             await guess.discard()
             self._guess = None
             metrics.SPECULATIONS.labels(why).inc()
 
     def _comes_too_late(self, ended_at: float) -> bool:
-        """Returns whether a question that ended then is refused."""
+        """Returns whether a question that ended at this time is refused."""
         return self._going_away_at is not None and ended_at >= self._going_away_at
 
     def _refuse(self) -> None:
@@ -338,7 +338,7 @@ class TurnTaking:
         self._outbox.post(pb.ConverseResponse(notice=notice))
 
     async def _move(self, move: Move | None) -> None:
-        """Carries out what was decided about the answer that somebody speaks into."""
+        """Carries out a decision about the answer during which somebody speaks."""
         turn = self._turn
         if move is None or turn is None or turn.over:
             return
@@ -376,7 +376,7 @@ class TurnTaking:
 
     def _keep(self, outcome: TurnOutcome) -> None:
         if outcome.turn_id == self._still_asking:
-            # The person was still asking: the question goes on in the next utterance.
+            # The person was still asking; the question continues in the next utterance.
             self._carried = outcome.question
         else:
             self._maker.record(outcome)

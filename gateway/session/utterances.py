@@ -1,7 +1,7 @@
-"""What a short utterance is: nothing, a sign of listening, a command to stop, or speech.
+"""Classifies short utterances: nothing, a backchannel, a command to stop, or speech.
 
-The words are those that people use while somebody else goes on speaking, of all languages in
-`gateway.wording` at once. A recogniser makes small words of a cough, so that those count only in
+The words are those that people say while somebody else goes on speaking, for all languages in
+`gateway.wording` at once. A recogniser turns a cough into a short word, so such words count only in
 longer utterances.
 """
 
@@ -12,12 +12,12 @@ import enum
 from gateway.wording.book import BOOKS, Utterances
 from text.normal import normal
 
-# The longest sound that is nothing but a sign of listening, or a cough.
+# The longest sound that can only be a backchannel or a cough.
 SHORT_S = 0.6
 
 
 class Said(enum.Enum):
-    """What an utterance is while somebody else speaks."""
+    """The kind of an utterance while somebody else speaks."""
 
     NOTHING = enum.auto()
     BACKCHANNEL = enum.auto()
@@ -26,11 +26,11 @@ class Said(enum.Enum):
 
 
 def classify(text: str, *, seconds: float = 0.0) -> Said:
-    """Tells what an utterance is.
+    """Returns the kind of an utterance.
 
     Args:
-        text: What was recognised.
-        seconds: How long the speech was; 0 if it is not known.
+        text: The recognised text.
+        seconds: The duration of the speech; 0 if it is not known.
     """
     plain = normal(text)
     words = plain.split()

@@ -40,7 +40,7 @@ class Mesh:
 
     Attributes:
         settings: The settings of the gateway.
-        places: The slots for conversations, shared by all edges.
+        places: The places for conversations, shared by all edges.
         drain: Whether the gateway is going away.
         overload: Which stages are full.
         states: The states of the stages.

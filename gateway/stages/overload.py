@@ -15,11 +15,11 @@ class Overload:
         self._full_until: dict[str, float] = {}
 
     def report(self, stage: str, retry_after_ms: int) -> None:
-        """Records that a stage has refused a stream because all its slots are taken.
+        """Records that a stage has refused a stream because all its places are taken.
 
         Args:
             stage: The name of the stage.
-            retry_after_ms: The time after which it expects a free slot, ms.
+            retry_after_ms: The time after which it expects a free place, ms.
         """
         until = asyncio.get_running_loop().time() + retry_after_ms / 1000
         self._full_until[stage] = max(until, self._full_until.get(stage, until))
@@ -28,7 +28,7 @@ class Overload:
         """Rejects a new session while a stage that it needs is full.
 
         Raises:
-            Busy: A stage is full; carries the time after which a slot may be free.
+            Busy: A stage is full; carries the time after which a place may be free.
         """
         now = asyncio.get_running_loop().time()
         for stage in stages:

@@ -44,7 +44,7 @@ class StageSpec:
         terminal_event: The last event of a stream that ended well, by its name in the `event` oneof
             of the responses; None for a stage without streams. A stream that ends without it has
             failed, even with the status OK.
-        waits_for_place: Whether a turn waits for a slot when the stage is full.
+        waits_for_place: Whether a turn waits for a place when the stage is full.
         silence_ms: The default for how long the stage may send nothing while it owes a response;
             None for a stage without streams.
         open_ms: The default for how long opening a stream may take; None: the limit that the

@@ -110,7 +110,7 @@ class StageStream(Generic[RequestT, ResponseT]):
             config: The first request.
             timeout_ms: How long all attempts together may take.
             wait_for_place: Whether to retry a full stage within that time.
-            on_full: Called when the stage is full, with the time after which it may have a slot,
+            on_full: Called when the stage is full, with the time after which it may have a place,
                 ms.
 
         Raises:

@@ -17,7 +17,7 @@ class TurnEvents:
     """The events of one turn.
 
     Args:
-        state: The answer under way.
+        state: The answer in progress.
         outbox: Where events go; shut while the answer is only a guess.
     """
 

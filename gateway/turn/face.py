@@ -40,7 +40,7 @@ class Face(Part):
     """Shows one answer, or passes its audio straight on; a `SpeechSink`.
 
     Args:
-        state: The answer under way.
+        state: The answer in progress.
         player: Where media and marks go.
         mesh: The stages.
         streams: The streams of the turn.

@@ -23,7 +23,7 @@ class TurnStreams:
         state: The answer in progress.
         settings: The settings of the gateway.
         spans: The spans of the turn, the parents of the streams.
-        stage_is_full: Called with the name of a full stage and the time until it may have a slot,
+        stage_is_full: Called with the name of a full stage and the time until it may have a place,
             ms.
     """
 

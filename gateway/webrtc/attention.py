@@ -1,8 +1,8 @@
-"""What the face does while it does not speak: it waits, listens, or thinks about the answer.
+"""The look of the face while it does not speak: idle, listening, or thinking.
 
-The answer's first picture continues a look: the talking head is told which one when the answer is
-begun, long before anything of it is there. So what is told is what will be shown by then: where
-answers come soon the look stays as it is, where they take long it is thinking.
+The first frame of an answer continues a look, and the talking head must know which one when the
+answer is started, long before any of it exists. So it is given the look that will be shown by then:
+if answers come soon the look stays as it is, if they take long it is thinking.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ LISTENING = Activity.ACTIVITY_LISTENING
 THINKING = Activity.ACTIVITY_THINKING
 
 THINK_AFTER_S = 0.9
-"""An answer that comes sooner needs no look of thinking."""
+"""An answer that starts sooner needs no thinking look."""
 _LONG_S = 1.2
 _LISTEN_S = 10.0
 _WEIGHT = 0.3
 
 
 class Pace:
-    """How long answers take to begin; all pages of a gateway learn it together.
+    """How long answers take to start, measured over all pages of a gateway.
 
     Attributes:
-        wait_s: from the beginning of a turn to its first media, an average of the last ones.
+        wait_s: The time from the start of a turn to its first media, averaged over the last turns.
     """
 
     def __init__(self) -> None:
         self.wait_s = 0.5
 
     def began_after(self, wait_s: float) -> None:
-        """Learns of one more answer."""
+        """Adds the wait of one more answer."""
         self.wait_s += _WEIGHT * (wait_s - self.wait_s)
 
     @property
     def long(self) -> bool:
-        """Tells whether the look of thinking will be there before the answer is."""
+        """Returns whether the thinking look will be shown before the answer starts."""
         return self.wait_s > _LONG_S
 
 
 class Attention:
-    """Follows one conversation.
+    """Tracks the look of one conversation.
 
     Args:
-        pace: how long answers take.
-        changed: told when another look is wanted.
+        pace: The pace of answers.
+        changed: Called when another look is wanted.
 
     Attributes:
-        wanted: the look that is wanted now.
+        wanted: The look that is wanted now.
     """
 
     def __init__(self, pace: Pace, *, changed: Callable[[], None]) -> None:
@@ -65,11 +65,11 @@ class Attention:
 
     @property
     def thinks_at_answer(self) -> bool:
-        """Tells whether the look will be thinking when an answer begins that is asked for now."""
+        """Returns whether the look will be thinking at the start of an answer requested now."""
         return self._pace.long and (self._speaking or self._asked_at is not None)
 
     def note(self, response: pb.ConverseResponse) -> None:
-        """Takes an event of the session."""
+        """Processes an event of the session."""
         kind = response.WhichOneof("event")
         if kind == "speech_started":
             self._listen()
@@ -90,7 +90,7 @@ class Attention:
             self._look(IDLE)
 
     def asked(self) -> None:
-        """Notes that an answer is awaited from now on; a second call for a question is nothing."""
+        """Records that an answer is awaited; a second call for the same question has no effect."""
         if self._asked_at is not None:
             return
         self._asked_at = asyncio.get_running_loop().time()
@@ -100,7 +100,7 @@ class Attention:
             self._after(THINK_AFTER_S, THINKING)
 
     def close(self) -> None:
-        """Ends what is under way."""
+        """Cancels a pending change."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -109,14 +109,15 @@ class Attention:
             return
         self._pace.began_after(asyncio.get_running_loop().time() - self._asked_at)
         self._asked_at = None
-        # The answer leaves the look by itself; another change now would show in its first picture.
+        # The answer leaves the look by itself; another change now would be visible in its first
+        # frame.
         self.close()
         self.wanted = IDLE
 
     def _listen(self) -> None:
         self._speaking = True
         self._look(LISTENING)
-        # Speech of which nothing is recognised may end without a word.
+        # Speech in which nothing is recognised may end without an event.
         self._after(_LISTEN_S, IDLE)
 
     def _look(self, wanted: Activity.ValueType) -> None:

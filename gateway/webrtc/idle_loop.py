@@ -1,4 +1,4 @@
-"""A pre-coded idle loop, how one gets into it at any of its frames, and how it becomes another."""
+"""A pre-encoded idle loop that can be entered at any frame and can cross over to another loop."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _CROSSING_S = 0.48
 class IdleLoop:
     """A loop of one avatar.
 
-    A decoder may enter a stream only at a key frame, but an answer ends where it ends: an *entry*
-    is the stretch from any frame to the loop's next key frame, coded anew so that it begins with a
-    key frame of its own. A *crossing* is an entry in which another loop becomes this one; the loops
-    of an avatar keep step, so that only the look changes. Both are made once each.
+    A decoder can enter a stream only at a key frame, but an answer may end anywhere: an *entry* is
+    the stretch from any frame to the loop's next key frame, encoded again so that it starts with
+    its own key frame. A *crossing* is an entry in which another loop dissolves into this one; the
+    loops of an avatar are in step, so that only the look changes. Each is made only once.
 
     Attributes:
-        pictures: the coded frames, the first of them a key frame.
-        frame_rate_hz: how fast they are shown.
-        activity: what the face does.
+        pictures: The encoded frames; the first one is a key frame.
+        frame_rate_hz: Frames per second.
+        activity: The activity of the face.
     """
 
     pictures: tuple[CodedPicture, ...]
@@ -38,13 +38,13 @@ class IdleLoop:
     _crossings: OrderedDict[tuple[int, int], Crossing] = field(default_factory=OrderedDict)
 
     def entry(self, frame: int) -> tuple[CodedPicture, ...] | None:
-        """Returns what leads from a frame to the next key frame; None if it is yet to be made."""
+        """Returns the frames from a frame to the next key frame; None if they are not made yet."""
         if self.pictures[frame].key_frame:
             return ()
         return self._entries.get(frame)
 
     def nearest_key_frame(self, frame: int) -> int:
-        """Returns the key frame that is the fewest frames away, across the loop's seam too."""
+        """Returns the nearest key frame, also across the loop's seam."""
         count = len(self.pictures)
         keys = [n for n, picture in enumerate(self.pictures) if picture.key_frame]
         return min(keys, key=lambda key: min((key - frame) % count, (frame - key) % count))
@@ -57,16 +57,16 @@ class IdleLoop:
                 self._entries.popitem(last=False)
 
     def fits(self, other: IdleLoop) -> bool:
-        """Tells whether another loop keeps step with this one."""
+        """Returns whether another loop is in step with this one."""
         mine, others = ((loop.frame_rate_hz, len(loop.pictures)) for loop in (self, other))
         return mine == others
 
     def crossing_frames(self, key_frame: int) -> int:
-        """Returns how many frames before one of its key frames a crossing takes."""
+        """Returns the number of frames of a crossing before one of its key frames."""
         return min(round(_CROSSING_S * self.frame_rate_hz), key_frame or len(self.pictures))
 
     async def crossing(self, before: IdleLoop, key_frame: int, compute: Compute) -> Crossing:
-        """Returns how another loop becomes this one just before a key frame of this one."""
+        """Returns the crossing from another loop that ends just before a key frame of this one."""
         key = (before.activity, key_frame)
         known = self._crossings.get(key)
         if known is None or known.before is not before:
@@ -89,20 +89,20 @@ class IdleLoop:
         return Crossing(before=before, after=self, first=first, pictures=pictures)
 
     def _shown(self, first: int, last: int) -> list[av.VideoFrame]:
-        """Decodes some frames; `last` is not among them."""
+        """Decodes the frames from `first` to `last`, without `last`."""
         key = max(n for n in range(first + 1) if self.pictures[n].key_frame)
         return decoded(self.pictures[key:last])[first - key :]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Crossing:
-    """How one loop becomes another.
+    """A transition from one loop to another.
 
     Attributes:
-        before: the loop that is left.
-        after: the loop that is entered.
-        first: the frame at which it begins.
-        pictures: what is shown from there to a key frame of `after`.
+        before: The loop that is left.
+        after: The loop that is entered.
+        first: The frame at which it starts.
+        pictures: The frames from there to a key frame of `after`.
     """
 
     before: IdleLoop
@@ -112,11 +112,11 @@ class Crossing:
 
 
 class IdleCursor:
-    """Walks through the loops of one avatar.
+    """A position in the loops of one avatar.
 
     Args:
-        rest: the loop in which answers end.
-        frame: where to begin, roughly.
+        rest: The loop in which answers end.
+        frame: The approximate start.
     """
 
     def __init__(self, rest: IdleLoop, frame: int = 0) -> None:
@@ -142,7 +142,7 @@ class IdleCursor:
         return self._loop if self._crossing is None else self._crossing.after
 
     def enter(self, frame: int) -> None:
-        """Rests at a frame; where its entry has not been made, at the key frame next to it."""
+        """Enters the rest loop at a frame, or at the nearest key frame if the entry is not made."""
         self.leave()
         frame %= len(self._rest.pictures)
         entry = self._rest.entry(frame)
@@ -150,15 +150,15 @@ class IdleCursor:
         self._entry, self._entered_at = entry or (), self._frame
 
     def leave(self) -> None:
-        """Forgets the look: an answer has begun, which ends at rest."""
+        """Resets the look: an answer has started, which ends in the rest loop."""
         self._loop, self._crossing = self._rest, None
 
     def next_crossing(self, loop: IdleLoop, *, lead_frames: int) -> int:
-        """Returns the key frame of a loop before which it can be crossed to next.
+        """Returns the next key frame of a loop before which a crossing to it can end.
 
         Args:
-            loop: the loop.
-            lead_frames: how many frames from now the crossing begins at the earliest.
+            loop: The loop.
+            lead_frames: The earliest start of the crossing, in frames from now.
         """
         count = len(loop.pictures)
         for ahead in range(lead_frames, lead_frames + 2 * count):
@@ -168,7 +168,7 @@ class IdleCursor:
         return 0
 
     def cross(self, crossing: Crossing) -> bool:
-        """Takes a crossing; False if its first frame is over, or another loop is shown by now."""
+        """Starts a crossing; returns False if its first frame or the current loop is over."""
         ahead = (crossing.first - self._frame) % len(self._rest.pictures)
         late = ahead > len(self._rest.pictures) // 2
         if late or crossing.before is not self.loop or crossing.before is not self._loop:

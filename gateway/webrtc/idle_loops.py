@@ -1,4 +1,4 @@
-"""The loops that were shown last, fetched once for each version of an avatar."""
+"""A cache of recently shown loops, fetched once for each version of an avatar."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _Key = tuple[str, str, Activity.ValueType]
 
 
 class IdleLoops:
-    """The loops that were shown last.
+    """The recently shown loops.
 
     Args:
-        mesh: the stages.
+        mesh: The stages.
     """
 
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
         self._loops: OrderedDict[_Key, IdleLoop] = OrderedDict()
-        # The loop that a page waits for must not wait for a look that is only prepared.
+        # A loop that a page waits for must not wait for a look that is only being prepared.
         self._fetching = {activity: asyncio.Lock() for activity in Activity.values()}
 
     async def get(
@@ -42,12 +42,13 @@ class IdleLoops:
         """Returns a loop of an avatar.
 
         Args:
-            avatar: its name.
-            version: as the talking head lists it; a loop of another version is not given.
-            activity: what the face does.
+            avatar: The name of the avatar.
+            version: The version in the talking head's list; a loop of another version is not
+                returned.
+            activity: The activity of the face.
 
         Raises:
-            AnimaError: the talking head does not give it.
+            AnimaError: The talking head does not return it.
         """
         key = (avatar, version, activity)
         async with self._fetching[activity]:
@@ -68,7 +69,7 @@ class IdleLoops:
             video.MergeFrom(part.video)
             pictures += (CodedPicture(f.key_frame, f.data) for f in part.frames)
         if not pictures or not pictures[0].key_frame or not video.frame_rate_hz:
-            raise InternalError("avatar: the idle loop has no key frame to begin with")
+            raise InternalError("avatar: the idle loop does not start with a key frame")
         return IdleLoop(
             pictures=tuple(pictures), frame_rate_hz=video.frame_rate_hz, activity=activity
         )

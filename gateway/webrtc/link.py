@@ -1,4 +1,4 @@
-"""The WebRTC side of one page: signalling over its WebSocket, media to its peer, and a watch."""
+"""The WebRTC side of one page: signalling over its WebSocket, media to its peer, monitoring."""
 
 from __future__ import annotations
 
@@ -27,27 +27,28 @@ from services.runtime.tasks import Tasks
 
 WATCH_S = 0.5
 SUSPECT_S = 2.0
-"""Browsers report on video once a second: after this silence the page is asked if it lives."""
+"""Browsers report on video once a second; after this silence the page is pinged."""
 PONG_S = 1.2
 GIVE_UP_S = 6.0
-"""A page that lives but has received nothing for so long gets its media another way."""
+"""A page that responds but has received nothing for this long gets its media another way."""
 _MAX_OFFSET_US = 60_000_000
 _CROSS_AGAIN_S = 0.2
 _LOOK_FOR_ANOTHER_VERSION = 20
-"""Every so many rounds of the watch it is asked whether the avatar was replaced."""
+"""The number of watch rounds between checks whether the avatar was replaced."""
 
 
 class LiveMedia:
-    """What all pages of a gateway share for WebRTC.
+    """The state that all pages of a gateway share for WebRTC.
 
     Args:
-        mesh: the stages.
+        mesh: The stages.
 
     Attributes:
-        loops: the idle loops.
-        pace: how long answers take to begin.
+        loops: The idle loops.
+        pace: How long answers take to start.
         ice_servers: STUN and TURN servers.
-        peers: how many there are; no more than conversations, since each costs work all the time.
+        peers: The number of peers; at most the number of conversations, because each peer causes
+            constant work.
     """
 
     def __init__(self, mesh: Mesh) -> None:
@@ -61,14 +62,14 @@ class LiveMedia:
         """Takes a place for a peer.
 
         Raises:
-            Busy: there is none.
+            Busy: There is no free place.
         """
         if self.peers >= self.mesh.settings.capacity:
-            raise Busy("webrtc: all places are taken; media goes over the WebSocket")
+            raise Busy("webrtc: all places are taken; media is sent over the WebSocket")
         self.peers += 1
 
     def leave(self) -> None:
-        """Gives a place back."""
+        """Frees a place."""
         self.peers -= 1
 
 
@@ -76,12 +77,13 @@ class LiveLink:
     """WebRTC for one connection.
 
     Args:
-        live: what all pages share.
-        compute: for coding.
-        post: sends an event to the page.
-        report: told how far the answer has been played.
-        idle: told twice a second, and when the look changes, that another frame or loop is shown.
-        gone: told when the page does not live any more.
+        live: The state that all pages share.
+        compute: The threads for encoding.
+        post: Sends an event to the page.
+        report: Called with how far the answer has been played.
+        idle: Called twice a second, and when the look changes, because another frame or loop is
+            shown.
+        gone: Called when the page no longer responds.
     """
 
     def __init__(
@@ -111,24 +113,24 @@ class LiveLink:
 
     @property
     def connected(self) -> bool:
-        """Tells whether media goes by WebRTC."""
+        """True if media is sent over WebRTC."""
         return self._peer is not None and self._peer.connected
 
     @property
     def program(self) -> Program | None:
-        """What the peer sees and hears; None without one."""
+        """The programme of the peer; None without a peer."""
         return self._peer.program if self._peer is not None and self._peer.connected else None
 
     def config_event(self) -> dict[str, Any]:
-        """Tells a page how to connect."""
+        """Returns the event that configures the page's connection."""
         servers = [server.model_dump(exclude_none=True) for server in self._live.ice_servers]
         return {"type": "anima.webrtc.config", "ice_servers": servers}
 
     async def offer(self, event: dict[str, Any], config: ClientConfig) -> None:
-        """Answers an offer of the page; an older peer ends.
+        """Answers an offer of the page; closes an older peer.
 
         Raises:
-            AnimaError: there is no peer to be had; media goes over the WebSocket.
+            AnimaError: No peer can be created; media is sent over the WebSocket.
         """
         self.hang_up()
         self._config = config
@@ -152,12 +154,12 @@ class LiveLink:
         self._post({"type": "anima.webrtc.answer", "sdp": sdp})
 
     async def candidate(self, event: dict[str, Any]) -> None:
-        """Takes a candidate of the page."""
+        """Adds an ICE candidate of the page."""
         if self._peer is not None:
             await self._peer.add_candidate(event)
 
     async def show(self, config: ClientConfig) -> None:
-        """Shows the idle loop of another avatar, if another is chosen or it was replaced."""
+        """Shows the idle loop of another avatar, if another one was chosen or it was replaced."""
         self._config = config
         if (peer := self._peer) is None:
             return
@@ -167,81 +169,81 @@ class LiveLink:
             peer.program.show_idle(await self._loop(IDLE))
 
     def listens(self) -> None:
-        """Has the look of listening ready once a microphone is on: it may have to be drawn."""
+        """Prepares the listening look once a microphone is on, because it may have to be drawn."""
         if self._peer is not None and self._listens_as != self._avatar:
             self._listens_as = self._avatar
             self._tasks.start(self._fetch_listening(), name="webrtc listening look")
 
     def note(self, response: pb.ConverseResponse) -> None:
-        """Takes an event of the session: the face listens and thinks."""
+        """Processes an event of the session, which may change the look of the face."""
         self._attention.note(response)
 
     def asked(self) -> None:
-        """Notes that a question was typed, before its answer is begun."""
+        """Records that a question was typed, before its answer is started."""
         self._attention.asked()
         self._idle()
 
     @property
     def idle_shown(self) -> tuple[int, Activity.ValueType] | None:
-        """Which frame of which loop is shown, or will be when an answer begins; None without."""
+        """The frame and loop shown now, or at the start of an answer; None without a peer."""
         if (program := self.program) is None:
             return None
         shown = program.shown_loop.activity
         return program.idle_frame, THINKING if self._attention.thinks_at_answer else shown
 
     def take(self, chunk: MediaChunk) -> bool:
-        """Takes media of an answer; False if it must go another way."""
+        """Takes media of an answer; returns False if it must be sent another way."""
         if self._peer is None or not self._peer.connected:
             return False
         self._peer.program.append(chunk)
         return True
 
     def finish(self, turn_id: str, idle_frame: int | None) -> None:
-        """Says that an answer has no more media."""
+        """Reports that an answer has no more media."""
         if (program := self.program) is not None:
             self._prepare(program.finish(turn_id, idle_frame))
 
     def hold(self, held: bool) -> None:
-        """Holds the answer, or lets it go on."""
+        """Pauses or resumes the answer."""
         if (program := self.program) is not None:
             program.hold(held)
 
     def interrupt(self) -> None:
-        """Drops what has not been played."""
+        """Drops media that has not been played."""
         if (program := self.program) is not None:
             self._prepare(program.interrupt())
 
     async def note_offset(self, event: dict[str, Any]) -> None:
-        """Takes how far the page shows pictures ahead of their sound.
+        """Records by how much the page shows video ahead of its audio.
 
         Raises:
-            InvalidRequest: it is no number, or more than a minute.
+            InvalidRequest: The offset is not a number, or more than a minute.
         """
         offset_us = whole_number(event, "us", -_MAX_OFFSET_US)
         if offset_us > _MAX_OFFSET_US:
-            raise InvalidRequest("us: pictures and sound are more than a minute apart")
+            raise InvalidRequest("us: video and audio are more than a minute apart")
         if abs(offset_us) >= abs(self._offset_us or 0):
             self._offset_us = offset_us
 
     def take_offset_us(self) -> int | None:
-        """Returns the greatest offset since it was last asked for; None if none was told."""
+        """Returns the largest offset since the last call; None if none was reported."""
         offset_us, self._offset_us = self._offset_us, None
         return offset_us
 
     async def pong(self, event: dict[str, Any]) -> None:
-        """Notes that the page lives."""
+        """Records that the page responds."""
         self._pong.set()
 
     def hang_up(self) -> None:
-        """Ends the peer, if there is one."""
+        """Closes the peer, if there is one."""
         peer, self._peer = self._peer, None
         if peer is not None:
             self._live.leave()
-            # Not waited for: a TURN server that is gone is asked for half a minute to let go.
+            # Not awaited: releasing an unreachable TURN server is tried for half a minute.
             self._live.mesh.background.start(peer.close())
 
     async def close(self) -> None:
-        """Ends everything."""
+        """Closes the link."""
         self.hang_up()
         self._attention.close()
         await self._tasks.close()
@@ -275,7 +277,7 @@ class LiveLink:
         try:
             await self._loop(LISTENING)
         except AnimaError as error:
-            get_logger().warning("an avatar has no look of listening", problem=str(error))
+            get_logger().warning("an avatar has no listening look", problem=str(error))
 
     async def _follow_looks(self, peer: Peer) -> None:
         while peer is self._peer:
@@ -288,7 +290,7 @@ class LiveLink:
                 get_logger().warning("a look could not be shown", problem=str(error))
 
     async def _cross(self, program: Program) -> bool:
-        """Changes the look to the one that is wanted; False if it is too late for a crossing."""
+        """Changes to the wanted look; returns False if it is too late for a crossing."""
         wanted, before = self._attention.wanted, program.shown_loop
         if program.answering or before.activity == wanted:
             return True
@@ -314,7 +316,7 @@ class LiveLink:
             self._lose(peer)
 
     def _on_failure(self, error: BaseException) -> None:
-        """Ends the peer: the page is informed, and its media comes over the WebSocket again."""
+        """Closes the peer: the page is informed, and its media is sent over the WebSocket again."""
         if self._peer is not None:
             self._lose(self._peer)
 
@@ -324,7 +326,7 @@ class LiveLink:
             self.hang_up()
 
     async def _watch(self, peer: Peer) -> None:
-        """Notices within seconds what ICE would notice within half a minute."""
+        """Detects within seconds a loss that ICE would detect only after half a minute."""
         for number in itertools.count(1):
             if peer is not self._peer:
                 return
@@ -362,11 +364,11 @@ class LiveLink:
     async def _make_entry(self, loop: IdleLoop, frame: int) -> None:
         try:
             await loop.prepare(frame, self._compute)
-        except FFmpegError as error:  # the loop is entered at its next key frame
+        except FFmpegError as error:  # the loop is then entered at its next key frame
             get_logger().warning("an entry could not be made", problem=str(error))
 
     async def _avatar_of(self, config: ClientConfig) -> tuple[str, str]:
-        """Returns the name of the avatar and the version that there is of it now."""
+        """Returns the name of the avatar and its current version."""
         wanted = config.converse_config()
         check_config(wanted)
         catalogue = await self._live.mesh.catalogue.read()

@@ -1,4 +1,4 @@
-"""One WebRTC peer: pictures and sound out, over UDP."""
+"""One WebRTC peer: sends video and audio over UDP."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Peer:
     """A connection to a browser.
 
     Args:
-        program: what is played.
+        program: The programme that is played.
         ice_servers: STUN and TURN servers.
-        report: told how far the answer has been played.
-        changed: told when the state of the connection changes.
-        failed: called with the error that has stopped the media.
+        report: Called with how far the answer has been played.
+        changed: Called when the state of the connection changes.
+        failed: Called with the error that has stopped the media.
     """
 
     def __init__(
@@ -60,26 +60,26 @@ class Peer:
 
     @property
     def connected(self) -> bool:
-        """Tells whether media flows."""
+        """True if media is flowing."""
         return self._connection.connectionState == "connected"
 
     @property
     def lost(self) -> bool:
-        """Tells whether the connection has ended or failed."""
+        """True if the connection has ended or failed."""
         return self._connection.connectionState in ("failed", "closed")
 
     async def answer(self, sdp: object) -> str:
-        """Takes the browser's offer; returns the answer, with all candidates of this side.
+        """Accepts the browser's offer and returns the answer, with all local candidates.
 
         Raises:
-            InvalidRequest: it is not an offer that fits.
+            InvalidRequest: The offer does not fit.
         """
         if not isinstance(sdp, str) or not 0 < len(sdp) <= _MAX_SDP_CHARS:
-            raise InvalidRequest(f"sdp: it must be a text of at most {_MAX_SDP_CHARS} characters")
+            raise InvalidRequest(f"sdp: must be a string of at most {_MAX_SDP_CHARS} characters")
         for track in (self._pump.pictures, self._pump.sound):
             self._senders.append(self._connection.addTrack(track))
-        # Before the offer is taken: afterwards VP8 is chosen, and H.264 would be sent under its
-        # name. Only the packetisation that aiortc makes is offered.
+        # This must precede the offer: afterwards VP8 is chosen, and H.264 would be sent under its
+        # name. Only the packetisation that aiortc produces is offered.
         h264 = [
             codec
             for codec in RTCRtpSender.getCapabilities("video").codecs
@@ -92,31 +92,31 @@ class Peer:
             await self._connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
             answer = await self._connection.createAnswer()
             await self._connection.setLocalDescription(answer)
-        except Exception as error:  # aiortc raises whatever a wrong SDP makes it run into
+        except Exception as error:  # aiortc raises arbitrary errors for an invalid SDP
             get_logger().info("an offer was refused", problem=repr(error)[:300])
-            raise InvalidRequest("sdp: it is not an offer of audio and H.264 video") from None
+            raise InvalidRequest("sdp: must be an offer of audio and H.264 video") from None
         return str(self._connection.localDescription.sdp)
 
     async def add_candidate(self, event: dict[str, object]) -> None:
-        """Takes a candidate of the browser.
+        """Adds an ICE candidate of the browser.
 
         Raises:
-            InvalidRequest: it is none.
+            InvalidRequest: It is not a candidate.
         """
         line = str(event.get("candidate") or "")[:1000].removeprefix("candidate:")
         if not line or ".local " in line:
-            # The end of the candidates; or a name that hides an address from the page, which only
-            # multicast DNS could look up: checks that come from there show the address anyway.
+            # The end of the candidates, or a name that hides an address from the page and that only
+            # multicast DNS could resolve: checks from that address reveal it anyway.
             return
         try:
             candidate = candidate_from_sdp(line)
             candidate.sdpMid = str(event.get("sdpMid") or "0")[:16]
             await self._connection.addIceCandidate(candidate)
         except (AssertionError, IndexError, KeyError, ValueError):
-            raise InvalidRequest("candidate: it is not an ICE candidate") from None
+            raise InvalidRequest("candidate: must be an ICE candidate") from None
 
     async def silent_s(self) -> float:
-        """Returns how long, once connected, the browser has sent no report on what it receives."""
+        """Returns how long, once connected, the browser has sent no reception report, seconds."""
         last = self._connected_at
         for sender in self._senders:
             for stats in (await sender.getStats()).values():
@@ -125,7 +125,7 @@ class Peer:
         return 0.0 if last is None else (datetime.now(UTC) - last).total_seconds()
 
     async def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         await self._tasks.close()
         for track in (self._pump.pictures, self._pump.sound):
             track.stop()

@@ -1,8 +1,8 @@
-"""What a peer sees and hears: the idle loop, and answers in it, both on one clock.
+"""The programme of a peer: the idle loop, and answers between its frames, on one clock.
 
-Nothing here waits or knows of WebRTC: a pump asks for what is due. Sound never stops (silence
-between answers), pictures never stop (the idle loop). An answer that runs dry holds sound and
-pictures alike, so that they stay together.
+Nothing here waits or depends on WebRTC: a pump requests the media that is due. Audio never stops
+(silence between answers), and video never stops (the idle loop). An answer that runs dry pauses
+both audio and video, so that they stay in sync.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from gateway.webrtc.talk import CLOCK_HZ, Talk
 SOUND_TICKS = 960
 """A packet of Opus: 20 ms."""
 START_TICKS = 60 * CLOCK_HZ // 1000
-"""How long after its first media an answer begins: what follows must be there in time."""
+"""The delay from an answer's first media to its start, so that later media arrives in time."""
 _FREEZE_TICKS = 400 * CLOCK_HZ // 1000
 _ENTRY_TICKS = 160 * CLOCK_HZ // 1000
 _FADE_TICKS = SOUND_TICKS
 _CROSSING_LEAD_S = 0.2
-"""A crossing must have been made by then."""
+"""The time in which a crossing must be made."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Playing:
-    """How an answer plays, from now on.
+    """The playback state of an answer, from now on.
 
     Attributes:
-        turn_id: the turn.
-        epoch: of the session.
-        sample: what leaves now, on the turn's own clock.
-        sample_rate_hz: of that clock.
-        running: False: it is held.
-        done: all of it has left.
-        underruns: how often it ran dry so far.
+        turn_id: The turn.
+        epoch: Of the session.
+        sample: The sample that is sent now, on the turn's own clock.
+        sample_rate_hz: The rate of that clock.
+        running: False: it is paused.
+        done: True: all of it has been sent.
+        underruns: The number of times that it ran dry so far.
     """
 
     turn_id: str
@@ -54,7 +54,7 @@ class Playing:
 
 @dataclass(frozen=True)
 class Picture:
-    """An access unit and when it is to be shown."""
+    """An access unit and its presentation time."""
 
     ticks: int
     data: bytes
@@ -64,11 +64,11 @@ class Program:
     """The programme of one peer.
 
     Args:
-        loop: what is shown between answers.
-        changed: told when an answer begins, is held, goes on or is over.
+        loop: The loop that is shown between answers.
+        changed: Called when an answer starts, pauses, resumes or ends.
 
     Attributes:
-        sound_ticks: when the next sound is due.
+        sound_ticks: The time at which the next audio is due.
     """
 
     def __init__(self, loop: IdleLoop, *, changed: Callable[[Playing], None]) -> None:
@@ -86,7 +86,7 @@ class Program:
         self._enter_from = 0
 
     def due_after(self, now_ticks: int) -> int:
-        """Returns when something is due next, later than now: sound at the latest."""
+        """Returns when the next media is due, later than now; audio at the latest."""
         picture: int | None = self._shown_ticks + self._idle_ticks
         if self._talk_is_on(now_ticks):
             picture = self._talks[0].next_picture_ticks() if self._in_talk else picture
@@ -106,7 +106,7 @@ class Program:
 
     @property
     def idle_frame(self) -> int:
-        """The frame of the loop that is shown next, or that an answer was begun at."""
+        """The frame of the loop that is shown next, or at which an answer was started."""
         return self._idle_frame_before if self._in_talk else self._idle.frame
 
     @property
@@ -116,16 +116,16 @@ class Program:
 
     @property
     def answering(self) -> bool:
-        """Tells whether pictures of an answer are shown."""
+        """True if video of an answer is shown."""
         return self._in_talk
 
     def next_crossing(self, loop: IdleLoop) -> int:
-        """Returns the key frame of a loop before which it can be crossed to next."""
+        """Returns the next key frame of a loop before which a crossing to it can end."""
         lead_frames = round(_CROSSING_LEAD_S * loop.frame_rate_hz)
         return self._idle.next_crossing(loop, lead_frames=lead_frames)
 
     def cross(self, crossing: Crossing) -> bool:
-        """Changes the look between answers; False if it is too late for that."""
+        """Changes the look between answers; returns False if it is too late."""
         return not self._in_talk and self._idle.cross(crossing)
 
     def show_idle(self, loop: IdleLoop) -> None:
@@ -141,18 +141,18 @@ class Program:
             if talk is not None:
                 talk.finish(talk.idle_frame)
             talk = Talk(chunk, start_ticks=self.sound_ticks + START_TICKS)
-            # On the grid of the loop, so that its last frame is shown as long as all others.
+            # Aligned to the loop's frames, so that its last frame is shown as long as the others.
             late = (talk.start_ticks - self._shown_ticks) % self._idle_ticks
             talk.start_ticks += (self._idle_ticks - late) % self._idle_ticks
             self._talks.append(talk)
         talk.append(chunk)
 
     def finish(self, turn_id: str, idle_frame: int | None = None) -> int | None:
-        """Says that an answer has no more media.
+        """Reports that an answer has no more media.
 
         Args:
-            turn_id: the answer; one that is not the newest is over already.
-            idle_frame: where the loop goes on after it; None: reckoned.
+            turn_id: The answer; one that is not the newest is already over.
+            idle_frame: The frame at which the loop continues after it; None: calculated.
 
         Returns:
             The frame of the loop that follows, whose entry is needed; None if none was shown.
@@ -166,21 +166,21 @@ class Program:
         return talk.idle_frame if talk.frames else None
 
     def progress(self) -> Playing | None:
-        """Returns how the answer plays that is heard; None if there is none."""
+        """Returns the playback state of the current answer; None if there is none."""
         talk = self._talks[0] if self._talks else None
         if talk is None or not talk.begun:
             return None
         return self._playing(talk, running=not self._held and not talk.starved)
 
     def hold(self, held: bool) -> None:
-        """Holds the answer, or lets it go on."""
+        """Pauses or resumes the answer."""
         changes = self._held != held and bool(self._talks)
         self._held = held and bool(self._talks)
         if changes:
             self._tell(running=not held)
 
     def interrupt(self) -> int | None:
-        """Drops all answers; the sound fades within 20 ms.
+        """Drops all answers; the audio fades out within 20 ms.
 
         Returns:
             The frame of the loop that follows, whose entry is needed; None if none was shown.
@@ -195,7 +195,7 @@ class Program:
         return self._leave(talk)
 
     def sound(self) -> NDArray[np.int16]:
-        """Returns the next 20 ms of sound: shape [960], mono int16 at 48 kHz."""
+        """Returns the next 20 ms of audio: shape [960], mono int16 at 48 kHz."""
         at, self.sound_ticks = self.sound_ticks, self.sound_ticks + SOUND_TICKS
         out = np.zeros(SOUND_TICKS, np.int16)
         out[: self._fading.size] = self._fading
@@ -222,7 +222,7 @@ class Program:
         return out
 
     def picture(self, now_ticks: int) -> Picture | None:
-        """Returns the picture that is due by now; None if none is."""
+        """Returns the frame that is due by now; None if none is."""
         if self._talk_is_on(now_ticks):
             talk = self._talks[0]
             data = talk.take_picture(now_ticks, only_key_frame=not self._in_talk)
@@ -248,7 +248,7 @@ class Program:
         return Picture(ticks, data)
 
     def _entered(self, now_ticks: int) -> bool:
-        """Goes back into the loop; waits a little for an entry that is being made."""
+        """Returns to the loop; waits briefly for an entry that is being made."""
         if self._enter_at is None:
             return True
         waited = now_ticks - self._shown_ticks >= _ENTRY_TICKS
@@ -269,7 +269,7 @@ class Program:
         return self._enter_at
 
     def _keep_clock(self, talk: Talk, *, missing: int) -> None:
-        """Moves an answer that runs dry, so that its pictures wait for its sound."""
+        """Shifts an answer that runs dry, so that its video waits for its audio."""
         if talk.complete:
             return
         talk.start_ticks += missing

@@ -1,4 +1,4 @@
-"""The end of the answer that leaves by WebRTC: where the line is cut it is sent another way."""
+"""Keeps the tail of an answer sent over WebRTC, to resend it if the connection drops."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Iterator
 from anima.common.v1.common_pb2 import MediaChunk
 
 KEPT_S = 2.0
-"""About what is lost until a page notices that nothing arrives."""
+"""About the media that is lost until a page notices that nothing arrives."""
 
 
 class Recent:
-    """The last seconds of one turn, from a key frame on, so that a player can begin there."""
+    """The last seconds of one turn, from a key frame on, so that a player can start there."""
 
     def __init__(self) -> None:
         self._turn_id = ""
         self._chunks: deque[MediaChunk] = deque()
 
     def add(self, chunk: MediaChunk) -> None:
-        """Keeps media that has left, in order."""
+        """Adds media that has been sent, in order."""
         if chunk.header.turn_id != self._turn_id:
             self._chunks.clear()
             self._turn_id = chunk.header.turn_id
@@ -29,7 +29,7 @@ class Recent:
         self._forget()
 
     def take(self, turn_id: str) -> list[MediaChunk]:
-        """Gives what is kept of a turn, once; nothing if a player could not begin with it."""
+        """Removes and returns the media of a turn; empty if a player could not start with it."""
         chunks = list(self._chunks) if turn_id == self._turn_id else []
         self._chunks.clear()
         return chunks

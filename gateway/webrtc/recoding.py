@@ -1,4 +1,4 @@
-"""Short stretches of H.264, decoded and coded again, so that they begin at any frame."""
+"""Re-encodes short stretches of H.264, so that they can start at any frame."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class CodedPicture:
 
 
 def decoded(pictures: Sequence[CodedPicture]) -> list[av.VideoFrame]:
-    """Decodes pictures, the first of them a key frame."""
+    """Decodes frames; the first one must be a key frame."""
     decoder = av.CodecContext.create("h264", "r")
     shown = [frame for picture in pictures for frame in decoder.decode(av.Packet(picture.data))]
     return [*shown, *decoder.decode(None)]
 
 
 def coded(frames: Sequence[av.VideoFrame], rate_hz: int) -> tuple[CodedPicture, ...]:
-    """Codes frames as the talking heads do: a decoder must not notice where they begin and end."""
+    """Encodes frames with the settings of the talking heads, so that a decoder sees no seam."""
     encoder: VideoCodecContext = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height = frames[0].width, frames[0].height
     encoder.pix_fmt = "yuv420p"
@@ -55,7 +55,7 @@ def coded(frames: Sequence[av.VideoFrame], rate_hz: int) -> tuple[CodedPicture, 
 def dissolved(
     before: Sequence[av.VideoFrame], after: Sequence[av.VideoFrame]
 ) -> list[av.VideoFrame]:
-    """Lets one stretch of frames become another of the same length and size, in equal steps."""
+    """Dissolves one stretch of frames into another of the same length and size, in equal steps."""
     steps = len(before) + 1
     frames = []
     for step, (old, new) in enumerate(zip(before, after, strict=True), 1):

@@ -22,7 +22,7 @@ _REPORT_PACKETS = 5
 
 
 class _Track(MediaStreamTrack):
-    """Gives what the pump has put in; a sender that does not keep up loses the oldest."""
+    """Returns media from the pump; a sender that does not keep up loses the oldest items."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,41 +31,41 @@ class _Track(MediaStreamTrack):
         )
 
     def put(self, media: av.AudioFrame | av.Packet[Any] | None) -> None:
-        """Adds what is to leave now; None ends the track."""
+        """Adds media to send now; None ends the track."""
         if self._media.full():
             self._media.get_nowait()
         self._media.put_nowait(media)
 
     async def recv(self) -> av.AudioFrame | av.Packet[Any]:
-        """Returns what leaves next."""
+        """Returns the next media to send."""
         if self.readyState != "live" or (media := await self._media.get()) is None:
             raise MediaStreamError
         return media
 
     def stop(self) -> None:
-        """Ends the track and whoever waits for it."""
+        """Ends the track and wakes tasks that wait for it."""
         super().stop()
         self.put(None)
 
 
 class SoundTrack(_Track):
-    """Plain audio, which the sender codes as Opus."""
+    """Raw audio, which the sender encodes as Opus."""
 
     kind = "audio"
 
 
 class PictureTrack(_Track):
-    """H.264 as it came: the sender only cuts it into packets."""
+    """H.264 as received; the sender only splits it into packets."""
 
     kind = "video"
 
 
 class Pump:
-    """Feeds the two tracks of a programme, each thing at its time.
+    """Feeds the two tracks of a programme, each item at its time.
 
     Args:
-        program: what is played.
-        report: told about ten times a second how far the answer is that is heard.
+        program: The programme that is played.
+        report: Called about ten times a second with the playback state of the current answer.
     """
 
     def __init__(self, program: Program, *, report: Callable[[Playing], None]) -> None:
@@ -84,7 +84,7 @@ class Pump:
         while True:
             late = loop.time() - start - now / CLOCK_HZ
             if late > _MAX_LATE_S:
-                start += late  # the machine slept: nobody wants what was missed in a burst
+                start += late  # the machine slept: missed media must not be sent in a burst
             await asyncio.sleep(-late)
             if program.sound_ticks <= now:
                 self.sound.put(_audio_frame(program.sound(), now))

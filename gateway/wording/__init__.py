@@ -1,1 +1,1 @@
-"""The words that the gateway knows, a file a language: what it says, and what it listens for."""
+"""The words that the gateway says and listens for, one file per language."""

@@ -1,6 +1,6 @@
-"""Reads the files of this folder. A further language is a further file, `de.toml`, and no code.
+"""Reads the files of this folder. Another language is another file, such as `de.toml`, no code.
 
-Every table but `notices` may be left out. Words are compared in the form of `text.normal`.
+Every table except `notices` is optional. Words are compared in the form of `text.normal`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from text.normal import normal
 
 DEFAULT: Final = "en"
-"""The language of people whose own has no book."""
+"""The language for people whose own language has no book."""
 # CLDR's distances: 64 from Cantonese to Chinese, 54 between its scripts, others from 84.
 _MAX_DISTANCE: Final = 70
 
 
 def _phrases(given: object) -> object:
-    """Words of a string, each one, or the phrases of a list."""
+    """Splits a string into words; a list of phrases stays as it is."""
     if isinstance(given, str):
         given = given.split()
     if isinstance(given, list):
@@ -40,7 +40,7 @@ class _Table(BaseModel):
 
 
 class StageWording(_Table):
-    """How a person is told that a stage does not work."""
+    """The wording of a notice that a stage does not work."""
 
     part: str
     """The stage as a part of the digital human, the subject of a sentence: "My voice"."""
@@ -63,35 +63,35 @@ class Notices(_Table):
 
 
 class EndOfTurnWords(_Table):
-    """By which words it is judged whether a person has finished."""
+    """The words that decide whether a person has finished."""
 
     asking: Phrases = ()
-    """Begin a question."""
+    """Words that begin a question."""
     unfinished: Phrases = ()
-    """After these a sentence goes on."""
+    """Words after which a sentence goes on."""
     stranded: Phrases = ()
-    """After these a statement goes on; a question may end with them: "where are you from"."""
+    """Words after which a statement goes on; a question may end with them: "where are you from"."""
     ends_questions: Phrases = ()
-    """Those of `unfinished` with which a question may end: "what can you do"."""
+    """The words of `unfinished` with which a question may end: "what can you do"."""
     whole: Phrases = ()
-    """Complete when nothing else is said."""
+    """Texts that are complete by themselves."""
     complete_endings: Phrases = ()
-    """Complete a text of at least `min_length`."""
+    """Endings that complete a text of at least `min_length`."""
     min_length: int = 3
-    """The shortest question: words, in languages without spaces characters."""
+    """The shortest question, in words, or in characters for languages without spaces."""
 
 
 class Utterances(_Table):
-    """What people say while somebody else goes on speaking."""
+    """Things that people say while somebody else goes on speaking."""
 
     backchannels: Phrases = ()
-    """Words of which any number is a sign of listening."""
+    """Words that are a backchannel in any number."""
     phrases: Phrases = ()
-    """Whole utterances that are one."""
+    """Whole utterances that are a backchannel."""
     stops: Phrases = ()
     """Whole utterances that are a command to stop."""
     coughs: Phrases = ()
-    """What recognisers make of a cough."""
+    """Words that recognisers produce from a cough."""
 
     @cached_property
     def backchannel_words(self) -> frozenset[str]:
@@ -111,7 +111,7 @@ def read(file: Traversable) -> Book:
     """Reads one language.
 
     Raises:
-        ValueError: The file is no such book; the text names the field.
+        ValueError: The file is not a valid book; the text names the field.
     """
     return Book.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
 
@@ -121,7 +121,7 @@ BOOKS: Final[dict[str, Book]] = {
     for file in sorted(files("gateway.wording").iterdir(), key=lambda file: file.name)
     if file.name.endswith(".toml")
 }
-"""The languages by their BCP-47 tags. It is read when it is needed: a test adds one to it."""
+"""The languages by their BCP-47 tags. Read it when needed, never copy it: a test adds to it."""
 
 
 def book_for(tag: str) -> Book | None:

@@ -1,8 +1,8 @@
-"""The log-mel spectrogram that encoders of the Whisper family take, in numpy.
+"""The log-mel spectrogram that encoders of the Whisper family expect, in numpy.
 
 Radford et al. 2022 (arXiv 2212.04356), section 2.2: 25 ms Hann windows every 10 ms, 80 mel bands on
-the scale of Slaney's Auditory Toolbox (1998), logarithms cut 8 decades below the loudest and scaled
-to about -1..1. The tests compare it with the feature extractor of transformers.
+the scale of Slaney's Auditory Toolbox (1998), logarithms clipped 8 decades below the loudest value
+and scaled to about -1..1. The tests compare it with the feature extractor of transformers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LOG_STEP = np.log(6.4) / 27
 
 
 def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Gives the spectrogram of mono audio at 16 kHz.
+    """Returns the spectrogram of mono audio at 16 kHz.
 
     Args:
         samples: Shape [n], n a multiple of 160.
@@ -38,7 +38,7 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW_SAMPLES)[::HOP_SAMPLES]
     window = np.hanning(_WINDOW_SAMPLES + 1)[:-1]
     power = np.abs(np.fft.rfft(frames * window)) ** 2
-    # The window that is centred after the last sample is left out.
+    # The window centred after the last sample is left out.
     logs = np.log10(np.maximum(_bands() @ power[:-1].T, _FLOOR))
     logs = np.maximum(logs, logs.max() - _DECADES)
     scaled: NDArray[np.float32] = ((logs + 4.0) / 4.0).astype(np.float32)
@@ -47,7 +47,7 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @cache
 def _bands() -> NDArray[np.float64]:
-    """Gives the weights of the bands, shape [80, 201]: triangles of equal area."""
+    """Returns the weights of the bands, shape [80, 201]: triangles of equal area."""
     top = _to_mel(RATE_HZ / 2)
     edges = np.array([_to_hz(mel) for mel in np.linspace(0.0, top, BANDS + 2)])
     bins = np.linspace(0.0, RATE_HZ / 2, _WINDOW_SAMPLES // 2 + 1)

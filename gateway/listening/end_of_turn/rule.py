@@ -1,7 +1,7 @@
-"""Which rule decides the end of turns: found through the entry points of `anima.end_of_turn`.
+"""Finds the rule for the end of turns through the entry points of `anima.end_of_turn`.
 
-A rule of somebody else's package is used by its name in `ANIMA_GATEWAY_END_OF_TURN`; its entry
-point is called with the `GatewaySettings` and gives an `EndOfTurnRule`.
+`ANIMA_GATEWAY_END_OF_TURN` selects the rule of a third-party package by name; its entry point is
+called with the `GatewaySettings` and returns an `EndOfTurnRule`.
 """
 
 from __future__ import annotations
@@ -21,33 +21,34 @@ class EndOfTurnRule(Protocol):
     """A rule, loaded once for all sessions."""
 
     def for_session(self) -> EndOfTurn:
-        """Gives what decides for one session."""
+        """Returns the decider for one session."""
         ...
 
     def close(self) -> None:
-        """Frees what was loaded."""
+        """Frees the resources of the rule."""
         ...
 
 
 class Words:
-    """The rule without a model: the words and the pause."""
+    """The rule without a model: words and pause."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         del settings
 
     def for_session(self) -> EndOfTurn:
-        """Gives what decides for one session."""
+        """Returns the decider for one session."""
         return TextAndPause()
 
     def close(self) -> None:
-        """Has nothing to free."""
+        """Does nothing: there is nothing to free."""
 
 
 def load_rule(settings: GatewaySettings) -> EndOfTurnRule:
-    """Gives the rule that the settings name; takes as long as its model takes to load.
+    """Loads the rule that the settings name; blocks while its model is loaded.
 
     Raises:
-        SettingsError: No rule has the name, its package cannot be imported, or it cannot be used.
+        SettingsError: There is no rule of this name, its package cannot be imported, or it cannot
+            be used.
     """
     name = settings.end_of_turn
     if name == WORDS:
@@ -55,9 +56,7 @@ def load_rule(settings: GatewaySettings) -> EndOfTurnRule:
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in found:
         known = ", ".join(sorted({WORDS, *found}))
-        raise SettingsError(
-            f"ANIMA_GATEWAY_END_OF_TURN: no rule is called {name!r}; known: {known}"
-        )
+        raise SettingsError(f"ANIMA_GATEWAY_END_OF_TURN: there is no rule {name!r}; known: {known}")
     try:
         factory = found[name].load()
     except ImportError as error:

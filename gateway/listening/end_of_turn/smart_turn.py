@@ -1,8 +1,8 @@
-"""The end of a turn by its sound: Pipecat's smart-turn v3, an ONNX model that hears the last 8 s.
+"""The end of a turn by its sound: Pipecat's smart-turn v3, an ONNX model over the last 8 s.
 
-The model (BSD-2-Clause, 8 M parameters) tells from melody, pace and words how likely it is that the
-speaker has finished; the words have the second vote. It is not part of Anima: a folder with it is
-named by `ANIMA_GATEWAY_SMART_TURN_MODEL`. Without it the words decide alone.
+The model (BSD-2-Clause, 8 M parameters) estimates from melody, pace and words how likely it is that
+the speaker has finished; the words have the second vote. It is not part of Anima:
+`ANIMA_GATEWAY_SMART_TURN_MODEL` names a folder with it. Without it, the words decide alone.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class SmartTurnModel:
         path: The ONNX file.
 
     Raises:
-        SettingsError: It is not a smart-turn model of version 3.
+        SettingsError: The file is not a smart-turn model of version 3.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,21 +54,21 @@ class SmartTurnModel:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # onnxruntime has no common base for what it raises
+        except Exception as error:  # onnxruntime has no common base class for its errors
             raise SettingsError(f"ANIMA_GATEWAY_SMART_TURN_MODEL: {path}: {error}") from error
         frames = WINDOW_S * RATE_HZ // HOP_SAMPLES
         inputs = [(each.name, each.shape[1:]) for each in self._session.get_inputs()]
         if inputs != [(_INPUT, [BANDS, frames])]:
             raise SettingsError(
                 f"ANIMA_GATEWAY_SMART_TURN_MODEL: {path} takes {inputs}, not {_INPUT} of "
-                f"[batch, {BANDS}, {frames}]: it is no smart-turn model of version 3"
+                f"[batch, {BANDS}, {frames}]: it is not a smart-turn model of version 3"
             )
 
     def finished(self, samples: NDArray[np.int16], sample_rate_hz: int) -> float:
-        """Tells how likely it is that the speaker has finished, 0 to 1; takes some 30 ms.
+        """Returns the probability that the speaker has finished, 0 to 1; takes about 30 ms.
 
         Args:
-            samples: Mono audio of the turn with some of the pause; the last 8 s count.
+            samples: Mono audio of the turn with a part of the pause; only the last 8 s are used.
             sample_rate_hz: Its rate.
         """
         features = log_mel(prepared(samples, sample_rate_hz))[None]
@@ -76,9 +76,9 @@ class SmartTurnModel:
 
 
 def prepared(samples: NDArray[np.int16], sample_rate_hz: int) -> NDArray[np.float32]:
-    """Gives the last 8 s at 16 kHz as the model was trained on them.
+    """Returns the last 8 s at 16 kHz in the form on which the model was trained.
 
-    What is missing is silence before the speech, and the whole has mean 0 and variance 1.
+    Shorter audio is padded with silence before the speech; the result has mean 0 and variance 1.
     """
     audio = samples.astype(np.float32) / 32768
     if sample_rate_hz != RATE_HZ:
@@ -97,16 +97,16 @@ class SmartTurn:
         self._compute = Compute(threads=1, name="smart-turn")
 
     def for_session(self) -> EndOfTurn:
-        """Gives what decides for one session."""
+        """Returns the decider for one session."""
         return SoundAndWords(self._model, self._compute)
 
     def close(self) -> None:
-        """Ends the thread of the model."""
+        """Stops the thread of the model."""
         self._compute.close()
 
 
 class SoundAndWords:
-    """Judges one session by the sound of its turns and by their last words."""
+    """Decides for one session by the sound of its turns and by their last words."""
 
     def __init__(self, model: SmartTurnModel, compute: Compute) -> None:
         self._model = model
@@ -114,7 +114,7 @@ class SoundAndWords:
         self._words = TextAndPause()
 
     async def silence_ms(self, pause: Pause) -> int:
-        """The silence that ends the utterance, ms."""
+        """Returns the silence that ends the utterance, ms."""
         samples = np.frombuffer(pause.audio(WINDOW_S), "<i2")
         if not samples.size:
             return await self._words.silence_ms(pause)
@@ -131,7 +131,7 @@ class SoundAndWords:
 
 
 def smart_turn(settings: GatewaySettings) -> EndOfTurnRule:
-    """Gives the rule, or that of the words where no model is installed.
+    """Returns the rule, or the words rule if no model is installed.
 
     Raises:
         SettingsError: The file is not a smart-turn model of version 3.
@@ -148,7 +148,7 @@ def smart_turn(settings: GatewaySettings) -> EndOfTurnRule:
 
 
 def _model_file(named: str) -> Path | None:
-    """Finds the model: the file itself, or the last by name of a folder."""
+    """Returns the model file: the named file, or the last one by name in the named folder."""
     path = Path(named)
     if not named or path.is_file():
         return path if named else None

@@ -1,8 +1,8 @@
-"""When a person has finished: the words and the pause together.
+"""Decides from the words and the pause together when a person has finished.
 
-A pause alone is a poor sign: people pause within a sentence longer than between two speakers. What
-was said so far tells how long to wait: little after a question that is whole, long after "and".
-This is the rule without a model; another `EndOfTurn` can take its place.
+A pause alone is a poor sign: people pause longer within a sentence than between two speakers. The
+words so far determine how long to wait: briefly after a complete question, long after "and". This
+is the rule without a model; another `EndOfTurn` can replace it.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ COMPLETE_MS = 300
 UNSURE_MS = 500
 UNFINISHED_MS = 1_200
 DOUBTED_MS = 600
-# Below that a recogniser has rather guessed: an unfinished sentence may be one that was misheard.
+# Below this the recogniser was guessing, so an unfinished sentence may be a misheard one.
 _SURE_OF_LAST_WORD = 0.5
 _SURE_OF_ALL = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pause:
-    """What is known of an utterance when its speaker has fallen silent.
+    """The state of an utterance when its speaker has fallen silent.
 
     Attributes:
         text: The words so far.
-        language: The language that is listened for, BCP-47.
-        confidence: How sure the recogniser is of them, 0 to 1; None if it does not tell.
-        last_confidence: How sure it is of the last word; None likewise.
+        language: The language of speech recognition, BCP-47.
+        confidence: The recogniser's confidence in them, 0 to 1; None if it reports none.
+        last_confidence: Its confidence in the last word; None likewise.
         sample_rate_hz: Samples per second of the audio.
-        audio: Gives the audio of the utterance up to now, a part of the pause included: mono int16,
+        audio: Returns the audio of the utterance so far, including a part of the pause: mono int16,
             at most the last `kept_s` seconds.
     """
 
@@ -47,7 +47,7 @@ class Pause:
 
     @property
     def doubtful(self) -> bool:
-        """True if the recogniser says that it has probably misheard."""
+        """True if the recogniser has probably misheard, by its own confidence."""
         last = self.last_confidence is not None and self.last_confidence < _SURE_OF_LAST_WORD
         return last or (self.confidence is not None and self.confidence < _SURE_OF_ALL)
 
@@ -56,32 +56,33 @@ class EndOfTurn(Protocol):
     """Decides for one session how long a pause must be to end an utterance."""
 
     async def silence_ms(self, pause: Pause) -> int:
-        """The silence that ends the utterance, ms; asked again when the words have changed."""
+        """Returns the silence that ends the utterance, ms; called again when the words change."""
         ...
 
     def went_on(self) -> None:
-        """Learns that the person was cut off: spoke on shortly after the end that was decided."""
+        """Records that the person was cut off, by speaking on shortly after the decided end."""
         ...
 
 
 class TextAndPause:
-    """Judges by the last words.
+    """Decides by the last words.
 
     Attributes:
-        patience_ms: What is waited in addition; rises when the person was cut off.
+        patience_ms: The additional wait; it grows when the person was cut off.
     """
 
     def __init__(self) -> None:
         self.patience_ms = 0
 
     async def silence_ms(self, pause: Pause) -> int:
-        """The silence that ends the utterance, ms."""
+        """Returns the silence that ends the utterance, ms."""
         return self.judge(pause)
 
     def judge(self, pause: Pause) -> int:
-        """The silence that ends the utterance, ms."""
+        """Returns the silence that ends the utterance, ms."""
         if is_unfinished(pause.text, pause.language):
-            # Who is answered too early goes on, and the question is then answered as one.
+            # A person who is answered too early goes on speaking; the question is then answered as
+            # one.
             return DOUBTED_MS + self.patience_ms if pause.doubtful else UNFINISHED_MS
         if is_complete(pause.text, pause.language):
             return min(COMPLETE_MS + self.patience_ms, UNSURE_MS)
@@ -93,11 +94,11 @@ class TextAndPause:
 
 
 def is_unfinished(text: str, language: str = DEFAULT) -> bool:
-    """Reports whether a text surely goes on.
+    """Returns whether a text certainly goes on.
 
     Args:
         text: The words so far.
-        language: The language that is listened for.
+        language: The language of speech recognition.
     """
     stripped = text.rstrip()
     if stripped.endswith((",", "，", "、", "...", "…", ":", "-")):
@@ -109,7 +110,7 @@ def is_unfinished(text: str, language: str = DEFAULT) -> bool:
 
 
 def is_complete(text: str, language: str = DEFAULT) -> bool:
-    """Reports whether a text looks like a whole question or answer; see `is_unfinished`."""
+    """Returns whether a text looks like a complete question or answer; see `is_unfinished`."""
     if is_unfinished(text, language):
         return False
     if _ends_a_sentence(text.rstrip()):
@@ -170,7 +171,7 @@ class _Known:
 
 
 def _words_for(text: str, language: str) -> _Known | None:
-    """Returns a text with the words of its language; None: nothing is known of the language."""
+    """Returns a text with the words of its language; None: the language is not known."""
     plain = normal(text)
     tag = written_in(plain, (language, *BOOKS))
     book = None if tag is None else book_for(tag)

@@ -1,7 +1,7 @@
 """The boxes of a fragmented MP4 (ISO/IEC 14496-12), as far as a live stream needs them.
 
-FFmpeg's muxer closes a fragment only when the packet after it arrives, which would hold each frame
-back by its own length; here a frame leaves as soon as it is known.
+FFmpeg's muxer closes a fragment only when the next packet arrives, which would delay each frame by
+its own duration; here a frame is sent as soon as it is known.
 """
 
 import struct
@@ -19,12 +19,12 @@ class Track:
     """A track of the stream.
 
     Attributes:
-        track_id: from 1.
-        timescale_hz: ticks per second of the track's times.
-        sample_entry: the box that describes the coding.
+        track_id: The number of the track, from 1.
+        timescale_hz: Ticks per second of the track's times.
+        sample_entry: The box that describes the encoding.
         width_px: 0 for audio.
         height_px: 0 for audio.
-        skipped_ticks: what the coder put before the first real sample; an edit list hides it.
+        skipped_ticks: The encoder's priming before the first real sample; an edit list hides it.
     """
 
     track_id: int
@@ -36,13 +36,13 @@ class Track:
 
     @property
     def is_video(self) -> bool:
-        """Tells whether the track has pictures."""
+        """True if the track has video."""
         return self.width_px > 0
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A coded picture or a packet of audio: its bytes, its length in ticks, its kind."""
+    """An encoded frame or a packet of audio: its bytes, its duration in ticks, its kind."""
 
     data: bytes
     duration_ticks: int
@@ -70,7 +70,7 @@ def full_box(kind: bytes, version: int, flags: int, *parts: bytes) -> bytes:
 
 
 def init_segment(tracks: Sequence[Track]) -> bytes:
-    """Returns what a player needs before the first fragment: ``ftyp`` and ``moov``."""
+    """Returns the init segment, which a player needs before the first fragment: `ftyp`, `moov`."""
     movie = full_box(
         b"mvhd",
         0,
@@ -92,8 +92,8 @@ def fragment(sequence: int, runs: Sequence[Run]) -> bytes:
     """Returns one fragment: ``moof`` and ``mdat``.
 
     Args:
-        sequence: the position of the fragment in the stream, from 1.
-        runs: at most one for each track; none is empty.
+        sequence: The number of the fragment in the stream, from 1.
+        runs: At most one per track; none is empty.
     """
     # The offsets do not change the size of the header, so it is measured with zeros first.
     header_size = len(_movie_fragment(sequence, runs, [0] * len(runs)))
@@ -117,8 +117,8 @@ def avc_sample_entry(configuration: bytes, width_px: int, height_px: int) -> byt
 def opus_sample_entry(pre_skip: int) -> bytes:
     """Returns the sample entry of a mono Opus track.
 
-    Source: "Encapsulation of Opus in ISO Base Media File Format", 4.3.2. The input rate there only
-    informs, but Chromium refuses the stream if it is not the 48 kHz of the sample entry.
+    Source: "Encapsulation of Opus in ISO Base Media File Format", 4.3.2. The input rate there is
+    only informative, but Chromium rejects the stream if it is not the 48 kHz of the sample entry.
     """
     specific = box(b"dOps", struct.pack(">BBHIhB", 0, 1, pre_skip, _OPUS_RATE_HZ, 0, 0))
     return box(b"Opus", _audio_fields(_OPUS_RATE_HZ), specific)

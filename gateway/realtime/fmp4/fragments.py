@@ -1,7 +1,7 @@
-"""Makes a live, fragmented MP4 of one turn: its H.264 as it came, its audio coded.
+"""Muxes one turn into a live, fragmented MP4: its H.264 unchanged, its audio encoded.
 
-The turn's audio is the clock: a picture stands at the sample at which it is shown, and the coder's
-priming is hidden by an edit list, so sound and picture keep their places to the sample.
+The turn's audio is the clock: each frame is placed at the sample at which it is shown, and an edit
+list hides the encoder's priming, so audio and video stay in sync to the sample.
 """
 
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ _VIDEO = 2
 
 
 class LiveMuxer:
-    """The container of one turn.
+    """The muxer of one turn.
 
-    The first chunk decides: with a key frame that carries its parameter sets the stream has
-    pictures and sound, without one only sound. The stream's time starts with the first chunk.
-    Not safe for threads; a call takes well under a millisecond for 100 ms of media.
+    The first chunk decides: with a key frame that carries its parameter sets, the stream has video
+    and audio, otherwise only audio. The stream's time starts with the first chunk. Not thread-safe;
+    a call takes well under a millisecond for 100 ms of media.
 
     Attributes:
-        has_video: whether the stream has pictures.
-        pictures_end_sample: the turn's sample at which the last picture given ends.
+        has_video: Whether the stream has video.
+        pictures_end_sample: The turn's sample at which the last frame ends.
 
     Args:
-        audio_codec: how the audio is coded.
-        sample_rate_hz: of the turn's audio.
-        video: what the pictures are.
-        first: the first chunk of the turn; give it to `append` as well.
+        audio_codec: The codec of the audio.
+        sample_rate_hz: The rate of the turn's audio.
+        video: The format of the video.
+        first: The first chunk of the turn; pass it to `append` as well.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class LiveMuxer:
         return self._fragment(start_ticks, self._speech.encode(samples), chunk.frames)
 
     def finish(self) -> bytes:
-        """Returns the last fragment, with the audio that was still in the coder."""
+        """Returns the last fragment, with the audio that was still in the encoder."""
         start_ticks = self._speech.next_ticks
         return self._fragment(start_ticks, self._speech.finish(), ())
 
@@ -91,11 +91,11 @@ class LiveMuxer:
 
     def _picture(self, frame: VideoFrame) -> Sample:
         number, rate = frame.frame_number, self._sample_rate_hz
-        # Rates that do not divide give frames of unequal length; none may leave a gap.
+        # Rates that do not divide evenly lead to frames of unequal duration; none may leave a gap.
         length = number * rate // self._frame_rate_hz - (number - 1) * rate // self._frame_rate_hz
         apart = frame.start_sample - self._picture_start
         self._picture_start = frame.start_sample
-        if apart > 3 * length // 2:  # a slow renderer is asked for fewer pictures a second
+        if apart > 3 * length // 2:  # a slow renderer is asked for fewer frames a second
             length = apart
         return Sample(to_length_prefixed(frame.data), length, sync=frame.key_frame)
 
@@ -107,7 +107,7 @@ def _parameter_sets(first: MediaChunk) -> ParameterSets | None:
         return ParameterSets.of_access_unit(first.frames[0].data)
     except ValueError as error:
         get_logger().warning(
-            "pictures are left out", turn_id=first.header.turn_id, problem=str(error)
+            "the video is left out", turn_id=first.header.turn_id, problem=str(error)
         )
         return None
 

@@ -1,4 +1,4 @@
-"""What a container must know about an H.264 stream: its parameter sets and its access units."""
+"""The parts of an H.264 stream that a container needs: parameter sets and access units."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Self
 _START_CODE = re.compile(b"\x00\x00\x01")
 _SPS = 7
 _PPS = 8
-_DROPPED = frozenset({_SPS, _PPS, 9})  # parameter sets lie in avcC; delimiters say nothing there
+_DROPPED = frozenset({_SPS, _PPS, 9})  # parameter sets are in avcC; delimiters have no use there
 
 
 def split_annex_b(data: bytes) -> list[bytes]:
@@ -17,13 +17,13 @@ def split_annex_b(data: bytes) -> list[bytes]:
     """
     starts = [match.end() for match in _START_CODE.finditer(data)]
     ends = [start - 3 for start in starts[1:]] + [len(data)]
-    # A four byte start code leaves its first zero, and coders may pad with more, behind a unit.
+    # A four-byte start code leaves its first zero behind a unit, and encoders may pad with more.
     units = (data[start:end].rstrip(b"\x00") for start, end in zip(starts, ends, strict=True))
     return [unit for unit in units if unit]
 
 
 def to_length_prefixed(data: bytes) -> bytes:
-    """Returns an access unit as MP4 stores it: each NAL unit behind its length in 4 bytes."""
+    """Returns an access unit as stored in MP4: each NAL unit after its length in 4 bytes."""
     units = (unit for unit in split_annex_b(data) if unit[0] & 0x1F not in _DROPPED)
     return b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
 
@@ -40,11 +40,11 @@ class ParameterSets:
         """Reads the sets from a key frame.
 
         Raises:
-            ValueError: the access unit carries no parameter sets.
+            ValueError: The access unit has no parameter sets.
         """
         found = {unit[0] & 0x1F: unit for unit in split_annex_b(data)}
         if _SPS not in found or _PPS not in found or len(found[_SPS]) < 4:
-            raise ValueError("the first frame carries no H.264 parameter sets")
+            raise ValueError("the first frame has no H.264 parameter sets")
         return cls(found[_SPS], found[_PPS])
 
     @property

@@ -1,4 +1,4 @@
-"""Codes the audio of a turn for the live stream: Opus, or AAC where a player cannot do Opus."""
+"""Encodes the audio of a turn for the live stream: Opus, or AAC if a player lacks Opus."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -12,12 +12,12 @@ from gateway.realtime.fmp4.boxes import Sample, Track, aac_sample_entry, opus_sa
 from services.runtime.audio import StreamResampler
 
 _OPUS_RATES_HZ = frozenset({8_000, 12_000, 16_000, 24_000, 48_000})
-_OPUS_TICKS_HZ = 48_000  # Opus counts in 48 kHz samples whatever the input rate is
+_OPUS_TICKS_HZ = 48_000  # Opus counts in 48 kHz samples, whatever the input rate
 _AAC_RATES_HZ = frozenset({16_000, 22_050, 24_000, 32_000, 44_100, 48_000})
 
 
 class AudioCodec(StrEnum):
-    """How the audio is coded; the value is its name in a media type."""
+    """The codec of the audio; the value is its name in a media type."""
 
     OPUS = "opus"
     AAC = "mp4a.40.2"
@@ -27,9 +27,9 @@ class SpeechTrack:
     """The audio track of one turn.
 
     Args:
-        codec: how to code.
-        sample_rate_hz: of the samples that are given.
-        track_id: the track's number in the container.
+        codec: The codec.
+        sample_rate_hz: The rate of the input samples.
+        track_id: The track's number in the container.
     """
 
     def __init__(self, *, codec: AudioCodec, sample_rate_hz: int, track_id: int) -> None:
@@ -52,13 +52,13 @@ class SpeechTrack:
         self.track = self._describe(opus, track_id)
 
     def encode(self, samples: NDArray[np.int16]) -> list[Sample]:
-        """Codes more audio; returns the packets that are complete. Samples: shape [n], mono."""
+        """Encodes mono samples, shape [n], and returns the packets that are complete."""
         if self._resampler is not None:
             samples = self._resampler.process(samples)
         return self._collect(self._encode_whole_frames(samples))
 
     def finish(self) -> list[Sample]:
-        """Codes what is left, padded with silence to a whole packet, and ends the track."""
+        """Encodes the rest, padded with silence to a whole packet, and ends the track."""
         if self._resampler is not None:
             self._pending = np.concatenate([self._pending, self._resampler.finish()])
         padding = np.zeros(-len(self._pending) % self._frame_samples, np.int16)
@@ -94,7 +94,7 @@ class SpeechTrack:
             pre_skip = int.from_bytes(extradata[10:12], "little")  # of OpusHead, RFC 7845 5.1
             entry, skipped = opus_sample_entry(pre_skip), pre_skip
         else:
-            # FFmpeg's coder puts one packet of priming before the sound.
+            # FFmpeg's encoder puts one packet of priming before the audio.
             entry, skipped = aac_sample_entry(extradata, self._rate_hz), self._frame_samples
         return Track(
             track_id=track_id,

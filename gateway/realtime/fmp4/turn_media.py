@@ -1,4 +1,4 @@
-"""Turns a session's media into messages: live fMP4, or PCM for clients without video."""
+"""Converts a session's media to messages: live fMP4, or PCM for clients without video."""
 
 import base64
 import itertools
@@ -16,12 +16,12 @@ from services.runtime.audio import StreamResampler
 
 MEDIA_VERSION = 1
 _HEADER = struct.Struct(">BBHII")
-# A player waits for the pictures of a stream that has some; a face that has gone gets no more.
+# A player waits for the video of a stream that has video, but a lost face sends no more of it.
 _PICTURES_MISSED_S = 0.3
 
 
 class MediaKind(IntEnum):
-    """What a binary message to the client holds."""
+    """The content of a binary message to the client."""
 
     INIT = 1
     FRAGMENT = 2
@@ -32,22 +32,22 @@ class TurnMedia(Protocol):
     """Makes the messages of one session's media: JSON events and binary messages, in order."""
 
     def append(self, chunk: MediaChunk) -> list[dict[str, Any] | bytes]:
-        """Returns the messages of a chunk. Computes: not for the event loop."""
+        """Returns the messages of a chunk. CPU-bound: not for the event loop."""
 
     def finish(self) -> list[dict[str, Any] | bytes]:
-        """Returns the last messages of the turn under way; nothing if there is none."""
+        """Returns the last messages of the current turn; empty if there is none."""
 
     def drop(self) -> None:
-        """Forgets the turn under way: it was interrupted."""
+        """Drops the current turn, which was interrupted."""
 
 
 class Fmp4Media:
-    """Live MP4 for a player; one stream per turn, and a second without pictures if they cease.
+    """Live MP4 for a player: one stream per turn, and a second one without video if it stops.
 
     Args:
-        audio_codec: how the audio is coded.
-        sample_rate_hz: of the answers' audio.
-        video: what the pictures are.
+        audio_codec: The codec of the audio.
+        sample_rate_hz: Of the answers' audio.
+        video: The format of the video.
     """
 
     def __init__(self, *, audio_codec: AudioCodec, sample_rate_hz: int, video: VideoFormat) -> None:
@@ -60,7 +60,7 @@ class Fmp4Media:
         self._turn: tuple[str, int] = ("", 0)
 
     def append(self, chunk: MediaChunk) -> list[dict[str, Any] | bytes]:
-        """Returns the messages of a chunk; a turn opens with its announcement and init segment."""
+        """Returns the messages of a chunk; a turn starts with its announcement and init segment."""
         messages: list[dict[str, Any] | bytes] = []
         turn = (chunk.header.turn_id, chunk.header.epoch)
         if self._muxer is None or turn != self._turn or self._misses_pictures(chunk):
@@ -71,7 +71,7 @@ class Fmp4Media:
         return messages
 
     def finish(self) -> list[dict[str, Any] | bytes]:
-        """Returns what is left of the stream and its end."""
+        """Returns the rest of the stream and its end."""
         if self._muxer is None:
             return []
         left = self._muxer.finish()
@@ -83,7 +83,7 @@ class Fmp4Media:
         return messages
 
     def drop(self) -> None:
-        """Forgets the stream."""
+        """Drops the stream."""
         self._muxer = None
 
     def _misses_pictures(self, chunk: MediaChunk) -> bool:
@@ -118,11 +118,11 @@ class Fmp4Media:
 
 
 class PcmMedia:
-    """PCM in `response.output_audio.delta`, as clients of the OpenAI Realtime API expect it.
+    """PCM in `response.output_audio.delta`, as expected by clients of the OpenAI Realtime API.
 
     Args:
-        sample_rate_hz: of the answers' audio.
-        output_rate_hz: what the client wants.
+        sample_rate_hz: Of the answers' audio.
+        output_rate_hz: The rate that the client requested.
     """
 
     def __init__(self, *, sample_rate_hz: int, output_rate_hz: int) -> None:
@@ -145,7 +145,7 @@ class PcmMedia:
         return [*messages, *self._delta(pcm)]
 
     def finish(self) -> list[dict[str, Any] | bytes]:
-        """Returns what is left in the resampler and the end of the audio."""
+        """Returns the rest of the resampler and the end of the audio."""
         if not self._turn_id:
             return []
         left = self._resampler.finish().astype("<i2").tobytes() if self._resampler else b""
@@ -154,7 +154,7 @@ class PcmMedia:
         return messages
 
     def drop(self) -> None:
-        """Forgets the turn."""
+        """Drops the turn."""
         self._turn_id, self._resampler = "", None
 
     def _delta(self, pcm: bytes) -> list[dict[str, Any] | bytes]:

@@ -47,7 +47,7 @@ class Speaker(Part):
     """Speaks one answer.
 
     Args:
-        state: The answer under way.
+        state: The answer in progress.
         writer: The source of segments; it is stopped when the voice has failed.
         sink: The destination of marks and audio.
         mesh: The stages.

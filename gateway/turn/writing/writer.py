@@ -32,7 +32,7 @@ class Writer(Part):
     """Writes one answer.
 
     Args:
-        state: The answer under way.
+        state: The answer in progress.
         mesh: The stages.
         streams: The streams of the turn.
         events: The reporter for failures.

@@ -70,8 +70,8 @@ def test_update_leaves_alone_what_it_does_not_name() -> None:
 @pytest.mark.parametrize(
     ("session", "fault"),
     [
-        (None, "session: it must be an object"),
-        ({"audio": []}, "session.audio: it must be an object"),
+        (None, "session: must be an object"),
+        ({"audio": []}, "session.audio: must be an object"),
         (
             {"audio": {"input": {"format": {"rate": 7_999}}}},
             "session.audio.input.format.rate: 7999",
@@ -79,15 +79,15 @@ def test_update_leaves_alone_what_it_does_not_name() -> None:
         ({"audio": {"input": {"format": {"rate": True}}}}, "rate: True"),
         ({"audio": {"input": {"format": {"type": "audio/pcmu"}}}}, "only 'audio/pcm'"),
         ({"output_modalities": ["video"]}, "session.output_modalities"),
-        ({"anima": {"media": "webm"}}, "session.anima.media: 'webm' is none of fmp4, pcm"),
+        ({"anima": {"media": "webm"}}, "session.anima.media: 'webm' is not one of fmp4, pcm"),
         ({"anima": {"media": []}}, "session.anima.media"),
-        ({"anima": {"persona": 5}}, "session.anima.persona: it must be a text"),
+        ({"anima": {"persona": 5}}, "session.anima.persona: must be a string"),
         (
             {"anima": {"user_id": "x" * 201}},
             "session.anima.user_id: must be at most 200",
         ),
-        ({"anima": {"language": "\ud800"}}, "session.anima.language: it is not valid Unicode"),
-        ({"anima": {"audio_codecs": ["flac"]}}, "session.anima.audio_codecs: it names none"),
+        ({"anima": {"language": "\ud800"}}, "session.anima.language: must be valid Unicode"),
+        ({"anima": {"audio_codecs": ["flac"]}}, "session.anima.audio_codecs: must include"),
     ],
 )
 def test_wrong_session_is_refused_by_the_name_of_its_field(session: object, fault: str) -> None:

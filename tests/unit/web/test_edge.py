@@ -160,12 +160,12 @@ async def test_playback_report_decides_what_was_heard(page: Page, stages: FakeMe
     [
         ("{", "not JSON"),
         ('{"type": "nonsense", "event_id": "e7"}', "'nonsense' is not an event"),
-        ('{"type": "session.update"}', "session: it must be an object"),
+        ('{"type": "session.update"}', "session: must be an object"),
         ('{"type": "session.update", "session": {"anima": {"media": "x"}}}', "none of fmp4, pcm"),
-        ('{"type": "input_audio_buffer.append", "audio": "*"}', "audio: it is not base64"),
-        ('{"type": "input_audio_buffer.append", "audio": ""}', "audio: it is empty"),
-        ('{"type": "conversation.item.create", "item": 5}', "item: it must be an object"),
-        (b"", "audio: it is empty"),
+        ('{"type": "input_audio_buffer.append", "audio": "*"}', "audio: must be base64"),
+        ('{"type": "input_audio_buffer.append", "audio": ""}', "audio: must not be empty"),
+        ('{"type": "conversation.item.create", "item": 5}', "item: must be an object"),
+        (b"", "audio: must not be empty"),
     ],
 )
 async def test_wrong_input_is_named_and_the_connection_lives_on(
