@@ -161,7 +161,7 @@ async def test_playback_report_decides_what_was_heard(page: Page, stages: FakeMe
         ("{", "not JSON"),
         ('{"type": "nonsense", "event_id": "e7"}', "'nonsense' is not an event"),
         ('{"type": "session.update"}', "session: must be an object"),
-        ('{"type": "session.update", "session": {"anima": {"media": "x"}}}', "not one of fmp4, pcm"),
+        ('{"type": "session.update", "session": {"anima": {"media": "x"}}}', "one of fmp4, pcm"),
         ('{"type": "input_audio_buffer.append", "audio": "*"}', "audio: must be base64"),
         ('{"type": "input_audio_buffer.append", "audio": ""}', "audio: must not be empty"),
         ('{"type": "conversation.item.create", "item": 5}', "item: must be an object"),
