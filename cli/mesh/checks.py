@@ -118,9 +118,10 @@ def check_data_folder(settings: MemorySettings) -> None:
         CheckError: The folder cannot be written.
     """
     folder = settings.data_dir / "memory"
-    if settings.engine != "sqlite" or not folder.is_dir():
+    if settings.engine != "sqlite":
         return
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock(folder).close()
     except StoreError:
         other = running_mesh(settings.data_dir)

@@ -28,6 +28,9 @@ _TABLES = (
 )
 
 
+_SCHEMES = ("postgresql", "postgres")
+
+
 class PostgresStore(Truth):
     """Items of all users in a database of PostgreSQL. Safe for threads and for other services."""
 
@@ -42,12 +45,16 @@ class PostgresStore(Truth):
             StoreError: The server cannot be used; the text says why, without the password.
         """
         self._place = place_of(address)
+        if urlsplit(address).scheme not in _SCHEMES:
+            raise StoreError("the address is not postgresql://user:password@host:port/name")
         try:
             self._pool = Pool(address, place=self._place, connections=connections)
         except asyncpg.PostgresError as error:
             raise explained(error, self._place) from error
         except Unavailable as error:
             raise StoreError(error.message) from error
+        except ValueError:  # Its text may repeat a part of the password.
+            raise StoreError(f"the address {self._place} has a wrong port") from None
         try:
             prepare(self._pool, self._place)
             self._pool.renew()
@@ -92,6 +99,7 @@ class PostgresStore(Truth):
 
 def place_of(address: str) -> str:
     """Gives an address without its secrets."""
-    parts = urlsplit(address)
-    port = f":{parts.port}" if parts.port else ""
-    return f"postgresql://{parts.hostname or 'localhost'}{port}{parts.path}"
+    # A password may contain "/" or "?", after which a parser of URLs would look for the path.
+    after_secrets = address.partition("://")[2].rpartition("@")[2].partition("?")[0]
+    server, slash, name = after_secrets.partition("/")
+    return f"postgresql://{server or 'localhost'}{slash}{name}"

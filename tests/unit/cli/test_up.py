@@ -94,6 +94,12 @@ def test_the_data_of_another_mesh(tmp_path: Path) -> None:
     assert problem == f"another mesh uses the data in {tmp_path}."
 
 
+def test_a_data_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    problem = problem_of(up("--http", "127.0.0.1:0", folder=tmp_path / "file"))
+    assert problem == f"{tmp_path / 'file' / 'memory'} cannot be written: Not a directory."
+
+
 def test_wrong_and_unknown_variables(tmp_path: Path) -> None:
     result = up(
         "--http",

@@ -3,10 +3,10 @@ import sqlite3
 import asyncpg
 import pytest
 
-from memory.faults import DISK_FULL_REASON
+from memory.faults import DISK_FULL_REASON, StoreError
 from memory.postgres.dialect import definitions, statement
 from memory.postgres.faults import fault
-from memory.postgres.store import place_of
+from memory.postgres.store import PostgresStore, place_of
 from services.runtime.errors import AnimaError, Busy, InternalError, Unavailable
 
 PLACE = "postgresql://db.example/anima"
@@ -51,3 +51,19 @@ def test_statements_are_translated() -> None:
     assert definitions("CREATE TABLE user (id INTEGER PRIMARY KEY AUTOINCREMENT) STRICT;") == (
         'CREATE TABLE "user" (id BIGSERIAL PRIMARY KEY);'
     )
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("nonsense", "is not postgresql://"),
+        ("http://me:hush@db.example/anima", "is not postgresql://"),
+        ("postgresql://me:hush@db.example:five/anima", r"example:five/anima has a wrong port"),
+        ("postgresql://me:123/hush@db.example:five/anima", r"postgresql://db\.example:five/anima"),
+        ("postgresql://me:hu/hush@127.0.0.1:1/anima", r"postgresql://127\.0\.0\.1:1/anima|wrong"),
+    ],
+)
+def test_a_wrong_address_is_explained_without_secrets(address: str, problem: str) -> None:
+    with pytest.raises(StoreError, match=problem) as caught:
+        PostgresStore(address, connections=1)
+    assert "hush" not in str(caught.value)
