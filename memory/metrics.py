@@ -16,6 +16,11 @@ SCRUB_SECONDS: Final = Histogram(
     "How long it took to rid the files of what was erased.",
     buckets=(0.1, 0.3, 1, 3, 10, 30, 100, 300, 1_000, 3_000),
 )
+SET_ASIDE: Final = Counter(
+    "anima_memory_set_aside",
+    "Items that background work gave up on after three failed attempts.",
+    ["work"],
+)
 SUMMARIES: Final = Counter("anima_memory_summaries", "Summaries that were made of old turns.")
 FAILED_LLM_SUMMARIES: Final = Counter(
     "anima_memory_failed_llm_summaries",

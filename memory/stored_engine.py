@@ -34,7 +34,7 @@ from memory.retention import Retention
 from memory.search import selector
 from memory.search.encoder import Encoder, QueryVectors, load_encoder
 from memory.search.index import IndexCache
-from memory.search.re_embedding import embed_rest
+from memory.search.re_embedding import ReEmbedding
 from memory.search.searching import Query, Search
 from memory.search.selector import Judgement
 from memory.search.selector_model import Kind, SelectorModel
@@ -172,11 +172,10 @@ class StoredMemory(ABC):
         self._scrubbing = Scrubbing(self._store)
         self._scrubbing.start()
         if self._embedder is not None:
-            self._embedding_rest = asyncio.create_task(
-                embed_rest(
-                    self._store, self._embedder, reading=self._compute, writing=self._writing
-                )
+            re_embedding = ReEmbedding(
+                self._store, self._embedder, reading=self._compute, writing=self._writing
             )
+            self._embedding_rest = asyncio.create_task(re_embedding.run())
 
     @abstractmethod
     def _open_store(self) -> Truth:

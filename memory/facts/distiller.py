@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 
+from memory.attempts import Run
 from memory.facts.candidate import Candidate, Finding
 from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger, Undistilled
@@ -13,6 +14,7 @@ from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
 
 _BATCH = 32
+_RETRY_S = 60.0
 
 
 class Distiller:
@@ -70,20 +72,36 @@ class Distiller:
             await self._more.wait()
             self._more.clear()
             try:
-                while await self._distil_some():
-                    pass
-            except Exception as error:  # the memory works without; the next item tries again
+                is_done = await self.distil_all()
+            except Exception as error:  # the memory works without
                 get_logger().error("distilling facts stopped", exc_info=error)
+                is_done = False
+            if not is_done:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_RETRY_S):
+                        await self._more.wait()
+                self._more.set()
 
-    async def _distil_some(self) -> bool:
-        unread = await self._reading.run(self._ledger.undistilled, _BATCH)
-        for item in unread:
-            found = await self._reading.run(_read, item)
-            if self._llm_reader is not None:
-                found = await self._llm_reader.read(item.item.text, found)
-            vectors = await self._reading.run(self._vectors, found)
-            await self._writing.run(self._ledger.apply, item, found, vectors, self._model_id)
-        return bool(unread)
+    async def distil_all(self) -> bool:
+        """Distils every item once; returns whether none is to be tried again."""
+        run, last = Run(self._ledger.attempts, self._writing), 0
+        while unread := await self._reading.run(self._ledger.undistilled, _BATCH, last):
+            for item in unread:
+                try:
+                    await self._distil(item)
+                except Exception as error:
+                    await run.failed([item.row_id], error)
+                else:
+                    await run.succeeded()
+            last = unread[-1].row_id
+        return await run.end()
+
+    async def _distil(self, item: Undistilled) -> None:
+        found = await self._reading.run(_read, item)
+        if self._llm_reader is not None:
+            found = await self._llm_reader.read(item.item.text, found)
+        vectors = await self._reading.run(self._vectors, found)
+        await self._writing.run(self._ledger.apply, item, found, vectors, self._model_id)
 
     def _vectors(self, found: list[Finding]) -> list[Vector | None]:
         vectors: list[Vector | None] = [None] * len(found)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_TURN, SPEAKER_ASSISTANT, SPEAKER_USER
+from memory.attempts import SET_ASIDE, Attempts
 from memory.facts.candidate import (
     OPPOSITES,
     Candidate,
@@ -51,14 +52,19 @@ class FactLedger:
 
     def __init__(self, store: Truth) -> None:
         self._store = store
+        self.attempts = Attempts(store, "facts", EXTRACTOR)
 
-    def undistilled(self, limit: int) -> list[Undistilled]:
-        """Gives items that the present rules have not read yet, oldest first."""
+    def undistilled(self, limit: int, after_row_id: int = 0) -> list[Undistilled]:
+        """Returns items behind a row that the present rules have not read yet, oldest first.
+
+        Items that are set aside are left out.
+        """
         with self._store.reading() as connection:
             found = connection.execute(
-                "SELECT item.id, item.user FROM distillation JOIN item"
-                " ON item.id = distillation.item WHERE extractor <> ? ORDER BY item.id LIMIT ?",
-                (EXTRACTOR, limit),
+                "SELECT item.id, item.user FROM distillation JOIN item"  # noqa: S608
+                " ON item.id = distillation.item WHERE extractor <> ? AND item.id > ?"
+                f" AND NOT {SET_ASIDE} ORDER BY item.id LIMIT ?",
+                (EXTRACTOR, after_row_id, *self.attempts.parameters, limit),
             ).fetchall()
         items = self._store.items([row_id for row_id, _ in found])
         return [

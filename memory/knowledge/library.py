@@ -22,7 +22,7 @@ from memory.knowledge.document import (
 )
 from memory.knowledge.index import LibraryIndexes
 from memory.knowledge.reader import ReadDocument, Reader
-from memory.knowledge.tables import KnowledgeTables, Vector
+from memory.knowledge.tables import KnowledgeTables, LibraryState, PassageRow, Vector
 from memory.search.encoder import Encoder
 from services.runtime.compute import Compute
 from services.runtime.errors import NotFound
@@ -255,16 +255,23 @@ class Library:
                 )
                 rest = [row for row in found if row.vector is None]
                 for start in range(0, len(rest), _EMBED_BATCH):
-                    some = rest[start : start + _EMBED_BATCH]
-                    texts = [row.searched_text for row in some]
-                    vectors = await self._embedding.run(self._embed, texts)
-                    pairs = [(row.row_id, one) for row, one in zip(some, vectors, strict=True)]
-                    await self._writing.run(
-                        self._tables.put_vectors, library, pairs, self._model_id
-                    )
-                get_logger().info("passages embedded anew", passages=len(rest))
+                    await self._embed_again(library, rest[start : start + _EMBED_BATCH])
+                get_logger().info("passages embedded again", passages=len(rest))
         except Exception as error:  # searches work by words meanwhile; the next start tries again
             get_logger().error("embedding of earlier passages stopped", exc_info=error)
+
+    async def _embed_again(self, library: LibraryState, rows: Sequence[PassageRow]) -> None:
+        try:
+            vectors = await self._embedding.run(self._embed, [row.searched_text for row in rows])
+        except Exception as error:
+            if len(rows) == 1:  # it is found by its words
+                get_logger().error("a passage cannot be embedded", error=type(error).__name__)
+                return
+            for row in rows:  # which of them it is
+                await self._embed_again(library, [row])
+            return
+        pairs = [(row.row_id, one) for row, one in zip(rows, vectors, strict=True)]
+        await self._writing.run(self._tables.put_vectors, library, pairs, self._model_id)
 
     def _embed(self, texts: Sequence[str]) -> list[Vector]:
         assert self._encoder is not None  # noqa: S101 - the task is made only with an encoder

@@ -23,6 +23,7 @@ _TABLES = (
     "summary",
     "summary_source",
     "erasure",
+    "work_failure",
     "document",
     "passage",
 )

@@ -9,11 +9,13 @@ from functools import partial
 import numpy as np
 
 from memory import metrics
+from memory.attempts import Run
 from memory.item import Item
 from memory.periodic import Periodic
+from memory.reflection.condensed import Condensed
 from memory.reflection.llm_condenser import LlmCondenser
 from memory.reflection.sentences import Vectors, by_sentences
-from memory.reflection.tables import DAY_MS, Condensed, Group, SummaryTables
+from memory.reflection.tables import DAY_MS, Group, SummaryTables
 from memory.search.encoder import Encoder
 from services.runtime.clock import unix_ms
 from services.runtime.compute import Compute
@@ -83,29 +85,39 @@ class Reflection:
         self._reading.close()
 
     async def reflect(self) -> int:
-        """Condenses all that is old enough.
+        """Condenses all that is old enough; a group that fails holds up no other.
 
         Returns:
             How many summaries were made.
         """
-        count, last = 0, -1
-        while count > last:
-            last = count
-            for group in await self._reading.run(self._groups):
-                count += await self._condense(group)
+        run = Run(self._tables.attempts, self._writing)
+        count, failed, last = 0, set[Group](), (-1, 0)
+        while last != (count, len(failed)):
+            last = (count, len(failed))
+            for group in await self._reading.run(self._groups, _GROUPS + len(failed)):
+                if group in failed:
+                    continue
+                turns = await self._reading.run(self._tables.turns, group)
+                try:
+                    count += await self._condense(group, list(turns.values()))
+                except Exception as error:
+                    failed.add(group)
+                    await run.failed(list(turns), error)
+                else:
+                    await run.succeeded()
+        await run.end()
         if count:
             get_logger().info("old turns condensed", summaries=count)
         return count
 
-    def _groups(self) -> list[Group]:
+    def _groups(self, limit: int) -> list[Group]:
         # The day that is half old waits until it is whole.
         before_unix_ms = (self._now_unix_ms() // DAY_MS - self._days) * DAY_MS
         return self._tables.groups(
-            before_unix_ms=before_unix_ms, more_than=self._more_than, limit=_GROUPS
+            before_unix_ms=before_unix_ms, more_than=self._more_than, limit=limit
         )
 
-    async def _condense(self, group: Group) -> bool:
-        turns = await self._reading.run(self._tables.turns, group)
+    async def _condense(self, group: Group, turns: list[Item]) -> bool:
         if not turns:
             return False
         condensed = None if self._llm is None else await self._llm.condense(turns)

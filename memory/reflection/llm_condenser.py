@@ -10,8 +10,8 @@ from anima.memory.v1 import SPEAKER_ASSISTANT
 from memory import metrics
 from memory.item import Item
 from memory.language_model import LanguageModel
+from memory.reflection.condensed import Condensed
 from memory.reflection.sentences import dated
-from memory.reflection.tables import Condensed
 from memory.settings import MemorySettings
 from retrieval.tokeniser import tokens
 from services.runtime.errors import AnimaError

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anima.memory.v1 import ITEM_KIND_SUMMARY, ITEM_KIND_TURN, SPEAKER_UNSPECIFIED, SPEAKER_USER
+from memory.attempts import SET_ASIDE, Attempts
 from memory.item import Item, Summary
+from memory.reflection.condensed import Condensed
+from memory.reflection.sentences import EXTRACTOR
 from memory.sqlite import rows
 from memory.sqlite.rows import Vector
 from memory.store import Truth
@@ -18,7 +21,7 @@ _GROUPS = (
     f"SELECT item.user, session_id, created_unix_ms / {DAY_MS} FROM item"  # noqa: S608
     " LEFT JOIN summary_source ON summary_source.source = item.id"
     f" WHERE kind = {ITEM_KIND_TURN} AND created_unix_ms < ? AND summary_source.source IS NULL"
-    f" AND item.user IN (SELECT user FROM item WHERE kind = {ITEM_KIND_TURN}"
+    f" AND NOT {SET_ASIDE} AND item.user IN (SELECT user FROM item WHERE kind = {ITEM_KIND_TURN}"
     " AND created_unix_ms < ? GROUP BY user HAVING count(*) > ?)"
     f" GROUP BY item.user, session_id, created_unix_ms / {DAY_MS}"
     f" HAVING count(*) >= {LEAST_TURNS} ORDER BY 1, 3, 2 LIMIT ?"
@@ -27,6 +30,7 @@ _TURNS = (
     f"{rows.SELECT_ITEMS} LEFT JOIN summary_source AS covered ON covered.source = item.id"
     f" WHERE item.user = ? AND session_id = ? AND kind = {ITEM_KIND_TURN}"
     " AND created_unix_ms >= ? AND created_unix_ms < ? AND covered.source IS NULL"
+    f" AND NOT {SET_ASIDE}"
     " ORDER BY created_unix_ms, item.id LIMIT ?"
 )
 
@@ -42,21 +46,12 @@ class Group:
     """Days since 1970-01-01."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Condensed:
-    """What became of a group of turns."""
-
-    text: str
-    in_words_of_the_person: bool
-    extractor: str
-    """What condensed it, with its version."""
-
-
 class SummaryTables:
     """The summaries in the database of a store. Safe for threads as the store is."""
 
     def __init__(self, store: Truth) -> None:
         self._store = store
+        self.attempts = Attempts(store, "summaries", EXTRACTOR)
 
     def groups(self, *, before_unix_ms: int, more_than: int, limit: int) -> list[Group]:
         """Gives what is to be condensed, of users who have more than so many old turns.
@@ -68,18 +63,30 @@ class SummaryTables:
         """
         with self._store.reading() as connection:
             found = connection.execute(
-                _GROUPS, (before_unix_ms, before_unix_ms, more_than, limit)
+                _GROUPS,
+                (before_unix_ms, *self.attempts.parameters, before_unix_ms, more_than, limit),
             ).fetchall()
         return [Group(user=user, session_id=session, day=day) for user, session, day in found]
 
-    def turns(self, group: Group) -> list[Item]:
-        """Gives the first turns of a group, in the order of time; a long one takes several."""
+    def turns(self, group: Group) -> dict[int, Item]:
+        """Returns the first turns of a group by their rows, in the order of time.
+
+        A long group takes several calls. Turns that are set aside are left out.
+        """
         start = group.day * DAY_MS
         with self._store.reading() as connection:
             found = connection.execute(
-                _TURNS, (group.user, group.session_id, start, start + DAY_MS, _MOST_TURNS)
+                _TURNS,
+                (
+                    group.user,
+                    group.session_id,
+                    start,
+                    start + DAY_MS,
+                    *self.attempts.parameters,
+                    _MOST_TURNS,
+                ),
             ).fetchall()
-        return [rows.numbered_item(row)[1] for row in found]
+        return dict(map(rows.numbered_item, found))
 
     def put(
         self,

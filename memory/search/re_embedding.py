@@ -1,37 +1,65 @@
-"""Embeds items that have no vector of the present encoder: it was missing or another one then."""
+"""Embeds items that have no vector of the present encoder, for which there was another one then."""
 
+from collections.abc import Sequence
+
+from memory.attempts import Attempts, Run
 from memory.item import searched_text
 from memory.search.encoder import Encoder
-from memory.store import Truth
+from memory.store import IndexRow, Truth, Vector
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
 
 _BATCH = 64
 
 
-async def embed_rest(
-    store: Truth, embedder: Encoder, *, reading: Compute, writing: Compute
-) -> None:
-    """Embeds all that lacks a vector; what fails is logged, and the next start tries again."""
-    try:
-        await _embed_users(store, embedder, reading, writing)
-    except Exception as error:  # the memory works without
-        get_logger().error("embedding of earlier items stopped", exc_info=error)
+class ReEmbedding:
+    """Embeds what has no vector, user by user; an item that fails holds up no other."""
 
+    def __init__(
+        self, store: Truth, embedder: Encoder, *, reading: Compute, writing: Compute
+    ) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._reading = reading
+        self._writing = writing
+        self._attempts = Attempts(store, "vectors", embedder.model_id)
 
-async def _embed_users(store: Truth, embedder: Encoder, reading: Compute, writing: Compute) -> None:
-    users = await reading.run(store.users_without_vectors, embedder.model_id)
-    for user_id in users:
-        state = await reading.run(store.user_state, user_id)
-        if state is None:
-            continue
-        rows = await reading.run(store.index_rows, state, 0, embedder.model_id)
-        rest = [row for row in rows if row.vector is None]
-        for start in range(0, len(rest), _BATCH):
-            batch = rest[start : start + _BATCH]
-            texts = [searched_text(row.speaker_name, row.text) for row in batch]
-            vectors = await reading.run(embedder.embed, texts)
-            pairs = list(zip((row.row_id for row in batch), vectors, strict=True))
-            await writing.run(store.put_vectors, user_id, pairs, embedder.model_id)
-    if users:
-        get_logger().info("items embedded anew", users=len(users))
+    async def run(self) -> None:
+        """Embeds everything once; what fails is logged, and the next start tries it again."""
+        run = Run(self._attempts, self._writing)
+        model_id = self._embedder.model_id
+        try:
+            aside = await self._reading.run(self._attempts.set_aside)
+            users = await self._reading.run(self._store.users_without_vectors, model_id)
+            for user_id in users:
+                state = await self._reading.run(self._store.user_state, user_id)
+                if state is None:
+                    continue
+                rows = await self._reading.run(self._store.index_rows, state, 0, model_id)
+                rest = [row for row in rows if row.vector is None and row.row_id not in aside]
+                for start in range(0, len(rest), _BATCH):
+                    await self._embed(run, user_id, rest[start : start + _BATCH])
+            await run.end()
+        except Exception as error:  # the memory works without
+            get_logger().error("embedding of earlier items stopped", exc_info=error)
+            return
+        if users:
+            get_logger().info("items embedded again", users=len(users))
+
+    async def _embed(self, run: Run, user_id: str, rows: Sequence[IndexRow]) -> None:
+        try:
+            vectors = await self._reading.run(self._vectors, rows)
+        except Exception as error:
+            if len(rows) == 1:
+                await run.failed([rows[0].row_id], error)
+                return
+            for row in rows:  # which of them it is
+                await self._embed(run, user_id, [row])
+            return
+        pairs = list(zip((row.row_id for row in rows), vectors, strict=True))
+        await self._writing.run(self._store.put_vectors, user_id, pairs, self._embedder.model_id)
+        await run.succeeded()
+
+    def _vectors(self, rows: Sequence[IndexRow]) -> list[Vector]:
+        texts = [searched_text(row.speaker_name, row.text) for row in rows]
+        return list(self._embedder.embed(texts))

@@ -143,6 +143,18 @@ CREATE TABLE scrub (
 INSERT INTO scrub (id, wanted, done) VALUES (1, 0, 0);
 """
 
+# How often work in the background has failed at an item, see `memory.attempts`.
+_WORK_FAILURES = """
+CREATE TABLE work_failure (
+    work TEXT NOT NULL,
+    item INTEGER NOT NULL REFERENCES item ON DELETE CASCADE,
+    version TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    PRIMARY KEY (work, item)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX work_failure_by_item ON work_failure (item);
+"""
+
 MIGRATIONS = (
     _ITEMS,
     _SPEAKER_NAMES,
@@ -153,5 +165,6 @@ MIGRATIONS = (
     _SUMMARIES,
     _ERASURES,
     _SCRUB,
+    _WORK_FAILURES,
 )
 """The steps in their order; the number of a step is the version that it makes."""

@@ -1,7 +1,6 @@
 """Old turns are condensed, once, on both databases; what is erased lives on in no summary."""
 
 import asyncio
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,12 @@ import pytest
 from memory.erasure.chunks import erase_user
 from memory.facts.ledger import FactLedger
 from memory.item import Item
-from memory.postgres.store import PostgresStore
-from memory.reflection.tables import Condensed, Group, SummaryTables
+from memory.reflection.condensed import Condensed
+from memory.reflection.tables import Group, SummaryTables
 from memory.retention import expire
 from memory.sqlite.store import Store
 from memory.store import Truth
+from services.runtime.errors import Unavailable
 from tests.unit.memory.items import MODEL_ID, WordEmbedder, make_item
 from tests.unit.memory.reflection.talks import (
     CELLO,
@@ -29,18 +29,6 @@ from tests.unit.memory.reflection.talks import (
 )
 
 JUNE_9 = MAY_3 + 37
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Truth]:
-    store: Truth
-    if request.param == "sqlite":
-        store = Store(tmp_path, synchronous="normal")
-    else:
-        address: Callable[[], str] = request.getfixturevalue("new_postgres_database")
-        store = PostgresStore(address(), connections=2)
-    yield store
-    store.close()
 
 
 def long_ago(store: Truth, user: str = "u") -> None:
@@ -116,12 +104,12 @@ async def test_what_was_cut_off_goes_on(store: Truth, monkeypatch: pytest.Monkey
         nonlocal calls
         calls += 1
         if calls == 2:
-            raise OSError("killed")
+            raise Unavailable("the database is away")
         return put(*args)
 
     monkeypatch.setattr(SummaryTables, "put", cut)
     with reflecting(store, day=JUNE_9) as job:
-        with pytest.raises(OSError, match="killed"):
+        with pytest.raises(Unavailable, match="is away"):
             await job.reflect()
         first = summaries(store)
         assert len(first) == 1
@@ -162,7 +150,7 @@ async def test_a_turn_that_is_erased_meanwhile_is_in_no_summary(store: Truth) ->
     long_ago(store)
     tables = SummaryTables(store)
     group = Group(user=1, session_id="one", day=MAY_3)
-    turns = tables.turns(group)
+    turns = list(tables.turns(group).values())
     condensed = Condensed(text=GARDEN[1], in_words_of_the_person=True, extractor="x")
     store.forget_items("u", ["g1"])
     assert not tables.put(group, turns, condensed, None, "")
