@@ -4,34 +4,66 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
-from cli import ask, avatar, doctor, memory, memory_store, models, persona
-from cli.knowledge import command
-from cli.mesh import up
+from cli.lazy import LazyCommand, LazyGroup
 from cli.question_argument import QuestionCommand
-from services.runtime.settings import SettingsError
+
+
+class Commands(LazyGroup):
+    """The commands of `anima`."""
+
+    commands_by_name: ClassVar = {
+        "up": LazyCommand(
+            module="cli.mesh.up",
+            attribute="up",
+            help="Start all services and the gateway; Ctrl-C stops them.",
+        ),
+        "ask": LazyCommand(
+            module="cli.ask",
+            attribute="ask",
+            help="Ask one question and get the answer as text, film, sound, subtitles or JSON.",
+            cls=QuestionCommand,
+        ),
+        "doctor": LazyCommand(
+            module="cli.doctor",
+            attribute="doctor",
+            help="Report what is missing on this machine and how to install it.",
+        ),
+        "persona": LazyCommand(
+            module="cli.persona", attribute="app", help="List, check and create personas."
+        ),
+        "avatar": LazyCommand(
+            module="cli.avatar",
+            attribute="app",
+            help="Create avatars from photos, list, show and delete them.",
+        ),
+        "models": LazyCommand(
+            module="cli.models", attribute="app", help="List and pull model files."
+        ),
+        "memory": LazyCommand(
+            module="cli.memory",
+            attribute="app",
+            help="List, export, import and erase the memories of a user.",
+        ),
+        "knowledge": LazyCommand(
+            module="cli.knowledge.command",
+            attribute="app",
+            help="Add, list, show and remove the documents that answers cite.",
+        ),
+    }
+
 
 app = typer.Typer(
     name="anima",
+    cls=Commands,
     help="A digital human to talk to: voice, face and memory, streamed through gRPC services.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("up")(up.up)
-app.command("ask", cls=QuestionCommand)(ask.ask)
-app.command("doctor")(doctor.doctor)
-app.add_typer(persona.app, name="persona")
-app.add_typer(avatar.app, name="avatar")
-app.add_typer(models.app, name="models")
-memory.app.command("migrate")(memory_store.migrate)
-memory.app.command("encrypt")(memory_store.encrypt)
-memory.app.command("new-key")(memory_store.new_key)
-app.add_typer(memory.app, name="memory")
-app.add_typer(command.app, name="knowledge")
 
 
 def _print_version(wanted: bool) -> None:
@@ -56,5 +88,9 @@ def main() -> None:
     """Runs the command line."""
     try:
         app()
-    except SettingsError as error:
-        sys.exit(f"Error: {error}")
+    except Exception as error:
+        from services.runtime.settings import SettingsError  # only now: help needs no services
+
+        if isinstance(error, SettingsError):
+            sys.exit(f"Error: {error}")
+        raise

@@ -14,6 +14,7 @@ from google.protobuf.json_format import MessageToJson, Parse, ParseError
 from rich.markup import escape
 
 from anima.memory import v1 as wire
+from cli import memory_store
 from cli.console import console, fail, listing, print_table
 from cli.mesh.record import target_of
 from cli.refusals import refusal
@@ -174,3 +175,8 @@ def forget(
         request.items.item_ids.extend(item_ids or [])
     response = run(memory, lambda stub: stub.Forget(request, timeout=_TIMEOUT_S))
     console.print(f"{response.forgotten_count} items erased.")
+
+
+app.command("migrate")(memory_store.migrate)
+app.command("encrypt")(memory_store.encrypt)
+app.command("new-key")(memory_store.new_key)
