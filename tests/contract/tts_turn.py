@@ -20,6 +20,7 @@ from anima.common.v1 import (
 from anima.tts.v1 import (
     EndOfText,
     Flush,
+    ListVoicesRequest,
     SegmentEnd,
     Started,
     SynthesizeConfig,
@@ -256,3 +257,13 @@ def _correlation(frame: NDArray[np.float64], shifted: NDArray[np.int16]) -> floa
     other = shifted.astype(float)
     norm = np.sqrt(np.dot(frame, frame) * np.dot(other, other))
     return float(np.dot(frame, other) / norm) if norm else 0.0
+
+
+def assert_same_sound(samples: NDArray[np.int16], expected: NDArray[np.int16]) -> None:
+    """Equal but for the dither of a resampler."""
+    assert len(samples) == len(expected)
+    assert np.abs(samples.astype(int) - expected.astype(int)).max() <= 2
+
+
+async def speaks_chinese(channel: grpc.aio.Channel) -> bool:
+    return bool((await service(channel).ListVoices(ListVoicesRequest(language="zh"))).voices)

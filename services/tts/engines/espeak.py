@@ -35,8 +35,8 @@ from services.tts.engines.espeak_library import (
     WordEvent,
 )
 from services.tts.engines.library_thread import LibraryThread
-from services.tts.engines.timing import Sound, marks_of
 from services.tts.text_spans import has_speech, phrases, speakable
+from services.tts.timing import Sound, marks_of
 
 _NAME = "espeak"
 _LICENCE = "GPL-3.0-or-later"

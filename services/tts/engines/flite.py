@@ -24,8 +24,8 @@ from services.tts.engine import (
 )
 from services.tts.engines.flite_library import VERSION, FliteItem, FliteLibrary, FlitePhone
 from services.tts.engines.library_thread import LibraryThread
-from services.tts.engines.timing import Sound, marks_of
 from services.tts.text_spans import has_speech, phrases, speakable
+from services.tts.timing import Sound, marks_of
 
 _NAME = "flite"
 # The terms are SPDX's "MIT Festival Variant"; see /usr/share/doc/libflite1/copyright.

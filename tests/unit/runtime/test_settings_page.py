@@ -17,6 +17,7 @@ NOT_SETTINGS = {
     "ANIMA_GATEWAY",  # of the command line
     "ANIMA_REQUIRE_ALL",  # of the tests
     "ANIMA_LLM_PORT",  # of Kubernetes
+    "ANIMA_TTS_WORDS_PER_MINUTE",  # of the template of an engine
     "ANIMA_X",
 }
 
