@@ -178,5 +178,6 @@ def forget(
 
 
 app.command("migrate")(memory_store.migrate)
+app.command("check")(memory_store.check)
 app.command("encrypt")(memory_store.encrypt)
 app.command("new-key")(memory_store.new_key)

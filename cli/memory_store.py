@@ -1,7 +1,8 @@
-"""`anima memory migrate`, `encrypt` and `new-key`: for a store that is not in use."""
+"""`anima memory migrate`, `check`, `encrypt` and `new-key`: for a store that is not in use."""
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from cli.console import console, fail, listing, print_table
+from cli.console import console, fail, listing, print_table, results
 from memory.settings import MemorySettings
+from memory.sqlite.checking import faults
 from memory.sqlite.encryption import read_key, write_new_key
 from memory.sqlite.reencryption import reencrypt
 from memory.sqlite.schema import StoreError
@@ -79,6 +81,32 @@ def _moved(moving: ModuleType, source: Store, target: PostgresStore) -> list[Mov
 
         moved: list[Moved] = moving.move(source, target, show)
         return moved
+
+
+def check() -> None:
+    """Check all pages of the store; the memory service must be stopped."""
+    settings = MemorySettings.from_environment()
+    folder = settings.data_dir / "memory"
+    if settings.engine != "sqlite":
+        fail(f"the engine {settings.engine} keeps no file here.", remedy="Ask its server.")
+    if not (folder / "memory.db").is_file():
+        fail(f"{folder} holds no memory.db.")
+    try:
+        store = Store(folder, key=settings.encryption_key(), check_s=0)
+        try:
+            with store.reading() as connection:
+                found = faults(connection)
+        finally:
+            store.close()
+    except StoreError as error:
+        fail(str(error))
+    except sqlite3.DatabaseError as error:
+        found = [str(error)]
+    if found:
+        for fault in found:
+            results.print(fault, markup=False)
+        fail(f"{folder / 'memory.db'} is damaged.", remedy="Put back a copy.")
+    console.print(f"{folder / 'memory.db'} is sound.")
 
 
 def new_key(

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from memory.sqlite.checking import START_CHECK_S
 from memory.sqlite.encryption import Key, read_key
 from services.runtime.settings import ServiceSettings, Target
 
@@ -32,6 +33,9 @@ class MemorySettings(ServiceSettings):
     synchronous: Literal["full", "normal"] = "full"
     """What acknowledged items survive: "full", a power failure; "normal", the death of the
     process."""
+    start_check_s: float = Field(default=START_CHECK_S, ge=0, le=3_600, allow_inf_nan=False)
+    """How long the engine "sqlite" may look for damaged pages at start; `anima memory check` looks
+    at all of them."""
     embedding_model: str = "minilm-l6-v2"
     """The encoder in the model store; "none": search by words alone."""
     embeddings: str = ""

@@ -16,6 +16,7 @@ class SqliteMemory(StoredMemory):
                 self._settings.data_dir / "memory",
                 synchronous=self._settings.synchronous,
                 key=self._settings.encryption_key(),
+                check_s=self._settings.start_check_s,
             )
         except StoreError as error:
             raise StoreError(f"ANIMA_DATA_DIR: {error}") from error

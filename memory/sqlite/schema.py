@@ -57,11 +57,8 @@ def prepare(connection: sqlite3.Connection, path: Path, steps: Sequence[str] = M
     Each step is taken in a transaction of its own and noted with its checksum.
 
     Raises:
-        StoreError: The database is damaged, of a newer program, or was made by other steps.
+        StoreError: The database is of a newer program, or was made by other steps.
     """
-    fault = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    if fault != "ok":
-        raise damaged(path, fault)
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(steps):
         raise StoreError(

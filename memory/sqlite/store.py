@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, Literal
 
+from memory.sqlite.checking import START_CHECK_S, checked_in
 from memory.sqlite.encryption import Key, as_sqlite_errors
 from memory.sqlite.files import overwrite, remove_database, sync
 from memory.sqlite.gate import Gate
 from memory.sqlite.live_copy import LiveCopy
 from memory.sqlite.schema import StoreError, connect, damaged, prepare
 from memory.store import Truth
+from services.runtime.logs import get_logger
 
 COPY_NAME: Final = "memory.db.new"
 _MAX_ROUNDS: Final = 20
@@ -33,6 +35,7 @@ class Store(Truth):
         *,
         synchronous: Literal["full", "normal"] = "full",
         key: Key | None = None,
+        check_s: float = START_CHECK_S,
     ) -> None:
         """Opens or makes the database `memory.db` in a folder.
 
@@ -40,6 +43,7 @@ class Store(Truth):
             folder: Made if it is missing.
             synchronous: Whether a commit waits for the disk.
             key: By which the database is encrypted; None: it is not.
+            check_s: How long the look for damaged pages may take, s.
 
         Raises:
             StoreError: The folder cannot be written, another process uses it, the key is wrong, or
@@ -48,6 +52,7 @@ class Store(Truth):
         self.path = folder / "memory.db"
         self._key = key
         self._synchronous = synchronous
+        self._check_s = check_s
         self._readers: list[sqlite3.Connection] = []
         self._write_lock = threading.Lock()
         self._gate = Gate()
@@ -82,6 +87,7 @@ class Store(Truth):
             raise damaged(self.path, f"{error}{hint}") from error
         try:
             with as_sqlite_errors():
+                self._check(connection)
                 prepare(connection, self.path)
         except sqlite3.DatabaseError as error:
             connection.close()
@@ -90,6 +96,18 @@ class Store(Truth):
             connection.close()
             raise
         return connection
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        fault = checked_in(connection, self._check_s)
+        if fault is None:
+            get_logger().warning(
+                "the database was not checked to its end",
+                file=str(self.path),
+                after_s=self._check_s,
+                remedy="anima memory check, while the service is stopped",
+            )
+        elif fault:
+            raise damaged(self.path, fault)
 
     @property
     def place(self) -> str:
