@@ -1,8 +1,8 @@
-// What is known of one answer: its text, its clauses, and when each word is spoken.
+// The state of one answer: its text, its clauses, and the times of its words.
 
 const LINE_COLUMNS = 84;
 
-/** Positions are Unicode code points of the text, times are samples of the turn. */
+/** Positions are Unicode code points of the text; times are samples of the turn. */
 export class Answer {
   #points = [];
   #segments = new Map();
@@ -10,9 +10,9 @@ export class Answer {
   constructor(turnId) {
     this.turnId = turnId;
     this.words = [];
-    /** The text that was heard, once the answer is over; null before. */
+    /** The heard text once the answer is over; null before. */
     this.heard = null;
-    /** True once its first picture or sound was there. */
+    /** True once its first video or audio has been played. */
     this.shown = false;
   }
 
@@ -20,23 +20,23 @@ export class Answer {
     return this.#points.join("");
   }
 
-  /** Adds a piece of the text at its place. */
+  /** Adds a piece of the text at its position. */
   addText(text, start) {
     const piece = Array.from(text);
     this.#points.splice(start, piece.length, ...piece);
   }
 
-  /** Notes where a clause stands in the text. */
+  /** Records the position of a clause in the text. */
   addSegment(number, start, end) {
     this.#segments.set(number, { start, end });
   }
 
-  /** Adds words with their times; they come in the order in which they are spoken. */
+  /** Adds words with their times, in the order in which they are spoken. */
   addWords(words) {
     this.words.push(...words);
   }
 
-  /** How many words have begun at a moment. */
+  /** Returns the number of words that have started at a given time. */
   begun(sample) {
     let low = 0;
     let high = this.words.length;
@@ -48,7 +48,7 @@ export class Answer {
     return low;
   }
 
-  /** The text up to a moment and the text after it. */
+  /** Returns the text up to a given time and the text after it. */
   split(sample) {
     const begun = this.begun(sample);
     const end = begun ? this.words[begun - 1].endChar : 0;
@@ -56,8 +56,8 @@ export class Answer {
   }
 
   /**
-   * The caption for a moment: the line of the clause that is spoken, cut where its words have begun;
-   * null before the first word.
+   * Returns the caption at a given time: the line of the current clause, split after the words that
+   * have started; null before the first word.
    */
   caption(sample) {
     const begun = this.begun(sample);
@@ -71,13 +71,13 @@ export class Answer {
     return { lit: text(line.start, cut), ahead: text(cut, line.end) };
   }
 
-  /** Where the punctuation behind a word ends. */
+  /** Returns the end of the punctuation after a word. */
   #closing(end) {
     while (end < this.#points.length && /[^\s\p{L}\p{N}]/u.test(this.#points[end])) end += 1;
     return end;
   }
 
-  /** A clause in lines of about equal length. */
+  /** Splits a clause into lines of about equal length. */
   #lines({ start, end }) {
     const points = this.#points.slice(start, end);
     const total = points.reduce((sum, point) => sum + columns(point), 0);
@@ -97,5 +97,5 @@ export class Answer {
   }
 }
 
-/** Columns of a character: an East Asian one takes two. */
+/** Returns the width of a character in columns: 2 for East Asian ones. */
 const columns = (point) => (point.codePointAt(0) >= 0x2e80 ? 2 : 1);

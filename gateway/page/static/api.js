@@ -1,14 +1,14 @@
-// What the page asks over HTTP, with the token where one is needed.
+// The page's HTTP requests, with the token if one is required.
 
 const TOKEN_KEY = "anima.token";
 
 /** The token of this tab; null if there is none. */
 export const token = () => sessionStorage.getItem(TOKEN_KEY);
 
-/** Keeps the token until the tab is closed. */
+/** Stores the token until the tab is closed. */
 export const keepToken = (value) => sessionStorage.setItem(TOKEN_KEY, value);
 
-/** The gateway did not accept the token, or wants one. */
+/** The gateway rejected the token, or requires one. */
 export class Unauthorized extends Error {}
 
 async function call(path, { headers = {}, ...options } = {}) {
@@ -22,14 +22,14 @@ async function call(path, { headers = {}, ...options } = {}) {
   return response;
 }
 
-/** What the mesh is and offers. */
+/** Fetches the stages and their personas, voices and avatars. */
 export async function describeMesh() {
   return (await call("v1/mesh")).json();
 }
 
 /**
- * A loop of an avatar, as an address for a <video>; it must be revoked.
- * @param version of the avatar: what the browser has kept of another one is not used
+ * Fetches a loop of an avatar and returns an object URL for a <video>; the caller must revoke it.
+ * @param version the version of the avatar; a cached loop of another version is not used
  * @param activity "idle", "listening" or "thinking"
  */
 export async function idleLoop(avatar, version, activity = "idle") {
@@ -40,24 +40,24 @@ export async function idleLoop(avatar, version, activity = "idle") {
 
 const asUser = (user) => ({ "anima-user-id": encodeURIComponent(user) });
 
-/** A page of what is remembered about a person, newest first. */
+/** Fetches a page of a person's memory items, newest first. */
 export async function listMemory(user, pageToken = "") {
   const path = `v1/memory?page_token=${encodeURIComponent(pageToken)}`;
   return (await call(path, { headers: asUser(user) })).json();
 }
 
-/** Erases an item of a person, or everything. */
+/** Erases one item of a person, or everything. */
 export async function forgetMemory(user, item = "") {
   const path = item ? `v1/memory/${encodeURIComponent(item)}` : "v1/memory";
   return (await call(path, { method: "DELETE", headers: asUser(user) })).json();
 }
 
-/** Everything that is remembered about a person, as a file. */
+/** Exports everything that is remembered about a person as a file. */
 export async function exportMemory(user) {
   return (await call("v1/memory/export", { headers: asUser(user) })).blob();
 }
 
-/** Makes an avatar of a photo. @yields {object} progress, warning, done or error */
+/** Makes an avatar from a photo. @yields {object} progress, warning, done or error */
 export async function* createAvatar(form) {
   const response = await call("v1/avatars", { method: "POST", body: form });
   let left = "";
@@ -68,5 +68,5 @@ export async function* createAvatar(form) {
   }
 }
 
-/** Deletes an avatar that was made of a photo. */
+/** Deletes an avatar that was made from a photo. */
 export const deleteAvatar = (name) => call(`v1/avatars/${encodeURIComponent(name)}`, { method: "DELETE" });

@@ -1,4 +1,4 @@
-// The page: puts the parts together.
+// The page: connects its parts.
 
 import { Answer } from "./answer.js";
 import { Unauthorized, describeMesh, keepToken, token } from "./api.js";
@@ -44,7 +44,7 @@ let shownMs = null;
 let lastWaterfall = null;
 let activity = "";
 
-// --- what the person does --------------------------------------------------------------------
+// --- actions of the person -------------------------------------------------------------------
 
 function ask(text) {
   if (!connection.isOpen) {
@@ -67,10 +67,10 @@ function stop() {
   setActivity("");
 }
 
-/** Ends picture and sound at once; what is still on its way is older than the next answer. */
+/** Stops video and audio at once; media still on its way belongs to an older answer. */
 function silence() {
   const answer = answers.get(player.turnId);
-  // All of it has been sent: nobody else will say how much of it was heard.
+  // The whole answer was sent, so no later event will report how much of it was heard.
   if (answer?.status) breakOff(answer);
   player.stop();
   captions.clear();
@@ -83,7 +83,7 @@ function question() {
   setActivity("thinking");
 }
 
-// --- what the gateway says -------------------------------------------------------------------
+// --- events of the gateway -------------------------------------------------------------------
 
 const HANDLERS = {
   "session.created": ({ session }) => {
@@ -139,7 +139,7 @@ const HANDLERS = {
     lastWaterfall = waterfall;
     drawTiming();
     const answer = answers.get(waterfall.turn_id);
-    const told = ({ kind }) => kind !== "corpus"; // what the persona simply knows
+    const told = ({ kind }) => kind !== "corpus"; // the persona's own knowledge
     if (answer) answer.sources = waterfall.sources.filter(told).map(({ name }) => name);
   },
   "response.done": ({ response, anima }) => endAnswer(response, anima),
@@ -168,7 +168,7 @@ function showAnswer(answer) {
   history.showAnswer(answer.turnId, said, ahead);
 }
 
-/** The text is complete; the media may play on for a moment. */
+/** The text is complete; the media may still play for a moment. */
 function endAnswer(response, anima) {
   const answer = answers.get(anima.turn_id);
   if (!answer) return;
@@ -183,20 +183,20 @@ function finishAnswer(answer) {
   if (cut && answer.heard !== null) history.showAnswer(answer.turnId, answer.heard, "");
   else history.showAnswer(answer.turnId, answer.text, "");
   const sources = [...new Set(answer.sources ?? [])].slice(0, 3).join(", ");
-  // Stopped before its first word was heard, an answer has still been seen to begin.
+  // An answer that is stopped before its first word was heard has still visibly started.
   const interrupted = answer.heard || answer.shown ? t("interrupted") : "";
   history.endAnswer(answer.turnId, cut ? interrupted : sources && `${t("sources")} ${sources}`);
   if (answers.size === 0) setActivity("");
 }
 
-/** Nothing more is heard of an answer: what had been spoken by then was heard. */
+/** Ends an answer: the part spoken by then was heard. */
 function breakOff(answer) {
   const playing = player.turnId === answer.turnId;
   const [heard] = answer.split(playing ? player.positionSamples : -1);
   finishAnswer(Object.assign(answer, { status: "cancelled", heard }));
 }
 
-// --- playing ---------------------------------------------------------------------------------
+// --- playback --------------------------------------------------------------------------------
 
 player.addEventListener("shown", ({ detail: { turnId } }) => {
   shownMs ??= performance.now() - askedAt;
@@ -235,7 +235,7 @@ function drawTiming() {
   drawWaterfall(byId("waterfall"), byId("timing-title"), lastWaterfall.spans, shownMs);
 }
 
-// --- the state of things ---------------------------------------------------------------------
+// --- state -----------------------------------------------------------------------------------
 
 function setStatus(state, places = {}) {
   byId("status").dataset.state = state;
@@ -287,7 +287,7 @@ async function refreshMesh() {
   }
 }
 
-/** Uses a face that was just made, as soon as the gateway knows it. */
+/** Switches to a newly made face as soon as the gateway lists it. */
 async function showMade(name) {
   byId("settings").close();
   for (let tries = 0; tries < MADE_TRIES; tries += 1) {

@@ -16,7 +16,7 @@ export class Captions {
     element.append(line);
   }
 
-  /** Follows an answer while it plays. @param {(sample: number) => void} spoken told of each change */
+  /** Follows an answer during playback. @param {(sample: number) => void} spoken called on changes */
   follow(answer, spoken) {
     this.clear();
     let begun = 0;
@@ -32,7 +32,7 @@ export class Captions {
     step();
   }
 
-  /** Takes the captions away. */
+  /** Removes the captions. */
   clear() {
     cancelAnimationFrame(this.#frame);
     this.#element.classList.remove("shown");

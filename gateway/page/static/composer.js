@@ -6,7 +6,7 @@ const HOLD_MS = 350;
 const byId = (id) => document.getElementById(id);
 const written = (number) => number.toLocaleString(document.documentElement.lang);
 
-/** Events: "released" when a held microphone button is let go. */
+/** Events: "released" when a held microphone button is released. */
 export class Composer extends EventTarget {
   #box = byId("question");
   #button = byId("microphone");
@@ -40,13 +40,13 @@ export class Composer extends EventTarget {
     this.draw();
   }
 
-  /** Says how many characters a question may have; they are Unicode's, not those of JavaScript. */
+  /** Sets the maximum length of a question in Unicode characters, not UTF-16 units. */
   limit(most) {
     this.#most = most;
     this.draw();
   }
 
-  /** Shows the stop button instead of the send button while an answer is under way. */
+  /** Shows the stop button instead of the send button during an answer. */
   showStop(on) {
     byId("stop").hidden = !on;
     byId("send").hidden = on && this.#box.value.trim() === "";
@@ -62,13 +62,13 @@ export class Composer extends EventTarget {
   }
 
   #key(event) {
-    // While an input method composes, Enter takes its suggestion.
+    // While an input method is composing, Enter accepts its suggestion.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
     byId("composer").requestSubmit();
   }
 
-  /** Draws what depends on the text in the box. */
+  /** Updates everything that depends on the text in the box. */
   draw() {
     const text = this.#box.value.trim();
     this.#over = text.length > this.#most ? Math.max(0, [...text].length - this.#most) : 0;
@@ -80,7 +80,7 @@ export class Composer extends EventTarget {
     this.showStop(!byId("stop").hidden);
   }
 
-  /** Gives the box the height of its text. */
+  /** Fits the height of the box to its text. */
   #fit() {
     this.#box.style.height = "auto";
     this.#box.style.height = `${this.#box.scrollHeight}px`;

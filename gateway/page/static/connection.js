@@ -1,4 +1,4 @@
-// The line to the gateway: JSON events and binary media over one WebSocket, again after a loss.
+// The connection to the gateway: JSON events and binary media over one WebSocket; reconnects.
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
@@ -20,11 +20,11 @@ export class Connection extends EventTarget {
   #timer = 0;
   #token = () => null;
 
-  /** @param {() => string | null} token gives the token, if there is one. */
+  /** @param {() => string | null} token returns the token, if there is one. */
   constructor(token) {
     super();
     this.#token = token;
-    // After sleep or a change of network the browser knows before the back-off ends.
+    // After sleep or a change of network the browser knows earlier than the back-off ends.
     addEventListener("online", () => this.#timer && this.connect());
   }
 
@@ -75,7 +75,7 @@ export class Connection extends EventTarget {
   #received(data) {
     if (typeof data === "string") {
       const detail = JSON.parse(data);
-      // Only a gateway that talks resets the back-off: one that refuses at once does not.
+      // Only a gateway that sends an event resets the back-off; one that refuses at once does not.
       if (detail.type === "session.created") this.#wait = FIRST_WAIT_MS;
       this.dispatchEvent(new CustomEvent("event", { detail }));
       return;

@@ -1,10 +1,10 @@
-// The conversation on the page: what was said by whom.
+// The conversation on the page: the lines of the person and of the digital human.
 
 import { t } from "./i18n.js";
 import { kept } from "./kept.js";
 
 const NEAR_END_PX = 80;
-const LINES_ABOVE = 1.6; // of an answer, above the words that come next
+const LINES_ABOVE = 1.6; // of an answer, shown above the next words
 
 export class History {
   #list;
@@ -18,11 +18,11 @@ export class History {
     list.addEventListener("scroll", () => {
       if (Math.abs(list.scrollTop - this.#scrolledTo) > 1) this.#follows = this.#isAtEnd();
     });
-    // A notice or a long question takes height away: what is being said stays in view.
+    // A notice or a long question reduces the height: keep the current words in view.
     new ResizeObserver(() => this.#scroll()).observe(list);
     for (const said of kept.said) this.#show(said);
     kept.awaitAnswer((answer) => this.#show(answer));
-    // What has not ended yet was heard as far as it is written.
+    // Of an answer that has not ended, the written part counts as heard.
     addEventListener("pagehide", () => {
       for (const [, spoken] of [...this.#bubbles.values()].map(({ childNodes }) => childNodes)) {
         if (spoken.textContent) kept.add("them", spoken.textContent, t("interrupted"));
@@ -30,19 +30,19 @@ export class History {
     });
   }
 
-  /** Adds what the person said or typed. */
+  /** Adds a spoken or typed question. */
   addQuestion(text) {
     this.dropPartial();
     this.#append(this.#bubble("me", text));
     kept.add("me", text);
   }
 
-  /** Shows what is recognised so far. */
+  /** Shows the text recognised so far. */
   showPartial(text) {
     if (!text) return;
     if (!this.#partial) {
       this.#partial = this.#bubble("me partial", "");
-      // A screen reader gets the final text only.
+      // A screen reader reads only the final text.
       this.#partial.setAttribute("aria-hidden", "true");
       this.#append(this.#partial);
     }
@@ -55,7 +55,7 @@ export class History {
     this.#partial = null;
   }
 
-  /** Shows an answer as far as it is known. @param said text that was spoken @param ahead the rest */
+  /** Shows an answer so far. @param said the spoken text @param ahead the rest */
   showAnswer(turnId, said, ahead) {
     let bubble = this.#bubbles.get(turnId);
     if (!bubble) {
@@ -73,14 +73,14 @@ export class History {
     this.#scroll();
   }
 
-  /** Shows a line of the digital human that answers nothing, such as a greeting. */
+  /** Shows a line of the digital human that is not an answer, such as a greeting. */
   greet(text) {
     this.#append(this.#bubble("them", text));
   }
 
   /**
-   * Ends an answer, with a line below it if there is something to say about it. One that was not
-   * heard leaves that line alone, or nothing.
+   * Ends an answer, with a note below it if there is one. Of an answer that was not heard, only the
+   * note remains, if any.
    */
   endAnswer(turnId, note) {
     const bubble = this.#bubbles.get(turnId);
@@ -110,7 +110,7 @@ export class History {
     bubble.append(footer);
   }
 
-  /** Adds a line that nobody said. */
+  /** Adds a line that is not part of the conversation. */
   remark(text) {
     const line = document.createElement("li");
     line.className = "remark";
@@ -137,7 +137,7 @@ export class History {
     this.#scroll(true);
   }
 
-  /** Keeps what is being said in view, else the newest, unless the person reads further up. */
+  /** Keeps the current words or the newest line in view, unless the person has scrolled up. */
   #scroll(always = false) {
     this.#follows ||= always;
     if (!this.#follows) return;

@@ -1,4 +1,4 @@
-// The words of the page, in English and Chinese.
+// The texts of the page, in English and Chinese.
 
 const WORDS = {
   en: {
@@ -11,7 +11,7 @@ const WORDS = {
     suggestions: "Questions to start with",
     question: "Your question",
     placeholder: "Ask something",
-    tooLong: "Too long by {over}: a question may have at most {most} characters.",
+    tooLong: "Too long by {over}: a question can have at most {most} characters.",
     send: "Send",
     stop: "Stop the answer",
     microphoneOn: "Speak: turn the microphone on",
@@ -25,19 +25,19 @@ const WORDS = {
     language: "Language of the conversation",
     automatic: "Chosen by the persona",
     micMode: "Microphone",
-    micOpen: "Keeps listening",
+    micOpen: "Always listening",
     micHold: "Hold the button to speak",
     stages: "Services",
     ready: "ready",
     notReady: "not available",
     tokenTitle: "Access token",
-    tokenWhy: "This gateway asks for a token. It is kept until you close this tab.",
+    tokenWhy: "This gateway requires a token. It is stored until you close this tab.",
     token: "Token",
     tokenWrong: "The gateway did not accept this token.",
     connect: "Connect",
     connecting: "Connecting",
     online: "Connected",
-    degraded: "Connected, but not everything is available",
+    degraded: "Connected, but some services are unavailable",
     offline: "No connection. Trying again in {seconds} s",
     listening: "Listening",
     hearing: "Hearing you",
@@ -47,7 +47,7 @@ const WORDS = {
     interrupted: "interrupted",
     sources: "From",
     timingTitle: "First picture after {seconds} s",
-    timingNone: "The last answer had no picture or sound",
+    timingNone: "The last answer had no video or audio",
     timingPage: "On screen",
     timingRow: "{stage}: from {start} ms, for {length} ms",
     clause: "{stage} {number}",
@@ -60,12 +60,12 @@ const WORDS = {
     micDenied: "The microphone is blocked. Allow it for this page in the browser's address bar, then try again. You can always type.",
     micMissing: "No microphone was found. Connect one and try again, or type your question.",
     micBusy: "The microphone is in use by another program. Close it there and try again.",
-    micInsecure: "Browsers give the microphone only to pages on this computer or over https. Type your question, or open the page with https.",
-    noMedia: "This browser cannot play live video. You get text; a current Chrome, Edge, Firefox or Safari shows the face.",
-    noWebrtc: "There is no WebRTC connection. Without ?media=webrtc in the address the page uses the WebSocket instead.",
+    micInsecure: "Browsers allow the microphone only on pages from this computer or over https. Type your question, or open the page with https.",
+    noMedia: "This browser cannot play live video, so you only get text. A current Chrome, Edge, Firefox or Safari shows the face.",
+    noWebrtc: "WebRTC could not connect. Remove ?media=webrtc from the address to use the WebSocket instead.",
     refused: "The gateway ended the connection: {reason}",
     failed: "Something went wrong: {reason}",
-    notSent: "There is no connection yet, so the question was not sent. It is still in the box.",
+    notSent: "Not connected yet, so the question was not sent. It is still in the box.",
     memory: "Memory",
     memoryOpen: "What is remembered about you",
     memoryCount: "{count} entries, newest first",
@@ -73,22 +73,22 @@ const WORDS = {
     memoryMore: "Show more",
     memoryExport: "Save as a file",
     memoryForget: "Delete everything",
-    memoryAsk: "Everything is deleted for good. Are you sure?",
+    memoryAsk: "This deletes everything permanently. Are you sure?",
     memoryKeep: "Keep it",
-    memorySure: "Delete for good",
+    memorySure: "Delete permanently",
     memoryDelete: "Delete",
     memoryFact: "Known about you",
     memoryThem: "Answer",
-    portraitOpen: "Make a face of a photo",
-    portraitWhy: "A clear photo of one face from the front, mouth closed. It stays on this gateway, where everybody who uses it can choose the face.",
+    portraitOpen: "Make a face from a photo",
+    portraitWhy: "Use a clear photo of one face from the front, with the mouth closed. It stays on this gateway, and everyone who uses the gateway can choose the face.",
     portraitPhoto: "Photo",
     portraitName: "Name of the face",
     portraitMake: "Make it",
     portraitUse: "Talk to this face",
     portraitSending: "Sending the photo",
     portraitDone: "The face is ready.",
-    consentText: "I am the person in this photo, or this person has agreed that a speaking face is made of it.",
-    newConversation: "A new conversation began with these settings.",
+    consentText: "I am the person in this photo, or this person has agreed to have a speaking face made from it.",
+    newConversation: "A new conversation has started with these settings.",
   },
   zh: {
     skip: "跳到提问框",
@@ -129,7 +129,7 @@ const WORDS = {
     degraded: "已连接，但部分服务不可用",
     offline: "连接中断，{seconds} 秒后重试",
     listening: "正在聆听",
-    hearing: "听到您在说话",
+    hearing: "正在听您说话",
     thinking: "正在思考",
     speaking: "正在回答",
     you: "您",
@@ -140,7 +140,7 @@ const WORDS = {
     timingPage: "显示",
     timingRow: "{stage}：从 {start} 毫秒开始，用时 {length} 毫秒",
     clause: "{stage} {number}",
-    stage_asr: "听音",
+    stage_asr: "聆听",
     stage_llm: "语言",
     stage_memory: "记忆",
     stage_tts: "声音",
@@ -152,7 +152,7 @@ const WORDS = {
     micInsecure: "浏览器只允许本机页面或 https 页面使用麦克风。请打字提问，或通过 https 打开此页面。",
     noMedia: "此浏览器无法播放实时视频，只能显示文字。新版 Chrome、Edge、Firefox 或 Safari 可以显示面容。",
     noWebrtc: "无法建立 WebRTC 连接。去掉地址中的 ?media=webrtc 后，页面会改用 WebSocket。",
-    refused: "网关结束了连接：{reason}",
+    refused: "网关已断开连接：{reason}",
     failed: "出现问题：{reason}",
     notSent: "尚未连接，问题没有发送，仍保留在输入框中。",
     memory: "记忆",
@@ -169,14 +169,14 @@ const WORDS = {
     memoryFact: "关于您的事实",
     memoryThem: "回答",
     portraitOpen: "用照片制作面容",
-    portraitWhy: "请使用清晰的单人正面照，嘴巴闭合。照片保存在此网关上，使用此网关的所有人都可以选择这个面容。",
+    portraitWhy: "请使用清晰的单人正面照，嘴巴闭合。照片保存在此网关上，此网关的所有用户都可以选择这个面容。",
     portraitPhoto: "照片",
     portraitName: "面容名称",
     portraitMake: "开始制作",
     portraitUse: "与这个面容对话",
     portraitSending: "正在发送照片",
     portraitDone: "面容已就绪。",
-    consentText: "照片中的人是我本人，或者本人已同意用这张照片制作会说话的面容。",
+    consentText: "照片中的人是我本人，或者此人已同意用这张照片制作会说话的面容。",
     newConversation: "已按新设置开始新的对话。",
   },
 };
@@ -187,16 +187,16 @@ let current = localStorage.getItem(KEY) ?? (navigator.language.startsWith("zh") 
 /** The language of the interface, "en" or "zh". */
 export const interfaceLanguage = () => current;
 
-/** The text for a key, its {places} filled in. */
+/** Returns the text for a key, with its {places} filled in. */
 export function t(key, places = {}) {
   const text = WORDS[current][key] ?? WORDS.en[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (_, name) => String(places[name] ?? ""));
 }
 
-/** The name of a stage; an unknown one keeps its own. */
+/** Returns the name of a stage; an unknown stage keeps its own name. */
 export const stageName = (stage) => (WORDS.en[`stage_${stage}`] ? t(`stage_${stage}`) : stage);
 
-/** Writes the texts of all marked elements. */
+/** Translates all marked elements. */
 export function translatePage() {
   document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
   for (const element of document.querySelectorAll("[data-i18n]")) {
@@ -215,7 +215,7 @@ export function translatePage() {
   button.lang = current === "zh" ? "en" : "zh";
 }
 
-/** Changes the language of the interface and remembers it. */
+/** Switches the language of the interface and stores the choice. */
 export function switchLanguage() {
   current = current === "zh" ? "en" : "zh";
   localStorage.setItem(KEY, current);

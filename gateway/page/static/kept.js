@@ -1,9 +1,9 @@
-// The conversation of this tab: it outlives a reload and a lost network.
+// The conversation of this tab; it survives a reload and a lost network.
 
 const KEY = "anima.conversation";
 const MOST = 200;
 
-/** A random name that nobody else can guess. */
+/** Returns a random name that nobody else can guess. */
 export function randomName(bytes = 16) {
   const random = crypto.getRandomValues(new Uint8Array(bytes));
   return Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -13,12 +13,12 @@ class Kept {
   #kept = read();
   #channel = new BroadcastChannel(KEY);
 
-  /** The name under which the gateway knows the conversation. */
+  /** The name under which the gateway stores the conversation. */
   get id() {
     return this.#kept.id;
   }
 
-  /** What was said: [{who: "me" | "them", text, note}], oldest first. */
+  /** The lines: [{who: "me" | "them", text, note}], oldest first. */
   get said() {
     return this.#kept.said;
   }
@@ -43,7 +43,7 @@ class Kept {
     };
   }
 
-  /** Begins another conversation. */
+  /** Starts a new conversation. */
   renew() {
     this.#channel.onmessage = null;
     this.#kept = { id: randomName(), said: [] };
@@ -65,7 +65,7 @@ function read() {
     const { id, said } = JSON.parse(sessionStorage.getItem(KEY));
     if (typeof id === "string" && Array.isArray(said)) return { id, said };
   } catch {
-    // Nothing is kept yet, or it is not ours: begin anew.
+    // Nothing is stored yet, or it is not ours: start a new one.
   }
   return { id: randomName(), said: [] };
 }

@@ -1,20 +1,20 @@
-// The line by WebRTC: one stream that never stops, the idle loop and the answers in it.
+// The WebRTC connection: one continuous stream with the idle loop and the answers in it.
 
 const CONNECT_MS = 3_000;
 const LOST_MS = 2_000;
 const STATS_MS = 500;
-// Pictures and silence come all the time: a line without them is cut, long before ICE says so.
+// Video and silence never stop, so their absence shows a lost connection long before ICE does.
 const MOST_SILENT_STATS = 4;
 const FADE_MS = 80;
 const USUAL_DELAY_MS = 80;
-// What the sound's device adds behind the jitter buffer, where the browser does not say.
+// The latency of the audio device after the jitter buffer, if the browser does not report it.
 const DEVICE_MS = 40;
-// A busy machine's sound is held for a second and more.
+// On a busy machine audio may be delayed for a second or more.
 const LONGEST_DELAY_MS = 2_000;
 
 /**
- * Events as those of Player, and "connected", "lost" (detail: why; media then comes another way),
- * "signal" (detail: an event for the gateway).
+ * The events of Player, and "connected", "lost" (detail: the reason; media then arrives another
+ * way), "signal" (detail: an event for the gateway).
  */
 export class LivePlayer extends EventTarget {
   #screen;
@@ -41,7 +41,7 @@ export class LivePlayer extends EventTarget {
     });
   }
 
-  /** True once the stream can play here. */
+  /** True once the stream can be played here. */
   static get isPossible() {
     return typeof RTCPeerConnection === "function";
   }
@@ -50,12 +50,12 @@ export class LivePlayer extends EventTarget {
     return this.#peer?.connectionState === "connected";
   }
 
-  /** The turn that is heard; null if none. */
+  /** The current turn; null if none. */
   get turnId() {
     return this.#turn?.shown ? this.#turn.id : null;
   }
 
-  /** The sample that is heard now, on the clock of the turn. */
+  /** The sample that is heard now, on the turn's clock. */
   get positionSamples() {
     const turn = this.#turn;
     if (!turn) return 0;
@@ -87,18 +87,18 @@ export class LivePlayer extends EventTarget {
     if (peer === this.#peer) this.#signal("offer", { sdp: peer.localDescription.sdp });
   }
 
-  /** Takes the gateway's answer. */
+  /** Applies the gateway's SDP answer. */
   async answer(sdp) {
     if (this.#peer?.signalingState !== "have-local-offer") return;
     await this.#peer.setRemoteDescription({ type: "answer", sdp });
   }
 
-  /** Gives up: the gateway has refused or the line is gone. */
+  /** Gives up, because the gateway has refused or the connection is lost. */
   fail(reason) {
     if (this.#peer) this.#lose(reason);
   }
 
-  /** Ends the line without a word. */
+  /** Closes the connection without an event. */
   close() {
     clearTimeout(this.#timer);
     clearInterval(this.#statistics);
@@ -113,7 +113,7 @@ export class LivePlayer extends EventTarget {
     delete this.#screen.dataset.media;
   }
 
-  /** Takes what the gateway says of the answer that leaves now. */
+  /** Processes the gateway's playback state of the current answer. */
   follow({ turn_id, sample, sample_rate_hz, running, done }) {
     if (turn_id === this.#stopped) return;
     const first = this.#turn?.id !== turn_id;
@@ -129,7 +129,7 @@ export class LivePlayer extends EventTarget {
     setTimeout(() => this.#arrive(turn, done), this.#delayMs);
   }
 
-  /** Stops at once: the sound fades within 80 ms; the gateway stops sending. */
+  /** Stops at once: the audio fades out within 80 ms, and the gateway stops sending. */
   stop() {
     const turn = this.#turn;
     if (!turn) return;
@@ -145,18 +145,18 @@ export class LivePlayer extends EventTarget {
     step();
   }
 
-  /** Mutes the answer while the gateway holds it, and lets it be heard again. */
+  /** Mutes the answer while the gateway holds it, and unmutes it afterwards. */
   hold(held) {
     if (this.#turn) this.#video.volume = held ? 0 : 1;
   }
 
-  /** Plays after a gesture of the person. */
+  /** Starts playing after a gesture of the person. */
   unlock() {
     this.#unmute();
   }
 
   #arrive(turn, done) {
-    // What was said later about the same turn has taken its place already.
+    // A later report about the same turn has already replaced this one.
     if (this.#turn?.id !== turn.id) return;
     const shown = this.#turn.shown;
     this.#turn.shown = true;
@@ -204,8 +204,8 @@ export class LivePlayer extends EventTarget {
   }
 
   /**
-   * Notices a line that is cut, and lets pictures wait as long as sound does. A browser by itself
-   * leaves differences of up to some 50 ms, and follows a sound buffer that grows only slowly.
+   * Detects a lost connection, and delays video as long as audio. By itself a browser leaves an
+   * offset of up to about 50 ms, and follows a growing audio buffer only slowly.
    */
   async #measure() {
     const peer = this.#peer;
@@ -229,7 +229,7 @@ export class LivePlayer extends EventTarget {
     this.#watch(received.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0));
   }
 
-  /** Tells by how much pictures are ahead of their sound, on the gateway's clock. */
+  /** Reports by how much video is ahead of its audio, on the gateway's clock. */
   #tellOffset(sound, pictures) {
     if (!this.#turn?.shown) return;
     const aheadMs = pictures?.estimatedPlayoutTimestamp - sound?.estimatedPlayoutTimestamp;
@@ -244,7 +244,7 @@ export class LivePlayer extends EventTarget {
 
   #delay(ms) {
     this.#delayMs = Math.min(ms, LONGEST_DELAY_MS);
-    // Where there is no such setting the browser's own synchronisation has to do.
+    // Without this setting the browser's own synchronisation has to suffice.
     if ("jitterBufferTarget" in this.#pictures) this.#pictures.jitterBufferTarget = this.#delayMs;
   }
 
@@ -254,7 +254,7 @@ export class LivePlayer extends EventTarget {
   }
 }
 
-/** The mean delay between two totals of seconds and samples; null if nothing was played. */
+/** Returns the mean delay between two totals of seconds and samples; null if none was played. */
 function meanMs(before, total) {
   const count = total.count - before.count;
   return count > 0 ? ((total.delay - before.delay) / count) * 1000 : null;

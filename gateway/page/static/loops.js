@@ -1,13 +1,13 @@
-// What the face does while it does not speak, where no WebRTC shows it: it waits, listens or thinks.
+// The look of the silent face without WebRTC: idle, listening or thinking.
 
 import { idleLoop } from "./api.js";
 
 const THINK_AFTER_MS = 900;
-/** As the transition of .look. */
+/** Must equal the transition of .look. */
 const DISSOLVE_MS = 480;
 const LOOKS = { hearing: "listening", thinking: "thinking" };
 
-/** The loops of an avatar keep step: one dissolves into another at the same place. */
+/** The loops of an avatar are in step: one dissolves into another at the same position. */
 export class Loops {
   #screen;
   #idle;
@@ -23,7 +23,7 @@ export class Loops {
     this.#looks = looks;
   }
 
-  /** Shows the idle loop of an avatar, anew if it was replaced. */
+  /** Shows the idle loop of an avatar, and loads it again if it was replaced. */
   async show({ name, version }) {
     if (!name || (name === this.#avatar.name && version === this.#avatar.version)) return;
     this.#avatar = { name, version };
@@ -40,18 +40,18 @@ export class Loops {
     this.#idle.play().catch(() => {});
   }
 
-  /** Follows what happens in the conversation. @param activity as in app.js */
+  /** Follows the state of the conversation. @param activity as in app.js */
   attend(activity) {
     const wanted = LOOKS[activity] ?? "";
     if (wanted === this.#wanted) return;
     this.#wanted = wanted;
     clearTimeout(this.#timer);
-    // An answer that comes soon needs no look of thinking; until then it stays as it is.
+    // An answer that starts soon needs no thinking look; until then the look does not change.
     if (wanted === "thinking") this.#timer = setTimeout(() => this.#change(), THINK_AFTER_MS);
     else this.#change();
   }
 
-  /** Has the look of listening ready: the first time it may have to be drawn. */
+  /** Prepares the listening look, which may have to be drawn the first time. */
   async listen() {
     if (this.#screen.dataset.media !== "live") await this.#load("listening");
   }
@@ -68,7 +68,7 @@ export class Loops {
     }
   }
 
-  /** Brings a loop to where the idle loop is. @returns {Promise<boolean>} false if there is none */
+  /** Seeks a loop to the position of the idle loop. @returns {Promise<boolean>} false if none */
   async #ready(video, name) {
     try {
       await this.#load(name);
@@ -76,7 +76,7 @@ export class Loops {
       await video.play();
       return true;
     } catch {
-      return false; // the idle loop goes on
+      return false; // the idle loop continues
     }
   }
 

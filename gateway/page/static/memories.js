@@ -1,4 +1,4 @@
-// What is remembered about this person: to read, take along and erase.
+// The memory about this person: list, export and erase.
 
 import { exportMemory, forgetMemory, listMemory } from "./api.js";
 import { interfaceLanguage, t } from "./i18n.js";
@@ -9,7 +9,7 @@ export class Memories {
   #user;
   #next = "";
 
-  /** @param {() => string} user whose memory it is */
+  /** @param {() => string} user returns the user id */
   constructor(user) {
     this.#user = user;
     byId("memory-open").addEventListener("click", () => this.#open());

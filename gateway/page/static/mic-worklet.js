@@ -1,13 +1,13 @@
-// Runs beside the page: microphone samples at the device's rate in, 16 kHz PCM16 out.
+// Runs in the audio thread: microphone samples at the device's rate in, 16 kHz PCM16 out.
 
 const OUT_HZ = 16_000;
 const CHUNK_SAMPLES = 640;
 const HALF_WIDTH = 16; // taps on each side, at the output's rate
 const PHASES = 128;
-const FORGETTING = 0.99; // of a channel's power a block, which is 128 samples
+const FORGETTING = 0.99; // factor of a channel's power per block of 128 samples
 const LOUDER = 4;
 
-/** Taps of a windowed sinc: the low-pass that keeps what 16 kHz can carry. */
+/** Returns the taps of a windowed sinc: the low-pass filter for 16 kHz. */
 function lowPass(ratio) {
   const reach = HALF_WIDTH * ratio;
   const taps = new Float32Array(Math.ceil(reach) * PHASES + 2);
@@ -24,8 +24,8 @@ class Microphone extends AudioWorkletProcessor {
   #ratio = sampleRate / OUT_HZ;
   #reach = Math.ceil(HALF_WIDTH * this.#ratio);
   #taps = lowPass(this.#ratio);
-  #held = new Float32Array(2 * this.#reach); // input that is still needed, silence before the start
-  #next = this.#reach; // where the next output sample stands in it
+  #held = new Float32Array(2 * this.#reach); // input still needed; silence before the start
+  #next = this.#reach; // position of the next output sample in it
   #chunk = new Int16Array(CHUNK_SAMPLES);
   #filled = 0;
   #energy = 0;
@@ -48,7 +48,7 @@ class Microphone extends AudioWorkletProcessor {
     return true;
   }
 
-  /** The loudest channel: some devices give two, with the microphone in one of them only. */
+  /** The loudest channel: some devices have two, with the microphone on only one of them. */
   #loudest(input) {
     if (input.length > 1) {
       this.#powers = input.map((samples, at) =>

@@ -1,6 +1,6 @@
 // The microphone: 16 kHz PCM16 and a level while it is on, nothing while it is off.
 
-/** Samples per second of what the microphone gives. */
+/** Samples per second of the microphone's audio. */
 export const MICROPHONE_RATE_HZ = 16_000;
 
 const FLOOR_DB = -55;
@@ -22,7 +22,7 @@ export class Microphone extends EventTarget {
     return this.#wanted;
   }
 
-  /** Turns it on. @returns {Promise<string | null>} the key of what to tell the person, or null */
+  /** Turns it on. @returns {Promise<string | null>} the key of a message for the person, or null */
   async start() {
     if (!navigator.mediaDevices?.getUserMedia) return "micInsecure";
     this.#wanted = true;
@@ -43,7 +43,7 @@ export class Microphone extends EventTarget {
     }
   }
 
-  /** Turns it off: nothing is heard or sent from here on. */
+  /** Turns it off: nothing is recorded or sent any more. */
   stop() {
     this.#wanted = false;
     this.#release();

@@ -12,15 +12,15 @@ const KEPT_BEHIND_S = 10;
 
 const CODECS = ["opus", "mp4a.40.2"];
 
-/** The audio codecs that this browser plays beside H.264, the best first; empty: no live video. */
+/** The audio codecs that this browser plays with H.264, best first; empty: no live video. */
 export function playableCodecs() {
   if (!Source) return [];
   return CODECS.filter((codec) => Source.isTypeSupported(`video/mp4; codecs="avc1.42E01E,${codec}"`));
 }
 
 /**
- * Events: "shown" (first picture or sound of a turn), "progress" and "ended"
- * (detail: {turnId, samples}), "stalled", "blocked" (the browser wants a gesture first),
+ * Events: "shown" (first video or audio of a turn), "progress" and "ended"
+ * (detail: {turnId, samples}), "stalled", "blocked" (the browser requires a gesture first),
  * "broken" (detail: why the browser cannot play the stream).
  */
 export class Player extends EventTarget {
@@ -28,7 +28,7 @@ export class Player extends EventTarget {
   #video;
   #stream = null;
   #queue = [];
-  /** What follows in the same turn once this stream has been played: {stream, queue}. */
+  /** The next stream of the same turn, played after this one: {stream, queue}. */
   #next = null;
   #source = null;
   #buffer = null;
@@ -38,7 +38,7 @@ export class Player extends EventTarget {
   #needed = START_BUFFER_S;
   #reporter = 0;
   #fade = 0;
-  /** How often playback ran dry. */
+  /** The number of times that playback ran dry. */
   stalls = 0;
 
   constructor(screen, video) {
@@ -52,18 +52,18 @@ export class Player extends EventTarget {
     video.addEventListener("error", () => this.#broke());
   }
 
-  /** The turn that is shown; null if none. */
+  /** The current turn; null if none. */
   get turnId() {
     return this.#stream?.turnId ?? null;
   }
 
-  /** The sample that is heard now, on the clock of the turn. */
+  /** The sample that is heard now, on the turn's clock. */
   get positionSamples() {
     if (!this.#stream) return 0;
     return Math.floor(this.#stream.startSample + this.#video.currentTime * this.#stream.rateHz);
   }
 
-  /** Gets ready for a stream. @param stream {id, epoch, turnId, mediaType, rateHz, startSample} */
+  /** Prepares for a stream. @param stream {id, epoch, turnId, mediaType, rateHz, startSample} */
   open(stream) {
     if (this.#stream?.turnId === stream.turnId && this.#stream.epoch === stream.epoch) {
       this.#next = { stream, queue: [] };
@@ -85,7 +85,7 @@ export class Player extends EventTarget {
     this.#video.muted = false;
   }
 
-  /** Takes a binary message; one of another stream or an older epoch is dropped. */
+  /** Processes a binary message; drops those of another stream or an older epoch. */
   feed({ kind, stream, epoch, bytes }) {
     if (!this.#stream || epoch < this.#stream.epoch) return;
     const following = stream === this.#next?.stream.id;
@@ -96,7 +96,7 @@ export class Player extends EventTarget {
     if (!following) this.#pump();
   }
 
-  /** Stops at once: the sound fades within 80 ms, what is left is dropped. */
+  /** Stops at once: the audio fades out within 80 ms, and the rest is dropped. */
   stop() {
     if (!this.#stream) return;
     this.#report("progress");
@@ -117,19 +117,19 @@ export class Player extends EventTarget {
     step();
   }
 
-  /** Holds the answer, or lets it go on where it was. */
+  /** Pauses the answer, or resumes it at the same position. */
   hold(held) {
     this.#held = held && this.#stream !== null;
     if (this.#held) this.#video.pause();
     else if (this.#stream) this.#play();
   }
 
-  /** Plays after a gesture of the person. */
+  /** Starts playing after a gesture of the person. */
   unlock() {
     this.#video.play().catch(() => {});
   }
 
-  /** Seconds of media that wait to be played. */
+  /** Seconds of buffered media. */
   get #ahead() {
     const { buffered, currentTime } = this.#video;
     return buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0;
@@ -144,7 +144,7 @@ export class Player extends EventTarget {
         this.#queue = [];
         this.#needed = 0;
         this.#source.endOfStream();
-        // Halted within the last packet: playing on from the very end would start all over.
+        // Paused within the last packet: resuming from the very end would restart the stream.
         if (this.#video.paused && this.#started && this.#ahead < LAST_PACKET_S) {
           this.#ended();
           return;
@@ -162,7 +162,7 @@ export class Player extends EventTarget {
       return true;
     } catch (error) {
       if (error.name !== "QuotaExceededError") throw error;
-      // Full: what was shown goes first; `updateend` then appends again.
+      // Full: remove played media first; `updateend` then appends again.
       this.#buffer.remove(0, Math.max(0.1, this.#video.currentTime - KEPT_BEHIND_S));
       return false;
     }
@@ -187,7 +187,7 @@ export class Player extends EventTarget {
 
   #ranDry() {
     if (!this.#started || !this.#stream || this.#source?.readyState !== "open") return;
-    if (this.#ahead > START_BUFFER_S) return; // it only gets going
+    if (this.#ahead > START_BUFFER_S) return; // it is just starting
     this.stalls += 1;
     this.#needed = STALL_BUFFER_S;
     this.#video.pause();
@@ -210,7 +210,7 @@ export class Player extends EventTarget {
   }
 
   #broke() {
-    if (!this.#stream) return; // an empty source is an error too
+    if (!this.#stream) return; // an empty source also raises an error
     const detail = this.#video.error?.message ?? "";
     this.#drop();
     this.dispatchEvent(new CustomEvent("broken", { detail }));

@@ -1,4 +1,4 @@
-// A face of one's own: a photo, a statement of consent, and the result within seconds.
+// A face from a photo: upload, statement of consent, and the result within seconds.
 
 import { createAvatar } from "./api.js";
 import { t } from "./i18n.js";
@@ -6,7 +6,7 @@ import { randomName } from "./kept.js";
 
 const byId = (id) => document.getElementById(id);
 
-/** Events: "made" (detail: the name of the avatar, which is to be used). */
+/** Events: "made" (detail: the name of the avatar to use). */
 export class Portrait extends EventTarget {
   #made = "";
 

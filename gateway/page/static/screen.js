@@ -1,14 +1,14 @@
-// What is seen and heard, whichever way it comes: by WebRTC, or as fMP4 over the WebSocket.
+// Video and audio, either over WebRTC or as fMP4 over the WebSocket.
 
 import { LivePlayer } from "./live.js";
 import { Player } from "./player.js";
 
 const FORWARDED = ["shown", "progress", "ended", "stalled", "blocked", "broken"];
 
-/** How media is to come: "webrtc", "ws", or "" for the best that works; `?media=` in the address. */
+/** The media transport: "webrtc", "ws", or "" for the best that works; from `?media=`. */
 export const wantedMedia = new URLSearchParams(location.search).get("media") ?? "";
 
-/** Events as those of Player, and "signal" (detail: an event for the gateway), "unreachable". */
+/** The events of Player, and "signal" (detail: an event for the gateway), "unreachable". */
 export class Screen extends EventTarget {
   #player;
   #live;
@@ -38,7 +38,7 @@ export class Screen extends EventTarget {
     return this.#live.turnId ? this.#live.positionSamples : this.#player.positionSamples;
   }
 
-  /** Takes an event of the gateway about media. @returns {boolean} true if it was one */
+  /** Processes a media event of the gateway. @returns {boolean} false if it is another event */
   take(event) {
     switch (event.type) {
       case "anima.webrtc.config":
@@ -67,23 +67,23 @@ export class Screen extends EventTarget {
     }
   }
 
-  /** Gets ready for a stream over the WebSocket. */
+  /** Prepares for a stream over the WebSocket. */
   open(stream) {
     this.#player.open(stream);
   }
 
-  /** Takes a binary message. */
+  /** Processes a binary message. */
   feed(message) {
     this.#player.feed(message);
   }
 
-  /** Ends picture and sound of the answer at once. */
+  /** Stops video and audio of the answer at once. */
   stop() {
     this.#player.stop();
     this.#live.stop();
   }
 
-  /** The line to the gateway is lost. */
+  /** Called when the connection to the gateway is lost. */
   disconnect() {
     this.stop();
     this.#live.close();

@@ -1,4 +1,4 @@
-// What the person can choose: persona, face, voice, language; and how the stages are.
+// The choices of the person (persona, face, voice, language) and the states of the stages.
 
 import { randomName } from "./kept.js";
 import { interfaceLanguage, stageName, t } from "./i18n.js";
@@ -7,7 +7,7 @@ const KEY = "anima.choices";
 const USER_KEY = "anima.user";
 const byId = (id) => document.getElementById(id);
 
-/** Events: "changed" when something else was chosen. */
+/** Events: "changed" when the choice has changed. */
 export class Settings extends EventTarget {
   #mesh = { stages: [], personas: [], voices: [], avatars: [] };
   #choices = { persona: "", avatar: "", voice: "", language: "", micMode: "open", ...stored(KEY) };
@@ -28,7 +28,7 @@ export class Settings extends EventTarget {
     return this.#choices.micMode;
   }
 
-  /** The persona that is talked to; undefined before the mesh is known. */
+  /** The current persona; undefined before the mesh is known. */
   get persona() {
     const { personas } = this.#mesh;
     return personas.find(({ name }) => name === this.#choices.persona) ?? personas[0];
@@ -58,7 +58,7 @@ export class Settings extends EventTarget {
     return this.#choices.voice;
   }
 
-  /** Texts of the persona in the language that is spoken, or else of the page. */
+  /** Texts of the persona in the language of the conversation, or else of the page. */
   texts(kind) {
     const wanted = this.#choices.language || interfaceLanguage();
     const all = this.persona?.[kind] ?? [];
@@ -66,11 +66,11 @@ export class Settings extends EventTarget {
     return all.filter(({ language }) => primary(language) === primary(wanted)).map(({ text }) => text);
   }
 
-  /** Takes what the gateway says of the mesh. @returns {boolean} true if a choice had to be dropped */
+  /** Applies a description of the mesh. @returns {boolean} true if a choice had to be dropped */
   show(mesh) {
     this.#mesh = mesh;
     const before = JSON.stringify(this.#choices);
-    // A choice that is no longer offered would be refused.
+    // A choice that is no longer offered would be rejected.
     for (const [name, list] of [["persona", mesh.personas], ["avatar", mesh.avatars], ["voice", mesh.voices]]) {
       if (list.length && !list.some((item) => item.name === this.#choices[name])) this.#choices[name] = "";
     }
@@ -78,7 +78,7 @@ export class Settings extends EventTarget {
     return before !== JSON.stringify(this.#choices);
   }
 
-  /** Fills the sheet. */
+  /** Fills the settings sheet. */
   draw() {
     const names = new Intl.DisplayNames(interfaceLanguage(), { type: "language" });
     const { personas, avatars, voices } = this.#mesh;
@@ -95,7 +95,7 @@ export class Settings extends EventTarget {
     byId("stages").replaceChildren(...this.#mesh.stages.map(stageRow));
   }
 
-  /** Chooses something for the person. @returns {boolean} false if it is not offered */
+  /** Selects a choice for the person. @returns {boolean} false if it is not offered */
   use(name, value) {
     if (!this.#mesh[`${name}s`].some((item) => item.name === value)) return false;
     this.#choose(name, value);
@@ -146,7 +146,7 @@ function stored(key) {
   }
 }
 
-/** Whose memory is used: a random name that this browser keeps. */
+/** Returns the user id for the memory: a random name that this browser stores. */
 export function userId() {
   let id = localStorage.getItem(USER_KEY);
   if (!id) {

@@ -6,9 +6,9 @@ const LEAST_MS = 2_000;
 
 /**
  * @param list the element to fill
- * @param title the element that says when the first picture came
+ * @param title the element that shows the time of the first picture
  * @param spans as in `anima.waterfall`
- * @param shownMs from the question to the first picture on this page; null if there was none
+ * @param shownMs the time from the question to the first picture on this page; null if none
  */
 export function drawWaterfall(list, title, spans, shownMs) {
   title.textContent =
@@ -22,7 +22,7 @@ export function drawWaterfall(list, title, spans, shownMs) {
   }));
   const from = Math.min(0, ...rows.map((row) => row.startMs));
   const to = Math.max(shownMs ?? 0, ...rows.map((row) => row.startMs + row.lengthMs), 1);
-  // What leads to the first picture is over soon; the rest of a long answer would squeeze it.
+  // The wait for the first picture is short; a long answer would squeeze it.
   const end = Math.min(to, Math.max(LEAST_MS, (shownMs ?? 0) * 3));
   const percent = (ms) => `${((Math.min(ms, end) - from) / (end - from)) * 100}%`;
   const inView = rows.filter((row) => row.startMs < end).sort((a, b) => a.startMs - b.startMs);
