@@ -1,4 +1,4 @@
-"""What every test run shares: the options, the figures, and the loud list of what was not run."""
+"""Shared by every test run: the options, the figures, and the list of tests that were not run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.requirements import REQUIREMENTS, need, not_run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the addresses of the servers under test and the token that they want."""
+    """Adds the addresses of the servers under test and the token that they require."""
     for stage in (*STAGES, GATEWAY):
         parser.addoption(
             f"--{stage}-address", default=None, help=f"test the {stage} service at HOST:PORT"
@@ -27,19 +27,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let what takes longest begin where several processes run the tests."""
+    """Starts the longest tests first if several processes run the tests."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: workers.order_of(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Choose which tests run in one process."""
+    """Chooses which tests run in one process."""
     return workers.scheduler(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand the figures over to the process that prints them."""
+    """Hands the figures over to the process that prints them."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         workers.hand_over(output)
@@ -47,12 +47,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
-    """Take over what a process has measured and not run; one that crashed hands over nothing."""
+    """Collects the figures and skipped tests of a process; a crashed process reports nothing."""
     workers.take_over(getattr(node, "workeroutput", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was measured, and which requirements were missing and how to get them."""
+    """Prints the figures, the missing requirements, and how to install them."""
     if figures:
         terminalreporter.section("measured")
         for line in figures:
@@ -82,7 +82,7 @@ def shared_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProces
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
-    """A PostgreSQL server with pgvector of the run's own."""
+    """A PostgreSQL server with pgvector for this test run."""
     need("postgres")
     with Server.started() as server:
         yield server
@@ -90,6 +90,6 @@ def postgres_server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def new_postgres_database(postgres_server: Server) -> Callable[[], str]:
-    """Makes an empty database on the server of the run; gives its address."""
+    """Creates an empty database on the server of the run; returns its address."""
     numbers = itertools.count()
     return lambda: postgres_server.new_database(f"test{next(numbers)}")

@@ -99,7 +99,7 @@ async def added(
     source_uri: str = "",
     sha256: str = "",
 ) -> tuple[wire.AddedDocument, list[wire.DocumentProgress]]:
-    """Adds a document; gives what became of it, and what was told meanwhile."""
+    """Adds a document; returns the result and the progress reports."""
     config = wire.DocumentConfig(
         owner=owner, file_name=file_name, title=title, source_uri=source_uri, sha256=sha256
     )

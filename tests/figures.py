@@ -6,5 +6,5 @@ figures: list[str] = []
 
 
 def report(text: str) -> None:
-    """Add a line to the figures of the run."""
+    """Adds a line to the figures of the run."""
     figures.append(" ".join(text.split()))

@@ -1,4 +1,4 @@
-"""A mesh as its users start it: the process `anima up`, for tests that need the whole."""
+"""A mesh as users start it: the process `anima up`, for tests that need the whole mesh."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class MeshProcess:
         return f"http://{self.http_address}/"
 
     def processes(self) -> list[psutil.Process]:
-        """Return `anima up` and everything that it has started."""
+        """Returns `anima up` and everything that it has started."""
         own = psutil.Process(self.process.pid)
         started = own.children(recursive=True)
         assert len(started) >= len(STAGES) + 1
@@ -58,7 +58,7 @@ class MeshProcess:
     def wait_for(
         self, pattern: str, *, occurrence: int = 1, timeout_s: float = READY_TIMEOUT_S
     ) -> None:
-        """Wait until a line that fits the pattern has been printed for the n-th time."""
+        """Waits until a line that fits the pattern has been printed for the n-th time."""
 
         def seen() -> bool:
             return sum(bool(re.search(pattern, line)) for line in self.lines) >= occurrence
@@ -89,9 +89,9 @@ class MeshProcess:
 
 
 def free_first_port() -> int:
-    """Find free ports in a row for a whole mesh, outside the range that the kernel hands out."""
+    """Finds free ports in a row for a whole mesh, outside the range that the kernel hands out."""
     for _ in range(100):
-        # Each process of the run has ports of its own.
+        # Each process of the run has its own ports.
         port = 20_000 + 10 * (random.randrange(0, 1000 - count(), count()) + number())
         if not taken_addresses(fixed_layout(http_address=f"127.0.0.1:{port + 8}", first_port=port)):
             return port
@@ -99,7 +99,7 @@ def free_first_port() -> int:
 
 
 def _own_data(folder: Path) -> Path:
-    """Make a data folder with the models that are here and nobody's memory."""
+    """Makes a data folder with the installed models and an empty memory."""
     data = folder / "data"
     data.mkdir()
     models = ServiceSettings.from_environment().data_dir / "models"
@@ -116,7 +116,7 @@ def running_mesh(
     command: Sequence[str] = (sys.executable, "-m", "cli"),
     cwd: Path | None = None,
 ) -> Iterator[MeshProcess]:
-    """Run `anima up` on free ports, and stop it as Ctrl-C would."""
+    """Runs `anima up` on free ports, and stops it as Ctrl-C would."""
     port = free_first_port()
     http_address = f"127.0.0.1:{port + 8}"
     data = _own_data(folder)

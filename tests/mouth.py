@@ -1,4 +1,4 @@
-"""How far a drawn mouth is open, measured in the pixels of a picture."""
+"""Measures in the pixels of an image how far a drawn mouth is open."""
 
 from __future__ import annotations
 

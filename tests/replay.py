@@ -1,8 +1,9 @@
-"""Runs the turn-taking again over a recording of a session: `python -m tests.replay FILE`.
+"""Replays a recording of a session through the turn-taking: `python -m tests.replay FILE`.
 
-A recording (`gateway/session/recording.py`) says when the session heard what. The same events go
-into the same code in virtual time, with scripted stages that answer each question as it was
-answered then. Printed is what is decided now, with a mark where it was decided otherwise.
+A recording (`gateway/session/recording.py`) contains the input events of a session with their
+times. The same events are fed into the same code in virtual time, with scripted stages that answer
+each question as it was answered then. The output is the current decisions, with a mark where they
+differ from the recorded ones.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ Line = dict[str, Any]
 
 
 def read(path: Path) -> list[Line]:
-    """Gives the lines of a recording."""
+    """Returns the lines of a recording."""
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def decisions(lines: Sequence[Line]) -> list[tuple[str, str]]:
-    """Gives what was decided, in order, each with the question or nothing."""
+    """Returns the decisions in order, each with its question if it has one."""
     return [(line["said"], line.get("question", "")) for line in lines if "said" in line]
 
 
 def replay(lines: Sequence[Line]) -> list[Line]:
-    """Gives the lines that the recording would have now."""
+    """Returns the lines that the recording would have now."""
 
     async def main() -> list[Line]:
         return await _Replay(lines).run()
@@ -100,7 +101,7 @@ class _Replay:
         return [json.loads(line) for line in written]
 
     def _script_answers(self) -> None:
-        """Lets each question be answered with its text, all at one pace of speech."""
+        """Answers each question with its recorded text, all at the same pace of speech."""
         question = ""
         whole, partly = [0], [1]
         rate_hz = self._stages.mesh().settings.sample_rate_hz
@@ -113,11 +114,11 @@ class _Replay:
                     (whole if heard == line["text"] else partly).append(
                         round(audio_ms / len(heard))
                     )
-        # Of an answer that was cut short some audio had been sent ahead of what was heard.
+        # Of an interrupted answer, some audio had been sent ahead of the heard part.
         self._stages.tts.ms_per_char = max(whole) or max(partly)
 
     def _with_its_turn(self, line: Line) -> Line:
-        """Gives a report of playback the id that its turn has now."""
+        """Returns a playback report with the id that its turn has now."""
         if line["heard"] != "playback":
             return line
         return {**line, "turn": self._turn_ids[self._recorded_ids.index(line["turn"])]}
@@ -128,7 +129,7 @@ def _now() -> float:
 
 
 def main() -> int:
-    """Replays a file; 1 if anything is decided otherwise."""
+    """Replays a file; returns 1 if any decision differs."""
     recorded = read(Path(sys.argv[1]))
     then, now = decisions(recorded), decisions(replay(recorded))
     for index, decision in enumerate(now):

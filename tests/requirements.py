@@ -1,4 +1,4 @@
-"""What tests need beyond the package index, and what happens when it is missing.
+"""Requirements of tests beyond the package index, and the handling of missing ones.
 
 `need("chromium")` skips, and the end of the run lists what was not run and how to get it; with
 ANIMA_REQUIRE_ALL=1 it fails instead, so that a complete run cannot be complete by accident.
@@ -38,7 +38,7 @@ class Requirement:
 
 
 def need(name: str) -> None:
-    """Skip the test, or fail it with ANIMA_REQUIRE_ALL=1, if the requirement is missing."""
+    """Skips the test, or fail it with ANIMA_REQUIRE_ALL=1, if the requirement is missing."""
     requirement = REQUIREMENTS[name]
     if _is_present(name):
         return
@@ -59,7 +59,7 @@ def _has_chromium() -> bool:
 
 
 def chromium_path() -> str | None:
-    """Return the browser's executable: the system's Chromium, or Chrome."""
+    """Returns the browser's executable: the system's Chromium, or Chrome."""
     for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
         path = shutil.which(name)
         if path:

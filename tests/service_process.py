@@ -1,4 +1,4 @@
-"""A service in a process of its own: it can be measured alone, frozen and killed."""
+"""A service in its own process, so that it can be measured, frozen and killed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ServiceProcess:
     """A running server.
 
     Attributes:
-        address: Where it serves gRPC.
-        metrics: Where its metrics page is, if it has one.
+        address: The address at which it serves gRPC.
+        metrics: The address of its metrics page, if it has one.
         process: The process.
     """
 
@@ -35,7 +35,7 @@ class ServiceProcess:
     process: psutil.Process
 
     def resident_bytes(self) -> int:
-        """Gives how much memory the process has."""
+        """Returns the memory of the process."""
         return int(self.process.memory_info().rss)
 
 
@@ -61,7 +61,7 @@ async def service_process(module: str, **settings: object) -> AsyncIterator[Serv
     try:
         async with asyncio.timeout(_READY_TIMEOUT_S):
             ready = await _ready(running.stderr)
-        # Nobody reads the log from here on, and it must never hold the server up.
+        # The log is not read from here on, and must never block the server.
         draining = asyncio.create_task(_drain(running.stderr))
         yield ServiceProcess(ready["address"], ready["metrics"], psutil.Process(running.pid))
         draining.cancel()

@@ -1,4 +1,4 @@
-"""A TCP proxy that can fall silent: connections stay open, and nothing goes through any more."""
+"""A TCP proxy that can fall silent: connections stay open but pass nothing on any more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class SilentProxy:
     """Forwards connections to a server.
 
     Attributes:
-        address: Where it listens.
+        address: The address on which it listens.
     """
 
     def __init__(self, target: str) -> None:
@@ -21,7 +21,7 @@ class SilentProxy:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def fall_silent(self) -> None:
-        """Lets nothing through the connections of now, ever; later ones work."""
+        """Silences the current connections for good; later ones work."""
         self._cut.set()
         self._cut = asyncio.Event()
 
@@ -45,7 +45,7 @@ class SilentProxy:
                     await asyncio.wait({reading, cutting}, return_when=asyncio.FIRST_COMPLETED)
                     if cut.is_set():
                         reading.cancel()
-                        # Neither end and neither data: the sockets stay as they are.
+                        # Neither an end nor data: the sockets stay open.
                         await asyncio.Event().wait()
                     if not reading.result():
                         break

@@ -22,7 +22,7 @@ class Recording:
 
     Attributes:
         name: The file, such as "cards/001.wav".
-        text: What is said, in lower case and without punctuation.
+        text: The transcript, in lower case and without punctuation.
         samples: Mono at 16 kHz.
     """
 
@@ -67,7 +67,7 @@ def with_silence(
 
 
 def quiet_room(duration_ms: int) -> NDArray[np.int16]:
-    """Near silence at 16 kHz; a microphone never gives digital zero."""
+    """Near silence at 16 kHz; a microphone never produces digital silence."""
     generator = np.random.default_rng(1)
     return generator.integers(-4, 5, duration_ms * RATE_HZ // 1000, dtype=np.int16)
 

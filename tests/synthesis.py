@@ -16,7 +16,7 @@ RATE_HZ = 16_000
 
 
 def spoken(text: str, *, voice: str = "kal16") -> NDArray[np.int16]:
-    """Speak a text: mono samples at 16 kHz. Needs flite."""
+    """Speaks a text: mono samples at 16 kHz. Needs flite."""
     need("flite")
     engine = FliteEngine(TtsSettings())
     pieces: list[NDArray[np.int16]] = []

@@ -1,7 +1,7 @@
 """An event loop whose clock jumps to the next timer: minutes of pacing run in milliseconds.
 
-Only for code that waits for timers and for other tasks of the loop: while nothing is ready,
-time passes.
+Only for code that waits for timers and for other tasks of the loop: time passes whenever nothing is
+ready.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Never waits: what it should have waited is added to the clock."""
+    """Never waits; adds the requested wait to the clock."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What tests need to know when pytest-xdist runs them in several processes.
+"""Helpers for tests that pytest-xdist runs in several processes.
 
 A whole file runs in one process, so that its servers start once. The files that share a mesh of
 processes also run together. The files that take longest begin.
@@ -22,17 +22,17 @@ _LONGEST_FIRST = ("tests/web/", "tests/e2e/", "tests/unit/asr/", "tests/contract
 
 
 def number() -> int:
-    """Return the number of this process among those of the run, from 0."""
+    """Returns the number of this process among those of the run, from 0."""
     return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 def count() -> int:
-    """Return how many processes run the tests."""
+    """Returns how many processes run the tests."""
     return int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 def group_of(node_id: str) -> str:
-    """Return what runs in one process together with a test: its file, or all that share a mesh."""
+    """Returns the group that runs in one process with a test: its file, or a shared mesh."""
     for mesh, files in (("shared", ON_THE_SHARED_MESH), ("slow", ON_THE_SLOW_MESH)):
         if node_id.startswith(files):
             return f"the {mesh} mesh"
@@ -40,14 +40,14 @@ def group_of(node_id: str) -> str:
 
 
 def order_of(node_id: str) -> tuple[bool, int]:
-    """Return the key by which the tests are sorted."""
+    """Returns the key by which the tests are sorted."""
     places = [place for place, path in enumerate(_LONGEST_FIRST) if node_id.startswith(path)]
     shares = group_of(node_id) == group_of(ON_THE_SHARED_MESH[0])
     return not shares, min(places, default=len(_LONGEST_FIRST))
 
 
 def scheduler(config: pytest.Config, log: Any) -> Any:
-    """Return a scheduler of pytest-xdist that keeps groups together and the order as it is."""
+    """Returns a scheduler of pytest-xdist that keeps groups together and the order as it is."""
     from xdist.scheduler import LoadScopeScheduling
 
     config.option.loadscopereorder = False
@@ -57,13 +57,13 @@ def scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def hand_over(output: dict[str, Any]) -> None:
-    """Put what this process found into what the process that reports receives at the end."""
+    """Adds the findings of this process to the data that the reporting process receives."""
     output["figures"] = list(figures)
     output["not_run"] = dict(not_run)
 
 
 def take_over(output: dict[str, Any]) -> None:
-    """Add what a process of the run found to what is reported."""
+    """Adds the findings of a process of the run to the report."""
     figures.extend(output.get("figures", ()))
     for name, tests in output.get("not_run", {}).items():
         not_run[name] = not_run.get(name, 0) + tests

@@ -1,4 +1,4 @@
-"""What the conformance suite of the recogniser says and hears on a stream."""
+"""Requests and responses on a stream, for the conformance suite of the recogniser."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def stub_of(channel: grpc.aio.Channel) -> AsrServiceAsyncStub:
 
 
 def config(**fields: object) -> RecognizeRequest:
-    """The first message; 16 kHz unless told otherwise."""
+    """Returns the first message; 16 kHz by default."""
     values: dict[str, object] = {"turn_id": TURN_ID, "sample_rate_hz": RATE_HZ}
     return RecognizeRequest(config=RecognizeConfig(**(values | fields)))  # type: ignore[arg-type]
 
@@ -78,14 +78,14 @@ def end_of_speech() -> RecognizeRequest:
 
 
 def interrupt(epoch: int) -> RecognizeRequest:
-    """Drop the open utterance."""
+    """Drops the open utterance."""
     return RecognizeRequest(interrupt=Interrupt(epoch=epoch))
 
 
 async def recognise(
     channel: grpc.aio.Channel, requests: Iterable[RecognizeRequest]
 ) -> list[RecognizeResponse]:
-    """Sends the messages and returns the answers, whose form is checked."""
+    """Sends the messages and returns the responses, after checking their form."""
     sent = list(requests)
     responses = [response async for response in stub_of(channel).Recognize(iter(sent))]
     check_form(responses)
@@ -95,7 +95,7 @@ async def recognise(
 
 
 def check_end(responses: Sequence[RecognizeResponse]) -> None:
-    """A stream that was told to end does so only after the result of what was said."""
+    """A stream that is asked to end does so only after the result of the utterance."""
     closed = [each for each in kinds(responses) if each in ("speech_started", "final")]
     assert closed[-1:] != ["speech_started"], "the stream ended within an utterance"
 
@@ -145,7 +145,7 @@ def texts(responses: Iterable[RecognizeResponse]) -> list[str]:
 
 
 def boundaries(responses: Iterable[RecognizeResponse]) -> list[int]:
-    """Where speech starts and is guessed to end, in samples; what is told again counts once."""
+    """Returns where speech starts and is guessed to end, in samples; repeats count once."""
     found = [
         response.speech_started.at_sample
         if kind(response) == "speech_started"

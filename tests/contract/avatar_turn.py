@@ -1,4 +1,4 @@
-"""Speaks to an avatar service: requests made, answers collected, bad streams."""
+"""A client of an avatar service: builds requests, collects responses, sends bad streams."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def sound(seconds: float, seed: int = 1) -> NDArray[np.int16]:
 
 @dataclass
 class Rendered:
-    """Everything that a stream answered."""
+    """All responses of a stream."""
 
     events: list[str] = field(default_factory=list)
     started: Started | None = None

@@ -1,4 +1,4 @@
-"""A channel to the stage under test: somebody's server by address, or ours on loopback.
+"""A channel to the stage under test: an external server by address, or ours on loopback.
 
 `pytest tests/contract/test_asr.py --asr-address HOST:PORT [--token T]` tests the server at the
 address. Without the option ours is started in this process. (The options stand in
@@ -35,7 +35,7 @@ STARTED_HERE = {
 async def stage_channel(
     request: pytest.FixtureRequest, stage: str, data_dir: Path
 ) -> AsyncIterator[grpc.aio.Channel]:
-    """Open a channel to the stage that the options name, else to one started for the body."""
+    """Opens a channel to the stage that the options name, or to one started for the body."""
     address = request.config.getoption(f"--{stage}-address")
     if address:
         async with open_channel(address, token=request.config.getoption("--token")) as channel:
@@ -56,7 +56,7 @@ async def stage_channel(
 
 
 def _private_data(stage: str, data_dir: Path) -> dict[str, Path]:
-    """Return where the stage keeps its data: a test must not write to the user's.
+    """Returns where the stage keeps its data: a test must not write to the user's.
 
     The model store is shared, since pulling a model takes minutes: it is linked into the test's
     folder.
@@ -70,7 +70,7 @@ def _private_data(stage: str, data_dir: Path) -> dict[str, Path]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests of a file run in one loop, that of the server and of the channel."""
+    """Makes the tests of a file run in one loop, that of the server and the channel."""
     for item in items:
         if pytest_asyncio.is_async_test(item) and item.path.parent == _FOLDER:
             item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)

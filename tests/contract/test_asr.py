@@ -1,4 +1,4 @@
-"""Conformance suite of the recogniser: talks only gRPC, so anybody's server can be tested."""
+"""Conformance suite of the recogniser: talks only gRPC, so any server can be tested."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ async def test_takes_english(asr_channel: grpc.aio.Channel, language: str) -> No
 
 
 def bad_streams() -> dict[str, tuple[list[RecognizeRequest], grpc.StatusCode, str]]:
-    """Streams that must fail: messages, status, what its text must name."""
+    """Streams that must fail: messages, status, and a part of its text."""
     good = next(audio(quiet_room(100)))
 
     def chunk(**fields: object) -> RecognizeRequest:

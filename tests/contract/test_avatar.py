@@ -1,4 +1,4 @@
-"""What every avatar service does, asked over gRPC alone."""
+"""Conformance suite of avatar services, over gRPC alone."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ async def test_a_flush_renders_what_is_there(stub: AvatarServiceAsyncStub) -> No
 async def test_the_mouth_moves_in_vowels_and_is_still_in_silence(
     stub: AvatarServiceAsyncStub,
 ) -> None:
-    """Measured in the pictures: the idle motion is the same, so only the mouth can differ."""
+    """Measured in the frames: the idle motion is the same, so only the mouth can differ."""
 
     async def talk(viseme: int) -> list[NDArray[np.uint8]]:
         silence = np.zeros(RATE, np.int16)
@@ -356,7 +356,7 @@ async def test_a_full_service_says_when_to_come_back(stub: AvatarServiceAsyncStu
     calls = [stub.Render(hold()) for _ in range(capacity)]
     for call in calls:
         assert await next_event(call) == "started"
-    # Nothing is sent after the config: a write that meets the end of the call makes it INTERNAL.
+    # Nothing is sent after the config: a write at the end of the call would make it INTERNAL.
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await next_event(stub.Render(hold()))
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED

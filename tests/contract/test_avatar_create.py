@@ -1,4 +1,4 @@
-"""Making avatars of photos, asked over gRPC alone."""
+"""Creation of avatars from photos, over gRPC alone."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def create(
 async def refused(
     stub: AvatarServiceAsyncStub, requests: Iterable[CreateAvatarRequest]
 ) -> AnimaError:
-    """Sends no photo before the first answer, so that grpc.aio gives a refusal as it is."""
+    """Sends no photo before the first response, so that grpc.aio reports a refusal unchanged."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await patiently(stub, requests)
     return error_from_rpc(caught.value)

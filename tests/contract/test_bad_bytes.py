@@ -1,6 +1,6 @@
-"""Every call of every service with bytes that are no message: a clear status, and it lives on.
+"""Every call of every service with invalid bytes: a clear status, and the service goes on.
 
-The bytes go out as they are, past the stubs, as a broken client would send them.
+The bytes bypass the stubs and are sent unchanged, as by a broken client.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BAD = {
 
 
 async def call(channel: Any, method: MethodDescriptor, payload: bytes) -> None:
-    """Send one message and read until the end."""
+    """Sends one message and reads until the end."""
     path = f"/{method.containing_service.full_name}/{method.name}"
     if method.client_streaming:
         stream: Any = channel.stream_stream(path)()
@@ -59,7 +59,7 @@ async def test_what_is_no_call_of_the_contract(
         for method in service.methods:
             for name, payload in BAD.items():
                 if name == "not UTF-8" and not method.input_type.fields:
-                    continue  # a message without fields passes over what it does not know
+                    continue  # a message without fields ignores unknown fields
                 with pytest.raises(grpc.aio.AioRpcError) as refused:
                     await call(channel, method, payload)
                 seen = f"{method.name}, {name}: {refused.value.code()} {refused.value.details()}"

@@ -1,7 +1,7 @@
 """The conformance suite of a gateway: talks only gRPC.
 
-`pytest tests/contract/test_gateway.py --gateway-address HOST:PORT [--token T]` runs it against
-anybody's gateway with a whole mesh behind it; without the option ours is started here, in front of
+`pytest tests/contract/test_gateway.py --gateway-address HOST:PORT [--token T]` runs it against any
+gateway with a whole mesh behind it; without the option our gateway is started here, in front of
 scripted stages.
 """
 
@@ -39,7 +39,7 @@ async def gateway(request: pytest.FixtureRequest) -> AsyncIterator[pb.GatewaySer
 
 
 async def refused(gateway: Any, *requests: pb.ConverseRequest) -> grpc.aio.AioRpcError:
-    """Sends requests and gives the error that ends the stream."""
+    """Sends requests and returns the error that ends the stream."""
     call = gateway.Converse(iter(requests))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         async for _ in call:

@@ -1,4 +1,4 @@
-"""What every memory service with a knowledge base must do, seen from the wire."""
+"""Conformance suite of memory services with a knowledge base, over gRPC alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def memory(memory_channel: grpc.aio.Channel) -> MemoryServiceAsyncStub:
 
 @pytest.fixture
 def owner() -> wire.KnowledgeOwner:
-    # The service may be somebody's that holds other users already.
+    # An external service may already hold other users.
     return wire.KnowledgeOwner(user_id=f"test-{uuid.uuid4().hex}")
 
 
@@ -116,7 +116,7 @@ async def test_the_same_file_again_changes_nothing(
     first, _ = await added(memory, owner, "a.md", HOLIDAY)
     again, _ = await added(memory, owner, "a.md", HOLIDAY)
     assert (again.change, again.document) == (wire.DOCUMENT_CHANGE_NONE, first.document)
-    # Who knows the hash need not send the file.
+    # A client that knows the hash need not send the file.
     unsent, progress = await added(memory, owner, "a.md", b"", sha256=first.document.sha256)
     assert (unsent.change, progress) == (wire.DOCUMENT_CHANGE_NONE, [])
     assert len(await found(memory, owner, "holiday")) == 1
@@ -131,7 +131,7 @@ async def test_a_changed_file_takes_the_place_of_the_old_one(
     assert new.document.document_id != old.document.document_id
     texts = [one.passage.text for one in await found(memory, owner, "days of holiday")]
     assert texts == ["Each employee gets 30 days of paid holiday per year."]
-    # A file that cannot be read leaves the old one as it was.
+    # A file that cannot be read leaves the old one unchanged.
     with pytest.raises(grpc.aio.AioRpcError):
         await added(memory, owner, "a.md", b"\xff\xfe\x00broken")
     assert len(await found(memory, owner, "days of holiday")) == 1
@@ -166,7 +166,7 @@ async def test_nobody_sees_the_documents_of_another(
 ) -> None:
     result, _ = await added(memory, owner, "a.md", HOLIDAY)
     (loose,) = await put(memory, owner, wire.Passage(text="Holiday is booked in the portal."))
-    # A persona of the same name is somebody else.
+    # A persona of the same name is a different owner.
     for other in (
         wire.KnowledgeOwner(user_id=f"{owner.user_id}x"),
         wire.KnowledgeOwner(persona=owner.user_id),
@@ -208,7 +208,7 @@ async def test_recall_brings_passages_of_the_person_and_of_the_persona(
     assert await recalled(hours, persona=persona, max_passages=3) == ["b"]
     days = "How many days of holiday does an employee get?"
     assert await recalled(days, user_id=user, persona=persona, max_passages=3) == ["Handbook"]
-    # Who does not ask for passages gets none, and small talk needs none.
+    # A client that requests no passages gets none, and small talk needs none.
     assert await recalled(days, user_id=user, persona=persona) == []
     assert await recalled("Hello!", user_id=user, persona=persona, max_passages=3) == []
 
@@ -245,7 +245,7 @@ async def test_passages_can_be_put_changed_and_taken_out(
     assert list((await memory.GetPassages(request)).passages) == [two, one]
     hits = await found(memory, owner, "quux")
     assert hits[0].passage == one
-    assert len(hits) == 2  # the best, whether or not they fit
+    assert len(hits) == 2  # the best ones, whether or not they fit
     removing = wire.RemovePassagesRequest(owner=owner, passage_ids=["one", "nothing"])
     assert (await memory.RemovePassages(removing)).removed_count == 1
     assert list((await memory.GetPassages(request)).passages) == [two]

@@ -2,8 +2,8 @@
 
     pytest tests/contract/test_llm.py --llm-address HOST:PORT [--token T]
 
-What an answer says is left to the engine, which may be one with random weights; that it comes in
-order, stops at once and belongs to its question is not. What an answer must know stands in
+The content of an answer is up to the engine, which may have random weights; its order, its prompt
+stop and its relation to the question are tested here. The required knowledge is tested in
 test_llm_knowledge.py.
 """
 
@@ -59,7 +59,7 @@ def config(question: str = "Who are you?", **fields: Any) -> GenerateConfig:
 
 @dataclass
 class Answer:
-    """What a stream gave, checked while it was read."""
+    """The output of a stream, checked while it was read."""
 
     text: str = ""
     language: str = ""
@@ -125,7 +125,7 @@ async def test_an_answer_comes_in_order(llm: LlmServiceAsyncStub) -> None:
 
 
 async def test_an_answer_is_not_one_lump(llm: LlmServiceAsyncStub) -> None:
-    """Text arrives while the rest is still to come, so that speech can begin."""
+    """Text arrives before the answer is complete, so that speech can start."""
     sent = config(word_interval_ms=SLOW_MS)
     call = llm.Generate(iter([GenerateRequest(config=sent)]))
     answer = Answer()
@@ -150,7 +150,7 @@ async def test_the_language_is_told(llm: LlmServiceAsyncStub) -> None:
 
 
 async def test_history_and_memories_are_taken(llm: LlmServiceAsyncStub) -> None:
-    """As much of both as a call may bring: more than most models can read."""
+    """As much of both as a call may contain: more than most models can read."""
     history: list[Message] = []
     for number in range(100):
         history.append(Message(role=ROLE_USER, text=f"{number} " + "so " * 100))
@@ -283,7 +283,7 @@ CALLED = ToolResult(
 
 
 async def test_tools_may_be_offered(llm: LlmServiceAsyncStub) -> None:
-    """Whoever calls none answers without them; a call is whole and of a tool that was offered."""
+    """An engine may answer without calling a tool; a call is complete and names an offered tool."""
     able = (await llm.DescribeEngine(DescribeEngineRequest())).calls_tools
     answer = await ask(llm, config("What time is it in Paris?", tools=[CLOCK]))
     assert able or not answer.calls

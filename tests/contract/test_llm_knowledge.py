@@ -1,8 +1,9 @@
-"""What an engine must know and do with what it is told; part of the conformance suite of the model.
+"""The knowledge that an engine must show; part of the conformance suite of the model.
 
     pytest tests/contract/test_llm_knowledge.py --llm-address HOST:PORT [--token T]
 
-It asks what every persona with the suite's languages can answer: who it is, and what was said.
+It asks questions that every persona with the suite's languages can answer: about itself, and about
+the conversation.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ async def test_an_answer_keeps_the_limit_of_words(llm: LlmServiceAsyncStub) -> N
 
 
 async def test_what_is_not_known_is_said_honestly(llm: LlmServiceAsyncStub) -> None:
-    """No source may be named for an answer that nothing was found for."""
+    """No source may be named for an answer without a finding."""
     answer = await ask(llm, config("What did Napoleon eat on the third of May 1803?"))
     assert answer.text
     assert answer.sources == []

@@ -1,4 +1,4 @@
-"""What every memory service must do, seen from the wire."""
+"""Conformance suite of memory services, over gRPC alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def memory(memory_channel: grpc.aio.Channel) -> MemoryServiceAsyncStub:
 
 @pytest.fixture
 def user() -> str:
-    # The service may be somebody's that holds other users already.
+    # An external service may already hold other users.
     return f"test-{uuid.uuid4().hex}"
 
 
@@ -40,7 +40,7 @@ async def remember(
 
 
 async def recall(memory: MemoryServiceAsyncStub, user: str, query: str) -> list[str]:
-    """Recall what was said; facts read out of it may come at any time after it."""
+    """Recalls turns; facts distilled from them may appear at any later time."""
     turns = [wire.ITEM_KIND_TURN]
     response = await memory.Recall(wire.RecallRequest(user_id=user, query=query, kinds=turns))
     return [recalled.item.text for recalled in response.items]
@@ -212,7 +212,7 @@ async def test_what_waited_during_an_erasure_does_not_come_back(
     again = wire.RememberRequest(user_id=user, items=items)
     await memory.Remember(again)
     await memory.Forget(wire.ForgetRequest(user_id=user, items=wire.ItemIds(item_ids=["b", "x"])))
-    # The caller got no answer to the first request, and sends it again.
+    # The caller received no response to the first request, and sends it again.
     response = await memory.Remember(waited)
     assert list(response.item_ids) == list(ids)
     assert sorted(item.item_id for item in await listed(memory, user)) == ["a", "c"]
@@ -220,7 +220,7 @@ async def test_what_waited_during_an_erasure_does_not_come_back(
     response = await memory.Remember(waited)
     assert list(response.item_ids) == list(ids)
     assert await listed(memory, user) == []
-    # What is said after the erasure is remembered, and so is an import of an earlier export.
+    # Turns after the erasure are remembered, and so is an import of an earlier export.
     await memory.Remember(again)
     assert len(await listed(memory, user)) == 3
 

@@ -1,4 +1,4 @@
-"""What a memory service that distils facts must do, seen from the wire."""
+"""Conformance suite of memory services that distil facts, over gRPC alone."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ async def facts(memory: MemoryServiceAsyncStub, user: str) -> list[wire.Item]:
 async def facts_when(
     memory: MemoryServiceAsyncStub, user: str, condition: Callable[[list[wire.Item]], bool]
 ) -> list[wire.Item]:
-    """Waits until the facts, which come after the answer, meet a condition."""
+    """Waits until the facts, which appear after the response, meet a condition."""
     async with asyncio.timeout(20):
         while not condition(found := await facts(memory, user)):
-            pass  # each call gives the work in the background its time
+            pass  # each call lets the background work run
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a memory service with a selector must say and obey, seen from the wire."""
+"""Conformance suite of memory services with a selector, over gRPC alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def memory(memory_channel: grpc.aio.Channel) -> MemoryServiceAsyncStub:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def user(memory: MemoryServiceAsyncStub) -> str:
-    """Somebody who said something about holidays and has a document on them."""
+    """A user who talked about holidays and has a document on them."""
     user = f"test-{uuid.uuid4().hex}"
     said = wire.Item(text="The handbook and my holidays bore my dog", speaker=wire.SPEAKER_USER)
     await memory.Remember(wire.RememberRequest(user_id=user, items=[said]))
@@ -65,7 +65,7 @@ async def test_a_question_on_documents_skips_what_was_said(
     assert answer.need == wire.NEED_KNOWLEDGE
     assert answer.passages
     assert not answer.items
-    # Who asks for no passages is not left without an answer.
+    # A client that requests no passages still gets an answer.
     assert (await asked(memory, user, query, max_passages=0)).items
 
 

@@ -1,4 +1,4 @@
-"""The wire contract: well-formed, compatible with what was released, and the same as the stubs."""
+"""The wire contract: well-formed, compatible with past releases, and equal to the stubs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RELEASED = PROTOS / "anima-v1.binpb"
 
 
 def run_buf(*arguments: str) -> None:
-    """Run buf in the folder of the protos and fail with its words."""
+    """Runs buf in the folder of the protos and fails with its output."""
     need("node")
     done = subprocess.run(
         [str(BUF), *arguments], cwd=PROTOS, capture_output=True, text=True, check=False
@@ -70,7 +70,7 @@ def test_stubs_are_what_the_protos_generate(tmp_path: Path) -> None:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Return every file of a folder by its relative path."""
+    """Returns every file of a folder by its relative path."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))

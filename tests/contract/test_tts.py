@@ -1,4 +1,4 @@
-"""Conformance suite of the speech service: talks only gRPC, so anybody's server can be tested."""
+"""Conformance suite of the speech service: talks only gRPC, so any server can be tested."""
 
 from __future__ import annotations
 
@@ -256,7 +256,7 @@ async def test_a_cancelled_stream_frees_its_place(tts_channel: grpc.aio.Channel)
 
 
 async def patient_turn(channel: grpc.aio.Channel) -> Turn:
-    """A turn, tried again while the places of cancelled streams are being freed."""
+    """A turn, retried while the places of cancelled streams are being freed."""
     while True:
         try:
             return await speak(channel, "Still here.")

@@ -1,4 +1,4 @@
-"""A client of the speech service for tests: speaks a turn, checks what every turn must fulfil."""
+"""A client of the speech service for tests: speaks a turn and checks its invariants."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TURN_ID = "turn-1"
 
 @dataclass
 class Spoken:
-    """What came for one segment."""
+    """The responses for one segment."""
 
     text: str
     start_char: int
@@ -54,7 +54,7 @@ class Spoken:
 
 @dataclass
 class Turn:
-    """What came on one stream."""
+    """The responses of one stream."""
 
     started: Started
     spoken: dict[int, Spoken]
@@ -115,7 +115,7 @@ async def speak(channel: grpc.aio.Channel, *texts: str, **fields: Any) -> Turn:
 
 
 async def exchange(channel: grpc.aio.Channel, requests: Sequence[SynthesizeRequest]) -> Turn:
-    """Sends the requests, reads to the end, and checks what a complete turn must fulfil."""
+    """Sends the requests, reads to the end, and checks the invariants of a complete turn."""
     sent = {
         request.text.segment: request.text
         for request in requests

@@ -1,4 +1,4 @@
-"""A client of `Converse` for tests: what a person's client would do, with every event kept."""
+"""A client of `Converse` for tests: acts like a person's client and keeps every event."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Conversation:
         await self.send(gateway.ConverseRequest(stop=gateway.Stop()))
 
     async def speak(self, samples: NDArray[np.int16], rate_hz: int) -> None:
-        """Send a recording as fast as it is taken, then say that the person has finished."""
+        """Sends a recording as fast as it is accepted, then the end of speech."""
         for first in range(0, samples.size, rate_hz // 50):
             pcm = samples[first : first + rate_hz // 50].astype("<i2").tobytes()
             chunk = common.AudioChunk(
@@ -51,7 +51,7 @@ class Conversation:
     async def until(
         self, wanted: Callable[[gateway.ConverseResponse], bool]
     ) -> gateway.ConverseResponse:
-        """Read on until an event fits, and return it."""
+        """Reads on until an event matches, and returns it."""
         async with asyncio.timeout(TURN_TIMEOUT_S):
             while True:
                 event = await self._call.read()
@@ -71,7 +71,7 @@ class Conversation:
         self._call.cancel()
 
     async def turn(self, text: str) -> list[gateway.ConverseResponse]:
-        """Ask a typed question and return the events of its turn."""
+        """Asks a typed question and returns the events of its turn."""
         first = len(self.events)
         await self.ask(text)
         await self.until_kind("turn_ended")
@@ -82,7 +82,7 @@ class Conversation:
 async def conversation(
     address: str, config: gateway.ConverseConfig | None = None, *, token: str | None = None
 ) -> AsyncIterator[Conversation]:
-    """Open a session at a gateway."""
+    """Opens a session at a gateway."""
     async with open_channel(address, token=token) as channel:
         session = Conversation(cast("GatewayServiceAsyncStub", gateway.GatewayServiceStub(channel)))
         await session.send(gateway.ConverseRequest(config=config or gateway.ConverseConfig()))

@@ -1,4 +1,4 @@
-"""The command `anima ask` against real engines: its files as a player would show them."""
+"""The command `anima ask` against real engines: decodes its files as a player would."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SILENT_RMS = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class Film:
-    """A decoded film: pictures BGR, audio -1..1."""
+    """A decoded video: frames in BGR, audio -1..1."""
 
     codecs: tuple[str, str]
     pictures: list[NDArray[np.uint8]]
@@ -41,7 +41,7 @@ class Film:
     frame_rate_hz: float
 
     def frame_rms(self) -> NDArray[np.float64]:
-        """Loudness of the audio of each picture."""
+        """Returns the loudness of the audio of each frame."""
         per_frame = round(self.audio.size / self.audio_s / self.frame_rate_hz)
         audio = np.pad(self.audio, (0, per_frame * len(self.pictures)))
         frames = audio[: per_frame * len(self.pictures)].reshape(len(self.pictures), per_frame)
@@ -107,13 +107,13 @@ def test_a_typed_question_is_answered_by_a_film(mesh: MeshProcess, tmp_path: Pat
 
 
 def _check_mouth(film: Film) -> None:
-    """Open while words are spoken, closed in silence."""
+    """Opens while words are spoken, closed in silence."""
     package = load_package(CHECKOUT / "personas" / "anima" / "avatar")
     openings = np.array([opening(picture, package) for picture in film.pictures])
     loud = film.frame_rms() > SILENT_RMS
     assert loud.mean() > 0.5, "the speech is not audible"
     assert np.percentile(openings[loud], 90) > 0.05
-    # the mouth leads the sound and closes after it: 3 frames around sound are no silence
+    # the mouth leads the sound and closes after it: 3 frames around sound do not count as silence
     near_sound = np.convolve(loud, np.ones(7), mode="same") > 0
     assert (~near_sound).any(), "no pause to look at"
     assert openings[~near_sound].max() < 0.01
@@ -162,7 +162,7 @@ def test_a_chinese_question_is_answered_in_chinese(mesh: MeshProcess, tmp_path: 
     answer = json.loads(data.read_text())
     hanzi = [c for c in answer["text"] if "\u4e00" <= c <= "\u9fff"]
     assert len(hanzi) > 0.7 * len(answer["text"])
-    # the voice speaks all of it: each character has its time in the sound, and the captions show it
+    # the voice speaks all of it: each character has its time in the audio, and the captions show it
     spoken = "".join(answer["text"][w["start_char"] : w["end_char"]] for w in answer["words"])
     assert [c for c in spoken if "\u4e00" <= c <= "\u9fff"] == hanzi
     assert "".join(_plain(answer["subtitles"]["srt"]).split()) == "".join(answer["text"].split())

@@ -1,7 +1,7 @@
-"""Each benchmark runs in its shortest form and prints figures that can be true.
+"""Each benchmark runs in its shortest form and prints plausible figures.
 
-How large the figures are is not judged here: that depends on the machine and its load. The soak is
-in test_soak.py, since its command judges them.
+The size of the figures is not judged here, because it depends on the machine and its load. The soak
+is in test_soak.py, because its command judges them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NUMBER = r"(\d+(?:\.\d+)?)"
 
 
 def bench(name: str, *arguments: str) -> str:
-    """Run a benchmark and return what it printed."""
+    """Runs a benchmark and returns its output."""
     ran = subprocess.run(
         [sys.executable, "-m", f"bench.{name}", *arguments],
         cwd=ROOT,
@@ -38,7 +38,7 @@ def bench(name: str, *arguments: str) -> str:
 
 
 def figures(pattern: str, text: str) -> list[float]:
-    """Return every number that the groups of a pattern found."""
+    """Returns every number that the groups of a pattern matched."""
     return [float(each) for row in re.finditer(pattern, text) for each in row.groups()]
 
 

@@ -1,4 +1,4 @@
-"""Stages killed at random moments of many answers: every conversation lives, nothing is lost."""
+"""Stages killed at random moments of many answers: no conversation ends, nothing is lost."""
 
 from __future__ import annotations
 

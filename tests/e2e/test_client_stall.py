@@ -1,4 +1,4 @@
-"""A client that does not read: its conversation is ended, and memory stays where it was."""
+"""A client that does not read: its conversation is ended, and memory does not grow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.gateway.conversing import grpc_conversation
 
 pytestmark = pytest.mark.process
 
-# An hour of audio, 190 MB, and ten times that with its pictures.
+# An hour of audio, 190 MB, and ten times that with its video.
 LONG = [f" This is sentence number {number} of a very long answer." for number in range(400)]
 STALL_S = 1.5
 # What the gateway may hold for a client: 64 events of 200 ms, what lies in its queues and in those
@@ -32,12 +32,12 @@ async def test_client_that_does_not_read_is_evicted_and_the_others_talk_on(face:
         async with (
             gateway_process(fake.addresses, client_stall_timeout_s=STALL_S) as gateway,
             stub_of(gateway) as stub,
-            # So that the client's own window is full at once.
+            # Makes the client's own window full at once.
             grpc.aio.insecure_channel(
                 gateway.address, options=[("grpc.http2.lookahead_bytes", 1024)]
             ) as channel,
         ):
-            await talk(stub)  # What every process loads once is not counted.
+            await talk(stub)  # Data that every process loads once is not counted.
             stalling: Any = pb.GatewayServiceStub(channel)
             call = stalling.Converse()
             config = pb.ConverseConfig(pacing=pb.PACING_AS_MADE, audio_only=not face)

@@ -1,4 +1,4 @@
-"""A gateway that is told to stop: open conversations hear it and finish what is being said."""
+"""A gateway that receives a stop: open conversations are notified and finish their answer."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Picture and sound stay together: flashes and clicks through the whole pipeline.
+"""Audio and video stay in sync: flashes and clicks through the whole pipeline.
 
-Speech synthesis is scripted to click; segmentation, the talking head's clock and coder, the
-gateway's playout and the muxer are the real ones. The film is decoded as a player would decode it.
+Speech synthesis is scripted to click; segmentation, the talking head's clock and encoder, the
+gateway's playout and the muxer are the real ones. The file is decoded as a player would decode it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LARGEST_OFFSET_MS = 20.0
 
 
 class ClickingTts(FakeTts):
-    """Speaks clicks, each on the first sample of a picture."""
+    """Speaks clicks, each on the first sample of a frame."""
 
     async def _speak(
         self, config: tts.SynthesizeConfig, segment: tts.TextSegment, made: int
@@ -79,7 +79,7 @@ def click_times_ms(film: bytes) -> NDArray[np.float64]:
     assert first_ms is not None
     loud = np.concatenate(pieces) > 0.3
     starts = np.flatnonzero(loud & ~np.roll(loud, 1))
-    # the wave within a click crosses the threshold more than once
+    # the waveform of a click crosses the threshold more than once
     starts = starts[np.diff(starts, prepend=-rate_hz) > rate_hz // 10]
     return first_ms + starts / rate_hz * 1000
 

@@ -1,4 +1,4 @@
-"""Processes that are frozen by SIGSTOP in an answer, and thawed later."""
+"""Processes that are frozen by SIGSTOP during an answer, and resumed later."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ async def test_frozen_stage_is_noticed_and_used_again(
 
 def check_told(session: Conversation, stage: str) -> None:
     notices = [e.notice for e in session.events if e.WhichOneof("event") == "notice"]
-    # On a busy machine the face may be too slow besides.
+    # On a busy machine the face may also be too slow.
     assert stage in {notice.stage for notice in notices if notice.text}
 
 
 async def answers_with_pictures(session: Conversation) -> None:
-    """Ask until an answer is whole again; no media of an older turn comes any more."""
+    """Asks until an answer is complete again; no more media of an older turn arrives."""
     async with asyncio.timeout(30):
         while True:
             events = await session.turn("Who are you?")

@@ -1,4 +1,4 @@
-"""Peers that vanish without a word: whatever they held is freed within a time that is set."""
+"""Peers that vanish without closing: their resources are freed within a configured time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.silent_proxy import silent_proxy
 from tests.unit.gateway.conversing import conversation, grpc_conversation
 
 PEER_TIMEOUT_S = 2.0
-# What a busy machine may add.
+# Allowance for a busy machine.
 WITHIN_S = PEER_TIMEOUT_S + 8
 
 

@@ -1,4 +1,4 @@
-"""Interruption: every stage is told, confirms or is cut off; nothing old comes afterwards."""
+"""Interruption: every stage is notified, confirms or is cut off; no stale media follows."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def test_interrupting_again_and_again() -> None:
 
 
 async def test_stage_that_has_just_finished_counts_as_stopped() -> None:
-    """The whole answer is spoken long before it is played: the stream is over but not read."""
+    """The whole answer is spoken long before it is played: the stream has ended but is not read."""
     async with FakeMesh() as fake, fake.mesh() as mesh:
         fake.llm.answer = ["This is one long sentence without a stop " + "and so on " * 20]
         async with conversation(mesh) as (session, said):

@@ -1,6 +1,6 @@
 """A document is added, asked for through the gateway, and removed.
 
-The language model stage and the memory are the real ones; ears, voice and face are not needed.
+The language model stage and the memory are real; recognition, voice and face are not needed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HOLIDAYS = "How many days of paid holiday does an employee get?"
 
 
 class Person:
-    """Asks the gateway, each question in a session of its own."""
+    """Asks the gateway, each question in its own session."""
 
     def __init__(self, address: str, memory: MemoryServiceAsyncStub) -> None:
         self._address = address
@@ -87,7 +87,7 @@ async def test_an_answer_cites_a_document_until_it_is_removed(person: Person) ->
     assert source.kind == SOURCE_KIND_DOCUMENT
     assert source.name == "Staff handbook · page 2 · Holidays"
 
-    # It is hers alone.
+    # It belongs to her alone.
     assert "27" not in (await person.asks(HOLIDAYS, "eve")).text
 
     request = wire.RemoveDocumentRequest(owner=owner, document_id=result.document.document_id)

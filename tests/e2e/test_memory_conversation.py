@@ -1,6 +1,6 @@
-"""Ten sessions of one person: facts are told, corrected and asked for later, through the gateway.
+"""Ten sessions of one person: facts are stated, corrected and asked for through the gateway.
 
-The language model stage and the memory are the real ones; ears, voice and face are not needed.
+The language model stage and the memory are real; recognition, voice and face are not needed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ USER = "ada"
 
 
 class Person:
-    """Talks to the gateway, one session after the other, and looks into the memory."""
+    """Talks to the gateway, one session after another, and inspects the memory."""
 
     def __init__(self, address: str, memory: MemoryServiceAsyncStub) -> None:
         self._address = address
@@ -58,7 +58,7 @@ class Person:
         return list((await self._memory.List(request)).items)
 
     async def knows(self, *holding: str, user: str = USER) -> None:
-        """Waits until exactly these facts hold: they are distilled after the turn."""
+        """Waits until exactly these facts hold; they are distilled after the turn."""
 
         def are_there(facts: Sequence[wire.Item]) -> bool:
             return {f.text for f in facts if not f.fact.valid_to_unix_ms} == set(holding)
@@ -66,7 +66,7 @@ class Person:
         await self._until(are_there, user)
 
     async def ended(self, text: str, user: str = USER) -> None:
-        """Waits until a fact holds no longer."""
+        """Waits until a fact no longer holds."""
 
         def has_ended(facts: Sequence[wire.Item]) -> bool:
             return any(f.text == text and f.fact.valid_to_unix_ms for f in facts)
@@ -78,7 +78,7 @@ class Person:
         try:
             async with asyncio.timeout(15):
                 while not condition(facts := await self.facts(user)):
-                    pass  # each call gives the service its time
+                    pass  # each call lets the service run
         except TimeoutError:
             raise AssertionError(f"the memory has {[fact.text for fact in facts]}") from None
 
@@ -107,7 +107,7 @@ async def _served(build: Callable[[Any], Any], settings: ServiceSettings) -> Asy
 
 
 async def test_ten_sessions(person: Person) -> None:
-    # 1 to 3: facts are told.
+    # 1 to 3: facts are stated.
     await person.says("Hello, my name is Ada and I live in Graz.")
     await person.knows("My name is Ada.", "I live in Graz.")
     await person.says("My dog is called Rex.", "What can you do?")
@@ -124,14 +124,14 @@ async def test_ten_sessions(person: Person) -> None:
     answers = await person.says("What is my name?", "What is my dog called?", "Where do I live?")
     assert ["Ada" in answers[0], "Rex" in answers[1], "Graz" in answers[2]] == [True] * 3, answers
 
-    # 5: one changes; 6: the new one is told, not the old one.
+    # 5: one changes; 6: the answer has the new one, not the old one.
     await person.says("Actually, I moved to Vienna last month.")
     await person.knows(*told, "I live in Vienna.")
     (answer,) = await person.says("Where do I live?")
     assert "Vienna" in answer
     assert "Graz" not in answer
 
-    # 7: an answer is called wrong, and set right.
+    # 7: an answer is rejected and corrected.
     (answer, _) = await person.says(
         "What is my dog called?", "No, that's wrong, my dog is called Max."
     )
@@ -143,7 +143,7 @@ async def test_ten_sessions(person: Person) -> None:
     await person.says("我的生日是五月三号。")
     await person.knows(*told, "I live in Vienna.", "我的生日是五月三号。")
 
-    # 9 and 10: all that holds is known, what was ended is kept with its end.
+    # 9 and 10: all current facts are known, and past ones are kept with their end.
     answers = await person.says("What is my dog called?", "What am I allergic to?")
     assert ["Max" in answers[0], "peanuts" in answers[1]] == [True] * 2, answers
     (answer,) = await person.says("我的生日是哪天？")
@@ -152,7 +152,7 @@ async def test_ten_sessions(person: Person) -> None:
     assert set(ended) == {"Graz", "Rex"}
     assert all(fact.superseded_by and fact.source_item_ids for fact in ended.values())
 
-    # Nobody else hears of it.
+    # No other user sees it.
     (answer,) = await person.says("What is my dog called?", user="eve")
     assert not {"Max", "Rex"} & set(answer.replace(".", " ").split())
     await person.knows(user="eve")
@@ -170,7 +170,7 @@ async def test_feedback_corrects(person: Person) -> None:
     answers = await person.says("What is my name?", "What is my dog called?")
     assert ["Eve" in answers[0], "Max" in answers[1]] == [True] * 2, answers
     await person.says("I love opera.", "Forget that, please.")
-    # Wait for the end of what was told and taken back: nothing else tells that it was read.
+    # Wait for the end of the retracted fact: nothing else shows that the turn was read.
     await person.ended("I like opera.")
     await person.says("不对，我叫小红。")
     await person.knows("我叫小红。", "My dog is called Max.", "I like hiking.")

@@ -1,4 +1,4 @@
-"""The overlap: clause 2 is made while clause 1 plays, and the first audio waits for no other."""
+"""Overlap: clause 2 is made while clause 1 plays, and the first audio does not wait for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.gateway.conversing import conversation, grpc_conversation
 
 
 async def test_first_audio_does_not_wait_for_the_second_clause() -> None:
-    """The model gives its second clause only after the first one has been heard."""
+    """The model sends its second clause only after the first one has been heard."""
     async with FakeMesh() as fake, fake.mesh() as mesh:
         heard = asyncio.Event()
         fake.llm.answer = ["Well, this comes first,", heard, " and this comes a long time after."]

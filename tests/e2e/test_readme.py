@@ -1,4 +1,4 @@
-"""The README's commands and its Python example, run as they stand."""
+"""The README's commands and its Python example, run unchanged."""
 
 from __future__ import annotations
 

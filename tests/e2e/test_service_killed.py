@@ -1,4 +1,4 @@
-"""Any service killed during an answer: the session lives, the person is told, and it goes on."""
+"""Any service killed during an answer: the session goes on, and the person is notified."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ async def test_a_stage_of_the_answer(slow_mesh: MeshProcess, stage: str, module:
         kill(slow_mesh, module)
         ended = (await session.until_kind("turn_ended")).turn_ended
         notices = [e.notice for e in session.events if e.WhichOneof("event") == "notice"]
-        # On a busy machine the face may be too slow besides.
+        # On a busy machine the face may also be too slow.
         assert {notice.stage for notice in notices} <= {stage, "avatar"}
-        # It is whole, spoken by the next process, or the person is told; never lost in silence.
+        # It is complete, spoken by the next process, or the person is notified; never lost
+        # silently.
         if ended.reason == common.END_REASON_COMPLETE:
             assert ended.heard_text == ended.text
         else:

@@ -1,4 +1,4 @@
-"""Any stage may go away during an answer: the person is told, the session lives, the next works."""
+"""Any stage may be lost during an answer: the person is notified, and the next answer works."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_stage_that_dies_in_an_answer(stage: str, language: str) -> None:
             notice = await said.until_kind("notice")
             assert any("一" <= c <= "鿿" for c in notice.text) == (language == "zh")
             if stage == "avatar":
-                # The voice goes on, and the client is told that no pictures follow.
+                # The voice goes on, and the client is notified that no video follows.
                 assert (notice.kind, notice.stage) == (pb.NOTICE_KIND_DEGRADED, stage)
                 assert (await said.until_kind("quality")).level == pb.VIDEO_LEVEL_IDLE_LOOP
                 await said.until(lambda: not said.all("media")[-1].frames)
@@ -115,7 +115,7 @@ async def test_recogniser_that_dies_while_listening() -> None:
         await session.text("Typed?")
         await said.until_kind("turn_ended")
         await fake.start("asr")
-        # What is said while the gateway looks for the recogniser again is kept until it is there.
+        # Speech is kept while the gateway reconnects to the recogniser.
         await microphone.say(0.2, loud=False)
         await microphone.say(0.4, loud=True)
         await microphone.say(0.6, loud=False)

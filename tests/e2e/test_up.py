@@ -1,4 +1,4 @@
-"""`anima up`: starts, says what is wrong, leaves nothing behind, obeys its settings."""
+"""`anima up`: starts, reports problems, leaves nothing behind, obeys its settings."""
 
 from __future__ import annotations
 

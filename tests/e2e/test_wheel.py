@@ -1,4 +1,4 @@
-"""The wheel alone: built from the sdist, installed beside nothing, started in an empty folder."""
+"""The wheel alone: built from the sdist, installed by itself, started in an empty folder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(*command: str | Path, cwd: Path, environment: Mapping[str, str] | None =
 
 @pytest.fixture(scope="module", name="wheel")
 def _wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Builds the sdist of the working tree, and the wheel from nothing but the sdist."""
+    """Builds the sdist of the working tree, and the wheel from the sdist alone."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*NOT_SOURCE, "__pycache__"))

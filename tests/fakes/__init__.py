@@ -1,1 +1,1 @@
-"""Scripted stages: real gRPC servers whose answers, pace and failures a test sets."""
+"""Scripted stages: real gRPC servers whose answers, pace and failures are set by a test."""

@@ -32,7 +32,7 @@ class DirectCall:
             await self._responses.put(grpc.aio.EOF)
         except Exception as error:  # a server answers every one of them with a status
             await self._responses.put(rpc_error(as_anima_error(error)))
-        # What is written to a call that is over is thrown away.
+        # A write to a finished call is dropped.
         while True:
             await self._requests.get()
 
@@ -92,7 +92,7 @@ class DirectStages:
 
 
 def direct(servicer: Any) -> Any:
-    """Gives the stub of a scripted stage."""
+    """Returns the stub of a scripted stage."""
     streaming = ("Recognize", "Generate", "Synthesize", "Render")
     unary = ("DescribeEngine", "ListPersonas", "ListVoices", "ListAvatars")
     methods = {n: _streaming(getattr(servicer, n)) for n in streaming if hasattr(servicer, n)}

@@ -1,4 +1,4 @@
-"""Real H.264 to hand out: a short clip, coded once per process."""
+"""Real H.264 for tests: a short clip, encoded once per process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLIP_FRAMES = 250
 
 @lru_cache(maxsize=1)
 def clip() -> tuple[tuple[bool, bytes], ...]:
-    """Gives (key frame, access unit) per frame; a key frame each second."""
+    """Returns (key frame, access unit) per frame; a key frame each second."""
     coder = av.CodecContext.create("libx264", "w")
     coder.width, coder.height, coder.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
     coder.framerate, coder.gop_size = Fraction(FRAME_RATE_HZ), FRAME_RATE_HZ

@@ -26,7 +26,7 @@ from tests.fakes.stages import FakeAvatar, FakeLlm, FakeMemory, FakeTts
 class FakeMesh:
     """Starts a scripted stage for each stage of the table.
 
-    `stop` takes one away, and `start` brings it back at its address.
+    `stop` stops one, and `start` restarts it at its address.
     """
 
     def __init__(self, *, trace_file: Path | None = None) -> None:
@@ -82,7 +82,7 @@ class FakeMesh:
         await self._running.pop(stage).aclose()
 
     def settings(self, **changes: Any) -> GatewaySettings:
-        """Gives the settings of a gateway in front of the mesh."""
+        """Returns the settings of a gateway in front of the mesh."""
         targets = {f"{stage}_target": address for stage, address in self.addresses.items()}
         values: dict[str, Any] = {
             "listen": "127.0.0.1:0",
@@ -99,7 +99,7 @@ class FakeMesh:
 
     @asynccontextmanager
     async def gateway(self, **changes: Any) -> AsyncIterator[Any]:
-        """Serves a gateway over gRPC; gives a stub with the `address` of the server."""
+        """Serves a gateway over gRPC; yields a stub with the `address` of the server."""
         settings = self.settings(**changes)
         async with serving(build(settings), settings) as server:
             await server.ready

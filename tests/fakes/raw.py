@@ -1,4 +1,4 @@
-"""Handlers whose responses may be bytes, which leave as they are: for messages that are none."""
+"""Handlers whose responses may be bytes that are sent unchanged: for invalid messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import grpc
 
 
 class RawServer:
-    """Passes handlers on to a server so that they may also write `bytes`."""
+    """Registers handlers with a server so that they may also write `bytes`."""
 
     def __init__(self, server: Any) -> None:
         self._server = server

@@ -1,4 +1,4 @@
-"""What the scripted talking head makes of audio."""
+"""Rendering of the scripted talking head."""
 
 from __future__ import annotations
 

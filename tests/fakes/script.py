@@ -1,4 +1,4 @@
-"""What all scripted stages share: configs, interrupts, and the ways in which a stream breaks."""
+"""Shared parts of the scripted stages: configs, interrupts, and the ways a stream can break."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _EndEarly(Exception):  # noqa: N818 (it is no error for the caller)
 
 @dataclass(kw_only=True)
 class Fake:
-    """What all scripted stages share.
+    """The base of all scripted stages.
 
     The fields whose names end in `_after` break a stream right after so many responses, `started`
     not counted.
@@ -40,7 +40,7 @@ class Fake:
         configs: The configs of all streams.
         interrupts: The epochs of all interrupts.
         open_streams: How many streams are being worked on.
-        stream_ended: Wakes who waits for the end of a stream.
+        stream_ended: Wakes tasks that wait for the end of a stream.
     """
 
     refuse: AnimaError | None = None
@@ -93,14 +93,14 @@ class Fake:
             listening.cancel()
             try:
                 await asyncio.wait([working, listening])
-            finally:  # a server that stops cancels a handler also while it tidies up
+            finally:  # a stopping server also cancels a handler that is cleaning up
                 self.open_streams -= 1
                 self.stream_ended.set()
                 self.stream_ended.clear()
 
 
 def breakable(handler: Handler[FakeT]) -> Handler[FakeT]:
-    """Lets a streaming handler break in the ways of `Fake`."""
+    """Makes a streaming handler break in the ways of `Fake`."""
 
     @functools.wraps(handler)
     async def handle(self: FakeT, requests: Any, context: Any) -> None:

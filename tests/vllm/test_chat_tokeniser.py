@@ -1,4 +1,4 @@
-"""What a model reads: the same tokens in parts as in one piece, and quickly the second time."""
+"""The tokens of a chat: the same in parts as in one piece, and fast the second time."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_parts_give_the_tokens_of_the_whole(
     made = ChatTokeniser(tokeniser, options())
     for turns in (0, 1, 4, 10):
         prompt = talk(catalogue, turns)
-        for _ in range(2):  # the second time from what is known
+        for _ in range(2):  # the second time from the cache
             assert made.encode(prompt)[0] == whole(tokeniser, made, prompt)
 
 
@@ -94,7 +94,7 @@ async def test_what_was_read_before_is_quick(tokeniser: Any, catalogue: PersonaC
 
 
 class OnePieceTokeniser:
-    """A tokeniser in Python whose tokens depend on what stands at the beginning of the text."""
+    """A tokeniser in Python whose tokens depend on the beginning of the text."""
 
     def __init__(self, real: Any) -> None:
         self._real = real

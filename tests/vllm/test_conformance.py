@@ -1,6 +1,6 @@
 """The conformance suite of the stage against each engine with a real model behind it.
 
-Random weights know nothing, so that tests/contract/test_llm_knowledge.py has no place here.
+Random weights know nothing, so tests/contract/test_llm_knowledge.py is not run here.
 """
 
 from __future__ import annotations

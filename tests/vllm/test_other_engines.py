@@ -54,7 +54,7 @@ async def test_a_missing_adapter_is_not_found(
 
 
 async def running(server: OpenAiServer) -> float:
-    """How many requests vLLM's server is working on."""
+    """The number of requests that vLLM's server is processing."""
     async with httpx.AsyncClient(verify=False) as client:
         page = await client.get(server.base_url.removesuffix("/v1") + "/metrics")
     lines = [

@@ -1,4 +1,4 @@
-"""When the text of a request leaves, in virtual time: vLLM's own merging, a scripted schedule."""
+"""When the text of a request is sent, in virtual time: vLLM's own merging, a scripted schedule."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def delta(text: str, *, finished: bool) -> RequestOutput:
 
 
 async def given(script: Sequence[tuple[float, str]], merge_s: float) -> list[tuple[float, str]]:
-    """When which text was given out, merged after the first one."""
+    """Returns when each text was sent, merged after the first one."""
 
     async def main() -> list[tuple[float, str]]:
         loop = asyncio.get_running_loop()
@@ -114,5 +114,5 @@ async def test_a_fast_model_hands_out_tokens_together_and_a_slow_one_each() -> N
     for _ in range(50):
         pace.note(64, 64 * 0.03)
     assert pace.stream_interval() == 1
-    pace.note(0, 5.0)  # an answer of one token says nothing
+    pace.note(0, 5.0)  # an answer of one token has no pace
     assert pace.stream_interval() == 1

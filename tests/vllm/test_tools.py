@@ -88,7 +88,7 @@ async def test_the_model_reads_what_came_of_a_call(vllm_stage: Served) -> None:
 
 
 async def test_without_a_parser_no_tools_are_offered(vllm_stage: Served, tiny: Path) -> None:
-    """An engine of its own would take seconds; what matters is decided before it is asked."""
+    """A separate engine would take seconds; the outcome is decided before it is called."""
     options = {name: value for name, value in LOCAL.items() if name != "tool_parser"}
     engine = VllmEngine(
         settings_for("vllm", tiny / "personas", options | {"model": str(tiny / "model")})

@@ -151,7 +151,7 @@ async def test_the_answer_over_grpc_is_the_spoken_text_of_the_tokens(
     reference: Reference,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # As for a model of unknown pace: what the tests before have measured would put tokens together.
+    # As for a model of unknown pace: measurements of earlier tests would merge tokens.
     monkeypatch.setattr(engine, "_pace", Pace())
     prompt = prompt_for(vllm_stage, "Who are you?")
     tokens = await engine.encode(prompt)
@@ -176,14 +176,14 @@ async def idle(core: Any) -> None:
 
 
 async def cpu_used_s(process: psutil.Process, wall_s: float) -> float:
-    """How much a process computes in some time."""
+    """The CPU time of a process during a period."""
     before = process.cpu_times()
     await asyncio.sleep(wall_s)
     return float(process.cpu_times().user - before.user)
 
 
 async def cancelled_after_text(llm: LlmServiceAsyncStub, core: Any) -> float:
-    """Cancels a long answer in its middle; returns how long the engine went on, s."""
+    """Cancels a long answer in the middle; returns how long the engine went on, s."""
     call = llm.Generate(iter([GenerateRequest(config=config("What can you do?"))]))
     async for response in call:
         if response.WhichOneof("event") == "delta":
@@ -334,7 +334,7 @@ async def test_structured_output_is_kept_as_it_is(tiny: Path, vllm_stage: Served
 async def test_the_engine_killed_in_mid_stream_is_told_and_comes_back(
     tiny: Path, openai_server: object
 ) -> None:
-    """An engine of its own: the others must not lose theirs."""
+    """A separate engine: the other tests must not lose theirs."""
     options = LOCAL | {"model": str(tiny / "model"), "max_tokens": "2000"}
     known = children()
     async with (

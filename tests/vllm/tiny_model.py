@@ -20,7 +20,7 @@ _TEMPLATE = (
 
 
 def make_tiny_model(folder: Path) -> None:
-    """Write model, tokeniser and adapters; the same each time."""
+    """Writes model, tokeniser and adapters; the same each time."""
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 

@@ -18,7 +18,7 @@ CLICKS = "Here are some clicks, and then some more. And the last ones."
 
 @contextmanager
 def clicking_gateway(*, answer: str = CLICKS, **changes: str) -> Iterator[str]:
-    """Gives the address of its page.
+    """Yields the address of its page.
 
     Args:
         answer: what every question is answered with; a sentence takes 2.6 s.

@@ -32,7 +32,7 @@ FLAGS = (
 
 @dataclass(frozen=True)
 class WebMesh:
-    """A mesh whose talking head tells how many answers it renders."""
+    """A mesh whose talking head reports how many answers it renders."""
 
     process: MeshProcess
     metrics_address: str
@@ -46,20 +46,20 @@ class WebMesh:
         return round(_sum(self.metrics_address, "anima_active_streams{"))
 
     def av_offsets(self) -> tuple[int, float]:
-        """How often pages have told their AV offset, and the sum of its amounts, s."""
+        """The number of AV offsets reported by pages, and the sum of their absolute values, s."""
         name = "anima_gateway_av_offset_seconds"
         count = _sum(self.gateway_metrics_address, f"{name}_count")
         return round(count), _sum(self.gateway_metrics_address, f"{name}_sum")
 
     def until_rendering(self, answers: int) -> None:
-        """Waits until so many answers are rendered: those of a page that has gone end soon."""
+        """Waits until this many answers are being rendered; those of a closed page end soon."""
         end = time.monotonic() + FREED_S
         while (now := self.rendered_answers()) != answers:
             assert time.monotonic() < end, f"{now} answers are rendered, not {answers}"
 
 
 def _sum(address: str, beginning: str) -> float:
-    """The sum of the metrics that begin so."""
+    """The sum of the metrics with a prefix."""
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as metrics:
         lines = metrics.read().decode().splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith(beginning))
@@ -79,7 +79,7 @@ def chromium_is_here() -> None:
 
 @pytest.fixture(scope="package")
 def scripted_page(chromium_is_here: None) -> Iterator[str]:
-    """The address of a page whose stages are scripted: for what needs no engine."""
+    """The address of a page with scripted stages, for tests that need no engine."""
 
     @asynccontextmanager
     async def site() -> AsyncIterator[str]:

@@ -1,4 +1,4 @@
-"""Runs what a page needs in a thread, beside Playwright's synchronous interface."""
+"""Runs the services of a page in a thread, next to Playwright's synchronous interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page as a person uses it."""
+"""Helpers that use the page like a person."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ TIMEOUT_S = 30.0
 
 
 class Talk:
-    """An open page; it remembers what the browser complained about."""
+    """An open page; it records the browser's errors."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -32,7 +32,7 @@ class Talk:
         return self.page.evaluate(script, argument)
 
     def until(self, script: str, timeout_s: float = TIMEOUT_S) -> Any:
-        """Waits until a script gives something true; the page's policy forbids eval in the page."""
+        """Waits until a script returns a true value; the page's policy forbids eval in the page."""
         end = time.monotonic() + timeout_s
         while not (value := self.page.evaluate(script)):
             if time.monotonic() > end:

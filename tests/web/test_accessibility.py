@@ -1,4 +1,4 @@
-"""The page for those who use no mouse, hear it read to them, or need contrast."""
+"""The page for people who use no mouse, use a screen reader, or need contrast."""
 
 from typing import Any
 
@@ -105,7 +105,7 @@ def test_roles_and_names_are_there_for_screen_readers(browser: Browser, mesh: We
         assert page.get_by_role("button", name="Settings").is_visible()
         talk.ask("What can you do?")
         talk.until_speaking()
-        # The answer is read once, when it is whole; captions and pictures would say it again.
+        # The answer is read once, when it is complete; captions and video would repeat it.
         assert page.locator(".message.them[aria-busy=true]").count() == 1
         assert page.get_by_role("button", name="Stop").is_visible()
         hidden = "document.querySelectorAll('#captions[aria-hidden=true], video[aria-hidden=true]')"

@@ -1,4 +1,4 @@
-"""The face is lost in the middle of an answer: the voice goes on."""
+"""The face is lost during an answer: the voice goes on."""
 
 import pytest
 from playwright.sync_api import Browser

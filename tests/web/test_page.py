@@ -1,4 +1,4 @@
-"""The page itself: how it looks, how it is used by keyboard, what it says when things go wrong."""
+"""The page itself: its look, its use by keyboard, and its error messages."""
 
 from pathlib import Path
 from typing import Any

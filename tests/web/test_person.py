@@ -1,4 +1,4 @@
-"""What a person can do about themselves on the page: their memory, and a face of their own."""
+"""A person's own data on the page: their memory, and a face from their photo."""
 
 from pathlib import Path
 

@@ -1,10 +1,11 @@
-"""Picture and sound meet at the person's eyes and ears: measured inside the browser.
+"""Audio and video are in sync for the person: measured inside the browser.
 
-Each answer clicks, and the test card is white in the picture that belongs to a click. Pictures are
-timed by requestVideoFrameCallback. Sound by WebRTC is timed where it is taken out of the jitter
-buffer, plus the delay of the device behind it as the browser's statistics tell it: an AudioContext
-that taps the track hears it about 30 ms later than the person, by its own buffers. Sound over the
-WebSocket is timed by such a tap, as there is nothing closer to it. All on the clock of the page.
+Each answer clicks, and the test card is white in the frame that belongs to a click. Frames are
+timed by requestVideoFrameCallback. Audio over WebRTC is timed where it leaves the jitter buffer,
+plus the delay of the device behind it, as reported by the browser's statistics: an AudioContext
+that taps the track hears it about 30 ms later than the person, because of its own buffers. Audio
+over the WebSocket is timed by such a tap, because nothing closer is available. All on the clock of
+the page.
 """
 
 from collections.abc import Iterator

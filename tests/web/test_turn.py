@@ -1,4 +1,4 @@
-"""Media over a TURN server, and what happens when its way is cut in the middle of an answer."""
+"""Media over a TURN server, and the loss of that path in the middle of an answer."""
 
 from __future__ import annotations
 
@@ -98,13 +98,13 @@ class TurnServer:
         return json.dumps([{"urls": url, "username": USER, "credential": CREDENTIAL}])
 
     def stop(self) -> None:
-        """Ends it at once: nobody is told."""
+        """Kills it at once; no peer is notified."""
         self._process.kill()
         self._process.wait()
 
 
 def sample(talk: Talk) -> int:
-    """Gives the sample of the answer that leaves by WebRTC now."""
+    """Returns the sample of the answer that is sent over WebRTC now."""
     script = """(() => {
       const { sample, sample_rate_hz, at } = window.leaving;
       return Math.round(sample + ((performance.now() - at) / 1000) * sample_rate_hz);
@@ -168,7 +168,7 @@ def test_answer_goes_on_over_the_websocket_when_the_way_is_cut(
         talk.ask("Once more.")
         talk.until(f"document.getElementById('talk').currentTime > 0.5 && {STATE} === 'talk'")
 
-        # It goes on with pictures, and what was lost meanwhile is heard again.
+        # It goes on with video, and media that was lost meanwhile is heard again.
         assert first["media_type"].startswith("video/mp4")
         assert first["start_sample"] < before + first["sample_rate_hz"]
         assert "sentence number 1 of" in same

@@ -62,7 +62,7 @@ def listener(playwright: Playwright, question: np.ndarray, tmp_path: Path) -> It
 
 @pytest.fixture
 def interrupter(playwright: Playwright, question: np.ndarray, tmp_path: Path) -> Iterator[Browser]:
-    """Insists: echo cancellation eats part of what is said first while the answer sounds."""
+    """Repeats the words: echo cancellation removes a part of the first ones during an answer."""
     insisting = [question, silence(0.3)] * 4
     with hearing(playwright, tmp_path / "insisting.wav", silence(1.0), *insisting) as browser:
         yield browser

@@ -1,4 +1,4 @@
-"""Media by WebRTC: the talking head's own coding arrives, and there is another way without UDP."""
+"""Media over WebRTC: the talking head's own encoding arrives; another transport without UDP."""
 
 import time
 from typing import Any
@@ -74,7 +74,7 @@ def test_h264_is_passed_through_and_never_stops(browser: Browser, mesh: WebMesh)
     assert speaking["video"] == "video/H264"
     assert speaking["audio"] == "audio/opus"
     assert "profile-level-id=42" in speaking["line"]
-    assert speaking["width"] == 512  # the avatar's own: nothing was scaled or coded again
+    assert speaking["width"] == 512  # the avatar's own: nothing was scaled or re-encoded
     assert idle["dropped"] < 25
     assert idle["concealed"] < idle["samples"] * 0.1
     assert talk.complaints == []
@@ -135,7 +135,7 @@ def test_browser_that_is_cut_off_frees_its_conversation(
         talk.ask("How are you built?")
         talk.until_speaking()
         mesh.until_rendering(1)
-        # Neither a goodbye nor a closed socket: as if its network was unplugged.
+        # Neither a goodbye nor a closed socket, as if its network were unplugged.
         cut_off = [p for p in psutil.Process().children(recursive=True) if is_of(p, before)]
         assert cut_off
         for process in cut_off:

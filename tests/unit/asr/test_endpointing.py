@@ -1,4 +1,4 @@
-"""The endpointing state machine: exact times, and the order of events whatever is heard."""
+"""The endpointing state machine: exact times, and the order of events for any input."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def endpointer(**limits: int) -> Endpointer:
 
 
 def hear(machine: Endpointer, *stretches: tuple[float, int]) -> list[EndpointEvent]:
-    """Feed stretches of (probability, number of windows)."""
+    """Feeds stretches of (probability, number of windows)."""
     return [
         event
         for probability, windows in stretches

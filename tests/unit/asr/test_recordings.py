@@ -45,7 +45,7 @@ async def started(**given: object) -> AsyncIterator[Recogniser]:
 
 
 async def hear(engine: Recogniser, samples: NDArray[np.int16]) -> list[SpeechEvent]:
-    """Recognise a recording sent in messages of 100 ms."""
+    """Recognises a recording sent in messages of 100 ms."""
     session = await engine.open_session(
         SessionConfig(sample_rate_hz=RATE_HZ, language="en", limits=EndpointingLimits())
     )

@@ -1,4 +1,4 @@
-"""Audio comes out of the queue as it went in, however it is cut."""
+"""Audio leaves the queue unchanged, however it is split."""
 
 import numpy as np
 from hypothesis import given

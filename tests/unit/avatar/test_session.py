@@ -1,4 +1,4 @@
-"""What cannot be seen from outside: bounds, and what a slow reader holds back."""
+"""Properties that are invisible from outside: bounds, and back-pressure of a slow reader."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What may take long has threads of its own: a face that speaks waits for none of it."""
+"""Slow work has its own threads: a speaking face does not wait for it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ORDER = CreationOrder(name="x", consent="it is a test card")
 
 
 class Gate:
-    """A place where a thread stands still until the test lets it go on."""
+    """A gate at which a thread blocks until the test opens it."""
 
     def __init__(self) -> None:
         self._arrived = threading.Event()
@@ -47,7 +47,7 @@ class Gate:
 
 
 class BlockingMaker(Testcard):
-    """A test card whose slow work stands still at a gate."""
+    """A test card whose slow work blocks at a gate."""
 
     def __init__(self) -> None:
         super().__init__(TestcardOptions())

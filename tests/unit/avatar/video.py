@@ -1,4 +1,4 @@
-"""Decodes what the service has coded."""
+"""Decodes the service's video."""
 
 from __future__ import annotations
 

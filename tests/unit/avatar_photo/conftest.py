@@ -1,4 +1,4 @@
-"""The astronaut of scikit-image (NASA, public domain) and what is made of her."""
+"""The astronaut of scikit-image (NASA, public domain) and the avatar made from her photo."""
 
 from __future__ import annotations
 

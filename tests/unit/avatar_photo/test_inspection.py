@@ -1,4 +1,4 @@
-"""Each fault of a photo has its sentence; what can be mended is mended."""
+"""Each fault of a photo has its message; faults that can be fixed are fixed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The networks say the same as under LiteRT, whose answers were written down here."""
+"""The networks return the same values as under LiteRT, which are recorded here."""
 
 from __future__ import annotations
 

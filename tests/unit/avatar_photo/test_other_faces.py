@@ -79,7 +79,7 @@ def test_the_mouth_of_a_grey_photo_is_grey(networks: FaceNetworks) -> None:
 def test_teeth_of_a_mouth_that_is_open_a_little_do_not_stick_to_a_lip(
     networks: FaceNetworks,
 ) -> None:
-    """The mesh takes this mouth for closed; the teeth once went down with the lower lip."""
+    """The mesh sees this mouth as closed; the teeth once moved down with the lower lip."""
     package = make(png(drawn(jaw=0.35, width=0.3)), networks)
     assert package.geometry.gap > 0.01
     pressed = PhotoScene(package, package.video).draw(FaceParameters(mouth=MouthShape(press=1)))

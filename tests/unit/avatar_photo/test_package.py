@@ -1,4 +1,4 @@
-"""Packages of photos: written once, read whole, damaged ones named."""
+"""Packages of photos: written once, read completely, damaged ones reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a photo does when it speaks, seen by the same mesh that measured it."""
+"""The motion of a speaking photo, measured by the same mesh as the photo."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_100_frames_a_second_with_encoding(package: PhotoPackage) -> None:
         replace(motion.at(frame), mouth=target(2 + frame % 14), brow=0.1) for frame in range(100)
     ]
     best_s = float("inf")
-    for start in range(0, 100, 25):  # other work on the machine only ever adds time
+    for start in range(0, 100, 25):  # other work on the machine can only add time
         began = time.thread_time()
         for face in faces[start : start + 25]:
             encoder.encode(HostFrame(scene.draw(face)))

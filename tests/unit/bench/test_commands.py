@@ -20,7 +20,7 @@ IN_ANOTHER_ENVIRONMENT = {"llm"}
 
 
 def commands() -> list[str]:
-    """Return the modules of `bench` that can be run."""
+    """Returns the modules of `bench` that can be run."""
     runnable = {
         path.stem
         for path in Path(ROOT / "bench").glob("*.py")

@@ -1,4 +1,4 @@
-"""What a soak calls growth."""
+"""The soak's definition of growth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from bench.watching import Usage
 
 MIB = 1 << 20
-# What answers under way hold comes and goes.
+# Memory of answers in progress goes up and down.
 UNDER_WAY = [0, 8, 3, 6]
 
 

@@ -1,4 +1,4 @@
-"""`anima ask`: what is wrong with a call is said in the words of its user."""
+"""`anima ask`: errors of a call are explained in the terms of its user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from memory.sqlite.store import lock
 
 @pytest.fixture(name="asked")
 def _asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, object]]:
-    """The questions and where they would go; nothing is sent."""
+    """Records the questions and their targets; nothing is sent."""
     found: list[tuple[object, object]] = []
 
     async def record(asked: ask_module._Asked, mesh: object) -> None:

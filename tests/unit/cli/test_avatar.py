@@ -1,4 +1,4 @@
-"""`anima avatar`: from a file to an avatar, and what is said when it is none."""
+"""`anima avatar`: from a file to an avatar, and the errors for unsuitable files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes that are started while gRPC is at work."""
+"""Processes that are started while gRPC is running."""
 
 from __future__ import annotations
 

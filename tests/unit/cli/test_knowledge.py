@@ -192,7 +192,7 @@ class _Site(BaseHTTPRequestHandler):
             for _ in range(MAX_FILE_BYTES // (1 << 20) + 1):
                 self.wfile.write(b"x" * (1 << 20))
         except ConnectionError:
-            pass  # the reader has had enough, as it should
+            pass  # the reader stops, as it should
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass

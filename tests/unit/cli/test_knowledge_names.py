@@ -1,4 +1,4 @@
-"""Documents are found by the names that people know, and told apart where these are alike."""
+"""Documents are found by the names that people know, and distinguished if these are alike."""
 
 from __future__ import annotations
 

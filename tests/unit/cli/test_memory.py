@@ -44,7 +44,7 @@ async def anima(*arguments: str, said: str | None = None, columns: int = 300) ->
 async def when(condition: Callable[[Result], bool], *arguments: str) -> Result:
     async with asyncio.timeout(20):
         while not condition(result := await anima(*arguments)):
-            pass  # each call gives the service its time
+            pass  # each call lets the service run
     return result
 
 

@@ -1,4 +1,4 @@
-"""A call that fails is explained in the words of the command line."""
+"""A failed call is explained in the terms of the command line."""
 
 from __future__ import annotations
 

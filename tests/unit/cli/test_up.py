@@ -1,4 +1,4 @@
-"""`anima up` says in one sentence why a mesh could not start, before anything starts."""
+"""`anima up` reports in one sentence why a mesh cannot start, before it starts anything."""
 
 from __future__ import annotations
 

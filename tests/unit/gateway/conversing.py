@@ -1,4 +1,4 @@
-"""Holding a conversation in a test and reading what came."""
+"""Runs a conversation in a test and collects its events."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def now() -> float:
 
 @dataclass
 class Transcript:
-    """What a session has said, with the loop's time of each event.
+    """The events of a session, with the loop's time of each.
 
     Attributes:
-        ended: Set when the session has said its last event.
+        ended: Set when the session has sent its last event.
     """
 
     events: list[tuple[float, Event]] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Transcript:
         return [str(e.WhichOneof("event")) for _, e in self.events]
 
     async def until(self, found: Callable[[], Any], *, timeout_s: float = 20) -> Any:
-        """Waits until something holds about what came, and gives it."""
+        """Waits until a function of the events returns a value, and returns it."""
         async with asyncio.timeout(timeout_s):
             while not (result := found()):
                 await self.changed.wait()
@@ -75,7 +75,7 @@ class Transcript:
         return self.all(kind)[count - 1]
 
     async def until_end(self, *, timeout_s: float = 20) -> None:
-        """Waits until the session has said its last event."""
+        """Waits until the session has sent its last event."""
         async with asyncio.timeout(timeout_s):
             await self.ended.wait()
 
@@ -87,7 +87,7 @@ class Transcript:
 async def conversation(
     mesh: Mesh, config: pb.ConverseConfig | None = None
 ) -> AsyncIterator[tuple[Session, Transcript]]:
-    """Opens a session and reads its events as they come."""
+    """Opens a session and reads its events as they arrive."""
     transcript = Transcript()
     async with Session.open(mesh, config or pb.ConverseConfig()) as session:
 
@@ -108,7 +108,7 @@ async def conversation(
 async def grpc_conversation(
     gateway: Any, config: pb.ConverseConfig | None = None, **call_options: Any
 ) -> AsyncIterator[tuple[Callable[[pb.ConverseRequest], Any], Transcript]]:
-    """Opens a conversation over gRPC; gives the way to send and what comes."""
+    """Opens a conversation over gRPC; yields a send function and the received events."""
     transcript = Transcript()
     call = gateway.Converse(**call_options)
     await call.write(pb.ConverseRequest(config=config or pb.ConverseConfig()))

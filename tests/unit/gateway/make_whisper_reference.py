@@ -1,9 +1,9 @@
-"""Makes `whisper_log_mel.json`: what the feature extractor of transformers says of a sound.
+"""Makes `whisper_log_mel.json`: the output of transformers' feature extractor for a sound.
 
     python -m tests.unit.gateway.make_whisper_reference
 
-Needs transformers, which the default environment has not; made with 5.17 or later, numpy only. Of
-the 80 x 800 values every 5th band of every 23rd window is kept.
+Needs transformers, which is not in the default environment; made with 5.17 or later, numpy only.
+Every 5th band of every 23rd window of the 80 x 800 values is kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Speaking to a session in a test, as a microphone does."""
+"""Speaks to a session in a test, like a microphone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MICROPHONE_RATE = 16_000
 
 
 def speech(*parts: float) -> np.ndarray[Any, Any]:
-    """Silence and speech by turns, seconds each; every loud sample is different."""
+    """Returns alternating silence and speech, seconds each; every loud sample is different."""
     pieces = []
     for number, seconds in enumerate(parts):
         count = round(seconds * MICROPHONE_RATE)

@@ -1,4 +1,4 @@
-"""A stage is added by one entry in the table and one fake: nothing else names it."""
+"""A stage is added by one entry in the table and one fake; no other code names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said into an answer: the words and the moves, without clocks or streams."""
+"""Speech during an answer: the words and the moves, without clocks or streams."""
 
 from __future__ import annotations
 

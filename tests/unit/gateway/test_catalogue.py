@@ -1,4 +1,4 @@
-"""What a session can choose from, and how seldom the stages are asked for it."""
+"""The choices of a session, and how rarely the stages are asked for them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LISTS = {
 
 
 class Listing:
-    """Stages that list what they offer after a while, and count how often they are asked."""
+    """Stages that return their lists after a delay, and count the requests."""
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()

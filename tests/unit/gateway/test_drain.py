@@ -1,4 +1,4 @@
-"""A gateway that is told to stop: nothing that was said or asked is swallowed."""
+"""A gateway that receives a stop: no event and no question is lost."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def test_apology_that_fills_the_answer_leaves_its_reason() -> None:
     run(main)
 
 
-# Of each segment come marks, 20 ms, then 100 ms of audio at a time, and its end.
+# Each segment consists of marks, 20 ms, then 100 ms of audio at a time, and its end.
 def messages(text: str, *, ms_per_char: int = 20) -> int:
     return 2 + -(-(len(text) * ms_per_char - 20) // 100) + 1
 

@@ -1,4 +1,4 @@
-"""How long a pause ends an utterance, by its words."""
+"""The length of the pause that ends an utterance, by its words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of the gateway itself in a part of a turn: told at once, and the session goes on."""
+"""Internal errors in a part of a turn: reported at once, and the session goes on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.unit.gateway.speaking import Speaker, speech
 
 
 class Fault:
-    """Raises in place of the `at`-th call of a function, and notes when."""
+    """Raises instead of the `at`-th call of a function, and records when."""
 
     def __init__(
         self,

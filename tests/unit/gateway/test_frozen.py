@@ -1,4 +1,4 @@
-"""Stages that stop answering without a word, in virtual time: noticed, replaced, or told."""
+"""Stages that silently stop responding, in virtual time: detected, replaced, or reported."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FreezingTts(FakeTts):
 
 @dataclass(kw_only=True)
 class FreezingAsr(FakeAsr):
-    """Never gives its first result."""
+    """Never sends its first result."""
 
     frozen: bool = True
 
@@ -118,7 +118,7 @@ def test_voice_that_freezes_within_a_clause_is_apologised_for_by_another(languag
             assert other.segments == [notices.apology(language)]
             assert said.all("segment_started")[-1].text == notices.apology(language)
             assert_continuous(said)
-            # The third clause was broken off: what was heard of the answer ends in it.
+            # The third clause was cut off: the heard part of the answer ends in it.
             assert ended.heard_text.startswith("".join(LONG[:2]))
             assert len(ended.heard_text) < len("".join(LONG[:3]))
             assert not other.open_streams

@@ -1,4 +1,4 @@
-"""Speech into an answer in virtual time: held at once, then resumed where it stopped or over."""
+"""Speech during an answer in virtual time: held at once, then resumed or ended."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_words_interrupt_and_are_answered() -> None:
             (ended,) = said.all("turn_ended")
             assert len(said.all("turn_paused")) == 1
             assert not said.all("turn_resumed")
-            # The pause came with the first sound, long before it was known what was said.
+            # The pause came with the first sound, long before the speech was recognised.
             assert ended.silence_us < 150_000
             assert interrupted.heard_text == ended.heard_text
             paused = said.all("turn_paused")[0].at_sample

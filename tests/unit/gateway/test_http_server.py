@@ -1,4 +1,4 @@
-"""The HTTP server beside the gRPC server: its end is not silent."""
+"""The HTTP server next to the gRPC server: its end is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client that leaves at a bad moment: what was asked and heard is remembered all the same."""
+"""A client that leaves at a bad moment: the question and the heard part are still remembered."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMED = pb.ConverseConfig(user_id="u")
 
 
 async def remembered(stages: DirectStages) -> list[tuple[str, bool]]:
-    """Each question that was remembered, and whether something was heard of its answer."""
+    """Returns each remembered question, and whether a part of its answer was heard."""
     await asyncio.sleep(1)
     found: list[tuple[str, bool]] = []
     while not stages.memory.remembered.empty():
@@ -31,7 +31,7 @@ async def remembered(stages: DirectStages) -> list[tuple[str, bool]]:
 
 
 async def left_running() -> list[str]:
-    """The names of the tasks that a session has left behind."""
+    """Returns the names of the tasks that a session has left behind."""
     await asyncio.sleep(1)
     return [task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}]
 
@@ -76,7 +76,7 @@ def test_client_that_leaves_while_its_words_interrupt(partial: str) -> None:
             assert not said.all("turn_ended")
         asked = [("Tell me all.", True)]
         if partial == "wh":
-            # The words were known when the client left.
+            # The words had been recognised when the client left.
             asked.append(("what about you", False))
         assert await remembered(stages) == asked
         assert await left_running() == []

@@ -1,4 +1,4 @@
-"""Recordings are written beside the event loop, and no disk ends a conversation."""
+"""Recordings are written outside the event loop, and no disk error ends a conversation."""
 
 from __future__ import annotations
 

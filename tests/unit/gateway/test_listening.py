@@ -1,4 +1,4 @@
-"""Listening in virtual time: one stream per utterance, no audio lost, trouble told."""
+"""Listening in virtual time: one stream per utterance, no audio lost, failures reported."""
 
 from __future__ import annotations
 

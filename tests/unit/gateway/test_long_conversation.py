@@ -1,4 +1,4 @@
-"""Minutes of conversation in virtual time: nothing grows, nothing drifts, nothing is left."""
+"""Minutes of conversation in virtual time: no growth, no drift, no leftovers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_minutes_of_talk_leave_nothing_behind() -> None:
 
 
 def check_schedule(said: Transcript, number: int) -> None:
-    """The last media of a turn left where the first one's time says, holds included."""
+    """The last media of a turn keeps the schedule of the first one, holds included."""
     turn_id = said.all("turn_started")[number - 1].header.turn_id
     media = [(at, e.media) for at, e in said.events if e.WhichOneof("event") == "media"]
     times = [(at, m) for at, m in media if m.header.turn_id == turn_id]
@@ -60,7 +60,7 @@ def check_schedule(said: Transcript, number: int) -> None:
 
 
 def forget(stages: DirectStages, said: Transcript) -> None:
-    """Drops what the test itself keeps."""
+    """Drops the test's own references."""
     kept = ("turn_started", "turn_ended")
     said.events = [(at, e) for at, e in said.events if e.WhichOneof("event") in kept]
     for stage in (stages.asr, stages.llm, stages.tts, stages.avatar):

@@ -1,4 +1,4 @@
-"""How many messages an answer takes: few, and none that somebody waits for is held."""
+"""The number of messages of an answer: few, and no awaited one is delayed."""
 
 from __future__ import annotations
 

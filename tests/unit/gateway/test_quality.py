@@ -78,7 +78,7 @@ def test_face_far_behind_is_given_up_within_the_answer() -> None:
                 assert media.audio.start_sample == place
                 place += len(media.audio.pcm) // 2
             assert place == ended.sample_count
-            # What was late has been caught up with: the voice keeps to its schedule again.
+            # The delay has been made up: the voice is on schedule again.
             took = said.times("turn_ended")[0] - said.times("media")[0]
             assert took < ended.sample_count / 24_000 + 0.1
 
@@ -104,7 +104,7 @@ def test_answer_begins_at_the_idle_frame_that_is_shown_and_says_how_to_go_on() -
 
 def test_what_the_face_keeps_until_it_knows_what_follows_is_not_late() -> None:
     async def main(stages: DirectStages) -> None:
-        # The model pauses for longer than the voice has to say.
+        # The model pauses for longer than the voice has text to speak.
         stages.llm.answer = ["This is the first clause,", " and this is the rest."]
         stages.llm.interval_s = 3.0
         stages.avatar.kept_ms = 200

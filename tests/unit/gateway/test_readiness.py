@@ -1,4 +1,4 @@
-"""Whether a gateway takes sessions, and what it knows of its stages."""
+"""Readiness of a gateway, and its knowledge of the stages."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_a_full_gateway_stays_ready() -> None:
 
 @dataclass(kw_only=True)
 class CountingLlm(FakeLlm):
-    """Counts how often it is asked to describe itself, and may refuse."""
+    """Counts requests to describe itself, and may refuse."""
 
     asked: int = 0
     error: AnimaError | None = None

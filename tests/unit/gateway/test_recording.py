@@ -1,4 +1,4 @@
-"""Recordings, decoded again: equal length, exact sync, nothing coded twice."""
+"""Media files, decoded again: equal length, exact sync, nothing re-encoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns reach the memory whatever happens to it: retries, order, bounds, what cannot be stored."""
+"""Turns reach the memory whatever happens to it: retries, order, bounds, refused turns."""
 
 from __future__ import annotations
 

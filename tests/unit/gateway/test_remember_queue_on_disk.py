@@ -1,4 +1,4 @@
-"""What waits for the memory is on disk: it survives the gateway, and goes when it is erased."""
+"""Turns that wait for the memory are on disk: they survive the gateway and can be erased."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def away(_: memory.RememberRequest) -> AnimaError | None:
 async def queue_in(
     folder: Path, scripted: ScriptedMemory, *, key: bytes | None = None, drain_s: float = 0.0
 ) -> AsyncIterator[RememberQueue]:
-    """A queue that is closed like that of a gateway that is stopped while turns wait."""
+    """A queue that is closed like that of a stopped gateway while turns wait."""
     queue = queue_of(scripted.send)
     queue.start(folder, key)
     try:
@@ -53,7 +53,7 @@ def databases_in(folder: Path) -> list[str]:
 
 
 async def filled(folder: Path, *turns: memory.RememberRequest, key: bytes | None = None) -> None:
-    """Leaves turns on disk that no memory has confirmed."""
+    """Leaves unconfirmed turns on disk."""
     scripted = ScriptedMemory(away)
     async with queue_in(folder, scripted, key=key) as queue:
         for one in turns:

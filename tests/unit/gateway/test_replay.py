@@ -1,4 +1,4 @@
-"""Recordings of sessions: what was heard is decided again in the same way."""
+"""Recordings of sessions: replaying the input leads to the same decisions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RECORDINGS = Path(__file__).with_name("recordings")
 
 
 def record(folder: Path, talk: Any, *, texts: list[str], guesses: list[str] | None = None) -> Any:
-    """Holds a conversation that is recorded; gives the lines."""
+    """Runs a recorded conversation; returns the lines."""
 
     async def main(stages: DirectStages) -> None:
         stages.asr.texts, stages.asr.guesses = texts, guesses or []

@@ -1,4 +1,4 @@
-"""The HTTP edge: good answers, and every bad request named."""
+"""The HTTP edge: good answers, and an exact error for every bad request."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.fakes.mesh import FakeMesh
 async def site(
     running: FakeMesh | None = None, **changes: Any
 ) -> AsyncIterator[tuple[FakeMesh, Mesh, httpx.AsyncClient]]:
-    """Serves REST in front of scripted stages: those that run already, or own ones."""
+    """Serves REST in front of scripted stages, given ones or its own."""
     async with AsyncExitStack() as stack:
         fake = await stack.enter_async_context(FakeMesh()) if running is None else running
         mesh = await stack.enter_async_context(fake.mesh(**changes))

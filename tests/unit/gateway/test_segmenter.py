@@ -1,4 +1,4 @@
-"""The segmenter: short first clause, whole sentences, nothing broken, however the text is cut."""
+"""The segmenter: short first clause, whole sentences, independent of the deltas."""
 
 from __future__ import annotations
 

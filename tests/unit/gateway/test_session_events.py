@@ -1,4 +1,4 @@
-"""What a session hears goes one way: the client is informed first, and never waited for."""
+"""Input events take a single path: the client is informed first, and never waited for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of the gateway in a helper of a session: the client is told at once."""
+"""Internal errors in a helper task of a session: the client is notified at once."""
 
 from __future__ import annotations
 

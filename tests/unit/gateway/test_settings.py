@@ -1,4 +1,4 @@
-"""The settings of the gateway: a group for each stage, with variables of its own."""
+"""The settings of the gateway: a group for each stage, with its own variables."""
 
 from __future__ import annotations
 

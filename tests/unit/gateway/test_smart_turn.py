@@ -95,7 +95,7 @@ def test_other_rates_are_brought_to_that_of_the_model() -> None:
     features = [
         log_mel(prepared(sound, rate)) for sound, rate in ((high, 48_000), (high[::3], 16_000))
     ]
-    # Band 8 is the one around 300 Hz; at the very ends the resampler has nothing to look at.
+    # Band 8 is the one around 300 Hz; at the very ends the resampler has no input.
     np.testing.assert_allclose(features[0][8, 5:-5], features[1][8, 5:-5], atol=0.02)
 
 
@@ -171,7 +171,7 @@ def test_unknown_rule_is_refused_with_the_known_ones() -> None:
 
 
 class Scripted:
-    """A rule of somebody else's."""
+    """A third-party rule."""
 
     def __init__(self, silence_ms: int) -> None:
         self.pauses: list[tuple[str, int]] = []

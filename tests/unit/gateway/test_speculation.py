@@ -1,4 +1,4 @@
-"""Answers begun on a guess: confirmed without a wait, or dropped without a trace."""
+"""Answers started on a guess: confirmed without a wait, or dropped without a trace."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_of_a_guess_no_more_is_made_than_an_answer_needs_to_begin() -> None:
             await microphone.say(speech(0.3))
             await said.until_kind("media", 3)
             sent = sum(len(media.audio.pcm) // 2 for media in said.all("media"))
-            # What lay ready leaves at once: the lead, and so the player never waits.
+            # The prepared media is sent at once: the lead, so that the player never waits.
             assert said.times("media")[1] - said.times("media")[0] < 0.01
             assert sent >= 0.3 * RATE
             ended = await said.until_kind("turn_ended", timeout_s=200)

@@ -1,4 +1,4 @@
-"""The speaker and whatever its speech goes into, without a face or a player."""
+"""The speaker and its sink, without a face or a player."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEXTS = ("This is the first clause,", " and this is the rest.")
 
 @dataclass
 class Recorder:
-    """A sink that writes down what comes."""
+    """A sink that records its input."""
 
     order: list[str] = field(default_factory=list)
     words: list[common.WordMark] = field(default_factory=list)

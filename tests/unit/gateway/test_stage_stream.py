@@ -1,4 +1,4 @@
-"""The stream to a stage, over a call that a test plays by hand."""
+"""The stream to a stage, over a call that is scripted by a test."""
 
 from __future__ import annotations
 

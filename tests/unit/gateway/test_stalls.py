@@ -31,7 +31,7 @@ def test_stall_of_the_loop_leaves_neither_a_burst_nor_drift(stall_s: float) -> N
                     caught_up += len(media.audio.pcm) // 2
                 else:
                     assert at == pytest.approx(due, abs=2e-3)
-            # What was due meanwhile, and a message at most; nothing of what comes later.
+            # Media that was due meanwhile, and at most one more message; nothing later.
             assert caught_up / RATE <= stall_s + 0.2
             assert said.times("turn_ended")[0] - zero == pytest.approx(
                 ended.sample_count / RATE, abs=0.01

@@ -66,7 +66,7 @@ def test_media_leaves_on_time_and_production_keeps_to_the_lookahead() -> None:
             ended_at = said.times("turn_ended")[0]
             (ended,) = said.all("turn_ended")
             assert ended_at - zero == pytest.approx(ended.sample_count / RATE, abs=0.01)
-            # On top of the 2 s comes a message under way at each hop.
+            # In addition to the 2 s, one message is in transit at each hop.
             assert max(made_ahead) < 2.0 + 20 * 0.1
             assert ended.sample_count / RATE > 25
 

@@ -1,4 +1,4 @@
-"""What was heard of an answer, and what history and memory keep of it."""
+"""The heard part of an answer, and its record in history and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stages that are slow, full or gone while an answer is made."""
+"""Stages that are slow, full or lost while an answer is made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client that does not read holds back what is made for it, paced or not."""
+"""A client that does not read holds back production, paced or not."""
 
 from __future__ import annotations
 

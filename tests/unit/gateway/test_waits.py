@@ -1,4 +1,4 @@
-"""What the person waited for: the parts add up, in the waterfall, the metrics and the trace."""
+"""The parts of the person's wait: they add up, in the waterfall, the metrics and the trace."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_spoken_question_is_accounted_for_from_the_end_of_speech() -> None:
             added = {stage: total - before[stage] for stage, total in waited().items()}
             first_s = said.times("media")[0] - (started_at + 1.2)
             assert sum(added.values()) == pytest.approx(ended.first_media_us / 1e6, abs=1e-5)
-            # Audio comes in chunks, so that the end of speech is known to some ms.
+            # Audio comes in chunks, so the end of speech is known only to a few ms.
             assert sum(added.values()) == pytest.approx(first_s, abs=0.1)
             assert added["asr"] > 0.2
 

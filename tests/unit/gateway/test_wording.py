@@ -1,4 +1,4 @@
-"""The books of words, and what a further language needs: one file."""
+"""The books of words; another language needs one file."""
 
 from __future__ import annotations
 

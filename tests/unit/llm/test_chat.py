@@ -122,7 +122,7 @@ def test_a_chat_keeps_its_budget(
 
 
 def test_history_leaves_in_steps_so_that_the_beginning_stays(anima: Persona) -> None:
-    """A cut one message further each turn would make a model read all of it again each turn."""
+    """Cutting one more message each turn would make a model read everything again each turn."""
     starts = set()
     for count in (16, 18):
         chat = build_chat(

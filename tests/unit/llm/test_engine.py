@@ -64,7 +64,7 @@ async def test_without_its_model_the_engine_compares_words(anima: Persona, tmp_p
 
 
 class ScriptedEngine:
-    """Plays what a model may do; `ended` is set when its generator has been closed."""
+    """A scripted model; `ended` is set when its generator has been closed."""
 
     def __init__(self, *script: Delta | End | Exception, hangs: bool = False) -> None:
         self._script = script
@@ -165,7 +165,7 @@ def test_a_prompt_keeps_the_persona_s_limits(anima: Persona) -> None:
 
 
 class CountingEmbedder(Embedder):
-    """The real encoder; counts what it is asked for."""
+    """The real encoder; counts its calls."""
 
     embedded = 0
 

@@ -1,4 +1,4 @@
-"""What is known is answered, what is not gets an honest answer: measured, not hoped."""
+"""Known questions are answered, unknown ones get an honest answer: measured, not assumed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def by_meaning(anima: Persona) -> Answerer:
 
 
 class Rates:
-    """How many questions of a part were answered rightly, wrongly, or not."""
+    """The numbers of questions of a part that were answered correctly, wrongly, or not."""
 
     def __init__(self, answerer: Answerer, persona: Persona, part: str, language: str) -> None:
         questions = QUESTIONS[part][language]
@@ -69,8 +69,9 @@ def test_there_are_enough_questions_off_topic() -> None:
         assert len(unknown) >= 60
 
 
-# The floors lie a little under what was measured. `held_out` shares few words with the corpus on
-# purpose: it shows how far the engines carry, and that what they miss they do not invent.
+# The floors are a little below the measured values. `held_out` deliberately shares few words with
+# the corpus: it shows how well the engines generalise, and that they do not invent answers that
+# they lack.
 @pytest.mark.parametrize(
     ("part", "hit", "wrong", "honest"),
     [

@@ -1,4 +1,4 @@
-"""`make test-vllm` without its environment: said loudly, and an error in a run that needs all."""
+"""`make test-vllm` without its environment: reported, and an error if a run requires all tests."""
 
 from __future__ import annotations
 

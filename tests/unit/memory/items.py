@@ -27,7 +27,7 @@ def make_item(
 
 
 class WordEmbedder:
-    """Adds up a random direction for each word: like texts have near vectors."""
+    """Adds up a random direction for each word, so that similar texts have near vectors."""
 
     dimensions = DIMENSIONS
     model_id = MODEL_ID

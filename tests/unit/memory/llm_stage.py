@@ -1,4 +1,4 @@
-"""A scripted llm stage behind a real server, for what the memory asks a language model."""
+"""A scripted llm stage behind a real server, for the memory's calls of a language model."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from tests.fakes.stages import FakeLlm
 
 @asynccontextmanager
 async def llm_stage(fake: FakeLlm) -> AsyncIterator[str]:
-    """Serves a scripted model on loopback; gives its address."""
+    """Serves a scripted model on loopback; yields its address."""
 
     async def nothing() -> None:
         return

@@ -1,6 +1,6 @@
-"""Held-out turns for the selector, written apart from those it is trained with.
+"""Held-out turns for the selector, written separately from its training turns.
 
-No template and no filling of `scripts.selector.turns` is here.
+They share no template and no filler with `scripts.selector.turns`.
 """
 
 from scripts.selector.turns import Turn, labelled
@@ -174,7 +174,7 @@ how do people in {place} greet each other
 
 
 def held_out_turns() -> list[Turn]:
-    """Gives the turns."""
+    """Returns the turns."""
     return [
         *labelled(0, NOTHING, SLOTS),
         *labelled(1, PERSONAL, SLOTS),

@@ -1,4 +1,4 @@
-"""Memory services in processes of their own."""
+"""Memory services in separate processes."""
 
 import asyncio
 import json

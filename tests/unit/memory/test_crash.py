@@ -1,4 +1,4 @@
-"""Kills a real memory service again and again; nothing it has acknowledged may be missing."""
+"""Kills a real memory service repeatedly; no acknowledged item may be missing."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_a_store_changes_its_key_and_keeps_everything(
     store.close()
     with (tmp_path / "memory.db").open("rb") as held_open:
         assert reencrypt(tmp_path, old, new) == 49
-        # What was there before is overwritten, not only unlinked.
+        # The previous content is overwritten, not only unlinked.
         assert not any(held_open.read())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["memory.db", "memory.lock"]
     assert (tmp_path / "memory.db").stat().st_mode & 0o077 == 0

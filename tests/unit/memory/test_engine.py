@@ -66,7 +66,7 @@ async def test_vectors_are_stored_with_the_items(tmp_path: Path) -> None:
 async def vector_score_reaches(engine: SqliteMemory, query: str, least: float) -> None:
     async with asyncio.timeout(20):
         while (await recall(engine, query)).items[0].vector_score < least:
-            pass  # each recall gives the work in the background its time
+            pass  # each recall lets the background work run
 
 
 async def test_items_of_before_get_vectors_of_the_present_model(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ async def test_a_full_disk_loses_nothing_and_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_page_that_breaks_meanwhile_is_named_and_others_are_served(tmp_path: Path) -> None:
-    # Who distils facts may have read the page just before, and SQLite keeps it sound.
+    # The distiller may have read the page just before, and SQLite keeps it in its cache.
     async with opened(tmp_path, facts=False) as engine:
         for user in ("broken", "sound"):
             items = [make_item(f"i{n}", f"{user} {n:03} " + "x" * 3000) for n in range(60)]

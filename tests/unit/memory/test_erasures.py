@@ -1,4 +1,4 @@
-"""What was erased does not come back, and what is known of it is no trace of it."""
+"""Erased items do not come back, and the record of an erasure contains no trace of them."""
 
 import asyncio
 import time

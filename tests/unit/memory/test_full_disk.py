@@ -1,4 +1,4 @@
-"""A real service on a real disk that is full: a small file system of its own."""
+"""A real service on a disk that is really full: a small file system of its own."""
 
 from __future__ import annotations
 

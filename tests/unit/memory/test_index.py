@@ -168,7 +168,7 @@ def test_users_never_mix(
     for number, (action, who, words) in enumerate(steps):
         user, text = f"u{who}", " ".join(words)
         if action == "add":
-            # The same item id for every user: only the user tells them apart.
+            # The same item id for every user: only the user distinguishes them.
             add(store, user, f"i{number % 3}", f"{text} of{user}")
             held[user].setdefault(f"i{number % 3}", f"{text} of{user}")
         elif action == "forget":
@@ -177,7 +177,7 @@ def test_users_never_mix(
         elif action == "everything":
             assert erase_user(store, user) == len(held[user])
             held[user].clear()
-        # Whatever was done, nobody finds anything but all of their own.
+        # Whatever was done, each user finds all of their own items and nothing else.
         for owner, own in held.items():
             found = search(cache, owner, f"{text} of{owner}", k=50)
             items = store.items([row.row_id for row in found])

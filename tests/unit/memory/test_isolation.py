@@ -1,4 +1,4 @@
-"""Nobody sees another's: random interleavings of users against a plain model of them."""
+"""No user sees another's items: random interleavings of users against a simple model."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -75,12 +75,12 @@ def test_each_user_sees_what_they_said_and_no_more_in_postgresql(
 
 def interleave(store: Truth, steps: list[Step]) -> None:
     said: dict[str, dict[str, str]] = {user: {} for user in USERS}
-    # So small that the indexes of users push each other out all the time.
+    # So small that the indexes of users constantly evict each other.
     indexes = IndexCache(store, model_id="", dimensions=None, max_bytes=2_000)
     for number, (what, user, city) in enumerate(steps):
         if what == "say":
             text = f"I live in {city}"
-            # The same id at all users: an id must never reach over to another's item.
+            # The same id for all users: an id must never reach another user's item.
             item_id = f"i{len(said[user])}"
             item = make_item(item_id, text, created_unix_ms=number + 1)
             if item_id not in said[user]:

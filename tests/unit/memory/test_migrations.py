@@ -1,4 +1,4 @@
-"""From the tables of every release to the present ones."""
+"""Migrations from the tables of every release to the current ones."""
 
 import sqlite3
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Work in the background goes on after a failure, and ends when it is told to."""
+"""Background work continues after a failure, and ends on request."""
 
 from __future__ import annotations
 

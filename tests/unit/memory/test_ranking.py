@@ -1,4 +1,4 @@
-"""What speaks for an item besides its own words: its surroundings and who said it."""
+"""Ranking of an item by more than its own words: its neighbours and its speaker."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whether the right memory comes first, in English and Chinese, on a small set made by hand."""
+"""Whether the right memory ranks first, in English and Chinese, on a small handmade set."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is too old is erased; what is pinned stays."""
+"""Items that are too old are erased; pinned ones stay."""
 
 import asyncio
 from collections.abc import Iterator
@@ -89,6 +89,6 @@ async def test_the_service_erases_what_is_too_old_when_it_starts(tmp_path: Path)
     try:
         async with asyncio.timeout(20):
             while (await engine.list_items("u", after=None, page_size=9)).items:
-                pass  # each call gives the work in the background its time
+                pass  # each call lets the background work run
     finally:
         await engine.close()

@@ -34,7 +34,7 @@ def test_the_held_out_turns_are_others() -> None:
 
 
 def judged() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Gives of each held-out turn its kind, the one that is judged, and whether it is Chinese."""
+    """Returns for each held-out turn its kind, the predicted kind, and whether it is Chinese."""
     model, embedder = judge()
     turns = held_out_turns()
     vectors = embedder.embed([turn.text for turn in turns])
@@ -68,7 +68,7 @@ def test_precision_and_recall_on_held_out_turns() -> None:
 
 
 def test_what_is_needed_is_seldom_left_out() -> None:
-    """Left out is worse than searched in vain: a turn of which the judge is not sure is both."""
+    """Omitting a source is worse than searching it in vain, so an uncertain turn gets both."""
     labels, kinds, _ = judged()
     asks = {"personal": (1, 3), "knowledge": (2, 3)}
     for name, searched in asks.items():

@@ -87,7 +87,7 @@ def test_vectors_of_erased_rows_are_left_out(tmp_path: Path) -> None:
 
 
 def erased_and_held(store: Store, chance: random.Random) -> tuple[set[str], set[str]]:
-    """Stores and erases at random and returns the item ids that are gone and those that are not."""
+    """Stores and erases at random; returns the ids of erased and of remaining items."""
     held: dict[str, str] = {}
     erased: set[str] = set()
     count = 0

@@ -1,4 +1,4 @@
-"""What is removed is gone, what is stored is whole, and what another owner has is not seen."""
+"""Removed documents are gone, stored ones complete, and those of other owners invisible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents are read in a process with limits; what breaks it breaks nothing else."""
+"""Documents are read in a process with limits; if it breaks, nothing else does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parsers make of documents, good and bad."""
+"""The output of the parsers for good and bad documents."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ SEEDS = {
 @given(st.sampled_from(sorted(SEEDS)), st.integers(0, 1_500), st.binary(min_size=1, max_size=20))
 def test_a_damaged_file_is_read_or_refused(name: str, at: int, junk: bytes) -> None:
     seed = SEEDS[name]
-    with suppress(UnreadableError):  # whatever else is raised fails the test
+    with suppress(UnreadableError):  # any other exception fails the test
         assert read(name, seed[:at] + junk + seed[at + len(junk) :]).blocks
 
 

@@ -21,7 +21,7 @@ EMBEDDINGS = f"{__package__}.embeddings"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make known what LangChain's tests are marked with: the plugins of it are off."""
+    """Makes known what LangChain's tests are marked with: the plugins of it are off."""
     for marker in ("benchmark", "vcr"):
         config.addinivalue_line("markers", f"{marker}: of langchain-tests")
 

@@ -1,4 +1,4 @@
-"""Embeddings that the memory service under test is told to use."""
+"""Embeddings for the memory service under test."""
 
 from __future__ import annotations
 

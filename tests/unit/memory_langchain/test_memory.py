@@ -1,4 +1,4 @@
-"""What the vector store, the retriever and the encoder do beyond LangChain's own tests."""
+"""Behaviour of the vector store, the retriever and the encoder beyond LangChain's own tests."""
 
 from __future__ import annotations
 

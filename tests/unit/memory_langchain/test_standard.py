@@ -18,7 +18,7 @@ from memory.langchain import AnimaRetriever, AnimaVectorStore
 
 
 def nobody() -> str:
-    """Names somebody of whom nothing is held."""
+    """Returns a user of whom nothing is stored."""
     return uuid.uuid4().hex
 
 

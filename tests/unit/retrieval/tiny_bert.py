@@ -79,14 +79,14 @@ def _random_weights(random: np.random.Generator) -> Weights:
 
 
 class NumpyBert:
-    """The forward pass of one text at a time, in 64 bits, written without a look at the graph."""
+    """The forward pass of one text at a time, in 64 bits, written independently of the graph."""
 
     def __init__(self, weights: Weights, *, layers: int, heads: int, epsilon: float) -> None:
         self._weights = {name: value.astype(np.float64) for name, value in weights.items()}
         self._layers, self._heads, self._epsilon = layers, heads, epsilon
 
     def embed(self, ids: list[int]) -> NDArray[np.float64]:
-        """Gives the vector of length 1 of a text, shape [hidden_size]."""
+        """Returns the vector of length 1 of a text, shape [hidden_size]."""
         weights = self._weights
         hidden = (
             weights["embeddings.word_embeddings.weight"][ids]

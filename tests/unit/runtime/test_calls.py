@@ -1,4 +1,4 @@
-"""What a caller gets: statuses, the check of the token, and nothing of what went wrong inside."""
+"""The caller's view: statuses, the check of the token, and no internal details of errors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from tests.unit.runtime.tiny_service import (
 
 
 async def failure(address: str, how: str, *, stream: bool) -> grpc.aio.AioRpcError:
-    """Return how a unary call or a stream fails that asks for a failure."""
+    """Returns how a unary call or a stream fails that asks for a failure."""
     async with tiny_stub(address) as stub:
         answer = (
             stub.Recognize(iter([config_request(how)])).read()

@@ -1,4 +1,4 @@
-"""Channels: what they add to a call, and that the calls are grpc.aio's own in everything else."""
+"""Channels: their additions to a call; everything else is grpc.aio's own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.unit.runtime.tiny_service import (
 
 
 def spans_in(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the spans of a trace file by name."""
+    """Returns the spans of a trace file by name."""
     spans = [json.loads(line) for line in path.read_text().splitlines()]
     return {span["name"]: span for span in spans}
 

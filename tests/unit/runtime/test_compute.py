@@ -168,7 +168,7 @@ async def test_several_threads_may_emit_into_one_stream(compute: Compute) -> Non
 def producer_until_refused(
     blocked: threading.Event, ended: threading.Event
 ) -> Callable[[Callable[[int], bool]], None]:
-    """Return a producer that counts until refused; `blocked` is set before it has to wait."""
+    """Returns a producer that counts until refused; `blocked` is set before it has to wait."""
 
     def produce(emit: Callable[[int], bool]) -> None:
         number = 0

@@ -1,4 +1,4 @@
-"""Unknown variables are refused with the nearest name; what others read is left alone."""
+"""Unknown variables are rejected with the nearest name; variables of others are ignored."""
 
 from __future__ import annotations
 

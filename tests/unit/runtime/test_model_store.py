@@ -27,7 +27,7 @@ VOCABULARY = b"hello\nworld\n"
 
 
 def a_model(source: dict[str, Any], *, build: str | None = None, **paths: str) -> Model:
-    """Return a model of two files, whose paths in the source may be given."""
+    """Returns a model of two files, whose paths in the source may be given."""
     contents = {"weights.bin": WEIGHTS, "deep/vocabulary.txt": VOCABULARY}
     files = [
         {
@@ -75,7 +75,7 @@ class Web:
         self.hold.set()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """Answer one request."""
+        """Answers one request."""
         self.requests.append(handler.path)
         assert self.hold.wait(10)
         page = self.pages.get(handler.path, 404)
@@ -310,12 +310,12 @@ def test_of_two_pulls_one_works_and_one_waits(tmp_path: Path, web: Web) -> None:
 
 
 def build_reversed(folder: Path) -> None:
-    """Derive a file, as a registry's build step."""
+    """Derives a file, as a registry's build step."""
     (folder / "reversed.bin").write_bytes((folder / "weights.bin").read_bytes()[::-1])
 
 
 def build_wrongly(folder: Path) -> None:
-    """Fail, as a build step may."""
+    """Fails, as a build step may."""
     raise ValueError(f"no layers in {folder.name}")
 
 

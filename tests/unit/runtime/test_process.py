@@ -1,4 +1,4 @@
-"""A real process: readiness in the log, SIGTERM, exit codes, and no token in what it says."""
+"""A real process: readiness in the log, SIGTERM, exit codes, and no token in its output."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TinyProcess:
         self.lines: list[str] = []
 
     async def event(self, name: str) -> dict[str, Any]:
-        """Read the log up to an event."""
+        """Reads the log up to an event."""
         assert self.process.stderr is not None
         async with asyncio.timeout(20):
             while line := (await self.process.stderr.readline()).decode():
@@ -39,7 +39,7 @@ class TinyProcess:
         pytest.fail(f"no event {name!r} in:\n" + "".join(self.lines))
 
     async def exit_code(self) -> int:
-        """Wait for the end and read the rest of the log."""
+        """Waits for the end and reads the rest of the log."""
         async with asyncio.timeout(20):
             _, rest = await self.process.communicate()
         self.lines += rest.decode().splitlines(keepends=True)
@@ -49,7 +49,7 @@ class TinyProcess:
 
 @asynccontextmanager
 async def tiny_process(**variables: str) -> AsyncIterator[TinyProcess]:
-    """Run the tiny service as a process; it is killed at the end if it still lives."""
+    """Runs the tiny service as a process; it is killed at the end if it still lives."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.unit.runtime.tiny_main"),
         cwd=ROOT,

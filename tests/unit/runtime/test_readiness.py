@@ -54,7 +54,7 @@ async def test_readiness_follows_what_the_stage_reports() -> None:
 
 
 class Wait:
-    """What a service waits for before it is ready."""
+    """The event that a service waits for before it is ready."""
 
     def __init__(self) -> None:
         self.began = asyncio.Event()

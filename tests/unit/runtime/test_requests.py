@@ -1,4 +1,4 @@
-"""What is checked in requests: the order of a stream, fields, audio."""
+"""Checks of requests: the order of a stream, fields, audio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run says what it has not run, and how to get what was missing."""
+"""A test run reports what it has not run, and how to install missing requirements."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_that_needs_a_model():
 
 
 def run_pytest(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a test that needs a model with a model store that is empty."""
+    """Runs a test that needs a model with a model store that is empty."""
     test = folder / "test_missing.py"
     test.write_text(MISSING_MODEL)
     empty = folder / "pytest.ini"

@@ -1,4 +1,4 @@
-"""Settings: where values come from, and what is said about wrong ones."""
+"""Settings: the sources of values, and the errors for invalid ones."""
 
 from __future__ import annotations
 

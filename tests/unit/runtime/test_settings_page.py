@@ -1,4 +1,4 @@
-"""docs/settings.md is what the models say, and the other pages name only settings that exist."""
+"""docs/settings.md matches the models, and the other pages name only existing settings."""
 
 from __future__ import annotations
 

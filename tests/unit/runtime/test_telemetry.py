@@ -1,4 +1,4 @@
-"""Nothing that Anima imports reports to its maker."""
+"""No library that Anima imports sends telemetry to its maker."""
 
 from __future__ import annotations
 

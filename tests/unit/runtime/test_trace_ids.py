@@ -1,4 +1,4 @@
-"""Without an exporter spans record nothing, and their ids still join what belongs together."""
+"""Without an exporter spans record nothing, but their ids still link related log lines."""
 
 from __future__ import annotations
 

@@ -10,12 +10,12 @@ from tests.unit.runtime.tiny_service import TinyServicer, TinySettings, tiny_sta
 
 
 async def fail() -> None:
-    """Fail as a stage without its model does."""
+    """Fails as a stage without its model does."""
     raise FailedPrecondition("model x is missing; run: anima models pull x")
 
 
 def build(settings: TinySettings) -> Stage:
-    """Return the stage; the setting `fail` makes its warm-up fail."""
+    """Returns the stage; the setting `fail` makes its warm-up fail."""
     if settings.fail:
         return tiny_stage(TinyServicer(), warm_up=fail)
     return tiny_stage()

@@ -1,6 +1,6 @@
 """A small real service for the tests of the runtime.
 
-What it does is chosen by the language of the config.
+The language of the config selects its behaviour.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ async def _raise(error: Exception) -> None:
 
 
 async def nothing() -> None:
-    """Do nothing: the warm-up and the end of a stage that has neither."""
+    """Does nothing: the warm-up and the end of a stage that has neither."""
 
 
 def tiny_stage(
@@ -109,7 +109,7 @@ def tiny_stage(
     warm_up: Callable[[], Awaitable[None]] = nothing,
     close: Callable[[], Awaitable[None]] = nothing,
 ) -> Stage:
-    """Return the stage of the tiny service."""
+    """Returns the stage of the tiny service."""
     own = servicer or TinyServicer()
     return Stage(
         service=SERVICE,
@@ -122,7 +122,7 @@ def tiny_stage(
 
 @asynccontextmanager
 async def tiny_server(stage: Stage | None = None, **settings: Any) -> AsyncIterator[Server]:
-    """Serve the tiny service for the body; it is ready when the body begins."""
+    """Serves the tiny service for the body; it is ready when the body begins."""
     own = TinySettings.model_validate({"listen": "127.0.0.1:0", **settings})
     async with serving(stage or tiny_stage(), own) as server:
         await server.ready
@@ -130,24 +130,24 @@ async def tiny_server(stage: Stage | None = None, **settings: Any) -> AsyncItera
 
 
 def typed_stub(channel: grpc.aio.Channel) -> AsrServiceAsyncStub:
-    """Return the stub of the tiny service."""
+    """Returns the stub of the tiny service."""
     return cast("AsrServiceAsyncStub", AsrServiceStub(channel))
 
 
 @asynccontextmanager
 async def tiny_stub(address: str, **channel: Any) -> AsyncIterator[AsrServiceAsyncStub]:
-    """Open a channel to the tiny service for the body."""
+    """Opens a channel to the tiny service for the body."""
     async with open_channel(address, **channel) as opened:
         yield typed_stub(opened)
 
 
 def config_request(language: str = "en") -> RecognizeRequest:
-    """Return the first message of a stream."""
+    """Returns the first message of a stream."""
     return RecognizeRequest(config=RecognizeConfig(turn_id="t1", language=language))
 
 
 async def open_tiny_stream(stub: AsrServiceAsyncStub, language: str = "en") -> Any:
-    """Open a stream and read its first answer."""
+    """Opens a stream and reads its first response."""
     call: Any = stub.Recognize()
     await call.write(config_request(language))
     assert (await call.read()).WhichOneof("event") == "started"

@@ -1,4 +1,4 @@
-"""Speaks with an engine into memory and checks what every engine must fulfil."""
+"""Speaks with an engine into memory and checks the contract of every engine."""
 
 from __future__ import annotations
 

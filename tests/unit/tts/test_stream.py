@@ -150,7 +150,8 @@ async def test_the_next_segment_is_made_while_one_is_sent(
         async for answer in answers:
             if answer.HasField("audio"):
                 break
-        # The second segment ends although the first one never does; the third has no place yet.
+        # The second segment ends although the first one never does; there is no room for the third
+        # yet.
         assert await asyncio.to_thread(engine.ended.acquire, timeout=10)
         assert not engine.ended.acquire(blocking=False)
     assert await asyncio.to_thread(engine.ended.acquire, timeout=10)

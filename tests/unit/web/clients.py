@@ -18,7 +18,7 @@ Received = dict[str, Any] | bytes
 
 
 class PageClient:
-    """One connection; keeps everything that came."""
+    """One connection; keeps all received messages."""
 
     def __init__(self, connection: websockets.ClientConnection) -> None:
         self.socket = connection
@@ -81,7 +81,7 @@ class PageClient:
 
 
 class Page:
-    """Where the edge is."""
+    """The address of the edge."""
 
     def __init__(self, port: int) -> None:
         self.address = f"127.0.0.1:{port}"
@@ -99,7 +99,7 @@ class Page:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens."""
+    """Waits until the server is listening."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

@@ -34,7 +34,7 @@ def video_format(frame_rate_hz: int = 25, size_px: int = SIZE_PX) -> VideoFormat
 def coded_pictures(
     count: int, flashes: frozenset[int], frame_rate_hz: int, size_px: int = SIZE_PX
 ) -> list[tuple[bytes, bool]]:
-    """Codes black pictures, white ones where it flashes; returns access units and key marks."""
+    """Encodes black frames, and white ones for flashes; returns access units and key flags."""
     encoder = av.CodecContext.create("libx264", "w")
     encoder.width = encoder.height = size_px
     encoder.pix_fmt = "yuv420p"
@@ -109,7 +109,7 @@ def media_chunks(
 
 @dataclass(frozen=True)
 class Decoded:
-    """When things are seen and heard, seconds."""
+    """The times of flashes and clicks, seconds."""
 
     flashes_s: list[float]
     clicks_s: list[float]

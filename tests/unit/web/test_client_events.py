@@ -1,4 +1,4 @@
-"""What a client may send, and what it is told when it sends something else."""
+"""The events of a client, and the errors for anything else."""
 
 import base64
 from typing import Any

@@ -1,4 +1,4 @@
-"""One connection whose client is a script: what its owner sees of tasks that fail."""
+"""One connection with a scripted client: how its owner sees failing tasks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SilentClient:
 
 
 class Client(SilentClient):
-    """Sends events and keeps what comes back."""
+    """Sends events and keeps the responses."""
 
     def __init__(self, *events: dict[str, Any]) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ def connection(client: SilentClient, mesh: Mesh, **limits: Any) -> Connection:
 
 
 def test_report_of_the_pump_to_a_client_that_does_not_read_ends_the_connection() -> None:
-    """The pump of WebRTC is a task of its own: an error raised into it would stop the media."""
+    """The pump of WebRTC is a separate task: an error raised into it would stop the media."""
 
     async def main(stages: DirectStages) -> None:
         client = SilentClient()

@@ -25,7 +25,7 @@ SIXTEEN = replace(CONFIG, input_rate_hz=16_000)
 
 
 class Owner:
-    """Holds a conversation, and keeps what it says."""
+    """Runs a conversation, and keeps its events."""
 
     def __init__(self, mesh: Mesh) -> None:
         self.failures: list[BaseException] = []
@@ -46,7 +46,7 @@ class Owner:
 
 
 def hold_catalogue(mesh: Mesh) -> asyncio.Event:
-    """Lets no session open until the event is set."""
+    """Blocks the opening of sessions until the event is set."""
     go = asyncio.Event()
     really = mesh.catalogue.read
 
@@ -121,7 +121,7 @@ def test_answer_that_was_cut_is_kept_as_far_as_it_was_heard() -> None:
 
 
 def test_answer_that_was_cut_within_an_apology_is_kept() -> None:
-    """The words of an apology have no place in the text that the model wrote."""
+    """The words of an apology have no position in the text that the model wrote."""
 
     async def main(stages: DirectStages) -> None:
         stages.llm.answer, stages.llm.end_after = ["It is half past nine."], 1

@@ -265,14 +265,14 @@ async def test_client_that_does_not_read_loses_its_place(stages: FakeMesh) -> No
 
 
 async def until_free(mesh: Mesh) -> None:
-    """Waits until no conversation holds a place; a page that has gone may take 5 s."""
+    """Waits until no conversation holds a place; for a closed page this may take 5 s."""
     async with asyncio.timeout(5):
         while mesh.places.active:  # noqa: ASYNC110 (a count of another part has no event)
             await asyncio.sleep(0.01)
 
 
 def small_socket(page: Page) -> socket.socket:
-    """Makes a connection that holds little on its own side."""
+    """Makes a connection with a small buffer on its own side."""
     host, _, port = page.address.partition(":")
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)

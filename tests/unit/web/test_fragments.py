@@ -1,4 +1,4 @@
-"""The live container, decoded by FFmpeg: sound and picture keep their places."""
+"""The live container, decoded by FFmpeg: audio and video keep their positions."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a page that comes back is still known for."""
+"""The history that a returning page gets back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person may do with their memory and their portrait over HTTP."""
+"""The HTTP calls of a person for their memory and their portrait."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class OpenMemory(FakeMemory):
 
 
 class Painter(FakeAvatar):
-    """Makes an avatar of anything but an empty room."""
+    """Makes an avatar from anything except an empty room."""
 
     def __init__(self) -> None:
         super().__init__()

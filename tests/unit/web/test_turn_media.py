@@ -77,7 +77,7 @@ def test_voice_goes_on_in_a_stream_of_its_own_when_the_face_is_lost() -> None:
         for part in (messages[:seam], messages[seam:])
     )
     assert decode(first).picture_count == 21
-    # Not a sample is lost or said twice at the seam.
+    # No sample is lost or repeated at the seam.
     assert announced[1]["start_sample"] == pytest.approx(
         decode(first).audio_length_s * 24_000, abs=480
     )

@@ -34,7 +34,7 @@ def settings_for(base_url: str, **variables: str) -> LlmSettings:
 
 @pytest.fixture
 async def engine(server: ModelServer) -> AsyncIterator[MakeEngine]:
-    """Makes engines that ask the server; they are closed at the end."""
+    """Makes engines that call the server; they are closed at the end."""
     made: list[OpenAiEngine] = []
 
     def make(**variables: str) -> OpenAiEngine:

@@ -1,4 +1,4 @@
-"""A server that speaks chat completions over real HTTP and says what a test tells it to."""
+"""A server of chat completions over real HTTP whose responses are scripted by a test."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def answer(*texts: str, finish: str = "stop") -> list[bytes]:
 
 @dataclass
 class Script:
-    """What the server does with one request: a refusal, or pieces of bytes with gates."""
+    """The server's response to one request: a refusal, or pieces of bytes with gates."""
 
     pieces: list[bytes] = field(default_factory=lambda: answer("Hello", " there."))
     status: int = 200
@@ -98,7 +98,7 @@ class ModelServer:
 async def model_server(
     change: Callable[[ModelServer], None] = lambda server: None,
 ) -> AsyncIterator[ModelServer]:
-    """Serve on loopback for the body."""
+    """Serves on loopback for the body."""
     served = ModelServer()
     change(served)
     app = Starlette(

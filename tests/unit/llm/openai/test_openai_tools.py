@@ -1,4 +1,4 @@
-"""Tools through servers of chat completions, each of which streams calls in its own way."""
+"""Tools over servers of chat completions, each of which streams calls in its own way."""
 
 from __future__ import annotations
 

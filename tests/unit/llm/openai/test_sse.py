@@ -16,7 +16,7 @@ from tests.virtual_time import in_virtual_time
 
 
 class Pieces(httpx.AsyncByteStream):
-    """A body that comes piece by piece, with a pause before each."""
+    """A body that arrives in pieces, with a pause before each."""
 
     def __init__(self, pieces: Sequence[bytes], *, pause_s: float = 0.0) -> None:
         self._pieces = pieces

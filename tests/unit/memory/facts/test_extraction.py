@@ -1,4 +1,4 @@
-"""What is read out of what people say, and above all what is not."""
+"""The facts that are extracted from the words of people, and above all those that are not."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is long not told or used fades; what is pinned never."""
+"""Facts that are long not mentioned or used fade; pinned ones never do."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_strength_falls_with_time_and_rises_with_use_and_confidence() -> None:
 
 def test_what_is_not_told_or_used_ends_and_is_kept(store: Store) -> None:
     hear(store, "I like tea", "I like snow", "I am allergic to peanuts", day=10)
-    hear(store, "I like tea", day=300)  # told again
+    hear(store, "I like tea", day=300)  # mentioned again
     assert forget(store, day=300) == 0
     assert forget(store, day=400) == 1
     assert holding(store) == {"I like tea.", "I am allergic to peanuts."}

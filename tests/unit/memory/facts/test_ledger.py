@@ -1,4 +1,4 @@
-"""How facts come, hold, end and are corrected."""
+"""How facts start, hold, end and are corrected."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def hear(store: Store, *said: str, start_ms: int = 1_000, user: str = "u") -> None:
-    """Stores what a person says, a second apart, and reads the facts out of it."""
+    """Stores turns of a person, a second apart, and extracts their facts."""
     items = [
         make_item(f"{user}{start_ms}-{n}", text, created_unix_ms=start_ms + n, session_id="s")
         for n, text in enumerate(said)

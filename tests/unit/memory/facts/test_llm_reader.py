@@ -1,5 +1,5 @@
 # ruff: noqa: N802 (method names come from the protos)
-"""A language model reads the facts of a turn: what is asked, what is believed, what if it fails."""
+"""A language model extracts the facts of a turn: its prompt, its accepted output, its failures."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ async def test_while_the_model_fails_the_rules_read(model: FakeLlm, address: str
     model.refuse = Unavailable("the model is away")
     assert await reader.read("I live in Graz", rules) == rules
     assert await reader.read("I live in Graz", rules) == rules
-    assert model.refused == 1  # it is left alone for a while
+    assert model.refused == 1  # it is not called for a while
     now_s[0], model.refuse, model.answer = 60.0, None, ("I do not know.",)
     assert await reader.read("I live in Graz", rules) == rules
     now_s[0], model.answer = 120.0, (told(),)

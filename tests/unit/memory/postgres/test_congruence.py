@@ -1,4 +1,4 @@
-"""SQLite and PostgreSQL give the same answers to the same calls."""
+"""SQLite and PostgreSQL return the same results for the same calls."""
 
 import random
 from collections.abc import Callable
@@ -24,7 +24,7 @@ EMBEDDER = WordEmbedder()
 
 
 class Side:
-    """One store with what works on it."""
+    """One store with the objects that use it."""
 
     def __init__(self, store: Truth) -> None:
         self.store = store

@@ -1,4 +1,4 @@
-"""Feedback and forgetting leave the same on SQLite and PostgreSQL."""
+"""Feedback and forgetting have the same effect on SQLite and PostgreSQL."""
 
 from collections.abc import Callable
 from dataclasses import replace

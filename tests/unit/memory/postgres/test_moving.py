@@ -50,7 +50,7 @@ def test_everything_moves_with_its_ids(source: Store, new_postgres_database: New
     assert rows["fact_source"] > 0
     assert told["item"] == (rows["item"], rows["item"])
     assert answers(source) == answers(target)
-    # No id is given out twice, also not those of rows that were erased before the move.
+    # No id is used twice, not even ids of rows that were erased before the move.
     with source.reading() as connection:
         (last,) = connection.execute(
             "SELECT seq FROM sqlite_sequence WHERE name = 'item'"

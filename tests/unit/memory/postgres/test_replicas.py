@@ -40,7 +40,7 @@ async def test_what_one_replica_stored_the_other_finds_at_once(
     new_postgres_database: NewDatabase, tmp_path: Path
 ) -> None:
     address = new_postgres_database()
-    # Both make the tables at the same time.
+    # Both create the tables at the same time.
     async with replica(address, tmp_path) as one, replica(address, tmp_path) as two:
         for number in range(10):
             writer, reader = (one, two) if number % 2 else (two, one)
@@ -64,7 +64,7 @@ async def test_replicas_that_write_at_the_same_time_lose_and_miss_nothing(
             for number in range(15):
                 await engine.remember("u", [make_item(f"{name}{number}", f"my zebra {name}")])
                 assert f"{name}{number}" in [i.item_id async for i in engine.export("u")]
-                # The index takes up what came since: nothing that came meanwhile may be skipped.
+                # The index adds new items: nothing that was written meanwhile may be skipped.
                 await recalled(engine, "u", "my zebra")
 
         await asyncio.gather(

@@ -56,7 +56,7 @@ def hear(store: Truth, items: list[Item], user: str = "u") -> None:
 
 
 def summaries(store: Truth, user: str = "u") -> list[Item]:
-    """Gives the summaries of a user by day, those of a day by session."""
+    """Returns the summaries of a user by day, those of a day by session."""
     rows = store.slice(user, after=None, limit=99, newest_first=False, kinds=[ITEM_KIND_SUMMARY])
     items = [item for _, item in rows]
     return sorted(items, key=lambda item: (item.created_unix_ms // DAY_MS, item.session_id))
@@ -72,7 +72,7 @@ def reflecting(
     encoder: Encoder | None = None,
     llm_condenser: LlmCondenser | None = None,
 ) -> Iterator[Reflection]:
-    """Makes the job with a clock that stands at noon of a day."""
+    """Makes the job with a clock that is fixed at noon of a day."""
     writing = Compute(threads=1, name="test")
     yield Reflection(
         SummaryTables(store),

@@ -1,4 +1,4 @@
-"""Summaries are listed, exported, imported, pinned and found, and push no turn out."""
+"""Summaries are listed, exported, imported, pinned and found, and displace no turn."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -63,7 +63,7 @@ async def test_they_are_listed_pinned_exported_and_imported(tmp_path: Path) -> N
         assert await engine.restore("v", sent) == 0
         back = [item for item in await exported(engine, "v") if item.kind != ITEM_KIND_FACT]
         assert back == items
-        # A summary of what is gone does not come back.
+        # A summary of erased turns does not come back.
         await engine.forget_items("v", ["g1"])
         left = [item for item in sent if item.item_id != "g1"]
         assert await engine.restore("v", left) == 0

@@ -1,4 +1,4 @@
-"""Old turns are condensed, once, on both databases; what is erased lives on in no summary."""
+"""Old turns are condensed once, on both databases; no summary keeps erased content."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A language model condenses turns: what is asked, what is believed, what if it fails."""
+"""A language model condenses turns: its prompt, its accepted output, its failures."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -111,4 +111,4 @@ async def test_the_job_asks_it_and_goes_on_by_sentences(
     assert cello.summary is not None
     assert (garden.text, garden.speaker) == (f"On 3 May 2026: {GOOD}", SPEAKER_UNSPECIFIED)
     assert garden.summary.extractor == "llm-summary-1"
-    assert cello.summary.extractor == "sentences-1"  # what it wrote was of something else
+    assert cello.summary.extractor == "sentences-1"  # it wrote about something else

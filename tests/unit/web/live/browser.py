@@ -10,7 +10,7 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 
 @asynccontextmanager
 async def browser_that_offers(answer: Callable[[str], Awaitable[str]]) -> AsyncIterator[None]:
-    """Offers to receive sound and pictures, and takes the answer.
+    """Offers to receive audio and video, and applies the answer.
 
     Args:
         answer: Returns the answer to an offer, both as SDP.

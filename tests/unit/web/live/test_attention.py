@@ -1,4 +1,4 @@
-"""What the face does while it does not speak, in virtual time."""
+"""The look of the silent face, in virtual time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Step = pb.ConverseResponse | float
 
 
 def looks(*steps: Step, pace: Pace | None = None) -> list[Activity.ValueType]:
-    """Gives the looks that were wanted one after the other."""
+    """Returns the wanted looks in order."""
 
     async def main() -> list[Activity.ValueType]:
         wanted = [IDLE]

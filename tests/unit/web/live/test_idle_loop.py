@@ -68,7 +68,7 @@ def test_nearest_key_frame_is_found_across_the_seam() -> None:
 
 
 def bars(activity: Activity.ValueType, shift_px: int) -> IdleLoop:
-    """A bar that goes to and fro, with the look of another place."""
+    """A bar that moves back and forth, with a different look at another position."""
     frames = []
     for number in range(100):
         at = 24 + shift_px + round(10 * np.sin(2 * np.pi * number / 100))

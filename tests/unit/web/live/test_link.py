@@ -1,4 +1,4 @@
-"""The WebRTC side of a page: what a fault in one of its tasks leads to."""
+"""The WebRTC side of a page: the effect of an error in one of its tasks."""
 
 from __future__ import annotations
 

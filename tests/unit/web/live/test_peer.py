@@ -47,7 +47,7 @@ async def test_browser_that_has_never_reported_is_silent_since_it_was_connected(
     async def nothing(receiver: RTCRtpReceiver, packet: Any) -> None:
         return
 
-    # What a browser does that is cut off as soon as it is connected.
+    # The behaviour of a browser that is cut off as soon as it is connected.
     monkeypatch.setattr(RTCRtpReceiver, "_send_rtcp", nothing)
     failures: asyncio.Queue[BaseException] = asyncio.Queue()
     async with connected_peer(failures) as peer, asyncio.timeout(10):

@@ -1,4 +1,4 @@
-"""The programme of a peer: idle, answer, idle; one clock; what happens when media is late."""
+"""The programme of a peer: idle, answer, idle; one clock; late media."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FRAME_SAMPLES = RATE_HZ // 25
 
 
 def named_loop(name: str, activity: Activity.ValueType) -> IdleLoop:
-    """A loop of 50 pictures that say what they are, a key frame each second."""
+    """A loop of 50 frames that encode their index, with a key frame each second."""
     pictures = tuple(CodedPicture(n % 25 == 0, f"{name} {n}".encode()) for n in range(50))
     return IdleLoop(pictures=pictures, frame_rate_hz=25, activity=activity)
 
@@ -44,7 +44,7 @@ def media(
 
 
 class Viewer:
-    """Runs a programme in virtual time and keeps what came of it."""
+    """Runs a programme in virtual time and keeps its output."""
 
     def __init__(self, loop: IdleLoop | None = None) -> None:
         self.said: list[Playing] = []

@@ -1,4 +1,4 @@
-"""What is kept of an answer so that it can go on another way."""
+"""The tail of an answer that is kept so that it can continue over another transport."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FRAME_SAMPLES = RATE_HZ // 25
 
 
 def media(first: int, count: int, *, turn: str = "a") -> MediaChunk:
-    """Frames of a turn, a key frame each second; each sample tells its frame."""
+    """Frames of a turn, a key frame each second; each sample encodes its frame."""
     header = ChunkHeader(turn_id=turn)
     pcm = b"".join(n.to_bytes(2, "little") * FRAME_SAMPLES for n in range(first, first + count))
     frames = [
