@@ -81,7 +81,7 @@ class TurnFigures:
             times_ms[stage] = zero_ms + self._first_ms(stage)
         times_ms["transcript"] = 1000 * self.transcript_s
         times_ms["frame"] = 1000 * self.first_frame_s
-        mark = "early" if self.speculative else "anew"
+        mark = "early" if self.speculative else "new"
         return f"{mark:5} " + " ".join(f"{name} {ms:4.0f}" for name, ms in times_ms.items())
 
     def _first_ms(self, stage: str) -> float:

@@ -26,7 +26,7 @@ BUF = ROOT / "node_modules" / ".bin" / "buf"
 POCKETSPHINX_TESTDATA = Path("/usr/share/pocketsphinx/test/data")
 
 not_run: dict[str, int] = {}
-"""How many tests were skipped for want of each requirement."""
+"""The number of tests skipped because each requirement was missing."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,7 +84,7 @@ def test_memory() -> None:
 def test_memory_users() -> None:
     need("minilm")
     printed = bench("memory_users", "--users", "20", "--recalls", "4")
-    p50, p99 = figures(rf"made anew: +{NUMBER} / +{NUMBER} ms", printed)
+    p50, p99 = figures(rf"rebuilt: +{NUMBER} / +{NUMBER} ms", printed)
     assert 0 < p50 <= p99
     assert "20 users with 3 items" in printed
     assert ": bounded" in printed

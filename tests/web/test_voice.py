@@ -101,7 +101,7 @@ def test_spoken_question_is_shown_and_answered(listener: Browser, mesh: WebMesh)
         assert talk.complaints == []
 
 
-# Notes when the page hears of speech and when the answer falls silent.
+# Records when the page hears of speech and when the answer falls silent.
 WATCH_SILENCE = """() => {
   const live = document.getElementById("screen").dataset.media === "live";
   const video = document.getElementById(live ? "live" : "talk");

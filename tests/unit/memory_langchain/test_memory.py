@@ -83,7 +83,7 @@ def test_other_embeddings_embed_everything_anew(tmp_path: Path) -> None:
             if vector_score(address, text) == pytest.approx(1, abs=1e-5):
                 break
         else:
-            raise AssertionError("the text was never embedded anew")
+            raise AssertionError("the text was never embedded again")
 
 
 def vector_score(address: str, query: str) -> float:
