@@ -260,7 +260,7 @@ def _correlation(frame: NDArray[np.float64], shifted: NDArray[np.int16]) -> floa
 
 
 def assert_same_sound(samples: NDArray[np.int16], expected: NDArray[np.int16]) -> None:
-    """Equal but for the dither of a resampler."""
+    """Asserts that two signals are equal apart from the dither of a resampler."""
     assert len(samples) == len(expected)
     assert np.abs(samples.astype(int) - expected.astype(int)).max() <= 2
 
