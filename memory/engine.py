@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from anima.common.v1 import EngineInfo
 from memory.item import Item, Position, RecalledItem
 from memory.knowledge.base import KnowledgeBase
 from memory.search.selector import Judgement
+from services.runtime.engine import Engine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,28 +33,12 @@ class Page:
     total_count: int
 
 
-class MemoryEngine(Protocol):
+class MemoryEngine(Engine, Protocol):
     """Keeps, finds, gives out and erases the items of users."""
 
     @property
     def knowledge(self) -> KnowledgeBase | None:
         """The documents, once the engine is open; None: the engine keeps none."""
-        ...
-
-    def describe(self) -> EngineInfo:
-        """Says what the engine is."""
-        ...
-
-    async def open(self) -> None:
-        """Opens what the engine needs; other calls follow only after it.
-
-        Raises:
-            SettingsError: It cannot be opened; the text says why and what to do.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Releases everything."""
         ...
 
     async def remember(

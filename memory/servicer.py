@@ -21,6 +21,7 @@ from memory.paging import page_token, position_of
 from memory.search.recalling import recalled
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
+from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
 from services.runtime.errors import InvalidRequest
 from services.runtime.server import Stage
@@ -48,7 +49,7 @@ def build(settings: MemorySettings) -> Stage:
         engine: MemoryEngine = SqliteMemory(settings)
     else:
         engine = cast(MemoryEngine, load_engine("memory", settings.engine, settings))
-    servicer = MemoryServicer(engine)
+    servicer = MemoryServicer(engine, capacity=settings.capacity)
     return Stage(
         service=SERVICE,
         add_to_server=lambda server: wire.add_MemoryServiceServicer_to_server(servicer, server),
@@ -58,15 +59,17 @@ def build(settings: MemorySettings) -> Stage:
         )
         | knowledge.METHODS,
         close=engine.close,
+        watch=watch_of(engine),
     )
 
 
 class MemoryServicer(KnowledgeCalls):
     """Serves `anima.memory.v1.MemoryService`."""
 
-    def __init__(self, engine: MemoryEngine) -> None:
+    def __init__(self, engine: MemoryEngine, *, capacity: int) -> None:
         super().__init__(lambda: engine.knowledge)
         self._engine = engine
+        self._capacity = capacity
 
     async def Remember(  # noqa: N802
         self, request: wire.RememberRequest, context: _Context
@@ -192,7 +195,9 @@ class MemoryServicer(KnowledgeCalls):
         self, request: wire.DescribeEngineRequest, context: _Context
     ) -> wire.DescribeEngineResponse:
         """Says what the engine is."""
-        return wire.DescribeEngineResponse(engine=self._engine.describe())
+        return wire.DescribeEngineResponse(
+            engine=self._engine.describe().message(capacity=self._capacity)
+        )
 
 
 def _check_user(user_id: str) -> None:

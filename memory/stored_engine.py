@@ -12,7 +12,6 @@ from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
-from anima.common.v1 import EngineInfo
 from memory.engine import Page, Recollection
 from memory.erasure.chunks import erase_user
 from memory.erasure.scrubbing import Scrubbing
@@ -42,6 +41,7 @@ from memory.settings import MemorySettings
 from memory.sqlite.schema import StoreError
 from memory.store import Truth, Vector
 from services.runtime.compute import Compute
+from services.runtime.engine import EngineInfo
 from services.runtime.errors import NotFound
 from services.runtime.logs import get_logger
 from services.runtime.settings import SettingsError
@@ -86,7 +86,6 @@ class StoredMemory(ABC):
             name=self.name,
             version=f"{version('anima')} ({self._model_id or _WORDS_ONLY})",
             licence="Apache-2.0",
-            capacity=self._settings.capacity,
         )
 
     @property

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from anima.common.v1 import EngineInfo as EngineInfoMessage
-from services.runtime.engine import EngineInfo, watch_of
+from memory.engine import MemoryEngine
+from services.asr.engine import AsrEngine
+from services.avatar.engine import AvatarEngine
+from services.llm.engine import LlmEngine
+from services.runtime.engine import Engine, EngineInfo, watch_of
+from services.tts.engine import TtsEngine
 
 
 class Steady:
@@ -37,3 +44,9 @@ async def test_the_watch_of_an_engine_is_found_where_it_has_one() -> None:
     assert watch is not None
     await watch(report)
     assert reports == ["it has failed"]
+
+
+@pytest.mark.parametrize("interface", [AsrEngine, AvatarEngine, LlmEngine, MemoryEngine, TtsEngine])
+def test_the_engines_of_every_stage_live_alike(interface: type) -> None:
+    assert Engine in interface.__mro__
+    assert not vars(interface).keys() & {"open", "close"}
