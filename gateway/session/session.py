@@ -151,7 +151,7 @@ class Session:
 
     @property
     def history(self) -> list[tuple[str, str]]:
-        """What was asked and heard so far, oldest first, as `open` takes it; also once closed."""
+        """The messages so far, oldest first, as `open` accepts them; also after closing."""
         return [(_ROLE_NAMES[m.role], m.text) for m in self._history.messages()]
 
     async def text(self, text: str) -> None:

@@ -1,1 +1,1 @@
-"""What the selector of the memory is trained with."""
+"""The training data of the memory's selector."""

@@ -1,4 +1,4 @@
-"""Turns made from templates, each with what it needs: personal memory, knowledge, both or nothing.
+"""Turns made from templates, each with its source: personal memory, knowledge, both or none.
 
 Written for this purpose. The held-out set has templates and fillings of its own.
 """
@@ -304,7 +304,7 @@ _ENDINGS = ("", "?", ".")
 
 
 class Turn(NamedTuple):
-    """A turn and what it needs."""
+    """A turn and the kind of source that it needs."""
 
     text: str
     label: int
@@ -313,12 +313,12 @@ class Turn(NamedTuple):
 
 
 def labelled(label: int, templates: str, slots: dict[str, list[str]] = SLOTS) -> list[Turn]:
-    """Fills each line of some templates, with and without punctuation."""
+    """Returns each line of some templates with filled slots, with and without punctuation."""
     turns: list[Turn] = []
     for number, line in enumerate(templates.strip().splitlines()):
         used = [name for name in slots if f"{{{name}}}" in line]
         fillings = list(product(*(slots[name] for name in used)))
-        # Spread over all, so that each slot of a template gets several values.
+        # Spread over all values, so that each slot of a template gets several of them.
         stride = max(1, len(fillings) * 5 // (_PER_TEMPLATE * 4))
         for filled in islice(fillings, 0, None, stride):
             text = line
@@ -329,7 +329,7 @@ def labelled(label: int, templates: str, slots: dict[str, list[str]] = SLOTS) ->
 
 
 def training_turns() -> list[Turn]:
-    """Gives all turns to train with."""
+    """Returns all training turns."""
     return [
         *labelled(0, NOTHING),
         *labelled(1, PERSONAL),

@@ -72,16 +72,16 @@ TRACED = ("gateway", "llm", "memory", "tts", "avatar")
 
 @dataclass(frozen=True, kw_only=True)
 class Life:
-    """What was seen of a mesh from its start to a Ctrl-C in the middle of an answer.
+    """Observations of a mesh from its start to a Ctrl-C in the middle of an answer.
 
     Attributes:
-        stages: What the gateway reported of each stage.
+        stages: The gateway's status of each stage.
         http: The status of the same request without and with the token.
         ended: The end of the answer.
-        exit_status: Of `anima up`.
+        exit_status: The exit status of `anima up`.
         remembered: The texts in the memory's database.
-        left: Its processes that were still there after it had ended.
-        printed: All that it printed and logged.
+        left: Its processes that were still running after it had ended.
+        printed: Its output and logs.
         spans: The spans of each traced service.
     """
 

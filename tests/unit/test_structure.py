@@ -15,7 +15,7 @@ PACKAGES = ("bench", "cli", "gateway", "memory", "retrieval", "services", "text"
 MAX_LINES = 400
 
 LOW = ("services.runtime", "text", "retrieval")
-"""What everything may import and what imports nothing above itself, lowest first."""
+"""Packages that all others may import and that import nothing above themselves, lowest first."""
 STAGES = ("services.asr", "services.llm", "services.tts", "services.avatar", "memory")
 """The services: each imports its own package and `LOW`."""
 

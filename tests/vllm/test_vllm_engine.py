@@ -79,7 +79,7 @@ async def written(engine: VllmEngine, prompt: Prompt, merge_s: float = 0.0) -> l
 
 
 class Reference:
-    """What transformers and peft write for the same tokens, greedily."""
+    """Returns the greedy output of transformers and peft for the same tokens."""
 
     def __init__(self, tiny: Path) -> None:
         from transformers import AutoTokenizer, Qwen3ForCausalLM

@@ -61,7 +61,7 @@ class Talk:
 
 SCREEN = "document.getElementById('screen')"
 VIDEO = f"document.getElementById({SCREEN}.dataset.media === 'live' ? 'live' : 'talk')"
-"""What shows the answer: the stream by WebRTC, or the player of what comes over the WebSocket."""
+"""The element that shows the answer: the WebRTC stream, or the player of the WebSocket."""
 STATE = f"{SCREEN}.dataset.state"
 
 

@@ -1,4 +1,4 @@
-"""Segments on decoders that are told when to answer."""
+"""Segments on decoders whose answers are triggered by the test."""
 
 from __future__ import annotations
 

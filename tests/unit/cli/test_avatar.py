@@ -32,7 +32,7 @@ def run(*arguments: object) -> Result:
 
 
 def said(result: Result) -> str:
-    """What was printed, without the line breaks that the width of the screen made."""
+    """Returns the output without the line breaks caused by the width of the screen."""
     return re.sub(r"\s+", " ", result.output)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 
 def completed(line: str) -> list[str]:
-    """What bash would offer for the last word of a line."""
+    """Returns bash's completions for the last word of a line."""
     words = line.split(" ")
     done = subprocess.run(
         [str(Path(sys.executable).with_name("anima"))],

@@ -1,4 +1,4 @@
-"""What the tests of the memory share."""
+"""Fixtures of the memory tests."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

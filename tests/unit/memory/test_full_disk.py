@@ -29,7 +29,7 @@ FILLER_BYTES = 3 * 1024 * 1024
 
 @asynccontextmanager
 async def on_a_small_disk(folder: Path) -> AsyncIterator[tuple[Path, MemoryServiceAsyncStub]]:
-    """Starts a service whose data are on a file system of its own; gives how to get there."""
+    """Starts a service whose data are on its own file system; yields its folder and stub."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ANIMA_")} | {
         "ANIMA_MEMORY_LISTEN": "127.0.0.1:0",
         "ANIMA_DATA_DIR": str(folder),

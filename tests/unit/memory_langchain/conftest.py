@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @contextmanager
 def memory_service(data_dir: Path, **settings: Any) -> Iterator[str]:
-    """Serves the memory and gives its address."""
+    """Serves the memory and yields its address."""
     ready = threading.Event()
     loop = asyncio.new_event_loop()
     found: list[Any] = []

@@ -14,7 +14,7 @@ def eight() -> Embeddings:
 
 
 class Fickle(Embeddings):
-    """Gives longer vectors once it has been asked for one."""
+    """Returns longer vectors after the first one."""
 
     def __init__(self) -> None:
         self._asked = 0

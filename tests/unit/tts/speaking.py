@@ -20,7 +20,7 @@ from services.tts.engine import (
 
 @dataclass
 class Utterance:
-    """What an engine emitted for one segment."""
+    """The output of an engine for one segment."""
 
     text: str
     samples: Samples
