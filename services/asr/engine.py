@@ -38,7 +38,7 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True)
 class Hypothesis:
-    """What was recognised in a segment.
+    """The result of decoding a segment.
 
     Attributes:
         text: The text; empty if nothing was understood.
@@ -55,7 +55,7 @@ class Hypothesis:
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderConfig:
-    """What a decoder is told about its stream.
+    """The part of a stream's configuration that concerns its decoder.
 
     Attributes:
         language: BCP-47, one that the engine said it knows.
@@ -107,7 +107,7 @@ class StreamingDecoder(SegmentDecoder, Protocol):
         """Decodes the audio that follows in the open segment, and opens one if there is none.
 
         Returns:
-            What is recognised in the segment so far.
+            The result for the segment so far.
         """
         ...
 
@@ -115,7 +115,7 @@ class StreamingDecoder(SegmentDecoder, Protocol):
         """Ends the open segment; takes some tenths of a second at most.
 
         Returns:
-            What is recognised in all of it.
+            The result for the whole segment.
         """
         ...
 

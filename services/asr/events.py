@@ -1,4 +1,4 @@
-"""What the service hears in a stream.
+"""The events that the service reports for a stream.
 
 All sample indexes count from the start of the stream, in the stream's own rate. The events of an
 utterance come in this order: `SpeechStarted`, any number of `Partial`, any number of `EndGuess`
@@ -12,7 +12,7 @@ from services.asr.engine import Word
 
 @dataclass(frozen=True, kw_only=True)
 class Transcript:
-    """What was recognised in a stretch of audio.
+    """The text that was recognised in a stretch of audio.
 
     Attributes:
         text: The text; empty if nothing was understood.
@@ -38,7 +38,7 @@ class SpeechStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class Partial:
-    """What is recognised so far; replaces the previous one."""
+    """The transcript so far; replaces the previous one."""
 
     transcript: Transcript
 

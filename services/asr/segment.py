@@ -110,7 +110,7 @@ class LiveSegment(Segment):
         start_sample: Where its audio begins.
         tasks: Owns the work that goes on after a call.
         policy: Whether there is a second decoding.
-        speed: What that will cost; it learns from it.
+        speed: Estimates how long that takes, and learns from it.
     """
 
     def __init__(
@@ -254,5 +254,5 @@ class WholeSegment(Segment):
 
 
 def near_silence(samples: int) -> NDArray[np.int16]:
-    """Not digital zero, which no room gives and no acoustic model has heard."""
+    """Returns noise of one or two steps: no room and no acoustic model knows digital zero."""
     return np.random.default_rng(0).integers(-2, 3, max(samples, 0), dtype=np.int16)

@@ -84,7 +84,7 @@ class _Recognition:
         )
 
     def address(self, response: RecognizeResponse) -> RecognizeResponse:
-        """Gives a response its header."""
+        """Adds the header to a response."""
         self._sequence += 1
         response.header.CopyFrom(
             ChunkHeader(turn_id=self._turn_id, epoch=self._epoch, sequence=self._sequence)

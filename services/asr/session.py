@@ -66,7 +66,7 @@ class SessionConfig:
 
     @property
     def decoder(self) -> DecoderConfig:
-        """What of it the decoder is told."""
+        """The part of it that concerns the decoder."""
         return DecoderConfig(language=self.language, phrase_hints=self.phrase_hints)
 
 
@@ -80,7 +80,7 @@ class RecognitionSession:
         decoder: Decodes its segments; closed with the session.
         compute: Where voice activity is computed.
         policy: Whether a segment is decoded again as a whole by a decoder that streams.
-        speed: What that costs on this machine; shared by all streams.
+        speed: Estimates how long that takes on this machine; shared by all streams.
     """
 
     def __init__(

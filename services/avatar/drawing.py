@@ -56,7 +56,7 @@ class DrawnFace(Protocol):
         ...
 
     def end_audio(self) -> None:
-        """Takes note that no audio follows."""
+        """Records that no audio follows."""
         ...
 
     def draw_next(self) -> BgrImage:
@@ -73,7 +73,7 @@ class FaceDrawer(Protocol):
 
     @property
     def info(self) -> EngineInfo:
-        """What the engine is."""
+        """The description of the engine."""
         ...
 
     def load(self) -> None:
@@ -114,7 +114,7 @@ class FaceMaker(FaceDrawer, Protocol):
 
         Args:
             photo: The file.
-            order: What to make.
+            order: The avatar to make.
             progress: Called with the step that begins and the per cent that are done.
         """
         ...
@@ -128,7 +128,7 @@ class DrawingEngine:
     """A `FaceDrawer` as an `AvatarEngine`.
 
     Args:
-        drawer: What draws.
+        drawer: Draws the faces.
         threads: How many threads draw the frames of turns; a stream uses one at a time.
     """
 
@@ -202,7 +202,7 @@ class MakingEngine(DrawingEngine):
     """A `FaceMaker` as an `AvatarEngine` and `AvatarMaker`.
 
     Args:
-        maker: What draws and makes avatars.
+        maker: Draws the faces and makes avatars.
         threads: How many threads draw the frames of turns; a stream uses one at a time.
     """
 

@@ -1,4 +1,4 @@
-"""What every avatar engine fulfils.
+"""The interface that every avatar engine fulfils.
 
 An engine draws pictures; the service in front of it keeps the clock, codes the video and speaks
 gRPC. A face is asked for windows of frames, so that an engine may draw those of many streams
@@ -36,7 +36,7 @@ class VideoSpec:
 
 
 class AvatarKind(Enum):
-    """What the pictures of an avatar are."""
+    """The kind of an avatar's pictures."""
 
     UNKNOWN = "unknown"
     ILLUSTRATION = "illustration"
@@ -44,7 +44,7 @@ class AvatarKind(Enum):
 
 
 class Activity(Enum):
-    """What a face does while it does not speak."""
+    """The behaviour of a face that does not speak."""
 
     IDLE = "idle"
     LISTENING = "listening"
@@ -60,7 +60,7 @@ class AvatarInfo:
         display_name: The name shown to people.
         video: Its own size and rate.
         licence: SPDX expression of the licence of its pictures.
-        kind: What its pictures are.
+        kind: The kind of its pictures.
         consent: Why its pictures may be used; empty if nobody has said.
         created: When it was made of a photo; None for one of the installation.
         version: Names its content: differs when an avatar of the same name is replaced.
@@ -188,7 +188,7 @@ class AvatarEngine(Engine, Protocol):
 
         Args:
             avatar: A name of `avatars()`.
-            video: What to draw.
+            video: The size and rate of the frames.
             sample_rate_hz: Of the audio.
             turn_id: Makes the chance in the motion repeatable.
             idle_frame: The frame of the idle loop at which the face begins.
@@ -255,7 +255,7 @@ class Creation:
     Attributes:
         avatar: The avatar.
         preview: Its face at rest.
-        warnings: What another photo would make better.
+        warnings: Faults that another photo would avoid.
     """
 
     avatar: AvatarInfo
@@ -268,7 +268,7 @@ class CreationStep:
     """A step of the creation of an avatar begins.
 
     Attributes:
-        step: What it does, for people.
+        step: Its name, for people.
         percent: How much of the whole is done.
     """
 
@@ -278,7 +278,7 @@ class CreationStep:
 
 @runtime_checkable
 class AvatarMaker(Protocol):
-    """An engine that can make avatars of photos. What it does there delays no frames."""
+    """An engine that can make avatars of photos. Doing so must not delay frames."""
 
     def create_avatar(
         self, photo: bytes, order: CreationOrder
@@ -287,7 +287,7 @@ class AvatarMaker(Protocol):
 
         Args:
             photo: The file.
-            order: What to make.
+            order: The avatar to make.
 
         Yields:
             Any number of steps, then one `Creation`.

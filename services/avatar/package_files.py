@@ -1,4 +1,4 @@
-"""What all packages of avatars have in common: manifest, pictures, version."""
+"""The common parts of all packages of avatars: manifest, pictures, version."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _VOICE = VoiceInfo(
 
 
 class MorseOptions(EngineOptions):
-    """What the engine reads from `ANIMA_TTS_*`."""
+    """The options of the engine, read from `ANIMA_TTS_*`."""
 
     words_per_minute: int = Field(default=20, ge=5, le=60)
     """Speed; a word is "PARIS", which takes 50 dots."""

@@ -25,7 +25,7 @@ _VIDEO = VideoSpec(width_px=320, height_px=240, frame_rate_hz=25)
 
 
 class TestcardOptions(EngineOptions):
-    """What the test card reads from `ANIMA_AVATAR_*`."""
+    """The options of the test card, read from `ANIMA_AVATAR_*`."""
 
     __test__ = False
 

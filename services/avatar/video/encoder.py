@@ -1,4 +1,4 @@
-"""What codes the pictures of one stream."""
+"""The interface of the encoder of one stream."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from services.runtime.engine_options import EngineOptions
 
 
 class PocketsphinxOptions(EngineOptions):
-    """What the engine `pocketsphinx` reads from `ANIMA_ASR_*`."""
+    """The options of the engine `pocketsphinx`, read from `ANIMA_ASR_*`."""
 
     warm_decoders: int = Field(default=1, ge=1, le=10_000)
     """How many decoders are loaded at start, which takes 145 MB and half a second each; the others
