@@ -53,6 +53,11 @@ class Commands(LazyGroup):
             attribute="app",
             help="Add, list, show and remove the documents that answers cite.",
         ),
+        "replay": LazyCommand(
+            module="cli.replay",
+            attribute="replay",
+            help="Decide a recorded session again, and mark with ! what is decided otherwise.",
+        ),
     }
 
 

@@ -109,8 +109,8 @@ class GatewaySettings(ServiceSettings):
     smart_turn_model: str = ""
     """The ONNX file of smart-turn v3, or a folder that holds it, for the rule "smart-turn"."""
     turn_log_dir: str = ""
-    """A folder for recordings of the audio and the decisions of sessions, which `python -m
-    tests.replay` replays; they contain the speech of people. Empty: nothing is recorded."""
+    """A folder for recordings of the transcripts and decisions of sessions, which `anima replay`
+    replays; they contain what people say. Empty: nothing is recorded."""
     recall_timeout_ms: int = Field(default=400, ge=1, le=10_000)
     """How long an answer waits for memories."""
     remember_queue_turns: int = Field(default=10_000, ge=1, le=1_000_000)

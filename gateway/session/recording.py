@@ -2,8 +2,8 @@
 
 A line is {"at_ms": 1200, "heard": "partial", "text": "what"} or {"at_ms": 1900, "said":
 "turn_started", "question": "what can you do"}; times count from the opening. It contains the words
-of people, so it is written only if `ANIMA_GATEWAY_TURN_LOG_DIR` names a folder. `python -m
-tests.replay FILE` replays it through the turn-taking.
+of people, so it is written only if `ANIMA_GATEWAY_TURN_LOG_DIR` names a folder. `anima replay FILE`
+replays it through the turn-taking.
 """
 
 from __future__ import annotations

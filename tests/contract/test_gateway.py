@@ -20,7 +20,7 @@ import anima.gateway.v1 as pb
 from gateway.stages.spec import STAGES
 from services.runtime.channels import open_channel
 from services.runtime.errors import error_from_rpc
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 from tests.unit.gateway.conversing import grpc_conversation
 
 QUESTION = "What can you do?"

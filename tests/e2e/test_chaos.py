@@ -11,7 +11,7 @@ import pytest
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.stages.spec import STAGES
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 from tests.unit.gateway.conversing import Transcript, grpc_conversation
 
 SESSIONS = 12

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 import anima.gateway.v1 as pb
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 from tests.service_process import gateway_process, stub_of
 from tests.unit.gateway.conversing import grpc_conversation
 

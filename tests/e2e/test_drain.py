@@ -13,7 +13,7 @@ from gateway.grpc.servicer import build, stage_of
 from gateway.stages.mesh import Mesh
 from services.runtime.channels import open_channel
 from services.runtime.server import serving
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 from tests.unit.gateway.conversing import grpc_conversation
 from tests.unit.web.clients import serving_page
 

@@ -22,8 +22,8 @@ from gateway.http.ask.media_files import to_mp4
 from services.avatar.servicer import build
 from services.avatar.settings import AvatarSettings
 from services.runtime.server import serving
-from tests.fakes.mesh import FakeMesh
-from tests.fakes.stages import FakeTts
+from testing.fakes.mesh import FakeMesh
+from testing.fakes.stages import FakeTts
 from tests.figures import report
 
 CLICK_EVERY_MS = 520

@@ -13,8 +13,8 @@ import pytest
 
 from anima.common import v1 as common
 from anima.gateway import v1 as gateway
+from testing.fakes.mesh import FakeMesh
 from tests.e2e.conversation import Conversation, conversation
-from tests.fakes.mesh import FakeMesh
 from tests.mesh_process import MeshProcess
 from tests.service_process import ServiceProcess, gateway_process, service_process
 

@@ -11,7 +11,7 @@ import anima.common.v1 as common
 import anima.gateway.v1 as pb
 from services.runtime.channels import open_channel
 from services.runtime.errors import Busy, error_from_rpc
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 from tests.silent_proxy import silent_proxy
 from tests.unit.gateway.conversing import conversation, grpc_conversation
 

@@ -6,7 +6,7 @@ import asyncio
 
 import anima.common.v1 as common
 import anima.gateway.v1 as pb
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 from tests.unit.gateway.conversing import conversation
 
 LONG = ["Well, this is the first clause,", *[f" and this is part {n} of it." for n in range(80)]]

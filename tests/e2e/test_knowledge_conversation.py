@@ -22,9 +22,9 @@ from services.llm.settings import LlmSettings
 from services.runtime.channels import open_channel
 from services.runtime.server import serving
 from services.runtime.settings import ServiceSettings
+from testing.fakes.mesh import FakeMesh
 from tests.documents import HEADINGS, added, pdf
 from tests.e2e.conversation import conversation
-from tests.fakes.mesh import FakeMesh
 from tests.requirements import need
 
 if TYPE_CHECKING:  # this name is in the stubs' types only

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anima.gateway.v1 as pb
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 from tests.unit.gateway.conversing import conversation, grpc_conversation
 
 

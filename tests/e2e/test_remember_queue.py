@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from anima.gateway.v1 import gateway_pb2 as pb
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 from tests.service_process import gateway_process, stub_of
 
 TURNS = 5

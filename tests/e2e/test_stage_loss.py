@@ -12,7 +12,7 @@ import anima.common.v1 as common
 import anima.gateway.v1 as pb
 import anima.llm.v1 as llm
 from gateway.session.session import Session
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 from tests.unit.gateway.conversing import conversation
 
 LONG = ["Well, this is the first clause,", *[f" and this is part {n} of it." for n in range(80)]]

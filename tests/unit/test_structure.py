@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("bench", "cli", "gateway", "memory", "retrieval", "services", "text", "tests")
+PACKAGES = (
+    *("bench", "cli", "gateway", "memory", "retrieval", "services", "testing", "text", "tests"),
+)
 MAX_LINES = 400
 
 LOW = ("services.runtime", "text", "retrieval")
@@ -112,8 +114,12 @@ def test_the_gateway_imports_no_stage() -> None:
     assert not broken("gateway", ("gateway", *LOW))
 
 
+def test_what_tests_and_commands_share_is_above_the_gateway_alone() -> None:
+    assert not broken("testing", ("testing", "gateway", *LOW))
+
+
 def test_nothing_that_is_shipped_imports_tests_or_benchmarks() -> None:
-    shipped = ("cli", "gateway", "memory", "retrieval", "services", "text")
+    shipped = ("cli", "gateway", "memory", "retrieval", "services", "testing", "text")
     assert not [pair for package in shipped for pair in broken(package, shipped)]
 
 

@@ -13,7 +13,7 @@ from vllm.v1.engine.output_processor import RequestOutputCollector
 
 from services.llm.engines.vllm.pace import Pace
 from services.llm.engines.vllm.request import EngineRequest
-from tests.virtual_time import in_virtual_time
+from testing.virtual_time import in_virtual_time
 
 
 class ScriptedEngine:

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from services.avatar.servicer import build
 from services.avatar.settings import AvatarSettings
 from services.runtime.server import serving
+from testing.fakes.mesh import FakeMesh
 from tests.e2e.test_flash_and_click import ClickingTts
-from tests.fakes.mesh import FakeMesh
 from tests.unit.web.clients import serving_page
 from tests.web.served import served
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 from tests.mesh_process import MeshProcess
 from tests.requirements import chromium_path, need
 from tests.unit.web.clients import serving_page

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from services.runtime.errors import Unavailable
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 from tests.requirements import need
 from tests.unit.web.clients import serving_page
 from tests.web.served import served

@@ -13,8 +13,8 @@ import grpc
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.session.session import Session
 from gateway.stages.mesh import Mesh
-from tests.fakes.direct import DirectStages
-from tests.virtual_time import in_virtual_time
+from testing.fakes.direct import DirectStages
+from testing.virtual_time import in_virtual_time
 
 Event = pb.ConverseResponse
 

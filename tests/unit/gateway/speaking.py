@@ -9,7 +9,7 @@ import numpy as np
 
 from anima.common.v1 import common_pb2 as common
 from gateway.session.session import Session
-from tests.fakes.stages import LOUD
+from testing.fakes.stages import LOUD
 
 MICROPHONE_RATE = 16_000
 

@@ -16,8 +16,8 @@ from gateway import notices
 from gateway.settings import GatewaySettings
 from gateway.stages.spec import STAGES, AnswerKind, StageSpec, chain, needed_for
 from gateway.turn.timing.waits import parts
-from tests.fakes.mesh import FakeMesh
-from tests.fakes.stages import FakeTts
+from testing.fakes.mesh import FakeMesh
+from testing.fakes.stages import FakeTts
 from tests.unit.gateway.test_rest import site
 
 VOICE = StageSpec(

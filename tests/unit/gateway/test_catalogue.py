@@ -16,8 +16,8 @@ import anima.tts.v1 as tts
 from gateway.stages.catalogue import Catalogue, CatalogueReader
 from services.runtime.errors import Unavailable
 from services.runtime.tasks import Tasks, cancelled
-from tests.fakes.direct import rpc_error
-from tests.virtual_time import in_virtual_time
+from testing.fakes.direct import rpc_error
+from testing.virtual_time import in_virtual_time
 
 LISTS = {
     "llm": llm.ListPersonasResponse(personas=[llm.Persona(name="ani")]),

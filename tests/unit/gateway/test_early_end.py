@@ -13,10 +13,10 @@ from gateway import notices
 from gateway.stages.spec import STAGES
 from gateway.stages.unary import ask
 from services.runtime.errors import InternalError
-from tests.fakes.direct import DirectStages, direct
-from tests.fakes.recogniser import FakeAsr
-from tests.fakes.script import GARBAGE, Fake
-from tests.fakes.stages import FakeLlm, FakeTts
+from testing.fakes.direct import DirectStages, direct
+from testing.fakes.recogniser import FakeAsr
+from testing.fakes.script import GARBAGE, Fake
+from testing.fakes.stages import FakeLlm, FakeTts
 from tests.unit.gateway.conversing import LONG, RATE, Transcript, conversation, run
 from tests.unit.gateway.speaking import Speaker, speech
 

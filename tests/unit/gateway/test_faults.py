@@ -17,7 +17,7 @@ from gateway.turn.speaking import speaker
 from gateway.turn.timing.spans import SpanLog
 from gateway.turn.writing.segmenter import Segmenter
 from services.runtime.errors import Unavailable
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, conversation, now, run
 from tests.unit.gateway.speaking import Speaker, speech
 

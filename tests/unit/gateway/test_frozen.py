@@ -14,12 +14,12 @@ from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import notices
 from gateway.stages.watchdog import Watch
-from tests.fakes.direct import DirectStages, direct
-from tests.fakes.recogniser import FakeAsr
-from tests.fakes.stages import FakeLlm, FakeTts
+from testing.fakes.direct import DirectStages, direct
+from testing.fakes.recogniser import FakeAsr
+from testing.fakes.stages import FakeLlm, FakeTts
+from testing.virtual_time import in_virtual_time
 from tests.unit.gateway.conversing import LONG, Transcript, conversation, now, run
 from tests.unit.gateway.speaking import Speaker, speech
-from tests.virtual_time import in_virtual_time
 
 FOR_EVER_S = 3600.0
 

@@ -12,7 +12,7 @@ from anima.gateway.v1 import gateway_pb2 as pb
 from anima.memory.v1 import memory_pb2 as memory
 from gateway.session.session import Session
 from gateway.stages.mesh import Mesh
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, Transcript, conversation, run
 from tests.unit.gateway.speaking import Speaker, speech
 

@@ -10,7 +10,7 @@ import pytest
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.session.line_file import LineFile
 from gateway.session.recording import recording_file
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import conversation, run
 
 

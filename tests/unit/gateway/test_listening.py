@@ -10,7 +10,7 @@ import pytest
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from services.runtime.errors import InvalidRequest, Unavailable
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import conversation, run
 from tests.unit.gateway.speaking import MICROPHONE_RATE, Speaker, speech
 

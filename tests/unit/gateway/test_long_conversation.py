@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 
 from anima.gateway.v1 import gateway_pb2 as pb
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, RATE, Transcript, conversation, now, run
 from tests.unit.gateway.speaking import Speaker, speech
 

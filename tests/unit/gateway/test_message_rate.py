@@ -6,7 +6,7 @@ import asyncio
 from itertools import pairwise
 
 from anima.gateway.v1 import gateway_pb2 as pb
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, conversation, now, run
 
 TOKENS = tuple(f" word{number}" for number in range(60))

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gateway.turn.playout.schedule import Schedule
-from tests.virtual_time import in_virtual_time
+from testing.virtual_time import in_virtual_time
 
 RATE = 1000
 

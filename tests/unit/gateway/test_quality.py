@@ -8,7 +8,7 @@ from anima.avatar.v1 import avatar_pb2 as avatar
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.session.quality import Quality
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, conversation, run
 
 FULL = common.VideoFormat(frame_rate_hz=25, width_px=512, height_px=512)

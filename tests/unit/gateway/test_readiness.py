@@ -18,8 +18,8 @@ from gateway.stages.mesh import Mesh
 from gateway.stages.spec import GATEWAY_SERVICE, STAGES
 from services.runtime.errors import AnimaError, Unavailable
 from services.runtime.server import serving
-from tests.fakes.mesh import FakeMesh
-from tests.fakes.stages import FakeLlm
+from testing.fakes.mesh import FakeMesh
+from testing.fakes.stages import FakeLlm
 from tests.unit.gateway.test_rest import site
 
 SERVING = health_pb2.HealthCheckResponse.SERVING

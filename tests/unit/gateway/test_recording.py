@@ -13,7 +13,7 @@ import pytest
 
 from anima.common.v1 import common_pb2 as common
 from gateway.http.ask.media_files import NotAudio, TooLong, read_question, to_mp4, to_wav
-from tests.fakes.frames import FRAME_RATE_HZ, clip
+from testing.fakes.frames import FRAME_RATE_HZ, clip
 
 
 def frames(count: int) -> list[common.VideoFrame]:

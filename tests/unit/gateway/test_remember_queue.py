@@ -14,9 +14,9 @@ from anima.memory.v1 import memory_pb2 as memory
 from gateway import metrics
 from gateway.remember_queue.queue import MAX_AGE_MS, RememberQueue
 from services.runtime.errors import AnimaError, Busy, InternalError, InvalidRequest, Unavailable
-from tests.fakes.direct import DirectStages, rpc_error
+from testing.fakes.direct import DirectStages, rpc_error
+from testing.virtual_time import in_virtual_time
 from tests.unit.gateway.conversing import conversation, now, run
-from tests.virtual_time import in_virtual_time
 
 Answer = Callable[[memory.RememberRequest], Awaitable[None]]
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from anima.gateway.v1 import gateway_pb2 as pb
-from tests import replay
-from tests.fakes.direct import DirectStages
+from testing import replay
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, RATE, Transcript, conversation, run
 from tests.unit.gateway.speaking import Speaker, speech
 

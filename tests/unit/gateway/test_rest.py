@@ -24,7 +24,7 @@ from gateway.stages.mesh import Mesh
 from gateway.stages.spec import STAGES
 from services.runtime.errors import Unavailable
 from services.runtime.settings import SettingsError
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 
 
 @asynccontextmanager

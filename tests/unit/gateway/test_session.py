@@ -10,7 +10,7 @@ from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.session.session import Session
 from services.runtime.errors import Busy, InvalidRequest, NotFound
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, conversation, run
 
 

@@ -7,7 +7,7 @@ import asyncio
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.listening.events import Partial
 from gateway.session.session import Session
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, conversation, now, run
 from tests.unit.gateway.speaking import Speaker, speech
 

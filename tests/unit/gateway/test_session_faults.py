@@ -9,7 +9,7 @@ from gateway.listening.listening import Listening
 from gateway.listening.microphone import Microphone
 from gateway.session.barge_in import BargeIn
 from gateway.session.session import Session
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, run
 from tests.unit.gateway.speaking import Speaker, speech
 from tests.unit.gateway.test_faults import Fault

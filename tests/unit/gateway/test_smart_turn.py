@@ -27,7 +27,7 @@ from gateway.listening.end_of_turn.words import (
 )
 from gateway.settings import GatewaySettings
 from services.runtime.settings import SettingsError
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway import make_whisper_reference as whisper
 from tests.unit.gateway.conversing import conversation, run
 from tests.unit.gateway.speaking import Speaker, speech

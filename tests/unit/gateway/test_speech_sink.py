@@ -21,7 +21,7 @@ from gateway.turn.timing.spans import SpanLog
 from gateway.turn.writing.segmenter import Segment
 from gateway.turn.writing.writer import Writer
 from services.runtime.errors import Unavailable
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import RATE, run
 
 TEXTS = ("This is the first clause,", " and this is the rest.")

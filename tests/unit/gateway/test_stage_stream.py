@@ -14,9 +14,9 @@ from anima.llm.v1 import llm_pb2 as llm
 from gateway.stages.failure import SILENT, StageFailed
 from gateway.stages.stream import StageStream
 from services.runtime.errors import InternalError
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
+from testing.virtual_time import in_virtual_time
 from tests.unit.gateway.conversing import grpc_conversation
-from tests.virtual_time import in_virtual_time
 
 Stream = StageStream[llm.GenerateRequest, llm.GenerateResponse]
 

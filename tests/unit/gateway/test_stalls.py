@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, RATE, conversation, run
 
 

@@ -9,7 +9,7 @@ import pytest
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.session.session import Session
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, RATE, conversation, now, run
 
 LEAD_S = 0.3

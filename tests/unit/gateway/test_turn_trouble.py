@@ -10,8 +10,8 @@ from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.session.session import Session
 from services.runtime.errors import Busy, Unavailable
-from tests.fakes.direct import DirectStages, direct
-from tests.fakes.stages import FakeLlm, FakeTts
+from testing.fakes.direct import DirectStages, direct
+from testing.fakes.stages import FakeLlm, FakeTts
 from tests.unit.gateway.conversing import LONG, RATE, Transcript, conversation, run
 
 

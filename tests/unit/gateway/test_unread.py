@@ -8,7 +8,7 @@ import pytest
 
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.session.session import Session
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, RATE, run
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from anima.llm.v1 import llm_pb2_grpc
 from services.runtime.server import Stage, serving
 from services.runtime.settings import ServiceSettings
-from tests.fakes.stages import FakeLlm
+from testing.fakes.stages import FakeLlm
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from memory.periodic import Periodic
-from tests.virtual_time import in_virtual_time
+from testing.virtual_time import in_virtual_time
 
 
 def test_a_failure_waits_for_the_next_time_and_nothing_is_done_after_the_end() -> None:

@@ -16,7 +16,7 @@ from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
 from gateway.webrtc.link import LiveMedia
 from gateway.webrtc.program import Playing
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import run
 
 

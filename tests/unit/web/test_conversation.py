@@ -15,7 +15,7 @@ from gateway.session.session import Session
 from gateway.stages.catalogue import Catalogue
 from gateway.stages.mesh import Mesh
 from services.runtime.errors import Unavailable
-from tests.fakes.direct import DirectStages
+from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, run
 from tests.unit.gateway.speaking import speech
 

@@ -13,7 +13,7 @@ import websockets
 from gateway.realtime.fmp4.turn_media import MediaKind
 from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 from tests.unit.web.clients import Page, PageClient, serving_page
 from tests.unit.web.clips import decode
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gateway.realtime.client_events import ClientConfig
 from gateway.realtime.histories import Histories
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 from tests.unit.web.clients import Page
 
 NAME = "a-name-that-nobody-guesses"

@@ -14,8 +14,8 @@ import anima.memory.v1 as memory
 from gateway.http.app import create_app
 from gateway.http.avatars import MAX_PHOTO_BYTES
 from services.runtime.errors import FailedPrecondition, InvalidRequest, Unavailable
-from tests.fakes.mesh import FakeMesh
-from tests.fakes.stages import FakeAvatar, FakeMemory
+from testing.fakes.mesh import FakeMesh
+from testing.fakes.stages import FakeAvatar, FakeMemory
 
 ME = {"anima-user-id": "web-1"}
 

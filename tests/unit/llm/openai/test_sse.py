@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.llm.engines.openai.sse import EventStream
+from testing.virtual_time import in_virtual_time
 from tests.unit.llm.openai.model_server import chunk, event
-from tests.virtual_time import in_virtual_time
 
 
 class Pieces(httpx.AsyncByteStream):

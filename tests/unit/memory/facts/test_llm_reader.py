@@ -22,7 +22,7 @@ from memory.language_model import LanguageModel
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
 from services.runtime.errors import Unavailable
-from tests.fakes.stages import FakeLlm
+from testing.fakes.stages import FakeLlm
 from tests.unit.memory.items import make_item
 from tests.unit.memory.llm_stage import llm_stage
 

@@ -10,7 +10,7 @@ from memory.language_model import LanguageModel
 from memory.reflection.llm_condenser import LlmCondenser, UnbelievedError, believed
 from memory.sqlite.store import Store
 from services.runtime.errors import Unavailable
-from tests.fakes.stages import FakeLlm
+from testing.fakes.stages import FakeLlm
 from tests.unit.memory.llm_stage import llm_stage
 from tests.unit.memory.reflection.talks import (
     CELLO,

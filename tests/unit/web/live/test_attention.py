@@ -11,7 +11,7 @@ from anima.avatar.v1.avatar_pb2 import Activity
 from anima.common.v1.common_pb2 import MediaChunk
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.webrtc.attention import IDLE, LISTENING, THINKING, Attention, Pace
-from tests.virtual_time import in_virtual_time
+from testing.virtual_time import in_virtual_time
 
 SPEECH = pb.ConverseResponse(speech_started=pb.SpeechStarted())
 GUESS = pb.ConverseResponse(user_transcript=pb.UserTranscript(text="what"))

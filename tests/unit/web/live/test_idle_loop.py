@@ -14,8 +14,8 @@ from gateway.webrtc.idle_loops import IdleLoops
 from gateway.webrtc.recoding import CodedPicture, coded
 from services.runtime.compute import Compute
 from services.runtime.errors import NotFound
-from tests.fakes.frames import FRAME_RATE_HZ, clip
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.frames import FRAME_RATE_HZ, clip
+from testing.fakes.mesh import FakeMesh
 
 
 def real_loop() -> IdleLoop:

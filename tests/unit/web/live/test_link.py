@@ -17,7 +17,7 @@ from gateway.webrtc.link import LiveLink, LiveMedia
 from gateway.webrtc.peer import Peer
 from gateway.webrtc.program import Program
 from services.runtime.compute import Compute
-from tests.fakes.mesh import FakeMesh
+from testing.fakes.mesh import FakeMesh
 from tests.unit.web.live.browser import browser_that_offers
 
 Posted = asyncio.Queue[dict[str, Any]]

@@ -1,4 +1,4 @@
-"""Replays a recording of a session through the turn-taking: `python -m tests.replay FILE`.
+"""Replays a recording of a session through the turn-taking, as `anima replay` does.
 
 A recording (`gateway/session/recording.py`) contains the input events of a session with their
 times. The same events are fed into the same code in virtual time, with scripted stages that answer
@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.json_format import ParseDict
+from google.protobuf.json_format import ParseDict, ParseError
 
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.session.events import SessionEvents
@@ -25,15 +24,29 @@ from gateway.session.recording import Recording, event_of
 from gateway.session.shown_idle import IdleLoop
 from gateway.session.turn_taking import TurnTaking
 from gateway.turn.playout.outbox import Outbox
-from tests.fakes.direct import DirectStages
-from tests.virtual_time import in_virtual_time
+from testing.fakes.direct import DirectStages
+from testing.virtual_time import in_virtual_time
 
 Line = dict[str, Any]
 
 
+class NotARecordingError(Exception):
+    """A file is no recording of a session."""
+
+
 def read(path: Path) -> list[Line]:
-    """Returns the lines of a recording."""
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    """Returns the lines of a recording.
+
+    Raises:
+        NotARecordingError: The file is none.
+        OSError: It cannot be read.
+    """
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        ParseDict(lines[0]["opened"], pb.ConverseConfig())
+    except (ValueError, LookupError, TypeError, ParseError) as error:
+        raise NotARecordingError(f"{path} is no recording of a session") from error
+    return lines
 
 
 def decisions(lines: Sequence[Line]) -> list[tuple[str, str]]:
@@ -126,17 +139,3 @@ class _Replay:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def main() -> int:
-    """Replays a file; returns 1 if any decision differs."""
-    recorded = read(Path(sys.argv[1]))
-    then, now = decisions(recorded), decisions(replay(recorded))
-    for index, decision in enumerate(now):
-        same = index < len(then) and then[index] == decision
-        print(" " if same else "!", *decision)
-    return int(then != now)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

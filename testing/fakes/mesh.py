@@ -18,9 +18,9 @@ from gateway.stages.spec import STAGES
 from services.runtime.channels import open_channel
 from services.runtime.server import Stage, serving
 from services.runtime.settings import ServiceSettings
-from tests.fakes.raw import RawServer
-from tests.fakes.recogniser import FakeAsr
-from tests.fakes.stages import FakeAvatar, FakeLlm, FakeMemory, FakeTts
+from testing.fakes.raw import RawServer
+from testing.fakes.recogniser import FakeAsr
+from testing.fakes.stages import FakeAvatar, FakeLlm, FakeMemory, FakeTts
 
 
 class FakeMesh:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anima.avatar.v1 as avatar
 import anima.common.v1 as common
-from tests.fakes.frames import FRAME_RATE_HZ, clip
+from testing.fakes.frames import FRAME_RATE_HZ, clip
 
 
 class Renderer:

@@ -11,7 +11,7 @@ import numpy as np
 import anima.asr.v1 as asr
 import anima.common.v1 as common
 from services.runtime.errors import AnimaError
-from tests.fakes.script import Fake, breakable
+from testing.fakes.script import Fake, breakable
 
 
 @dataclass(kw_only=True)

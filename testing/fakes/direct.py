@@ -13,9 +13,9 @@ from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Mesh
 from services.runtime.errors import AnimaError
 from services.runtime.interceptor import as_anima_error
-from tests.fakes.recogniser import FakeAsr
-from tests.fakes.script import GARBAGE
-from tests.fakes.stages import FakeAvatar, FakeLlm, FakeMemory, FakeTts
+from testing.fakes.recogniser import FakeAsr
+from testing.fakes.script import GARBAGE
+from testing.fakes.stages import FakeAvatar, FakeLlm, FakeMemory, FakeTts
 
 
 class DirectCall:

@@ -20,9 +20,9 @@ import anima.llm.v1 as llm
 import anima.memory.v1 as memory
 import anima.tts.v1 as tts
 from services.runtime.errors import AnimaError, InvalidRequest, NotFound, Unavailable
-from tests.fakes.frames import FRAME_RATE_HZ, HEIGHT_PX, WIDTH_PX, clip
-from tests.fakes.rendering import Renderer
-from tests.fakes.script import GARBAGE, Fake, breakable
+from testing.fakes.frames import FRAME_RATE_HZ, HEIGHT_PX, WIDTH_PX, clip
+from testing.fakes.rendering import Renderer
+from testing.fakes.script import GARBAGE, Fake, breakable
 
 # A piece of an answer, or something to wait for before the next piece.
 Piece = str | asyncio.Event
