@@ -1,4 +1,4 @@
-"""Turns the events of an engine into messages."""
+"""Converts the events of a session to response messages."""
 
 from anima.asr import v1 as asr
 from anima.common.v1 import SampleSpan, WordMark
@@ -7,7 +7,7 @@ from services.asr.engine import Word
 
 
 def to_response(event: events.SpeechEvent) -> asr.RecognizeResponse:
-    """Returns the message of an event, without its header."""
+    """Returns the response message for an event, without its header."""
     match event:
         case events.SpeechStarted():
             started = asr.SpeechStarted(at_sample=event.at_sample)

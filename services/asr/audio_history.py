@@ -1,11 +1,11 @@
-"""The last stretch of a stream's audio, addressed by sample index."""
+"""The most recent audio of a stream, addressed by sample index."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class AudioHistory:
-    """Keeps audio until it is forgotten; indexes count from the start of the stream."""
+    """Keeps audio until it is discarded; indexes count from the start of the stream."""
 
     def __init__(self) -> None:
         self._pieces: list[NDArray[np.int16]] = []
@@ -23,10 +23,10 @@ class AudioHistory:
         self._end += len(samples)
 
     def between(self, start_sample: int, end_sample: int) -> NDArray[np.int16]:
-        """Returns the samples from `start_sample` up to and without `end_sample`.
+        """Returns the samples from `start_sample` up to, but not including, `end_sample`.
 
         Raises:
-            IndexError: Part of it is forgotten or has not come yet.
+            IndexError: Part of the range was discarded or has not arrived yet.
         """
         if not self._start <= start_sample <= end_sample <= self._end:
             raise IndexError(
@@ -37,6 +37,6 @@ class AudioHistory:
         return audio[start_sample - self._start : end_sample - self._start]
 
     def forget_before(self, sample: int) -> None:
-        """Forgets what lies wholly before `sample`, piece by piece."""
+        """Discards the pieces that lie wholly before `sample`."""
         while self._pieces and self._start + len(self._pieces[0]) <= sample:
             self._start += len(self._pieces.pop(0))

@@ -1,7 +1,7 @@
-"""When an utterance starts, seems to end, goes on and ends: a machine over speech probabilities.
+"""A state machine that turns speech probabilities into starts, guesses and ends of utterances.
 
-It knows nothing of audio or recognisers. It is fed one probability for each window of audio and
-answers with events whose sample indexes count from the start of the stream.
+It is independent of audio and recognisers: it takes one probability per window of audio and
+returns events whose sample indexes count from the start of the stream.
 """
 
 import enum
@@ -11,15 +11,15 @@ from typing import ClassVar
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointingLimits:
-    """The limits of `anima.asr.v1.Endpointing`, with its defaults.
+    """The limits of `anima.asr.v1.Endpointing`, with their defaults.
 
     Attributes:
         start_speech_ms: Speech that must be heard before an utterance starts.
-        guess_silence_ms: Silence after which the end is guessed. No guess comes when it is not
+        guess_silence_ms: Silence after which the end is guessed. There is no guess unless this is
             shorter than `end_silence_ms`.
         end_silence_ms: Silence that ends the utterance.
-        max_utterance_ms: The longest utterance; it then ends as if by silence.
-        pre_roll_ms: Audio before the first window of speech that belongs to the utterance, so that
+        max_utterance_ms: Maximum length of an utterance; a longer one ends as if by silence.
+        pre_roll_ms: Audio before the first window of speech that is added to the utterance, so that
             its first sound is not lost.
     """
 
@@ -32,7 +32,7 @@ class EndpointingLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class UtteranceStarted:
-    """Speech has begun at `at_sample`; its audio is taken from `audio_from_sample` on."""
+    """Speech began at `at_sample`; the utterance's audio begins at `audio_from_sample`."""
 
     at_sample: int
     audio_from_sample: int
@@ -40,14 +40,14 @@ class UtteranceStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class EndGuessed:
-    """Speech has probably ended; `at_sample` is the sample after the last one of speech."""
+    """Speech has probably ended; `at_sample` is the sample after the last sample of speech."""
 
     at_sample: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechWentOn:
-    """The last guess was wrong: speech is heard again at `at_sample`."""
+    """The last guess was wrong: speech continues at `at_sample`."""
 
     at_sample: int
     audio_from_sample: int
@@ -55,7 +55,7 @@ class SpeechWentOn:
 
 @dataclass(frozen=True, kw_only=True)
 class UtteranceEnded:
-    """The utterance is over; `at_sample` is the sample after the last one of speech."""
+    """The utterance has ended; `at_sample` is the sample after the last sample of speech."""
 
     at_sample: int
 
@@ -72,14 +72,14 @@ class _State(enum.Enum):
 class Endpointer:
     """Turns speech probabilities into utterances.
 
-    A window counts as speech from `SPEECH_FROM` on and as silence below `SILENCE_BELOW`; what lies
-    between changes nothing (the hysteresis that Silero's own iterator uses: threshold 0.5 and 0.15
-    less to leave).
+    A window counts as speech from `SPEECH_FROM` on and as silence below `SILENCE_BELOW`; a value in
+    between changes nothing. This is the hysteresis of Silero's own iterator: enter at 0.5, leave
+    0.15 lower.
 
     Args:
         limits: When utterances start and end.
-        sample_rate_hz: The clock of the windows and of all events.
-        window_samples: Samples for each probability.
+        sample_rate_hz: The sample rate of the windows and of all events.
+        window_samples: Samples per probability.
     """
 
     SPEECH_FROM: ClassVar[float] = 0.5
@@ -109,13 +109,13 @@ class Endpointer:
 
     @property
     def keep_from_sample(self) -> int:
-        """The oldest sample that a coming event may still ask for as `audio_from_sample`."""
+        """The oldest sample that a later event may still need as `audio_from_sample`."""
         if self._state is _State.IDLE and self._heard:
             return self._audio_from(self._start)
         return self._audio_from(self._position)
 
     def accept(self, speech_probability: float) -> list[EndpointEvent]:
-        """Takes the probability (0 to 1) of the next window and says what it changes."""
+        """Takes the probability (0 to 1) of the next window and returns the resulting events."""
         at = self._position
         self._position += self._window
         if self._state is _State.IDLE:
@@ -131,11 +131,11 @@ class Endpointer:
         return events + self._check_limits()
 
     def finish(self) -> list[EndpointEvent]:
-        """Ends the open utterance, if there is one, at the end of its speech."""
+        """Ends the open utterance, if any, at the end of its speech."""
         return [self._end()] if self.in_utterance else []
 
     def drop(self) -> None:
-        """Forgets the open utterance; the next one takes no audio from before this moment."""
+        """Discards the open utterance; the next one uses no audio from before this call."""
         self._state = _State.IDLE
         self._heard = 0
         self._silence_from = None

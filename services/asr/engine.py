@@ -1,10 +1,10 @@
-"""The interface that every recogniser fulfils.
+"""The interface that every recogniser implements.
 
-A recogniser decodes segments: the speech between two pauses. Voice activity, the ends of utterances
-and the guesses of them belong to the service (services/asr/session.py).
+A recogniser decodes segments: the speech between two pauses. Voice activity detection, the ends of
+utterances and the guesses of those ends belong to the service (services/asr/session.py).
 
-An engine is named by an entry point in `anima.asr.engines` and made by calling that with the
-`AsrSettings`.
+An engine is registered as an entry point in `anima.asr.engines`; the service creates it by calling
+that entry point with the `AsrSettings`.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from services.runtime.engine import Engine
 
 DECODER_RATE_HZ: Final = 16_000
-"""The rate of all audio that decoders get."""
+"""The sample rate of all audio passed to decoders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Word:
         text: The word.
         start_sample: Its first sample.
         sample_count: Its length.
-        confidence: How sure the recogniser is, 0 to 1; None if it cannot tell.
+        confidence: The recogniser's confidence, 0 to 1; None if it is unknown.
     """
 
     text: str
@@ -38,14 +38,14 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True)
 class Hypothesis:
-    """The result of decoding a segment.
+    """The result for a segment.
 
     Attributes:
         text: The text; empty if nothing was understood.
-        words: The words of it in order, with samples at 16 kHz from the start of the segment;
-            empty if the recogniser does not know when they were spoken.
-        confidence: How sure the recogniser is of the text, 0 to 1; None if it cannot tell, or if
-            the words say it.
+        words: Its words in order, with samples at 16 kHz from the start of the segment; empty if
+            the recogniser has no word times.
+        confidence: The recogniser's confidence in the text, 0 to 1; None if it is unknown or if the
+            words carry it.
     """
 
     text: str = ""
@@ -55,11 +55,11 @@ class Hypothesis:
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderConfig:
-    """The part of a stream's configuration that concerns its decoder.
+    """The configuration of a decoder for one stream.
 
     Attributes:
-        language: BCP-47, one that the engine said it knows.
-        phrase_hints: Words that are likely; a decoder may ignore them.
+        language: BCP-47, one of the languages that the engine lists.
+        phrase_hints: Likely words; a decoder may ignore them.
     """
 
     language: str
@@ -69,29 +69,29 @@ class DecoderConfig:
 class SegmentDecoder(Protocol):
     """Decodes the segments of one stream.
 
-    Its methods are called on the event loop and do not block it, so an engine may decode segments
+    Its methods are called on the event loop and must not block it, so an engine may decode segments
     of several streams together.
     """
 
     async def decode(self, samples: NDArray[np.int16], *, partial: bool) -> Hypothesis:
-        """Decodes a segment as a whole.
+        """Decodes a whole segment.
 
-        The call may be cancelled when its result is no longer wanted; the next call may then come
-        at once.
+        The call may be cancelled when its result is no longer needed; the next call may follow
+        immediately.
 
         Args:
-            samples: Mono audio at 16 kHz, shape (samples,). That of a whole segment ends with at
-                least 200 ms of silence.
-            partial: Whether the person still speaks: the result is shown as preliminary and
-                replaced soon, so it may be worse and should be quick.
+            samples: Mono audio at 16 kHz, shape (samples,). A complete segment ends with at least
+                200 ms of silence.
+            partial: Whether the person is still speaking. The result is then shown as preliminary
+                and soon replaced, so speed matters more than accuracy.
 
         Raises:
-            AnimaError: The decoder does not work any more; the stream ends with it.
+            AnimaError: The decoder has failed; the stream ends with this error.
         """
         ...
 
     def close(self) -> None:
-        """Releases what the decoder holds; called once, also after a failure."""
+        """Releases the decoder's resources; called once, also after a failure."""
         ...
 
 
@@ -99,12 +99,12 @@ class SegmentDecoder(Protocol):
 class StreamingDecoder(SegmentDecoder, Protocol):
     """A decoder that can also follow a segment while it is spoken.
 
-    Its partial results come from `feed` instead of `decode`. A whole segment is then decoded again
-    by `decode`, if the setting `final_pass` allows it.
+    Its partial results come from `feed` instead of `decode`. The complete segment is then decoded
+    again by `decode`, if the setting `final_pass` allows it.
     """
 
     async def feed(self, samples: NDArray[np.int16]) -> Hypothesis:
-        """Decodes the audio that follows in the open segment, and opens one if there is none.
+        """Decodes the next audio of the open segment; opens a segment if none is open.
 
         Returns:
             The result for the segment so far.
@@ -112,7 +112,7 @@ class StreamingDecoder(SegmentDecoder, Protocol):
         ...
 
     async def end(self) -> Hypothesis:
-        """Ends the open segment; takes some tenths of a second at most.
+        """Ends the open segment; takes a few tenths of a second at most.
 
         Returns:
             The result for the whole segment.
@@ -120,15 +120,15 @@ class StreamingDecoder(SegmentDecoder, Protocol):
         ...
 
     def abandon(self) -> None:
-        """Drops the open segment, if there is one."""
+        """Discards the open segment, if any."""
         ...
 
 
 class AsrEngine(Engine, Protocol):
-    """A recogniser; its `EngineInfo.languages` names at least one language."""
+    """A recogniser; its `EngineInfo.languages` lists at least one language."""
 
     async def open_decoder(self, config: DecoderConfig) -> SegmentDecoder:
-        """Opens the decoder of one stream.
+        """Opens a decoder for one stream.
 
         Raises:
             Busy: All decoders are in use.

@@ -1,6 +1,6 @@
-"""The events that the service reports for a stream.
+"""The events that the service produces for a stream.
 
-All sample indexes count from the start of the stream, in the stream's own rate. The events of an
+All sample indexes count from the start of the stream, at the stream's own rate. The events of an
 utterance come in this order: `SpeechStarted`, any number of `Partial`, any number of `EndGuess`
 (each followed by a better `EndGuess` at the same sample, `SpeechResumed` or `Final`), one `Final`.
 """
@@ -12,14 +12,14 @@ from services.asr.engine import Word
 
 @dataclass(frozen=True, kw_only=True)
 class Transcript:
-    """The text that was recognised in a stretch of audio.
+    """The text recognised in a stretch of audio.
 
     Attributes:
         text: The text; empty if nothing was understood.
-        words: The words of it in order.
-        start_sample: The first sample of the audio that it comes from.
+        words: Its words in order.
+        start_sample: The first sample of the audio it was recognised in.
         sample_count: The length of that audio.
-        confidence: How sure the recogniser is, 0 to 1; None if it cannot tell.
+        confidence: The recogniser's confidence, 0 to 1; None if it is unknown.
     """
 
     text: str
@@ -31,14 +31,14 @@ class Transcript:
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechStarted:
-    """The person has begun to speak."""
+    """The person has started to speak."""
 
     at_sample: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Partial:
-    """The transcript so far; replaces the previous one."""
+    """The text so far; replaces the previous one."""
 
     transcript: Transcript
 

@@ -1,4 +1,4 @@
-"""Whether a segment that was decoded while it was spoken is decoded once more as a whole."""
+"""Decides whether a segment that was decoded live is decoded again as a whole."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,14 +9,14 @@ from services.asr.settings import FinalPass
 
 @dataclass(frozen=True, kw_only=True)
 class FinalPassPolicy:
-    """Whether a segment is decoded a second time as a whole.
+    """Decides whether a segment is decoded a second time as a whole.
 
     Attributes:
-        mode: "always" and "never" say it; "auto" decodes again when the result will be there
-            `max_wait_ms` after the end of the utterance at the latest, and does not wait longer.
-        max_wait_ms: The bound of "auto".
-        head_start_ms: What passes between a guess of the end and the end: the second pass starts at
-            the guess, and this part of it costs nobody time.
+        mode: "always", "never", or "auto". "auto" decodes again if the result is expected at most
+            `max_wait_ms` after the end of the utterance, and waits no longer than that.
+        max_wait_ms: The maximum wait of "auto".
+        head_start_ms: The time between a guess of the end and the end. The second pass starts at
+            the guess, so this part of it delays nothing.
     """
 
     mode: FinalPass
@@ -24,14 +24,14 @@ class FinalPassPolicy:
     head_start_ms: int
 
     def worth_it(self, expected_ms: float) -> bool:
-        """Says whether to start a pass that will take `expected_ms`."""
+        """Returns whether to start a pass that is expected to take `expected_ms`."""
         if self.mode == "auto":
             return expected_ms <= self.max_wait_ms + self.head_start_ms
         return self.mode == "always"
 
 
 class DecoderSpeed:
-    """How long a second pass takes on this machine, learned as it goes."""
+    """How long a second pass takes on this machine, measured at run time."""
 
     USUAL_MS_PER_SECOND: ClassVar[float] = 200.0
 
@@ -39,15 +39,15 @@ class DecoderSpeed:
         self._ms_per_second = self.USUAL_MS_PER_SECOND
 
     def expected_ms(self, samples: int) -> float:
-        """How long `samples` at 16 kHz will take."""
+        """Returns the expected time for `samples` at 16 kHz."""
         return self._ms_per_second * samples / DECODER_RATE_HZ
 
     def learn(self, samples: int, took_ms: float) -> None:
-        """Takes a measurement into account."""
+        """Updates the estimate with a measurement."""
         self._approach(took_ms * DECODER_RATE_HZ / samples)
 
     def forget(self) -> None:
-        """Trusts the measurements less, after a pass that was not made.
+        """Moves the estimate towards the usual value after a pass was skipped.
 
         Otherwise a machine that was busy once would never try a second pass again.
         """

@@ -1,4 +1,4 @@
-"""An engine with everything around it that recognises streams."""
+"""An engine together with everything it needs to recognise streams."""
 
 from services.asr.engine import AsrEngine
 from services.asr.final_pass import DecoderSpeed, FinalPassPolicy
@@ -9,7 +9,7 @@ from services.runtime.engine import EngineInfo
 
 
 class Recogniser:
-    """Opens the recognition of streams on one engine."""
+    """Opens recognition sessions on one engine."""
 
     def __init__(self, engine: AsrEngine, settings: AsrSettings) -> None:
         self._engine = engine
@@ -22,11 +22,11 @@ class Recogniser:
         await self._engine.open()
 
     def describe(self) -> EngineInfo:
-        """Returns what the engine is."""
+        """Returns the description of the engine."""
         return self._engine.describe()
 
     async def open_session(self, config: SessionConfig) -> RecognitionSession:
-        """Opens the recognition of one stream.
+        """Opens a recognition session for one stream.
 
         Raises:
             Busy: All decoders are in use.

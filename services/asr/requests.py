@@ -1,4 +1,4 @@
-"""Checks what a caller says about its stream."""
+"""Validates the requests of a stream."""
 
 import re
 from types import MappingProxyType
@@ -21,17 +21,18 @@ _NAMES = MappingProxyType({"en": "English", "zh": "Chinese"})
 
 
 def check_config(config: RecognizeConfig, engine: EngineInfo) -> SessionConfig:
-    """Turns the first message of a stream into what the engine needs.
+    """Converts the first message of a stream to a session configuration.
 
     Raises:
-        InvalidRequest: A field is wrong; the message names it.
-        FailedPrecondition: The engine does not know the language.
+        InvalidRequest: A field is invalid; the message names it.
+        FailedPrecondition: The engine does not support the language.
     """
     check_turn_id("config.turn_id", config.turn_id)
     check_rate("config.sample_rate_hz", config.sample_rate_hz)
     if len(config.phrase_hints) > MAX_PHRASE_HINTS:
         raise InvalidRequest(
-            f"config.phrase_hints: {len(config.phrase_hints)} are more than {MAX_PHRASE_HINTS}"
+            f"config.phrase_hints: must be at most {MAX_PHRASE_HINTS} phrases, "
+            f"got {len(config.phrase_hints)}"
         )
     for index, phrase in enumerate(config.phrase_hints):
         check_text(f"config.phrase_hints[{index}]", phrase, MAX_PHRASE_CHARS)
@@ -66,17 +67,17 @@ def check_endpointing(given: Endpointing) -> EndpointingLimits:
 
 
 def choose_language(tag: str, engine: EngineInfo) -> str:
-    """Returns the engine's language for a BCP-47 tag: "en" for "en-GB"; its first for "".
+    """Returns the engine's language for a BCP-47 tag: "en" for "en-GB"; its first one for "".
 
     Raises:
         InvalidRequest: The tag is malformed.
-        FailedPrecondition: The engine does not know the language.
+        FailedPrecondition: The engine does not support the language.
     """
     if not tag:
         return engine.languages[0]
     if not _LANGUAGE_TAG.fullmatch(tag):
         raise InvalidRequest(
-            f"config.language: {tag[:64]!r} is not a BCP-47 language tag, such as 'en'"
+            f"config.language: {tag[:64]!r} is not a BCP-47 language tag such as 'en'"
         )
     wanted = tag.lower()
     for language in engine.languages:
@@ -86,7 +87,7 @@ def choose_language(tag: str, engine: EngineInfo) -> str:
     spoken = ", ".join(_NAMES.get(language, language) for language in engine.languages)
     raise FailedPrecondition(
         f"config.language: the engine {engine.name!r} understands {spoken} only, not {tag!r}; "
-        "another engine is chosen by ANIMA_ASR_ENGINE, from the installed entry points of "
+        "to choose another engine, set ANIMA_ASR_ENGINE to an installed entry point of "
         "'anima.asr.engines'",
         reason="LANGUAGE_NOT_SUPPORTED",
         metadata={"language": tag, "known": known},

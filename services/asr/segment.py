@@ -1,4 +1,4 @@
-"""One segment: the speech between two pauses, and what decoders make of it."""
+"""One segment, the speech between two pauses, and its decoding."""
 
 import asyncio
 import time
@@ -26,8 +26,8 @@ class Segment(ABC):
     """The decoding of one segment; sample indexes are those of the stream at 16 kHz.
 
     Attributes:
-        start_sample: Where its audio begins.
-        end_sample: Where the audio that it has been given ends.
+        start_sample: The start of its audio.
+        end_sample: The end of the audio received so far.
     """
 
     def __init__(self, *, start_sample: int, tasks: Tasks) -> None:
@@ -39,17 +39,17 @@ class Segment(ABC):
 
     @property
     def hypothesis(self) -> Hypothesis:
-        """The best result so far, its words on the clock of the stream."""
+        """The best result so far, with the stream's sample indexes for its words."""
         return replace(self._result, words=tuple(map(self._placed, self._result.words)))
 
     @property
     def decoded(self) -> bool:
-        """Whether the decoding of the whole segment is done."""
+        """Whether the last decoding of the segment is done."""
         return self._decoding is not None and self._decoding.done()
 
     @abstractmethod
     async def feed(self, audio: NDArray[np.int16]) -> bool:
-        """Takes the audio that follows.
+        """Takes the next audio.
 
         Returns:
             Whether the text has changed.
@@ -59,35 +59,35 @@ class Segment(ABC):
     def close(self, audio: NDArray[np.int16], *, silence_samples: int) -> None:
         """Ends the segment.
 
-        A word that ends with the last sample is lost, so silence is added where there is too
-        little; but not more than that, since silence falsifies the mean of a short segment.
+        A word that ends with the last sample is lost, so short trailing silence is padded; but only
+        up to the minimum, because silence distorts the mean of a short segment.
 
         Args:
             audio: All audio of the segment.
-            silence_samples: How much of its end is silence.
+            silence_samples: The length of the silence at its end.
         """
 
     @abstractmethod
     async def first_result(self, wait_s: float | None = None) -> bool:
-        """Takes the first result after the end, once it is there.
+        """Takes the first result after the end, once it is available.
 
         Args:
-            wait_s: How long to wait; None: until it is there.
+            wait_s: How long to wait; None waits until it is available.
 
         Returns:
-            False: it is not there, and waiting a little longer is worth it.
+            False if it is not available yet and a longer wait is worthwhile.
         """
 
     @abstractmethod
     async def settle(self, wait_s: float | None = None) -> None:
-        """Takes the best result that there is.
+        """Takes the best available result.
 
         Args:
-            wait_s: How long to wait for a second decoding; None: until it is done.
+            wait_s: How long to wait for a second decoding; None waits until it is done.
         """
 
     def abandon(self) -> None:
-        """Ends all work for the segment."""
+        """Cancels all work for the segment."""
         if self._decoding is not None:
             self._decoding.cancel()
 
@@ -103,14 +103,14 @@ class Segment(ABC):
 
 
 class LiveSegment(Segment):
-    """A segment of a decoder that follows it while it is spoken, and may decode it once more.
+    """A segment whose decoder follows it while it is spoken and may decode it once more.
 
     Args:
-        decoder: Used by no other segment while this one lives.
-        start_sample: Where its audio begins.
-        tasks: Owns the work that goes on after a call.
-        policy: Whether there is a second decoding.
-        speed: Estimates how long that takes, and learns from it.
+        decoder: Must not be used by another segment during this one's lifetime.
+        start_sample: The start of its audio.
+        tasks: Owns the work that continues after a call.
+        policy: Decides whether there is a second decoding.
+        speed: Estimates the time of a second decoding, and is updated with it.
     """
 
     def __init__(
@@ -129,12 +129,12 @@ class LiveSegment(Segment):
         self._ending: asyncio.Task[Hypothesis] | None = None
 
     async def feed(self, audio: NDArray[np.int16]) -> bool:
-        """Decodes the audio that follows; see `Segment.feed`."""
+        """Decodes the next audio; see `Segment.feed`."""
         self.end_sample += len(audio)
         return self._take(await self._decoder.feed(audio))
 
     def close(self, audio: NDArray[np.int16], *, silence_samples: int) -> None:
-        """Ends the live decoding and starts the second one, if it is worth it."""
+        """Ends the live decoding and starts the second one if it is worth it."""
         padding = near_silence(PADDING_SAMPLES - silence_samples)
         if self.end_sample > self.start_sample:
             self._ending = self._tasks.start(self._end(padding), name="asr end of segment")
@@ -147,9 +147,9 @@ class LiveSegment(Segment):
     async def first_result(self, wait_s: float | None = None) -> bool:
         """Takes the result of the live decoding.
 
-        A decoder may look over all of its hypotheses at the end of a segment, which changes words
-        and says how sure of each it is; with pocketsphinx that takes 40 ms after a second of
-        speech and 250 ms after eight.
+        A decoder may review all of its hypotheses at the end of a segment, which changes words and
+        adds their confidences. With pocketsphinx that takes 40 ms after a second of speech and
+        250 ms after eight.
         """
         if self._ending is None:
             return True
@@ -159,7 +159,7 @@ class LiveSegment(Segment):
         return bool(done)
 
     async def settle(self, wait_s: float | None = None) -> None:
-        """Takes the second result if it is there in time, else that of the live decoding."""
+        """Takes the second result if it is available in time, else that of the live decoding."""
         if self._decoding is not None:
             done, _ = await asyncio.wait({self._decoding}, timeout=wait_s)
             if done:
@@ -168,7 +168,7 @@ class LiveSegment(Segment):
         await self.first_result()
 
     def abandon(self) -> None:
-        """Ends all work, so that the decoder can be used again."""
+        """Cancels all work, so that the decoder can be used again."""
         super().abandon()
         if self._ending is not None:
             self._ending.cancel()
@@ -189,18 +189,18 @@ class LiveSegment(Segment):
 
 
 class WholeSegment(Segment):
-    """A segment of a decoder that only decodes what it is given as a whole.
+    """A segment whose decoder can only decode it as a whole.
 
-    While it is spoken, what there is of it is decoded from time to time.
+    While it is spoken, the audio so far is decoded from time to time.
 
     Args:
-        decoder: Used by no other segment while this one lives.
-        start_sample: Where its audio begins.
-        tasks: Owns the work that goes on after a call.
+        decoder: Must not be used by another segment during this one's lifetime.
+        start_sample: The start of its audio.
+        tasks: Owns the work that continues after a call.
     """
 
     PARTIAL_SAMPLES: ClassVar[int] = DECODER_RATE_HZ // 2
-    """New audio after which there is another partial result, if the one before is done."""
+    """New audio before the next partial result, provided that the previous one is done."""
 
     def __init__(self, decoder: SegmentDecoder, *, start_sample: int, tasks: Tasks) -> None:
         super().__init__(start_sample=start_sample, tasks=tasks)
@@ -209,7 +209,7 @@ class WholeSegment(Segment):
         self._new_samples = 0
 
     async def feed(self, audio: NDArray[np.int16]) -> bool:
-        """Takes the audio that follows, and what was recognised meanwhile; see `Segment.feed`."""
+        """Takes the next audio and any finished partial result; see `Segment.feed`."""
         self.end_sample += len(audio)
         self._pieces.append(audio)
         self._new_samples += len(audio)
@@ -223,7 +223,7 @@ class WholeSegment(Segment):
         return changed
 
     def close(self, audio: NDArray[np.int16], *, silence_samples: int) -> None:
-        """Starts the decoding of the whole segment; see `Segment.close`."""
+        """Starts the decoding of the complete segment; see `Segment.close`."""
         self.abandon()
         self._decoding = None
         self._pieces = []
@@ -232,7 +232,7 @@ class WholeSegment(Segment):
             self._start_decoding(whole, partial=False)
 
     async def first_result(self, wait_s: float | None = None) -> bool:
-        """Takes the result if it is there in time; a longer wait is never worth it."""
+        """Takes the result if it is available in time; a longer wait is never worthwhile."""
         if self._decoding is not None:
             await asyncio.wait({self._decoding}, timeout=wait_s)
             if self.decoded:
@@ -240,7 +240,7 @@ class WholeSegment(Segment):
         return True
 
     async def settle(self, wait_s: float | None = None) -> None:
-        """Takes the result, whatever `wait_s` says: there is no other one."""
+        """Takes the result regardless of `wait_s`, because there is no other."""
         await self.first_result()
 
     def _start_decoding(self, audio: NDArray[np.int16], *, partial: bool) -> None:
@@ -254,5 +254,5 @@ class WholeSegment(Segment):
 
 
 def near_silence(samples: int) -> NDArray[np.int16]:
-    """Returns noise of one or two steps: no room and no acoustic model knows digital zero."""
+    """Returns faint noise; digital zero occurs in no room and in no acoustic model's training."""
     return np.random.default_rng(0).integers(-2, 3, max(samples, 0), dtype=np.int16)

@@ -1,4 +1,4 @@
-"""The recognition service: proto in, engine call, proto out."""
+"""The recognition service: maps protobuf requests to engine calls and back."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -34,7 +34,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class AsrServicer(AsrServiceServicer):
-    """Answers the calls of `anima.asr.v1.AsrService`."""
+    """Implements `anima.asr.v1.AsrService`."""
 
     def __init__(self, recogniser: Recogniser, *, capacity: int) -> None:
         self._recogniser = recogniser
@@ -69,8 +69,8 @@ class AsrServicer(AsrServiceServicer):
 class _Recognition:
     """One open stream.
 
-    It reads a message only when the one before it is worked off: a caller that sends faster than
-    the engine recognises is held back by gRPC's flow control, and nothing piles up here.
+    It reads a message only after the previous one is processed: gRPC's flow control slows down a
+    caller that sends faster than the engine recognises, and no queue builds up here.
     """
 
     def __init__(self, config: RecognizeConfig, session: RecognitionSession) -> None:
@@ -84,7 +84,7 @@ class _Recognition:
         )
 
     def address(self, response: RecognizeResponse) -> RecognizeResponse:
-        """Adds the header to a response."""
+        """Sets the header of a response."""
         self._sequence += 1
         response.header.CopyFrom(
             ChunkHeader(turn_id=self._turn_id, epoch=self._epoch, sequence=self._sequence)
@@ -94,10 +94,10 @@ class _Recognition:
     async def run(
         self, requests: AsyncIterator[RecognizeRequest]
     ) -> AsyncIterator[RecognizeResponse]:
-        """Works off the messages after the config.
+        """Processes the messages after the config.
 
-        When they end without `end_of_speech`, the open utterance has no result: a half-close says
-        nothing about speech, and a client's cancel looks the same at first.
+        If they end without `end_of_speech`, the open utterance has no result: a half-close does not
+        mark the end of speech, and a client's cancel looks the same at first.
         """
         async for request in requests:
             if request.HasField("interrupt"):
@@ -121,7 +121,7 @@ class _Recognition:
     def _interrupt(self, epoch: int) -> RecognizeResponse:
         if epoch <= self._epoch:
             raise InvalidRequest(
-                f"interrupt.epoch: {epoch} is not above {self._epoch}, the epoch of the stream"
+                f"interrupt.epoch: {epoch} must be greater than the stream's epoch, {self._epoch}"
             )
         self._session.drop()
         self._epoch = epoch
@@ -130,10 +130,10 @@ class _Recognition:
 
 
 def build(settings: AsrSettings) -> Stage:
-    """Makes the stage with the engine that the settings name.
+    """Builds the stage with the engine named in the settings.
 
     Raises:
-        SettingsError: The engine is unknown or cannot work here.
+        SettingsError: The engine is unknown or cannot run here.
     """
     engine: AsrEngine = load_engine("asr", settings.engine, settings)
     recogniser = Recogniser(engine, settings)

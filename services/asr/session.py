@@ -1,4 +1,4 @@
-"""The recognition of one stream: voice activity, endpointing and decoding put together."""
+"""The recognition of one stream: combines voice activity, endpointing and decoding."""
 
 import itertools
 import re
@@ -43,20 +43,20 @@ from services.runtime.tasks import Tasks
 from text.scripts import CJK_PUNCTUATION, UNSPACED
 
 FEED_SAMPLES = 3 * WINDOW_SAMPLES
-# A guess waits that long for words that will last; after a long utterance it first comes without.
+# How long a guess waits for stable words; after a long utterance it is first sent without them.
 _GUESS_WAIT_S = 0.1
 _UNSPACED = re.compile(f"[{UNSPACED}{CJK_PUNCTUATION}]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionConfig:
-    """How one stream is recognised.
+    """The configuration of recognition for one stream.
 
     Attributes:
-        sample_rate_hz: The rate of its audio, 8,000 to 48,000.
-        language: BCP-47, one that the engine said it knows.
+        sample_rate_hz: The sample rate of its audio, 8,000 to 48,000.
+        language: BCP-47, one of the languages that the engine lists.
         limits: When utterances start and end.
-        phrase_hints: Words that are likely; an engine may ignore them.
+        phrase_hints: Likely words; an engine may ignore them.
     """
 
     sample_rate_hz: int
@@ -66,21 +66,21 @@ class SessionConfig:
 
     @property
     def decoder(self) -> DecoderConfig:
-        """The part of it that concerns the decoder."""
+        """The part of it that the decoder needs."""
         return DecoderConfig(language=self.language, phrase_hints=self.phrase_hints)
 
 
 class RecognitionSession:
-    """The recognition of one stream. Its methods are never called at the same time.
+    """The recognition of one stream. Its methods must not be called concurrently.
 
-    Everything inside counts samples at 16 kHz; events leave in the stream's own rate.
+    Internally samples are counted at 16 kHz; events use the stream's own rate.
 
     Args:
-        config: How the stream is recognised.
+        config: The configuration of the stream.
         decoder: Decodes its segments; closed with the session.
-        compute: Where voice activity is computed.
-        policy: Whether a segment is decoded again as a whole by a decoder that streams.
-        speed: Estimates how long that takes on this machine; shared by all streams.
+        compute: Runs voice activity detection.
+        policy: Decides whether a streaming decoder decodes a segment again as a whole.
+        speed: The measured time of that on this machine; shared by all streams.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class RecognitionSession:
             yield event
 
     async def finish(self) -> AsyncIterator[SpeechEvent]:
-        """Ends the open utterance now. Nothing is accepted after it."""
+        """Ends the open utterance now. No audio is accepted afterwards."""
         rest = np.zeros(0, np.int16)
         windows = await self._compute.run(self._detector.process, rest, last=True)
         async for event in self._listen(windows):
@@ -129,7 +129,7 @@ class RecognitionSession:
                 yield event
 
     def drop(self) -> None:
-        """Forgets the open utterance. The clock of the stream runs on."""
+        """Discards the open utterance. The sample count of the stream continues."""
         self._endpointer.drop()
         for segment in (self._segment, self._closed_segment):
             if segment is not None:
@@ -213,7 +213,7 @@ class RecognitionSession:
         return segment
 
     def _guess_again(self, segment: Segment) -> EndGuess | None:
-        """Returns the guess again if it has other words now, or is known to be sure or not."""
+        """Returns an updated guess if its text changed or its confidence became known."""
         guess, transcript = self._guess, self._transcript(segment)
         if guess is None:
             return None
@@ -275,8 +275,8 @@ class RecognitionSession:
 def join(parts: tuple[Hypothesis, ...]) -> Hypothesis:
     """Returns one hypothesis for the segments of an utterance.
 
-    Its confidence is the mean of its words', or of its parts' where there are no words; None where
-    one of them is not known.
+    Its confidence is the mean over its words, or over its parts where there are no words; None if
+    any of these is unknown.
     """
     parts = tuple(part for part in parts if part.text)
     words = tuple(itertools.chain.from_iterable(part.words for part in parts))

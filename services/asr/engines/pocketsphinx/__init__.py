@@ -1,4 +1,4 @@
-"""The engine `pocketsphinx`: CMU's recogniser with its English model, which is in its wheel."""
+"""The engine `pocketsphinx`: CMU's recogniser with its English model, both from its wheel."""
 
 from services.asr.engines.pocketsphinx.engine import PocketsphinxEngine
 

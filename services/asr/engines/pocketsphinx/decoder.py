@@ -1,4 +1,4 @@
-"""The decoder of one stream, on a process of pocketsphinx."""
+"""The decoder of one stream, backed by a pocketsphinx process."""
 
 import re
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class PocketsphinxDecoder:
     """A `services.asr.engine.StreamingDecoder`.
 
     Args:
-        process: Used by nobody else meanwhile.
+        process: Must not be used by anything else at the same time.
         on_close: Called when the decoder is closed.
     """
 
@@ -37,7 +37,7 @@ class PocketsphinxDecoder:
         self._heard_before = False
 
     async def feed(self, samples: NDArray[np.int16]) -> Hypothesis:
-        """Decodes the audio that follows; see `StreamingDecoder.feed`."""
+        """Decodes the next audio; see `StreamingDecoder.feed`."""
         if not self._live:
             self._process.request(BEGIN_SAME_SPEAKER if self._heard_before else BEGIN)
             self._live = self._heard_before = True
@@ -51,24 +51,24 @@ class PocketsphinxDecoder:
         return _hypothesis(await self._process.request(END), sure=True)
 
     async def decode(self, samples: NDArray[np.int16], *, partial: bool) -> Hypothesis:
-        """Decodes a whole segment; see `SegmentDecoder.decode`."""
+        """Decodes a complete segment; see `SegmentDecoder.decode`."""
         del partial
         return _hypothesis(await self._process.request(DECODE, samples.tobytes()), sure=True)
 
     def abandon(self) -> None:
-        """Drops the open segment; see `StreamingDecoder.abandon`."""
+        """Discards the open segment; see `StreamingDecoder.abandon`."""
         if self._live:
             self._live = False
             self._process.request(END)
 
     def close(self) -> None:
-        """Leaves the process ready for another stream."""
+        """Leaves the process ready for the next stream."""
         self.abandon()
         self._on_close()
 
 
 def _hypothesis(answer: dict[str, Any], *, sure: bool) -> Hypothesis:
-    """Reads an answer; while a segment goes on the decoder does not know how sure it is."""
+    """Parses an answer; the decoder has no confidences while the segment is still open."""
     words = tuple(
         Word(
             text=_VARIANT.sub("", text),

@@ -1,7 +1,7 @@
 """The embedded recogniser: pocketsphinx with its English model.
 
-It understands English only and needs no download: the model is in its wheel. One decoder is a
-process (see `worker.py`); one stream has one decoder.
+It understands English only and needs no download: the model is in its wheel. Each decoder runs in
+a process of its own (see `worker.py`), and each stream uses one decoder.
 """
 
 import importlib.metadata
@@ -18,11 +18,11 @@ from services.runtime.engine_options import EngineOptions
 
 
 class PocketsphinxOptions(EngineOptions):
-    """The options of the engine `pocketsphinx`, read from `ANIMA_ASR_*`."""
+    """The settings that the engine `pocketsphinx` reads from `ANIMA_ASR_*`."""
 
     warm_decoders: int = Field(default=1, ge=1, le=10_000)
-    """How many decoders are loaded at start, which takes 145 MB and half a second each; the others
-    are loaded when more streams come at the same time."""
+    """How many decoders are loaded at start. Each takes 145 MB and half a second to load; further
+    decoders are loaded when more streams are open at the same time."""
 
 
 class PocketsphinxEngine:
@@ -40,7 +40,7 @@ class PocketsphinxEngine:
         await self._pool.warm_up(self._warm_decoders)
 
     def describe(self) -> EngineInfo:
-        """Returns what the engine is."""
+        """Returns the engine's name, version, licence and languages."""
         return EngineInfo(
             name="pocketsphinx",
             version=importlib.metadata.version("pocketsphinx"),
@@ -49,10 +49,10 @@ class PocketsphinxEngine:
         )
 
     async def open_decoder(self, config: DecoderConfig) -> PocketsphinxDecoder:
-        """Opens a decoder; loads another one (half a second) when all are lent."""
+        """Opens a decoder; loads another one (half a second) when all are in use."""
         process = await self._pool.borrow()
         return PocketsphinxDecoder(process, on_close=lambda: self._pool.give_back(process))
 
     async def close(self) -> None:
-        """Ends the decoder processes."""
+        """Stops the decoder processes."""
         await self._pool.close()

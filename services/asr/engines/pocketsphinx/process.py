@@ -1,4 +1,4 @@
-"""Decoder processes and the pool that lends them: one decoder belongs to one stream at a time."""
+"""Decoder processes and their pool: a decoder is used by one stream at a time."""
 
 import asyncio
 import collections
@@ -21,7 +21,7 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 
 class DecoderProcess:
-    """A running `worker.py`. Requests are answered in the order they are made."""
+    """A running `worker.py`. Requests are answered in order."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -33,9 +33,9 @@ class DecoderProcess:
         """Starts a process and waits until its model is loaded.
 
         Raises:
-            Unavailable: It did not start.
+            Unavailable: The process did not start.
         """
-        # -P keeps the folder of the script off the path: its modules are not for import from there.
+        # -P keeps the script's folder off sys.path: its modules must not be imported from there.
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", str(WORKER)),
             stdin=asyncio.subprocess.PIPE,
@@ -48,7 +48,7 @@ class DecoderProcess:
             await asyncio.wait_for(loaded, START_TIMEOUT_S)
         except TimeoutError:
             await decoder.close()
-            raise Unavailable(f"the decoder was not loaded in {START_TIMEOUT_S:.0f} s") from None
+            raise Unavailable(f"the decoder did not load within {START_TIMEOUT_S:.0f} s") from None
         except BaseException:
             await decoder.close()
             raise
@@ -56,20 +56,20 @@ class DecoderProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether it can still answer."""
+        """Whether the process can still answer requests."""
         return self._process.returncode is None and not self._reader.done()
 
     @property
     def pending(self) -> int:
-        """How many requests are not answered yet."""
+        """The number of unanswered requests."""
         return len(self._waiting)
 
     def request(self, operation: bytes, payload: bytes = b"") -> asyncio.Future[dict[str, Any]]:
         """Sends a request.
 
         Returns:
-            The answer to come; it raises `Unavailable` when the process dies. It may be cancelled
-            or forgotten: the work is done all the same and its answer is thrown away.
+            The future answer; it raises `Unavailable` if the process dies. It may be cancelled or
+            dropped: the process still does the work, and its answer is discarded.
         """
         future = self._expect()
         stdin = self._process.stdin
@@ -80,7 +80,7 @@ class DecoderProcess:
         return future
 
     async def close(self) -> None:
-        """Ends the process: by the end of its input, or at last by force."""
+        """Closes the input of the process, and kills it if it does not exit in time."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
@@ -104,7 +104,9 @@ class DecoderProcess:
                 header = await stdout.readexactly(ANSWER_HEADER.size)
                 (length,) = ANSWER_HEADER.unpack(header)
                 if length > MAX_ANSWER_BYTES:
-                    raise ValueError(f"an answer of {length} bytes is announced")
+                    raise ValueError(
+                        f"an answer must be at most {MAX_ANSWER_BYTES} bytes, got {length}"
+                    )
                 self._resolve(json.loads(await stdout.readexactly(length)))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -113,12 +115,12 @@ class DecoderProcess:
 
     def _resolve(self, answer: object) -> None:
         if not isinstance(answer, dict):
-            raise ValueError(f"an answer is a {type(answer).__name__}, not an object")
+            raise ValueError(f"an answer must be a JSON object, got {type(answer).__name__}")
         future = self._waiting.popleft()
         if future.done():
             return
         if "error" in answer:
-            future.set_exception(Unavailable(f"the decoder refused the audio: {answer['error']}"))
+            future.set_exception(Unavailable(f"the decoder rejected the audio: {answer['error']}"))
         else:
             future.set_result(answer)
 
@@ -130,7 +132,7 @@ class DecoderProcess:
 
 
 class DecoderPool:
-    """Lends decoders; starts them when they are first needed, up to `capacity`."""
+    """Lends decoders; starts them on demand, up to `capacity`."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -145,11 +147,11 @@ class DecoderPool:
             self._idle.append(await self._start())
 
     async def borrow(self) -> DecoderProcess:
-        """Lends a decoder, one without leftover work if there is one.
+        """Lends a decoder, preferably one without unfinished work.
 
         Raises:
-            Busy: All are lent.
-            Unavailable: A new one did not start.
+            Busy: All decoders are in use.
+            Unavailable: A new decoder did not start.
         """
         self._retire_dead()
         if self._idle:
@@ -163,12 +165,12 @@ class DecoderPool:
         return decoder
 
     def give_back(self, decoder: DecoderProcess) -> None:
-        """Takes a decoder back."""
+        """Returns a decoder to the pool."""
         self._lent.discard(decoder)
         self._idle.append(decoder)
 
     async def close(self) -> None:
-        """Ends all processes."""
+        """Stops all processes."""
         decoders = [*self._idle, *self._lent]
         self._idle.clear()
         self._lent.clear()
@@ -190,6 +192,6 @@ class DecoderPool:
 
 
 def _retrieve(future: asyncio.Future[dict[str, Any]]) -> None:
-    """Marks the error of a forgotten answer as seen, or asyncio reports it as never retrieved."""
+    """Retrieves the error of a dropped answer; otherwise asyncio logs it as never retrieved."""
     if not future.cancelled():
         future.exception()

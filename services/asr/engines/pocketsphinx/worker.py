@@ -1,12 +1,13 @@
-"""One pocketsphinx decoder, to be run as a script in a process of its own.
+"""One pocketsphinx decoder, run as a script in a process of its own.
 
-The binding holds Python's global lock for the whole of `process_raw` and `end_utt` (0.2 s at the
-end of a seven-second utterance, over a second for decoding it at once), so in a thread it would
-stop the event loop and every other stream. A process of its own also keeps a fatal error of the C
-library (it calls `exit`) away from the service.
+The binding holds the GIL for the whole of `process_raw` and `end_utt` (0.2 s at the end of a
+seven-second utterance, over a second to decode it at once), so in a thread it would block the
+event loop and every other stream. A separate process also keeps a fatal error of the C library
+(it calls `exit`) away from the service.
 
-Requests on stdin: one byte that names the operation, four bytes of length (little-endian), payload.
-Answers on stdout, in order: four bytes of length, JSON. The process ends at the end of its input.
+Requests on stdin: one byte for the operation, four bytes for the length (little-endian), payload.
+Answers on stdout, in order: four bytes for the length, JSON. The process exits at the end of its
+input.
 """
 
 import contextlib
@@ -29,13 +30,13 @@ MEAN_FRAMES = 500
 
 
 class SpeakerMean:
-    """The mean of the cepstra of a speaker and room, measured while they are heard.
+    """The cepstral mean of a speaker and room, measured while they are heard.
 
-    Live decoding subtracts a mean that the decoder guesses and follows slowly (over 5 s), which
-    costs more errors than anything else; decoding a whole utterance subtracts its true mean. So
-    the true mean of what has been heard is measured every quarter of a second, by a second decoder
-    that only looks for a keyphrase (12 ms for each second of audio). On 12 recordings the live
-    word error rate fell from 30 % to 24 %; with the whole utterance it is 23 %.
+    Live decoding subtracts a mean that the decoder guesses and adapts slowly (over 5 s), which is
+    the largest source of errors; decoding a whole utterance subtracts its true mean. Therefore the
+    true mean of the audio so far is measured every quarter of a second, by a second decoder that
+    only looks for a keyphrase (12 ms per second of audio). On 12 recordings this lowered the live
+    word error rate from 30 % to 24 %; decoding the whole utterance reaches 23 %.
     """
 
     def __init__(self) -> None:
@@ -44,12 +45,12 @@ class SpeakerMean:
         self._frames = 0
 
     def forget(self) -> None:
-        """Starts with another speaker."""
+        """Resets the mean for another speaker."""
         self._values = []
         self._frames = 0
 
     def hear(self, pcm: bytes) -> None:
-        """Takes more audio of the speaker into account."""
+        """Includes more audio of the speaker."""
         frames = len(pcm) // BYTES_PER_FRAME
         values = [float(value) for value in measure_mean(self._decoder, pcm).split(",")]
         if not frames or not all(math.isfinite(value) for value in values):
@@ -62,19 +63,19 @@ class SpeakerMean:
         self._frames = min(total, MEAN_FRAMES)
 
     def __str__(self) -> str:
-        """The mean as `set_cmn` wants it; empty before anything was heard."""
+        """Returns the mean in the format of `set_cmn`; empty before any audio was heard."""
         return ",".join(f"{value:.6g}" for value in self._values)
 
 
 def measure_mean(decoder: Decoder, pcm: bytes) -> str:
-    """Decodes a piece of audio as a whole and returns its mean."""
+    """Decodes a piece of audio as a whole and returns its cepstral mean."""
     decode_whole(decoder, pcm)
     mean: str = decoder.get_cmn(False)
     return mean
 
 
 def decode_whole(decoder: Decoder, pcm: bytes) -> None:
-    """Decodes audio whose end is known already."""
+    """Decodes audio that is already complete."""
     decoder.reinit_feat()
     decoder.start_utt()
     if pcm:
@@ -83,12 +84,13 @@ def decode_whole(decoder: Decoder, pcm: bytes) -> None:
 
 
 class Recogniser:
-    """A decoder with the language model, fed live or with a whole segment.
+    """A decoder with the language model, fed live or with a complete segment.
 
-    Before each utterance `reinit_feat` (0.1 ms) restores the features' first state: `feat_cmn` in
-    feat.c switches a decoder that has streamed once to live mean normalisation for good, after
-    which `full_utt=True` is ignored without a word (5.1.1; word errors on the recorded card
-    commands rise from 5 % to 43 %). It also keeps one caller's means out of the next one's speech.
+    Before each utterance `reinit_feat` (0.1 ms) restores the initial state of the features. Without
+    it, `feat_cmn` in feat.c permanently switches a decoder that has streamed once to live mean
+    normalisation, after which `full_utt=True` is silently ignored (5.1.1; word errors on the
+    recorded card commands rise from 5 % to 43 %). It also keeps one caller's means out of the next
+    caller's speech.
     """
 
     def __init__(self) -> None:
@@ -98,7 +100,7 @@ class Recogniser:
         self._not_measured = b""
 
     def handle(self, operation: bytes, payload: bytes) -> dict[str, Any]:
-        """Does one operation and returns its answer."""
+        """Runs one operation and returns its answer."""
         if operation in (BEGIN, BEGIN_SAME_SPEAKER):
             self._begin(same_speaker=operation == BEGIN_SAME_SPEAKER)
             return {}
@@ -109,7 +111,7 @@ class Recogniser:
         elif operation == DECODE:
             decode_whole(self._decoder, payload)
         else:
-            raise ValueError(f"operation {operation!r} is unknown")
+            raise ValueError(f"unknown operation {operation!r}")
         return {"words": self._words()}
 
     def _begin(self, *, same_speaker: bool) -> None:
@@ -143,7 +145,7 @@ class Recogniser:
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answers requests until they end."""
+    """Answers requests until the input ends."""
     recogniser = Recogniser()
     _answer(answers, {})
     while header := requests.read(REQUEST_HEADER.size):
@@ -163,16 +165,16 @@ def _answer(answers: BinaryIO, answer: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Serves on stdin and stdout; what the C library prints goes to stderr instead."""
-    # A terminal's Ctrl-C and a supervisor's SIGTERM reach the whole group, but the service drains
-    # its streams first and then closes our input.
+    """Serves on stdin and stdout; output of the C library is redirected to stderr."""
+    # Ctrl-C in a terminal and a supervisor's SIGTERM reach the whole process group, but the service
+    # drains its streams first and then closes the input of this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     with contextlib.suppress(BrokenPipeError):
         serve(sys.stdin.buffer, answers)
-    os._exit(0)  # freeing the models piece by piece would only delay the end of the service
+    os._exit(0)  # skips freeing the models, which would only delay the service's exit
 
 
 if __name__ == "__main__":
