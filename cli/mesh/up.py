@@ -50,8 +50,7 @@ def up(
 ) -> None:
     """Start all services and the gateway; Ctrl-C stops them.
 
-    A service that dies is restarted. Engines and all other settings are environment variables,
-    such as ANIMA_TTS_ENGINE=espeak; see the README.
+    A service that dies is restarted. Settings are environment variables, see docs/settings.md.
     """
     largest = MAX_PORT - max(spec.default_port - GATEWAY_PORT for spec in STAGES.values())
     if not MIN_FIRST_PORT <= first_port <= largest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -21,14 +22,22 @@ def engine_option_types(stage: str) -> dict[str, type[EngineOptions]]:
     libraries only in `open`. Engines that cannot be imported, and engines without options, are
     omitted.
     """
-    found: dict[str, type[EngineOptions]] = {}
+    found = {
+        name: getattr(engine, "options_type", None) for name, engine in _imported(stage).items()
+    }
+    return {name: options for name, options in found.items() if options is not None}
+
+
+def all_engines_load(stage: str) -> bool:
+    """Returns whether every installed engine of a stage can be imported."""
+    return len(_imported(stage)) == len(engine_names(stage))
+
+
+def _imported(stage: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for entry in sorted(entry_points(group=_group(stage)), key=lambda entry: entry.name):
-        try:
-            options_type = getattr(entry.load(), "options_type", None)
-        except Exception:  # noqa: S112 (selecting this engine reports why it does not load)
-            continue
-        if options_type is not None:
-            found[entry.name] = options_type
+        with contextlib.suppress(Exception):  # selecting the engine reports why it does not load
+            found[entry.name] = entry.load()
     return found
 
 

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import Final
 
-from services.runtime.engines import engine_option_names
+from services.runtime.engines import all_engines_load, engine_option_names
 from services.runtime.settings import ServiceSettings, SettingsError
 from services.runtime.variables import PREFIX, is_service_link, stage_prefix
 
@@ -70,9 +70,10 @@ class _Names:
             return not name.upper().startswith(PREFIX) or name.upper() not in self._read
         if name in self._read or name in _ELSEWHERE:
             return True
-        if not name.startswith(self._prefix) and self._belongs_to_another(name):
-            return True
-        return name in self._all()
+        if not name.startswith(self._prefix):
+            return self._belongs_to_another(name) or name in self._all()
+        # It may be an option of an engine whose import fails; selecting that one reports why.
+        return name in self._all() or not all_engines_load(self._model.stage)
 
     def advice(self, name: str) -> str:
         """Returns what to do about an unknown variable."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
 import pytest
 
@@ -13,6 +13,8 @@ from gateway.settings import GatewaySettings
 from memory.settings import MemorySettings
 from services.avatar.settings import AvatarSettings
 from services.llm.settings import LlmSettings
+from services.runtime import engines
+from services.runtime.engines import load_engine
 from services.runtime.known_variables import installed_settings, refuse_unknown
 from services.runtime.settings import ServiceSettings, SettingsError
 from services.runtime.variables import is_service_link
@@ -139,3 +141,16 @@ def test_without_metadata_only_the_own_variables_are_judged(
     refuse_unknown(GatewaySettings, {"ANIMA_LLM_ENGINE": "x", "ANIMA_AVATARS_DIR": "/a"})
     with pytest.raises(SettingsError, match="ANIMA_GATEWAY_LEED_MS"):
         refuse_unknown(GatewaySettings, {"ANIMA_GATEWAY_LEED_MS": "1"})
+
+
+def test_options_of_an_engine_that_cannot_be_imported_are_left_to_its_own_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = EntryPoints([EntryPoint("broken", "nowhere.at_all:Engine", "anima.tts.engines")])
+    monkeypatch.setattr(engines, "entry_points", lambda group: broken.select(group=group))
+    variables = {"ANIMA_TTS_ENGINE": "broken", "ANIMA_TTS_PITCH": "3"}
+    refuse_unknown(TtsSettings, variables)
+    with pytest.raises(SettingsError, match="'broken' cannot be imported: No module named"):
+        load_engine("tts", "broken", TtsSettings.from_environment(variables))
+    with pytest.raises(SettingsError, match="ANIMA_TOKN is not a setting"):
+        refuse_unknown(TtsSettings, variables | {"ANIMA_TOKN": "t"})
