@@ -1,11 +1,10 @@
-"""Erases what is older than the settings allow, in the background."""
-
-import time
+"""Retention: erases turns and facts beyond the age that the settings allow, in the background."""
 
 from anima.memory.v1 import ITEM_KIND_FACT
+from memory.background import Periodic
 from memory.erasure.chunks import erase_where
-from memory.periodic import Periodic
 from memory.store import Truth
+from services.runtime.clock import unix_ms
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
 
@@ -78,5 +77,5 @@ class Retention:
             self._store,
             turn_days=self._turn_days,
             fact_days=self._fact_days,
-            now_unix_ms=time.time_ns() // 1_000_000,
+            now_unix_ms=unix_ms(),
         )

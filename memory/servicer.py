@@ -21,6 +21,7 @@ from memory.paging import page_token, position_of
 from memory.search.recalling import recalled
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
+from services.runtime.clock import unix_ms
 from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
 from services.runtime.errors import InvalidRequest
@@ -154,7 +155,7 @@ class MemoryServicer(KnowledgeCalls):
     ) -> wire.ImportResponse:
         """Stores items of an export, with what facts say."""
         user_id, received, stored = "", 0, 0
-        now_unix_ms = time.time_ns() // 1_000_000
+        now_unix_ms = unix_ms()
         async for request in request_iterator:
             if not user_id:
                 _check_user(request.user_id)

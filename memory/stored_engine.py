@@ -4,43 +4,29 @@ The database is the truth; an engine says only how it is opened.
 """
 
 import asyncio
-import sqlite3
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
 from importlib.metadata import version
-from typing import Any, ClassVar, ParamSpec, TypeVar
+from typing import ClassVar, ParamSpec, TypeVar
 
 from memory.engine import Page, Recollection
 from memory.erasure.chunks import erase_user
-from memory.erasure.scrubbing import Scrubbing
-from memory.facts.decay import Forgetting, Uses
-from memory.facts.distiller import Distiller
 from memory.facts.extraction import EXTRACTOR
-from memory.facts.ledger import FactLedger, corrected
-from memory.facts.llm_reader import reader_of
-from memory.faults import service_error
+from memory.facts.ledger import corrected
 from memory.item import Item, Position
 from memory.knowledge.base import KnowledgeBase
 from memory.knowledge.document import Owner
-from memory.knowledge.library import Library
-from memory.knowledge.tables import KnowledgeTables
-from memory.reflection.job import Reflection
-from memory.reflection.llm_condenser import condenser_of
-from memory.reflection.tables import SummaryTables
-from memory.retention import Retention
+from memory.opened import Opened, Threads
 from memory.search import selector
 from memory.search.encoder import Encoder, QueryVectors, load_encoder
-from memory.search.index import IndexCache
-from memory.search.re_embedding import ReEmbedding
-from memory.search.searching import Query, Search
+from memory.search.searching import Query
 from memory.search.selector import Judgement
 from memory.search.selector_model import Kind, SelectorModel
 from memory.settings import MemorySettings
 from memory.sqlite.schema import StoreError
 from memory.store import Truth, Vector
-from services.runtime.compute import Compute
+from services.runtime.clock import unix_ms
 from services.runtime.engine import EngineInfo
 from services.runtime.errors import NotFound
 from services.runtime.logs import get_logger
@@ -52,7 +38,6 @@ T = TypeVar("T")
 
 _WORDS_ONLY = "words only"
 _EXPORT_PAGE = 200
-_ERASING_THREADS = 4
 _CLOSE_TIMEOUT_S = 5.0
 
 
@@ -64,38 +49,34 @@ class StoredMemory(ABC):
 
     def __init__(self, settings: MemorySettings) -> None:
         self._settings = settings
-        self._compute = Compute(threads=settings.threads, name="memory")
-        # Writes wait for each other anyway; here they do not hold up searches meanwhile.
-        self._writing = Compute(threads=1, name="memory-write")
-        self._erasing = Compute(threads=_ERASING_THREADS, name="memory-erase")
-        self._embedder: Encoder | None = None
-        self._embedding_rest: asyncio.Task[None] | None = None
-        self._distiller: Distiller | None = None
-        self._retention: Retention | None = None
-        self._uses = Uses()
-        self._forgetting: Forgetting | None = None
-        self._reflection: Reflection | None = None
-        self._scrubbing: Scrubbing | None = None
-        self._library: Library | None = None
-        self._storing = Tasks("memory-remember")
-        self._opened = ExitStack()
+        self._threads = Threads(settings.threads)
+        self._opened: Opened | None = None
+        # A caller gets the exception of its own call.
+        self._storing = Tasks("memory-remember", logged=False)
 
     def describe(self) -> EngineInfo:
-        """Says what the engine is; its version names the encoder, or that there is none."""
+        """Returns the description; its version names the encoder, or that there is none."""
         return EngineInfo(
             name=self.name,
-            version=f"{version('anima')} ({self._model_id or _WORDS_ONLY})",
+            version=f"{version('anima')} ({self.opened.model_id or _WORDS_ONLY})",
             licence="Apache-2.0",
         )
 
     @property
     def knowledge(self) -> KnowledgeBase | None:
         """The documents, once the engine is open."""
-        return self._library
+        return None if self._opened is None else self._opened.library
 
     @property
-    def _model_id(self) -> str:
-        return "" if self._embedder is None else self._embedder.model_id
+    def opened(self) -> Opened:
+        """The parts of the engine.
+
+        Raises:
+            RuntimeError: It is not open.
+        """
+        if self._opened is None:
+            raise RuntimeError(f"the engine {self.name} is used before it is open")
+        return self._opened
 
     async def open(self) -> None:
         """Loads the encoder and opens the database.
@@ -105,76 +86,23 @@ class StoredMemory(ABC):
         Raises:
             SettingsError: The database cannot be used, or the encoder's files are broken.
         """
-        if (encoder := await self._compute.run(load_encoder, self._settings)) is not None:
-            self._embedder = QueryVectors(encoder)
-        self._judge = SelectorModel.shipped(self._model_id)
         try:
-            self._store = await self._compute.run(self._open_store)
+            encoder, model, store = await self._threads.reading.run(self._loaded)
         except StoreError as error:
             raise SettingsError(str(error)) from error
-        self._opened.callback(self._store.close)
+        self._opened = opened = Opened.assemble(
+            self._settings, store, encoder, model, self._threads
+        )
         get_logger().info(
-            "memory opened", place=self._store.place, encoder=self._model_id or _WORDS_ONLY
+            "memory opened", place=opened.store.place, encoder=opened.model_id or _WORDS_ONLY
         )
-        self._indexes = IndexCache(
-            self._store,
-            model_id=self._model_id,
-            dimensions=None if self._embedder is None else self._embedder.dimensions,
-            max_bytes=self._settings.index_cache_bytes,
-        )
-        self._library = Library(
-            KnowledgeTables(self._store),
-            encoder=self._embedder,
-            reading=self._compute,
-            writing=self._writing,
-            run=self._run,
-            max_index_bytes=self._settings.index_cache_bytes,
-        )
-        self._library.start()
-        self._ledger = FactLedger(self._store)
-        summaries = SummaryTables(self._store)
-        self._search = Search(self._store, self._indexes, self._ledger, summaries, self._embedder)
-        self._distiller = Distiller(
-            self._ledger,
-            embedder=self._embedder,
-            model_id=self._model_id,
-            reading=self._compute,
-            writing=self._writing,
-            llm_reader=reader_of(self._settings),
-        )
-        if self._settings.facts:
-            self._distiller.start()
-        self._retention = Retention(
-            self._store,
-            self._erasing,
-            turn_days=self._settings.turn_retention_days,
-            fact_days=self._settings.fact_retention_days,
-        )
-        self._retention.start()
-        self._forgetting = Forgetting(
-            self._store,
-            self._uses,
-            writing=self._erasing,
-            how=self._settings.forget_facts,
-            half_life_days=self._settings.fact_half_life_days,
-        )
-        self._forgetting.start()
-        self._reflection = Reflection(
-            summaries,
-            encoder=self._embedder,
-            writing=self._writing,
-            more_than_turns=self._settings.condense_turns,
-            older_than_days=self._settings.condense_days,
-            llm_condenser=condenser_of(self._settings),
-        )
-        self._reflection.start()
-        self._scrubbing = Scrubbing(self._store)
-        self._scrubbing.start()
-        if self._embedder is not None:
-            re_embedding = ReEmbedding(
-                self._store, self._embedder, reading=self._compute, writing=self._writing
-            )
-            self._embedding_rest = asyncio.create_task(re_embedding.run())
+        for work in opened.background:
+            work.start()
+
+    def _loaded(self) -> tuple[Encoder | None, SelectorModel | None, Truth]:
+        encoder = load_encoder(self._settings)
+        model = SelectorModel.shipped("" if encoder is None else encoder.model_id)
+        return None if encoder is None else QueryVectors(encoder), model, self._open_store()
 
     @abstractmethod
     def _open_store(self) -> Truth:
@@ -186,26 +114,13 @@ class StoredMemory(ABC):
 
     async def close(self) -> None:
         """Stops the work in the background and closes the database."""
-        for background in (
-            self._distiller,
-            self._retention,
-            self._forgetting,
-            self._reflection,
-            self._scrubbing,
-        ):
-            if background is not None:
-                await background.stop()
-        if self._embedding_rest is not None:
-            self._embedding_rest.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._embedding_rest
-        if self._library is not None:
-            await self._library.close()
-        await self._storing.wait(timeout_s=_CLOSE_TIMEOUT_S)
-        await self._storing.close()
-        await self._writing.run(self._opened.close)
-        for compute in (self._compute, self._writing, self._erasing):
-            compute.close()
+        if self._opened is not None:
+            for work in self._opened.background:
+                await work.stop()
+            await self._storing.wait(timeout_s=_CLOSE_TIMEOUT_S)
+            await self._storing.close()
+            await self._threads.writing.run(self._opened.store.close)
+        self._threads.close()
 
     async def remember(
         self, user_id: str, items: Sequence[Item], *, asked_unix_ns: int | None = None
@@ -215,17 +130,15 @@ class StoredMemory(ABC):
         They are stored also when the caller gives up meanwhile.
         """
         asked = time.time_ns() if asked_unix_ns is None else asked_unix_ns
-        await self._unabandoned(self._add(user_id, items, asked_unix_ns=asked))
-        if self._distiller is not None:
-            self._distiller.wake()
+        storing = self._store(user_id, items, asked)
+        if len(self._storing) < self._settings.capacity:
+            await asyncio.shield(self._storing.start(storing))
+        else:  # many callers have given up: the work that they left behind is bounded
+            await storing
 
-    async def _unabandoned(self, work: Coroutine[Any, Any, object]) -> None:
-        if len(self._storing) >= self._settings.capacity:  # many callers have given up
-            await work
-            return
-        error = await asyncio.shield(self._storing.start(_error_of(work)))
-        if error is not None:
-            raise error
+    async def _store(self, user_id: str, items: Sequence[Item], asked_unix_ns: int) -> None:
+        await self._add(user_id, items, asked_unix_ns=asked_unix_ns)
+        self.opened.distiller.wake()
 
     async def restore(self, user_id: str, items: Sequence[Item]) -> int:
         """Stores items of an export; returns how many were new."""
@@ -240,35 +153,34 @@ class StoredMemory(ABC):
         distilled_by: str = "",
         asked_unix_ns: int | None = None,
     ) -> int:
-        vectors = await self._run(self._compute, self._vectors_of_new, user_id, items)
-        return await self._run(
-            self._writing,
-            self._store.add,
+        vectors = await self._read(self._vectors_of_new, user_id, items)
+        return await self._write(
+            self.opened.store.add,
             user_id,
             items,
             vectors,
-            self._model_id,
+            self.opened.model_id,
             distilled_by=distilled_by,
             asked_unix_ns=asked_unix_ns,
         )
 
     def _vectors_of_new(self, user_id: str, items: Sequence[Item]) -> list[Vector | None]:
         vectors: list[Vector | None] = [None] * len(items)
-        if self._embedder is not None:
-            known = self._store.known_item_ids(user_id, [item.item_id for item in items])
+        if self.opened.encoder is not None:
+            known = self.opened.store.known_item_ids(user_id, [item.item_id for item in items])
             new = [at for at, item in enumerate(items) if item.item_id not in known]
-            embedded = self._embedder.embed([items[at].searched_text for at in new])
+            embedded = self.opened.encoder.embed([items[at].searched_text for at in new])
             for at, vector in zip(new, embedded, strict=True):
                 vectors[at] = vector
         return vectors
 
     async def judge(self, query: str) -> Judgement:
         """Judges what a query needs."""
-        return await self._compute.run(self._judged, query)
+        return await self._threads.reading.run(self._judged, query)
 
     def _judged(self, query: str) -> Judgement:
-        vector = None if self._embedder is None else self._embedder.embed_query(query)
-        return selector.judgement_of(query, vector, self._judge)
+        vector = None if self.opened.encoder is None else self.opened.encoder.embed_query(query)
+        return selector.judgement_of(query, vector, self.opened.selector_model)
 
     async def recall(
         self,
@@ -286,9 +198,8 @@ class StoredMemory(ABC):
         judged = judgement or await self.judge(query)
         if judged.is_small_talk:
             return Recollection(items=[], skipped=True)
-        best, found = await self._run(
-            self._compute,
-            self._search.search,
+        best, found = await self._read(
+            self.opened.search.search,
             Query(
                 user_id=user_id,
                 text=query,
@@ -301,29 +212,34 @@ class StoredMemory(ABC):
         if found and not selector.fits(
             judged.words,
             best,
-            by_words_alone=self._embedder is None,
+            by_words_alone=self.opened.encoder is None,
             judged_needless=judged.kind is Kind.NOTHING,
         ):
             return Recollection(items=[], skipped=True)
         given = [recalled for recalled in found if recalled.score >= min_score]
-        self._uses.note(user_id, (one.item for one in given), time.time_ns() // 1_000_000)
+        self.opened.uses.note(user_id, (one.item for one in given), unix_ms())
         return Recollection(items=given, skipped=False)
 
     async def pin(self, user_id: str, item_ids: Sequence[str], *, pinned: bool) -> int:
         """Keeps facts and summaries from being forgotten by time, or lets them go again."""
-        return await self._run(self._writing, self._ledger.pin, user_id, item_ids, pinned=pinned)
+        return await self._write(self.opened.ledger.pin, user_id, item_ids, pinned=pinned)
 
     async def correct(self, user_id: str, item_id: str, value: str) -> Item | None:
         """Ends a fact, and puts the right one in its place."""
-        wrong = await self._run(self._compute, self._ledger.fact, user_id, item_id)
+        wrong = await self._read(self.opened.ledger.fact, user_id, item_id)
         if wrong is None:
             raise NotFound(f"item_id: the user has no fact {item_id}")
         right = corrected(wrong, value) if value else None
         vector: Vector | None = None
-        if right is not None and self._embedder is not None:
-            (vector,) = await self._run(self._compute, self._embedder.embed, [right.searched_text])
-        await self._run(
-            self._writing, self._ledger.correct, user_id, wrong, right, vector, self._model_id
+        if right is not None and self.opened.encoder is not None:
+            (vector,) = await self._read(self.opened.encoder.embed, [right.searched_text])
+        await self._write(
+            self.opened.ledger.correct,
+            user_id,
+            wrong,
+            right,
+            vector,
+            self.opened.model_id,
         )
         return right
 
@@ -331,47 +247,46 @@ class StoredMemory(ABC):
         self, user_id: str, *, after: Position | None, page_size: int, kinds: Sequence[int] = ()
     ) -> Page:
         """Lists items, newest first, from behind a position."""
-        return await self._run(self._compute, self._page, user_id, after, page_size, kinds)
+        return await self._read(self._page, user_id, after, page_size, kinds)
 
     def _page(
         self, user_id: str, after: Position | None, page_size: int, kinds: Sequence[int]
     ) -> Page:
-        rows = self._store.slice(
+        rows = self.opened.store.slice(
             user_id, after=after, limit=page_size + 1, newest_first=True, kinds=kinds
         )
         page, more = rows[:page_size], len(rows) > page_size
         return Page(
             items=[item for _, item in page],
             next_position=page[-1][0] if more else None,
-            total_count=self._store.count(user_id, kinds),
+            total_count=self.opened.store.count(user_id, kinds),
         )
 
     async def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:
         """Erases items without a trace."""
-        return await self._forget(user_id, self._store.forget_items, user_id, item_ids)
+        return await self._forget(user_id, self.opened.store.forget_items, user_id, item_ids)
 
     async def forget_everything(self, user_id: str) -> int:
         """Erases all that is held about a user without a trace."""
-        return await self._forget(user_id, erase_user, self._store, user_id)
+        return await self._forget(user_id, erase_user, self.opened.store, user_id)
 
     async def _forget(
         self, user_id: str, erase: Callable[P, int], *args: P.args, **kwargs: P.kwargs
     ) -> int:
+        opened = self.opened
         try:
-            return await self._run(self._erasing, erase, *args, **kwargs)
+            return await opened.run(self._threads.erasing, erase, *args, **kwargs)
         finally:
-            self._indexes.drop(user_id)
-            if self._library is not None:
-                self._library.drop(Owner(user_id=user_id))
+            opened.indexes.drop(user_id)
+            opened.library.drop(Owner(user_id=user_id))
 
     async def export(self, user_id: str) -> AsyncIterator[Item]:
         """Gives everything that is held about a user, oldest first."""
         # In pages: a reader that stays open would keep erased text in the log file.
         after: Position | None = None
         while True:
-            rows = await self._run(
-                self._compute,
-                self._store.slice,
+            rows = await self._read(
+                self.opened.store.slice,
                 user_id,
                 after=after,
                 limit=_EXPORT_PAGE,
@@ -383,19 +298,8 @@ class StoredMemory(ABC):
                 return
             after = rows[-1][0]
 
-    async def _run(
-        self, compute: Compute, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        try:
-            return await compute.run(function, *args, **kwargs)
-        except (StoreError, sqlite3.Error) as error:
-            get_logger().error("database error", exc_info=error)
-            raise service_error(error, self._store.place) from error
+    async def _read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.opened.run(self._threads.reading, function, *args, **kwargs)
 
-
-async def _error_of(work: Coroutine[Any, Any, object]) -> Exception | None:
-    try:
-        await work
-    except Exception as error:
-        return error
-    return None
+    async def _write(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.opened.run(self._threads.writing, function, *args, **kwargs)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -20,6 +19,7 @@ from anima.memory.v1 import memory_pb2 as memory
 from gateway import metrics
 from gateway.remember_queue.pending import PendingTurn, PendingTurns
 from gateway.remember_queue.writer import JournalWriter
+from services.runtime.clock import unix_ms
 from services.runtime.errors import AnimaError, Busy, InternalError, InvalidRequest, error_from_rpc
 from services.runtime.logs import get_logger
 from services.runtime.tasks import Tasks
@@ -35,10 +35,6 @@ _CLOSE_TIMEOUT_S: Final = 5.0
 _MOST_REFUSALS: Final = 3
 # An internal error may be temporary: this many attempts take more than a minute.
 _MOST_INTERNAL_ERRORS: Final = 10
-
-
-def _now_unix_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Send(Protocol):
@@ -65,7 +61,7 @@ class RememberQueue:
         *,
         max_turns: int,
         max_bytes: int,
-        now_unix_ms: Callable[[], int] = _now_unix_ms,
+        now_unix_ms: Callable[[], int] = unix_ms,
     ) -> None:
         self._send = send
         self._now_unix_ms = now_unix_ms

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from anima.memory.v1 import memory_pb2 as memory
 from gateway.turn.turn import TurnOutcome
+from services.runtime.clock import unix_ms
 
 _MAX_ITEM_CHARS = 8000
 
@@ -15,7 +14,7 @@ def request_of(outcome: TurnOutcome, *, user_id: str, session_id: str) -> memory
 
     The ids of the items come from the turn, so that storing a turn twice has no effect.
     """
-    now_unix_ms = time.time_ns() // 1_000_000
+    now_unix_ms = unix_ms()
     said = (
         ("q", memory.SPEAKER_USER, outcome.question),
         # Quotes from a document are not remembered, so that they disappear with the document.

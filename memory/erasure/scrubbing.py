@@ -4,9 +4,9 @@ import time
 from typing import Final
 
 from memory import metrics
+from memory.background import Periodic
 from memory.erasure import notes
 from memory.erasure.chunks import erase_hidden_users, hidden_users
-from memory.periodic import Periodic
 from memory.store import Truth
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger

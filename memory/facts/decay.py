@@ -1,7 +1,9 @@
-"""Forgets facts by time and use, in the background: what is never needed fades, as with people.
+"""Decay: facts that are long neither stated nor used end, in the background.
 
-A fact has a strength: its confidence, more with each use in a recall, halved with each half-life
-since it was last told or used. What is too weak ends, or is erased; what is pinned never.
+A fact has a strength: its confidence, raised by each use in a recall, halved with each half-life
+since it was last stated or used. A fact that is too weak ends or is erased, unless it is pinned.
+This is neither retention, which erases by age (`memory.retention`), nor the erasure that a person
+demands (`memory.erasure`).
 """
 
 import math
@@ -11,16 +13,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from memory import metrics
+from memory.background import Periodic
 from memory.erasure.chunks import erase_items
 from memory.item import Item
-from memory.periodic import Periodic
 from memory.store import Truth
 from services.runtime.clock import unix_ms
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
 
-Forget = Literal["off", "end", "erase"]
-"""What becomes of a weak fact: nothing; it holds no longer; it is erased."""
+DecayMode = Literal["off", "end", "erase"]
+"""How weak facts are treated: not at all; their validity ends; they are erased."""
 
 LEAST_STRENGTH = 0.1
 LASTING = frozenset({"name", "birthday", "birth_year", "birthplace", "origin", "allergy", "health"})
@@ -107,11 +109,11 @@ class Uses:
         return len(self._noted)
 
 
-def forget_weak(store: Truth, *, how: Forget, half_life_days: int, now_unix_ms: int) -> int:
-    """Ends or erases the facts that are too weak; none that was told within a half-life.
+def decay(store: Truth, *, how: DecayMode, half_life_days: int, now_unix_ms: int) -> int:
+    """Ends or erases facts that are too weak, but none that was stated within a half-life.
 
     Returns:
-        How many there were.
+        The number of these facts.
     """
     weak = _weak(store, half_life_days, now_unix_ms)
     if not weak or how == "off":
@@ -150,8 +152,8 @@ def _weak(store: Truth, half_life_days: int, now_unix_ms: int) -> list[int]:
             return weak
 
 
-class Forgetting:
-    """Writes the uses every minute, and looks every hour for facts that are too weak."""
+class Decay:
+    """Writes the uses every minute, and ends facts that are too weak every hour."""
 
     def __init__(
         self,
@@ -159,7 +161,7 @@ class Forgetting:
         uses: Uses,
         *,
         writing: Compute,
-        how: Forget,
+        how: DecayMode,
         half_life_days: int,
         now_unix_ms: Callable[[], int] = unix_ms,
     ) -> None:
@@ -171,16 +173,18 @@ class Forgetting:
         self._now_unix_ms = now_unix_ms
         self._swept_unix_ms: int | None = None
         self._job = Periodic(
-            self._flush, every_s=_FLUSH_INTERVAL_S, on_failure="facts could not be forgotten"
+            self._flush,
+            every_s=_FLUSH_INTERVAL_S,
+            on_failure="the decay of facts failed",
         )
 
     def start(self) -> None:
-        """Begins, unless nothing is ever forgotten."""
+        """Starts, unless decay is switched off."""
         if self._how != "off":
             self._job.start()
 
     async def stop(self) -> None:
-        """Ends; the uses that were noted are written."""
+        """Stops; the uses that were noted are written."""
         await self._job.stop()
         if self._how == "off":
             return
@@ -193,15 +197,15 @@ class Forgetting:
         await self._writing.run(self.work)
 
     def work(self) -> None:
-        """Writes the uses; forgets what is too weak, if the last time is an hour ago."""
+        """Writes the uses; ends facts that are too weak, if the last time is an hour ago."""
         self._uses.write(self._store)
         now = self._now_unix_ms()
         if self._swept_unix_ms is not None and now < self._swept_unix_ms + _SWEEP_INTERVAL_MS:
             return
         self._swept_unix_ms = now
-        count = forget_weak(
+        count = decay(
             self._store, how=self._how, half_life_days=self._half_life_days, now_unix_ms=now
         )
         metrics.FORGOTTEN_FACTS.inc(count)
         if count:
-            get_logger().info("facts forgotten", facts=count, how=self._how)
+            get_logger().info("facts decayed", facts=count, how=self._how)

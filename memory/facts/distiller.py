@@ -12,6 +12,7 @@ from memory.sqlite.rows import Vector
 from retrieval.hybrid import TextEmbedder
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
+from services.runtime.tasks import Tasks
 
 _BATCH = 32
 _RETRY_S = 60.0
@@ -29,6 +30,7 @@ class Distiller:
         reading: Compute,
         writing: Compute,
         llm_reader: LlmReader | None = None,
+        is_enabled: bool = True,
     ) -> None:
         """Makes a distiller that does nothing until `start`.
 
@@ -39,6 +41,7 @@ class Distiller:
             reading: Where texts are read and embedded.
             writing: Where the database is written.
             llm_reader: Reads by a language model beside the rules; None: the rules read alone.
+            is_enabled: False: nothing is read, also after `start`.
         """
         self._ledger = ledger
         self._embedder = embedder
@@ -47,12 +50,14 @@ class Distiller:
         self._writing = writing
         self._llm_reader = llm_reader
         self._more = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._is_enabled = is_enabled
+        self._tasks = Tasks("memory-distiller")
 
     def start(self) -> None:
         """Begins, with what was left from before."""
         self._more.set()
-        self._task = asyncio.create_task(self._run())
+        if self._is_enabled:
+            self._tasks.start(self._run())
 
     def wake(self) -> None:
         """Says that something was stored."""
@@ -60,10 +65,7 @@ class Distiller:
 
     async def stop(self) -> None:
         """Ends; what is under way is done or not at all."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._tasks.close()
         if self._llm_reader is not None:
             await self._llm_reader.close()
 

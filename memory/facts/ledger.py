@@ -4,7 +4,6 @@ Nothing is overwritten: a fact that no longer holds keeps its text and gets an e
 """
 
 import hashlib
-import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from memory.sqlite import rows
 from memory.sqlite.connection import Connection
 from memory.sqlite.rows import Vector
 from memory.store import Truth
+from services.runtime.clock import unix_ms
 
 CORRECTION = "correction"
 """The extractor of facts that the person set themselves."""
@@ -128,7 +128,7 @@ class FactLedger:
         self, user_id: str, wrong: Item, right: Item | None, vector: Vector | None, model_id: str
     ) -> None:
         """Ends a fact now, and puts another one in its place."""
-        now_unix_ms = time.time_ns() // 1_000_000
+        now_unix_ms = unix_ms()
         with self._store.transaction() as connection:
             user = rows.user_row(connection, user_id)
             _end(connection, user, [wrong], now_unix_ms, right.item_id if right else "")
@@ -164,7 +164,7 @@ def corrected(wrong: Item, value: str) -> Item:
     """Gives the fact that takes the place of a wrong one: the person set it, so it is sure."""
     if wrong.fact is None:
         raise ValueError(f"{wrong.item_id} is no fact")
-    now_unix_ms = time.time_ns() // 1_000_000
+    now_unix_ms = unix_ms()
     fact = replace(
         wrong.fact,
         value=value,

@@ -1,14 +1,12 @@
 """The knowledge base of an engine with a database: reads, embeds, stores and finds documents."""
 
-import asyncio
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
 from pathlib import PurePath
 from typing import Final, ParamSpec, Protocol, TypeVar
 
 from anima.memory import v1 as wire
+from memory.background import Once
 from memory.knowledge.document import (
     Added,
     Document,
@@ -24,6 +22,7 @@ from memory.knowledge.index import LibraryIndexes
 from memory.knowledge.reader import ReadDocument, Reader
 from memory.knowledge.tables import KnowledgeTables, LibraryState, PassageRow, Vector
 from memory.search.encoder import Encoder
+from services.runtime.clock import unix_ms
 from services.runtime.compute import Compute
 from services.runtime.errors import NotFound
 from services.runtime.logs import get_logger
@@ -83,19 +82,16 @@ class Library:
             max_bytes=max_index_bytes,
         )
         self._reader = Reader(tokenizer_json=None if encoder is None else encoder.tokenizer_json)
-        self._rest: asyncio.Task[None] | None = None
+        self._re_embedding = Once(self._embed_rest, name="knowledge-re-embedding")
 
     def start(self) -> None:
         """Begins to embed what has no vector of the present encoder, in the background."""
         if self._encoder is not None:
-            self._rest = asyncio.create_task(self._embed_rest())
+            self._re_embedding.start()
 
-    async def close(self) -> None:
-        """Ends the work in the background."""
-        if self._rest is not None:
-            self._rest.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._rest
+    async def stop(self) -> None:
+        """Stops the work in the background and releases the threads."""
+        await self._re_embedding.stop()
         self._embedding.close()
 
     def drop(self, owner: Owner) -> None:
@@ -288,7 +284,7 @@ def _document(file: File, read: ReadDocument) -> Document:
         size_bytes=len(file.content),
         page_count=read.page_count,
         passage_count=len(read.passages),
-        added_unix_ms=time.time_ns() // 1_000_000,
+        added_unix_ms=unix_ms(),
     )
 
 

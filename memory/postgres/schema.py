@@ -1,6 +1,5 @@
 """Makes the memory's tables in PostgreSQL: the steps of `memory.sqlite.migrations` in its words."""
 
-import time
 from collections.abc import Sequence
 
 import asyncpg
@@ -9,6 +8,7 @@ from memory.postgres.connections import SCHEMA, Pool, PostgresConnection
 from memory.postgres.dialect import definitions
 from memory.sqlite.migrations import MIGRATIONS
 from memory.sqlite.schema import StoreError, sha256_of
+from services.runtime.clock import unix_ms
 
 # Of the lock under which the tables are made and everything is written.
 WRITE_LOCK = 0x616E696D61
@@ -84,7 +84,7 @@ def _note(connection: PostgresConnection, steps: Sequence[str], step: int) -> No
     first = step if step > 2 else 1
     if step < 2:
         return
-    now_unix_ms = time.time_ns() // 1_000_000
+    now_unix_ms = unix_ms()
     connection.executemany(
         "INSERT INTO migration (version, sha256, applied_unix_ms) VALUES (?, ?, ?)",
         [(n, sha256_of(steps[n - 1]), now_unix_ms) for n in range(first, step + 1)],

@@ -10,8 +10,8 @@ import numpy as np
 
 from memory import metrics
 from memory.attempts import Run
+from memory.background import Periodic
 from memory.item import Item
-from memory.periodic import Periodic
 from memory.reflection.condensed import Condensed
 from memory.reflection.llm_condenser import LlmCondenser
 from memory.reflection.sentences import Vectors, by_sentences

@@ -2,7 +2,6 @@
 
 import hashlib
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 from memory.faults import StoreError as StoreError
 from memory.sqlite import encryption
 from memory.sqlite.migrations import MIGRATIONS
+from services.runtime.clock import unix_ms
 
 BUSY_TIMEOUT_MS = 5_000
 
@@ -96,7 +96,7 @@ def _take(connection: sqlite3.Connection, steps: Sequence[str], number: int) -> 
         for statement in _statements(steps[number - 1]):
             connection.execute(statement)
         if "migration" in _table_names(connection):
-            now_unix_ms = time.time_ns() // 1_000_000
+            now_unix_ms = unix_ms()
             connection.executemany(
                 "INSERT OR IGNORE INTO migration (version, sha256, applied_unix_ms)"
                 " VALUES (?, ?, ?)",

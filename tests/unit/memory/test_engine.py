@@ -30,8 +30,8 @@ async def opened(
 
 
 def database_of(engine: SqliteMemory) -> Store:
-    assert isinstance(engine._store, Store)
-    return engine._store
+    assert isinstance(engine.opened.store, Store)
+    return engine.opened.store
 
 
 async def recall(engine: SqliteMemory, query: str, user_id: str = "u") -> Recollection:

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from anima.memory.v1 import SPEAKER_ASSISTANT, SPEAKER_USER
-from memory.facts.decay import Forget, Uses, forget_weak
+from memory.facts.decay import DecayMode, Uses, decay
 from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
 from memory.item import Item
@@ -55,9 +55,7 @@ def learned(store: Truth, how: str) -> tuple[list[Item], list[Item], int]:
             uses.note("u", [i for i in before if i.text == "I like tea."], 400 * DAY_MS)
         uses.write(store)
     ledger.pin("u", [i.item_id for i in before if i.text == "I like snow."], pinned=True)
-    forgotten = forget_weak(
-        store, how=cast(Forget, how), half_life_days=100, now_unix_ms=500 * DAY_MS
-    )
+    forgotten = decay(store, how=cast(DecayMode, how), half_life_days=100, now_unix_ms=500 * DAY_MS)
     return before, facts(store), forgotten
 
 

@@ -74,10 +74,10 @@ async def test_replicas_that_write_at_the_same_time_lose_and_miss_nothing(
             found = await engine.recall(
                 "u", "my zebra", max_items=50, min_score=0.0, exclude_session_id=""
             )
-            state = engine._store.user_state("u")
+            state = engine.opened.store.user_state("u")
             assert state is not None
-            held = {row.row_id for row in engine._store.index_rows(state, 0, "")}
-            index = engine._indexes._entries["u"].index
+            held = {row.row_id for row in engine.opened.store.index_rows(state, 0, "")}
+            index = engine.opened.indexes._entries["u"].index
             assert index is not None
             assert set(index._row_ids) == held
             assert len(held) == 60

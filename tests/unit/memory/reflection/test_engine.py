@@ -29,8 +29,7 @@ async def condensed(data_dir: Path, model: str = "none") -> AsyncIterator[Sqlite
     await engine.open()
     try:
         await engine.remember("u", TURNS)
-        assert engine._reflection is not None
-        await engine._reflection.reflect()
+        await engine.opened.reflection.reflect()
         yield engine
     finally:
         await engine.close()
@@ -112,8 +111,7 @@ async def test_what_a_person_set_right_is_not_told_by_a_summary(tmp_path: Path) 
             "Graz, where I live in a flat, is a town.",
         )
         await engine.remember("u", talk("h", said, day=MAY_3 - 5, session="home"))
-        assert engine._reflection is not None
-        await engine._reflection.reflect()
+        await engine.opened.reflection.reflect()
         assert "Graz" in (await found(engine, "What is my town?", ITEM_KIND_SUMMARY))[0].text
         facts: list[Item] = []
         while not facts:

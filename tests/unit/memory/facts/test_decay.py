@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from memory.facts.decay import Forget, Forgetting, Uses, forget_weak, strength
+from memory.facts.decay import Decay, DecayMode, Uses, decay, strength
 from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
 from memory.item import Item
@@ -47,9 +47,9 @@ def holding(store: Store) -> set[str]:
     return {t for t, i in facts(store).items() if i.fact and not i.fact.valid_to_unix_ms}
 
 
-def forget(store: Store, *, day: int, how: Forget = "end") -> int:
+def forget(store: Store, *, day: int, how: DecayMode = "end") -> int:
     now_unix_ms = day * DAY_MS
-    return forget_weak(store, how=how, half_life_days=HALF_LIFE_DAYS, now_unix_ms=now_unix_ms)
+    return decay(store, how=how, half_life_days=HALF_LIFE_DAYS, now_unix_ms=now_unix_ms)
 
 
 def use(store: Store, *texts: str, day: int, times: int = 1) -> None:
@@ -129,7 +129,7 @@ def test_the_work_sweeps_once_an_hour(store: Store) -> None:
     hear(store, "I like tea", day=4_990)
     now = [5_000 * DAY_MS]
     compute = Compute(threads=1, name="test")
-    forgetting = Forgetting(
+    job = Decay(
         store,
         Uses(),
         writing=compute,
@@ -137,14 +137,14 @@ def test_the_work_sweeps_once_an_hour(store: Store) -> None:
         half_life_days=HALF_LIFE_DAYS,
         now_unix_ms=lambda: now[0],
     )
-    forgetting.work()
+    job.work()
     assert holding(store) == {"I like tea."}
     hear(store, "I like snow", day=10)
     now[0] += 3_599_999
-    forgetting.work()
+    job.work()
     assert holding(store) == {"I like tea.", "I like snow."}
     now[0] += 1
-    forgetting.work()
+    job.work()
     assert holding(store) == {"I like tea."}
     compute.close()
 
