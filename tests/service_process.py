@@ -17,7 +17,7 @@ import psutil
 import anima.gateway.v1 as gateway_api
 from services.runtime.channels import open_channel
 
-_READY_TIMEOUT_S = 60.0
+_READY_TIMEOUT_S = 100.0
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def config(**fields: Any) -> pb.ConverseRequest:
 async def test_an_answer_in_the_order_of_the_contract(gateway: Any) -> None:
     async with grpc_conversation(gateway) as (send, said):
         await send(TEXT)
-        ended = await said.until_kind("turn_ended", timeout_s=50)
+        ended = await said.until_kind("turn_ended")
         kinds = said.kinds()
         assert kinds[:2] == ["session_started", "turn_started"]
         assert kinds[-1] == "turn_ended"
@@ -95,7 +95,7 @@ async def test_half_close_lets_the_answer_end(gateway: Any) -> None:
 async def test_stop_is_confirmed_by_the_stages(gateway: Any) -> None:
     async with grpc_conversation(gateway) as (send, said):
         await send(TEXT)
-        await said.until_kind("media", timeout_s=50)
+        await said.until_kind("media")
         await send(pb.ConverseRequest(stop=pb.Stop()))
         interrupted = await said.until_kind("turn_interrupted")
         assert interrupted.header.epoch == 1

@@ -43,7 +43,7 @@ async def facts_when(
     memory: MemoryServiceAsyncStub, user: str, condition: Callable[[list[wire.Item]], bool]
 ) -> list[wire.Item]:
     """Waits until the facts, which appear after the response, meet a condition."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not condition(found := await facts(memory, user)):
             pass  # each call lets the background work run
     return found

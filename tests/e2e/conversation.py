@@ -17,7 +17,7 @@ from services.runtime.channels import open_channel
 if TYPE_CHECKING:
     from anima.gateway.v1.gateway_pb2_grpc import GatewayServiceAsyncStub
 
-TURN_TIMEOUT_S = 45.0
+TURN_TIMEOUT_S = 90.0
 
 
 class Conversation:

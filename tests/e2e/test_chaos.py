@@ -39,7 +39,7 @@ async def test_every_session_survives_and_no_answer_is_lost_silently(seed: int) 
             transcripts = await asyncio.gather(*talking)
         for said in transcripts:
             check(said)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             for stage in (fake.llm, fake.tts, fake.avatar):
                 while stage.open_streams:
                     await stage.stream_ended.wait()
@@ -51,7 +51,7 @@ async def talk(gateway: Any, user_id: str) -> Transcript:
         await said.until_kind("session_started")
         for number in range(1, QUESTIONS + 1):
             await send(pb.ConverseRequest(text=pb.TextInput(text=f"Question {number}?")))
-            await said.until_kind("turn_ended", number, timeout_s=40)
+            await said.until_kind("turn_ended", number)
     return said
 
 

@@ -38,7 +38,7 @@ async def test_an_answer_under_way_is_finished_and_the_person_is_told() -> None:
                     ended = await said.until_kind("turn_ended")
                     assert ended.reason == common.END_REASON_COMPLETE
                     assert ended.text.endswith("after the signal.")
-                    await asyncio.wait_for(draining, 20)
+                    await asyncio.wait_for(draining, 90)
 
 
 async def test_an_idle_conversation_does_not_hold_the_drain() -> None:
@@ -51,7 +51,7 @@ async def test_an_idle_conversation_does_not_hold_the_drain() -> None:
                 call = stub.Converse()
                 await call.write(pb.ConverseRequest(config=pb.ConverseConfig()))
                 await call.read()
-                await asyncio.wait_for(server.drain(), 20)
+                await asyncio.wait_for(server.drain(), 90)
                 assert (await call.read()).notice.kind == pb.NOTICE_KIND_GOING_AWAY
                 assert await call.read() is grpc.aio.EOF
                 assert await call.code() is grpc.StatusCode.OK
@@ -79,7 +79,7 @@ async def test_an_answer_over_the_websocket_holds_the_drain_and_a_later_question
                 more.set()
                 ended = await client.until("response.done")
                 assert ended["response"]["status"] == "completed"
-                await asyncio.wait_for(draining, 20)
+                await asyncio.wait_for(draining, 90)
                 await client.ask("And this?")
                 refusal = await client.until("error")
                 assert refusal["error"]["code"] == "going_away"

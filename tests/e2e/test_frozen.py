@@ -59,7 +59,7 @@ def check_told(session: Conversation, stage: str) -> None:
 
 async def answers_with_pictures(session: Conversation) -> None:
     """Asks until an answer is complete again; no more media of an older turn arrives."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             events = await session.turn("Who are you?")
             media = [event.media for event in events if event.HasField("media")]

@@ -16,8 +16,6 @@ from tests.silent_proxy import silent_proxy
 from tests.unit.gateway.conversing import conversation, grpc_conversation
 
 PEER_TIMEOUT_S = 2.0
-# Allowance for a busy machine.
-WITHIN_S = PEER_TIMEOUT_S + 8
 
 
 async def test_client_that_vanishes_stops_the_stages_and_frees_its_place() -> None:
@@ -33,7 +31,7 @@ async def test_client_that_vanishes_stops_the_stages_and_frees_its_place() -> No
             await said.until_kind("media", 2)
             assert not await finds_a_place(gateway)
             proxy.fall_silent()
-            async with asyncio.timeout(WITHIN_S):
+            async with asyncio.timeout(90):
                 for stage in (fake.llm, fake.tts, fake.avatar):
                     while stage.open_streams:
                         await stage.stream_ended.wait()
@@ -65,10 +63,10 @@ async def test_stage_that_vanishes_is_told_and_found_again() -> None:
             await session.text("First?")
             await said.until_kind("media", 4)
             proxy.fall_silent()
-            ended = await said.until_kind("turn_ended", timeout_s=40)
+            ended = await said.until_kind("turn_ended")
             assert ended.reason == common.END_REASON_ERROR
             assert said.all("notice")[-1].stage == "tts"
             fake.llm.answer = ["All is well again, thank you."]
             await session.text("Second?")
-            ended = await said.until_kind("turn_ended", 2, timeout_s=40)
+            ended = await said.until_kind("turn_ended", 2)
             assert ended.reason == common.END_REASON_COMPLETE, said.problem()

@@ -76,7 +76,7 @@ class Person:
     async def _until(self, condition: Callable[[list[wire.Item]], bool], user: str) -> None:
         facts: list[wire.Item] = []
         try:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(90):
                 while not condition(facts := await self.facts(user)):
                     pass  # each call lets the service run
         except TimeoutError:

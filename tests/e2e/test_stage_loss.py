@@ -65,7 +65,7 @@ async def test_memory_that_is_away_degrades() -> None:
             assert (notice.kind, notice.stage) == (pb.NOTICE_KIND_DEGRADED, "memory")
             await fake.start("memory")
             # The turn is kept and stored once the memory is back.
-            remembered = await asyncio.wait_for(fake.memory.remembered.get(), 6)
+            remembered = await asyncio.wait_for(fake.memory.remembered.get(), 90)
             assert remembered.items[0].text == "First?"
 
 

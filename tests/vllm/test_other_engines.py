@@ -78,7 +78,7 @@ async def test_a_cancel_reaches_the_server(
         for call in calls:
             call.cancel()
         started_s = time.perf_counter()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(90):
             while await running(openai_server):  # noqa: ASYNC110 (another process)
                 await asyncio.sleep(0.01)
         print(f"idle after {1000 * (time.perf_counter() - started_s):.0f} ms")

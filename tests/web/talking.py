@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, ViewportSize
 
 from tests.web.conftest import WebMesh
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 
 
 class Talk:
@@ -51,7 +51,7 @@ class Talk:
     def until_speaking(self) -> None:
         self.until(f"{VIDEO}.currentTime > 0.3 && {STATE} === 'talk'")
 
-    def until_idle(self, timeout_s: float = 60.0) -> None:
+    def until_idle(self, timeout_s: float = 90.0) -> None:
         self.until(f"{STATE} === 'idle' && document.getElementById('stop').hidden", timeout_s)
 
     def answer(self) -> str:

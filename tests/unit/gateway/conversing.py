@@ -62,19 +62,19 @@ class Transcript:
     def kinds(self) -> list[str]:
         return [str(e.WhichOneof("event")) for _, e in self.events]
 
-    async def until(self, found: Callable[[], Any], *, timeout_s: float = 20) -> Any:
+    async def until(self, found: Callable[[], Any], *, timeout_s: float = 90) -> Any:
         """Waits until a function of the events returns a value, and returns it."""
         async with asyncio.timeout(timeout_s):
             while not (result := found()):
                 await self.changed.wait()
         return result
 
-    async def until_kind(self, kind: str, count: int = 1, *, timeout_s: float = 20) -> Any:
+    async def until_kind(self, kind: str, count: int = 1, *, timeout_s: float = 90) -> Any:
         """Waits for the `count`-th event of a kind."""
         await self.until(lambda: len(self.all(kind)) >= count, timeout_s=timeout_s)
         return self.all(kind)[count - 1]
 
-    async def until_end(self, *, timeout_s: float = 20) -> None:
+    async def until_end(self, *, timeout_s: float = 90) -> None:
         """Waits until the session has sent its last event."""
         async with asyncio.timeout(timeout_s):
             await self.ended.wait()

@@ -28,7 +28,7 @@ async def test_gateway_is_not_ready_when_its_http_server_has_failed(
 
     server = HttpServer(Starlette(), SETTINGS)
     await server.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         await server.watch(report)
     assert reasons == ["the HTTP server of the gateway has ended"]
     await server.stop()
@@ -43,7 +43,7 @@ async def test_http_server_that_is_stopped_reports_nothing() -> None:
     server = HttpServer(Starlette(), SETTINGS)
     await server.start()
     watching = asyncio.create_task(server.watch(report))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         await server.stop()
         await watching
     assert reasons == []

@@ -64,7 +64,7 @@ async def test_vectors_are_stored_with_the_items(tmp_path: Path) -> None:
 
 
 async def vector_score_reaches(engine: SqliteMemory, query: str, least: float) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while (await recall(engine, query)).items[0].vector_score < least:
             pass  # each recall lets the background work run
 

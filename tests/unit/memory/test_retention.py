@@ -87,7 +87,7 @@ async def test_the_service_erases_what_is_too_old_when_it_starts(tmp_path: Path)
     engine = SqliteMemory(settings)
     await engine.open()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while (await engine.list_items("u", after=None, page_size=9)).items:
                 pass  # each call lets the background work run
     finally:

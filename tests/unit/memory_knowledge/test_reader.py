@@ -49,7 +49,7 @@ async def test_a_document_that_takes_too_long_is_given_up() -> None:
 async def test_whoever_goes_away_takes_the_reader_along() -> None:
     before = children()
     reading = asyncio.create_task(Reader(tokenizer_json=None).read(SLOW))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while children() <= before:  # noqa: ASYNC110 - nothing tells of a process that begins
             await asyncio.sleep(0)
     reading.cancel()
@@ -78,7 +78,7 @@ async def test_the_reader_knows_no_secret_of_the_service(
     monkeypatch.setenv("ANIMA_TOKEN", "secret")
     before = children()
     reading = asyncio.create_task(Reader(tokenizer_json=None, max_cpu_s=2).read(SLOW))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         environment: dict[str, str] = {}
         while not environment:
             await asyncio.sleep(0)

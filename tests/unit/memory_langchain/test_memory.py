@@ -70,7 +70,7 @@ def test_what_the_memory_cannot_do_is_refused(minilm: str) -> None:
         AnimaVectorStore()
 
 
-def test_other_embeddings_embed_everything_anew(tmp_path: Path) -> None:
+def test_other_embeddings_embed_everything_again(tmp_path: Path) -> None:
     text = "The zoo opens at nine."
     with (
         memory_service(tmp_path, embeddings=f"{EMBEDDINGS}:six") as address,
@@ -79,11 +79,9 @@ def test_other_embeddings_embed_everything_anew(tmp_path: Path) -> None:
         store.add_texts([text, "Otters swim."])
         assert vector_score(address, text) == pytest.approx(1, abs=1e-5)
     with memory_service(tmp_path, embeddings=f"{EMBEDDINGS}:eight") as address:
-        for _ in range(200):  # it is embedded in the background; each call gives it time
-            if vector_score(address, text) == pytest.approx(1, abs=1e-5):
-                break
-        else:
-            raise AssertionError("the text was never embedded again")
+        # It is embedded in the background, and nothing reports when: pytest ends a wait for ever.
+        while vector_score(address, text) != pytest.approx(1, abs=1e-5):
+            pass
 
 
 def vector_score(address: str, query: str) -> float:

@@ -30,7 +30,7 @@ class TinyProcess:
     async def event(self, name: str) -> dict[str, Any]:
         """Reads the log up to an event."""
         assert self.process.stderr is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while line := (await self.process.stderr.readline()).decode():
                 self.lines.append(line)
                 if line.startswith("{") and json.loads(line)["event"] == name:
@@ -40,7 +40,7 @@ class TinyProcess:
 
     async def exit_code(self) -> int:
         """Waits for the end and reads the rest of the log."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             _, rest = await self.process.communicate()
         self.lines += rest.decode().splitlines(keepends=True)
         assert self.process.returncode is not None

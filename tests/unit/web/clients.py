@@ -46,7 +46,7 @@ class PageClient:
 
     async def until(self, kind: str, fits: Callable[[dict[str, Any]], bool] | None = None) -> Any:
         """Reads until an event of a type comes, and returns it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while True:
                 message = await self.next()
                 if not isinstance(message, dict) or message["type"] != kind:
@@ -69,7 +69,7 @@ class PageClient:
 
     async def closed(self) -> tuple[int, str]:
         """Waits until the other side closes; returns its code and reason."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             try:
                 while True:
                     await self.next()

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -55,19 +54,17 @@ async def test_text_comes_before_the_end(
     await answering.aclose()
 
 
-async def test_cancelling_closes_the_connection_at_once(
+async def test_cancelling_closes_the_connection(
     server: ModelServer, engine: MakeEngine, prompt: Prompt
 ) -> None:
     server.scripts.append(Script(hang_after=2))
     made = engine()
     task = asyncio.create_task(read(made, prompt))
     await server.hung.wait()
-    started_s = time.perf_counter()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await server.left.wait()
-    assert time.perf_counter() - started_s < 0.5
 
 
 async def test_a_full_answer_closes_the_connection(

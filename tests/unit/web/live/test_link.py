@@ -50,7 +50,7 @@ async def connected_link(mesh: Mesh) -> AsyncIterator[tuple[LiveLink, LiveMedia,
 
 
 async def until(posted: Posted, kind: str) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while (event := await posted.get())["type"] != kind:
             pass
     return event

@@ -35,7 +35,7 @@ async def connected_peer(failures: asyncio.Queue[BaseException]) -> AsyncIterato
     )
     try:
         async with browser_that_offers(peer.answer):
-            await asyncio.wait_for(connected.wait(), 10)
+            await asyncio.wait_for(connected.wait(), 90)
             yield peer
     finally:
         await peer.close()
@@ -50,7 +50,7 @@ async def test_browser_that_has_never_reported_is_silent_since_it_was_connected(
     # The behaviour of a browser that is cut off as soon as it is connected.
     monkeypatch.setattr(RTCRtpReceiver, "_send_rtcp", nothing)
     failures: asyncio.Queue[BaseException] = asyncio.Queue()
-    async with connected_peer(failures) as peer, asyncio.timeout(10):
+    async with connected_peer(failures) as peer, asyncio.timeout(90):
         while await peer.silent_s() < 0.2:  # noqa: ASYNC110 (time itself has no event)
             await asyncio.sleep(0.01)
     assert failures.empty()
@@ -60,4 +60,4 @@ async def test_failure_of_the_pump_is_reported(monkeypatch: pytest.MonkeyPatch) 
     failures: asyncio.Queue[BaseException] = asyncio.Queue()
     async with connected_peer(failures):
         monkeypatch.setattr(Program, "sound", lambda self: 1 / 0)
-        assert isinstance(await asyncio.wait_for(failures.get(), 10), ZeroDivisionError)
+        assert isinstance(await asyncio.wait_for(failures.get(), 90), ZeroDivisionError)
