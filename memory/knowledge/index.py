@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.knowledge.document import Owner
-from memory.knowledge.tables import KnowledgeTables, LibraryState, PassageRow, Vector
+from memory.knowledge.rows import LibraryState, PassageRow, Vector
+from memory.knowledge.tables import KnowledgeTables
 from retrieval.hybrid import best_first, blend
 from retrieval.lexical import LexicalIndex
 

@@ -20,7 +20,8 @@ from memory.knowledge.document import (
 )
 from memory.knowledge.index import LibraryIndexes
 from memory.knowledge.reader import ReadDocument, Reader
-from memory.knowledge.tables import KnowledgeTables, LibraryState, PassageRow, Vector
+from memory.knowledge.rows import LibraryState, PassageRow, Vector
+from memory.knowledge.tables import KnowledgeTables
 from memory.search.encoder import Encoder
 from services.runtime.clock import unix_ms
 from services.runtime.compute import Compute

@@ -1,4 +1,8 @@
-"""Connections to PostgreSQL for threads: asyncpg on an event loop of its own."""
+"""Connections to PostgreSQL for threads: asyncpg on an event loop of its own.
+
+psycopg with its pool would be less code here, because it has a blocking interface. Its licence is
+the LGPL-3.0, which not every company accepts; asyncpg has the Apache-2.0 licence.
+"""
 
 import asyncio
 import struct

@@ -23,7 +23,6 @@ STAGES = ("services.asr", "services.llm", "services.tts", "services.avatar", "me
 
 TOO_LONG: frozenset[str] = frozenset(
     {
-        "memory.knowledge.tables",
         "tests.contract.test_tts",
         "tests.unit.llm.openai.test_openai_engine",
         "tests.unit.web.test_edge",
