@@ -7,7 +7,9 @@ from importlib.metadata import version
 from typing import Annotated, ClassVar
 
 import typer
+from rich.markup import escape
 
+from cli.console import console
 from cli.lazy import LazyCommand, LazyGroup
 from cli.question_argument import QuestionCommand
 
@@ -97,5 +99,6 @@ def main() -> None:
         from services.runtime.settings import SettingsError  # only now: help needs no services
 
         if isinstance(error, SettingsError):
-            sys.exit(f"Error: {error}")
+            console.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+            sys.exit(1)
         raise
