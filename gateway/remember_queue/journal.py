@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Final, Self
 
 from gateway.remember_queue.sealing import Seal
+from services.runtime.clock import unix_ms
 from services.runtime.logs import get_logger
 
 _VERSION: Final = 1
@@ -30,6 +31,11 @@ CREATE TABLE turn (
     request BLOB NOT NULL
 ) STRICT
 """
+
+
+MAX_AGE_MS: Final = 29 * 86_400_000
+"""Older turns are dropped. The memory refuses turns that waited for more than 30 days, because it
+no longer knows what was erased before."""
 
 
 class JournalError(Exception):
@@ -90,7 +96,8 @@ class Journal:
     def load(self) -> list[Record]:
         """Takes over the files of dead gateways, and returns all turns, oldest first.
 
-        Turns that were sealed with another key stay in the file and are left out.
+        Turns that were sealed with another key are left out, and stay in the file until they are
+        too old.
         """
         for path in sorted(self._path.parent.glob("remember-*.db")):
             if path != self._path:
@@ -99,11 +106,15 @@ class Journal:
             "SELECT id, created_unix_ms, sealed, request FROM turn ORDER BY created_unix_ms, id"
         ).fetchall()
         records, unreadable = [], 0
+        oldest_unix_ms = unix_ms() - MAX_AGE_MS
         for row, created_unix_ms, sealed, request in found:
             try:
                 content = self._opened(request) if sealed else request
             except ValueError:
-                unreadable += 1
+                if created_unix_ms < oldest_unix_ms:
+                    self.change([], [row])
+                else:
+                    unreadable += 1
                 continue
             records.append(Record(created_unix_ms=created_unix_ms, request=content, row=row))
         if unreadable:

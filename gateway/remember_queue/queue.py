@@ -17,6 +17,7 @@ import grpc
 
 from anima.memory.v1 import memory_pb2 as memory
 from gateway import metrics
+from gateway.remember_queue.journal import MAX_AGE_MS
 from gateway.remember_queue.pending import PendingTurn, PendingTurns
 from gateway.remember_queue.writer import JournalWriter
 from services.runtime.clock import unix_ms
@@ -24,9 +25,6 @@ from services.runtime.errors import AnimaError, Busy, InternalError, InvalidRequ
 from services.runtime.logs import get_logger
 from services.runtime.tasks import Tasks
 
-MAX_AGE_MS: Final = 29 * 86_400_000
-"""Older turns are dropped. The memory refuses turns that waited for more than 30 days, because it
-no longer knows what was erased before."""
 _TIMEOUT_S: Final = 10.0
 _CONCURRENT: Final = 4
 _FIRST_PAUSE_S: Final = 0.25

@@ -12,7 +12,8 @@ import pytest
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.memory.v1 import memory_pb2 as memory
 from gateway import metrics
-from gateway.remember_queue.queue import MAX_AGE_MS, RememberQueue
+from gateway.remember_queue.journal import MAX_AGE_MS
+from gateway.remember_queue.queue import RememberQueue
 from services.runtime.errors import AnimaError, Busy, InternalError, InvalidRequest, Unavailable
 from testing.fakes.direct import DirectStages, rpc_error
 from testing.virtual_time import in_virtual_time

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from anima.memory.v1 import memory_pb2 as memory
-from gateway.remember_queue.journal import Journal, JournalError, Record
+from gateway.remember_queue.journal import MAX_AGE_MS, Journal, JournalError, Record
 from gateway.remember_queue.queue import RememberQueue
 from gateway.remember_queue.sealing import read_key
+from services.runtime.clock import unix_ms
 from services.runtime.errors import AnimaError, InvalidRequest, Unavailable
 from tests.unit.gateway.test_remember_queue import ScriptedMemory, queue_of, turn
 
@@ -210,3 +211,17 @@ def test_key_is_read_from_a_file_and_never_shown(tmp_path: Path) -> None:
     assert "abcdef" not in str(raised.value)
     with pytest.raises(ValueError, match=r"memory_key_file: .*missing cannot be read"):
         read_key("", tmp_path / "missing")
+
+
+async def test_turns_of_a_lost_key_do_not_stay_for_ever(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, KEY)
+    old_unix_ms = unix_ms() - MAX_AGE_MS - 1
+    journal.change([Record(created_unix_ms=old_unix_ms, request=b"old")], [])
+    journal.change([Record(created_unix_ms=unix_ms(), request=b"new")], [])
+    journal.close()
+    journal = Journal.open(tmp_path, None)
+    assert journal.load() == []
+    journal.close()
+    journal = Journal.open(tmp_path, KEY)
+    assert [record.request for record in journal.load()] == [b"new"]
+    journal.close()
