@@ -1,4 +1,4 @@
-"""Starts the avatar service: python -m services.avatar."""
+"""Starts the avatar service: `python -m services.avatar`."""
 
 from services.avatar.servicer import build
 from services.avatar.settings import AvatarSettings

@@ -1,4 +1,4 @@
-"""One CreateAvatar stream: a photo in pieces, checked, then made into an avatar."""
+"""One CreateAvatar stream: receives a photo in pieces, checks it and makes an avatar of it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _OWN = VideoSpec(width_px=64, height_px=64, frame_rate_hz=25)
 
 
 class AvatarCreation:
-    """Makes avatars, one at a time; photos of a few more may be on their way."""
+    """Makes avatars one at a time; a few more photos may be uploading."""
 
     def __init__(self, maker: AvatarMaker, describe: Callable[[AvatarInfo], Avatar]) -> None:
         self._maker = maker
@@ -55,26 +55,27 @@ class AvatarCreation:
     async def create(
         self, requests: AsyncIterator[CreateAvatarRequest]
     ) -> AsyncGenerator[CreateAvatarResponse, None]:
-        """Yields the answers of one stream.
+        """Yields the responses of one stream.
 
         Raises:
-            InvalidRequest: A message is wrong, or no avatar can be made of the photo.
+            InvalidRequest: A message is invalid, or no avatar can be made of the photo.
             FailedPrecondition: The name is taken, or a model is missing.
-            Busy: Too many are at it.
+            Busy: Too many photos are uploading.
         """
         if self._uploads >= MAX_UPLOADS:
-            raise Busy(f"{MAX_UPLOADS} photos are being sent already; try again in a moment")
+            raise Busy(f"{MAX_UPLOADS} photos are already uploading; try again in a moment")
         self._uploads += 1
         try:
             config: CreateAvatarConfig
             config, pieces = await open_stream(requests)
             order = check_order(config)
-            # A client that waits for this answer before it sends the photo gets a whole refusal.
+            # A client that waits for this answer before it sends the photo gets any refusal in
+            # full.
             yield _progress("receiving the photo", 0)
             photo = await _receive(pieces)
         finally:
             self._uploads -= 1
-        # a cancel looks like the end of the photo; it is raised here, before anything is made
+        # A cancel looks like the end of the photo; it is raised here, before anything is made.
         yield _progress("checking the photo", 1)
         async with self._making, aclosing(self._maker.create_avatar(photo, order)) as steps:
             async for step in steps:
@@ -106,46 +107,45 @@ async def _receive(pieces: AsyncIterator[CreateAvatarRequest]) -> bytes:
     whole = False
     async for request in pieces:
         if whole:
-            raise InvalidRequest("message: something came after end_of_photo")
+            raise InvalidRequest("message: nothing may follow end_of_photo")
         if request.WhichOneof("message") == "end_of_photo":
             whole = True
             continue
         if not 0 < len(request.photo) <= MAX_PIECE_BYTES:
             raise InvalidRequest(
-                f"photo: a piece has {len(request.photo)} bytes, which is not in "
-                f"1..{MAX_PIECE_BYTES}"
+                f"photo: a piece must have 1 to {MAX_PIECE_BYTES} bytes, got {len(request.photo)}"
             )
         photo += request.photo
         if len(photo) > MAX_PHOTO_BYTES:
             raise InvalidRequest(
-                f"photo: the file is larger than {MAX_PHOTO_BYTES >> 20} MiB; send a smaller one",
+                f"photo: must be at most {MAX_PHOTO_BYTES >> 20} MiB; send a smaller file",
                 reason="IMAGE_TOO_LARGE",
             )
     if not whole:
-        raise InvalidRequest("end_of_photo: the stream was closed without it")
+        raise InvalidRequest("end_of_photo: the stream ended without it")
     return bytes(photo)
 
 
 def check_order(config: CreateAvatarConfig) -> CreationOrder:
-    """Returns what is to be made.
+    """Returns the validated order.
 
     Raises:
-        InvalidRequest: A field is missing or wrong.
+        InvalidRequest: A field is missing or invalid.
     """
     if not _NAME.fullmatch(config.name):
         raise InvalidRequest(
-            f"config.name: {config.name[:64]!r} is not 1 to 64 lower-case letters, digits, '-' "
-            "and '_', beginning with a letter or digit"
+            f"config.name: must be 1 to 64 lower-case letters, digits, '-' and '_', beginning with "
+            f"a letter or digit, got {config.name[:64]!r}"
         )
     check_text("config.display_name", config.display_name, 100, min_chars=0)
     check_text("config.consent", config.consent, 2000, min_chars=0)
     if len(config.consent.strip()) < _MIN_CONSENT_CHARS:
         raise InvalidRequest(
-            "config.consent: say in a sentence why the picture of this person may be used",
+            "config.consent: state in one sentence why the picture of this person may be used",
             reason="CONSENT_MISSING",
         )
     if not _LICENCE.fullmatch(config.licence):
-        raise InvalidRequest("config.licence: is not an SPDX expression, such as CC-BY-4.0")
+        raise InvalidRequest("config.licence: must be an SPDX expression such as CC-BY-4.0")
     choose_video("config.video", config.video, _OWN)
     return CreationOrder(
         name=config.name,
@@ -167,5 +167,5 @@ def _jpeg(picture: BgrImage) -> bytes:
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     done, coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
     if not done:
-        raise RuntimeError("the preview could not be coded as JPEG")
+        raise RuntimeError("the preview could not be encoded as JPEG")
     return coded.tobytes()

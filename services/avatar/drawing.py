@@ -1,7 +1,7 @@
-"""Engines that draw one picture after the other in a thread, as avatar engines.
+"""Adapts drawers that draw one picture after the other in a thread to avatar engines.
 
-The threads that draw the frames of turns do nothing else: avatars are listed, opened and made, and
-idle loops are drawn, in threads of their own, so that none of this delays a face that speaks.
+The threads that draw the frames of turns do nothing else. Listing, opening and creating avatars and
+drawing idle loops run in threads of their own, so that they never delay a speaking face.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from services.runtime.engine import EngineInfo
 
 _LIBRARY_THREADS: Final = 2
 _LOOP_WINDOW: Final = 4
-"""Frames of an idle loop that are handed over together."""
+"""Frames of an idle loop that are passed on together."""
 
 
 class DrawnFace(Protocol):
@@ -48,11 +48,11 @@ class DrawnFace(Protocol):
         ...
 
     def add_visemes(self, spans: Sequence[VisemeSpan]) -> None:
-        """Takes visemes in the order of their start."""
+        """Adds visemes, ordered by start."""
         ...
 
     def add_audio(self, samples: NDArray[np.int16]) -> None:
-        """Takes audio that follows what was given before, shape (samples,)."""
+        """Appends audio, shape (samples,)."""
         ...
 
     def end_audio(self) -> None:
@@ -60,7 +60,7 @@ class DrawnFace(Protocol):
         ...
 
     def draw_next(self) -> BgrImage:
-        """Draws the next frame, from frame 0, into an array of its own."""
+        """Draws the next frame, from frame 0, into a new array."""
         ...
 
     def idle_frame(self) -> int:
@@ -100,22 +100,22 @@ class FaceDrawer(Protocol):
     def idle_loop(
         self, *, avatar: str, video: VideoSpec, activity: Activity = Activity.IDLE
     ) -> Iterator[BgrImage]:
-        """See `AvatarEngine.idle_loop`; each picture is an array of its own."""
+        """See `AvatarEngine.idle_loop`; each picture is a new array."""
         ...
 
 
 class FaceMaker(FaceDrawer, Protocol):
-    """A `FaceDrawer` that can make avatars of photos."""
+    """A `FaceDrawer` that can also make avatars of photos."""
 
     def create_avatar(
         self, photo: bytes, order: CreationOrder, progress: Callable[[str, int], None]
     ) -> Creation:
-        """Makes an avatar and keeps it; see `AvatarMaker.create_avatar`.
+        """Makes and stores an avatar; see `AvatarMaker.create_avatar`.
 
         Args:
-            photo: The file.
+            photo: The content of the image file.
             order: The avatar to make.
-            progress: Called with the step that begins and the per cent that are done.
+            progress: Called with each step that begins and the percentage done.
         """
         ...
 
@@ -125,7 +125,7 @@ class FaceMaker(FaceDrawer, Protocol):
 
 
 class DrawingEngine:
-    """A `FaceDrawer` as an `AvatarEngine`.
+    """Adapts a `FaceDrawer` to an `AvatarEngine`.
 
     Args:
         drawer: Draws the faces.
@@ -143,11 +143,11 @@ class DrawingEngine:
         await self._library.run(self._drawer.load)
 
     def describe(self) -> EngineInfo:
-        """Returns what the drawer is."""
+        """Returns the description of the drawer."""
         return self._drawer.info
 
     async def avatars(self) -> Sequence[AvatarInfo]:
-        """Returns the avatars; the drawer may have to load one that was made elsewhere."""
+        """Returns the avatars; the drawer may first have to load one that was created elsewhere."""
         return await self._library.run(self._drawer.avatars)
 
     async def open_stream(
@@ -193,13 +193,13 @@ class DrawingEngine:
                 yield window
 
     async def close(self) -> None:
-        """Ends the threads."""
+        """Stops the threads."""
         for compute in (self._drawing, self._library, self._loops):
             compute.close()
 
 
 class MakingEngine(DrawingEngine):
-    """A `FaceMaker` as an `AvatarEngine` and `AvatarMaker`.
+    """Adapts a `FaceMaker` to an `AvatarEngine` and `AvatarMaker`.
 
     Args:
         maker: Draws the faces and makes avatars.
@@ -214,7 +214,7 @@ class MakingEngine(DrawingEngine):
     async def create_avatar(
         self, photo: bytes, order: CreationOrder
     ) -> AsyncGenerator[CreationStep | Creation, None]:
-        """Makes an avatar in a thread of its own."""
+        """Makes an avatar in a separate thread."""
 
         def produce(emit: Callable[[CreationStep | Creation], bool]) -> None:
             def progress(step: str, percent: int) -> None:
@@ -231,13 +231,13 @@ class MakingEngine(DrawingEngine):
         await self._library.run(self._maker.delete_avatar, name)
 
     async def close(self) -> None:
-        """Ends the threads."""
+        """Stops the threads."""
         await super().close()
         self._creation.close()
 
 
 class DrawnStream:
-    """A `DrawnFace` as a `FaceStream`: a window is drawn in one thread at once."""
+    """Adapts a `DrawnFace` to a `FaceStream`; a whole window is drawn by one thread."""
 
     def __init__(self, face: DrawnFace, compute: Compute) -> None:
         self._face = face
@@ -263,7 +263,7 @@ class DrawnStream:
         return self._face.idle_frame()
 
     def close(self) -> None:
-        """Does nothing: a face holds nothing but memory."""
+        """Does nothing: a face only uses memory."""
 
     def _draw(self, window: FrameWindow) -> list[Frame]:
         if window.visemes:

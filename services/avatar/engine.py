@@ -1,12 +1,12 @@
-"""The interface that every avatar engine fulfils.
+"""The interface that every avatar engine implements.
 
-An engine draws pictures; the service in front of it keeps the clock, codes the video and speaks
-gRPC. A face is asked for windows of frames, so that an engine may draw those of many streams
-together. An engine that draws one picture after the other in a thread is written as a `FaceDrawer`
+An engine draws pictures; the service in front of it keeps the clock, encodes the video and serves
+gRPC. Frames are requested in windows, so that an engine may draw those of many streams together. An
+engine that draws one picture after the other in a thread implements `FaceDrawer`
 (services/avatar/drawing.py) instead.
 
-An engine is named by an entry point in `anima.avatar.engines` and made by calling that with the
-`AvatarSettings`.
+An engine is registered as an entry point in `anima.avatar.engines`; the service creates it by
+calling that entry point with the `AvatarSettings`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from services.runtime.engine import Engine
 
 BgrImage = NDArray[np.uint8]
-"""A picture of shape (height, width, 3), blue first."""
+"""A picture of shape (height, width, 3), in the order blue, green, red."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,17 +53,17 @@ class Activity(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class AvatarInfo:
-    """A face that can be chosen.
+    """A face that a client can choose.
 
     Attributes:
         name: The name by which it is chosen.
         display_name: The name shown to people.
-        video: Its own size and rate.
+        video: Its native size and rate.
         licence: SPDX expression of the licence of its pictures.
         kind: The kind of its pictures.
-        consent: Why its pictures may be used; empty if nobody has said.
-        created: When it was made of a photo; None for one of the installation.
-        version: Names its content: differs when an avatar of the same name is replaced.
+        consent: Why its pictures may be used; empty if not stated.
+        created: When it was made of a photo; None for an avatar of the installation.
+        version: Identifies its content; changes when an avatar of the same name is replaced.
     """
 
     name: str
@@ -78,7 +78,7 @@ class AvatarInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class VisemeSpan:
-    """A mouth position and when it is held.
+    """A mouth position and the time for which it is held.
 
     Attributes:
         viseme: A number of the contract's enum `Viseme`, 1 to 15.
@@ -99,10 +99,10 @@ class VisemeSpan:
 
 
 class Frame(Protocol):
-    """A picture; where it lies is the affair of its engine and of the encoder that takes it."""
+    """A picture; its engine and the encoder that takes it decide where it is stored."""
 
     def to_bgr(self) -> BgrImage:
-        """Returns it in the memory of the host; the caller may change it.
+        """Returns the picture in host memory; the caller may change it.
 
         Called in a compute thread, at most once.
         """
@@ -111,7 +111,7 @@ class Frame(Protocol):
 
 @dataclass(frozen=True)
 class HostFrame:
-    """A `Frame` that lies in the memory of the host."""
+    """A `Frame` in host memory."""
 
     picture: BgrImage
 
@@ -122,13 +122,13 @@ class HostFrame:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameWindow:
-    """The next frames that a face is asked for, with the speech that has come meanwhile.
+    """A request for the next frames, with the speech received since the previous window.
 
     Attributes:
-        frame_count: How many frames, at least 1.
-        visemes: New visemes in the order of their start, on the clock of the turn.
-        samples: New audio that follows what was passed before, shape (samples,).
-        ended: Whether no audio follows `samples`.
+        frame_count: The number of frames, at least 1.
+        visemes: New visemes ordered by start, on the clock of the turn.
+        samples: New audio, which continues the previous window's, shape (samples,).
+        ended: Whether the audio ends with `samples`.
     """
 
     frame_count: int
@@ -142,16 +142,16 @@ class FaceStream(Protocol):
 
     @property
     def look_ahead_samples(self) -> int:
-        """How far beyond a frame's start the engine wants to know the speech, to draw it."""
+        """How far ahead of a frame's start the engine needs the speech in order to draw it."""
         ...
 
     @property
     def follows_visemes(self) -> bool:
-        """Whether visemes tell the engine what is spoken before the audio does."""
+        """Whether the engine can use visemes to know the speech before its audio arrives."""
         ...
 
     async def frames(self, window: FrameWindow) -> Sequence[Frame]:
-        """Draws the next frames, the first time from frame 0; calls never overlap.
+        """Draws the next frames, starting with frame 0; calls never overlap.
 
         Returns:
             `window.frame_count` frames.
@@ -159,16 +159,16 @@ class FaceStream(Protocol):
         ...
 
     def idle_frame(self) -> int:
-        """Returns the frame of the idle loop that fits best after the last frame drawn."""
+        """Returns the frame of the idle loop that best continues the last frame drawn."""
         ...
 
     def close(self) -> None:
-        """Releases what the stream holds; called once, also while `frames` is under way."""
+        """Releases the stream's resources; called once, possibly while `frames` is running."""
         ...
 
 
 class AvatarEngine(Engine, Protocol):
-    """Draws faces that speak. Its methods are called on the event loop and do not block it."""
+    """Draws speaking faces. Its methods are called on the event loop and must not block it."""
 
     async def avatars(self) -> Sequence[AvatarInfo]:
         """Returns the avatars, the default first; at least one."""
@@ -187,42 +187,42 @@ class AvatarEngine(Engine, Protocol):
         """Opens a face for one turn.
 
         Args:
-            avatar: A name of `avatars()`.
+            avatar: A name from `avatars()`.
             video: The size and rate of the frames.
-            sample_rate_hz: Of the audio.
-            turn_id: Makes the chance in the motion repeatable.
+            sample_rate_hz: Sample rate of the audio.
+            turn_id: Seeds the random part of the motion.
             idle_frame: The frame of the idle loop at which the face begins.
-            activity: Which loop that is.
+            activity: The activity whose loop that is.
 
         Raises:
-            NotFound: The avatar has been deleted meanwhile.
+            NotFound: The avatar has been deleted since it was listed.
         """
         ...
 
     def idle_loop(
         self, *, avatar: str, video: VideoSpec, activity: Activity = Activity.IDLE
     ) -> AsyncGenerator[Sequence[Frame], None]:
-        """Draws an idle loop: whole periods of all motion, the first frame is the neutral pose.
+        """Draws an idle loop: whole periods of all motion, beginning with the neutral pose.
 
         Yields:
-            Windows of frames. Closing the generator ends the work.
+            Windows of frames. Closing the generator stops the work.
         """
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class CreationOrder:
-    """An avatar to make of a photo.
+    """An order for an avatar made of a photo.
 
     Attributes:
-        name: The name by which it will be chosen, checked.
-        display_name: The name shown to people; empty: the name.
+        name: The name by which it will be chosen, already validated.
+        display_name: The name shown to people; empty means `name`.
         consent: Why the picture of this person may be used.
-        licence: SPDX expression of the licence of the photo; empty: private.
-        width_px: Of the video; 0: chosen by the photo.
-        height_px: Of the video; 0: chosen by the photo.
-        frame_rate_hz: Of the video; 0: chosen by the engine.
-        replace: Puts it in the place of one of the same name.
+        licence: SPDX expression of the licence of the photo; empty means private.
+        width_px: Width of the video; 0 means chosen from the photo.
+        height_px: Height of the video; 0 means chosen from the photo.
+        frame_rate_hz: Frame rate of the video; 0 means chosen by the engine.
+        replace: Whether to replace an avatar of the same name.
     """
 
     name: str
@@ -237,11 +237,11 @@ class CreationOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class CreationWarning:
-    """Something that makes an avatar of a photo less good.
+    """A property of a photo that lowers the quality of its avatar.
 
     Attributes:
         reason: For programs, in UPPER_SNAKE_CASE.
-        message: One sentence that says what to change.
+        message: One sentence with the problem or its remedy.
     """
 
     reason: str
@@ -250,7 +250,7 @@ class CreationWarning:
 
 @dataclass(frozen=True, kw_only=True)
 class Creation:
-    """An avatar that was made.
+    """An avatar that was created.
 
     Attributes:
         avatar: The avatar.
@@ -265,11 +265,11 @@ class Creation:
 
 @dataclass(frozen=True, kw_only=True)
 class CreationStep:
-    """A step of the creation of an avatar begins.
+    """The start of a step in the creation of an avatar.
 
     Attributes:
         step: Its name, for people.
-        percent: How much of the whole is done.
+        percent: The percentage of the whole that is done.
     """
 
     step: str
@@ -283,19 +283,19 @@ class AvatarMaker(Protocol):
     def create_avatar(
         self, photo: bytes, order: CreationOrder
     ) -> AsyncGenerator[CreationStep | Creation, None]:
-        """Makes an avatar and keeps it.
+        """Makes and stores an avatar.
 
         Args:
-            photo: The file.
+            photo: The content of the image file.
             order: The avatar to make.
 
         Yields:
             Any number of steps, then one `Creation`.
 
         Raises:
-            InvalidRequest: No avatar can be made of the photo; the text says what to change.
+            InvalidRequest: No avatar can be made of the photo; the text states what to change.
             FailedPrecondition: The name is taken, or a model is missing.
-            Busy: Another one is being made, or too many are kept.
+            Busy: Another avatar is being made, or too many are stored.
         """
         ...
 
@@ -303,7 +303,7 @@ class AvatarMaker(Protocol):
         """Deletes an avatar that was made of a photo.
 
         Raises:
-            NotFound: There is none of that name.
-            FailedPrecondition: It belongs to the installation.
+            NotFound: There is no avatar of that name.
+            FailedPrecondition: The avatar belongs to the installation.
         """
         ...

@@ -1,4 +1,4 @@
-"""The common parts of all packages of avatars: manifest, pictures, version."""
+"""The common parts of all avatar packages: manifest, pictures, version."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _Even = Annotated[int, Field(ge=64, le=1920, multiple_of=2)]
 
 
 class Part(BaseModel):
-    """A part of a manifest: frozen, without fields that nobody knows."""
+    """A part of a manifest: frozen, unknown fields are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Video(Part):
-    """The avatar's own format."""
+    """The avatar's native format."""
 
     width_px: _Even
     height_px: _Even
@@ -38,10 +38,10 @@ ManifestT = TypeVar("ManifestT", bound=Part)
 
 
 def load_manifest(path: Path, manifest_type: type[ManifestT]) -> ManifestT:
-    """Reads and checks an avatar.toml.
+    """Reads and validates an avatar.toml.
 
     Raises:
-        SettingsError: It is missing or damaged; the text names the file and the field.
+        SettingsError: The file is missing or damaged; the text names the file and the field.
     """
     try:
         with path.open("rb") as file:
@@ -61,10 +61,10 @@ def load_picture(path: Path, flags: int) -> NDArray[np.generic]:
 
     Args:
         path: The file.
-        flags: How OpenCV decodes it, such as `cv2.IMREAD_COLOR`.
+        flags: The OpenCV decoding flags, such as `cv2.IMREAD_COLOR`.
 
     Raises:
-        SettingsError: It is missing or damaged; the text names the file.
+        SettingsError: The file is missing or damaged; the text names it.
     """
     try:
         coded = np.frombuffer(path.read_bytes(), np.uint8)
@@ -72,12 +72,12 @@ def load_picture(path: Path, flags: int) -> NDArray[np.generic]:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
     picture = cv2.imdecode(coded, flags) if coded.size else None
     if picture is None:
-        raise SettingsError(f"{path}: is not a picture that can be decoded")
+        raise SettingsError(f"{path}: cannot be decoded as a picture")
     return np.asarray(picture)
 
 
 def version_of(folder: Path, names: Iterable[str]) -> str:
-    """Returns 16 hexadecimal digits that differ when any of the named files differs.
+    """Returns 16 hexadecimal digits that change when the content of a named file changes.
 
     Raises:
         SettingsError: A file cannot be read; the text names it.
@@ -88,7 +88,7 @@ def version_of(folder: Path, names: Iterable[str]) -> str:
             content = (folder / name).read_bytes()
         except OSError as error:
             raise SettingsError(f"{folder / name}: cannot be read: {error.strerror}") from error
-        # the length keeps bytes from moving from one file to the next unseen
+        # with the length, bytes cannot move from one file to the next unnoticed
         digest.update(f"{name} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()[:_DIGITS]

@@ -1,4 +1,4 @@
-"""Checks what a renderer is sent, and brings it into the engine's terms."""
+"""Validates requests and converts them to the engine's types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIN_SIDE_PX, MAX_SIDE_PX = 64, 1920
 MIN_FRAME_RATE_HZ, MAX_FRAME_RATE_HZ = 10, 60
 MAX_SAMPLE = 2**53
 MAX_VISEMES = 100_000
-"""Of one turn: more than an hour of speech."""
+"""Maximum per turn: more than an hour of speech."""
 _H264 = VideoCodec.VIDEO_CODEC_H264
 _NO_CODEC = VideoCodec.VIDEO_CODEC_UNSPECIFIED
 _ACTIVITIES: dict[int, Activity] = {
@@ -28,7 +28,7 @@ _ACTIVITIES: dict[int, Activity] = {
 
 
 def check_config(config: RenderConfig) -> None:
-    """Refuses a config that cannot be rendered.
+    """Rejects a config that cannot be rendered.
 
     Raises:
         InvalidRequest: A field is out of range.
@@ -38,10 +38,10 @@ def check_config(config: RenderConfig) -> None:
 
 
 def choose_avatar(field: str, name: str, avatars: Sequence[AvatarInfo]) -> AvatarInfo:
-    """Returns the avatar of that name; the first one for an empty name.
+    """Returns the avatar of that name, or the first one if the name is empty.
 
     Raises:
-        NotFound: There is none of that name.
+        NotFound: There is no avatar of that name.
     """
     if not name:
         return avatars[0]
@@ -49,14 +49,14 @@ def choose_avatar(field: str, name: str, avatars: Sequence[AvatarInfo]) -> Avata
         if avatar.name == name:
             return avatar
     known = ", ".join(avatar.name for avatar in avatars)
-    raise NotFound(f"{field}: no avatar is called {name[:64]!r}; known: {known}")
+    raise NotFound(f"{field}: there is no avatar {name[:64]!r}; known: {known}")
 
 
 def choose_activity(field: str, activity: int) -> Activity:
-    """Returns what the face does.
+    """Returns the engine's value for an activity of the contract.
 
     Raises:
-        InvalidRequest: It is none that is known.
+        InvalidRequest: The activity is unknown.
     """
     if activity not in _ACTIVITIES:
         raise InvalidRequest(f"{field}: {activity} is not a known activity")
@@ -64,13 +64,13 @@ def choose_activity(field: str, activity: int) -> Activity:
 
 
 def choose_video(field: str, wanted: VideoFormat, own: VideoSpec) -> VideoSpec:
-    """Returns the video to make: what is wanted, and the avatar's own where it says 0.
+    """Returns the video to make: the requested values, and the avatar's own for those that are 0.
 
     Raises:
         InvalidRequest: The codec is not H.264, or a number is odd or out of range.
     """
     if wanted.codec not in (_NO_CODEC, _H264):
-        raise InvalidRequest(f"{field}.codec: {wanted.codec} is not VIDEO_CODEC_H264")
+        raise InvalidRequest(f"{field}.codec: must be VIDEO_CODEC_H264, got {wanted.codec}")
     video = VideoSpec(
         width_px=wanted.width_px or own.width_px,
         height_px=wanted.height_px or own.height_px,
@@ -79,13 +79,13 @@ def choose_video(field: str, wanted: VideoFormat, own: VideoSpec) -> VideoSpec:
     for name, side in (("width_px", video.width_px), ("height_px", video.height_px)):
         check_range(f"{field}.{name}", side, MIN_SIDE_PX, MAX_SIDE_PX)
         if side % 2:
-            raise InvalidRequest(f"{field}.{name}: {side} is odd; H.264 needs an even number")
+            raise InvalidRequest(f"{field}.{name}: must be even for H.264, got {side}")
     check_range(f"{field}.frame_rate_hz", video.frame_rate_hz, MIN_FRAME_RATE_HZ, MAX_FRAME_RATE_HZ)
     return video
 
 
 class MarksReceiver:
-    """Checks the marks of one stream: of its turn, in order, on its clock."""
+    """Checks that the marks of one stream belong to its turn, are in order and fit its clock."""
 
     def __init__(self, *, turn_id: str) -> None:
         self._turn_id = turn_id
@@ -93,10 +93,10 @@ class MarksReceiver:
         self._count = 0
 
     def accept(self, marks: Marks, *, epoch: int, rendered_until: int) -> list[VisemeSpan]:
-        """Takes marks.
+        """Validates marks and returns those to draw.
 
         Args:
-            marks: As received. Words are not needed here, but they are checked.
+            marks: As received. Their words are validated, but not used.
             epoch: The newest epoch of the stream; older marks are dropped.
             rendered_until: The sample up to which frames have been drawn.
 
@@ -104,20 +104,21 @@ class MarksReceiver:
             The mouth positions that may still be drawn, in order.
 
         Raises:
-            InvalidRequest: Another turn's marks, an unknown mouth position, or samples out of order
-                or range.
+            InvalidRequest: The marks belong to another turn, a mouth position is unknown, or
+                samples are out of order or range.
         """
         if marks.header.turn_id and marks.header.turn_id != self._turn_id:
             raise InvalidRequest(
-                f"marks.header.turn_id: {marks.header.turn_id[:64]!r} is not the stream's turn "
-                f"{self._turn_id!r}"
+                f"marks.header.turn_id: must be the stream's turn {self._turn_id!r}, "
+                f"got {marks.header.turn_id[:64]!r}"
             )
         if marks.header.epoch < epoch:
             return []
         self._count += len(marks.visemes)
         if self._count > MAX_VISEMES:
             raise InvalidRequest(
-                f"marks.visemes: more than {MAX_VISEMES} mouth positions in one turn"
+                f"marks.visemes: must be at most {MAX_VISEMES} mouth positions per turn, "
+                f"got {self._count}"
             )
         for index, word in enumerate(marks.words):
             _check_span(
@@ -136,8 +137,8 @@ class MarksReceiver:
         _check_span(f"{field}.samples", start, count)
         if start < self._last_start:
             raise InvalidRequest(
-                f"{field}.samples.start_sample: {start} is before {self._last_start}, where the "
-                "mark before it starts"
+                f"{field}.samples.start_sample: must be at least {self._last_start}, the start of "
+                f"the previous mark, got {start}"
             )
         check_range(f"{field}.stress", mark.stress, 0, 2)
         self._last_start = start

@@ -1,4 +1,4 @@
-"""Audio that waits, in the order in which it came."""
+"""A queue of audio samples."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MAX_PIECES: Final = 256
-"""Beyond it pieces are joined: a caller may send one sample a message."""
+"""Above this count, pieces are joined: a caller may send one sample per message."""
 
 
 class SampleQueue:
-    """Mono samples, put in pieces of any length and taken in pieces of another."""
+    """A queue of mono samples; the pieces put and the pieces taken may differ in length."""
 
     def __init__(self) -> None:
         self._pieces: deque[NDArray[np.int16]] = deque()
@@ -23,7 +23,7 @@ class SampleQueue:
         return self._count
 
     def put(self, samples: NDArray[np.int16]) -> None:
-        """Adds samples at the end."""
+        """Appends samples."""
         if not len(samples):
             return
         self._pieces.append(samples)
@@ -32,10 +32,10 @@ class SampleQueue:
             self._pieces = deque([np.concatenate(self._pieces)])
 
     def take(self, count: int) -> NDArray[np.int16]:
-        """Removes the first samples and returns them.
+        """Removes and returns the first samples.
 
         Args:
-            count: How many, at most the length of the queue.
+            count: The number of samples, at most the length of the queue.
         """
         self._count -= count
         parts = [np.zeros(0, np.int16)]

@@ -1,4 +1,4 @@
-"""The gRPC face of the avatar stage: messages in, engine calls, messages out."""
+"""The gRPC service of the avatar stage: maps messages to engine calls and back."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class AvatarServicer(AvatarServiceServicer):
     """Serves one engine.
 
-    The threads that code the frames of turns do nothing else; idle loops have one of their own.
+    The threads that encode the frames of turns do nothing else; idle loops have a separate thread.
     """
 
     def __init__(self, engine: AvatarEngine, settings: AvatarSettings) -> None:
@@ -90,11 +90,11 @@ class AvatarServicer(AvatarServiceServicer):
         self._name = ""
 
     async def warm_up(self) -> None:
-        """Opens the engine and codes the idle loop of every avatar in its own format."""
+        """Opens the engine and encodes the idle loop of every avatar in its native format."""
         await self._engine.open()
         self._name = self._engine.describe().name
         for avatar in await self._engine.avatars():
-            if avatar.created is None:  # the others are coded at the first request for them
+            if avatar.created is None:  # the others are encoded on first request
                 await self._loops.get(avatar, avatar.video)
 
     async def close(self) -> None:
@@ -212,16 +212,16 @@ class AvatarServicer(AvatarServiceServicer):
 
 
 def build(settings: AvatarSettings, engine: AvatarEngine | None = None) -> Stage:
-    """Makes the stage.
+    """Builds the stage.
 
     Args:
-        settings: Its settings.
-        engine: The engine; None: the one that the settings name.
+        settings: The settings of the service.
+        engine: The engine; None means the one that the settings name.
 
     Raises:
-        SettingsError: The engine is unknown or refuses its settings.
+        SettingsError: The engine is unknown or rejects its settings.
     """
-    # A stream uses one thread at a time; OpenCV's threads would take the cores of the others.
+    # A stream uses one thread at a time; OpenCV's own threads would take cores from other streams.
     cv2.setNumThreads(1)
     if engine is None:
         engine = load_engine(settings.stage, settings.engine, settings)
@@ -237,7 +237,7 @@ def build(settings: AvatarSettings, engine: AvatarEngine | None = None) -> Stage
 
 
 def describe(avatar: AvatarInfo) -> Avatar:
-    """Returns an avatar in the words of the contract."""
+    """Converts an avatar to its message."""
     described = Avatar(
         name=avatar.name,
         display_name=avatar.display_name,

@@ -1,4 +1,4 @@
-"""One Render stream: a reader that sees interrupts early, a writer no faster than its reader."""
+"""One Render stream: the reader sees interrupts early, the writer waits for its client."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from services.runtime.errors import InvalidRequest
 from services.runtime.tasks import Tasks
 
 MAX_WAITING_S = 10
-"""Audio that may wait to be rendered; beyond it flow control holds the sender."""
+"""Audio that may be queued for rendering; above that, flow control slows down the sender."""
 
 
 class RenderSession:
-    """The state of one stream; `responses` is used once."""
+    """The state of one stream; `responses` may be called only once."""
 
     def __init__(
         self,
@@ -43,10 +43,10 @@ class RenderSession:
         self._sequence = 0
 
     async def responses(self) -> AsyncGenerator[RenderResponse, None]:
-        """Yields everything after `started`.
+        """Yields all responses after `started`.
 
         Raises:
-            InvalidRequest: A message of the stream is wrong.
+            InvalidRequest: A message of the stream is invalid.
         """
         reader = Tasks("avatar stream")
         reader.start(self._read(), name="avatar reader")
@@ -91,14 +91,14 @@ class RenderSession:
                 self._take_interrupt(request.interrupt.epoch)
                 return
             if self._end_seen:
-                raise InvalidRequest(f"{arm}: came after end_of_audio")
+                raise InvalidRequest(f"{arm}: not allowed after end_of_audio")
             self._take(arm or "", request)
             self._changed.set()
             while self._is_full():
                 self._room.clear()
                 await self._room.wait()
         if not self._end_seen:
-            raise InvalidRequest("end_of_audio: the stream was closed without it")
+            raise InvalidRequest("end_of_audio: the stream ended without it")
 
     def _take(self, arm: str, request: RenderRequest) -> None:
         if arm == "audio":
@@ -124,7 +124,8 @@ class RenderSession:
     def _take_interrupt(self, epoch: int) -> None:
         if epoch <= self._config.epoch:
             raise InvalidRequest(
-                f"interrupt.epoch: {epoch} is not greater than the config's {self._config.epoch}"
+                f"interrupt.epoch: must be greater than the config's {self._config.epoch}, "
+                f"got {epoch}"
             )
         self._interrupted_to = epoch
 

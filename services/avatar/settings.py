@@ -11,7 +11,7 @@ from services.runtime.settings import ServiceSettings, shipped
 
 
 class AvatarSettings(ServiceSettings):
-    """What the avatar service can be told: `ANIMA_AVATAR_*`."""
+    """The settings of the avatar service, `ANIMA_AVATAR_*`."""
 
     stage: ClassVar[str] = "avatar"
     default_port: ClassVar[int] = 50055
@@ -21,10 +21,10 @@ class AvatarSettings(ServiceSettings):
     capacity: int = Field(default=4, ge=1, le=10_000)
     """How many streams are rendered at the same time."""
     default_avatar: str = "anima"
-    """The avatar of a request that names none; if it does not exist, the first by name."""
+    """The avatar of a request that names none; if it does not exist, the first one by name."""
     avatars_dir: Path = shipped("avatars")
     """The folder of avatars that belong to no persona, each a folder with an `avatar.toml`."""
     encoder_preset: str = Field(default="superfast", pattern="^(ultra|super|very)fast$")
-    """The preset of x264; a faster one needs more bits for the same picture."""
+    """The preset of x264; a faster one needs more bits for the same quality."""
     compute_threads: int = Field(default=2, ge=1, le=64)
     """How many threads draw and encode; a stream uses one at a time."""

@@ -1,6 +1,6 @@
-"""One turn on the frame clock: speech in, whole chunks of audio with their coded frames out.
+"""One turn on the frame clock: takes speech, produces chunks of audio with their encoded frames.
 
-Nothing here knows gRPC. Speech may be added while frames are being drawn.
+This module is independent of gRPC. Speech may be added while frames are being drawn.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from services.avatar.video.encoder import CodedFrame, VideoEncoder
 from services.runtime.compute import Compute
 
 CHUNKS_PER_S = 10
-"""After the first message, which has one frame, a message holds about 100 ms."""
+"""The first message has one frame; each later one holds about 100 ms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +28,11 @@ class RenderedChunk:
     """Audio with its frames.
 
     Attributes:
-        start_sample: Of the audio, on the clock of the turn.
+        start_sample: The first sample of the audio, on the clock of the turn.
         samples: The audio, shape (n,).
         first_frame: The number of the first frame, from 0.
         frame_samples: The sample at which each frame is shown.
-        frames: The coded frames.
+        frames: The encoded frames.
         segment: The clause that the first sample belongs to.
     """
 
@@ -49,14 +49,14 @@ class Turn:
 
     Args:
         face: Draws the frames.
-        encoder: Codes them.
+        encoder: Encodes them.
         clock: The frame clock.
-        coding: Where the encoder runs.
+        coding: Runs the encoder.
 
     Attributes:
-        frame_count: The frames that have been drawn and coded.
-        sample_count: The samples up to which they reach.
-        render_s: The time that drawing and coding have taken.
+        frame_count: The number of frames drawn and encoded.
+        sample_count: The sample up to which they reach.
+        render_s: The time spent drawing and encoding.
     """
 
     def __init__(
@@ -80,17 +80,17 @@ class Turn:
 
     @property
     def ended(self) -> bool:
-        """True once the end of the audio is known."""
+        """Whether the end of the audio is known."""
         return self._ended
 
     @property
     def idle_frame(self) -> int:
-        """The frame of the idle loop that fits after the last frame."""
+        """The frame of the idle loop that continues the last frame."""
         return self._face.idle_frame()
 
     @property
     def real_time_factor(self) -> float:
-        """Time of drawing and coding over playing time; 0 before the first frame."""
+        """Drawing and encoding time over playing time; 0 before the first frame."""
         return (
             self.render_s * self._clock.sample_rate_hz / self.sample_count
             if self.sample_count
@@ -98,7 +98,7 @@ class Turn:
         )
 
     def add_audio(self, samples: NDArray[np.int16], segment: int) -> None:
-        """Takes audio that follows what was given before."""
+        """Appends audio."""
         if not len(samples):
             return
         if not self._segments or self._segments[-1][1] != segment:
@@ -109,17 +109,17 @@ class Turn:
         self._known_until = max(self._known_until, self._received)
 
     def add_visemes(self, spans: Sequence[VisemeSpan]) -> None:
-        """Takes visemes in the order of their start."""
+        """Adds visemes, ordered by start."""
         self._undrawn_visemes += spans
         if self._face.follows_visemes:
             self._known_until = max(self._known_until, *(span.end_sample for span in spans))
 
     def flush(self) -> None:
-        """Asks for every whole frame of what has been given."""
+        """Requests every complete frame of the audio so far."""
         self._flushed = self._received
 
     def end(self) -> None:
-        """Says that no audio follows; the last frame is filled up with silence."""
+        """Marks the end of the audio; the last frame is padded with silence."""
         total = self._clock.sample_of(self._clock.frames_to_cover(self._received))
         self._pending.put(np.zeros(total - self._received, np.int16))
         self._received = total
@@ -127,10 +127,10 @@ class Turn:
         self._ended = True
 
     def ready_frames(self) -> int:
-        """Returns how many frames the next chunk can have now; 0: more speech is needed first.
+        """Returns how many frames the next chunk can have now; 0 if more speech is needed.
 
-        A frame can be drawn when its own audio is there and the speech is known a little beyond
-        it: by visemes, which costs no time when they come before their audio, else by audio.
+        A frame can be drawn when its own audio has arrived and the speech just beyond it is known:
+        from visemes, which adds no delay when they precede their audio, else from audio.
         """
         full = 1 if self.frame_count == 0 else max(1, self._clock.frame_rate_hz // CHUNKS_PER_S)
         ready = 0
@@ -151,10 +151,10 @@ class Turn:
         return self._known_until >= wanted
 
     async def render(self, frame_count: int) -> RenderedChunk:
-        """Draws and codes the next frames.
+        """Draws and encodes the next frames.
 
         Args:
-            frame_count: How many, at most `ready_frames()`.
+            frame_count: The number of frames, at most `ready_frames()`.
         """
         began = time.perf_counter()
         first = self.frame_count

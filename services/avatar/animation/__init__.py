@@ -1,1 +1,1 @@
-"""How a face moves: visemes, blinks, head motion, the idle loop."""
+"""The motion of a face: visemes, blinks, head motion and the idle loop."""

@@ -1,9 +1,9 @@
-"""The animation of one turn: the idle motion goes on, and speech adds to it.
+"""The animation of one turn: continuous idle motion plus the motion of speech.
 
-Because the idle motion never stops, a turn begins in the pose that the viewer sees and ends in a
-pose of the loop. What speech adds to head, brows and gaze lives on the voice: it grows while
-something is spoken and is gone soon after, so nothing is left of it after the pause that ends a
-turn. Everything depends on the speech alone, never on when it arrived.
+The idle motion never stops, so a turn begins in the pose that the viewer sees and ends in a pose
+of the loop. The motion that speech adds to head, brows and gaze follows the voice: it rises during
+speech and decays soon after, so that none is left after the pause that ends a turn. All motion
+depends on the speech alone, never on its time of arrival.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from services.avatar.engine import Activity, VisemeSpan
 from services.avatar.video.clock import FrameClock
 
 _VOICE_RISE_S, _VOICE_FALL_S = 0.35, 0.07
-"""Time constants of what speech adds."""
+"""Rise and fall time constants of the motion that speech adds."""
 _NOD_RISE_S, _NOD_FALL_S = 0.09, 0.22
 _SWAY_S = 0.45
 _CUT_OFF_S = 0.25
 _LEAVE_S = 0.5
-"""How long the look of listening or thinking takes to go."""
+"""How long the listening or thinking expression takes to fade out."""
 _PAUSE_S = 0.12
 _BLINK_GAP_S = 2.0
 
 
 class Animator:
-    """Turns the audio and the visemes of one turn into parameters, frame after frame.
+    """Turns the audio and the visemes of one turn into parameters, frame by frame.
 
     Args:
-        sample_rate_hz: Of the audio.
-        frame_rate_hz: Of the video.
+        sample_rate_hz: Sample rate of the audio.
+        frame_rate_hz: Frame rate of the video.
         idle_frame: The frame of the idle loop at which the turn begins.
-        seed: Makes the chance in the motion repeatable.
-        activity: Which loop that is.
+        seed: Seeds the random part of the motion.
+        activity: The activity whose loop that is.
     """
 
     def __init__(
@@ -76,27 +76,27 @@ class Animator:
 
     @property
     def look_ahead_samples(self) -> int:
-        """How far beyond a frame's start the speech should be known."""
+        """How far ahead of a frame's start the speech should be known."""
         return self._clock.samples(LOOK_AHEAD_S)
 
     def add_visemes(self, spans: Sequence[VisemeSpan]) -> None:
-        """Takes visemes in the order of their start."""
+        """Adds visemes, ordered by start."""
         self._mouth.add(spans)
 
     def add_audio(self, samples: NDArray[np.int16]) -> None:
-        """Takes audio that follows what was given before."""
+        """Appends audio."""
         self._sound.add(samples)
 
     def end_audio(self) -> None:
-        """Says that no audio follows."""
+        """Marks the end of the audio."""
         self._mouth.end(self._sound.sample_count)
 
     def idle_frame(self) -> int:
-        """Returns the frame of the loop that fits after the last one drawn."""
+        """Returns the frame of the idle loop that continues the last frame drawn."""
         return (self._first_idle_frame + self._frame) % self._idle.frame_count
 
     def next(self) -> FaceParameters:
-        """Returns the next frame's face."""
+        """Returns the parameters of the next frame."""
         start = self._clock.sample_of(self._frame)
         left = max(0.0, 1 - self._frame / (_LEAVE_S * self._idle.frame_rate_hz))
         share = left * left * (3 - 2 * left)
@@ -125,12 +125,12 @@ class Animator:
         )
 
     def _move(self, speech: float, left_s: float) -> None:
-        """Lets the head follow the accents, and changes the side of the sway now and then."""
+        """Moves the head with the accents and changes the side of the sway now and then."""
         step_s = 1 / self._idle.frame_rate_hz
         time_s = _VOICE_RISE_S if speech else _VOICE_FALL_S
         self._voice += (float(speech > 0) - self._voice) * (1 - math.exp(-step_s / time_s))
         if speech:
-            # only speech that is cut off comes here; a pause has calmed the head by itself
+            # only for speech that is cut off; after a pause the head is already at rest
             self._voice = min(self._voice, max(0.0, left_s - step_s) / _CUT_OFF_S)
             self._mean += (speech - self._mean) * min(1.0, step_s / 1.5)
         aim = min(1.0, max(-0.3, 1.6 * (speech - self._mean))) if speech else 0.0
@@ -139,7 +139,7 @@ class Animator:
         self._accent += (self._accent_aim - self._accent) * (1 - math.exp(-step_s / _NOD_RISE_S))
         if self._random.random() < step_s / 1.6:
             self._sway_aim = self._random.uniform(-1, 1)
-        # two steps one after the other: a head does not start to move at once
+        # two steps in a row, because a head does not start to move at once
         keep = math.exp(-step_s / _SWAY_S)
         self._sway_way = self._sway_aim + (self._sway_way - self._sway_aim) * keep
         self._sway = self._sway_way + (self._sway - self._sway_way) * keep
@@ -150,7 +150,7 @@ class Animator:
         self._begin_blink(speech, step_s)
 
     def _begin_blink(self, speech: float, step_s: float) -> None:
-        """People blink where a phrase begins: then there is speech enough to finish it in."""
+        """Blinks at the start of a phrase, when enough speech is left to finish the blink in."""
         now_s = self._frame * step_s
         loop_s = (now_s + self._first_idle_frame * step_s) % LOOP_S
         to_next_s = min((blink - loop_s) % LOOP_S for blink in BLINKS_S)

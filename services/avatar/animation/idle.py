@@ -1,7 +1,7 @@
-"""The idle motion: periodic, and neutral in its first frame: it repeats without a jump.
+"""The idle motion: periodic and neutral in its first frame, so it repeats without a jump.
 
-Listening and thinking are the same motion with something laid over it, so a frame of one loop fits
-the same frame of the others but for that.
+Listening and thinking add an overlay to the same motion, so the same frame of two loops differs
+only by that overlay.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ BLINKS_S = (2.2, 6.6)
 BLINK_S = 0.28
 
 _SLOW = 1.6
-"""How much longer a blink takes in thought."""
+"""How many times longer a blink takes while thinking."""
 _TURN = 2 * math.pi
 
 
 @dataclass(frozen=True, kw_only=True)
 class IdleMotion:
-    """Breath, blinks, gaze and a little motion of the head over one loop.
+    """Breath, blinks, gaze and slight head motion over one loop.
 
     Attributes:
-        frame_rate_hz: Of the video.
-        activity: Listening is attentive, with small nods; in thought the gaze wanders off and the
-            lids move slowly.
+        frame_rate_hz: Frame rate of the video.
+        activity: Listening is attentive, with small nods; while thinking the gaze wanders off and
+            the lids move slowly.
     """
 
     frame_rate_hz: int
@@ -41,11 +41,11 @@ class IdleMotion:
         return LOOP_S * self.frame_rate_hz
 
     def at(self, frame: int, *, share: float = 1.0) -> FaceParameters:
-        """Returns the face of a frame; frames beyond the loop begin it again.
+        """Returns the face of a frame; the loop repeats beyond its last frame.
 
         Args:
-            frame: From 0.
-            share: How much of what listening and thinking add is shown, 0 to 1.
+            frame: Frame number, from 0.
+            share: How much of the listening or thinking overlay is shown, 0 to 1.
         """
         frame %= self.frame_count
         phase = frame / self.frame_count
@@ -72,7 +72,7 @@ class IdleMotion:
 
 
 def _listening(face: FaceParameters, seconds: float, share: float) -> FaceParameters:
-    """Eyes on the person, the head a little aside, a nod now and then."""
+    """Eyes on the person, the head slightly tilted, an occasional nod."""
     kept = share * _held(seconds)
     nod = share * sum(_bump(seconds, start, 0.7) for start in (2.9, 5.3))
     aside = HeadPose(yaw=0.1 * kept, pitch=0.1 * kept + 0.55 * nod, roll_deg=1.1 * kept, y=3 * nod)
@@ -85,7 +85,7 @@ def _listening(face: FaceParameters, seconds: float, share: float) -> FaceParame
 
 
 def _thinking(face: FaceParameters, seconds: float, share: float) -> FaceParameters:
-    """Eyes up and aside, first to one side, then to the other; slow lids."""
+    """Eyes up and to one side, then to the other; slow lids."""
     kept = share * _held(seconds)
     one = share * _dwell(seconds, 0.5, 4.3, 0.25)
     other = share * _dwell(seconds, 4.5, 7.3, 0.25)
@@ -104,7 +104,7 @@ def _thinking(face: FaceParameters, seconds: float, share: float) -> FaceParamet
 
 
 def lid_closure(seconds: float) -> float:
-    """How far the lids are closed, `seconds` after a blink began: quick down, slower up."""
+    """Returns how far the lids are closed `seconds` after a blink began: fast down, slower up."""
     if not 0 < seconds < BLINK_S:
         return 0.0
     if seconds < 0.09:
@@ -115,7 +115,7 @@ def lid_closure(seconds: float) -> float:
 
 
 def _dwell(seconds: float, start: float, end: float, within: float = 0.12) -> float:
-    """Goes to 1 at start and back to 0 at end, each within 120 ms if not said otherwise."""
+    """Rises to 1 at `start` and falls back to 0 at `end`, each within `within` seconds."""
 
     def step(since: float) -> float:
         t = min(1.0, max(0.0, since / within))
@@ -125,7 +125,7 @@ def _dwell(seconds: float, start: float, end: float, within: float = 0.12) -> fl
 
 
 def _held(seconds: float) -> float:
-    """Almost the whole loop."""
+    """Returns 1 for almost the whole loop, fading in and out at its ends."""
     return _dwell(seconds, 0.1, LOOP_S - 0.8, 0.7)
 
 

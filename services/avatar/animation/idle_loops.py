@@ -1,4 +1,4 @@
-"""Coded idle loops: made once for each avatar and format, then only copied."""
+"""Encoded idle loops: produced once per avatar and format, then only copied."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class _Key:
 
 
 class IdleLoops:
-    """The loops that have been asked for last.
+    """A cache of the most recently used loops.
 
     Args:
         engine: Draws them.
-        coding: Where they are coded.
+        coding: Encodes them.
         preset: The preset of the encoder.
     """
 
@@ -48,10 +48,10 @@ class IdleLoops:
         activity: Activity = Activity.IDLE,
         ai_mark: bool = False,
     ) -> list[CodedFrame]:
-        """Returns the frames of a loop, the first of them a key frame.
+        """Returns the frames of a loop, beginning with a key frame.
 
-        Callers that want the same new loop at the same time wait for one making. One loop is made
-        at a time, so that strange formats cannot take the threads from those who speak.
+        Concurrent callers for the same new loop share one production. Loops are produced one at a
+        time, so that unusual formats cannot take the threads away from speaking faces.
         """
         key = _Key(avatar=avatar, video=video, activity=activity, ai_mark=ai_mark)
         if key not in self._loops:

@@ -1,8 +1,8 @@
-"""The mouth from the sound alone.
+"""The mouth shape from the sound alone.
 
-Band energies around a moment, in decibels below the speaker's own peak, tell how far the mouth is
-open, wide and round: a linear map, fitted by ridge regression to the mouths that the marks of our
-voices ask for (python -m bench.fit_mouth).
+A linear map turns the band energies around a moment, in decibels below the speaker's own peak,
+into how far the mouth is open, wide and round. It was fitted by ridge regression to the mouths
+that the marks of our voices ask for (`python -m bench.fit_mouth`).
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from services.avatar.animation.sound_weights import BIAS, CLOSURE_BIAS, CLOSURE_
 
 BAND_EDGES_HZ = (100, 250, 450, 700, 1000, 1500, 2300, 3400)
 CONTEXT_HOPS = (-3, 0, 1)
-"""Which hops around a moment are heard together."""
+"""The hops around a moment that are used together, as offsets."""
 CLOSURE_HOPS = (-4, -2, -1, 0, 1, 2, 3)
-"""The same for closed lips, which are known by the dip and the burst after it."""
+"""The same for closed lips, which are recognised by the dip and the burst after it."""
 _DOUBTFUL, _CERTAIN = 0.45, 0.6
-"""How likely closed lips must be to move the mouth, and to be closed."""
+"""The probability of closed lips at which the mouth starts to move, and at which it is closed."""
 _HOP_S = 0.01
 _WINDOW_S = 0.025
 _KEEP_S = 0.5
 _OPEN_DB, _CLOSE_DB = -48.0, -54.0
-"""Hysteresis of speech, dB of full scale; quieter is silence whatever the speaker's level."""
+"""Hysteresis of speech, dB of full scale; anything quieter is silence at any speaker's level."""
 _HANGOVER_HOPS = 5
 _RANGE_DB = 26.0
 _BAND_RANGE_DB = 45.0
 _PEAK_FALL_DB = 0.03
 _GAIN, _OFFSET = 1.5, 0.14
-"""A fitted mouth moves too little about its mean, and a closed one is not quite closed: this gives
-back what the regression takes."""
+"""The fit moves the mouth too little around its mean and leaves a closed mouth slightly open; these
+values correct both."""
 _SILENCE = MouthShape()
 _NO_BANDS: NDArray[np.float64] = np.zeros(len(BAND_EDGES_HZ) - 1)
 
@@ -62,7 +62,7 @@ class SoundTrack:
         self.sample_count = 0
 
     def add(self, samples: NDArray[np.int16]) -> None:
-        """Takes audio that follows what was given before."""
+        """Appends audio."""
         self.sample_count += len(samples)
         self._pending = np.concatenate([self._pending, samples / 32768.0])
         while len(self._pending) >= self._window:
@@ -70,7 +70,7 @@ class SoundTrack:
             self._pending = self._pending[self._hop :]
 
     def forget(self, sample: int) -> None:
-        """Drops what lies well before a sample."""
+        """Drops the data well before a sample."""
         oldest = (sample // self._hop) - round(_KEEP_S / _HOP_S)
         while self._levels and self._first_hop < oldest:
             self._features.popleft()
@@ -78,7 +78,7 @@ class SoundTrack:
             self._first_hop += 1
 
     def mouth_at(self, sample: int) -> MouthShape:
-        """Returns the mouth that the sound at a sample asks for; closed where none is heard."""
+        """Returns the mouth shape for the sound at a sample; closed in silence."""
         if self.level_at(sample) == 0:
             return _SILENCE
         jaw, width, rounding = self.features_at(sample) @ WEIGHTS + BIAS
@@ -89,12 +89,12 @@ class SoundTrack:
         )
 
     def features_at(self, sample: int) -> NDArray[np.float64]:
-        """Returns the band energies round a sample, 0 to about 1, shape (contexts * bands,)."""
+        """Returns the band energies around a sample, 0 to about 1, shape (contexts * bands,)."""
         index = self._index(sample)
         return np.concatenate([self._features_of(index + hop) for hop in CONTEXT_HOPS])
 
     def closure_at(self, sample: int) -> float:
-        """Returns how surely the lips are closed at a sample, 0 to 1; 0 where nothing is heard."""
+        """Returns the certainty that the lips are closed at a sample, 0 to 1; 0 in silence."""
         if self.level_at(sample) == 0:
             return 0.0
         evidence = float(self.closure_features_at(sample) @ CLOSURE_WEIGHTS + CLOSURE_BIAS)
@@ -102,12 +102,12 @@ class SoundTrack:
         return min(1.0, max(0.0, (likely - _DOUBTFUL) / (_CERTAIN - _DOUBTFUL)))
 
     def closure_features_at(self, sample: int) -> NDArray[np.float64]:
-        """Returns the band energies that tell closed lips, shape (hops * bands,)."""
+        """Returns the band energies used to detect closed lips, shape (hops * bands,)."""
         index = self._index(sample)
         return np.concatenate([self._features_of(index + hop) for hop in CLOSURE_HOPS])
 
     def level_at(self, sample: int) -> float:
-        """Returns how loud the speech is, 0 (none) to 1 of the speaker's own range."""
+        """Returns the loudness of the speech, 0 (none) to 1, within the speaker's own range."""
         index = self._index(sample)
         return self._levels[index] if 0 <= index < len(self._levels) else 0.0
 

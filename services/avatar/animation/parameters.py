@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class MouthShape:
-    """A mouth; all zero is closed and at rest.
+    """A mouth shape; all zero is closed and at rest.
 
     Attributes:
         jaw: How far the jaw is open, 0 to 1 (a wide "ah").
@@ -28,7 +28,7 @@ class MouthShape:
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
-    """Where the head is.
+    """The pose of the head.
 
     Attributes:
         yaw: Turn to the picture's right, -1 to 1; 1 is about 8 degrees.
@@ -45,7 +45,7 @@ class HeadPose:
     y: float = 0.0
 
     def plus(self, other: HeadPose) -> HeadPose:
-        """Returns both motions together."""
+        """Returns the sum of both motions."""
         return HeadPose(
             self.yaw + other.yaw,
             self.pitch + other.pitch,
@@ -57,14 +57,14 @@ class HeadPose:
 
 @dataclass(frozen=True, slots=True)
 class FaceParameters:
-    """One frame of a face.
+    """The parameters of one frame.
 
     Attributes:
         mouth: The mouth.
         head: The head.
         blink: How far the eyelids are closed, 0 to 1.
-        gaze_x: Where the eyes look, -1 (left) to 1.
-        gaze_y: Where the eyes look, -1 (up) to 1.
+        gaze_x: Horizontal gaze, -1 (left) to 1.
+        gaze_y: Vertical gaze, -1 (up) to 1.
         brow: How far the brows are raised, 0 to 1.
         breath: How full the chest is, 0 to 1.
     """

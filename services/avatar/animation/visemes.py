@@ -1,8 +1,8 @@
-"""From speech to the mouth: targets by viseme or by the sound, and the way between them.
+"""From speech to the mouth: targets from visemes or the sound, and the motion between them.
 
-The mouth leads the sound by 50 ms and follows its targets with a quick attack and a slower release,
-as co-articulated speech does. Lips that must close (p, b, m) do close: in every frame of the
-closure, and in at least one.
+The mouth leads the sound by 50 ms and follows its targets with a fast attack and a slower release,
+as co-articulated speech does. Lips that must close (p, b, m) are closed in every frame of the
+closure, and in at least one frame.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from services.avatar.video.clock import FrameClock
 
 LEAD_S = 0.05
 LOOK_AHEAD_S = 0.1
-"""How far beyond a frame the speech must be known: the lead, the neighbours, the ear's window."""
+"""How far beyond a frame the speech must be known: the lead, the neighbours, the audio window."""
 
 _ATTACK_S = 0.021
-"""Time constant; 10 to 90 % takes 2.2 times as long, about 45 ms."""
+"""Time constant of opening; 10 to 90 % takes 2.2 times as long, about 45 ms."""
 _RELEASE_S = 0.041
-"""Time constant of closing, about 90 ms from 90 to 10 %."""
+"""Time constant of closing; 90 to 10 % takes about 90 ms."""
 _STEP_S = 0.005
 _CLOSURE_EARLY_S = 0.02
 _SPREAD_S = 0.02
-"""How far sounds reach into their neighbours."""
+"""How far sounds affect their neighbours."""
 _STILL = 0.02
 
 _SIL, _PP = 1, 2
@@ -64,12 +64,12 @@ _REST: _Vector = np.zeros(6)
 
 
 def target(viseme: int) -> MouthShape:
-    """Returns the mouth that a viseme aims at, unstressed speech aside."""
+    """Returns the mouth shape that a viseme aims at, before stress is applied."""
     return _TARGETS[viseme]
 
 
 class MouthTrack:
-    """The mouth of one turn, frame after frame."""
+    """The mouth of one turn, frame by frame."""
 
     def __init__(self, clock: FrameClock, sound: SoundTrack) -> None:
         self._clock = clock
@@ -83,7 +83,7 @@ class MouthTrack:
         self._end: int | None = None
 
     def add(self, spans: Sequence[VisemeSpan]) -> None:
-        """Takes visemes in the order of their start."""
+        """Adds visemes, ordered by start."""
         for span in spans:
             self._spans.append(span)
             if self._marked_from is None:
@@ -91,17 +91,17 @@ class MouthTrack:
             self._marked_until = max(self._marked_until, span.end_sample)
 
     def end(self, sample: int) -> None:
-        """Says where the speech ends: by then the mouth is closed."""
+        """Sets the end of the speech; the mouth is closed by then."""
         self._end = sample
 
     def left_s(self, sample: int) -> float:
-        """How much speech is left, in seconds; infinite as long as nobody has said."""
+        """Returns how much speech is left, in seconds; infinite until the end is known."""
         if self._end is None:
             return math.inf
         return (self._end - sample) / self._clock.sample_rate_hz
 
     def at_frame(self, frame: int) -> MouthShape:
-        """Returns the mouth of a frame; frames must be asked for in order."""
+        """Returns the mouth of a frame; frames must be requested in order."""
         start = self._clock.sample_of(frame)
         while self._at < start:
             self._advance(min(self._step, start - self._at))
@@ -128,7 +128,7 @@ class MouthTrack:
         self._mouth[(aim == 0) & (self._mouth < _STILL)] = 0.0
 
     def speech_at(self, sample: int) -> float:
-        """How strongly something is spoken, 0 (silence) to 1, by the marks, else by loudness."""
+        """Returns the strength of speech, 0 (silence) to 1, from the marks, else from loudness."""
         if not self._is_marked(sample):
             return self._sound.level_at(sample)
         span = self._span_at(sample)
@@ -144,7 +144,7 @@ class MouthTrack:
         return None
 
     def _aim(self, sample: int) -> _Vector:
-        """The target of a moment, mixed with its neighbours': sounds colour each other."""
+        """Returns the target of a moment, mixed with its neighbours', as in co-articulation."""
         aside = self._clock.samples(_SPREAD_S)
         here = self._target(sample)
         around = self._target(sample - aside) + self._target(sample + aside)
@@ -163,7 +163,7 @@ class MouthTrack:
         return _REST if span is None else _vector(_TARGETS[span.viseme], _STRESS[span.stress])
 
     def _closes_in(self, frame: int, start: int) -> bool:
-        """Says whether lips are closed in a frame: within the closure, or nearest to its middle."""
+        """Returns whether lips are closed in a frame: within the closure, or nearest its middle."""
         early = self._clock.samples(_CLOSURE_EARLY_S)
         for span in self._spans:
             if span.start_sample > start + self._clock.sample_rate_hz:

@@ -1,6 +1,6 @@
-"""The embedded engine: a layered picture or a photo, moved by the speech; one core, no training.
+"""The built-in engine: animates a layered picture or a photo with speech; one core, no training.
 
-It was called `portrait`; settings that still say so get it, with a warning in the log.
+Its former name was `portrait`; settings that still use it work and log a warning.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class PaintedEngine(MakingEngine):
 
 
 def portrait(settings: AvatarSettings) -> PaintedEngine:
-    """Makes the engine for settings that call it by its former name."""
+    """Creates the engine for settings that use its former name."""
     get_logger().warning(
-        "the engine portrait is called painted now; set ANIMA_AVATAR_ENGINE=painted"
+        "the engine portrait is now called painted; set ANIMA_AVATAR_ENGINE=painted"
     )
     return PaintedEngine(settings)
 
@@ -70,7 +70,7 @@ class PaintedFaces:
         self._lock = threading.Lock()
 
     def load(self) -> None:
-        """Loads every package and draws a frame of each.
+        """Loads every package and draws one frame of each.
 
         Raises:
             SettingsError: A package is damaged, or two have the same name.
@@ -81,8 +81,8 @@ class PaintedFaces:
             other = packages.setdefault(package.manifest.name, package)
             if other is not package:
                 raise SettingsError(
-                    f"{folder / 'avatar.toml'}: name: {package.manifest.name!r} is also the name "
-                    f"of {other.folder}"
+                    f"{folder / 'avatar.toml'}: name: {package.manifest.name!r} is already "
+                    f"used by {other.folder}"
                 )
         first = self._settings.default_avatar
         self._packages = dict(
@@ -92,7 +92,7 @@ class PaintedFaces:
             self._scene(info.name, info.video).draw(FaceParameters())
 
     def avatars(self) -> Sequence[AvatarInfo]:
-        """Returns the avatars, the default first, then those of the installation, then photos."""
+        """Returns the avatars: the default, then those of the installation, then photos."""
         found = [_info(package) for package in self._all().values()]
         first = self._settings.default_avatar
         return sorted(found, key=lambda info: info.name != first)
@@ -103,13 +103,13 @@ class PaintedFaces:
         """Makes an avatar of a photo and draws its first frame.
 
         Raises:
-            InvalidRequest: No avatar can be made of the photo; the text says what to change.
+            InvalidRequest: No avatar can be made of the photo; the text states what to change.
             FailedPrecondition: The name is taken, or the model has not been pulled.
-            Busy: Another one is being made, or too many are kept.
+            Busy: Another avatar is being made, or too many are stored.
         """
         if order.name in self._packages:
             raise FailedPrecondition(
-                f"config.name: {order.name!r} is the name of an avatar of the installation; "
+                f"config.name: {order.name!r} belongs to an avatar of the installation; "
                 "choose another name",
                 reason="NAME_TAKEN",
             )
@@ -122,8 +122,8 @@ class PaintedFaces:
         """Deletes an avatar that was made of a photo.
 
         Raises:
-            NotFound: There is none of that name.
-            FailedPrecondition: It belongs to the installation.
+            NotFound: There is no avatar of that name.
+            FailedPrecondition: The avatar belongs to the installation.
         """
         if name in self._packages:
             raise FailedPrecondition(
@@ -161,7 +161,7 @@ class PaintedFaces:
         return (scene.draw(motion.at(frame)) for frame in range(motion.frame_count))
 
     def _all(self) -> dict[str, _Package]:
-        """Those of the installation hide photos of the same name."""
+        """Returns all packages; those of the installation hide photos of the same name."""
         return {
             **self._packages,
             **{
@@ -172,7 +172,7 @@ class PaintedFaces:
         }
 
     def _scene(self, avatar: str, video: VideoSpec) -> _Scene:
-        """Returns the scene, made at its first use; the least recently used ones are forgotten.
+        """Returns the scene, created on first use; the least recently used ones are evicted.
 
         Raises:
             NotFound: The avatar has been deleted since it was chosen.
@@ -214,7 +214,7 @@ def _info(package: _Package) -> AvatarInfo:
 
 
 class PaintedFace:
-    """One turn of a face."""
+    """The face of one turn."""
 
     follows_visemes = True
 
@@ -224,19 +224,19 @@ class PaintedFace:
 
     @property
     def look_ahead_samples(self) -> int:
-        """How far beyond a frame's start the speech should be known."""
+        """How far ahead of a frame's start the speech should be known."""
         return self._animator.look_ahead_samples
 
     def add_visemes(self, spans: Sequence[VisemeSpan]) -> None:
-        """Takes visemes in the order of their start."""
+        """Adds visemes, ordered by start."""
         self._animator.add_visemes(spans)
 
     def add_audio(self, samples: NDArray[np.int16]) -> None:
-        """Takes audio that follows what was given before."""
+        """Appends audio."""
         self._animator.add_audio(samples)
 
     def end_audio(self) -> None:
-        """Says that no audio follows."""
+        """Marks the end of the audio."""
         self._animator.end_audio()
 
     def draw_next(self) -> BgrImage:
@@ -244,5 +244,5 @@ class PaintedFace:
         return self._scene.draw(self._animator.next())
 
     def idle_frame(self) -> int:
-        """Returns the frame of the idle loop that fits after the last one drawn."""
+        """Returns the frame of the idle loop that continues the last frame drawn."""
         return self._animator.idle_frame()

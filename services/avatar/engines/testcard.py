@@ -1,8 +1,8 @@
-"""The test card: white in a frame whose audio holds a click, else black.
+"""The test card: a frame is white if its audio contains a click, else black.
 
-It proves that picture and sound stay together.
+It verifies that picture and sound stay in sync.
 
-Choose it with ANIMA_AVATAR_ENGINE=testcard.
+Select it with ANIMA_AVATAR_ENGINE=testcard.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class TestcardOptions(EngineOptions):
     __test__ = False
 
     click_level: int = Field(default=16_000, ge=1, le=32_767)
-    """The level that counts as a click, of 32,767."""
+    """The sample level that counts as a click, up to 32,767."""
 
 
 class TestcardEngine(DrawingEngine):
@@ -57,7 +57,7 @@ class Testcard:
         """Does nothing."""
 
     def avatars(self) -> Sequence[AvatarInfo]:
-        """Returns the one card."""
+        """Returns the single card."""
         return [
             AvatarInfo(
                 name="testcard",
@@ -85,12 +85,12 @@ class Testcard:
     def idle_loop(
         self, *, avatar: str, video: VideoSpec, activity: Activity = Activity.IDLE
     ) -> Iterator[BgrImage]:
-        """One second of black, whatever the activity."""
+        """Yields one second of black frames, for any activity."""
         return (_card(video, white=False) for _ in range(video.frame_rate_hz))
 
 
 class TestcardStream:
-    """One turn of the card."""
+    """The test card of one turn."""
 
     __test__ = False
     look_ahead_samples = 0
@@ -104,14 +104,14 @@ class TestcardStream:
         self._pending = np.zeros(0, np.int16)
 
     def add_visemes(self, spans: Sequence[VisemeSpan]) -> None:
-        """A card has no mouth."""
+        """Ignores the visemes: a card has no mouth."""
 
     def add_audio(self, samples: NDArray[np.int16]) -> None:
-        """Takes audio that follows what was given before."""
+        """Appends audio."""
         self._pending = np.concatenate([self._pending, samples])
 
     def end_audio(self) -> None:
-        """Changes nothing: the card knows each frame's audio when it draws it."""
+        """Does nothing: the audio of each frame is known when it is drawn."""
 
     def draw_next(self) -> BgrImage:
         """Draws the next frame."""

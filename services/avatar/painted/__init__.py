@@ -1,1 +1,1 @@
-"""Painted faces in layers."""
+"""Painted faces made of layers."""

@@ -1,4 +1,4 @@
-"""Draws small shapes with smooth edges: enlarged, then reduced."""
+"""Draws small antialiased shapes: drawn enlarged, then reduced."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 FloatImage = NDArray[np.float32]
 Planes = NDArray[np.float32]
-"""A picture while it is painted: blue, green, red, shape (3, height, width), 0 to 255."""
+"""A picture being painted: blue, green, red, shape (3, height, width), 0 to 255."""
 Colour = tuple[float, float, float]
 Sprite = tuple[FloatImage, FloatImage]
-"""A drawn part: `picture * sprite[1] + sprite[0]` lays it over a picture, rounding included."""
+"""A drawn part: `picture * sprite[1] + sprite[0]` lays it over a picture, including rounding."""
 
 _WORK_PIXELS = 150_000
 _FRACTION_BITS = 4
@@ -25,7 +25,7 @@ _COUNT = np.arange(4096, dtype=np.float32)
 
 
 def bgr(colour: str) -> Colour:
-    """Turns "#rrggbb" into blue, green, red of 0 to 255."""
+    """Converts "#rrggbb" to blue, green, red of 0 to 255."""
     return float(int(colour[5:7], 16)), float(int(colour[3:5], 16)), float(int(colour[1:3], 16))
 
 
@@ -51,7 +51,7 @@ class Region:
     def around(
         box: tuple[float, float, float, float], *, scale: float, origin: tuple[float, float]
     ) -> Region:
-        """Covers a box (left, top, right, bottom) of the canvas.
+        """Returns the region that covers a box (left, top, right, bottom) of the canvas.
 
         Args:
             box: In canvas units.
@@ -95,7 +95,7 @@ def _profile(count: int, taper: float) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class SoftMask:
-    """Coverage 0..1 of a part of a region, shape (rows, columns)."""
+    """Coverage, 0 to 1, of a part of a region, shape (rows, columns)."""
 
     rows: slice
     columns: slice
@@ -103,7 +103,7 @@ class SoftMask:
 
 
 class Wash:
-    """Colours laid over each other, kept apart from what they are laid on."""
+    """Colours laid over each other, independent of the picture beneath them."""
 
     def __init__(self, brush: Brush) -> None:
         height, width = brush.region.height, brush.region.width
@@ -124,13 +124,13 @@ class Wash:
         rest *= 1 - mask.cover
 
     def sprite(self) -> Sprite:
-        """Returns what has been laid."""
+        """Returns the accumulated colours as a sprite."""
         drawn = cv2.merge([plane + np.float32(0.5) for plane in self._drawn])
         return np.asarray(drawn, np.float32), np.asarray(cv2.merge([self._rest] * 3), np.float32)
 
 
 class Brush:
-    """Draws into one region. It keeps no picture of its own, so threads may share it."""
+    """Draws into one region. It stores no picture of its own, so threads may share it."""
 
     def __init__(self, region: Region) -> None:
         self.region = region
@@ -186,7 +186,7 @@ class Brush:
         *,
         taper: float,
     ) -> None:
-        """Draws a line as thick as `thickness` in its middle and `taper` times that at its ends."""
+        """Draws a line `thickness` thick in its middle and `taper` times that at its ends."""
         self.fill(picture, cover, ribbon(line, thickness, taper=taper), colour)
 
     def ellipse(
@@ -202,7 +202,7 @@ class Brush:
     def finish(
         self, picture: NDArray[np.uint8], cover: NDArray[np.uint8], *, soften: float = 0
     ) -> tuple[Planes, SoftMask]:
-        """Reduces to the region's size: a picture and its coverage.
+        """Reduces a picture and its coverage to the region's size.
 
         Args:
             picture: The enlarged picture.
@@ -223,7 +223,7 @@ class Brush:
         return np.asarray(colour, np.float32), SoftMask(slice(None), slice(None), alpha)
 
     def soft(self, *polygons: NDArray[np.float64], blur: float) -> SoftMask:
-        """Returns the coverage of blurred polygons, kept where there is any.
+        """Returns the coverage of blurred polygons, cropped to where it is not zero.
 
         Args:
             *polygons: Canvas points, shape (n, 2) each; they do not overlap.
@@ -231,12 +231,12 @@ class Brush:
         """
         region = self.region
         sigma = max(0.4, blur * region.scale)
-        # a wide blur looks the same when it is done on fewer pixels; a narrow one shows that
-        # OpenCV fills whole pixels, so it is drawn on more
+        # A wide blur looks the same on fewer pixels; with a narrow one the whole pixels that OpenCV
+        # fills become visible, so it is drawn on more.
         shrink = max(1, int(sigma / _SIGMA_PX))
         grow = 1 if sigma > 2 else 2 if sigma > 1 else 4
         unit = 2**_FRACTION_BITS * grow / shrink
-        # OpenCV counts from the middle of the first pixel
+        # OpenCV counts from the centre of the first pixel
         middle = 0.5 * (unit - 2**_FRACTION_BITS)
         fixed = [
             np.rint((points - (region.x, region.y)) * (region.scale * unit) + middle).astype(
@@ -267,12 +267,12 @@ class Brush:
     def glow(
         self, *centres: tuple[float, float], radii: tuple[float, float], blur: float
     ) -> SoftMask:
-        """Returns the coverage of soft spots: blurred rectangles, which cost little.
+        """Returns the coverage of soft spots: blurred rectangles, which are cheap.
 
         Args:
-            *centres: Where they are; canvas units, like the other lengths.
+            *centres: Their centres, in canvas units like the other lengths.
             radii: Half their width and height.
-            blur: How soft their edges are, at least about half the smaller radius.
+            blur: The softness of their edges, at least about half the smaller radius.
         """
         region = self.region
         reach = [(r + 2.2 * blur) for r in radii]
@@ -334,13 +334,13 @@ def _column(colour: Colour) -> Planes:
 
 
 def _span(start: int, length: int, grow: int, margin: int, limit: int) -> tuple[int, int]:
-    """The pixels from first to last that a box in fixed point touches, with a margin."""
+    """Returns the first and last pixel that a fixed-point box touches, with a margin."""
     first, last = start >> _FRACTION_BITS, (start + length) >> _FRACTION_BITS
     return max(0, first // grow - margin), min(limit, last // grow + margin + 1)
 
 
 def _spread(distance: FloatImage, radius: float, blur: float) -> FloatImage:
-    """A blurred bar of one dimension: 1 in its middle if it is wider than its blur."""
+    """Returns a blurred bar in one dimension: 1 in its middle if it is wider than its blur."""
     k = np.float32(1.25 / blur)
     return np.asarray(
         0.5 * (np.tanh((distance + radius) * k) - np.tanh((distance - radius) * k)), np.float32

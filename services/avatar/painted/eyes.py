@@ -1,4 +1,4 @@
-"""Draws an eye: white, iris, light, and the lid, which moves without the brow."""
+"""Draws an eye: white, iris, highlight and the lid, which moves without the brow."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class EyePainter:
 
     @property
     def region(self) -> Region:
-        """The pixels that may be changed."""
+        """The pixels that `paint` may change."""
         return self._brush.region
 
     def paint(
@@ -92,14 +92,14 @@ class EyePainter:
         lower: NDArray[np.float64],
         blink: float,
     ) -> None:
-        """The skin over the ball: the crease, its shade, and what closes over the eye."""
+        """Draws the skin over the eyeball: the crease, its shade and the closing lid."""
         brush, w = self._brush, self._eyes.half_width
         crease = upper - (0, 0.2 * w) + (lid - upper) * 0.12
         crease[:, 1] += 0.1 * w * np.abs(_U) ** 3
         between = np.vstack([crease, lid[::-1]])
         if blink > 0.01:
             wash.over(brush.soft(np.vstack([upper, lid[::-1]]), blur=0.06 * w), self._lid, 1)
-            # the light comes from above: the lid is brightest where it bulges, darkest at its root
+            # Light comes from above: the lid is brightest where it bulges and darkest at its root.
             middle = upper + 0.55 * (lid - upper)
             bulge = brush.soft(ribbon(middle[4:-4], 0.3 * w, taper=0.3), blur=0.14 * w)
             wash.over(bulge, _LID_LIGHT, 0.5 * blink)
@@ -112,7 +112,7 @@ class EyePainter:
         wash.over(brush.soft(ribbon(bag, 0.07 * w, taper=0), blur=0.05 * w), _CREASE, 0.22)
 
     def _edges(self, gaze_y: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The edges of the open eye from the inner to the outer corner, each of shape (41, 2)."""
+        """Returns the edges of the open eye, inner to outer corner, each of shape (41, 2)."""
         eyes, (x0, y0) = self._eyes, self._centre
         x = x0 + self._outward * eyes.half_width * _U
         tilt = -0.07 * eyes.half_width * _U
@@ -165,7 +165,7 @@ class EyePainter:
             brush.fill(colour, cover, outline, self._line)
 
     def _shade(self, ball: Planes, lid: NDArray[np.float64]) -> None:
-        """Roundness, and the lid's shadow on the eyeball."""
+        """Shades the eyeball: its roundness and the shadow of the lid."""
         brush, w = self._brush, self._eyes.half_width
         x0, y0 = self._centre
         rim = brush.outside(brush.soft_ellipse((x0, y0), radii=(0.78 * w, 0.62 * w), blur=0.22 * w))

@@ -1,7 +1,7 @@
-"""Draws the mouth: lips cut along their inner line; teeth, tongue and dark behind them.
+"""Draws the mouth: lips cut along their inner line, with teeth, tongue and cavity behind them.
 
-Flat shapes are drawn enlarged and reduced, so that their edges are smooth; soft light is added at
-the final size.
+Flat shapes are drawn enlarged and reduced to smooth their edges; soft light is added at the final
+size.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GAP_AT_FULL_JAW = 0.66
 
 _CAVITY = bgr("#3d1517")
 _SHADOW = bgr("#6a3a30")
-"""Of the upper lip on the teeth: light that has come through skin is warm."""
+"""Of the upper lip on the teeth: light that has passed through skin is warm."""
 _DEEP = bgr("#260b0e")
 _TEETH = bgr("#f1ebe3")
 _LOWER_TEETH = bgr("#cfc3ba")
@@ -36,14 +36,14 @@ _TOOTH = 0.25
 _LEAST_GAP = 0.15
 _U = np.linspace(-1, 1, 49)
 _STEPS = 250
-"""Parameters are drawn to a 250th: a tenth of a pixel of the lips at 512 pixels."""
+"""Parameters are quantised to 1/250: a tenth of a pixel of the lips at 512 pixels."""
 _KEPT_SPRITES = 48
 """Mouths that are held, above all the closed one, are drawn once."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Lips:
-    """The four edges of the lips, shape (49, 2), and their measures, in canvas units."""
+    """The four edges of the lips, shape (49, 2), and their dimensions, in canvas units."""
 
     upper_outer: NDArray[np.float64]
     upper_inner: NDArray[np.float64]
@@ -71,7 +71,7 @@ class MouthPainter:
 
     @property
     def region(self) -> Region:
-        """The pixels that may be changed."""
+        """The pixels that `paint` may change."""
         return self._brush.region
 
     def paint(self, picture: NDArray[np.uint8], shape: MouthShape) -> None:
@@ -130,7 +130,7 @@ class MouthPainter:
         )
 
     def _lay_inside(self, wash: Wash, lips: _Lips, shape: MouthShape) -> None:
-        """Upper teeth stay with the skull, lower teeth and tongue move with the jaw."""
+        """Upper teeth stay with the skull; lower teeth and tongue follow the jaw."""
         brush, w, half = self._brush, self._mouth.half_width, lips.half_width
         x0, y0 = self._mouth.centre
         floor = float(lips.lower_inner[len(_U) // 2, 1])
@@ -162,7 +162,7 @@ class MouthPainter:
         lips: _Lips,
         teeth: tuple[float, float],
     ) -> None:
-        """Soft light: teeth fade into the corners, the lips throw their shadow in."""
+        """Adds soft light: teeth fade into the corners, the lips cast their shadow inside."""
         brush, w, half, x0 = self._brush, self._mouth.half_width, lips.half_width, teeth[0]
         roof = float(lips.upper_inner[len(_U) // 2, 1])
         top, edge = teeth[1] - 0.3 * w, teeth[1] - 0.1 * w
@@ -181,7 +181,7 @@ class MouthPainter:
         brush.blend(colour, low, _SHADOW, 0.35)
 
     def _shade_skin(self, wash: Wash, lips: _Lips, shape: MouthShape) -> None:
-        """The skin round the lips: the shadows go where the lips go."""
+        """Shades the skin around the lips; the shadows move with the lips."""
         brush, w = self._brush, self._mouth.half_width
         x0 = self._mouth.centre[0]
         bottom = float(lips.lower_outer[len(_U) // 2, 1])
@@ -200,7 +200,7 @@ class MouthPainter:
         wash.over(light, _SKIN_LIGHT, 0.3)
 
     def _light_lips(self, mouth: Planes, lips: _Lips, shape: MouthShape) -> None:
-        """A soft gleam on the lower lip, shade towards the line, the edge and the corners."""
+        """Adds a soft highlight to the lower lip and shade towards its line, edge and corners."""
         brush, w, x0 = self._brush, self._mouth.half_width, self._mouth.centre[0]
         middle = len(_U) // 2
         top, bottom = float(lips.lower_inner[middle, 1]), float(lips.lower_outer[middle, 1])
@@ -239,7 +239,7 @@ def _middle(lips: _Lips) -> NDArray[np.float64]:
 
 
 def _upper_teeth(x: float, edge: float, reach: float, w: float) -> NDArray[np.float64]:
-    """The upper row: its free edge is bent upwards to the sides and lightly notched."""
+    """Returns the upper row: its free edge curves upwards to the sides and is lightly notched."""
     u = np.linspace(-1, 1, 97)
     notch = np.abs(np.sin(np.pi * u * reach / (_TOOTH * w))) ** 0.35
     free = edge - 0.11 * w * np.abs(u) ** 2.2 - 0.022 * w * (1 - notch)
@@ -248,7 +248,7 @@ def _upper_teeth(x: float, edge: float, reach: float, w: float) -> NDArray[np.fl
 
 
 def _arc(x: float, edge: float, reach: float, depth: float, bend: float) -> NDArray[np.float64]:
-    """A row of teeth: its free edge is bent, the other edge lies `depth` away (negative: above)."""
+    """Returns a row of teeth: a curved free edge, the other `depth` away (negative: above)."""
     u = np.linspace(-1, 1, 25)
     free = np.column_stack([x + reach * u, edge + bend * np.abs(u) ** 2.5])
     root = np.column_stack([x + reach * u, np.full_like(u, edge + depth)])

@@ -1,7 +1,7 @@
 """Avatar packages: a folder with avatar.toml and the pictures of the layers.
 
-Loading checks everything and names the file and the field at fault, so that a damaged package stops
-the service at its start and not a viewer's turn.
+Loading validates everything and names the file and the field at fault, so that a damaged package
+stops the service at its start rather than a viewer's turn.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from services.avatar.package_files import (
 from services.runtime.settings import SettingsError
 
 Layer = NDArray[np.uint8]
-"""A picture of shape (height, width, 4), blue first, straight alpha."""
+"""A picture of shape (height, width, 4), in the order blue, green, red, straight alpha."""
 
 Coordinate = Annotated[float, Field(ge=-10_000, le=10_000, allow_inf_nan=False)]
 Length = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
@@ -38,14 +38,14 @@ _MAX_LAYER_SIDE_PX = 4096
 
 
 class Canvas(Part):
-    """The coordinates of everything else: x to the right, y down, from the top left."""
+    """The coordinate system of everything else: x to the right, y down, from the top left."""
 
     width: Length
     height: Length
 
 
 class Head(Part):
-    """The box of the face and the point about which the head turns (the nape)."""
+    """The box of the face and the pivot about which the head turns (the nape)."""
 
     left: Coordinate
     right: Coordinate
@@ -61,7 +61,7 @@ class Head(Part):
 
     @property
     def height(self) -> float:
-        """The height of the face, the measure of every opening."""
+        """The height of the face, the unit of every opening."""
         return self.chin - self.top
 
 
@@ -83,7 +83,7 @@ class Mouth(Part):
 
 
 class Eyes(Part):
-    """Both eyes, left and right in the picture; one is drawn as the other's mirror image."""
+    """Both eyes, left and right in the picture; one is drawn as the mirror image of the other."""
 
     left: Point
     right: Point
@@ -92,13 +92,13 @@ class Eyes(Part):
     lower_height: Length
     iris_radius: Length
     lashes: float = Field(default=1.0, ge=0, le=2)
-    """How long the lashes are; 0 draws the line of the lid alone."""
+    """The length of the lashes; 0 draws only the line of the lid."""
     lid_colour: Colour
     line_colour: Colour
 
 
 class Manifest(Part):
-    """What avatar.toml says."""
+    """The content of avatar.toml."""
 
     format: int = Field(ge=1, le=1)
     name: str = Field(pattern=NAME_PATTERN)
@@ -117,10 +117,10 @@ class AvatarPackage:
     """A loaded package.
 
     Attributes:
-        folder: Where it lies.
-        manifest: What its avatar.toml says.
-        layers: The pictures by the names of `LAYER_NAMES`. All but the iris cover the canvas.
-        version: Names the content of its files.
+        folder: Its location.
+        manifest: The content of its avatar.toml.
+        layers: The pictures by the names in `LAYER_NAMES`. All but the iris cover the canvas.
+        version: Identifies the content of its files.
     """
 
     folder: Path
@@ -133,19 +133,19 @@ def find_packages(personas_dir: Path, avatars_dir: Path) -> list[Path]:
     """Returns the folders of the avatars of all personas and of those that belong to none.
 
     Raises:
-        SettingsError: There is none.
+        SettingsError: There is no avatar.
     """
     files = [*personas_dir.glob("*/avatar/avatar.toml"), *avatars_dir.glob("*/avatar.toml")]
     folders = sorted(path.parent for path in files)
     if not folders:
         raise SettingsError(
-            f"ANIMA_PERSONAS_DIR: no avatar in {personas_dir} (looked for */avatar/avatar.toml)"
+            f"ANIMA_PERSONAS_DIR: there is no */avatar/avatar.toml in {personas_dir}"
         )
     return folders
 
 
 def load_package(folder: Path) -> AvatarPackage:
-    """Loads and checks a package.
+    """Loads and validates a package.
 
     Raises:
         SettingsError: A file is missing or damaged; the text names it.
@@ -159,8 +159,8 @@ def load_package(folder: Path) -> AvatarPackage:
         height, width = layers[name].shape[:2]
         if name != "iris" and abs(width / height / aspect - 1) > 0.01:
             raise SettingsError(
-                f"{path}: {width} x {height} pixels do not have the shape of the canvas in "
-                "avatar.toml"
+                f"{path}: must have the proportions of the canvas in avatar.toml, "
+                f"got {width} x {height} pixels"
             )
     version = version_of(folder, ["avatar.toml", *(f"{name}.png" for name in LAYER_NAMES)])
     return AvatarPackage(folder=folder, manifest=manifest, layers=layers, version=version)
@@ -171,7 +171,7 @@ def _load_layer(path: Path) -> Layer:
     if picture.dtype != np.uint8 or picture.ndim != 3 or max(picture.shape) > _MAX_LAYER_SIDE_PX:
         raise SettingsError(
             f"{path}: must be RGB or RGBA with 8 bits and at most {_MAX_LAYER_SIDE_PX} pixels "
-            "a side"
+            "per side"
         )
     layer = np.asarray(picture, np.uint8)
     if layer.shape[2] == 3:

@@ -1,4 +1,4 @@
-"""A package fitted to a size of video: layers to be moved and laid over each other."""
+"""A package fitted to a video size: layers that are moved and laid over each other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.avatar.painted.package import AvatarPackage, Head, Layer
 FloatImage = NDArray[np.float32]
 
 _PORTRAIT_CROP = 1.35
-"""How much wider than a tall picture the canvas may become."""
+"""How much wider than a portrait picture the canvas may become."""
 _TURN = 0.022
 """How far the middle of the face shifts at yaw or pitch 1, in face heights."""
 _JAW_DROP = 0.030
@@ -26,12 +26,12 @@ _JAW_DROP = 0.030
 _BROW_RISE = 0.022
 _BREATH_RISE = 0.006
 _GRID_STEP = 3.0
-"""How far apart, in canvas units, the motion of the head is reckoned."""
+"""Distance, in canvas units, of the grid points at which head motion is computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sheet:
-    """A layer at the size of the video: premultiplied BGRA and its top left corner in pixels."""
+    """A layer at video size: premultiplied BGRA and its top left corner in pixels."""
 
     pixels: NDArray[np.uint8]
     left: int
@@ -44,7 +44,7 @@ class _Sheet:
 
 
 class Scene:
-    """An avatar at one size; never changed after its making, so that streams share it."""
+    """An avatar at one size; immutable once created, so that streams share it."""
 
     def __init__(self, package: AvatarPackage, video: VideoSpec) -> None:
         self.video = video
@@ -106,7 +106,7 @@ class Scene:
         return picture
 
     def _fit(self, layer: Layer, canvas_width: float) -> NDArray[np.uint8]:
-        """Moves a layer to its place in the picture, premultiplied."""
+        """Returns a layer at its place in the picture, premultiplied."""
         stored = layer.shape[1] / canvas_width
         zoom = self._scale / stored
         pixels = layer.astype(np.float32)
@@ -124,7 +124,7 @@ class Scene:
         return np.asarray(np.clip(fitted + 0.5, 0, 255), np.uint8)
 
     def _shift(self, pose: HeadPose, depth: float, rise: float) -> NDArray[np.float64]:
-        """The motion of the head as a matrix from where things are to where they go."""
+        """Returns the motion of the head as a matrix from source to target positions."""
         unit = self._face.height * self._scale
         angle = math.radians(pose.roll_deg)
         cos, sin = math.cos(angle), math.sin(angle)
@@ -138,10 +138,10 @@ class Scene:
 
 
 class _Fields:
-    """Where each pixel of the head comes from.
+    """The source position of each pixel of the head.
 
-    The head turns as a whole about the pivot; on top of that the face has depth: its middle moves
-    further than its rim when the head turns, the chin follows the jaw, the brows rise.
+    The head turns as a whole about the pivot. The face also has depth: its middle moves further
+    than its rim when the head turns, the chin follows the jaw, the brows rise.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class _Fields:
         self._pivot = ((head.pivot[0] - origin[0]) * scale, (head.pivot[1] - origin[1]) * scale)
         step = max(1, int(_GRID_STEP * scale))
         columns, rows = -(-width // step), -(-height // step)
-        # the middle of each cell, as cv2.resize sees it
+        # the centre of each cell, as in cv2.resize
         self._x = (np.arange(columns, dtype=np.float32)[None] + 0.5) * (width / columns) - 0.5
         self._y = (np.arange(rows, dtype=np.float32)[:, None] + 0.5) * (height / rows) - 0.5
         x = self._x / scale + origin[0]
@@ -177,7 +177,7 @@ class _Fields:
     def maps(self, face: FaceParameters, rise: float) -> tuple[FloatImage, FloatImage]:
         """Returns the source x and y of every pixel, float32, the sheet's size.
 
-        They change slowly from pixel to pixel, so they are reckoned on a grid and interpolated.
+        They change slowly between pixels, so they are computed on a grid and interpolated.
         """
         pose, unit = face.head, self._unit
         angle = math.radians(pose.roll_deg)
@@ -227,7 +227,7 @@ def _over(below: NDArray[np.uint8], above: NDArray[np.uint8]) -> NDArray[np.uint
 
 
 def _trim(pixels: NDArray[np.uint8], margin: int) -> _Sheet:
-    """Keeps what is not empty, with a margin to move in."""
+    """Crops to the non-empty part, with a margin for motion."""
     rows = np.flatnonzero(pixels[..., 3].max(axis=1))
     columns = np.flatnonzero(pixels[..., 3].max(axis=0))
     height, width = pixels.shape[:2]
@@ -237,7 +237,7 @@ def _trim(pixels: NDArray[np.uint8], margin: int) -> _Sheet:
 
 
 def _cover(layer: Layer, width: int, height: int) -> BgrImage:
-    """Scales the background until it fills the picture, and cuts off what is too much."""
+    """Scales the background until it fills the picture, and crops the rest."""
     have_height, have_width = layer.shape[:2]
     zoom = max(width / have_width, height / have_height)
     size = (max(width, round(have_width * zoom)), max(height, round(have_height * zoom)))

@@ -1,1 +1,1 @@
-"""Avatars of one photo: finding the face, making the package, drawing it."""
+"""Avatars made of one photo: finding the face, creating the package and drawing it."""

@@ -1,4 +1,4 @@
-"""From the bytes of a photo to a package."""
+"""Creates a package from the bytes of a photo."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from services.avatar.photo.package import FORMAT, Manifest, MouthTones, PhotoPac
 from services.avatar.photo.picture import read_photo
 
 Progress = Callable[[str, int], None]
-"""Is told the step that begins and the per cent that are done."""
+"""Called with each step that begins and the percentage done."""
 
 DEFAULT_LICENCE = "LicenseRef-private"
 DEFAULT_FRAME_RATE_HZ = 25
 _LONGEST_SIDE_PX = 1280
 _SHORTEST_SIDE_PX = 320
 _SMALLEST_FACE = 0.25
-"""Of the height of the picture; with a smaller face the photo is cut around it."""
+"""Relative to the height of the picture; around a smaller face the photo is cropped."""
 _CUT_FACE = 0.32
 _FLATTEST, _TALLEST = 16 / 9, 9 / 16
 _FACE_AT = 0.42
 _LUMINANCE = np.array([0.114, 0.587, 0.299])
-"""Of blue, green, red."""
+"""Weights of blue, green and red."""
 
 
 def create_package(
@@ -44,10 +44,10 @@ def create_package(
     *,
     created: datetime,
 ) -> tuple[PhotoPackage, tuple[CreationWarning, ...]]:
-    """Makes the package of a photo; the same arguments make the same package.
+    """Creates the package of a photo; the same arguments produce the same package.
 
     Raises:
-        PhotoFault: No avatar can be made of it; the text says what to change.
+        PhotoFault: No avatar can be made of it; the text states what to change.
     """
     progress("reading the photo", 5)
     picture = read_photo(photo)
@@ -83,7 +83,7 @@ def create_package(
 def _cut(
     inspected: Inspected, order: CreationOrder
 ) -> tuple[BgrImage, NDArray[np.float32], Geometry]:
-    """Cuts the photo to the shape of the video around the face and scales it."""
+    """Crops the photo around the face to the shape of the video and scales it."""
     geometry = inspected.geometry
     height, width = inspected.picture.shape[:2]
     unit = geometry.axes.unit
@@ -106,7 +106,7 @@ def _cut(
     left = float(np.clip(middle[0] - 0.5 * wide, 0, width - wide))
     top = float(np.clip(middle[1] - _FACE_AT * tall, 0, height - tall))
     portrait = _scaled(inspected.picture, left, top, zoom, (size[0], size[1]))
-    # the middle of a pixel, not its corner, is its whole number
+    # integer coordinates are at pixel centres, not corners
     shift = np.array([0.5 - left, 0.5 - top]) * zoom - 0.5
     points = inspected.points * np.float32(zoom)
     points[:, :2] += shift.astype(np.float32)
@@ -133,26 +133,26 @@ def _scaled(
 
 
 def _tones(portrait: BgrImage, geometry: Geometry) -> MouthTones:
-    """The inner mouth in the light of the photo: as bright as the skin, teeth as the photo's."""
+    """Returns the inner mouth in the light of the photo: as bright as the skin, with its teeth."""
     skin = _median_at(
         portrait, geometry, [(x, y) for x in (-0.24, 0.24) for y in (-0.14, -0.10, -0.06)]
     )
     light = float(np.clip(skin @ _LUMINANCE / 190, 0.35, 1.05))
-    # teeth shine: they lose less light than skin does
+    # teeth shine: they lose less light than skin
     teeth = np.array((206.0, 222.0, 232.0)) * (0.45 + 0.55 * light)
     seen = _teeth_seen(portrait, geometry)
     if seen is not None:
         teeth = seen
     cavity = np.array((18.0, 17.0, 40.0)) * light
     tones = (teeth, _flesh(portrait, geometry, light), cavity)
-    # a mouth is no redder than the skin around it: in a grey photo it is grey
+    # a mouth is no redder than the skin around it, so in a grey photo it is grey
     red = float(np.clip((skin[2] - skin[0]) / (0.2 * skin[2] + 1), 0, 1))
     teeth, flesh, cavity = (tone @ _LUMINANCE + (tone - tone @ _LUMINANCE) * red for tone in tones)
     return MouthTones(teeth=_tone(teeth), flesh=_tone(flesh), cavity=_tone(cavity))
 
 
 def _flesh(portrait: BgrImage, geometry: Geometry, light: float) -> NDArray[np.float64]:
-    """Tongue and gums: a good deal of the colour of the lower lip."""
+    """Returns the colour of tongue and gums: largely that of the lower lip."""
     lip = _median_at(
         portrait,
         geometry,
@@ -181,7 +181,7 @@ def _median_at(
 
 
 def _teeth_seen(portrait: BgrImage, geometry: Geometry) -> NDArray[np.float64] | None:
-    """The colour of teeth that the photo shows; None if it shows none."""
+    """Returns the colour of the teeth visible in the photo; None if none are."""
     if geometry.gap < 0.03:
         return None
     u = np.linspace(-0.45, 0.45, 31) * geometry.half_mouth

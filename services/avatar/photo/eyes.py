@@ -1,4 +1,4 @@
-"""Blinks and gaze of a photo: lid skin is drawn over the eye, the iris moves below it."""
+"""Blinks and gaze of a photo: lid skin is drawn over the eye, the iris moves beneath it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from services.avatar.photo.geometry import Axes, Eye
 FloatImage = NDArray[np.float32]
 
 _STIFF = 0.40
-"""How much of the lid moves unstretched with its lashes, of the height of the open eye."""
+"""How much of the lid moves unstretched with its lashes, relative to the open eye's height."""
 _LASHES = 0.10
-"""How far the lashes reach below the line that the mesh calls the lid's edge, of the same."""
+"""How far the lashes reach below the mesh's edge of the lid, relative to the same height."""
 _OVERLAP = 0.06
 _GAZE_ACROSS = 0.10
-"""How far the iris moves at gaze 1, of the eye's width."""
+"""How far the iris moves at gaze 1, relative to the eye's width."""
 _GAZE_DOWN = 0.14
 _TABLE = 256
 
@@ -26,10 +26,10 @@ class EyeMotion:
     """One eye in a picture.
 
     The skin between the brow and the lid's edge is stretched downward over the eye. The brow's
-    lower edge stays, so a blink does not drag it along.
+    lower edge stays in place, so a blink does not drag it along.
 
     Args:
-        eye: Where it is.
+        eye: Its position.
         axes: The axes of the face in the picture.
         size: Width and height of the picture.
     """
@@ -69,7 +69,7 @@ class EyeMotion:
 
         Args:
             source: The picture at rest.
-            map_x: Where each pixel of the box comes from in the picture at rest, lids aside.
+            map_x: The source x of each pixel of the box in the picture at rest, without the lids.
             map_y: The same for y.
             blink: 0 open, 1 closed.
             gaze_x: -1 to 1.

@@ -1,4 +1,4 @@
-"""What can be wrong with a photo: each in one sentence that says what to change."""
+"""Faults of a photo: each is one sentence that states what to change."""
 
 from __future__ import annotations
 

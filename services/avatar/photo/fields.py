@@ -1,8 +1,8 @@
-"""How every place of a photo moves with each parameter, found once when the avatar is made.
+"""How each point of a photo moves with each parameter, computed once when the avatar is made.
 
-A field says where a place of the photo goes. Around the mouth there are two of each: one for all
-that is above the line where the lips meet, one for all below it. The lips are cut along that line,
-so an opening mouth smears neither lip; beyond the corners both fields are the same, so the cut ends
+A field maps a point of the photo to its displacement. Around the mouth there are two fields per
+parameter: one above the line where the lips meet, one below it. The lips are cut along that line,
+so opening the mouth smears neither lip; beyond the corners both fields are equal, so the cut ends
 there.
 """
 
@@ -20,43 +20,43 @@ Floats = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
 
 JAW_DROP = 0.075
-"""How far the chin sinks at jaw 1; as every length here in face heights."""
+"""How far the chin sinks at jaw 1; in face heights, like every length here."""
 LIP_DROP = 0.098
 """How far the middle of the lower lip sinks at jaw 1."""
 _LIP_RISE = 0.012
 _WIDEN = 0.030
 _CORNER_RISE = 0.008
 _NARROW, _NARROWEST = 0.38, 0.45
-"""How far the corners come inwards at rounding 1, of half the mouth; a smile has further to go."""
+"""How far the corners move inwards at rounding 1, in half mouth widths; a smile moves further."""
 _ROUND_HALF = 0.09
-"""Half the mouth at rounding 1, where that is not too far."""
+"""Half the mouth width at rounding 1, unless that is too far."""
 _LEVEL = 0.7
-"""How much of the arch of the mouth is gone at rounding 1: pursed lips do not smile."""
+"""How much of the arch of the mouth disappears at rounding 1: pursed lips do not smile."""
 _PUCKER_UPPER, _PUCKER_LOWER = 0.45, 0.28
 """How much of their height the lips gain at rounding 1."""
 _PURSE = 0.003
-"""How far each lip reaches over the opening at rounding 1."""
+"""How far each lip extends over the opening at rounding 1."""
 _FULLER = 0.45
-"""How much of its height a lip gains when a wide smile closes: it was drawn thin."""
+"""How much of its height a lip gains when a wide smile, which thinned it, closes."""
 _WIDE_SMILE = 0.06
-"""The gap of a smile that draws the lips thin."""
+"""The gap of a smile that thins the lips."""
 _TUCK_RISE = 0.017
 _TUCK_LIFT = 0.008
 _THIN = 0.42
 """How much of their height the lips lose at press 1."""
 _BROW_RISE = 0.022
 _NECK = 0.42
-"""How far below the chin the neck still gives way."""
+"""How far below the chin the neck still moves."""
 
 SHARED = ("jaw", "width", "rounding", "brow")
-"""Parameters that move both sides of the cut alike, everywhere in the face."""
+"""Parameters that move both sides of the cut equally, everywhere in the face."""
 LIPS = ("jaw", "width", "rounding", "press", "tuck", "close")
 """Parameters that move the surroundings of the mouth."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lattice:
-    """Places of the photo, `step` pixels apart from (left, top)."""
+    """Points of the photo, `step` pixels apart from (left, top)."""
 
     left: float
     top: float
@@ -65,7 +65,7 @@ class Lattice:
     rows: int
 
     def pixels(self) -> Floats:
-        """Returns the pixel of each place, shape (rows, columns, 2)."""
+        """Returns the pixel of each point, shape (rows, columns, 2)."""
         x = self.left + self.step * np.arange(self.columns)
         y = self.top + self.step * np.arange(self.rows)
         return np.stack(np.meshgrid(x, y), axis=-1)
@@ -76,13 +76,13 @@ class Fields:
     """All fields of a photo; displacements in pixels of the photo.
 
     Attributes:
-        head: The places of the head.
-        head_weight: How far a place goes with the head, 0 to 1, shape (rows, columns).
-        head_depth: How far it stands out of the face, 0 to 1.
-        shared: By the names of `SHARED`, shape (rows, columns, 2).
-        mouth: The places around the mouth.
-        upper: By the names of `LIPS`, for what is above the cut.
-        lower: For what is below the cut.
+        head: The points of the head.
+        head_weight: How far a point follows the head, 0 to 1, shape (rows, columns).
+        head_depth: How far it protrudes from the face, 0 to 1.
+        shared: By the names in `SHARED`, shape (rows, columns, 2).
+        mouth: The points around the mouth.
+        upper: By the names in `LIPS`, above the cut.
+        lower: Below the cut.
     """
 
     head: Lattice
@@ -95,7 +95,7 @@ class Fields:
 
 
 def make_fields(geometry: Geometry) -> Fields:
-    """Finds the fields of a face."""
+    """Computes the fields of a face."""
     head, radii = _head_lattice(geometry)
     mouth = _mouth_lattice(geometry)
     places = geometry.axes.to_face(head.pixels())
@@ -120,20 +120,20 @@ def make_fields(geometry: Geometry) -> Fields:
 
 
 def meeting_line(geometry: Geometry) -> Curve:
-    """Returns the line where the lips meet when they close."""
+    """Returns the line along which the lips meet when closed."""
     upper, lower = geometry.upper_lip, geometry.lower_lip
-    # a smile lifts the upper lip more than it lowers the other
+    # a smile raises the upper lip more than it lowers the lower one
     return Curve(u=upper.u, v=0.3 * upper.v + 0.7 * lower.at(upper.u))
 
 
 def smooth_step(x: Floats) -> Floats:
-    """Goes from 0 at 0 to 1 at 1, flat at both ends."""
+    """Rises from 0 at 0 to 1 at 1, flat at both ends."""
     x = np.clip(x, 0, 1)
     return np.asarray(x * x * (3 - 2 * x))
 
 
 def _head_lattice(geometry: Geometry) -> tuple[Lattice, Floats]:
-    """The head with its hair; the radii of the part that moves as one, in face heights."""
+    """Returns the lattice of head and hair, and the radii of its rigid part in face heights."""
     radii = np.array([0.66 * (geometry.right - geometry.left), 0.80])
     return _lattice(geometry, geometry.centre, 1.75 * radii, 0.025), radii
 
@@ -146,7 +146,7 @@ def _mouth_lattice(geometry: Geometry) -> Lattice:
 
 
 def _lattice(geometry: Geometry, centre: Floats, half: Floats, step: float) -> Lattice:
-    """A lattice upright in the photo that holds a box that is upright in the face."""
+    """Returns a lattice upright in the photo that contains a box upright in the face."""
     corners = centre + half * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
     pixels = geometry.axes.to_pixels(corners)
     low, high = pixels.min(axis=0), pixels.max(axis=0)
@@ -156,7 +156,7 @@ def _lattice(geometry: Geometry, centre: Floats, half: Floats, step: float) -> L
 
 
 def _turned(geometry: Geometry, field: Floats) -> FloatImage:
-    """From displacements along u and v to pixels along x and y."""
+    """Converts displacements along u and v to pixels along x and y."""
     axes = geometry.axes
     return np.asarray(field @ np.stack([axes.right, axes.down]) * axes.unit, np.float32)
 
@@ -171,7 +171,7 @@ def _head(geometry: Geometry, places: Floats, radii: Floats) -> tuple[Floats, Fl
 
 
 class _Shared:
-    """Fields that do not know of the cut."""
+    """Fields that are independent of the cut."""
 
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = geometry
@@ -179,7 +179,7 @@ class _Shared:
         self._middle = float(np.mean(self._line.u[[0, -1]]))
 
     def field(self, name: str, places: Floats) -> Floats:
-        """Returns the displacement along u and v of each place."""
+        """Returns the displacement of each point along u and v."""
         functions: dict[str, Callable[[Floats, Floats], tuple[Floats, Floats]]] = {
             "jaw": self._jaw,
             "width": self._width,
@@ -199,7 +199,7 @@ class _Shared:
         return np.zeros_like(u), JAW_DROP * below * neck * side
 
     def _corners(self, u: Floats, v: Floats, height: float) -> Floats:
-        """-1 at one corner of the mouth, 1 at the other, fading away from them."""
+        """Returns -1 at one corner of the mouth and 1 at the other, fading away from them."""
         half = self._geometry.half_mouth
         across = (u - self._middle) / half
         beyond = np.maximum(np.abs(across) - 1, 0)
@@ -223,21 +223,21 @@ class _Shared:
     def _brow(self, u: Floats, v: Floats) -> tuple[Floats, Floats]:
         edges = [float(np.mean(eye.brow.v)) for eye in self._geometry.eyes]
         middle = float(np.mean(edges)) - 0.02
-        # the lid keeps its place: the field ends above it
+        # the lid stays in place: the field ends above it
         spread = np.where(v > middle, 0.045, 0.09)
         side = np.exp(-(((u - self._geometry.centre[0]) / 0.40) ** 4))
         return np.zeros_like(u), -_BROW_RISE * np.exp(-(((v - middle) / spread) ** 2)) * side
 
 
 def _opening(geometry: Geometry, u: Floats) -> Floats:
-    """How far each place along the lips opens: 1 in the middle, 0 from the corners on."""
+    """Returns how far each point along the lips opens: 1 in the middle, 0 beyond the corners."""
     middle = float(np.mean(geometry.upper_lip.u[[0, -1]]))
     across = (u - middle) / geometry.half_mouth
     return np.asarray(np.maximum(1 - across**2, 0) ** 0.65)
 
 
 def _red(depth: Floats, height: float) -> Floats:
-    """1 at the outer edge of a lip, 0 at its inner edge and further out."""
+    """Returns 1 at the outer edge of a lip, 0 at its inner edge and beyond."""
     x = np.maximum(depth, 0) / height
     return np.asarray(x * np.exp((1 - x * x) / 2))
 

@@ -1,7 +1,7 @@
-"""Where things are in a face, from the points of the mesh.
+"""Dimensions and positions of a face, computed from the points of the mesh.
 
-All of it is in units of the face height (hairline to chin), in axes of the head: u to the picture's
-right along the line of the eyes, v down, from the middle of the mouth.
+All values are in units of the face height (hairline to chin), in axes of the head: u to the
+picture's right along the line of the eyes, v down, from the middle of the mouth.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Numbers of MediaPipe's face mesh; right and left are the person's.
+# Point numbers of MediaPipe's face mesh; right and left are the person's.
 _HAIRLINE, _CHIN, _NOSE_BASE, _NOSE_TIP = 10, 152, 2, 1
 _RIGHT_CHEEK, _LEFT_CHEEK = 234, 454
 _RIGHT_EYE_OUTER, _LEFT_EYE_OUTER = 33, 263
@@ -34,7 +34,7 @@ _EYES = (
     ),
 )
 _CLOSED_GAP = 0.014
-"""Lips nearer than this are closed; the mesh is no more exact."""
+"""Lips closer than this are closed; the mesh is not more precise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Axes:
 
     Attributes:
         origin: The middle of the mouth in pixels, shape (2,).
-        right: The u axis, of length 1.
+        right: The u axis, a unit vector.
         unit: The face height in pixels.
     """
 
@@ -53,7 +53,7 @@ class Axes:
 
     @property
     def down(self) -> Floats:
-        """The v axis, of length 1."""
+        """The v axis, a unit vector."""
         return np.array([-self.right[1], self.right[0]])
 
     def to_face(self, pixels: Floats) -> Floats:
@@ -67,7 +67,7 @@ class Axes:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """A line across the face: v at rising u, constant beyond its ends."""
+    """A line across the face: v for increasing u, constant beyond its ends."""
 
     u: Floats
     v: Floats
@@ -92,12 +92,12 @@ class Eye:
 
     @property
     def width(self) -> float:
-        """From corner to corner."""
+        """The distance between the corners."""
         return float(self.upper.u[-1] - self.upper.u[0])
 
     @property
     def opening(self) -> float:
-        """The greatest distance of the lids."""
+        """The greatest distance between the lids."""
         return float(np.max(self.lower.at(self.upper.u) - self.upper.v))
 
 
@@ -107,17 +107,17 @@ class Geometry:
 
     Attributes:
         axes: Its axes in the picture.
-        left: u of its edge at the cheekbone on the picture's left.
-        right: u of its edge on the picture's right.
+        left: u of its edge at the cheekbone, on the picture's left.
+        right: u of its edge, on the picture's right.
         top: v of the hairline.
         chin: v of the chin.
         nose_base: v below the nose.
         upper_lip: The inner edge of the upper lip, from corner to corner.
         lower_lip: The inner edge of the lower lip.
         upper_height: The height of the red of the upper lip in its middle.
-        lower_height: The same of the lower lip.
+        lower_height: The same for the lower lip.
         eyes: On the picture's left and right.
-        turn: How far the head is turned away, 0 (to the camera) to 1 (profile).
+        turn: How far the head is turned, 0 (towards the camera) to 1 (profile).
     """
 
     axes: Axes
@@ -140,7 +140,7 @@ class Geometry:
 
     @property
     def half_mouth(self) -> float:
-        """Half the distance of the inner corners."""
+        """Half the distance between the inner corners."""
         return float(self.upper_lip.u[-1] - self.upper_lip.u[0]) / 2
 
     @property
@@ -153,7 +153,7 @@ def measure(points: NDArray[np.float32]) -> Geometry:
     """Measures a face.
 
     Args:
-        points: Of the mesh in pixels, shape (468, 3).
+        points: The mesh in pixels, shape (468, 3).
     """
     flat = points[:, :2].astype(np.float64)
     across = flat[_LEFT_EYE_OUTER] - flat[_RIGHT_EYE_OUTER]
@@ -197,19 +197,19 @@ def _lips(face: Floats) -> tuple[Curve, Curve]:
 
 
 def _smooth(values: Floats) -> Floats:
-    """Rounds the corners of a line of straight pieces; its ends stay."""
+    """Rounds the corners of a polyline; its ends stay in place."""
     padded = np.pad(values, 2, mode="reflect", reflect_type="odd")
     return np.convolve(padded, np.array([1, 2, 3, 2, 1]) / 9, mode="valid")
 
 
 def _curve(face: Floats, numbers: Sequence[int]) -> Curve:
     places = face[list(numbers)]
-    # u must rise for np.interp, also where a lid turns back at its corner
+    # u must not decrease for np.interp, even where a lid turns back at its corner
     return Curve(u=np.maximum.accumulate(places[:, 0]), v=places[:, 1])
 
 
 def _turn(face: Floats) -> float:
-    """The tip of the nose moves towards one cheek when the head turns."""
+    """Returns the turn of the head, from how far the tip of the nose is towards one cheek."""
     to_right = face[_LEFT_CHEEK, 0] - face[_NOSE_TIP, 0]
     to_left = face[_NOSE_TIP, 0] - face[_RIGHT_CHEEK, 0]
     return float(np.clip(abs(to_right - to_left) / max(to_right + to_left, 1e-6), 0, 1))

@@ -1,4 +1,4 @@
-"""What lies behind the lips: the cavity, the tongue, the teeth, painted to fit a photo."""
+"""The parts behind the lips (cavity, tongue, teeth), painted to match a photo."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _UPPER_WIDTHS = (0.047, 0.037, 0.038, 0.032, 0.028)
 """From the middle outwards as seen from the front, in face heights."""
 _LOWER_WIDTHS = (0.029, 0.031, 0.034, 0.032, 0.028)
 _INCISOR_SHOW = 0.013
-"""How far the upper teeth reach below the line where the lips meet."""
+"""How far the upper teeth extend below the line where the lips meet."""
 _LONGEST_TOOTH = 0.062
 _TONGUE_RISE = 0.042
 _TIP_FROM = 0.75
-"""From where on the tip of the tongue is seen between the teeth."""
+"""The value from which the tip of the tongue is visible between the teeth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +30,9 @@ class Tones:
     """Colours of the inner mouth, blue first, 0 to 255.
 
     Attributes:
-        teeth: Of the front teeth in full light.
-        flesh: Of tongue and gums.
-        cavity: Of the dark behind them.
+        teeth: Colour of the front teeth in full light.
+        flesh: Colour of tongue and gums.
+        cavity: Colour of the dark behind them.
     """
 
     teeth: tuple[float, float, float]
@@ -45,10 +45,10 @@ class InnerMouth:
 
     Args:
         geometry: The face in the picture.
-        u: Of each pixel of the box, shape (height, width).
-        v: Of each pixel of the box.
+        u: u of each pixel of the box, shape (height, width).
+        v: v of each pixel of the box.
         tones: The colours.
-        softness_px: How soft the photo is there, as the sigma of a Gaussian.
+        softness_px: The blur of the photo there, as the sigma of a Gaussian.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ def _lower_teeth(x: Floats, y: Floats, tones: Tones, pixel: float) -> FloatImage
 
 
 def _row(x: Floats, widths: tuple[float, ...]) -> tuple[Floats, Floats, NDArray[np.intp]]:
-    """For each x: the place in its tooth (-1 to 1), the tooth's half width and its number."""
+    """Returns for each x the position in its tooth (-1 to 1), its half width and its number."""
     ends = np.cumsum(widths)
     number = np.minimum(np.searchsorted(ends, np.abs(x)), len(widths) - 1)
     half = np.array(widths)[number] / 2
@@ -140,20 +140,20 @@ def _row(x: Floats, widths: tuple[float, ...]) -> tuple[Floats, Floats, NDArray[
 
 
 def _tooth_shade(x: Floats, place: Floats, half: Floats, pixel: float) -> Floats:
-    """Dark between the teeth, round across each, darker towards the corners of the mouth."""
+    """Returns the shade: dark between the teeth, round on each, darker towards the corners."""
     gap = np.exp(-((((1 - np.abs(place)) * half) / max(0.0022, 0.6 * pixel)) ** 2))
     across = np.exp(-((np.abs(x) / 0.15) ** 3))
     return np.asarray((1 - 0.30 * gap) * (1 - 0.07 * place**2) * (0.25 + 0.75 * across))
 
 
 def _shaded(colour: Floats, shade: Floats, tones: Tones) -> Floats:
-    """Shadows in a mouth are red: what is lit there is lit by flesh."""
+    """Shades with red: the inside of a mouth is lit by light reflected from flesh."""
     dark = 0.35 * np.array(tones.flesh)
     return np.asarray(dark + (colour - dark) * shade[..., None])
 
 
 def _coloured(colour: Floats, alpha: Floats) -> FloatImage:
-    """Premultiplied, blue first."""
+    """Returns premultiplied colour, blue first."""
     return np.concatenate([colour * alpha[..., None], alpha[..., None]], axis=-1).astype(np.float32)
 
 

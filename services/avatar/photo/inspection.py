@@ -1,4 +1,4 @@
-"""Finds the one face of a photo and says what is wrong with it."""
+"""Finds the single face of a photo and reports its faults."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from services.avatar.photo.networks import FaceNetworks
 MIN_FACE_PX = 90
 _GOOD_FACE_PX = 160
 _OTHER_FACE = 0.4
-"""A second face counts from this size on, of the width of the first."""
+"""The size from which a second face counts, relative to the width of the first."""
 _MIN_PRESENCE = 0.5
 _MAX_TURN, _GOOD_TURN = 0.5, 0.28
 _MAX_GAP, _GOOD_GAP = 0.16, 0.04
 _MAX_DARK = 0.03
-"""How much of the dark behind the teeth may be seen: a smile shows little, a dropped jaw much."""
+"""How much dark behind the teeth may be visible: little in a smile, much with a dropped jaw."""
 _SHARP = 18.0
 _WORK_PX = 1600
 _SURELY_UPRIGHT, _UPRIGHT_BONUS, _SURE_WHEN_TURNED = 0.8, 0.1, 0.75
 _DOUBTFUL = 0.75
-"""What the detector is so much less sure of than of the best face is none."""
+"""A detection is dropped if its score is below this share of the best one."""
 _FAR_PARTS = 7
 _MOST_FACES = 12
 _RIGHT_EYE, _LEFT_EYE = 33, 263
@@ -35,13 +35,13 @@ _RIGHT_EYE, _LEFT_EYE = 33, 263
 
 @dataclass(frozen=True, kw_only=True)
 class Inspected:
-    """A photo of which an avatar can be made.
+    """A photo suitable for an avatar.
 
     Attributes:
         picture: The photo, upright.
         points: The mesh in its pixels, shape (468, 3).
-        geometry: What was measured of it.
-        warnings: What would make the avatar better.
+        geometry: The measurements of the mesh.
+        warnings: Changes to the photo that would improve the avatar.
     """
 
     picture: BgrImage
@@ -61,10 +61,10 @@ class _Face:
 
 
 def inspect(photo: BgrImage, networks: FaceNetworks) -> Inspected:
-    """Looks for one face that can be made to speak.
+    """Finds the one face that can be animated.
 
     Raises:
-        PhotoFault: There is none; the text says what to change.
+        PhotoFault: There is none; the text states what to change.
     """
     picture, faces, turned = _upright(photo, networks)
     mesh = _only(faces)
@@ -73,7 +73,8 @@ def inspect(photo: BgrImage, networks: FaceNetworks) -> Inspected:
     warnings = _warnings(geometry, picture)
     if turned:
         warnings.insert(
-            0, CreationWarning(reason="TURNED", message="The photo lay on its side; it was turned.")
+            0,
+            CreationWarning(reason="TURNED", message="The photo was on its side and was rotated."),
         )
     return Inspected(
         picture=picture, points=mesh.points, geometry=geometry, warnings=tuple(warnings)
@@ -81,7 +82,7 @@ def inspect(photo: BgrImage, networks: FaceNetworks) -> Inspected:
 
 
 def _upright(photo: BgrImage, networks: FaceNetworks) -> tuple[BgrImage, list[_Face], bool]:
-    """Turns a photo that lies on its side: its EXIF may be wrong or lost."""
+    """Rotates a photo that lies on its side: its EXIF data may be wrong or missing."""
     faces = _faces(photo, networks)
     if _score(faces) > _SURELY_UPRIGHT:
         return photo, faces, False
@@ -108,7 +109,7 @@ def _score(faces: list[_Face]) -> float:
 
 
 def _faces(picture: BgrImage, networks: FaceNetworks, *, parts: int = 3) -> list[_Face]:
-    """Finds the upright faces: the detector takes much for a face, the mesh less."""
+    """Finds the upright faces: the detector has many false positives, the mesh fewer."""
     zoom = min(1.0, _WORK_PX / max(picture.shape[:2]))
     small = picture
     if zoom < 1:
@@ -190,7 +191,7 @@ def _warnings(geometry: Geometry, picture: BgrImage) -> list[CreationWarning]:
         found.append(
             (
                 "MOUTH_OPEN",
-                "The mouth is open a little and will be so in silence; a photo with closed lips "
+                "The mouth is slightly open and will stay so in silence; a photo with closed lips "
                 "is best.",
             )
         )
@@ -207,7 +208,7 @@ def _warnings(geometry: Geometry, picture: BgrImage) -> list[CreationWarning]:
 
 
 def _sharpness(geometry: Geometry, picture: BgrImage) -> float:
-    """The variance of the Laplacian of the face at 160 pixels of height."""
+    """Returns the variance of the Laplacian of the face, scaled to 160 pixels of height."""
     centre = geometry.axes.to_pixels(geometry.centre)
     zoom = 160 / geometry.axes.unit
     matrix = np.array(

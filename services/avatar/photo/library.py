@@ -1,4 +1,4 @@
-"""The avatars that were made here: a folder of packages that several processes may share."""
+"""The avatars created here: a folder of packages that several processes may share."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _PATIENCE_S = 10
 
 
 class PhotoLibrary:
-    """Makes, keeps and deletes avatars of photos. Its methods may run in any thread.
+    """Creates, stores and deletes avatars of photos. Its methods may run in any thread.
 
-    A package appears and vanishes as a whole, by a rename; other processes that use the folder see
-    it at their next `refresh`.
+    A package appears and disappears as a whole, by a rename; other processes that use the folder
+    see it at their next `refresh`.
 
     Args:
-        data_dir: The data folder of the services; packages lie in `avatars`, models in `models`.
+        data_dir: The data folder of the services, with packages in `avatars`, models in `models`.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -42,9 +42,9 @@ class PhotoLibrary:
         self._stamps: dict[str, int] = {}
 
     def refresh(self) -> dict[str, PhotoPackage]:
-        """Returns the packages by name; those that are new or changed on disk are loaded.
+        """Returns the packages by name; loads those that are new or changed on disk.
 
-        A damaged package is logged and left out: it must not keep the others from speaking.
+        A damaged package is logged and skipped, so that the others still work.
         """
         with self._changing:
             stamps = _stamps(self.folder)
@@ -60,12 +60,12 @@ class PhotoLibrary:
     def create(
         self, photo: bytes, order: CreationOrder, progress: Progress
     ) -> tuple[PhotoPackage, tuple[CreationWarning, ...]]:
-        """Makes an avatar and keeps it.
+        """Creates and stores an avatar.
 
         Raises:
-            PhotoFault: No avatar can be made of the photo; the text says what to change.
+            PhotoFault: No avatar can be made of the photo; the text states what to change.
             FailedPrecondition: The name is taken, or the model has not been pulled.
-            Busy: Another one is being made, or too many are kept.
+            Busy: Another avatar is being made, or too many are stored.
         """
         if not self._making.acquire(timeout=_PATIENCE_S):
             raise Busy("another avatar is being made; try again in a moment")
@@ -83,14 +83,14 @@ class PhotoLibrary:
         return self.refresh()[order.name], warnings
 
     def delete(self, name: str) -> None:
-        """Deletes an avatar with every file of it.
+        """Deletes an avatar with all its files.
 
         Raises:
-            NotFound: None of that name was made here.
+            NotFound: No avatar of that name was created here.
         """
         folder = self.folder / name
         if not re.match(NAME_PATTERN, name) or not (folder / "avatar.toml").is_file():
-            raise NotFound(f"name: no avatar of a photo is called {name[:64]!r}")
+            raise NotFound(f"name: there is no avatar {name[:64]!r} made of a photo")
         with tempfile.TemporaryDirectory(prefix=".deleted-", dir=self.folder) as grave:
             folder.rename(Path(grave) / name)
         self.refresh()
@@ -100,13 +100,13 @@ class PhotoLibrary:
         taken = (self.folder / name).exists()
         if taken and not replace:
             raise FailedPrecondition(
-                f"config.name: there is an avatar {name!r} already; choose another name or "
+                f"config.name: there is already an avatar {name!r}; choose another name or "
                 "replace it",
                 reason="NAME_TAKEN",
             )
         if not taken and len(known) >= MAX_AVATARS:
             raise Busy(
-                f"there are {MAX_AVATARS} avatars already; delete one first",
+                f"there are already {MAX_AVATARS} avatars; delete one first",
                 retry_after_ms=None,
                 reason="TOO_MANY_AVATARS",
             )
@@ -129,10 +129,10 @@ class PhotoLibrary:
         try:
             package = load_package(folder)
         except SettingsError as error:
-            get_logger().warning("an avatar of a photo is damaged", fault=str(error))
+            get_logger().warning("an avatar made of a photo is damaged", fault=str(error))
             return None
         if package.manifest.name != name:
-            get_logger().warning("an avatar lies in a folder of another name", folder=str(folder))
+            get_logger().warning("an avatar is in a folder of another name", folder=str(folder))
             return None
         return package
 
@@ -142,6 +142,6 @@ def _stamps(folder: Path) -> dict[str, int]:
     for path in sorted(folder.glob("[a-z0-9]*/avatar.toml")):
         try:
             stamps[path.parent.name] = path.stat().st_mtime_ns
-        except FileNotFoundError:  # deleted between the look and the touch
+        except FileNotFoundError:  # deleted since the folder was listed
             continue
     return stamps

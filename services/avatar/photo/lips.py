@@ -1,7 +1,7 @@
-"""Lips that stand open where the mesh sees them closed.
+"""Finds lips that are open where the mesh reports them closed.
 
-The mesh is sure of the outer edge of the lips and less so of the inner one: of a mouth that is open
-a little it often says that it is closed. Teeth and the dark behind them are told from lips by their
+The mesh is reliable for the outer edge of the lips and less so for the inner one: it often reports
+a slightly open mouth as closed. Teeth and the dark behind them are distinguished from lips by
 colour.
 """
 
@@ -20,16 +20,16 @@ Floats = NDArray[np.float64]
 
 _COLUMNS, _ROWS = 31, 96
 _REACH = 0.8
-"""Of half the mouth: nearer the corners too little is seen."""
+"""In half mouth widths: closer to the corners too little is visible."""
 _PALE, _BRIGHT, _DARK = 0.6, 1.05, 0.55
-"""Redness and lightness of what is no lip, of the lip's own."""
+"""Redness and lightness of anything that is not a lip, relative to the lip's own."""
 _LEAST_RED = 6.0
 _LEAST_TEETH = 0.006
-"""How high teeth must be seen, in face heights."""
+"""The minimum visible height of teeth, in face heights."""
 _LEAST_COLUMNS = 0.6
 _WIDER_BY = 0.008
 _INNER = 0.6
-"""Of half the mouth: where teeth or the dark are looked for."""
+"""In half mouth widths: where teeth or the dark are searched for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +37,11 @@ class _Columns:
     """Lines down across both lips, from edge to edge.
 
     Attributes:
-        across: Where they stand, -1 to 1 of the mouth.
+        across: Their positions, -1 to 1 of the mouth.
         u: The same in the axes of the face.
-        v: The places of each, shape (columns, rows).
-        teeth: Which of them show teeth.
-        dark: Which show the dark behind.
+        v: The points of each, shape (columns, rows).
+        teeth: Which points show teeth.
+        dark: Which points show the dark behind.
     """
 
     across: Floats
@@ -52,9 +52,9 @@ class _Columns:
 
 
 def opened(picture: BgrImage, geometry: Geometry) -> Geometry:
-    """Returns the face with the inner edges of its lips where the picture shows them.
+    """Returns the face with the inner edges of its lips at the positions that the picture shows.
 
-    Nothing is changed where the mesh has seen the gap, or where lips have no colour to tell.
+    The face is unchanged if the mesh has detected the gap or the lips have no distinct colour.
     """
     columns = _columns(picture, geometry)
     v = columns.v
@@ -77,7 +77,7 @@ def opened(picture: BgrImage, geometry: Geometry) -> Geometry:
 
 
 def dark_share(picture: BgrImage, geometry: Geometry) -> float:
-    """Returns how much of what is seen between the lips is neither tooth nor tongue, 0 to 1."""
+    """Returns the share of the gap between the lips that is neither tooth nor tongue, 0 to 1."""
     columns = _columns(picture, geometry)
     inner = np.abs(columns.across) < _INNER
     upper, lower = geometry.upper_lip.at(columns.u), geometry.lower_lip.at(columns.u)
@@ -98,7 +98,7 @@ def _columns(picture: BgrImage, geometry: Geometry) -> _Columns:
 
 
 def _lab(picture: BgrImage, geometry: Geometry, u: Floats, v: Floats) -> NDArray[np.float32]:
-    """Lightness and redness of the places, shape (columns, rows, 3)."""
+    """Returns lightness and redness of the points, shape (columns, rows, 3)."""
     places = np.stack([np.broadcast_to(u[:, None], v.shape), v], axis=-1)
     pixels = geometry.axes.to_pixels(places).astype(np.float32)
     taken = cv2.remap(
@@ -113,7 +113,7 @@ def _lab(picture: BgrImage, geometry: Geometry, u: Floats, v: Floats) -> NDArray
 
 
 def _no_lip(lab: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Says which places show teeth and which the dark behind them."""
+    """Returns which points show teeth and which show the dark behind them."""
     light, red = lab[..., 0], lab[..., 1]
     lips = slice(_ROWS // 12, _ROWS // 5), slice(-_ROWS // 5, -_ROWS // 12)
     lip_red = float(np.median(np.concatenate([red[:, part] for part in lips], axis=1)))
@@ -125,7 +125,7 @@ def _no_lip(lab: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.boo
 
 
 def _longest(row: NDArray[np.bool_]) -> tuple[int, int]:
-    """First and last place of the longest run of true places; the middle if there is none."""
+    """Returns the first and last index of the longest run of true values; the middle if none."""
     changes = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(np.int8), [0]])))
     if not len(changes):
         return len(row) // 2, len(row) // 2
@@ -135,9 +135,9 @@ def _longest(row: NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def _along(lip: Curve, columns: _Columns, v: Floats) -> Curve:
-    """A smooth line through the places, which meets the other lip at the corners."""
+    """Returns a smooth line through the points, which meets the other lip at the corners."""
     wide = np.interp(lip.u, lip.u[[0, -1]], [-1, 1])
-    # the bow that fits best, for teeth make single columns jump
+    # fits a bow, because teeth make single columns jump
     weights, *_ = np.linalg.lstsq(_bows(columns.across), v - lip.at(columns.u), rcond=None)
     return Curve(u=lip.u, v=lip.v + _bows(wide) @ weights)
 

@@ -1,4 +1,4 @@
-"""The moving mouth of a photo: lower lip and jaw, upper lip, and between them the inner mouth."""
+"""The moving mouth of a photo: lower lip and jaw, upper lip, and the inner mouth between them."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from services.avatar.photo.warping import Placement, Warp
 
 FloatImage = NDArray[np.float32]
 _SHADOW = 0.26
-"""What the upper lip takes from the light behind it."""
+"""How much of the light behind it the upper lip blocks."""
 _ROUND_SHADOW = 0.75
 _MARGIN = 0.14
-"""How far beyond the box pixels may come from, in face heights."""
+"""How far outside the box source pixels may lie, in face heights."""
 
 
 class MouthMotion:
-    """The mouth of a photo in a picture.
+    """Animates the mouth of a photo in a picture.
 
     Args:
         geometry: The face in the picture.
         fields: The fields of the photo.
-        placement: Where the photo lies in the picture.
+        placement: The position of the photo in the picture.
         source: The picture at rest.
         tones: The colours of the inner mouth.
     """
@@ -68,7 +68,7 @@ class MouthMotion:
         self._own_alpha = (1 - np.clip(above + below, 0, 1)).astype(np.float32)[..., None]
         fade = (geometry.lower_lip.at(u) - v) / max(0.3 * geometry.gap, 1e-3)
         self._own_soft = self._own_alpha * np.clip(fade, 0, 1).astype(np.float32)[..., None]
-        # light that has come through flesh has its colour
+        # light that has passed through flesh takes on its colour
         flesh = np.array(tones.flesh, np.float32)
         self._shade = np.float32(_SHADOW) * (flesh.mean() / np.maximum(flesh, 1)) ** np.float32(0.6)
         cavity = np.array(tones.cavity, np.float32)
@@ -79,17 +79,17 @@ class MouthMotion:
         """Draws a mouth that is not at rest into the picture.
 
         Args:
-            picture: Is changed in the box of the mouth.
-            mouth: The mouth, as `bounded` leaves it.
-            places: Where each place of the lattice comes from in the picture at rest, all motion
-                of the face itself aside; shape (rows, columns, 2).
+            picture: Modified within the box of the mouth.
+            mouth: The mouth, as returned by `bounded`.
+            places: The source of each point of the lattice in the picture at rest, without the
+                motion of the face itself; shape (rows, columns, 2).
         """
         weights = lip_weights(mouth, self._gap)
         upper = self._layer(self._upper, "upper", weights, places)
         lower = self._layer(self._lower, "lower", weights, places)
         above = np.asarray(upper[..., 3:] / 255, np.float32)
         below = np.asarray(lower[..., 3:] / 255, np.float32)
-        # where the layers overlap the upper lip lies in front
+        # where the layers overlap, the upper lip is in front
         below = np.minimum(below, 1 - above)
         lip = np.maximum(lower[..., 3:], 1)
         mixed = upper[..., :3] + lower[..., :3] * (below * 255 / lip)
@@ -116,13 +116,13 @@ class MouthMotion:
         lip_shadow = cv2.GaussianBlur(above, (0, 0), self._shadow_px)
         effort = min(1.0, 3 * (mouth.jaw + mouth.tuck + mouth.width))
         lit = moved * (1 - self._shade * np.float32(effort) * lip_shadow[..., None])
-        # lips that are pushed forward keep the light out
+        # protruding lips keep the light out
         dim = lit + (self._dark - lit) * np.float32(_ROUND_SHADOW * mouth.rounding**2)
         return np.asarray(dim, np.float32)
 
 
 def bounded(mouth: MouthShape) -> MouthShape:
-    """Keeps the lips from being moved through each other: firm lips do not stand open."""
+    """Limits a mouth so that the lips do not pass through each other: pressed lips are not open."""
     return replace(mouth, jaw=mouth.jaw * (1 - mouth.press), width=min(1.0, mouth.width))
 
 
@@ -130,7 +130,7 @@ def lip_weights(mouth: MouthShape, gap: float) -> FloatImage:
     """Returns how strongly each field of `LIPS` moves the lips.
 
     Args:
-        mouth: The mouth, as `bounded` leaves it.
+        mouth: The mouth, as returned by `bounded`.
         gap: How far the mouth of the photo is open, in face heights.
     """
     closing = _closing(mouth) if gap else 0.0
@@ -140,7 +140,7 @@ def lip_weights(mouth: MouthShape, gap: float) -> FloatImage:
 
 
 def _closing(mouth: MouthShape) -> float:
-    """How far the mouth has left the pose of the photo for a closed one.
+    """Returns how far the mouth has moved from the photo's pose towards a closed one.
 
     A smile that shows teeth is kept in silence; speech starts from closed lips.
     """
@@ -158,7 +158,7 @@ def _closing(mouth: MouthShape) -> float:
 def _taken(
     layer: FloatImage, box: tuple[slice, slice], map_x: FloatImage, map_y: FloatImage
 ) -> FloatImage:
-    """Takes pixels of a layer that covers a box of the picture."""
+    """Returns the pixels of a layer that covers a box of the picture."""
     rows, columns = box
     taken = cv2.remap(
         layer,
@@ -180,7 +180,7 @@ def _places(
 
 
 def _hole(geometry: Geometry, size: tuple[int, int]) -> tuple[slice, slice]:
-    """The box of all that can be seen between the lips of a head at rest."""
+    """Returns the box of everything visible between the lips of a head at rest."""
     upper, lower = geometry.upper_lip, geometry.lower_lip
     left, right = float(upper.u[0]) - 0.02, float(upper.u[-1]) + 0.02
     top, bottom = float(upper.v.min()) - 0.04, float(lower.v.max()) + LIP_DROP + 0.03
@@ -201,6 +201,6 @@ def _widened(box: tuple[slice, slice], by: int, size: tuple[int, int]) -> tuple[
 
 
 def _with_alpha(picture: BgrImage, alpha: NDArray[np.float64]) -> FloatImage:
-    """Premultiplied BGRA, 0 to 255."""
+    """Returns premultiplied BGRA, 0 to 255."""
     opaque = np.concatenate([picture, np.full_like(picture[..., :1], 255)], axis=-1)
     return (opaque * alpha[..., None]).astype(np.float32)

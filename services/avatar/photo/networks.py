@@ -1,9 +1,9 @@
-"""The two networks of MediaPipe that find a face and its 468 points, run by OpenCV.
+"""The two MediaPipe networks that find a face and its 468 points, run by OpenCV.
 
 The files are `face_detection_short_range.tflite` and `face_landmark.tflite` (Apache-2.0; BlazeFace,
-arXiv:1907.05047, and Face Mesh, arXiv:1907.06724). OpenCV 5.0 names only one output of each network
-as unconnected and refuses to return two at once, so outputs are asked for by name, one by one; they
-agree with LiteRT within 0.0002.
+arXiv:1907.05047, and Face Mesh, arXiv:1907.06724). OpenCV 5.0 lists only one output of each network
+as unconnected and refuses to return two at once, so each output is requested by name; they agree
+with LiteRT within 0.0002.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _MIN_SCORE = 0.5
 _SMALLEST_PICTURE_PX = 32
 _SAME_FACE_OVERLAP = 0.3
 _RIGHT_EYE, _LEFT_EYE = 0, 1
-"""Of the detector's six points; right and left are the person's."""
+"""Indexes into the detector's six points; right and left are the person's."""
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoundFace:
-    """A face as the detector sees it, in pixels of the picture.
+    """A face found by the detector, in pixels of the picture.
 
     Attributes:
-        score: How sure it is, 0 to 1.
+        score: The detector's confidence, 0 to 1.
         box: left, top, right, bottom.
         points: Eyes, nose, mouth and ears, shape (6, 2).
     """
@@ -63,9 +63,9 @@ class FaceMesh:
     """The points of a face.
 
     Attributes:
-        points: x, y in pixels of the picture and z in the same scale, smaller is nearer; shape
-            (468, 3), numbered as MediaPipe does.
-        presence: How sure the network is that this is a face, 0 to 1.
+        points: x, y in pixels of the picture and z in the same scale (smaller is nearer), shape
+            (468, 3), in MediaPipe's numbering.
+        presence: The network's confidence that this is a face, 0 to 1.
     """
 
     points: Floats
@@ -73,10 +73,10 @@ class FaceMesh:
 
 
 class FaceNetworks:
-    """Both networks, loaded. One thread at a time uses them.
+    """Both networks, loaded. Must be used by one thread at a time.
 
     Args:
-        folder: Where the model store keeps the files.
+        folder: The folder in which the model store keeps the files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,14 +87,14 @@ class FaceNetworks:
         self._anchors = _anchors()
 
     def find(self, picture: BgrImage, *, parts: int = 3) -> list[FoundFace]:
-        """Returns every face, the surest first.
+        """Returns all faces, ordered by descending score.
 
-        The network sees 128 x 128 pixels, in which a face in the distance is lost; so it also looks
-        at overlapping parts of the picture.
+        The network sees 128 x 128 pixels, in which a distant face is lost; therefore overlapping
+        parts of the picture are also searched.
 
         Args:
             picture: The picture.
-            parts: How many parts there are across and down: 3 are of half its size, 7 of a quarter.
+            parts: The number of parts across and down: 3 are half its size, 7 a quarter.
         """
         height, width = picture.shape[:2]
         if min(height, width) < _SMALLEST_PICTURE_PX:
@@ -110,14 +110,14 @@ class FaceNetworks:
                     for face in self._find_in(part, left, top)
                     if not _touches_cut(face, part, left, top, picture)
                 ]
-        # what is seen at several sizes is one face; its size is right where it was seen best
+        # detections at several sizes are one face; its best detection has the right size
         return _merged(found, mean=False)
 
     def locate(self, picture: BgrImage, face: FoundFace) -> FaceMesh:
         """Returns the points of a face.
 
-        They are looked for in the detector's box, then once more in the box of the points found,
-        as MediaPipe does from frame to frame of a video.
+        They are located in the detector's box, then once more in the box of the points found, as
+        MediaPipe does from frame to frame of a video.
         """
         centre = (face.box[:2] + face.box[2:]) / 2
         side = float(np.max(face.box[2:] - face.box[:2]))
@@ -160,7 +160,7 @@ class FaceNetworks:
         zoom = side / _MESH_SIDE
         cos, sin = math.cos(roll) * zoom, math.sin(roll) * zoom
         half = (_MESH_SIDE - 1) / 2
-        # from the square that the network sees to the picture
+        # maps the network's square input to the picture
         matrix = np.array(
             [
                 [cos, -sin, centre[0] - half * (cos - sin)],
@@ -191,7 +191,7 @@ def _forward(net: cv2.dnn.Net, blob: NDArray[np.generic], output: str) -> Floats
 
 
 def _anchors() -> Floats:
-    """The centres that the 896 rows of the detector refer to, 0 to 1, shape (896, 2)."""
+    """Returns the centres of the 896 rows of the detector, 0 to 1, shape (896, 2)."""
     rows = []
     for cells, each in ((16, 2), (8, 6)):
         y, x = np.mgrid[0:cells, 0:cells]
@@ -205,7 +205,7 @@ def _sigmoid(values: Floats) -> Floats:
 
 
 def _merged(faces: list[FoundFace], *, mean: bool) -> list[FoundFace]:
-    """Takes those that overlap for one face: their mean, weighted by their scores, or the best."""
+    """Merges overlapping faces: to their mean, weighted by score, or to the best one."""
     rest = sorted(faces, key=lambda face: -face.score)
     merged = []
     while rest:
@@ -228,7 +228,7 @@ def _merged(faces: list[FoundFace], *, mean: bool) -> list[FoundFace]:
 
 
 def _overlap(one: Floats, other: Floats) -> float:
-    """The shared area, of the smaller box: a part of a face is that face."""
+    """Returns the shared area relative to the smaller box: a part of a face counts as that face."""
     low, high = np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])
     shared = float(np.prod(np.maximum(high - low, 0)))
     smaller = min(float(np.prod(one[2:] - one[:2])), float(np.prod(other[2:] - other[:2])))
@@ -236,7 +236,7 @@ def _overlap(one: Floats, other: Floats) -> float:
 
 
 def _touches_cut(face: FoundFace, part: BgrImage, left: int, top: int, whole: BgrImage) -> bool:
-    """A face at an edge that only the part has is half a face; another part shows it whole."""
+    """Returns whether a face is cut by an edge of the part only; another part shows it whole."""
     height, width = whole.shape[:2]
     right, bottom = left + part.shape[1], top + part.shape[0]
     x0, y0, x1, y1 = face.box

@@ -1,11 +1,11 @@
-"""The package of a photo: a folder with everything that drawing needs, found once.
+"""The package of a photo: a folder with everything needed for drawing, computed once.
 
     avatar.toml    name, licence, consent, video, colours
     portrait.png   the photo, cut and scaled to its video
-    face.json      the points of the mesh and what was measured of them
-    fields.npz     how each place moves with each parameter
+    face.json      the points of the mesh and their measurements
+    fields.npz     how each point moves with each parameter
 
-Nothing in it is code or pickled. Loading computes nothing: it reads and checks.
+Nothing in it is code or pickled. Loading only reads and validates.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class MouthTones(Part):
 
 
 class Manifest(Part):
-    """What avatar.toml says."""
+    """The content of avatar.toml."""
 
     format: int = Field(ge=FORMAT, le=FORMAT)
     kind: Literal["photo"]
@@ -72,12 +72,12 @@ class PhotoPackage:
     """A loaded package.
 
     Attributes:
-        manifest: What its avatar.toml says.
+        manifest: The content of its avatar.toml.
         portrait: The photo.
         points: The mesh in pixels of the portrait, shape (468, 3).
-        geometry: What was measured of it.
-        fields: How each place moves.
-        version: Names the content of its files; empty for one that has none yet.
+        geometry: The measurements of the mesh.
+        fields: How each point moves.
+        version: Identifies the content of its files; empty if it was not saved yet.
     """
 
     manifest: Manifest
@@ -94,16 +94,16 @@ class PhotoPackage:
 
     @property
     def video(self) -> VideoSpec:
-        """Its own size and rate."""
+        """Its native size and rate."""
         return VideoSpec(**self.manifest.video.model_dump())
 
 
 def save_package(package: PhotoPackage, folder: Path) -> None:
-    """Writes a package into an empty folder. The same package makes the same bytes."""
+    """Writes a package into an empty folder. The same package produces the same bytes."""
     (folder / "avatar.toml").write_text(_toml(package.manifest), "utf-8")
     done, coded = cv2.imencode(".png", package.portrait)
     if not done:
-        raise RuntimeError("the portrait could not be coded as PNG")
+        raise RuntimeError("the portrait could not be encoded as PNG")
     (folder / "portrait.png").write_bytes(coded.tobytes())
     face = {
         "points": np.round(package.points.astype(float), 3).tolist(),
@@ -115,7 +115,7 @@ def save_package(package: PhotoPackage, folder: Path) -> None:
 
 
 def load_package(folder: Path) -> PhotoPackage:
-    """Loads and checks a package.
+    """Loads and validates a package.
 
     Raises:
         SettingsError: A file is missing or damaged; the text names it.
@@ -133,7 +133,7 @@ def load_package(folder: Path) -> PhotoPackage:
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise SettingsError(f"{path}: is damaged: {error!r}") from error
     if points.shape != (468, 3) or not np.isfinite(points).all():
-        raise SettingsError(f"{path}: points: must be 468 places with x, y and z")
+        raise SettingsError(f"{path}: points: must be 468 points with x, y and z")
     fields = _load_fields(folder / "fields.npz", lattices)
     return PhotoPackage(
         manifest=manifest,
@@ -146,7 +146,7 @@ def load_package(folder: Path) -> PhotoPackage:
 
 
 def _toml(manifest: Manifest) -> str:
-    """Writes what pydantic knows; every value is text, a number or a list of numbers."""
+    """Formats the manifest as TOML; every value is text, a number or a list of numbers."""
     values = json.loads(manifest.model_dump_json())
     lines = ["# An avatar of a photo, made by `anima avatar create`."]
     parts = {name: value for name, value in values.items() if isinstance(value, dict)}
@@ -161,7 +161,7 @@ def _toml(manifest: Manifest) -> str:
 
 
 def _plain(value: object) -> Any:
-    """Dataclasses and arrays as what JSON knows."""
+    """Converts dataclasses and arrays to JSON types."""
     if isinstance(value, np.ndarray):
         return np.round(value, 6).tolist()
     if isinstance(value, tuple):
@@ -175,13 +175,13 @@ def _geometry(face: dict[str, Any]) -> Geometry:
     def array(values: object) -> NDArray[np.float64]:
         numbers = np.array(values, np.float64)
         if numbers.ndim != 1 or not numbers.size or not np.isfinite(numbers).all():
-            raise ValueError("a list of numbers was expected")
+            raise ValueError("must be a list of numbers")
         return numbers
 
     def curve(values: dict[str, Any]) -> Curve:
         found = Curve(u=array(values["u"]), v=array(values["v"]))
         if found.u.shape != found.v.shape:
-            raise ValueError("a curve needs as many u as v")
+            raise ValueError("a curve must have as many u as v")
         return found
 
     eyes = [Eye(**{name: curve(line) for name, line in eye.items()}) for eye in face["eyes"]]
@@ -210,7 +210,7 @@ def _lattice(values: dict[str, Any]) -> Lattice:
     if not (0 < lattice.columns <= _MAX_LATTICE and 0 < lattice.rows <= _MAX_LATTICE):
         raise ValueError("a lattice is too large")
     if not lattice.step > 0:
-        raise ValueError("a lattice needs a step")
+        raise ValueError("a lattice must have a step")
     return lattice
 
 
@@ -225,7 +225,7 @@ def _arrays(fields: Fields) -> dict[str, NDArray[np.float32]]:
 
 
 def _save_arrays(fields: Fields, path: Path) -> None:
-    """As np.savez_compressed does, but with a fixed time, so that equal packages are equal."""
+    """Like np.savez_compressed, but with a fixed time, so that equal packages are identical."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name, values in _arrays(fields).items():
             entry = zipfile.ZipInfo(f"{name}.npy", _FILE_TIME)
@@ -237,7 +237,7 @@ def _save_arrays(fields: Fields, path: Path) -> None:
 def _load_fields(path: Path, lattices: dict[str, Lattice]) -> Fields:
     head, mouth = lattices["head"], lattices["mouth"]
     try:
-        # np.load leaves a damaged file open that it was given by name
+        # np.load leaves a damaged file open if it was opened by name
         with path.open("rb") as data, np.load(data, allow_pickle=False) as file:
 
             def take(name: str, lattice: Lattice, *rest: int) -> NDArray[np.float32]:
@@ -246,7 +246,7 @@ def _load_fields(path: Path, lattices: dict[str, Lattice]) -> Fields:
                 if values.shape != shape or values.dtype != np.float32:
                     raise ValueError(f"{name} must be float32 of shape {shape}")
                 if not np.isfinite(values).all():
-                    raise ValueError(f"{name} holds what is no number")
+                    raise ValueError(f"{name} contains values that are not numbers")
                 return values
 
             return Fields(

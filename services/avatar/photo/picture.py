@@ -1,4 +1,4 @@
-"""Reading a photo that somebody sends: known formats only, and its size before its pixels."""
+"""Decodes uploaded photos: only known formats, and checks the size before decoding."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 
 
 def read_photo(data: bytes) -> BgrImage:
-    """Decodes a JPEG, PNG or WebP file and turns it as its EXIF says.
+    """Decodes a JPEG, PNG or WebP file and rotates it according to its EXIF data.
 
     Raises:
-        PhotoFault: It is none of them, is damaged, or has more than `MAX_PIXELS`.
+        PhotoFault: The file has another format, is damaged, or has more than `MAX_PIXELS`.
     """
     size = _size(data)
     if size is None:
@@ -30,15 +30,17 @@ def read_photo(data: bytes) -> BgrImage:
     if width * height > MAX_PIXELS or max(size) > _MAX_SIDE_PX:
         raise PhotoFault(
             "IMAGE_TOO_LARGE",
-            f"the photo has {width} x {height} pixels ({width * height / 1e6:.0f} megapixels); "
-            f"make it smaller than {MAX_PIXELS // 1_000_000} megapixels",
+            f"must be at most {MAX_PIXELS // 1_000_000} megapixels, "
+            f"got {width * height / 1e6:.0f} ({width} x {height} pixels)",
         )
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         picture = None
     if picture is None or min(width, height) < 1:
-        raise PhotoFault("NOT_AN_IMAGE", "the photo is damaged and cannot be decoded; save it anew")
+        raise PhotoFault(
+            "NOT_AN_IMAGE", "the photo is damaged and cannot be decoded; save it again"
+        )
     return np.asarray(picture, np.uint8)
 
 
@@ -48,11 +50,11 @@ def _what_it_is(data: bytes) -> str:
     brand = data[8:12] if data[4:8] == b"ftyp" else b""
     if brand in (b"heic", b"heix", b"mif1", b"msf1", b"avif"):
         return "the file is a HEIC or AVIF picture; save it as JPEG and send that"
-    return "the file is not a picture that can be read; send a JPEG, PNG or WebP picture"
+    return "the file is not a picture in a supported format; send a JPEG, PNG or WebP picture"
 
 
 def _size(data: bytes) -> tuple[int, int] | None:
-    """Returns width and height as the file's head says; None for what is no known picture."""
+    """Returns width and height from the file's header; None for an unknown format."""
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR":
             width, height = struct.unpack_from(">II", data, 16)
@@ -72,7 +74,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
         if data[at] != 0xFF:
             return None
         marker = data[at + 1]
-        if marker == 0xFF:  # a fill byte
+        if marker == 0xFF:  # fill byte
             at += 1
         elif marker in _JPEG_BARE:
             at += 2

@@ -1,7 +1,7 @@
-"""A photo that speaks, at one size of video.
+"""An animated photo at one video size.
 
-Nothing outside the head changes. Inside, pixels are moved as the fields of the package say; the
-mouth and the eyes are drawn over that.
+Nothing outside the head changes. Inside it, the fields of the package move the pixels; the mouth
+and the eyes are drawn on top.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _BREATH_RISE = 0.005
 _PIVOT_BELOW_CHIN = 0.10
 _REST = MouthShape()
 _FACE_AT = (0.5, 0.44)
-"""Where the middle of the face comes to lie when a picture must be cut, of its width and height."""
+"""Where the middle of the face is placed in a cropped picture, in widths and heights."""
 
 
 class PhotoScene:
-    """An avatar of a photo at one size; never changed after its making, so streams share it."""
+    """An avatar of a photo at one size; immutable once created, so that streams share it."""
 
     def __init__(self, package: PhotoPackage, video: VideoSpec) -> None:
         self.video = video
@@ -60,7 +60,7 @@ class PhotoScene:
     def draw(self, face: FaceParameters) -> BgrImage:
         """Draws one frame, shape (height, width, 3)."""
         picture = self._base.copy()
-        # the whole face must move by the same jaw, or the edge of the mouth's box shows
+        # the whole face must move with the same jaw, or the edge of the mouth's box becomes visible
         face = replace(face, mouth=bounded(face.mouth))
         still = face.head == HeadPose() and not face.breath and not face.brow
         if still and face.mouth == _REST and not (face.blink or face.gaze_x or face.gaze_y):
@@ -109,7 +109,7 @@ class PhotoScene:
     def _posed(
         self, face: FaceParameters, places: FloatImage, weight: FloatImage, depth: FloatImage
     ) -> FloatImage:
-        """Where each place comes from when the head is posed, in pixels of the picture at rest."""
+        """Returns the source of each point for a posed head, in pixels of the picture at rest."""
         pose, unit = face.head, self._unit
         angle = math.radians(pose.roll_deg)
         cos, sin = math.cos(angle), math.sin(angle)
@@ -120,7 +120,7 @@ class PhotoScene:
                 pose.y / 1000 + _TURN_ALL * pose.pitch - rise,
             ]
         )
-        # the inverse of a turn about the pivot and a shift after it
+        # the inverse of a rotation about the pivot followed by a shift
         turned = np.array([[cos, -sin], [sin, cos]], np.float32)
         offset = places - self._pivot - (shift * unit).astype(np.float32)
         rigid = offset @ turned + self._pivot - places
@@ -129,7 +129,7 @@ class PhotoScene:
 
 
 def _weights(warp: Warp, fields: Fields) -> tuple[FloatImage, FloatImage]:
-    """How far each place goes with the head and stands out, shape (rows, columns, 1)."""
+    """Returns how far each point follows the head and protrudes, shape (rows, columns, 1)."""
     weight, depth = (
         warp.values(values, fields.head)[..., None]
         for values in (fields.head_weight, fields.head_depth)
@@ -138,7 +138,7 @@ def _weights(warp: Warp, fields: Fields) -> tuple[FloatImage, FloatImage]:
 
 
 def _fitted(package: PhotoPackage, size: tuple[int, int]) -> tuple[Placement, BgrImage]:
-    """Scales the photo until it fills the picture, and cuts off what is too much."""
+    """Scales the photo until it fills the picture, and crops the rest."""
     height, width = package.portrait.shape[:2]
     if (width, height) == size:
         return Placement(zoom=1.0, left=0.0, top=0.0), package.portrait

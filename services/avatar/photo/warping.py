@@ -18,7 +18,7 @@ _ITERATIONS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where a photo lies in a picture: pixel x of the photo is at x * zoom + left."""
+    """The position of a photo in a picture: pixel x of the photo is at x * zoom + left."""
 
     zoom: float
     left: float
@@ -26,14 +26,15 @@ class Placement:
 
 
 class Warp:
-    """The part of a picture that a lattice of the photo covers, moved on a lattice of its own.
+    """The part of a picture that a lattice of the photo covers, with its own lattice for motion.
 
-    Its places are a whole number of pixels apart, so that the maps of all pixels are those of the
-    places made larger, which cv2.resize does exactly; cv2.warpAffine would round to 1/32 of a step.
+    Its points are a whole number of pixels apart, so that the maps of the points only need to be
+    enlarged to those of all pixels, which cv2.resize does exactly; cv2.warpAffine would round to
+    1/32 of a step.
 
     Args:
-        lattice: The places at which the fields of the photo are known.
-        placement: Where the photo lies in the picture.
+        lattice: The points at which the fields of the photo are known.
+        placement: The position of the photo in the picture.
         size: Width and height of the picture.
     """
 
@@ -54,10 +55,10 @@ class Warp:
         x = self._origin[0] + self._step * np.arange(-(-self._width // self._step))
         y = self._origin[1] + self._step * np.arange(-(-self._height // self._step))
         self.places: FloatImage = np.stack(np.meshgrid(x, y), axis=-1).astype(np.float32)
-        """The pixel of each place, shape (rows, columns, 2)."""
+        """The pixel of each point, shape (rows, columns, 2)."""
 
     def values(self, field: FloatImage, lattice: Lattice) -> FloatImage:
-        """Returns a field, known on a lattice of the photo, at the places of this one."""
+        """Resamples a field from a lattice of the photo to the points of this one."""
         placement = self._placement
         shift = np.array([placement.left, placement.top], np.float32)
         photo = (self.places - shift) / np.float32(placement.zoom)
@@ -65,17 +66,17 @@ class Warp:
         return _sampled(field, np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1]))
 
     def displacements(self, field: FloatImage, lattice: Lattice) -> FloatImage:
-        """Returns a field of displacements at the places, in pixels of the picture."""
+        """Resamples a field of displacements to the points, in pixels of the picture."""
         return self.values(field, lattice) * np.float32(self._placement.zoom)
 
     def maps(self, places: FloatImage, field: FloatImage | None) -> tuple[FloatImage, FloatImage]:
         """Returns the source x and y of every pixel of the box.
 
         Args:
-            places: Where each place comes from, before the field; shape (rows, columns, 2), pixels
-                of the picture.
-            field: How far each place goes, in pixels of the picture; None: not at all. The inverse
-                is found by fixed-point iteration.
+            places: The source of each point before the field is applied; shape (rows, columns, 2),
+                pixels of the picture.
+            field: How far each point moves, in pixels of the picture; None for no motion. The
+                inverse is found by fixed-point iteration.
         """
         source = places
         if field is not None:
@@ -87,7 +88,7 @@ class Warp:
 
     def _enlarged(self, values: FloatImage) -> FloatImage:
         rows, columns = values.shape
-        # cv2.resize repeats what lies beyond the outermost places; a map has to go on as it was
+        # cv2.resize repeats values beyond the outermost points; a map has to be extrapolated
         padded = cv2.copyMakeBorder(values, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
         padded[0] = 2 * padded[1] - padded[min(2, rows)]
         padded[-1] = 2 * padded[-2] - padded[max(-3, -rows - 1)]

@@ -1,1 +1,1 @@
-"""Frames to H.264, and the video's clock."""
+"""H.264 encoding of frames, and the clock of the video."""

@@ -1,4 +1,4 @@
-"""The visible mark that says that a picture is made by AI."""
+"""The visible mark on pictures made by AI."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from services.avatar.video.encoder import CodedFrame, VideoEncoder
 from services.avatar.video.x264 import X264Encoder
 
 _HEIGHT = 0.052
-"""Of the shorter side of the picture."""
+"""Height of the mark, relative to the shorter side of the picture."""
 _MIN_HEIGHT_PX = 12
 _WIDTH = 1.55
-"""Of the height of the mark."""
+"""Width of the mark, relative to its height."""
 _MARGIN = 0.45
 _SUPERSAMPLING = 8
 _PLATE, _LETTERS = 0.46, 0.94
@@ -40,7 +40,7 @@ class AiMark:
 
     @property
     def box(self) -> tuple[slice, slice]:
-        """The rows and columns that it covers."""
+        """The rows and columns that the mark covers."""
         return self._box
 
     def draw(self, picture: BgrImage) -> None:
@@ -50,27 +50,27 @@ class AiMark:
 
 
 class MarkingEncoder:
-    """A `VideoEncoder` that draws the mark into each picture before another one codes it."""
+    """A `VideoEncoder` that draws the mark into each picture and passes it to another encoder."""
 
     def __init__(self, video: VideoSpec, encoder: VideoEncoder) -> None:
         self._mark = AiMark(video)
         self._encoder = encoder
 
     def encode(self, frame: Frame) -> CodedFrame:
-        """Marks and codes the next picture, which is changed."""
+        """Draws the mark into the next picture, which is modified, and encodes it."""
         picture = frame.to_bgr()
         self._mark.draw(picture)
         return self._encoder.encode(HostFrame(picture))
 
 
 def open_encoder(video: VideoSpec, *, preset: str, ai_mark: bool) -> VideoEncoder:
-    """Returns an encoder, with the mark or without."""
+    """Returns an encoder, with or without the mark."""
     encoder = X264Encoder(video, preset=preset)
     return MarkingEncoder(video, encoder) if ai_mark else encoder
 
 
 def _shapes(width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How far each pixel is covered, shape (height, width, 1): the plate, and the letters."""
+    """Returns the coverage per pixel, shape (height, width, 1), of the plate and of the letters."""
     n = _SUPERSAMPLING
     size = (height * n, width * n)
     plate, letters = np.zeros(size, np.uint8), np.zeros(size, np.uint8)

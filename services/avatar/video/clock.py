@@ -1,4 +1,4 @@
-"""The frame clock: which sample a frame is shown at, in whole numbers only."""
+"""The frame clock: maps frames to samples in integers only."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class FrameClock:
     """Maps frames to samples: frame n (from 0) is shown at sample round(n * rate / fps).
 
-    Halves are rounded up. No error accumulates, whatever the rate: 44,100 Hz at 24 fps stays exact
-    for ever.
+    Halves are rounded up. No error accumulates at any rate: 44,100 Hz at 24 fps stays exact
+    indefinitely.
     """
 
     sample_rate_hz: int
@@ -21,12 +21,12 @@ class FrameClock:
         return (2 * frame * self.sample_rate_hz + self.frame_rate_hz) // (2 * self.frame_rate_hz)
 
     def frames_to_cover(self, sample_count: int) -> int:
-        """Returns the fewest frames whose span holds that many samples."""
+        """Returns the smallest number of frames that covers that many samples."""
         frame = max(0, sample_count * self.frame_rate_hz // self.sample_rate_hz - 1)
         while self.sample_of(frame) < sample_count:
             frame += 1
         return frame
 
     def samples(self, seconds: float) -> int:
-        """Returns a duration in samples."""
+        """Converts a duration to samples."""
         return round(seconds * self.sample_rate_hz)

@@ -10,21 +10,21 @@ from services.avatar.engine import Frame
 
 @dataclass(frozen=True, kw_only=True)
 class CodedFrame:
-    """One access unit in Annex B form."""
+    """One access unit in Annex B format."""
 
     key_frame: bool
     data: bytes
 
 
 class VideoEncoder(Protocol):
-    """Codes one stream as H.264 without B-frames, with a key frame each second.
+    """Encodes one stream as H.264 without B-frames, with a key frame every second.
 
-    Every picture comes back as one access unit at once. Key frames carry their parameter sets, so
-    a decoder may begin at any of them. Used by one thread at a time, never on the event loop.
+    Each picture immediately yields one access unit. Key frames carry their parameter sets, so a
+    decoder may start at any of them. Used by one thread at a time, never on the event loop.
     """
 
     def encode(self, frame: Frame) -> CodedFrame:
-        """Codes the next picture.
+        """Encodes the next picture.
 
         Args:
             frame: A picture of the size of the stream.

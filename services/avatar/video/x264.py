@@ -1,4 +1,4 @@
-"""H.264 by libx264 that a browser decodes without delay and a gateway passes on untouched."""
+"""H.264 by libx264, which browsers decode without delay and gateways forward unchanged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REFERENCE_BITS_PER_S = 1_800_000
 class X264Encoder:
     """A `VideoEncoder` on the CPU: constrained baseline, one thread.
 
-    The colours are BT.601 with limited range, and the stream says so.
+    The colours are BT.601 with limited range, as declared in the stream.
     """
 
     def __init__(self, video: VideoSpec, *, preset: str) -> None:
@@ -53,7 +53,7 @@ class X264Encoder:
         self._planes = np.empty((video.height_px * 3 // 2, video.width_px), np.uint8)
 
     def encode(self, frame: Frame) -> CodedFrame:
-        """Codes the next picture; see `VideoEncoder.encode`."""
+        """Encodes the next picture; see `VideoEncoder.encode`."""
         cv2.cvtColor(frame.to_bgr(), cv2.COLOR_BGR2YUV_I420, dst=self._planes)
         coded = av.VideoFrame.from_ndarray(self._planes, format="yuv420p")
         coded.pts = self._frame_count

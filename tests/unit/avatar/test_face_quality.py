@@ -45,7 +45,7 @@ def test_a_shifted_mouth_misses_it(opening: NDArray[np.float64], frames: int) ->
 
 
 def test_a_mouth_of_another_speech_misses_it(opening: NDArray[np.float64]) -> None:
-    assert any("stands out" in line for line in missed(opening, opening[::-1]))
+    assert any("confidence of the peak" in line for line in missed(opening, opening[::-1]))
 
 
 def test_a_figure_at_its_goal_meets_it_and_one_beyond_does_not(

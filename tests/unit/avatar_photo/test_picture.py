@@ -90,7 +90,7 @@ def test_what_is_no_photo_is_said(data: bytes, says: str) -> None:
 
 def test_a_hundred_megapixels_are_refused_before_they_are_decoded() -> None:
     # only the head is there: nothing could have been decoded
-    with pytest.raises(PhotoFault, match=r"100 megapixels.*smaller than 64") as caught:
+    with pytest.raises(PhotoFault, match=r"at most 64 megapixels, got 100") as caught:
         read_photo(png_head(10_000, 10_000))
     assert caught.value.reason == "IMAGE_TOO_LARGE"
     with pytest.raises(PhotoFault):
