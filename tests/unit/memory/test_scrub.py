@@ -2,6 +2,8 @@
 
 import random
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -302,4 +304,27 @@ def test_erasure_that_a_crash_cut_off_is_ended_at_the_start(
     Scrubbing(store).work()
     assert hidden_users(store) == []
     assert b"secret" not in bytes_of(tmp_path)
+    store.close()
+
+
+@pytest.mark.process
+def test_nothing_acknowledged_is_lost_when_the_process_is_killed_in_a_scrub(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    acknowledged: list[int] = []
+    for _ in range(4):
+        first = acknowledged[-1] + 2 if acknowledged else 0
+        command = [sys.executable, "-m", "tests.unit.memory.scrubbing_writer"]
+        command += [str(tmp_path), str(first)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            lines = (process.stdout.readline() for _ in range(chance.randrange(20, 200)))
+            acknowledged += [int(line) for line in lines]
+            process.kill()
+            # A line that was cut off was written, but not acknowledged.
+            acknowledged += [int(line) for line in process.stdout if line.endswith("\n")]
+    store = Store(tmp_path)
+    rows = store.slice("u", after=None, limit=100_000, newest_first=False)
+    assert {int(item.item_id) for _, item in rows} >= set(acknowledged)
+    with store.reading() as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     store.close()
