@@ -1,4 +1,4 @@
-"""The engine `openai`: any server that speaks OpenAI's chat completions."""
+"""The engine `openai`: uses any server with an OpenAI-compatible chat completions API."""
 
 from services.llm.engines.openai.engine import OpenAiEngine
 

@@ -1,4 +1,4 @@
-"""The key for the server of a model, from the settings or from a file that may change."""
+"""The API key of the model server, from the settings or from a file that may change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.runtime.settings import read_token_file
 
 
 class ApiKey:
-    """Keeps the key; the file is read again when it was changed, in a thread."""
+    """Provides the key; a key file that has changed is read again, in a thread."""
 
     def __init__(self, settings: LlmSettings) -> None:
         self._key = settings.api_key
@@ -19,10 +19,10 @@ class ApiKey:
         self._read: tuple[int, int, int] | None = None
 
     async def current(self) -> str | None:
-        """Returns the key as it is now; None: there is none.
+        """Returns the current key; None if there is none.
 
         Raises:
-            FailedPrecondition: The file cannot be read, or holds no key.
+            FailedPrecondition: The file cannot be read or contains no key.
         """
         if self._file is None:
             return self._key
@@ -34,7 +34,7 @@ class ApiKey:
             ) from None
 
     def hidden(self, text: str) -> str:
-        """Returns a text without the key in it."""
+        """Returns the text with the key masked."""
         return text.replace(self._key, "***") if self._key else text
 
     def _from_file(self, file: Path) -> str:
@@ -43,6 +43,6 @@ class ApiKey:
         if self._key is None or version != self._read:
             key = read_token_file(file)
             if not is_api_key(key):
-                raise ValueError(f"{file} holds no key: only printable ASCII without spaces can be")
+                raise ValueError(f"{file} contains no key: must be printable ASCII without spaces")
             self._key, self._read = key, version
         return self._key

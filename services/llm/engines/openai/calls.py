@@ -1,4 +1,4 @@
-"""Puts the calls of tools together that a server streams in pieces."""
+"""Assembles the tool calls that a server streams in pieces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.llm.prompt.tools import Tool, ToolCall, read_call
 
 @dataclass
 class _Growing:
-    """A call while its pieces come."""
+    """A call whose pieces are still arriving."""
 
     index: int | None
     id: str
@@ -20,31 +20,31 @@ class _Growing:
 
 
 class CallAssembler:
-    """Collects pieces by their index; a piece without one that has another id begins a new call."""
+    """Collects pieces by index; a piece without an index and with a new id begins a new call."""
 
     def __init__(self) -> None:
         self._calls: list[_Growing] = []
 
     def __bool__(self) -> bool:
-        """Whether there is any call."""
+        """Whether there are any calls."""
         return bool(self._calls)
 
     def add(self, part: CallPart) -> None:
-        """Takes a piece."""
+        """Adds a piece."""
         call = self._find(part)
         if call is None:
             self._calls.append(_Growing(part.index, part.id, part.name, part.arguments))
             return
         call.id = call.id or part.id
-        # names come whole: some servers repeat them in each piece
+        # names are never split; some servers repeat them in each piece
         call.name = call.name or part.name
         call.arguments += part.arguments
 
     def finish(self, tools: Sequence[Tool]) -> list[ToolCall]:
-        """The calls, in their order.
+        """Returns the calls in order.
 
         Raises:
-            Unavailable: One is no call of a tool that was offered.
+            Unavailable: A call does not fit any tool that was offered.
         """
         return [
             read_call(call.id or f"call_{number}", call.name, call.arguments, tools)

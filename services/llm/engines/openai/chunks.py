@@ -11,10 +11,10 @@ from services.runtime.errors import Unavailable
 
 @dataclass(frozen=True, kw_only=True)
 class CallPart:
-    """A piece of a call of a tool."""
+    """A piece of a tool call."""
 
     index: int | None
-    """Which call of the answer it belongs to; None: the server does not say."""
+    """The index of the call within the answer; None if the server sends no index."""
     id: str
     name: str
     arguments: str
@@ -22,11 +22,11 @@ class CallPart:
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """What one event said."""
+    """The content of one event."""
 
     text: str = ""
     reasons: bool = False
-    """Whether it held reasoning, which is not spoken."""
+    """Whether it contained reasoning, which is not spoken."""
     calls: tuple[CallPart, ...] = ()
     finish_reason: str = ""
     prompt_tokens: int = 0
@@ -35,17 +35,17 @@ class Chunk:
 
 
 def read_chunk(data: str) -> Chunk:
-    """Reads the JSON of an event; fields that nobody knows are passed over.
+    """Parses the JSON of an event; unknown fields are ignored.
 
     Raises:
-        Unavailable: It is no JSON object, or it is the server's report of an error.
+        Unavailable: It is not a JSON object, or it reports an error of the server.
     """
     try:
         event = json.loads(data)
     except ValueError:
         event = None
     if not isinstance(event, dict):
-        raise Unavailable("the model's server sent an event that is no JSON object")
+        raise Unavailable("the model's server sent an event that is not a JSON object")
     if event.get("error"):
         raise Unavailable(f"the model's server failed: {error_text(event)}")
     choice = _first(event.get("choices"))
@@ -65,7 +65,7 @@ def read_chunk(data: str) -> Chunk:
 def _call_parts(delta: dict[str, Any]) -> tuple[CallPart, ...]:
     calls = delta.get("tool_calls")
     if not isinstance(calls, list):
-        # what came before tool_calls: one call, without a number
+        # the predecessor of tool_calls: a single call without an index
         function = delta.get("function_call")
         calls = [{"index": 0, "function": function}] if function else []
     return tuple(_call_part(_table(call)) for call in calls)
@@ -78,13 +78,13 @@ def _call_part(call: dict[str, Any]) -> CallPart:
         index=index if isinstance(index, int) else None,
         id=_text(call.get("id")),
         name=_text(function.get("name")),
-        # Ollama once sent objects
+        # Ollama used to send objects
         arguments=json.dumps(arguments) if isinstance(arguments, dict) else _text(arguments),
     )
 
 
 def error_text(body: Any) -> str:
-    """What a server says about an error, whatever form it gives that; at most 300 characters."""
+    """Returns a server's error message, in any of the known formats; at most 300 characters."""
     error = _first(body) if isinstance(body, list) else body
     if isinstance(error, dict):
         error = error.get("error", error)

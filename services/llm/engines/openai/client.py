@@ -35,12 +35,12 @@ _DONE: Final = "[DONE]"
 
 
 class _FailedError(Exception):
-    """An attempt failed.
+    """An attempt has failed.
 
     Attributes:
-        error: What the caller gets if the request is not sent again.
+        error: The error for the caller if the request is not sent again.
         again: Whether it may be sent again.
-        wait_s: How long the server wants to be left alone before; None: it does not say.
+        wait_s: The pause that the server asked for; None if it did not ask.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class _FailedError(Exception):
 
 
 class ChatClient:
-    """Talks to one server."""
+    """Client of one server."""
 
     def __init__(self, options: OpenAiOptions, settings: LlmSettings) -> None:
         self._options = options
@@ -61,7 +61,7 @@ class ChatClient:
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(None, connect=options.connect_timeout_s),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
-            # reading the certificates takes a tenth of a second; plain HTTP needs none
+            # loading the certificates takes a tenth of a second; plain HTTP does not need them
             verify=options.base_url.startswith("https:"),
             follow_redirects=False,  # a redirect would carry the key to another server
         )
@@ -71,10 +71,10 @@ class ChatClient:
         await self._http.aclose()
 
     async def models(self) -> list[str]:
-        """The models that the server lists; empty if it answers but keeps no list.
+        """Returns the models that the server lists; empty if it answers but has no list.
 
         Raises:
-            AnimaError: It cannot be reached or refuses the key.
+            AnimaError: The server cannot be reached or rejects the key.
         """
         url = f"{self._options.base_url}/models"
         headers = await self._headers()
@@ -92,7 +92,7 @@ class ChatClient:
             raise self._refused(response, body).error
         if len(body) > _MAX_MODELS_BYTES:
             raise Unavailable(
-                f"the list of models is longer than {_MAX_MODELS_BYTES} bytes", reason="MODEL"
+                f"the list of models must be at most {_MAX_MODELS_BYTES} bytes", reason="MODEL"
             )
         try:
             return [str(model["id"]) for model in json.loads(body)["data"]]
@@ -100,10 +100,10 @@ class ChatClient:
             return []
 
     async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[Chunk, None]:
-        """Sends a chat and gives what comes; closing or cancelling it closes the connection.
+        """Sends a chat and yields the chunks; closing or cancelling it closes the connection.
 
         Raises:
-            AnimaError: The server refused, failed or fell silent.
+            AnimaError: The server rejected the request, failed or stopped sending.
         """
         for attempt in range(self._options.retries + 1):
             begun = False
@@ -120,7 +120,9 @@ class ChatClient:
                 last = attempt == self._options.retries or wait_s > self._options.max_retry_wait_s
                 if begun or last or not failed.again:
                     raise failed.error from None
-                get_logger().warning("model asked again", why=failed.error.message, attempt=attempt)
+                get_logger().warning(
+                    "retrying the model request", why=failed.error.message, attempt=attempt
+                )
             RETRIES.labels("openai").inc()
             await asyncio.sleep(wait_s)
 
@@ -157,26 +159,26 @@ class ChatClient:
                     stream.limit_s = self._options.between_tokens_timeout_s
                 yield chunk
         if not ended:
-            raise _FailedError(Unavailable("the model's server ended the answer in its middle"))
+            raise _FailedError(Unavailable("the model's server ended the answer early"))
 
     async def _headers(self) -> dict[str, str]:
         key = await self._key.current()
         return {"authorization": f"Bearer {key}"} if key else {}
 
     def _refused(self, response: httpx.Response, body: bytes) -> _FailedError:
-        """Returns what a status means; only some requests may be sent again."""
+        """Returns the error for a status; only some requests may be sent again."""
         status = response.status_code
         said = self._key.hidden(_said(body))
         if status in (401, 403):
             refused = FailedPrecondition(
-                f"the model's server refuses the key (HTTP {status}): set ANIMA_LLM_API_KEY_FILE"
-                f" or ANIMA_LLM_API_KEY. It says: {said}",
+                f"the model's server rejected the key (HTTP {status}): set ANIMA_LLM_API_KEY_FILE"
+                f" or ANIMA_LLM_API_KEY. Its message: {said}",
                 reason="MODEL_KEY",
             )
             return _FailedError(refused, again=False)
         if status == 404:
             unknown = NotFound(
-                f"the model's server knows no such model or URL (HTTP 404): {said}", reason="MODEL"
+                f"the model's server has no such model or URL (HTTP 404): {said}", reason="MODEL"
             )
             return _FailedError(unknown, again=False)
         wait_s = _retry_after_s(response.headers.get("retry-after"))
@@ -188,7 +190,7 @@ class ChatClient:
             failed = Unavailable(f"the model's server failed (HTTP {status}): {said}")
             return _FailedError(failed, wait_s=wait_s)
         refused = FailedPrecondition(
-            f"the model's server refuses the request (HTTP {status}): {said}", reason="MODEL"
+            f"the model's server rejected the request (HTTP {status}): {said}", reason="MODEL"
         )
         return _FailedError(refused, again=False)
 
@@ -203,7 +205,7 @@ class ChatClient:
 
 
 async def _read(response: httpx.Response, max_bytes: int) -> bytes:
-    """Reads a body; of one that is longer, a little more than `max_bytes`."""
+    """Reads a body; stops a little after `max_bytes`."""
     body = bytearray()
     async for piece in response.aiter_bytes():
         body += piece

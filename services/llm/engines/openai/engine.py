@@ -1,4 +1,4 @@
-"""The engine that asks a server."""
+"""The engine that sends prompts to a server."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ _MAX_STOPS: Final = 4
 
 
 class OpenAiEngine:
-    """Lets a server write the answers that speaks OpenAI's chat completions."""
+    """Generates answers with a server that has an OpenAI-compatible chat completions API."""
 
     options_type: ClassVar = OpenAiOptions
 
     def __init__(self, settings: LlmSettings) -> None:
-        """Makes the engine.
+        """Creates the engine.
 
         Raises:
-            SettingsError: An option is wrong, or there is no server.
+            SettingsError: An option is invalid, or no server is set.
         """
         self._options = OpenAiOptions.of(settings)
         self._client = ChatClient(self._options, settings)
         self._model = self._options.model
 
     def describe(self) -> LlmEngineInfo:
-        """Returns what the engine is; the licence of the model is its server's affair."""
+        """Returns the engine's description; the model's licence is known only to its server."""
         return LlmEngineInfo(
             name=_NAME,
             version=f"{version('anima')} {self._model}".strip(),
@@ -67,26 +67,28 @@ class OpenAiEngine:
         """Waits for the server and chooses the model.
 
         Raises:
-            AnimaError: The server is not there in time, refuses the key, or has no model.
+            AnimaError: The server is not available in time, rejects the key, or has no model.
         """
         models = await self._await_models()
         if not self._model:
             if not models:
-                raise FailedPrecondition("ANIMA_LLM_MODEL: the server lists no models; name one")
+                raise FailedPrecondition(
+                    "ANIMA_LLM_MODEL: must be set, because the server lists no models"
+                )
             self._model = models[0]
         elif models and not {self._model, f"models/{self._model}"} & set(models):
             get_logger().warning("the server does not list the model", model=self._model)
         ENGINE_UP.labels(_NAME).set(1)
 
     async def prepare(self, personas: Sequence[Persona]) -> None:
-        """Logs the adapters that the settings leave unused."""
+        """Logs the adapters that are unused because of the settings."""
         for persona in personas:
             adapter = persona.profile.adapter
             if adapter and not self._options.adapters:
                 get_logger().warning("adapter not used: ANIMA_LLM_ADAPTERS is off", adapter=adapter)
 
     async def watch(self, report: Report) -> None:
-        """Asks the server for its models from time to time, and reports what has changed."""
+        """Requests the server's models periodically, and reports changes of its state."""
         down = ""
         while True:
             await asyncio.sleep(self._options.health_interval_s)
@@ -181,13 +183,13 @@ class OpenAiEngine:
 
 
 def _refuse_calls(prompt: Prompt, *, spoke: bool) -> None:
-    """What to do with calls that nobody can follow: an answer beside them still stands."""
+    """Raises an error for calls without offered tools, unless there is also a spoken answer."""
     if not spoke:
         raise FailedPrecondition(
-            "the model called a tool instead of answering, and none was offered to it",
+            "the model called a tool instead of answering, although no tool was offered",
             reason="TOOL_CALL",
         )
-    get_logger().warning("tool call not followed: none was offered", turn_id=prompt.turn_id)
+    get_logger().warning("tool call ignored: no tool was offered", turn_id=prompt.turn_id)
 
 
 def _count(chunk: Chunk) -> None:

@@ -19,7 +19,7 @@ _PRESETS: Final = Path(__file__).with_name("presets.toml")
 
 
 class Preset(BaseModel):
-    """What is known about a server; see presets.toml."""
+    """The defaults for a server; see presets.toml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,17 +32,17 @@ class Preset(BaseModel):
 
 
 class OpenAiOptions(WritingOptions):
-    """What the engine `openai` reads from `ANIMA_LLM_*`."""
+    """The options of the engine `openai`, read from `ANIMA_LLM_*`."""
 
     preset: str = ""
-    """The name of a known server in presets.toml, whose URL, model and further options are the
+    """The name of a server in presets.toml, whose URL, model and further options become the
     defaults."""
     base_url: str = ""
     """The URL of the server, such as http://127.0.0.1:8000/v1."""
     model: str = ""
     """The model's name on the server."""
     salts: bool = False
-    """Whether requests carry vLLM's `cache_salt`, which keeps the prompt caches of users apart."""
+    """Whether requests carry vLLM's `cache_salt`, which separates the prompt caches of users."""
     adapters: bool = False
     """Whether the adapter of a persona is requested as the model."""
     stream_usage: bool = True
@@ -50,18 +50,18 @@ class OpenAiOptions(WritingOptions):
     extra: JsonObject = Field(default={})
     """Further fields of each request; they override those of the preset."""
     connect_timeout_s: float = Field(default=5, gt=0, le=300)
-    """How long connecting may take."""
+    """The maximum time to connect."""
     first_token_timeout_s: float = Field(default=30, gt=0, le=600)
-    """The longest time from the request to the first event; a model that thinks sends events
-    meanwhile."""
+    """The maximum time from the request to the first event; a model that is reasoning already sends
+    events."""
     between_tokens_timeout_s: float = Field(default=15, gt=0, le=600)
-    """The longest time between two events."""
+    """The maximum time between two events."""
     retries: int = Field(default=2, ge=0, le=10)
-    """How often a request is sent again before its first token."""
+    """How many times a request is sent again before its first token."""
     max_retry_wait_s: float = Field(default=3, ge=0, le=60)
-    """A server that asks for a longer pause is not asked again: the caller gets the error."""
+    """The longest pause that a server may ask for; beyond it the caller gets the error."""
     start_timeout_s: float = Field(default=120, ge=0, le=3600)
-    """How long the service waits at start for a server that is not there yet."""
+    """How long the service waits at start for a server that is not available yet."""
     health_interval_s: float = Field(default=10, gt=0, le=600)
     """How often the server is checked."""
 
@@ -70,30 +70,30 @@ class OpenAiOptions(WritingOptions):
     def _check_url(cls, url: str) -> str:
         parts = urlsplit(url)
         if url and (parts.scheme not in ("http", "https") or not parts.hostname):
-            raise ValueError("is not a URL such as http://127.0.0.1:8000/v1")
+            raise ValueError("must be a URL such as http://127.0.0.1:8000/v1")
         if parts.username or parts.password:
-            raise ValueError("holds a password; set ANIMA_LLM_API_KEY_FILE instead")
+            raise ValueError("must not contain a password; set ANIMA_LLM_API_KEY_FILE instead")
         return url.rstrip("/")
 
     @classmethod
     def of(cls, settings: LlmSettings) -> Self:
-        """Joins the variables with their preset.
+        """Combines the variables with their preset.
 
         Raises:
-            SettingsError: A value is wrong, or there is no server.
+            SettingsError: A value is invalid, or no server is set.
         """
         options = cls.read(settings)
         if not options.preset:
             if not options.base_url:
                 raise SettingsError(
-                    "ANIMA_LLM_BASE_URL: set the server's URL, or a preset by ANIMA_LLM_PRESET: "
+                    "ANIMA_LLM_BASE_URL: set the server's URL, or set ANIMA_LLM_PRESET to one of: "
                     + ", ".join(presets())
                 )
             return options
         preset = presets().get(options.preset)
         if preset is None:
             raise SettingsError(
-                f"ANIMA_LLM_PRESET: {options.preset!r} is not one of: {', '.join(presets())}"
+                f"ANIMA_LLM_PRESET: must be one of {', '.join(presets())}, got {options.preset!r}"
             )
         defaults = preset.model_dump()
         given = {
@@ -105,6 +105,6 @@ class OpenAiOptions(WritingOptions):
 
 @cache
 def presets() -> dict[str, Preset]:
-    """The presets by name."""
+    """Returns the presets by name."""
     tables = tomllib.loads(_PRESETS.read_text(encoding="utf-8"))
     return {name: Preset.model_validate(table) for name, table in tables.items()}

@@ -1,4 +1,4 @@
-"""The events of a streamed answer, read by httpx-sse within limits of size and time."""
+"""The events of a streamed answer, read by httpx-sse with limits on size and time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from httpx_sse import EventSource
 from services.runtime.errors import Unavailable
 
 _MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
-# Events are UTF-8 whatever a server says, and some servers call their type otherwise.
+# Events are UTF-8 regardless of the server's header, and some servers send another content type.
 _HEADERS: Final = {"content-type": "text/event-stream; charset=utf-8"}
 
 
@@ -22,7 +22,7 @@ class EventStream:
 
     Args:
         response: Open, with its body unread; the caller closes it.
-        limit_s: The longest time without a byte, a comment of the server included.
+        limit_s: The maximum time without a byte; comments of the server count as bytes.
 
     Attributes:
         limit_s: May be changed while the events are read.
@@ -38,7 +38,7 @@ class EventStream:
 
         Raises:
             Unavailable: An event is too long.
-            TimeoutError: Nothing came for `limit_s`.
+            TimeoutError: Nothing arrived for `limit_s`.
             httpx.HTTPError: The connection broke.
         """
         body = httpx.Response(httpx.codes.OK, headers=_HEADERS, stream=_Body(self._pieces()))
@@ -54,7 +54,7 @@ class EventStream:
             async with asyncio.timeout(self.limit_s):
                 piece = await anext(pieces, None)
             if piece is None:
-                # Some servers leave out the empty line that ends the last event.
+                # Some servers omit the empty line that ends the last event.
                 yield b"\n\n"
                 return
             self._pending_bytes += len(piece)
