@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from anima.memory import v1 as wire
 from memory.knowledge.base import KnowledgeBase
 from memory.knowledge.document import Added, Document, File, Owner, Passage
 from memory.knowledge.index import LibraryIndexes
+from memory.knowledge.library import Library
 from memory.knowledge.tables import KnowledgeTables
+from memory.running import DatabaseRunner
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
 from memory.sqlite.store import Store
+from services.runtime.compute import Compute
+from tests.unit.memory.items import MODEL_ID, WordEmbedder
 
 ADA, EVE, PERSONA = Owner(user_id="ada"), Owner(user_id="eve"), Owner(persona="ada")
 
@@ -144,3 +151,46 @@ def _document(uri: str) -> Document:
 
 def _passage(uri: str, text: str) -> Passage:
     return Passage(passage_id=f"{uri}.1", text=text, number=1)
+
+
+async def test_passage_that_cannot_be_embedded_holds_up_no_other(tmp_path: Path) -> None:
+    texts = ["A poisoned passage.", *(f"Passage number {n}." for n in range(40))]
+    store = Store(tmp_path, synchronous="normal")
+    tables = KnowledgeTables(store)
+    for owner in (ADA, EVE):
+        passages = [Passage(passage_id=f"p{n}", text=text) for n, text in enumerate(texts)]
+        tables.put_passages(owner, passages, [None] * len(passages), "")
+
+    class Encoder(WordEmbedder):
+        tokenizer_json = None
+
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            if "A poisoned passage." in texts:
+                raise RuntimeError
+            return super().embed(texts)
+
+        def embed_query(self, text: str) -> NDArray[np.float32]:
+            return np.asarray(self.embed([text])[0])
+
+    compute = Compute(threads=1, name="test")
+    library = Library(
+        tables,
+        encoder=Encoder(),
+        reading=compute,
+        writing=compute,
+        run=DatabaseRunner("here"),
+        max_index_bytes=1 << 20,
+    )
+    library.start()
+
+    def without_vectors(owner: Owner) -> int:
+        state = tables.state(owner)
+        assert state is not None
+        return sum(row.vector is None for row in tables.index_rows(state, 0, MODEL_ID))
+
+    async with asyncio.timeout(20):
+        while [await asyncio.to_thread(without_vectors, one) for one in (ADA, EVE)] != [1, 1]:
+            pass
+    await library.stop()
+    compute.close()
+    store.close()
