@@ -25,8 +25,8 @@ from services.asr.servicer import build
 from services.asr.settings import AsrSettings
 from services.runtime.channels import open_channel
 from services.runtime.server import serving
-from tests.contract.asr_stream import audio, config, end_of_speech, kind
-from tests.speech import RATE_HZ, Recording, all_recordings, with_silence
+from testing.speech.recordings import RATE_HZ, Recording, all_recordings, with_silence
+from testing.streams.asr import audio, config, end_of_speech, kind
 
 if TYPE_CHECKING:
     from anima.asr.v1.asr_pb2_grpc import AsrServiceAsyncStub

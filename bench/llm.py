@@ -222,7 +222,7 @@ async def run(model: Path | None, tokens: int, rounds: int, options: dict[str, s
     """Runs the comparison; returns 0 if both goals are met."""
     with tempfile.TemporaryDirectory() as folder:
         if model is None:
-            from tests.vllm.tiny_model import make_tiny_model
+            from testing.models.tiny_llm import make_tiny_model
 
             make_tiny_model(Path(folder))
             model = Path(folder) / "model"

@@ -13,7 +13,7 @@ from services.tts.engine import SpeechChunk, SpeechRequest, TtsEngine, VoiceInfo
 from services.tts.servicer import build
 from services.tts.settings import TtsSettings
 from services.tts.voices import load_engines, open_engines
-from tests.contract.tts_turn import config, end_of_text, segments, service
+from testing.streams.tts import config, end_of_text, segments, service
 
 VOICES = ("slt", "rms", "awb", "kal16", "espeak-en-us", "espeak-cmn", "espeak-de")
 TEXTS = {

@@ -144,7 +144,7 @@ def main() -> None:
         sys.exit(check(arguments, arguments.model.resolve()))
     with tempfile.TemporaryDirectory() as folder:
         sys.path.insert(0, str(ROOT))
-        from tests.vllm.tiny_model import make_tiny_model
+        from testing.models.tiny_llm import make_tiny_model
 
         make_tiny_model(Path(folder))
         sys.exit(check(arguments, Path(folder) / "model"))

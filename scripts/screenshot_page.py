@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-from tests.requirements import chromium_path
+from testing.browsers.chromium import chromium_path
 
 SIZE = ViewportSize(width=1280, height=800)
 STATE = "document.getElementById('screen').dataset.state"

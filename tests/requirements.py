@@ -19,11 +19,12 @@ import pytest
 from services.runtime.errors import AnimaError
 from services.runtime.models.store import ModelStore
 from services.runtime.settings import ServiceSettings
+from testing.browsers.chromium import chromium_path
+from testing.speech.recordings import POCKETSPHINX_TESTDATA
 from tests import postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 BUF = ROOT / "node_modules" / ".bin" / "buf"
-POCKETSPHINX_TESTDATA = Path("/usr/share/pocketsphinx/test/data")
 
 not_run: dict[str, int] = {}
 """The number of tests skipped because each requirement was missing."""
@@ -56,15 +57,6 @@ def _is_present(name: str) -> bool:
 
 def _has_chromium() -> bool:
     return chromium_path() is not None
-
-
-def chromium_path() -> str | None:
-    """Returns the browser's executable: the system's Chromium, or Chrome."""
-    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
-        path = shutil.which(name)
-        if path:
-            return path
-    return None
 
 
 def _has_library(soname: str) -> bool:

@@ -18,7 +18,7 @@ from anima.asr.v1 import (
 )
 from anima.common.v1 import AudioChunk, ChunkHeader
 from services.runtime.errors import error_from_rpc
-from tests.contract.asr_stream import (
+from testing.streams.asr import (
     at_rate,
     audio,
     boundaries,

@@ -22,7 +22,7 @@ from anima.tts.v1 import (
     TextSegment,
 )
 from services.runtime.errors import Busy, error_from_rpc
-from tests.contract.tts_turn import (
+from testing.streams.tts import (
     Turn,
     assert_same_sound,
     collect,

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from anima.tts.v1 import DescribeEngineRequest, ListVoicesRequest
-from tests.contract.tts_turn import (
+from testing.streams.tts import (
     assert_same_sound,
     config,
     end_of_text,

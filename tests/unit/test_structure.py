@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = (
-    *("bench", "cli", "gateway", "memory", "retrieval", "services", "testing", "text", "tests"),
-)
+SHIPPED = ("cli", "gateway", "memory", "retrieval", "services", "testing", "text")
+PACKAGES = ("bench", "scripts", "tests", *SHIPPED)
 MAX_LINES = 400
 
 LOW = ("services.runtime", "text", "retrieval")
@@ -23,7 +22,6 @@ STAGES = ("services.asr", "services.llm", "services.tts", "services.avatar", "me
 
 TOO_LONG: frozenset[str] = frozenset(
     {
-        "tests.contract.test_tts",
         "tests.unit.llm.openai.test_openai_engine",
         "tests.unit.web.test_edge",
     }
@@ -118,8 +116,13 @@ def test_what_tests_and_commands_share_is_above_the_gateway_alone() -> None:
 
 
 def test_nothing_that_is_shipped_imports_tests_or_benchmarks() -> None:
-    shipped = ("cli", "gateway", "memory", "retrieval", "services", "testing", "text")
-    assert not [pair for package in shipped for pair in broken(package, shipped)]
+    assert not [pair for package in SHIPPED for pair in broken(package, SHIPPED)]
+
+
+@pytest.mark.parametrize("package", ["bench", "scripts"])
+def test_benchmarks_and_scripts_import_no_tests(package: str) -> None:
+    assert of_package(package)
+    assert not broken(package, (package, *SHIPPED))
 
 
 def test_modules_do_not_import_each_other_in_a_circle() -> None:

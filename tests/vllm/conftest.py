@@ -30,8 +30,8 @@ from services.llm.settings import LlmSettings
 from services.runtime.channels import open_channel
 from services.runtime.engines import load_engine
 from services.runtime.server import Server, serving
+from testing.models.tiny_llm import CONTEXT_TOKENS, make_tiny_model
 from tests.requirements import ROOT
-from tests.vllm.tiny_model import CONTEXT_TOKENS, make_tiny_model
 
 HERE = Path(__file__).parent
 INSTALLED = importlib.util.find_spec("vllm") is not None

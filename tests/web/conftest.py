@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
+from testing.browsers.chromium import chromium_path
 from testing.fakes.mesh import FakeMesh
 from tests.mesh_process import MeshProcess
-from tests.requirements import chromium_path, need
+from tests.requirements import need
 from tests.unit.web.clients import serving_page
 from tests.web.served import served
 

@@ -8,7 +8,7 @@ import pytest
 from services.tts.engine import SpeechChunk, SpeechRequest
 from services.tts.engines.espeak import EspeakEngine, pitch_settings, sounds_of
 from services.tts.engines.espeak_library import EspeakEvent, PhonemeEvent, WordEvent
-from tests.contract.tts_turn import pitch_hz
+from testing.streams.tts import pitch_hz
 from tests.unit.tts.speaking import utter, voice_named
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from services.tts.engine import Gender, SpeechChunk, SpeechRequest
 from services.tts.engines.flite import FliteEngine, transliterate
-from tests.contract.tts_turn import pitch_hz
+from testing.streams.tts import pitch_hz
 from tests.unit.tts.speaking import utter, voice_named
 
 VOICES = ["slt", "rms", "awb", "kal16"]

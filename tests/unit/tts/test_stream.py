@@ -25,7 +25,7 @@ from services.tts.requests import check_config
 from services.tts.settings import TtsSettings
 from services.tts.stream import SynthesisStream
 from services.tts.voices import VoiceBook
-from tests.contract.tts_turn import TURN_ID, end_of_text, segments
+from testing.streams.tts import TURN_ID, end_of_text, segments
 
 RATE = 10_000
 

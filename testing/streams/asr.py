@@ -21,7 +21,7 @@ from anima.asr.v1 import (
     RecognizeResponse,
 )
 from anima.common.v1 import AudioChunk, ChunkHeader, Interrupt
-from tests.speech import RATE_HZ
+from testing.speech.recordings import RATE_HZ
 
 if TYPE_CHECKING:
     from anima.asr.v1.asr_pb2_grpc import AsrServiceAsyncStub

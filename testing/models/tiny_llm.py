@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.requirements import ROOT
+from services.runtime.settings import CHECKOUT
 
 ADAPTERS = ("calm", "loud")
 CONTEXT_TOKENS = 4_096
@@ -61,7 +61,7 @@ def _tokeniser() -> Any:
 
     texts = [
         path.read_text(encoding="utf-8")
-        for path in sorted((ROOT / "personas" / "anima").rglob("*"))
+        for path in sorted((CHECKOUT / "personas" / "anima").rglob("*"))
         if path.suffix in (".toml", ".md")
     ]
     bare = Tokenizer(models.BPE())

@@ -1,0 +1,1 @@
+"""Tiny models in the formats of real ones."""

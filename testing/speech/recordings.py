@@ -1,0 +1,91 @@
+"""Recorded speech for tests: real people, from Debian's pocketsphinx-testdata."""
+
+from __future__ import annotations
+
+import re
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATE_HZ = 16_000
+POCKETSPHINX_TESTDATA = Path("/usr/share/pocketsphinx/test/data")
+
+_LINE = re.compile(r"<s> (?P<text>.*?) *</s> \((?P<name>.*)\)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """One recorded utterance.
+
+    Attributes:
+        name: The file, such as "cards/001.wav".
+        text: The transcript, in lower case and without punctuation.
+        samples: Mono at 16 kHz.
+    """
+
+    name: str
+    text: str
+    samples: NDArray[np.int16]
+
+
+def card_commands() -> list[Recording]:
+    """Five short commands, 9.7 s, quiet room. Needs pocketsphinx-testdata."""
+    return _folder("cards", "cards.transcription")
+
+
+def read_novel() -> list[Recording]:
+    """Five stretches of a novel read aloud (LibriVox, public domain), 24.7 s."""
+    return _folder("librivox", "transcription")
+
+
+def robot_commands() -> list[Recording]:
+    """Two commands: "go forward ten meters", "go somewhere and do something"."""
+    return [
+        _raw("goforward.raw", "go forward ten meters"),
+        _raw("something.raw", "go somewhere and do something"),
+    ]
+
+
+def go_forward() -> Recording:
+    """The command "go forward ten meters", 2.8 s."""
+    return robot_commands()[0]
+
+
+def all_recordings() -> list[Recording]:
+    """All of the above."""
+    return [*card_commands(), *read_novel(), *robot_commands()]
+
+
+def with_silence(
+    samples: NDArray[np.int16], *, before_ms: int = 0, after_ms: int = 800
+) -> NDArray[np.int16]:
+    """Returns a recording in a quiet room that goes on before and after it (16 kHz)."""
+    return np.concatenate([quiet_room(before_ms), samples, quiet_room(after_ms)])
+
+
+def quiet_room(duration_ms: int) -> NDArray[np.int16]:
+    """Near silence at 16 kHz; a microphone never produces digital silence."""
+    generator = np.random.default_rng(1)
+    return generator.integers(-4, 5, duration_ms * RATE_HZ // 1000, dtype=np.int16)
+
+
+def _folder(folder: str, transcription: str) -> list[Recording]:
+    lines = (POCKETSPHINX_TESTDATA / folder / transcription).read_text().splitlines()
+    matches = [match for match in map(_LINE.fullmatch, lines) if match]
+    return [_wave(f"{folder}/{match['name']}.wav", match["text"]) for match in matches]
+
+
+def _wave(name: str, text: str) -> Recording:
+    with wave.open(str(POCKETSPHINX_TESTDATA / name)) as file:
+        if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (RATE_HZ, 1, 2):
+            raise ValueError(f"{name} is not 16-bit mono at {RATE_HZ} Hz")
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
+    return Recording(name=name, text=text, samples=samples)
+
+
+def _raw(name: str, text: str) -> Recording:
+    samples = np.fromfile(POCKETSPHINX_TESTDATA / name, "<i2").astype(np.int16)
+    return Recording(name=name, text=text, samples=samples)

@@ -1,0 +1,1 @@
+"""Clients of single stages: requests, and what a stream of responses must be."""
