@@ -1,1 +1,1 @@
-"""Erasure: what a person, or a limit of age, removes for good. See docs/memory.md."""
+"""Erasure: permanent removal at a person's request or by an age limit. See docs/memory.md."""

@@ -1,4 +1,4 @@
-"""Erases many rows in small transactions, between which others write."""
+"""Erases many rows in small transactions, between which other writers proceed."""
 
 import time
 import uuid
@@ -11,18 +11,18 @@ from memory.store import Truth
 _CHUNK_ROWS: Final = 500
 _FOUND_ROWS: Final = 10_000
 _BREATH_S: Final = 0.002
-"""A pause after each transaction, in which whoever waits to write comes first."""
-# Longer than the name of any user, so that none is mistaken for it.
+"""A pause after each transaction, so that waiting writers go first."""
+# Longer than any user name, so that none can be equal to it.
 _HIDDEN: Final = "~" * 160
 _HIDDEN_USERS: Final = "SELECT id FROM user WHERE user_id > ? AND user_id < ?"
 _HIDDEN_RANGE: Final = (_HIDDEN, _HIDDEN[:-1] + chr(ord("~") + 1))
 
 
 def erase_user(store: Truth, user_id: str) -> int:
-    """Erases a user with everything that is held about them; they vanish from all calls at once.
+    """Erases a user and all their data; the user disappears from all calls at once.
 
     Returns:
-        How many items the user had.
+        The number of the user's items.
     """
     with store.transaction() as connection:
         notes.note_user(connection, user_id)
@@ -41,28 +41,28 @@ def erase_user(store: Truth, user_id: str) -> int:
 
 
 def hidden_users(store: Truth) -> list[int]:
-    """Returns the rows of users whose erasure has begun and not ended."""
+    """Returns the rows of users whose erasure has started but not finished."""
     with store.reading() as connection:
         return [row[0] for row in connection.execute(_HIDDEN_USERS, _HIDDEN_RANGE)]
 
 
 def erase_hidden_users(store: Truth) -> None:
-    """Ends the erasures that a crash has cut off."""
+    """Completes the erasures that a crash interrupted."""
     for user in hidden_users(store):
         _erase_hidden(store, user)
 
 
 def erase_items(store: Truth, row_ids: Sequence[int], condition: str, parameters: Any = ()) -> int:
-    """Erases items for which a condition still holds, with what goes with them.
+    """Erases the items that still meet a condition, together with their dependent rows.
 
     Args:
-        store: Where they are.
+        store: The store that contains them.
         row_ids: Their rows.
         condition: SQL about the table `item`.
-        parameters: Those of the condition.
+        parameters: The parameters of the condition.
 
     Returns:
-        How many of the rows were erased.
+        The number of rows erased.
     """
     count = 0
     for start in range(0, len(row_ids), _CHUNK_ROWS):
@@ -70,7 +70,7 @@ def erase_items(store: Truth, row_ids: Sequence[int], condition: str, parameters
         where = f"id IN ({', '.join('?' * len(some))}) AND {condition}"
         with store.erasing() as connection:
             values = (*some, *parameters)
-            # Not those that the statement deletes: an item may go before with another one of them.
+            # Counted first: the statement may delete an item as a dependent of another one.
             (held,) = connection.execute(
                 f"SELECT count(*) FROM item WHERE {where}",  # noqa: S608
                 values,
@@ -87,7 +87,7 @@ def erase_items(store: Truth, row_ids: Sequence[int], condition: str, parameters
 
 
 def erase_where(store: Truth, condition: str, parameters: Any = ()) -> int:
-    """Erases all items for which a condition holds; returns how many, as `erase_items`."""
+    """Erases all items that meet a condition; returns how many, see `erase_items`."""
     return sum(
         erase_items(store, row_ids, condition, parameters)
         for row_ids in _found(store, condition, parameters)

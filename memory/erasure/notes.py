@@ -1,7 +1,7 @@
-"""Knows for a while what was erased, so that nothing that was on its way then brings it back.
+"""Records erasures for a while, so that requests already under way cannot bring items back.
 
-A turn may wait in a queue of the gateway, or in a call that is sent again, while the person has
-everything erased. Only hashes are kept, and they go after a month.
+A turn may wait in a queue of the gateway, or in a call that is retried, while the person has
+everything erased. Only hashes are stored, and they are deleted after a month.
 """
 
 import hashlib
@@ -14,13 +14,13 @@ from memory.sqlite.connection import Connection
 
 _DAY_MS: Final = 86_400_000
 MAX_AGE_MS: Final = 30 * _DAY_MS
-"""A request that was held back for longer is refused: what was erased meanwhile is not known."""
+"""A request that was delayed longer is rejected, because later erasures are no longer known."""
 _KEPT_NS: Final = (MAX_AGE_MS + _DAY_MS) * 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Erased:
-    """What was erased of a user since a time."""
+    """The erasures of a user since a time."""
 
     everything: bool
     item_keys: frozenset[str]
@@ -30,7 +30,7 @@ class Erased:
 
 
 def since(connection: Connection, user_id: str, unix_ns: int) -> Erased:
-    """Returns what was erased of a user at a time or later, ns since 1970-01-01 UTC."""
+    """Returns a user's erasures at or after a time, ns since 1970-01-01 UTC."""
     found = connection.execute(
         "SELECT item_key FROM erasure WHERE user_key = ? AND erased_unix_ns >= ?",
         (_key(user_id), unix_ns),
@@ -40,18 +40,18 @@ def since(connection: Connection, user_id: str, unix_ns: int) -> Erased:
 
 
 def note_user(connection: Connection, user_id: str) -> None:
-    """Notes that all of a user is erased now."""
+    """Records that all data of a user is erased now."""
     connection.execute("DELETE FROM erasure WHERE user_key = ?", (_key(user_id),))
     _note(connection, user_id, [""])
 
 
 def note_items(connection: Connection, user_id: str, item_ids: Iterable[str]) -> None:
-    """Notes that items of a user are erased now."""
+    """Records that items of a user are erased now."""
     _note(connection, user_id, map(_key, item_ids))
 
 
 def drop_old(connection: Connection, now_unix_ns: int) -> None:
-    """Removes the notes that no request can need any more."""
+    """Deletes the records that no request can need any more."""
     connection.execute("DELETE FROM erasure WHERE erased_unix_ns < ?", (now_unix_ns - _KEPT_NS,))
 
 

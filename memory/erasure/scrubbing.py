@@ -1,4 +1,4 @@
-"""Rids the files of what was erased, in the background; see `Truth.scrub`."""
+"""Removes the remains of erased data from the files, in the background; see `Truth.scrub`."""
 
 import time
 from typing import Final
@@ -13,13 +13,13 @@ from services.runtime.logs import get_logger
 
 _LOOK_S: Final = 5.0
 _REST_FACTOR: Final = 9
-"""The rest after a scrub, in lengths of it: a large database is not written again and again."""
+"""The pause after a scrub, as a multiple of its duration, to limit writes of a large database."""
 _REST_AFTER_FAILURE_S: Final = 60.0
 _DROP_NOTES_S: Final = 3_600.0
 
 
 class Scrubbing:
-    """Looks every few seconds whether something was erased, and then scrubs the database."""
+    """Checks every few seconds whether something was erased, and then scrubs the database."""
 
     def __init__(self, store: Truth) -> None:
         self._store = store
@@ -32,11 +32,11 @@ class Scrubbing:
         )
 
     def start(self) -> None:
-        """Begins, with what an earlier service has left."""
+        """Starts the job, beginning with what an earlier service left."""
         self._job.start()
 
     async def stop(self) -> None:
-        """Ends; a scrub that is cut off is made by the next service."""
+        """Stops; an interrupted scrub is repeated by the next service."""
         await self._job.stop()
         self._compute.close()
 
@@ -44,7 +44,7 @@ class Scrubbing:
         await self._compute.run(self.work)
 
     def work(self) -> None:
-        """Does what is due; blocks."""
+        """Runs a scrub if one is due; blocks."""
         now_s = time.monotonic()
         if self._is_first:
             erase_hidden_users(self._store)
@@ -55,7 +55,7 @@ class Scrubbing:
                 notes.drop_old(connection, time.time_ns())
         waiting = self._store.erasures_to_scrub()
         metrics.ERASURES_TO_SCRUB.set(waiting)
-        # An erasure that goes on would want another scrub at its end.
+        # While an erasure is in progress, another scrub would be needed at its end.
         if not waiting or now_s < self._rest_until_s or hidden_users(self._store):
             return
         self._rest_until_s = now_s + _REST_AFTER_FAILURE_S

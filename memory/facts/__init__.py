@@ -1,1 +1,1 @@
-"""What holds about a person: distilled from what they said, kept with its source and validity."""
+"""Facts about a person: distilled from what they said, stored with source and validity."""

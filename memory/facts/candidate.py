@@ -1,4 +1,4 @@
-"""What a rule reads out of one sentence."""
+"""The findings that a rule can extract from one sentence."""
 
 from dataclasses import dataclass
 
@@ -11,46 +11,46 @@ SINGLE_VALUED = frozenset(
 )
 """Attributes that have one value at a time; a new value ends the old one."""
 OPPOSITES = {"likes": "dislikes", "dislikes": "likes"}
-"""Attributes of which one ends the other for the same value."""
+"""Pairs of attributes in which one ends the other for the same value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A fact that a sentence says."""
+    """A fact stated by a sentence."""
 
     subject: str
     """`USER`, or a relation such as "dog"."""
     attribute: str
     value: str
     text: str
-    """The fact as a sentence of the person."""
+    """The fact as a sentence in the person's words."""
     confidence: float
     extractor: str = ""
-    """What read it, with its version; empty: the rules."""
+    """The extractor with its version; empty means the rules."""
 
     @property
     def value_key(self) -> str:
-        """By which values are compared."""
+        """The key by which values are compared."""
         return key_of(self.value)
 
     @property
     def is_single_valued(self) -> bool:
-        """Whether a new value takes the place of the old one."""
+        """Whether a new value replaces the old one."""
         return self.attribute in SINGLE_VALUED or self.attribute.startswith("favourite")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ending:
-    """A sentence that says that something holds no longer."""
+    """A sentence that states that something is no longer true."""
 
     attribute: str
     value: str
-    """Empty: whatever it was."""
+    """Empty means any value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replacement:
-    """A sentence that puts a value in the place of another one: "it is Max, not Rex"."""
+    """A sentence that replaces one value by another: "it is Max, not Rex"."""
 
     old: str
     new: str
@@ -58,19 +58,19 @@ class Replacement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Denial:
-    """A sentence that says that what was just answered is wrong."""
+    """A sentence that states that the last answer was wrong."""
 
     right: str = ""
-    """What is right instead; empty: it does not say."""
+    """The correct value; empty if the sentence contains none."""
     also_told: bool = False
-    """Whether what the person told in the turn before is meant as well: "forget that"."""
+    """Whether it also covers what the person said in the turn before: "forget that"."""
 
 
 Finding = Candidate | Ending | Replacement | Denial
 
 
 def key_of(value: str) -> str:
-    """Brings a value into the form by which it is compared."""
+    """Normalises a value to the key by which it is compared."""
     key = " ".join(normalised(value).split())
     for article in ("the ", "a ", "an "):
         key = key.removeprefix(article)

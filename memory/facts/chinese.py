@@ -1,4 +1,4 @@
-"""Reads facts out of Chinese sentences of a person; see `memory.facts.english`."""
+"""Extracts facts from a person's Chinese sentences; see `memory.facts.english`."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -118,12 +118,12 @@ _COMPILED = [(re.compile(rule), make) for rule, make in _RULES]
 
 
 def is_no_value(value: str) -> bool:
-    """Whether a value points at what was said around it, or is none at all."""
+    """Returns whether a value refers to its context or is no value at all."""
     return _NO_VALUE.match(value) is not None
 
 
 def findings(sentence: str) -> Iterator[Finding]:
-    """Reads what a sentence says; at most one finding for each clause."""
+    """Yields the findings of a sentence; at most one per clause."""
     if sentence.rstrip().endswith(("？", "?", "吗", "呢")):
         return
     for clause in _CLAUSE.split(sentence):

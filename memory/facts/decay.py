@@ -1,9 +1,9 @@
-"""Decay: facts that are long neither stated nor used end, in the background.
+"""Decay: facts that are neither stated nor used for a long time end, in the background.
 
-A fact has a strength: its confidence, raised by each use in a recall, halved with each half-life
-since it was last stated or used. A fact that is too weak ends or is erased, unless it is pinned.
-This is neither retention, which erases by age (`memory.retention`), nor the erasure that a person
-demands (`memory.erasure`).
+The strength of a fact is its confidence, raised by each use in a recall and halved with each
+half-life since it was last stated or used. A fact that is too weak ends or is erased, unless it is
+pinned. This differs from retention, which erases by age (`memory.retention`), and from erasure at
+a person's request (`memory.erasure`).
 """
 
 import math
@@ -55,14 +55,14 @@ _NOTE = (
 def strength(
     *, confidence: float, uses: int, attribute: str, idle_days: float, half_life_days: float
 ) -> float:
-    """Gives how well a fact is still known.
+    """Returns the strength of a fact.
 
     Args:
-        confidence: Of the fact, 0 to 1.
-        uses: In how many recalls it was given out.
-        attribute: Of the fact.
-        idle_days: Since it was last told or used.
-        half_life_days: In which the strength halves; for lasting attributes eight times as long.
+        confidence: Confidence of the fact, 0 to 1.
+        uses: The number of recalls that returned it.
+        attribute: Attribute of the fact.
+        idle_days: Days since it was last stated or used.
+        half_life_days: Days in which the strength halves; eight times as long for lasting ones.
     """
     half_life = half_life_days * (_LASTING_FACTOR if attribute in LASTING else 1)
     fading: float = 0.5 ** (max(idle_days, 0.0) / half_life)
@@ -76,14 +76,14 @@ class _Use:
 
 
 class Uses:
-    """Counts in memory which facts were given out, so that a recall writes nothing."""
+    """Counts in memory which facts were returned, so that a recall writes nothing."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._noted: dict[tuple[str, str], _Use] = {}
 
     def note(self, user_id: str, items: Iterable[Item], now_unix_ms: int) -> None:
-        """Notes the facts among some items; beyond a bound, only those that are noted already."""
+        """Records the facts among some items; above a limit, only facts already recorded."""
         with self._lock:
             for item in items:
                 key = (user_id, item.item_id)
@@ -94,7 +94,7 @@ class Uses:
                 use.last_unix_ms = max(use.last_unix_ms, now_unix_ms)
 
     def write(self, store: Truth) -> None:
-        """Adds what was noted to the database; what cannot be written is lost."""
+        """Adds the recorded uses to the database; uses that cannot be written are lost."""
         with self._lock:
             noted, self._noted = self._noted, {}
         if noted:
@@ -110,10 +110,10 @@ class Uses:
 
 
 def decay(store: Truth, *, how: DecayMode, half_life_days: int, now_unix_ms: int) -> int:
-    """Ends or erases facts that are too weak, but none that was stated within a half-life.
+    """Ends or erases facts that are too weak, except those stated within the last half-life.
 
     Returns:
-        The number of these facts.
+        The number of facts ended or erased.
     """
     weak = _weak(store, half_life_days, now_unix_ms)
     if not weak or how == "off":
@@ -179,12 +179,12 @@ class Decay:
         )
 
     def start(self) -> None:
-        """Starts, unless decay is switched off."""
+        """Starts the job, unless decay is switched off."""
         if self._how != "off":
             self._job.start()
 
     async def stop(self) -> None:
-        """Stops; the uses that were noted are written."""
+        """Stops the job and writes the recorded uses."""
         await self._job.stop()
         if self._how == "off":
             return
@@ -197,7 +197,7 @@ class Decay:
         await self._writing.run(self.work)
 
     def work(self) -> None:
-        """Writes the uses; ends facts that are too weak, if the last time is an hour ago."""
+        """Writes the uses; ends facts that are too weak, if this was last done an hour ago."""
         self._uses.write(self._store)
         now = self._now_unix_ms()
         if self._swept_unix_ms is not None and now < self._swept_unix_ms + _SWEEP_INTERVAL_MS:

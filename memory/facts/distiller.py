@@ -1,4 +1,4 @@
-"""Reads facts out of what people said, in the background, after it was stored."""
+"""Extracts facts from stored turns, in the background."""
 
 import asyncio
 from contextlib import suppress
@@ -19,7 +19,7 @@ _RETRY_S = 60.0
 
 
 class Distiller:
-    """Works off what is noted as unread in the database; what a crash cuts off is read again."""
+    """Processes the items marked as unread in the database; work cut off by a crash is repeated."""
 
     def __init__(
         self,
@@ -32,16 +32,17 @@ class Distiller:
         llm_reader: LlmReader | None = None,
         is_enabled: bool = True,
     ) -> None:
-        """Makes a distiller that does nothing until `start`.
+        """Creates a distiller that does nothing until `start`.
 
         Args:
-            ledger: Where the facts are kept.
-            embedder: Gives the vectors of facts; None: without.
-            model_id: What makes the vectors.
-            reading: Where texts are read and embedded.
-            writing: Where the database is written.
-            llm_reader: Reads by a language model beside the rules; None: the rules read alone.
-            is_enabled: False: nothing is read, also after `start`.
+            ledger: Stores the facts.
+            embedder: Computes the vectors of facts; None means no vectors.
+            model_id: The model that computes the vectors.
+            reading: Runs extraction and embedding.
+            writing: Runs database writes.
+            llm_reader: Extracts facts with a language model in addition to the rules; None means
+                rules only.
+            is_enabled: If False, nothing is extracted, even after `start`.
         """
         self._ledger = ledger
         self._embedder = embedder
@@ -54,17 +55,17 @@ class Distiller:
         self._tasks = Tasks("memory-distiller")
 
     def start(self) -> None:
-        """Begins, with what was left from before."""
+        """Starts the job, beginning with items left from before."""
         self._more.set()
         if self._is_enabled:
             self._tasks.start(self._run())
 
     def wake(self) -> None:
-        """Says that something was stored."""
+        """Notifies the job of a new item."""
         self._more.set()
 
     async def stop(self) -> None:
-        """Ends; what is under way is done or not at all."""
+        """Stops; work in progress is completed or not done at all."""
         await self._tasks.close()
         if self._llm_reader is not None:
             await self._llm_reader.close()
@@ -75,7 +76,7 @@ class Distiller:
             self._more.clear()
             try:
                 is_done = await self.distil_all()
-            except Exception as error:  # the memory works without
+            except Exception as error:  # the memory also works without facts
                 get_logger().error("distilling facts stopped", exc_info=error)
                 is_done = False
             if not is_done:
@@ -85,7 +86,7 @@ class Distiller:
                 self._more.set()
 
     async def distil_all(self) -> bool:
-        """Distils every item once; returns whether none is to be tried again."""
+        """Processes every item once; returns whether no item has to be tried again."""
         run, last = Run(self._ledger.attempts, self._writing), 0
         while unread := await self._reading.run(self._ledger.undistilled, _BATCH, last):
             for item in unread:

@@ -1,7 +1,7 @@
-"""Reads facts out of English sentences of a person.
+"""Extracts facts from a person's English sentences.
 
-Each rule must match from the beginning of a clause: a rule that is sure of little would fill the
-memory with junk, which is worse than a fact that is missed.
+Each rule must match from the beginning of a clause: an uncertain rule would fill the memory with
+junk, which is worse than a missed fact.
 """
 
 import re
@@ -41,7 +41,7 @@ _CLAUSE = re.compile(
     r"[.!?;\n]+\s*|,?\s+(?:and|but|so|because|although|though|while)\s+(?=(?:i|i'm|i've|my)\b)",
     re.IGNORECASE,
 )
-# What follows is no part of the value any more.
+# Text after the value that does not belong to it.
 _TAIL = re.compile(
     r"\s*(?:,|\(|\s-\s|\b(?:and (?:i|he|she|it|we|they|my)|but|because|since|although|though|which"
     r"|who|where|when|while|so|by the way|as well|too|at the moment|these days|nowadays|right now"
@@ -51,7 +51,7 @@ _TAIL = re.compile(
     r"|any ?more)\b).*$",
     re.IGNORECASE,
 )
-# A value that points at what was said around it, or is no value at all.
+# A value that refers to its context or is no value at all.
 _NO_VALUE = re.compile(
     r"^(?:its|myself|yourself|himself|herself|your|yours|how|what|when|where|if|why|not|their|his|our|all|also|both|to"
     r"|nothing|everything|something|anything|one|so|very|too|going to|doing|being|here|there|my"
@@ -110,7 +110,7 @@ def _ended(attribute: str) -> Make:
     )
 
 
-# Words that follow "my name is" and are no name.
+# Words that can follow "my name is" but are not a name.
 _NO_NAME = (
     r"(?!(?:on|in|at|of|to|for|from|with|not|now|no|too|so|very|quite|really|hard|easy|difficult|easily"
     r"|spelled|spelt|pronounced|written|common|rare|unusual|short|long|the|an?|also|often|always|never"
@@ -122,7 +122,7 @@ _DATE = (
     r"(?P<v>(?=.*(?:\d|\b(?:january|february|march|april|may|june|july|august|september|october"
     r"|november|december|christmas|easter|new year|halloween|valentine)))\S+(?: \S+){0,5})$"
 )
-# The whole rest: of a longer one a part would be junk.
+# The whole rest of the clause: part of a longer one would be junk.
 _SHORT = r"(?P<v>\S+(?: \S+){0,4})$"
 _WHERE = (
     r"(?P<v>(?!(?:an?|my|fear|hope|peace|harmony|sin|pain|style|luxury|poverty|denial|shame|exile"
@@ -253,12 +253,12 @@ _COMPILED = [(re.compile(rule, re.IGNORECASE), make) for rule, make in (*_ENDING
 
 
 def is_no_value(value: str) -> bool:
-    """Whether a value points at what was said around it, or is none at all."""
+    """Returns whether a value refers to its context or is no value at all."""
     return _NO_VALUE.search(value) is not None
 
 
 def findings(sentence: str) -> Iterator[Finding]:
-    """Reads what a sentence says; at most one finding for each clause."""
+    """Yields the findings of a sentence; at most one per clause."""
     if sentence.rstrip().endswith("?"):
         return
     for clause in _CLAUSE.split(sentence.replace("’", "'")):

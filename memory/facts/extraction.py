@@ -1,7 +1,7 @@
-"""Distils facts from what a person said, by rules, in English and Chinese.
+"""Extracts facts from what a person said, by rules, in English and Chinese.
 
-Only the person's own words are read: text that was recalled or answered, read again, would feed the
-memory with itself.
+Only the person's own words are read: extracting from recalled or answered text would make the
+memory feed on itself.
 """
 
 import re
@@ -13,21 +13,21 @@ from memory.facts.feedback import feedback
 from text.languages import has_chinese
 
 EXTRACTOR = "rules-2"
-"""The name and version of the rules; a new version reads everything once more."""
+"""The name and version of the rules; a new version reads all items once more."""
 
 _SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
 MAX_CHARS = 2_000
-"""So much of a turn is read."""
+"""The number of characters of a turn that are read."""
 
 
 def findings(text: str) -> list[Finding]:
-    """Reads what a person said.
+    """Extracts the findings of a text.
 
     Args:
-        text: What they said, in English or Chinese; anything else gives nothing.
+        text: The person's words, in English or Chinese; other languages yield nothing.
 
     Returns:
-        What was found, in the order of the text.
+        The findings in the order of the text.
     """
     read = text[:MAX_CHARS]
     on_the_answer = feedback(read)

@@ -1,7 +1,7 @@
-"""Reads what a person says about the answer before: that it is wrong, what is right, forget it.
+"""Recognises feedback on the last answer: it is wrong, the correct value, or "forget it".
 
-What is meant is not in the words: the ledger finds it in the last answer of the session. So the
-rules are narrow; "No, it's fine" must not become anybody's name.
+The words do not name the fact; the ledger finds it in the last answer of the session. Therefore the
+rules are narrow: "No, it's fine" must not become anybody's name.
 """
 
 import re
@@ -30,7 +30,7 @@ _SET_RIGHT = re.compile(
     rf"|{_WRONG_CHINESE}[，,。！! ]*(?:是|应该是|而是|[他她它]叫){_RIGHT_CHINESE}[。！!]*",
     re.IGNORECASE,
 )
-# Without the word "wrong" only a name or a number is what is right.
+# Without the word "wrong", only a name or a number counts as the correct value.
 _INSTEAD = re.compile(
     r"(?i:no|nope)[,.!]* (?i:it's|it is|he's|she's|he is|she is)(?: called)? "
     r"([A-ZÀ-Þ\d][\w'-]*(?: [A-ZÀ-Þ\d][\w'-]*){0,3})[.!]*"
@@ -65,13 +65,13 @@ _NO_VALUE = re.compile(
 
 
 def feedback(text: str) -> list[Finding] | None:
-    """Reads feedback on the last answer.
+    """Extracts feedback on the last answer.
 
     Args:
-        text: All that the person said in a turn.
+        text: The whole turn of the person.
 
     Returns:
-        What it says; None if it is no feedback, then it is to be read as any other text.
+        The findings; None if the turn is not feedback and has to be read like any other text.
     """
     said = " ".join(text.replace("’", "'").split())
     if _DENIAL.fullmatch(said):

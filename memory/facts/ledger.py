@@ -1,6 +1,6 @@
-"""Keeps the facts of users: new ones, what they end, what confirms and what corrects them.
+"""Stores the facts of users, and ends, confirms and corrects them.
 
-Nothing is overwritten: a fact that no longer holds keeps its text and gets an end of validity.
+Nothing is overwritten: a fact that is no longer true keeps its text and gets an end of validity.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from memory.store import Truth
 from services.runtime.clock import unix_ms
 
 CORRECTION = "correction"
-"""The extractor of facts that the person set themselves."""
+"""The extractor of facts set by the person."""
 _CONFIRMED = 0.03
 _CURRENT = (
     f"{rows.SELECT_ITEMS} WHERE item.user = ? AND fact.item IS NOT NULL"
@@ -40,7 +40,7 @@ _CURRENT = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Undistilled:
-    """An item out of which facts are to be read."""
+    """An item from which facts have not been extracted yet."""
 
     row_id: int
     user: int
@@ -48,14 +48,14 @@ class Undistilled:
 
 
 class FactLedger:
-    """The facts in the database of a store. Safe for threads as the store is."""
+    """The facts in the database of a store. As thread-safe as the store."""
 
     def __init__(self, store: Truth) -> None:
         self._store = store
         self.attempts = Attempts(store, "facts", EXTRACTOR)
 
     def undistilled(self, limit: int, after_row_id: int = 0) -> list[Undistilled]:
-        """Returns items behind a row that the present rules have not read yet, oldest first.
+        """Returns items after a row that the current rules have not read yet, oldest first.
 
         Items that are set aside are left out.
         """
@@ -80,19 +80,19 @@ class FactLedger:
         vectors: Sequence[Vector | None],
         model_id: str,
     ) -> None:
-        """Takes up what was read out of an item; doing it again changes nothing.
+        """Applies the findings of an item; doing so again changes nothing.
 
         Args:
             source: The item.
-            findings: What was read.
-            vectors: Of the text of each candidate; None for others, or without an encoder.
-            model_id: What made the vectors.
+            findings: Its findings.
+            vectors: The vector of each candidate's text; None for others, or without an encoder.
+            model_id: The model that made the vectors.
         """
         with self._store.transaction() as connection:
             row = connection.execute(
                 "SELECT extractor FROM distillation WHERE item = ?", (source.row_id,)
             ).fetchone()
-            if row is None or row[0] == EXTRACTOR:  # erased, or read already
+            if row is None or row[0] == EXTRACTOR:  # erased or already read
                 return
             change = _Change(connection, source.user, source.item)
             for finding, vector in zip(findings, vectors, strict=True):
@@ -102,7 +102,7 @@ class FactLedger:
             )
 
     def pin(self, user_id: str, item_ids: Sequence[str], *, pinned: bool) -> int:
-        """Pins facts and summaries or lets them go; returns how many of them there were."""
+        """Pins or unpins facts and summaries; returns how many of them exist."""
         given = [(pinned, user_id, item_id) for item_id in item_ids]
         with self._store.transaction() as connection:
             return sum(
@@ -115,7 +115,7 @@ class FactLedger:
             )
 
     def fact(self, user_id: str, item_id: str) -> Item | None:
-        """Gives a fact of a user."""
+        """Returns a fact of a user; None if there is none."""
         with self._store.reading() as connection:
             row = connection.execute(
                 f"{rows.SELECT_ITEMS} JOIN user ON user.id = item.user"
@@ -127,7 +127,7 @@ class FactLedger:
     def correct(
         self, user_id: str, wrong: Item, right: Item | None, vector: Vector | None, model_id: str
     ) -> None:
-        """Ends a fact now, and puts another one in its place."""
+        """Ends a fact now and replaces it by another one, if given."""
         now_unix_ms = unix_ms()
         with self._store.transaction() as connection:
             user = rows.user_row(connection, user_id)
@@ -136,9 +136,9 @@ class FactLedger:
                 rows.insert_item(connection, user, right, vector, model_id)
 
     def value_keys(self, user_id: str) -> list[str]:
-        """Gives the values of all facts of a user, also of those that hold no longer."""
+        """Returns the values of all facts of a user, including those that are no longer true."""
         with self._store.reading() as connection:
-            # The kind leads to the few facts by an index, past the many turns.
+            # The kind allows an index to find the few facts among the many turns.
             found = connection.execute(
                 "SELECT DISTINCT value_key FROM item JOIN fact ON fact.item = item.id"  # noqa: S608
                 " WHERE item.user = (SELECT id FROM user WHERE user_id = ?)"
@@ -148,7 +148,7 @@ class FactLedger:
             return [row[0] for row in found]
 
     def outdated_sources(self, row_ids: Sequence[int]) -> set[int]:
-        """Gives those of the rows that only facts come from which hold no longer."""
+        """Returns those rows from which only facts come that are no longer true."""
         places = ", ".join("?" * len(row_ids))
         with self._store.reading() as connection:
             found = connection.execute(
@@ -161,9 +161,9 @@ class FactLedger:
 
 
 def corrected(wrong: Item, value: str) -> Item:
-    """Gives the fact that takes the place of a wrong one: the person set it, so it is sure."""
+    """Returns the replacement for a wrong fact; it is certain, because the person set it."""
     if wrong.fact is None:
-        raise ValueError(f"{wrong.item_id} is no fact")
+        raise ValueError(f"{wrong.item_id} is not a fact")
     now_unix_ms = unix_ms()
     fact = replace(
         wrong.fact,
@@ -187,7 +187,7 @@ def corrected(wrong: Item, value: str) -> Item:
 
 
 class _Change:
-    """What one item changes, inside a transaction."""
+    """The changes made by one item, within a transaction."""
 
     def __init__(self, connection: Connection, user: int, source: Item) -> None:
         self._connection = connection
@@ -221,7 +221,7 @@ class _Change:
         if new.is_single_valued and current:
             said = self._source.created_unix_ms
             if any(fact.fact.valid_from_unix_ms > said for fact in current if fact.fact):
-                # It was said before what holds now, only heard of later.
+                # It was said before the current fact, but is read later.
                 item = _ended(item, current[0])
             else:
                 self._end(current, item.item_id)
@@ -293,16 +293,16 @@ class _Change:
         )
         item = self._item(new)
         self._end([wrong], item.item_id)
-        # Without a vector: it gets one with the items of another encoder.
+        # Without a vector: it is embedded together with the items of other encoders.
         rows.insert_item(self._connection, self._user, item, None, model_id)
 
     def _of_then(self, facts: Iterable[Item]) -> list[Item]:
-        """Gives the facts that held when it was said; what came later, it did not mean."""
+        """Returns the facts that were true at the time of the source; later ones are not meant."""
         said = self._source.created_unix_ms
         return [fact for fact in facts if fact.fact and fact.fact.valid_from_unix_ms <= said]
 
     def _deny(self, denial: Denial, model_id: str) -> None:
-        """Ends what the last answer before the denial said, or puts what is right in its place."""
+        """Ends or replaces the fact stated by the last answer before the denial."""
         if not self._source.session_id:
             return
         answer = self._before(SPEAKER_ASSISTANT, "text")
@@ -318,11 +318,11 @@ class _Change:
         ]
         if not denial.right:
             self._end(meant)
-        elif len(meant) == 1:  # of several nobody knows which
+        elif len(meant) == 1:  # with several it is unknown which one is meant
             self._put_in_place(meant[0], denial.right, model_id)
 
     def _before(self, speaker: int, column: Literal["text", "item_id"]) -> str:
-        """Gives what somebody said last in the session before the source; empty: nothing."""
+        """Returns a speaker's last item in the session before the source; empty if none."""
         row = self._connection.execute(
             f"SELECT {column} FROM item WHERE user = ? AND session_id = ? AND speaker = ?"  # noqa: S608
             f" AND kind = {ITEM_KIND_TURN} AND created_unix_ms <= ? AND item_id <> ?"

@@ -1,7 +1,7 @@
-"""What a language model is asked about a turn, and which of its facts are believed.
+"""The prompt for extracting facts from a turn, and the checks of the model's answer.
 
-A model invents and pads: a fact counts only if its attribute is one of ours, its value stands in
-what the person said, and the value would pass the rules against junk.
+A model invents and pads: a fact is accepted only if its attribute is one of ours, its value occurs
+in the person's words, and the value passes the rules against junk.
 """
 
 import json
@@ -15,7 +15,7 @@ from text.languages import has_chinese
 
 TOOL: Final = "note_facts"
 EXTRACTOR: Final = "llm-1"
-"""The name and version of what is asked and believed."""
+"""The name and version of the prompt and the checks."""
 _MAX_FACTS = 8
 _MAX_VALUE_CHARS = 80
 _CONFIDENCE = 0.8
@@ -97,29 +97,29 @@ _SUBJECT = re.compile(r"[\w' -]{1,40}")
 
 
 class UnreadableError(ValueError):
-    """What the model gave is not what it was asked for."""
+    """The model's answer does not have the requested form."""
 
 
 def question_of(turn: str) -> str:
-    """Gives what the model is asked about a turn."""
+    """Returns the prompt for a turn."""
     return f"{_QUESTION}{turn}\n---"
 
 
 def believed(answer: str, turn: str) -> list[Candidate]:
-    """Gives the facts of a model's answer that are believed.
+    """Returns the accepted facts of a model's answer.
 
     Args:
         answer: The arguments of its call, or its text with the JSON in it.
-        turn: What the person said.
+        turn: The words of the person.
 
     Raises:
-        UnreadableError: It is not of the form that was asked for.
+        UnreadableError: The answer does not have the requested form.
     """
     match = _JSON.search(answer)
     try:
         given = json.loads(match[0])["facts"] if match else None
     except (ValueError, KeyError, RecursionError) as error:
-        raise UnreadableError("the answer is no JSON with facts") from error
+        raise UnreadableError("the answer is not JSON with facts") from error
     if not isinstance(given, list):
         raise UnreadableError("the answer has no list of facts")
     candidates = [_candidate(one, turn) for one in given[:_MAX_FACTS]]

@@ -1,4 +1,4 @@
-"""Asks the llm stage, over gRPC, what facts a turn states; while it fails, the rules read alone."""
+"""Extracts facts with the llm stage over gRPC; while it fails, only the rules are used."""
 
 import uuid
 from typing import Final
@@ -23,14 +23,14 @@ _TOOL: Final = llm.Tool(
 
 
 class LlmReader:
-    """Reads turns by a language model; its facts take the place of those of the rules.
+    """Extracts facts with a language model; they replace the facts of the rules.
 
-    Feedback and endings are read by the rules in any case. After a failure the model is left alone
+    Feedback and endings are always extracted by the rules. After a failure the model is not used
     for a minute.
     """
 
     def __init__(self, model: LanguageModel) -> None:
-        """Makes a reader that closes the model at its end."""
+        """Creates a reader, which closes the model when it is closed."""
         self._model = model
 
     async def close(self) -> None:
@@ -38,11 +38,11 @@ class LlmReader:
         await self._model.close()
 
     async def read(self, text: str, by_rules: list[Finding]) -> list[Finding]:
-        """Gives what a turn says; what the rules found if the model fails or need not be asked.
+        """Returns the findings of a turn; those of the rules if the model fails or is not needed.
 
         Args:
-            text: What the person said.
-            by_rules: What the rules read out of it.
+            text: The words of the person.
+            by_rules: The findings of the rules.
         """
         is_feedback = any(isinstance(one, Denial) for one in by_rules)
         if is_feedback or self._model.is_left_alone:
@@ -53,12 +53,12 @@ class LlmReader:
         except (AnimaError, UnreadableError) as error:
             metrics.FAILED_LLM_READINGS.inc()
             get_logger().warning(
-                "the rules read the facts: the llm stage failed", problem=str(error)
+                "the llm stage failed; facts are extracted by the rules", problem=str(error)
             )
             self._model.leave_alone()
             return by_rules
         others = [one for one in by_rules if not isinstance(one, Candidate)]
-        # Told in words of the rules, a fact is the same one however often it was read.
+        # In the wording of the rules, a fact stays the same however often it is extracted.
         known = {_key(one): one for one in by_rules if isinstance(one, Candidate)}
         return [*others, *(known.get(_key(fact), fact) for fact in facts)]
 
@@ -89,7 +89,7 @@ def _key(fact: Candidate) -> tuple[str, str, str]:
 
 
 def reader_of(settings: MemorySettings) -> LlmReader | None:
-    """Makes the reader of the settings; None if they name no llm stage."""
+    """Creates the reader for the settings; None if they name no llm stage."""
     if not settings.llm_target or not settings.facts:
         return None
     return LlmReader(LanguageModel(settings.llm_target, token=settings.llm_token))

@@ -1,4 +1,4 @@
-"""Whether a value stands in a text."""
+"""Checks whether a value occurs in a text."""
 
 import re
 
@@ -6,7 +6,7 @@ from retrieval.tokeniser import normalised
 
 
 def stands_in(value_key: str, text: str) -> bool:
-    """Whether a value stands in a text as a whole."""
+    """Returns whether a value occurs in a text as a whole."""
     said = f" {' '.join(normalised(text).split())} "
     if value_key not in said:
         return False

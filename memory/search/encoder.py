@@ -1,4 +1,4 @@
-"""The encoder that gives the memory's vectors."""
+"""The encoder that computes the memory's vectors."""
 
 import threading
 from collections import OrderedDict
@@ -17,7 +17,7 @@ from services.runtime.settings import SettingsError
 
 
 class Encoder(Protocol):
-    """Turns texts into vectors. Safe for threads."""
+    """Converts texts to vectors. Thread-safe."""
 
     @property
     def dimensions(self) -> int:
@@ -26,28 +26,28 @@ class Encoder(Protocol):
 
     @property
     def model_id(self) -> str:
-        """Names the weights: vectors with different model ids are never compared."""
+        """Identifies the weights: vectors with different model ids are never compared."""
         ...
 
     @property
     def tokenizer_json(self) -> str | None:
-        """The tokenizer, by which texts are cut to the encoder's window; None: not known."""
+        """The tokenizer used to cut texts to the encoder's window; None if it is unknown."""
         ...
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Gives a vector of length 1 for each text, shape [texts, dimensions]."""
+        """Returns a unit vector for each text, shape [texts, dimensions]."""
         ...
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
-        """Gives the vector of a question, shape [dimensions]."""
+        """Returns the vector of a question, shape [dimensions]."""
         ...
 
 
 class QueryVectors:
-    """Gives vectors of questions and keeps the last ones.
+    """Computes the vectors of questions and caches the most recent ones.
 
-    One recall asks for the vector of its question several times: the selector, the search of the
-    person's items and that of each knowledge base. Safe for threads.
+    One recall needs the vector of its question several times: for the selector, the search of the
+    person's items and the search of each knowledge base. Thread-safe.
     """
 
     _KEPT = 64
@@ -64,20 +64,20 @@ class QueryVectors:
 
     @property
     def model_id(self) -> str:
-        """Names the weights."""
+        """Identifies the weights."""
         return self._encoder.model_id
 
     @property
     def tokenizer_json(self) -> str | None:
-        """The tokenizer, by which texts are cut to the encoder's window; None: not known."""
+        """The tokenizer used to cut texts to the encoder's window; None if it is unknown."""
         return self._encoder.tokenizer_json
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Gives a vector of length 1 for each text, shape [texts, dimensions]."""
+        """Returns a unit vector for each text, shape [texts, dimensions]."""
         return self._encoder.embed(texts)
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
-        """Gives the vector of a question, shape [dimensions]; it must not be changed."""
+        """Returns the vector of a question, shape [dimensions]; callers must not modify it."""
         with self._lock:
             vector = self._vectors.get(text)
         if vector is None:
@@ -90,10 +90,10 @@ class QueryVectors:
 
 
 def load_encoder(settings: MemorySettings) -> Encoder | None:
-    """Loads the encoder of the settings; None, and a line in the log, if its files are missing.
+    """Loads the encoder of the settings; None, with a warning, if its files are missing.
 
     Raises:
-        SettingsError: The files are broken, or there are no such embeddings.
+        SettingsError: The files are damaged, or there are no such embeddings.
     """
     if settings.embeddings:
         return _langchain(settings.embeddings)
@@ -108,7 +108,7 @@ def load_encoder(settings: MemorySettings) -> Encoder | None:
     try:
         embedder = Embedder(folder)
         embedder.embed(["warm"])
-    except Exception as error:  # the runtime raises its own classes for each way to be broken
+    except Exception as error:  # the runtime has its own exception for each kind of damage
         raise SettingsError(
             f"the model files in {folder} cannot be loaded: {error}; "
             f"remove the folder and run: anima models pull {name}"

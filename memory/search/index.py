@@ -1,4 +1,4 @@
-"""Searches the items of a user: an exact FAISS index beside a lexical one, made from the store."""
+"""Searches the items of a user: an exact FAISS index and a lexical one, built from the store."""
 
 import threading
 from array import array
@@ -32,16 +32,16 @@ class Found:
 
     row_id: int
     score: float
-    """By which rows are ordered: the row, its surroundings, and what it is."""
+    """The score for ordering rows: of the row, its surroundings and its kind."""
     own_score: float
-    """How well the row alone fits."""
+    """The score of the row alone."""
     vector_score: float
     lexical_score: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Columns:
-    """What does not depend on the query, of each row; made once after rows were added."""
+    """Per-row values that are independent of the query; computed once after rows were added."""
 
     session_of: NDArray[np.int32]
     neighbours: Neighbours
@@ -51,10 +51,10 @@ class _Columns:
 
 
 class UserIndex:
-    """All items of one user in memory. Not safe for threads: `IndexCache` holds a lock."""
+    """All items of one user in memory. Not thread-safe: `IndexCache` holds a lock."""
 
     def __init__(self, dimensions: int | None) -> None:
-        """Makes an empty index; `dimensions` is the length of a vector, None without vectors."""
+        """Creates an empty index; `dimensions` is the length of a vector, None without vectors."""
         self._lexical = LexicalIndex()
         self._row_ids = array("q")
         self._sessions: dict[str, int] = {}
@@ -71,7 +71,7 @@ class UserIndex:
         self._made_columns: _Columns | None = None
 
     def add(self, rows: Sequence[IndexRow]) -> None:
-        """Adds rows; their ids must rise."""
+        """Adds rows; their ids must be ascending."""
         self._made_columns = None
         with_vector = []
         for row in rows:
@@ -90,7 +90,7 @@ class UserIndex:
             self._vectors.add(np.stack(with_vector))
 
     def _place(self, position: int, row: IndexRow) -> None:
-        # An item without a session is a session of its own.
+        # An item without a session forms a session of its own.
         key = row.session_id or f"\0{position}"
         self._session_of.append(self._sessions.setdefault(key, len(self._sessions)))
         self._next.append(-1)
@@ -106,12 +106,12 @@ class UserIndex:
 
     @property
     def last_row_id(self) -> int:
-        """The newest row that the index has seen; 0 for none."""
+        """The newest row that the index contains; 0 if none."""
         return self._row_ids[-1] if self._row_ids else 0
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory the index takes."""
+        """The approximate memory use of the index."""
         vectors = 0 if self._vectors is None else self._vectors.ntotal * (4 * self._vectors.d + 8)
         columns = 1_500 + 60 * len(self._row_ids) + 200 * len(self._sessions)
         return columns + self._lexical.size_bytes + vectors
@@ -124,17 +124,17 @@ class UserIndex:
         exclude_session_id: str,
         facts: bool | None = None,
     ) -> list[Found]:
-        """Finds the rows with the highest scores, exactly.
+        """Returns the rows with the highest scores; the search is exact.
 
         Args:
-            query: What to look for.
-            vector: Of the query, shape [dimensions]; None: words alone count.
-            k: The most rows.
-            exclude_session_id: Rows of this session do not count; empty: all count.
-            facts: True: only facts count; False: only what is none; None: both.
+            query: The text to search for.
+            vector: The vector of the query, shape [dimensions]; None means a search by words only.
+            k: The maximum number of rows.
+            exclude_session_id: A session whose rows are excluded; empty means none.
+            facts: True for facts only, False for everything but facts, None for both.
 
         Returns:
-            At most k rows with a score above 0, best first; of equal ones the newest first.
+            At most k rows with a score above 0, best first; among equal ones the newest first.
         """
         if not self._row_ids:
             return []
@@ -183,11 +183,12 @@ class UserIndex:
         return self._made_columns
 
     def _cosines(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Gives the cosine of every row, 0 to 1; 0 for rows without a vector."""
+        """Returns the cosine of every row, 0 to 1; 0 for rows without a vector."""
         cosines = np.zeros(len(self._row_ids), dtype=np.float32)
         if self._vectors is not None and self._vectors.ntotal:
-            # Not only the nearest: the joined score needs the cosine also where the words are near.
-            # FAISS would hand over all of them one by one, so its numbers are multiplied in place.
+            # All rows, not only the nearest: the combined score also needs the cosine of rows whose
+            # words match. FAISS would return them one by one, so its numbers are multiplied in
+            # place.
             count, dimensions = self._vectors.ntotal, self._vectors.d
             held = faiss.rev_swig_ptr(self._vectors.get_xb(), count * dimensions)
             near = held.reshape(count, dimensions) @ vector
@@ -205,7 +206,7 @@ class _Entry:
         self.lock = threading.Lock()
         self.state: UserState | None = None
         self.index: UserIndex | None = None
-        # Apart: their words must not change how the turns are ranked that they repeat.
+        # Separate, so that their words do not change the ranking of the turns that they repeat.
         self.summaries: UserIndex | None = None
         self.size_bytes = 0
 
@@ -215,23 +216,23 @@ class _Entry:
 
 
 class IndexCache:
-    """Keeps the indexes of the users who were here last. Safe for threads.
+    """Keeps the indexes of the most recent users. Thread-safe.
 
-    An index is made when it is first asked for. Before each search it takes up what was stored
-    since; when anything else has changed for the user, it is made anew. So it never needs to be
-    told of a change, and it can be lost at any time.
+    An index is built on first use. Before each search it adds what was stored since; after any
+    other change for the user it is rebuilt. So it needs no notification of changes, and it can be
+    dropped at any time.
     """
 
     def __init__(
         self, store: Truth, *, model_id: str, dimensions: int | None, max_bytes: int
     ) -> None:
-        """Makes an empty cache.
+        """Creates an empty cache.
 
         Args:
-            store: The truth.
-            model_id: Whose vectors are searched.
-            dimensions: The length of these vectors; None: search by words alone.
-            max_bytes: How much memory the indexes may take; the one in use may take more.
+            store: The source of truth.
+            model_id: The model whose vectors are searched.
+            dimensions: The length of these vectors; None means a search by words only.
+            max_bytes: The memory limit of the indexes; the one in use may exceed it.
         """
         self._store = store
         self._model_id = model_id
@@ -243,7 +244,7 @@ class IndexCache:
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory all indexes take."""
+        """The approximate memory use of all indexes."""
         return self._size_bytes
 
     def search(
@@ -257,7 +258,7 @@ class IndexCache:
         facts: bool | None = None,
         summaries: bool = False,
     ) -> list[Found]:
-        """Searches a user's items as they are now, without or only summaries; see `UserIndex`."""
+        """Searches a user's current items, without summaries or only them; see `UserIndex`."""
         with self._lock:
             entry = self._entries.setdefault(user_id, _Entry())
             self._entries.move_to_end(user_id)
@@ -271,7 +272,7 @@ class IndexCache:
         return found
 
     def drop(self, user_id: str) -> None:
-        """Removes what is kept about a user from memory."""
+        """Drops everything cached about a user."""
         with self._lock:
             entry = self._entries.pop(user_id, None)
             if entry is not None:
@@ -297,7 +298,7 @@ class IndexCache:
 
     def _weigh(self, user_id: str, entry: _Entry, size_bytes: int) -> None:
         with self._lock:
-            if self._entries.get(user_id) is entry:  # else it was dropped meanwhile
+            if self._entries.get(user_id) is entry:  # otherwise it was dropped in the meantime
                 self._size_bytes += size_bytes - entry.size_bytes
                 entry.size_bytes = size_bytes
 

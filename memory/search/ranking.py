@@ -1,6 +1,6 @@
-"""Joins what speaks for an item: its own words and meaning, its surroundings, and what it is.
+"""Combines the scores of an item: its own words and meaning, its surroundings, and its kind.
 
-All weights were set on one conversation of LoCoMo's form and hold on others; `bench/recall.py`
+All weights were tuned on one conversation in LoCoMo's format and hold on others; `bench/recall.py`
 measures them.
 """
 
@@ -16,16 +16,16 @@ from retrieval.tokeniser import normalised
 
 Scores = NDArray[np.float32]
 
-# What a score of the neighbours in the talk adds: an answer is found by its question, and a short
-# remark by what it was about.
+# The weight of the neighbours' scores: an answer is found by its question, and a short remark by
+# its topic.
 _PREVIOUS_LEXICAL = 0.25
 _NEXT_LEXICAL = 0.2
 _PREVIOUS_VECTOR = 0.1
 _NEXT_VECTOR = 0.05
-# What it adds that the whole session fits.
+# The weight of the score of the whole session.
 _SESSION_LEXICAL = 0.3
-# Of two items that fit alike, the one that says more is the better evidence; a question is seldom
-# evidence of anything; and what a person asks about themselves, they said themselves.
+# Of two items that fit equally, the longer one is the better evidence; a question is seldom
+# evidence of anything; and a question about oneself is answered by one's own words.
 _LENGTH = 0.08
 _QUESTION = 0.15
 _SPEAKER = 0.4
@@ -50,14 +50,14 @@ ASSISTANT = "\0assistant"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Neighbours:
-    """Who stands beside whom; positions of rows, -1 for nobody."""
+    """Adjacent rows; positions of rows, -1 for none."""
 
     previous: NDArray[np.int32]
     next: NDArray[np.int32]
 
 
 def asked_speakers(query: str, labels: set[str]) -> set[str]:
-    """Gives the labels of those whose words a query asks for; none if it does not say."""
+    """Returns the labels of the speakers whose words a query asks for; empty if it names none."""
     text = normalised(query)
     named = {
         label for label in labels if re.search(rf"(?<!\w){re.escape(normalised(label))}", text)
@@ -70,20 +70,20 @@ def asked_speakers(query: str, labels: set[str]) -> set[str]:
 
 
 def asks_for_answers(query: str) -> bool:
-    """Whether a query asks for what the digital human said."""
+    """Returns whether a query asks for what the digital human said."""
     return _ASKED_WHAT_WAS_ANSWERED.search(normalised(query)) is not None
 
 
 def with_surroundings(
     lexical: Scores, cosines: Scores | None, sessions: Scores, neighbours: Neighbours
 ) -> Scores:
-    """Gives the relevance of each row: its own and that of what stands around it.
+    """Returns the relevance of each row, from its own scores and those of its surroundings.
 
     Args:
-        lexical: Of each row, 0 to 1.
-        cosines: Of each row, 0 to 1; None without vectors.
+        lexical: Score of each row, 0 to 1.
+        cosines: Cosine of each row, 0 to 1; None without vectors.
         sessions: The lexical score of each row's session, 0 to 1.
-        neighbours: Of each row.
+        neighbours: Neighbours of each row.
 
     Returns:
         Shape [rows], 0 or more.
@@ -103,12 +103,12 @@ def prior(
     are_questions: NDArray[np.bool_],
     are_facts: NDArray[np.bool_],
 ) -> Scores:
-    """Gives by what each row's relevance is multiplied, whatever the query says.
+    """Returns the factor of each row's relevance that is independent of the query.
 
     Args:
         lengths: The number of tokens of each row.
         are_questions: Which rows are questions.
-        are_facts: Which rows are facts; short by nature, so their length does not count.
+        are_facts: Which rows are facts; they are short by nature, so length does not count.
     """
     length = np.where(are_facts, 1 + _FACT, 1 + _LENGTH * np.log1p(lengths))
     question = 1 - _QUESTION * are_questions
@@ -116,12 +116,12 @@ def prior(
 
 
 def favour(asked: Sequence[int], speaker_of: NDArray[np.int32], speaker_count: int) -> Scores:
-    """Gives by what each row's relevance is multiplied for who said it.
+    """Returns the factor of each row's relevance for its speaker.
 
     Args:
-        asked: The speakers the query asks for, by number.
+        asked: The numbers of the speakers that the query asks for.
         speaker_of: The number of the speaker of each row.
-        speaker_count: How many speakers there are.
+        speaker_count: The number of speakers.
     """
     factors = np.ones(speaker_count, dtype=np.float32)
     factors[list(asked)] += np.float32(_SPEAKER)
@@ -129,5 +129,5 @@ def favour(asked: Sequence[int], speaker_of: NDArray[np.int32], speaker_count: i
 
 
 def _at(scores: Scores, positions: NDArray[np.int32]) -> Scores:
-    # Position -1, nobody, is the place behind the last.
+    # Position -1, for none, is the appended last element.
     return np.append(scores, np.float32(0))[positions]

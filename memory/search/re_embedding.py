@@ -1,4 +1,4 @@
-"""Embeds items that have no vector of the present encoder, for which there was another one then."""
+"""Embeds items that have no vector of the current encoder, because another one was used."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _BATCH = 64
 
 
 class ReEmbedding:
-    """Embeds what has no vector, user by user; an item that fails holds up no other."""
+    """Embeds items without a vector, user by user; an item that fails does not block the others."""
 
     def __init__(
         self, store: Truth, embedder: Encoder, *, reading: Compute, writing: Compute
@@ -25,7 +25,7 @@ class ReEmbedding:
         self._attempts = Attempts(store, "vectors", embedder.model_id)
 
     async def run(self) -> None:
-        """Embeds everything once; what fails is logged, and the next start tries it again."""
+        """Embeds everything once; failures are logged and retried at the next start."""
         run = Run(self._attempts, self._writing)
         model_id = self._embedder.model_id
         try:
@@ -40,7 +40,7 @@ class ReEmbedding:
                 for start in range(0, len(rest), _BATCH):
                     await self._embed(run, user_id, rest[start : start + _BATCH])
             await run.end()
-        except Exception as error:  # the memory works without
+        except Exception as error:  # the memory also works without
             get_logger().error("embedding of earlier items stopped", exc_info=error)
             return
         if users:
@@ -53,7 +53,7 @@ class ReEmbedding:
             if len(rows) == 1:
                 await run.failed([rows[0].row_id], error)
                 return
-            for row in rows:  # which of them it is
+            for row in rows:  # finds the one that fails
                 await self._embed(run, user_id, [row])
             return
         pairs = list(zip((row.row_id for row in rows), vectors, strict=True))

@@ -33,13 +33,13 @@ class _Found:
 async def recalled(
     engine: MemoryEngine, request: wire.RecallRequest, kinds: Sequence[int]
 ) -> wire.RecallResponse:
-    """Finds what fits a checked request.
+    """Returns the matches for a validated request.
 
-    A question that surely is about the person skips documents, one that surely is about documents
-    skips the person's items, unless the one that was searched has nothing.
+    A question that is certainly about the person skips documents, and one that is certainly about
+    documents skips the person's items, unless the search that remains finds nothing.
 
     Raises:
-        InvalidRequest: The persona or the count of passages is not well-formed.
+        InvalidRequest: The persona or the number of passages is invalid.
     """
     judged = await engine.judge(request.query)
     found = await _search(
@@ -104,7 +104,7 @@ async def _no_passages() -> list[FoundPassage]:
 
 
 def _need(judged: Judgement, found: _Found) -> tuple[Kind, float]:
-    """Gives what was needed in the end: what fits very well counts against "nothing"."""
+    """Returns the need after the search: a very good match overrules "nothing"."""
     if judged.kind is not Kind.NOTHING:
         return judged.kind, judged.probability
     items, passages = bool(found.recollection.items), bool(found.passages)

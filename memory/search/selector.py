@@ -1,7 +1,7 @@
-"""Decides whether a turn needs memory at all, and which: the person's, or that of documents.
+"""Decides whether a turn needs memory at all, and which: the person's or the documents'.
 
-Retrieval is cheap; what the selector protects is the prompt, from items that only look alike. It
-leans to recall: a memory that is missing is the failure that people notice.
+Retrieval is cheap; the selector protects the prompt from items that only look similar. It favours
+recall, because people notice a missing memory most.
 """
 
 import re
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from memory.search.selector_model import Kind, SelectorModel
 from retrieval.tokeniser import normalised
 
-# Phrases that are said to the moment and never ask for anything from before.
+# Phrases about the moment that never ask for anything earlier.
 _SMALL_TALK_ENGLISH = """
     hi, hello, hey, hi there, hello there, good morning, good afternoon, good evening, good night,
     bye, goodbye, bye bye, see you, see you later, thanks, thank you, thank you very much,
@@ -34,49 +34,49 @@ _SMALL_TALK = frozenset(
     " ".join(phrase.split())
     for phrase in f"{_SMALL_TALK_ENGLISH}, {_SMALL_TALK_CHINESE}".split(",")
 )
-# Words that point at the person or at what was before.
+# Words that refer to the person or to something earlier.
 _CUES = re.compile(
     r"\b(?:i|i'm|i've|i'd|i'll|me|my|mine|myself|we|us|our|ours|remember|remind|recall|forget|forgot"
     r"|again|earlier|before|previously|already|yesterday|ago|last|told|said|mentioned|discussed)\b"
     r"|[我咱俺]|记得|记住|忘|上次|上回|之前|以前|刚才|昨天|前天|曾经|提过|说过|告诉过|聊过"
 )
-# Words that point at something written.
+# Words that refer to something written.
 _DOCUMENTS = re.compile(
     r"\b(?:documents?|files?|hand ?books?|manuals?|guides?|contracts?|polic(?:y|ies)|brochures?"
     r"|price lists?|regulations?|guidelines?|instructions?|sections?|chapters?|pages?|paragraphs?"
     r"|appendix|according to|uploaded|pdf)\b"
     r"|文件|文档|资料|手册|说明书|合同|规定|规章|指南|政策|价目表|条款|章节|第.{1,3}[章页节条]|哪一[章页节]|上传|根据"
 )
-# Words that ask for what was said, which no document holds.
+# Words that ask for something that was said, which no document contains.
 _PAST = re.compile(
     r"\b(?:remember|remind me|did i|have i told|i told you|i said|i mentioned|my name"
     r"|we talk(?:ed)?|last time|yesterday)\b"
     r"|记得|上次|上回|刚才|昨天|我说过|告诉过你|跟你说过|我叫|聊过"
 )
 _BETWEEN_WORDS = re.compile(r"(?:[^\w']|_)+")
-# Without a cue the best item must fit at least so well. Measured against five conversations of some
+# Without a cue the best item needs at least this score. Measured on five conversations of about
 # 590 turns each: 98 of 100 questions about them pass, 80 of 100 about general knowledge do not.
 _MIN_TOP_SCORE = 0.25
-# What the trained judge sees no need for must fit better; of the questions about the conversations
-# it takes one in a hundred.
+# The score needed where the trained model sees no need; it rejects one in a hundred of the
+# questions about the conversations.
 _MIN_TOP_SCORE_NEEDLESS = 0.35
-# By words alone 99 of 100 pass, and 40 of 100 do not.
+# With words only, 99 of 100 pass and 40 of 100 do not.
 _MIN_TOP_SCORE_BY_WORDS = 0.15
 
 
 class Need(Enum):
-    """What the words of a query say about its need of memory."""
+    """The need of memory according to the words of a query."""
 
     NONE = "none"
     """Small talk: no memory."""
     CERTAIN = "certain"
-    """It points at the person or at what was before."""
+    """It refers to the person or to something earlier."""
     OPEN = "open"
-    """The words do not say; how well the best item fits decides."""
+    """The words do not decide; the score of the best item does."""
 
 
 def need_of(query: str) -> Need:
-    """Judges a query by its words alone."""
+    """Classifies a query by its words alone."""
     text = normalised(query)
     bare = _BETWEEN_WORDS.sub(" ", text).strip(" '")
     if not bare or bare in _SMALL_TALK:
@@ -86,30 +86,30 @@ def need_of(query: str) -> Need:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """What a query needs."""
+    """The needs of a query."""
 
     words: Need
-    """What its words say about its need of memory."""
+    """The need of memory according to its words."""
     kind: Kind
-    """What it needs; not sure: both."""
+    """The kind of memory needed; both if uncertain."""
     probability: float
-    """The chance of it, 0 to 1; 0: not known, the words alone were judged."""
+    """The probability of `kind`, 0 to 1; 0 if unknown because only the words were used."""
 
     @property
     def is_small_talk(self) -> bool:
-        """Whether nothing need be searched."""
+        """Whether no search is needed."""
         return self.words is Need.NONE
 
 
 def judgement_of(
     query: str, vector: NDArray[np.float32] | None, model: SelectorModel | None
 ) -> Judgement:
-    """Judges what a query needs: by rules, and by the trained judge where there is one.
+    """Classifies what a query needs, by rules and, if available, by the trained model.
 
     Args:
-        query: What was said.
-        vector: Of the query; None: there is no encoder.
-        model: The trained judge; None: there is none for the encoder.
+        query: The words of the person.
+        vector: The vector of the query; None without an encoder.
+        model: The trained model; None if there is none for the encoder.
     """
     words = need_of(query)
     if words is Need.NONE:
@@ -121,7 +121,7 @@ def judgement_of(
     kind, chance = model.kind_of(query, vector)
     if kind is Kind.NOTHING and words is Need.CERTAIN:
         return Judgement(words=words, kind=Kind.PERSONAL, probability=1 - chance)
-    # Where words and judge disagree, nobody is sure.
+    # If the words and the model disagree, the result is uncertain.
     if (kind is Kind.PERSONAL and on_documents) or (
         kind is Kind.KNOWLEDGE and words is Need.CERTAIN
     ):
@@ -140,13 +140,13 @@ def _kind_by_words(text: str, words: Need, on_documents: bool) -> Kind:
 def fits(
     need: Need, top_score: float, *, by_words_alone: bool, judged_needless: bool = False
 ) -> bool:
-    """Judges whether what was found should be used.
+    """Returns whether the search results should be used.
 
     Args:
-        need: What the words of the query say.
+        need: The need according to the words of the query.
         top_score: The score of the best item, 0 to 1.
-        by_words_alone: Whether the score knows no vectors.
-        judged_needless: Whether the trained judge sees no need of memory or knowledge.
+        by_words_alone: Whether the score was computed without vectors.
+        judged_needless: Whether the trained model sees no need of memory or knowledge.
     """
     least = _MIN_TOP_SCORE_BY_WORDS if by_words_alone else _MIN_TOP_SCORE
     if judged_needless:

@@ -1,7 +1,7 @@
-"""A trained judge of what a turn needs: nothing, personal memory, knowledge, or both.
+"""A trained classifier of what a turn needs: nothing, personal memory, knowledge, or both.
 
-Softmax regression on the vector of the turn, which is there anyway, and on hashed words, which also
-know Chinese. `scripts/train_selector.py` makes its weights from turns written for the purpose.
+Softmax regression on the vector of the turn, which is available anyway, and on hashed words, which
+also cover Chinese. `scripts/train_selector.py` trains its weights on turns written for the purpose.
 """
 
 import json
@@ -22,7 +22,7 @@ _START, _END = "^", "$"
 
 
 class Kind(Enum):
-    """What a turn needs."""
+    """The kind of memory that a turn needs."""
 
     NOTHING = 0
     PERSONAL = 1
@@ -32,22 +32,22 @@ class Kind(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Thresholds:
-    """From where on the judge is believed; each a chance, 0 to 1."""
+    """Probabilities, 0 to 1, from which the classifier's result is accepted."""
 
     least_need: float
-    """A turn that needs something with less than this chance needs nothing."""
+    """A turn with a lower probability of any need needs nothing."""
     sure_personal: float
-    """A turn that is personal with less than this chance may need knowledge too."""
+    """A personal turn with a lower probability may also need knowledge."""
     sure_knowledge: float
-    """A turn that asks for knowledge with less than this chance may be personal too."""
+    """A knowledge turn with a lower probability may also be personal."""
 
 
 def features(text: str, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Gives what is judged: the vector, the hashed words and pairs of words, and 1.
+    """Returns the features: the vector, the hashed words and pairs of words, and 1.
 
     Args:
         text: The turn.
-        vector: Of the turn, shape [dimensions].
+        vector: The vector of the turn, shape [dimensions].
 
     Returns:
         Shape [dimensions + BUCKETS + 1].
@@ -61,28 +61,28 @@ def features(text: str, vector: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def chances(weights: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Gives the chance of each kind, shape [rows, kinds]."""
+    """Returns the probability of each kind, shape [rows, kinds]."""
     logits = rows @ weights.T
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 class SelectorModel:
-    """The judge with its shipped weights. Safe for threads: it never changes."""
+    """The classifier with its shipped weights. Thread-safe, because it is immutable."""
 
     def __init__(self, weights: NDArray[np.float32], thresholds: Thresholds) -> None:
-        """Makes a judge.
+        """Creates a classifier.
 
         Args:
             weights: Shape [kinds, features].
-            thresholds: From where on it is believed.
+            thresholds: The probabilities from which its result is accepted.
         """
         self._weights = weights
         self._thresholds = thresholds
 
     @classmethod
     def shipped(cls, model_id: str) -> "SelectorModel | None":
-        """Loads the shipped weights; None if they were made with another encoder."""
+        """Loads the shipped weights; None if they were trained with another encoder."""
         content = json.loads((files("memory.search") / WEIGHTS_FILE).read_text(encoding="utf-8"))
         if content["model_id"] != model_id:
             return None
@@ -90,10 +90,10 @@ class SelectorModel:
         return cls(weights, Thresholds(**content["thresholds"]))
 
     def kind_of(self, text: str, vector: NDArray[np.float32]) -> tuple[Kind, float]:
-        """Judges a turn; when it is not sure which of two is needed, both are.
+        """Classifies a turn; returns both kinds when it is uncertain which one is needed.
 
         Returns:
-            What it needs, and the chance of it, 0 to 1.
+            The kind and its probability, 0 to 1.
         """
         none, personal, knowledge, both = map(
             float, chances(self._weights, features(text, vector)[np.newaxis])[0]
