@@ -1,4 +1,4 @@
-"""Searches what is remembered about one user: indexes find rows, the truth says what they are."""
+"""Searches the memories of one user: indexes find the rows, the store has their content."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -13,33 +13,33 @@ from memory.search.index import Found, IndexCache
 from memory.search.ranking import asks_for_answers
 from memory.store import Truth
 
-# Besides what was asked for: facts that hold no longer are left out.
+# Extra rows to request, because outdated facts are left out afterwards.
 _SPARE = 15
-# What told a fact that holds no longer, and answers that told facts again, stand behind the facts.
+# Turns that stated an outdated fact, and answers that repeat facts, rank below the facts.
 _BEHIND = 0.4
-# With fewer places a summary takes none that a turn or a fact could have.
+# With fewer places a summary never displaces a turn or a fact.
 _LEAST_FOR_SUMMARY = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Query:
-    """What is looked for."""
+    """A search request."""
 
     user_id: str
     text: str
     max_items: int
     exclude_session_id: str
     kinds: Set[int]
-    """Empty: all."""
+    """Empty means all kinds."""
     include_past: bool
 
     def wants(self, kind: int) -> bool:
-        """Whether items of a kind are looked for."""
+        """Returns whether the query includes items of a kind."""
         return not self.kinds or kind in self.kinds
 
 
 class Search:
-    """Finds items. Safe for threads."""
+    """Finds items. Thread-safe."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Search:
         self._summaries = summaries
 
     def search(self, query: Query) -> tuple[float, list[RecalledItem]]:
-        """Gives how well the best item fits by itself, and the items, best first."""
+        """Returns the best item's own score, and the items, best first."""
         best, items = 0.0, list[RecalledItem]()
         if query.wants(ITEM_KIND_TURN) or query.wants(ITEM_KIND_FACT):
             best, items = self._said(query)
@@ -82,7 +82,7 @@ class Search:
         both = query.wants(ITEM_KIND_TURN) and query.wants(ITEM_KIND_FACT)
         found = self._found(query, None if both else query.wants(ITEM_KIND_FACT))
         row_ids = [row.row_id for row in found]
-        # The text comes from the truth, so an item that was just erased is not given out.
+        # The text is read from the store, so an item that was just erased is never returned.
         items = self._store.items(row_ids)
         behind = set() if query.include_past else self._ledger.outdated_sources(row_ids)
         if not asks_for_answers(query.text):
@@ -96,7 +96,7 @@ class Search:
         return _best_of(found), recalled[: query.max_items]
 
     def _retold(self, user_id: str, items: Mapping[int, Item]) -> set[int]:
-        """Gives the rows of answers that only tell again what facts say, or said once."""
+        """Returns the rows of answers that only repeat current or former facts."""
         answers = {
             row_id: item.text for row_id, item in items.items() if item.speaker == SPEAKER_ASSISTANT
         }
@@ -140,9 +140,9 @@ def _recalled(item: Item, row: Found, factor: float = 1) -> RecalledItem:
 def _with_summary(
     items: list[RecalledItem], summaries: Sequence[RecalledItem], max_items: int
 ) -> list[RecalledItem]:
-    """Adds the best summary none of whose own turns was found, if there is a place for it.
+    """Adds the best summary of turns that were not found, if there is a place for it.
 
-    It takes the last place at most, and only from what fits worse.
+    It takes at most the last place, and only from an item with a lower score.
     """
     given = {one.item.item_id for one in items}
     for summary in summaries:
