@@ -1,1 +1,1 @@
-"""The knowledge base: documents that answers cite, of one person or shared by a persona."""
+"""The knowledge base: documents that answers cite, owned by a person or shared by a persona."""

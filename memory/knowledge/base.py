@@ -1,7 +1,7 @@
-"""The interface of a knowledge base, which an engine of the memory may have.
+"""The interface of a knowledge base, which a memory engine may have.
 
-Requests are checked before they come here. Every method is about one owner and must never see the
-documents of another.
+Requests are validated before they arrive here. Every method concerns one owner and must never
+access the documents of another.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -21,33 +21,33 @@ from memory.knowledge.document import (
 
 
 class KnowledgeBase(Protocol):
-    """Keeps, finds, gives out and erases documents."""
+    """Stores, finds, returns and erases documents."""
 
     async def held(self, owner: Owner, source_uri: str, sha256: str, title: str) -> Document | None:
-        """Gives the document that came from there, if it is held with this content and title.
+        """Returns the document from that source if it is stored with this content and title.
 
-        An empty title is any.
+        An empty title matches any.
         """
         ...
 
     def add(self, owner: Owner, file: File) -> AsyncIterator[Progress | Added]:
-        """Reads, embeds and stores a document; `Added` comes last, after the commit.
+        """Reads, embeds and stores a document; `Added` is the last event, after the commit.
 
         Raises:
-            FailedPrecondition: The file cannot be read, or goes beyond a limit.
+            FailedPrecondition: The file cannot be read, or exceeds a limit.
         """
         ...
 
     async def documents(
         self, owner: Owner, *, after: DocumentPosition | None, page_size: int
     ) -> DocumentPage:
-        """Lists documents by title, from behind a position."""
+        """Lists documents by title, starting after a position."""
         ...
 
     async def document(
         self, owner: Owner, document_id: str, *, first_passage: int, max_passages: int
     ) -> tuple[Document, list[Passage]]:
-        """Gives a document and passages of it, from a number on.
+        """Returns a document and its passages, starting at a number.
 
         Raises:
             NotFound: There is no such document.
@@ -55,7 +55,7 @@ class KnowledgeBase(Protocol):
         ...
 
     async def remove(self, owner: Owner, document_id: str) -> int:
-        """Erases a document without a trace; returns how many passages it had.
+        """Erases a document completely; returns how many passages it had.
 
         Raises:
             NotFound: There is no such document.
@@ -63,23 +63,23 @@ class KnowledgeBase(Protocol):
         ...
 
     async def put_passages(self, owner: Owner, passages: Sequence[Passage]) -> None:
-        """Stores passages of no document; one with a known id takes the place of the old one.
+        """Stores passages without a document; a passage with a known id replaces the old one.
 
         Raises:
-            InvalidRequest: The id is that of a passage of a document.
+            InvalidRequest: The id belongs to a passage of a document.
         """
         ...
 
     async def passages(self, owner: Owner, passage_ids: Sequence[str]) -> list[Passage]:
-        """Gives passages in the order of the ids; those that are not held are left out."""
+        """Returns passages in the order of the ids; passages that do not exist are left out."""
         ...
 
     async def remove_passages(self, owner: Owner, passage_ids: Sequence[str]) -> int:
-        """Erases passages of no document without a trace; returns how many there were."""
+        """Erases passages without a document completely; returns how many existed."""
         ...
 
     async def search(
         self, owner: Owner, query: str, *, max_passages: int, min_score: float
     ) -> list[FoundPassage]:
-        """Finds the passages that fit a query best, best first."""
+        """Returns the passages that match a query best, best first."""
         ...

@@ -1,4 +1,4 @@
-"""The calls of the memory service that are about knowledge: checks requests, hands them on."""
+"""The knowledge calls of the memory service: validates requests and passes them on."""
 
 import asyncio
 import re
@@ -34,7 +34,7 @@ MAX_FOUND: Final = 50
 DEFAULT_FOUND: Final = 5
 MAX_PAGE_SIZE: Final = 500
 DEFAULT_PAGE_SIZE: Final = 100
-# Each may hold a file of 32 MiB.
+# Each may contain a file of 32 MiB.
 MAX_DOCUMENTS_AT_ONCE: Final = 4
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -55,10 +55,10 @@ METHODS: Final = frozenset(
 
 
 class KnowledgeCalls(wire.MemoryServiceServicer):
-    """Serves the calls of `anima.memory.v1.MemoryService` that are about knowledge."""
+    """Serves the calls of `anima.memory.v1.MemoryService` that concern knowledge."""
 
     def __init__(self, knowledge: Callable[[], KnowledgeBase | None]) -> None:
-        """`knowledge` gives that of the engine, which it has once it is open."""
+        """`knowledge` returns the engine's knowledge base, which exists once the engine is open."""
         self._held = knowledge
         self._under_way = 0
 
@@ -66,9 +66,9 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
         knowledge = self._held()
         if knowledge is None:
             await context.abort(
-                grpc.StatusCode.UNIMPLEMENTED, "this engine of the memory has no knowledge base"
+                grpc.StatusCode.UNIMPLEMENTED, "this memory engine has no knowledge base"
             )
-        assert knowledge is not None  # noqa: S101 - abort() raises, which its type does not say
+        assert knowledge is not None  # noqa: S101 - abort() raises, but its type lacks that
         return knowledge
 
     async def AddDocument(  # noqa: N802
@@ -92,7 +92,7 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
                 yield _event(progress)
             content, sha256 = await asyncio.to_thread(receiver.content)
             if config.sha256 not in ("", sha256):
-                raise InvalidRequest("config.sha256: is not that of the content")
+                raise InvalidRequest("config.sha256: does not match the content")
             file = File(
                 name=config.file_name,
                 source_uri=source_uri,
@@ -106,7 +106,7 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
     @contextmanager
     def _place(self) -> Iterator[None]:
         if self._under_way >= MAX_DOCUMENTS_AT_ONCE:
-            raise Busy(f"{MAX_DOCUMENTS_AT_ONCE} documents are being added already: try again")
+            raise Busy(f"{MAX_DOCUMENTS_AT_ONCE} documents are already being added: try again")
         self._under_way += 1
         try:
             yield
@@ -134,7 +134,7 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
     async def GetDocument(  # noqa: N802
         self, request: wire.GetDocumentRequest, context: Context
     ) -> wire.GetDocumentResponse:
-        """Gives a document with its passages."""
+        """Returns a document with its passages."""
         owner = checked_owner(request.owner)
         check_turn_id("document_id", request.document_id)
         check_range("max_passages", request.max_passages, 0, MAX_PAGE_SIZE)
@@ -160,10 +160,12 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
     async def PutPassages(  # noqa: N802
         self, request: wire.PutPassagesRequest, context: Context
     ) -> wire.PutPassagesResponse:
-        """Stores passages that are no part of a document."""
+        """Stores passages that belong to no document."""
         owner = checked_owner(request.owner)
         if not 1 <= len(request.passages) <= MAX_PASSAGES:
-            raise InvalidRequest(f"passages: {len(request.passages)} are not 1 to {MAX_PASSAGES}")
+            raise InvalidRequest(
+                f"passages: must be 1 to {MAX_PASSAGES} passages, got {len(request.passages)}"
+            )
         passages = [
             checked_passage(f"passages[{at}]", one) for at, one in enumerate(request.passages)
         ]
@@ -173,7 +175,7 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
     async def GetPassages(  # noqa: N802
         self, request: wire.GetPassagesRequest, context: Context
     ) -> wire.GetPassagesResponse:
-        """Gives passages by their ids."""
+        """Returns passages by their ids."""
         owner = checked_owner(request.owner)
         passage_ids = _checked_ids(request.passage_ids)
         passages = await (await self._knowledge(context)).passages(owner, passage_ids)
@@ -182,7 +184,7 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
     async def RemovePassages(  # noqa: N802
         self, request: wire.RemovePassagesRequest, context: Context
     ) -> wire.RemovePassagesResponse:
-        """Erases passages that are no part of a document."""
+        """Erases passages that belong to no document."""
         owner = checked_owner(request.owner)
         passage_ids = _checked_ids(request.passage_ids)
         count = await (await self._knowledge(context)).remove_passages(owner, passage_ids)
@@ -191,7 +193,7 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
     async def SearchKnowledge(  # noqa: N802
         self, request: wire.SearchKnowledgeRequest, context: Context
     ) -> wire.SearchKnowledgeResponse:
-        """Finds the passages that fit a text best."""
+        """Returns the passages that match a text best."""
         owner = checked_owner(request.owner)
         check_text("query", request.query, MAX_TEXT_CHARS)
         check_range("max_passages", request.max_passages, 0, MAX_FOUND)
@@ -210,12 +212,14 @@ def _check_config(config: wire.DocumentConfig) -> None:
     check_text("config.source_uri", config.source_uri, MAX_URI_CHARS, min_chars=0)
     check_text("config.title", config.title, MAX_TITLE_CHARS, min_chars=0)
     if config.sha256 and not _SHA256.fullmatch(config.sha256):
-        raise InvalidRequest("config.sha256: is not 64 digits of [0-9a-f]")
+        raise InvalidRequest("config.sha256: must be 64 digits of [0-9a-f]")
 
 
 def _checked_ids(passage_ids: Sequence[str]) -> list[str]:
     if not 1 <= len(passage_ids) <= MAX_PASSAGE_IDS:
-        raise InvalidRequest(f"passage_ids: {len(passage_ids)} are not 1 to {MAX_PASSAGE_IDS}")
+        raise InvalidRequest(
+            f"passage_ids: must be 1 to {MAX_PASSAGE_IDS} ids, got {len(passage_ids)}"
+        )
     for at, passage_id in enumerate(passage_ids):
         check_turn_id(f"passage_ids[{at}]", passage_id)
     return list(passage_ids)

@@ -1,4 +1,4 @@
-"""What a knowledge base holds. The fields are those of `anima.memory.v1`, checked."""
+"""The contents of a knowledge base. The fields are those of `anima.memory.v1`, validated."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from anima.memory import v1 as wire
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose knowledge base it is: exactly one field is set."""
+    """The owner of a knowledge base; exactly one field is set."""
 
     user_id: str = ""
     persona: str = ""
@@ -15,7 +15,7 @@ class Owner:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
-    """A document that is held."""
+    """A stored document."""
 
     document_id: str
     title: str
@@ -24,34 +24,34 @@ class Document:
     sha256: str
     size_bytes: int
     page_count: int
-    """0: it has no pages."""
+    """0 if it has no pages."""
     passage_count: int
     added_unix_ms: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Passage:
-    """A stretch of text that is found as one."""
+    """A stretch of text that is found as a unit."""
 
     passage_id: str
     text: str
     heading: str = ""
     """The headings above it, outermost first, joined by " > "."""
     page: int = 0
-    """From 1; 0: the document has no pages."""
+    """From 1; 0 if the document has no pages."""
     number: int = 0
-    """Its place in the document, from 1; 0: it is no part of one."""
+    """Its position in the document, from 1; 0 if it belongs to none."""
     metadata_json: str = ""
     document: Document | None = None
 
     @property
     def searched_text(self) -> str:
-        """By what the passage is found."""
+        """The text by which the passage is found."""
         return searched_text(self.document.title if self.document else "", self.heading, self.text)
 
 
 def searched_text(title: str, heading: str, text: str) -> str:
-    """Joins a text with the title and the headings above it, so that it is found by all."""
+    """Joins a text with the title and the headings above it, so that all of them find it."""
     above = ". ".join(part for part in (title, heading.replace(" > ", ". ")) if part)
     return f"{above}. {text}" if above else text
 
@@ -68,19 +68,19 @@ class FoundPassage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class File:
-    """A document as it came."""
+    """A document as received."""
 
     name: str
     source_uri: str
     title: str
-    """Empty: that of the file."""
+    """Empty means the title in the file."""
     sha256: str
     content: bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far a document is."""
+    """The progress of a document."""
 
     phase: wire.DocumentPhase.ValueType
     done: int = 0
@@ -89,7 +89,7 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Added:
-    """What became of a document."""
+    """The result of adding a document."""
 
     document: Document
     change: wire.DocumentChange.ValueType
@@ -97,7 +97,7 @@ class Added:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DocumentPosition:
-    """Where a document stands in the order of titles."""
+    """The position of a document in the order of titles."""
 
     title: str
     document_id: str
@@ -105,9 +105,9 @@ class DocumentPosition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DocumentPage:
-    """A part of the documents, by title."""
+    """A page of the list of documents, ordered by title."""
 
     documents: list[Document]
     next_position: DocumentPosition | None
-    """After it the next page begins; None: there is none."""
+    """The next page begins after it; None on the last page."""
     total_count: int

@@ -1,4 +1,4 @@
-"""Searches the passages of a library, exactly, by vector and words."""
+"""Searches the passages of a library exactly, by vectors and words."""
 
 import threading
 from array import array
@@ -27,10 +27,10 @@ class FoundRow:
 
 
 class LibraryIndex:
-    """All passages of one library in memory. Not safe for threads: `LibraryIndexes` locks."""
+    """All passages of one library in memory. Not thread-safe: `LibraryIndexes` locks."""
 
     def __init__(self, dimensions: int | None) -> None:
-        """Makes an empty index; `dimensions` is the length of a vector, None without vectors."""
+        """Creates an empty index; `dimensions` is the length of a vector, None without vectors."""
         self._lexical = LexicalIndex()
         self._row_ids = array("q")
         self._dimensions = dimensions
@@ -38,7 +38,7 @@ class LibraryIndex:
         self._position_of_vector = np.zeros(0, dtype=np.intp)
 
     def add(self, added: Sequence[PassageRow]) -> None:
-        """Adds rows; their ids must rise."""
+        """Adds rows; their ids must be ascending."""
         first = len(self._row_ids)
         for row in added:
             self._row_ids.append(row.row_id)
@@ -53,16 +53,16 @@ class LibraryIndex:
 
     @property
     def last_row_id(self) -> int:
-        """The newest row that the index has seen; 0 for none."""
+        """The newest row that the index contains; 0 if none."""
         return self._row_ids[-1] if self._row_ids else 0
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory the index takes."""
+        """The approximate memory use of the index."""
         return self._lexical.size_bytes + self._vectors.nbytes + 16 * len(self._row_ids)
 
     def search(self, query: str, vector: Vector | None, k: int) -> list[FoundRow]:
-        """Finds the k rows with the highest scores, best first; of equal ones the oldest first."""
+        """Returns the k rows with the highest scores, best first; equal ones oldest first."""
         lexical = self._lexical.scores(query)
         cosines = None if vector is None else self._cosines(vector)
         scores = blend(cosines, lexical)
@@ -77,7 +77,7 @@ class LibraryIndex:
         ]
 
     def _cosines(self, vector: Vector) -> NDArray[np.float32]:
-        """Gives the cosine of every row, 0 to 1; 0 for rows without a vector."""
+        """Returns the cosine of every row, 0 to 1; 0 for rows without a vector."""
         cosines = np.zeros(len(self._row_ids), dtype=np.float32)
         cosines[self._position_of_vector] = np.clip(self._vectors @ vector, 0, 1)
         return cosines
@@ -92,22 +92,22 @@ class _Entry:
 
 
 class LibraryIndexes:
-    """Keeps the indexes of the libraries that were searched last. Safe for threads.
+    """Keeps the indexes of the most recently searched libraries. Thread-safe.
 
-    As with `memory.search.index.IndexCache`, an index takes up what was stored since before each
-    search, so it never needs to be told of a change, and it can be lost at any time.
+    As with `memory.search.index.IndexCache`, an index adds what was stored since before each
+    search, so it needs no notification of changes, and it can be dropped at any time.
     """
 
     def __init__(
         self, tables: KnowledgeTables, *, model_id: str, dimensions: int | None, max_bytes: int
     ) -> None:
-        """Makes an empty cache.
+        """Creates an empty cache.
 
         Args:
-            tables: The truth.
-            model_id: Whose vectors are searched.
-            dimensions: The length of these vectors; None: search by words alone.
-            max_bytes: How much memory the indexes may take; the one in use may take more.
+            tables: The source of truth.
+            model_id: The model whose vectors are searched.
+            dimensions: The length of these vectors; None means a search by words only.
+            max_bytes: The memory limit of the indexes; the one in use may exceed it.
         """
         self._tables = tables
         self._model_id = model_id
@@ -117,7 +117,7 @@ class LibraryIndexes:
         self._lock = threading.Lock()
 
     def search(self, owner: Owner, query: str, vector: Vector | None, k: int) -> list[FoundRow]:
-        """Searches the passages of an owner as they are now."""
+        """Searches an owner's current passages."""
         state = self._tables.state(owner)
         if state is None:
             self.drop(owner)
@@ -131,7 +131,7 @@ class LibraryIndexes:
         return found
 
     def drop(self, owner: Owner) -> None:
-        """Removes what is kept about an owner from memory."""
+        """Drops everything cached about an owner."""
         with self._lock:
             self._entries.pop(owner, None)
 

@@ -36,7 +36,7 @@ _MAX_TITLE_CHARS: Final = 200
 
 
 class Run(Protocol):
-    """Runs database work in threads and makes its errors ones that callers can be told."""
+    """Runs database work in threads and converts its errors to errors for callers."""
 
     async def __call__(
         self, compute: Compute, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -46,7 +46,7 @@ class Run(Protocol):
 
 
 class Library:
-    """Keeps, finds, gives out and erases the documents of all owners."""
+    """Stores, finds, returns and erases the documents of all owners."""
 
     def __init__(
         self,
@@ -58,21 +58,21 @@ class Library:
         run: Run,
         max_index_bytes: int,
     ) -> None:
-        """Makes the knowledge base.
+        """Creates the knowledge base.
 
         Args:
-            tables: Where everything is.
-            encoder: Gives the vectors; None: passages are found by words alone.
+            tables: The storage.
+            encoder: Computes the vectors; None means that passages are found by words only.
             reading: The threads for searches.
             writing: The thread for writes.
             run: Runs work in either.
-            max_index_bytes: How much memory search indexes may take.
+            max_index_bytes: The memory limit of the search indexes.
         """
         self._tables = tables
         self._encoder = encoder
         self._reading = reading
         self._writing = writing
-        # A long document is embedded beside, not before, what people ask meanwhile.
+        # Embedding a long document must not delay searches.
         self._embedding = Compute(threads=1, name="knowledge")
         self._run = run
         self._model_id = "" if encoder is None else encoder.model_id
@@ -86,28 +86,28 @@ class Library:
         self._re_embedding = Once(self._embed_rest, name="knowledge-re-embedding")
 
     def start(self) -> None:
-        """Begins to embed what has no vector of the present encoder, in the background."""
+        """Starts embedding passages without a vector of the current encoder, in the background."""
         if self._encoder is not None:
             self._re_embedding.start()
 
     async def stop(self) -> None:
-        """Stops the work in the background and releases the threads."""
+        """Stops the background work and releases the threads."""
         await self._re_embedding.stop()
         self._embedding.close()
 
     def drop(self, owner: Owner) -> None:
-        """Removes what is kept about an owner from memory; the database is not touched."""
+        """Drops everything cached about an owner; the database is unchanged."""
         self._indexes.drop(owner)
 
     async def held(self, owner: Owner, source_uri: str, sha256: str, title: str) -> Document | None:
-        """Gives the document that came from there, if it is held with this content and title."""
+        """Returns the document from that source if it is stored with this content and title."""
         held = await self._run(self._reading, self._tables.document, owner, source_uri=source_uri)
         if held is None or held.sha256 != sha256 or title not in ("", held.title):
             return None
         return held
 
     async def add(self, owner: Owner, file: File) -> AsyncIterator[Progress | Added]:
-        """Reads, embeds and stores a document; `Added` comes last, after the commit."""
+        """Reads, embeds and stores a document; `Added` is the last event, after the commit."""
         held = await self.held(owner, file.source_uri, file.sha256, file.title)
         if held is not None:
             yield Added(document=held, change=wire.DOCUMENT_CHANGE_NONE)
@@ -155,7 +155,7 @@ class Library:
     async def documents(
         self, owner: Owner, *, after: DocumentPosition | None, page_size: int
     ) -> DocumentPage:
-        """Lists documents by title, from behind a position."""
+        """Lists documents by title, starting after a position."""
         found, count = await self._run(
             self._reading, self._tables.documents, owner, after=after, limit=page_size + 1
         )
@@ -170,7 +170,7 @@ class Library:
     async def document(
         self, owner: Owner, document_id: str, *, first_passage: int, max_passages: int
     ) -> tuple[Document, list[Passage]]:
-        """Gives a document and passages of it, from a number on."""
+        """Returns a document and its passages, starting at a number."""
         document = await self._run(
             self._reading, self._tables.document, owner, document_id=document_id
         )
@@ -189,7 +189,7 @@ class Library:
         return document, passages
 
     async def remove(self, owner: Owner, document_id: str) -> int:
-        """Erases a document without a trace; returns how many passages it had."""
+        """Erases a document completely; returns how many passages it had."""
         try:
             count = await self._run(self._writing, self._tables.remove_document, owner, document_id)
         finally:
@@ -199,19 +199,19 @@ class Library:
         return count
 
     async def put_passages(self, owner: Owner, passages: Sequence[Passage]) -> None:
-        """Stores passages of no document; one with a known id takes the place of the old one."""
+        """Stores passages without a document; a passage with a known id replaces the old one."""
         vectors = await self._embedding.run(self._vectors, passages)
         await self._run(
             self._writing, self._tables.put_passages, owner, passages, vectors, self._model_id
         )
 
     async def passages(self, owner: Owner, passage_ids: Sequence[str]) -> list[Passage]:
-        """Gives passages in the order of the ids; those that are not held are left out."""
+        """Returns passages in the order of the ids; passages that do not exist are left out."""
         held = await self._run(self._reading, self._tables.passages, owner, passage_ids)
         return [held[passage_id] for passage_id in passage_ids if passage_id in held]
 
     async def remove_passages(self, owner: Owner, passage_ids: Sequence[str]) -> int:
-        """Erases passages of no document without a trace; returns how many there were."""
+        """Erases passages without a document completely; returns how many existed."""
         try:
             return await self._run(self._writing, self._tables.remove_passages, owner, passage_ids)
         finally:
@@ -220,7 +220,7 @@ class Library:
     async def search(
         self, owner: Owner, query: str, *, max_passages: int, min_score: float
     ) -> list[FoundPassage]:
-        """Finds the passages that fit a query best, best first."""
+        """Returns the passages that match a query best, best first."""
         found = await self._run(self._reading, self._search, owner, query, max_passages)
         return [one for one in found if one.score >= min_score]
 
@@ -229,7 +229,7 @@ class Library:
             return []
         vector = None if self._encoder is None else self._encoder.embed_query(query)
         found = self._indexes.search(owner, query, vector, k)
-        # The text comes from the truth, so a passage that was just erased is not given out.
+        # The text is read from the database, so a passage that was just erased is never returned.
         passages = self._tables.passages_by_row([row.row_id for row in found])
         return [
             FoundPassage(
@@ -254,24 +254,24 @@ class Library:
                 for start in range(0, len(rest), _EMBED_BATCH):
                     await self._embed_again(library, rest[start : start + _EMBED_BATCH])
                 get_logger().info("passages embedded again", passages=len(rest))
-        except Exception as error:  # searches work by words meanwhile; the next start tries again
+        except Exception as error:  # searches use words until then; the next start retries
             get_logger().error("embedding of earlier passages stopped", exc_info=error)
 
     async def _embed_again(self, library: LibraryState, rows: Sequence[PassageRow]) -> None:
         try:
             vectors = await self._embedding.run(self._embed, [row.searched_text for row in rows])
         except Exception as error:
-            if len(rows) == 1:  # it is found by its words
+            if len(rows) == 1:  # it can still be found by its words
                 get_logger().error("a passage cannot be embedded", error=type(error).__name__)
                 return
-            for row in rows:  # which of them it is
+            for row in rows:  # finds the one that fails
                 await self._embed_again(library, [row])
             return
         pairs = [(row.row_id, one) for row, one in zip(rows, vectors, strict=True)]
         await self._writing.run(self._tables.put_vectors, library, pairs, self._model_id)
 
     def _embed(self, texts: Sequence[str]) -> list[Vector]:
-        assert self._encoder is not None  # noqa: S101 - the task is made only with an encoder
+        assert self._encoder is not None  # noqa: S101 - the task exists only with an encoder
         return list(self._encoder.embed(texts))
 
 

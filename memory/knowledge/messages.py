@@ -1,4 +1,4 @@
-"""Documents and passages as messages: how they are checked and how they are sent."""
+"""Documents and passages as messages: validation and conversion."""
 
 import json
 import uuid
@@ -15,10 +15,10 @@ MAX_METADATA_CHARS: Final = 8_000
 
 
 def checked_owner(owner: wire.KnowledgeOwner) -> Owner:
-    """Reads whose knowledge base a call is about.
+    """Returns the owner of the knowledge base that a call concerns.
 
     Raises:
-        InvalidRequest: It does not say, or not well.
+        InvalidRequest: The owner is missing or invalid.
     """
     match owner.WhichOneof("owner"):
         case "user_id":
@@ -27,20 +27,20 @@ def checked_owner(owner: wire.KnowledgeOwner) -> Owner:
         case "persona":
             check_turn_id("owner.persona", owner.persona)
             return Owner(persona=owner.persona)
-    raise InvalidRequest("owner: neither user_id nor persona is set")
+    raise InvalidRequest("owner: user_id or persona must be set")
 
 
 def checked_passage(field: str, passage: wire.Passage) -> Passage:
-    """Reads a passage that was sent.
+    """Validates and converts a received passage.
 
     Raises:
-        InvalidRequest: It is not well-formed; the text names the field.
+        InvalidRequest: The passage is invalid; the text names the field.
     """
     check_text(f"{field}.text", passage.text, MAX_TEXT_CHARS)
     if passage.passage_id:
         check_turn_id(f"{field}.passage_id", passage.passage_id)
     if passage.HasField("citation"):
-        raise InvalidRequest(f"{field}.citation: only passages of documents have one")
+        raise InvalidRequest(f"{field}.citation: is allowed only for passages of documents")
     if passage.metadata_json:
         _check_metadata(f"{field}.metadata_json", passage.metadata_json)
     return Passage(
@@ -57,11 +57,11 @@ def _check_metadata(field: str, metadata_json: str) -> None:
     except (ValueError, RecursionError):
         is_object = False
     if not is_object:
-        raise InvalidRequest(f"{field}: is not a JSON object")
+        raise InvalidRequest(f"{field}: must be a JSON object")
 
 
 def document_message(document: Document) -> wire.Document:
-    """Gives a document as it is sent."""
+    """Converts a document to its message."""
     return wire.Document(
         document_id=document.document_id,
         title=document.title,
@@ -76,7 +76,7 @@ def document_message(document: Document) -> wire.Document:
 
 
 def passage_message(passage: Passage) -> wire.Passage:
-    """Gives a passage as it is sent."""
+    """Converts a passage to its message."""
     citation = None
     if passage.document is not None:
         citation = wire.Citation(
@@ -96,7 +96,7 @@ def passage_message(passage: Passage) -> wire.Passage:
 
 
 def found_message(found: FoundPassage) -> wire.RecalledPassage:
-    """Gives a passage that was found as it is sent."""
+    """Converts a passage that was found to its message."""
     return wire.RecalledPassage(
         passage=passage_message(found.passage),
         score=found.score,

@@ -1,4 +1,4 @@
-"""Page tokens of the list of documents, in a form that callers only hand back."""
+"""Page tokens of the list of documents, opaque to callers."""
 
 import base64
 import binascii
@@ -10,16 +10,16 @@ from services.runtime.errors import InvalidRequest
 
 
 def page_token(owner: Owner, position: DocumentPosition) -> str:
-    """Makes the token of a position in the list of an owner."""
+    """Returns the token for a position in an owner's list."""
     packed = json.dumps([_seal(owner, position), position.title, position.document_id])
     return base64.urlsafe_b64encode(packed.encode()).decode("ascii")
 
 
 def position_of(owner: Owner, token: str) -> DocumentPosition:
-    """Reads a token back.
+    """Parses a token.
 
     Raises:
-        InvalidRequest: It is no token of this owner's list.
+        InvalidRequest: It is not a token of this owner's list.
     """
     try:
         read = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
@@ -33,10 +33,11 @@ def position_of(owner: Owner, token: str) -> DocumentPosition:
 
 
 def _seal(owner: Owner, position: DocumentPosition) -> str:
-    # Not a secret, as in `memory.paging`: it finds tokens that were cut, mixed up or made up.
+    # Not a secret, as in `memory.paging`: it detects tokens that were truncated, mixed up or
+    # invented.
     text = "\0".join((owner.user_id, owner.persona, position.title, position.document_id))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _refusal() -> InvalidRequest:
-    return InvalidRequest("page_token: is not the next_page_token of a list of this owner")
+    return InvalidRequest("page_token: must be the next_page_token of a list of this owner")

@@ -1,4 +1,4 @@
-"""Has a document read by a process of its own, with limits."""
+"""Reads a document in a separate process, with limits."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ _OUT_OF_TIME: Final = (-signal.SIGXCPU, -signal.SIGKILL)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadPassage:
-    """A passage as it was cut."""
+    """A passage produced by splitting."""
 
     text: str
     heading: str
@@ -30,7 +30,7 @@ class ReadPassage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadDocument:
-    """What stands in a document."""
+    """The content of a document."""
 
     title: str
     media_type: str
@@ -48,12 +48,13 @@ class Reader:
         max_cpu_s: int = MAX_CPU_S,
         max_wall_s: float = _MAX_WALL_S,
     ) -> None:
-        """Makes a reader.
+        """Creates a reader.
 
         Args:
-            tokenizer_json: The tokenizer of the encoder; None: passages are cut by characters.
-            max_cpu_s: How long a document may compute.
-            max_wall_s: How long it may take, also on a busy machine.
+            tokenizer_json: The tokenizer of the encoder; None means passages are split by
+                characters.
+            max_cpu_s: The maximum CPU time per document, s.
+            max_wall_s: The maximum time per document, s, also on a busy machine.
         """
         self._tokenizer_json = tokenizer_json
         self._max_cpu_s = max_cpu_s
@@ -64,7 +65,7 @@ class Reader:
         """Reads a document.
 
         Raises:
-            FailedPrecondition: It cannot be read; the text says why and what to do.
+            FailedPrecondition: It cannot be read; the text states why and what to do.
         """
         request = {
             "file_name": file.name,
@@ -92,14 +93,14 @@ class Reader:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            # What the service may know, such as tokens, the document's parser need not.
+            # The document's parser must not have access to the service's secrets, such as tokens.
             env={"PATH": os.environ.get("PATH", ""), "RAYON_NUM_THREADS": "1"},
         )
         try:
             async with asyncio.timeout(self._max_wall_s):
                 stdout, stderr = await process.communicate(sent)
         except TimeoutError:
-            raise _unreadable(name, "it takes too long to read: cut it up") from None
+            raise _unreadable(name, "it takes too long to read: split it") from None
         finally:
             if process.returncode is None:
                 process.kill()
@@ -113,8 +114,8 @@ class Reader:
             stderr=stderr[-_MAX_LOGGED_BYTES:].decode(errors="replace"),
         )
         if process.returncode in _OUT_OF_TIME:
-            raise _unreadable(name, "it takes too long to read: cut it up")
-        raise _unreadable(name, "its parser failed on it: it seems broken")
+            raise _unreadable(name, "it takes too long to read: split it")
+        raise _unreadable(name, "its parser failed: it seems to be damaged")
 
 
 def _unreadable(name: str, why: str) -> FailedPrecondition:

@@ -1,4 +1,4 @@
-"""Finds what documents say on a question, in all knowledge bases that count for it."""
+"""Finds passages for a question in all knowledge bases that apply to it."""
 
 import asyncio
 from typing import Final
@@ -10,15 +10,15 @@ from memory.search import selector
 from services.runtime.validation import check_range, check_turn_id
 
 MAX_PASSAGES: Final = 50
-# What fits less only shares a common word with the question.
+# Anything lower only shares a common word with the question.
 _MIN_SCORE: Final = 0.15
 
 
 def checked_owners(request: wire.RecallRequest) -> list[Owner]:
-    """Gives whose documents count: the user's own and those of the persona.
+    """Returns the owners whose documents apply: the user and the persona.
 
     Raises:
-        InvalidRequest: A field is not well-formed.
+        InvalidRequest: A field is invalid.
     """
     check_range("max_passages", request.max_passages, 0, MAX_PASSAGES)
     if request.persona:
@@ -30,7 +30,7 @@ def checked_owners(request: wire.RecallRequest) -> list[Owner]:
 async def recall_passages(
     knowledge: KnowledgeBase | None, request: wire.RecallRequest
 ) -> list[FoundPassage]:
-    """Gives the passages that fit the question of a request, best first; none for small talk."""
+    """Returns the passages that match a request's question, best first; none for small talk."""
     owners = checked_owners(request)
     if knowledge is None or not request.max_passages:
         return []

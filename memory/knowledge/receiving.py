@@ -1,4 +1,4 @@
-"""Takes in the bytes of a document from the wire."""
+"""Receives the bytes of a document."""
 
 import asyncio
 import hashlib
@@ -11,30 +11,30 @@ from services.runtime.errors import DeadlineExceeded, InvalidRequest
 
 MAX_FILE_BYTES: Final = 32 * 1024 * 1024
 MAX_PIECE_BYTES: Final = 1024 * 1024
-# Whoever sends nothing for so long does not keep a place.
+# A client that sends nothing for this long loses its place.
 _SILENCE_S: Final = 30.0
 
 
 class Receiver:
-    """The content of one document, whole once `pieces` has ended."""
+    """The content of one document, complete once `pieces` has ended."""
 
     def __init__(self, requests: AsyncIterator[wire.AddDocumentRequest]) -> None:
         self._requests = requests
         self._content = bytearray()
 
     async def pieces(self) -> AsyncIterator[Progress]:
-        """Takes in all pieces and tells of each.
+        """Receives all pieces and yields the progress after each.
 
         Raises:
             InvalidRequest: A piece, or the file, is empty or too large.
-            DeadlineExceeded: Nothing came for too long.
+            DeadlineExceeded: Nothing arrived for too long.
         """
         while True:
             try:
                 async with asyncio.timeout(_SILENCE_S):
                     request = await anext(self._requests, None)
             except TimeoutError:
-                raise DeadlineExceeded(f"content: nothing came for {_SILENCE_S:.0f} s") from None
+                raise DeadlineExceeded(f"content: nothing arrived for {_SILENCE_S:.0f} s") from None
             if request is None:
                 break
             self._take(request.content)
@@ -44,15 +44,17 @@ class Receiver:
 
     def _take(self, piece: bytes) -> None:
         if len(piece) > MAX_PIECE_BYTES:
-            raise InvalidRequest(f"content: {len(piece)} bytes are more than {MAX_PIECE_BYTES}")
+            raise InvalidRequest(
+                f"content: must be at most {MAX_PIECE_BYTES} bytes, got {len(piece)}"
+            )
         if len(self._content) + len(piece) > MAX_FILE_BYTES:
             raise InvalidRequest(
-                f"content: the file is larger than {MAX_FILE_BYTES // 1024**2} MiB; cut it up"
+                f"content: must be at most {MAX_FILE_BYTES // 1024**2} MiB in all; split the file"
             )
         self._content += piece
 
     def content(self) -> tuple[bytes, str]:
-        """Gives the content and its SHA-256 in hexadecimal; takes milliseconds for a large file."""
+        """Returns the content and its SHA-256 in hex; takes milliseconds for a large file."""
         content = bytes(self._content)
         self._content.clear()
         return content, hashlib.sha256(content).hexdigest()

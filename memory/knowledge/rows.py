@@ -1,6 +1,6 @@
-"""Documents and passages as rows of the database: how they are found, written and read.
+"""Documents and passages as rows of the database: queries, writes and conversions.
 
-All functions are used inside a transaction or a reading connection.
+All functions must be used within a transaction or a reading connection.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ _MAX_PLACES: Final = 500
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LibraryState:
-    """What an index of the library must agree with."""
+    """The state that an index must match."""
 
     row_id: int
     revision: int
@@ -41,7 +41,7 @@ class LibraryState:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PassageRow:
-    """What an index needs to know of a passage."""
+    """The data of a passage that an index needs."""
 
     row_id: int
     searched_text: str

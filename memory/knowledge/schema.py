@@ -1,7 +1,7 @@
-"""The tables of the knowledge base; a step of `memory.sqlite.migrations`, which never changes."""
+"""The tables of the knowledge base; a step of `memory.sqlite.migrations` that never changes."""
 
-# A library is what one owner has: a person, with whom it goes, or a persona. `revision` rises when
-# an index that has seen all passages must still be made anew, as that of users does.
+# A library belongs to one owner: a person, with whom it is erased, or a persona. `revision`
+# increases when even an index that has seen all passages must be rebuilt, as for users.
 KNOWLEDGE = """
 CREATE TABLE library (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,6 +1,6 @@
 """The knowledge base in the memory's database: documents and passages of all owners.
 
-The SQL is plain, so that SQLite and PostgreSQL both run it.
+The SQL is plain, so that both SQLite and PostgreSQL can run it.
 """
 
 from collections.abc import Sequence
@@ -34,23 +34,23 @@ from services.runtime.errors import InvalidRequest
 
 
 class Database(Protocol):
-    """What the tables need of a store; a `memory.store.Truth` is one."""
+    """The interface that the tables need of a store; `memory.store.Truth` implements it."""
 
     def reading(self) -> AbstractContextManager[Connection]:
-        """Gives a connection that reads one snapshot."""
+        """Returns a connection that reads one snapshot."""
         ...
 
     def transaction(self) -> AbstractContextManager[Connection]:
-        """Gives the connection that writes; commits at the end, rolls back on an exception."""
+        """Returns the writing connection; commits at the end, rolls back on an exception."""
         ...
 
     def erasing(self) -> AbstractContextManager[Connection]:
-        """As `transaction`; afterwards nothing of what was erased is left in the files."""
+        """Like `transaction`; afterwards the erased data is removed from the files."""
         ...
 
 
 class KnowledgeTables:
-    """Documents and passages of all owners. Safe for threads, as its database is."""
+    """Documents and passages of all owners. As thread-safe as its database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -58,14 +58,14 @@ class KnowledgeTables:
     # Reading
 
     def state(self, owner: Owner) -> LibraryState | None:
-        """Gives what an index must agree with; None if the owner has nothing."""
+        """Returns the state that an index must match; None if the owner has no data."""
         with self._database.reading() as connection:
             return state_of(connection, owner)
 
     def document(
         self, owner: Owner, *, document_id: str = "", source_uri: str = ""
     ) -> Document | None:
-        """Gives a document by its id, or by where it comes from; None if there is none."""
+        """Returns a document by its id or its source; None if there is none."""
         column, value = ("document_id", document_id) if document_id else ("source_uri", source_uri)
         with self._database.reading() as connection:
             row = connection.execute(
@@ -78,7 +78,7 @@ class KnowledgeTables:
     def documents(
         self, owner: Owner, *, after: DocumentPosition | None, limit: int
     ) -> tuple[list[Document], int]:
-        """Gives documents by title, from behind a position, and how many there are in all."""
+        """Returns documents by title, starting after a position, and the total number."""
         behind = " AND (title, document_id) > (?, ?)" if after is not None else ""
         start = () if after is None else (after.title, after.document_id)
         with self._database.reading() as connection:
@@ -96,7 +96,7 @@ class KnowledgeTables:
     def document_passages(
         self, owner: Owner, document_id: str, *, first: int, limit: int
     ) -> list[Passage]:
-        """Gives the passages of a document in their order, from a number on."""
+        """Returns the passages of a document in order, starting at a number."""
         with self._database.reading() as connection:
             found = connection.execute(
                 f"{SELECT_PASSAGES} WHERE document.library = ({library_query(owner)})"
@@ -106,7 +106,7 @@ class KnowledgeTables:
             return [passage_of(row[1:]) for row in found]
 
     def passages(self, owner: Owner, passage_ids: Sequence[str]) -> dict[str, Passage]:
-        """Gives passages by their ids; those that are not held are left out."""
+        """Returns passages by their ids; passages that do not exist are left out."""
         held: dict[str, Passage] = {}
         with self._database.reading() as connection:
             for some in in_parts(passage_ids):
@@ -119,7 +119,7 @@ class KnowledgeTables:
         return held
 
     def passages_by_row(self, row_ids: Sequence[int]) -> dict[int, Passage]:
-        """Gives passages by their rows; rows that are gone are left out."""
+        """Returns passages by their rows; rows that no longer exist are left out."""
         with self._database.reading() as connection:
             found = connection.execute(
                 f"{SELECT_PASSAGES} WHERE passage.id IN ({places(row_ids)})", list(row_ids)
@@ -129,7 +129,7 @@ class KnowledgeTables:
     def index_rows(
         self, library: LibraryState, after_row_id: int, model_id: str
     ) -> list[PassageRow]:
-        """Gives what came after a row, in the order of the rows, with the vectors of a model."""
+        """Returns the passages after a row, ordered by row, with the vectors of a model."""
         with self._database.reading() as connection:
             found = connection.execute(
                 f"SELECT passage.id, {PASSAGE}, {DOCUMENT}, model_id, vector FROM passage"  # noqa: S608
@@ -147,7 +147,7 @@ class KnowledgeTables:
             ]
 
     def libraries_without_vectors(self, model_id: str) -> list[LibraryState]:
-        """Gives the libraries that have passages without a vector of a model."""
+        """Returns the libraries that have passages without a vector of a model."""
         with self._database.reading() as connection:
             found = connection.execute(
                 "SELECT id, revision FROM library WHERE id IN"
@@ -166,8 +166,8 @@ class KnowledgeTables:
         vectors: Sequence[Vector | None],
         model_id: str,
     ) -> bool:
-        """Stores a document in one transaction; returns whether it took the place of another."""
-        # Only a replacement leaves something to be erased; a first document must not wait for it.
+        """Stores a document in one transaction; returns whether it replaced another one."""
+        # Only a replacement leaves data to erase; a first document must not wait for an erasure.
         replaces = self.document(owner, source_uri=document.source_uri) is not None
         change = self._database.erasing if replaces else self._database.transaction
         with change() as connection:
@@ -199,7 +199,7 @@ class KnowledgeTables:
         return bool(old)
 
     def remove_document(self, owner: Owner, document_id: str) -> int | None:
-        """Erases a document; returns how many passages it had, None if there is none."""
+        """Erases a document; returns how many passages it had, None if it does not exist."""
         if self.document(owner, document_id=document_id) is None:
             return None
         with self._database.erasing() as connection:
@@ -221,14 +221,14 @@ class KnowledgeTables:
         vectors: Sequence[Vector | None],
         model_id: str,
     ) -> None:
-        """Stores passages of no document in one transaction; known ids are replaced.
+        """Stores passages without a document in one transaction; known ids are replaced.
 
         Raises:
-            InvalidRequest: An id is that of a passage of a document.
+            InvalidRequest: An id belongs to a passage of a document.
         """
         ids = [one.passage_id for one in passages]
         if len(set(ids)) < len(ids):
-            raise InvalidRequest("passages: a passage_id comes twice")
+            raise InvalidRequest("passages: a passage_id must not occur twice")
         known = self.passages(owner, ids)
         change = self._database.erasing if known else self._database.transaction
         with change() as connection:
@@ -241,11 +241,11 @@ class KnowledgeTables:
                 (library, *ids),
             ).fetchone()
             if held is not None:
-                raise InvalidRequest(f"passages: {held[0]} is a passage of a document")
+                raise InvalidRequest(f"passages: {held[0]} belongs to a document")
             insert_passages(connection, library, None, passages, vectors, model_id)
 
     def remove_passages(self, owner: Owner, passage_ids: Sequence[str]) -> int:
-        """Erases passages of no document; returns how many there were."""
+        """Erases passages without a document; returns how many existed."""
         if not self.passages(owner, passage_ids):
             return 0
         with self._database.erasing() as connection:
@@ -259,7 +259,7 @@ class KnowledgeTables:
     def put_vectors(
         self, library: LibraryState, vectors: Sequence[tuple[int, Vector]], model_id: str
     ) -> None:
-        """Sets vectors of a library's passages by their rows; rows that are gone are left out."""
+        """Sets vectors of a library's passages by row; rows that no longer exist are left out."""
         with self._database.transaction() as connection:
             connection.executemany(
                 "UPDATE passage SET vector = ?, model_id = ? WHERE id = ? AND library = ?",

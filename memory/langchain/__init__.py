@@ -1,7 +1,7 @@
-"""One user's memory for LangChain: a vector store, a retriever, and the other way round.
+"""One user's memory for LangChain: a vector store and a retriever; also the reverse, an encoder.
 
-Needs the extra `langchain`. It brings langsmith, which sends traces nowhere unless
-LANGSMITH_TRACING is set.
+Needs the extra `langchain`. It installs langsmith, which sends no traces unless LANGSMITH_TRACING
+is set.
 """
 
 from memory.langchain.retriever import AnimaRetriever

@@ -1,4 +1,4 @@
-"""Calls the memory service without an event loop, as LangChain's synchronous interfaces do."""
+"""Calls the memory service without an event loop, for LangChain's synchronous interfaces."""
 
 import threading
 from collections.abc import Callable
@@ -15,15 +15,15 @@ ResponseT = TypeVar("ResponseT")
 
 
 class MemoryClient:
-    """A connection to a memory service. Safe for threads."""
+    """A connection to a memory service. Thread-safe."""
 
     def __init__(self, address: str, *, token: str | None, timeout_s: float) -> None:
-        """Makes a client; it connects when it is first used.
+        """Creates a client; it connects on first use.
 
         Args:
             address: "host:port".
-            token: What the service demands; None: nothing.
-            timeout_s: How long a call may take.
+            token: The token that the service requires; None for no token.
+            timeout_s: The maximum duration of a call, s.
         """
         self._address = address
         self._token = token
@@ -33,10 +33,10 @@ class MemoryClient:
 
     @property
     def stub(self) -> Any:
-        """The calls of the service."""
+        """The gRPC stub of the service."""
         with self._lock:
             if self._channel is None:
-                # A proxy of the environment is for the web, not for the mesh.
+                # A proxy from the environment is meant for the web, not for the mesh.
                 options = [("grpc.enable_http_proxy", 0)]
                 self._channel = grpc.insecure_channel(self._address, options=options)
             return wire.MemoryServiceStub(self._channel)
@@ -47,7 +47,7 @@ class MemoryClient:
         """Makes a call.
 
         Raises:
-            AnimaError: The service refused it, or is away; the text says why.
+            AnimaError: The service rejected it or is unavailable; the text states why.
         """
         try:
             return method(
@@ -59,7 +59,7 @@ class MemoryClient:
             raise _told(error) from error
 
     def close(self) -> None:
-        """Closes the connection; a later call opens it anew."""
+        """Closes the connection; a later call opens it again."""
         with self._lock:
             if self._channel is not None:
                 self._channel.close()
@@ -67,5 +67,5 @@ class MemoryClient:
 
 
 def _told(error: Any) -> AnimaError:
-    # An error of the synchronous API has all that is read here.
+    # An error of the synchronous API has everything that is read here.
     return error_from_rpc(error)

@@ -1,4 +1,4 @@
-"""Any `Embeddings` of LangChain as the encoder of the memory."""
+"""Uses any LangChain `Embeddings` as the memory's encoder."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ _MODEL_NAMES: Final = ("model", "model_name", "model_id", "deployment")
 
 
 class LangChainEncoder:
-    """Vectors of LangChain embeddings, brought to length 1.
+    """Vectors of LangChain embeddings, normalised to length 1.
 
-    Safe for threads if the embeddings are. Their model id is made of their name in the settings,
-    the model that they say they are, and the length of a vector: when one of these changes,
-    everything is embedded anew, and vectors of before are never compared.
+    Thread-safe if the embeddings are. The model id consists of their name in the settings, the
+    model
+    that they report, and the length of a vector: when one of these changes, everything is embedded
+    again, and earlier vectors are never compared.
     """
 
     tokenizer_json: str | None = None
-    """Not known; passages are cut by characters."""
+    """Unknown; passages are split by characters."""
 
     def __init__(self, name: str) -> None:
-        """Makes the embeddings and tries them.
+        """Creates the embeddings and tests them.
 
         Args:
-            name: "module:attribute", the embeddings or what makes them without arguments.
+            name: "module:attribute", the embeddings or a callable without arguments that makes
+                them.
 
         Raises:
             SettingsError: There are no such embeddings, or they do not work.
@@ -41,11 +43,11 @@ class LangChainEncoder:
         self._embeddings = _made(name)
         try:
             vector = self._embeddings.embed_query("warm")
-        except Exception as error:  # each library raises its own classes
+        except Exception as error:  # each library has its own exceptions
             raise SettingsError(f"{VARIABLE}: {name} does not work: {error}") from error
         self._dimensions = len(vector)
         if not self._dimensions:
-            raise SettingsError(f"{VARIABLE}: {name} gives empty vectors")
+            raise SettingsError(f"{VARIABLE}: {name} returns empty vectors")
         models = (getattr(self._embeddings, attribute, None) for attribute in _MODEL_NAMES)
         model = next((one for one in models if isinstance(one, str) and one), "")
         self._model_id = "/".join(part for part in (name, model, str(self._dimensions)) if part)
@@ -57,14 +59,14 @@ class LangChainEncoder:
 
     @property
     def model_id(self) -> str:
-        """Names the embeddings: vectors with different model ids must not be compared."""
+        """Identifies the embeddings: vectors with different model ids must not be compared."""
         return self._model_id
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Gives a vector of length 1 for each text, shape [texts, dimensions].
+        """Returns a unit vector for each text, shape [texts, dimensions].
 
         Raises:
-            InternalError: The embeddings failed, or gave other vectors than at the start.
+            InternalError: The embeddings failed, or their vectors differ in length from the start.
         """
         if not texts:
             return np.zeros((0, self._dimensions), dtype=np.float32)
@@ -72,33 +74,33 @@ class LangChainEncoder:
             return self._checked(self._embeddings.embed_documents(list(texts)), len(texts))
         except InternalError:
             raise
-        except Exception as error:  # each library raises its own classes
+        except Exception as error:  # each library has its own exceptions
             raise InternalError(f"the embeddings {self._name} failed: {error}") from error
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
-        """Gives the vector of a question, shape [dimensions]; some models embed them otherwise.
+        """Returns the vector of a question, shape [dimensions]; some models embed them differently.
 
         Raises:
-            InternalError: The embeddings failed, or gave another vector than at the start.
+            InternalError: The embeddings failed, or their vector differs in length from the start.
         """
         try:
             return np.asarray(self._checked([self._embeddings.embed_query(text)], 1)[0])
         except InternalError:
             raise
-        except Exception as error:  # each library raises its own classes
+        except Exception as error:  # each library has its own exceptions
             raise InternalError(f"the embeddings {self._name} failed: {error}") from error
 
     def _checked(self, given: Sequence[Sequence[float]], count: int) -> NDArray[np.float32]:
         lengths = {len(vector) for vector in given}
         if len(given) != count or lengths != {self._dimensions}:
             raise InternalError(
-                f"the embeddings {self._name} gave {len(given)} vectors of length"
-                f" {sorted(lengths)}, not {count} of {self._dimensions}: vectors of two models"
-                " cannot be mixed; start the memory service anew with one model"
+                f"the embeddings {self._name} must return {count} vectors of length"
+                f" {self._dimensions}, got {len(given)} of {sorted(lengths)}: vectors of two models"
+                " cannot be mixed; restart the memory service with one model"
             )
         vectors = np.array(given, dtype=np.float32)
         if not np.isfinite(vectors).all():
-            raise InternalError(f"the embeddings {self._name} gave what is no number")
+            raise InternalError(f"the embeddings {self._name} returned values that are not numbers")
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.where(norms > 0, norms, 1), dtype=np.float32)
 
@@ -108,8 +110,8 @@ def _made(name: str) -> Embeddings:
     try:
         found = getattr(import_module(module_name), attribute)
         made = found if isinstance(found, Embeddings) else found()
-    except Exception as error:  # whatever the module raises when it is imported
-        raise SettingsError(f"{VARIABLE}: {name} cannot be had: {error}") from error
+    except Exception as error:  # any exception of the import
+        raise SettingsError(f"{VARIABLE}: {name} cannot be loaded: {error}") from error
     if not isinstance(made, Embeddings):
-        raise SettingsError(f"{VARIABLE}: {name} gives no LangChain Embeddings but {type(made)}")
+        raise SettingsError(f"{VARIABLE}: {name} must be LangChain Embeddings, got {type(made)}")
     return made

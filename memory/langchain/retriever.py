@@ -1,4 +1,4 @@
-"""What one user's memory holds on a question, as a LangChain retriever."""
+"""A LangChain retriever for one user's memory."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ _SPEAKERS = {wire.SPEAKER_USER: "user", wire.SPEAKER_ASSISTANT: "assistant"}
 
 
 class AnimaRetriever(BaseRetriever):
-    """Recalls what was said, what is known of the person, and what documents say.
+    """Recalls what was said, what is known about the person, and passages of documents.
 
-    It gives nothing where the memory judges that the question needs none. The metadata of each
-    document tells its `kind` ("turn", "fact", "summary" or "passage") and its `score`, 0 to 1.
+    It returns nothing if the memory decides that the question needs none. The metadata of each
+    document contains its `kind` ("turn", "fact", "summary" or "passage") and `score`, 0 to 1.
     """
 
     user_id: str = Field(min_length=1, max_length=128)
-    """Whose memory."""
+    """The user whose memory is searched."""
     persona: str = ""
-    """The persona whose shared documents count too; empty: none."""
+    """A persona whose shared documents are also searched; empty for none."""
     k: int = Field(default=5, ge=1, le=50)
-    """The most documents."""
+    """The maximum number of documents."""
     with_documents: bool = True
-    """Whether passages of documents count too."""
+    """Whether passages of documents are also searched."""
     min_score: float = Field(default=0.0, ge=0, le=1)
-    """What fits less is left out."""
+    """Results with a lower score are left out."""
     address: str = DEFAULT_ADDRESS
-    """Of the memory service, "host:port"."""
+    """Address of the memory service, "host:port"."""
     token: str | None = Field(default=None, repr=False, exclude=True)
-    """What the service demands; None: nothing."""
+    """The token that the service requires; None for no token."""
     timeout_s: float = Field(default=10.0, gt=0)
-    """How long a call may take."""
+    """The maximum duration of a call, s."""
     _client: MemoryClient = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:
-        """Makes the client; it connects when it is first used."""
+        """Creates the client; it connects on first use."""
         self._client = MemoryClient(self.address, token=self.token, timeout_s=self.timeout_s)
 
     def close(self) -> None:
-        """Closes the connection; a later call opens it anew."""
+        """Closes the connection; a later call opens it again."""
         self._client.close()
 
     def _get_relevant_documents(

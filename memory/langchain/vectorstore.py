@@ -1,4 +1,4 @@
-"""The documents of one user, or of a persona, as a LangChain vector store."""
+"""A LangChain vector store of the documents of one user or persona."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ DEFAULT_ADDRESS: Final = "127.0.0.1:50053"
 
 
 class AnimaVectorStore(VectorStore):
-    """Texts in the knowledge base of one user, or of a persona, behind a memory service.
+    """Texts in the knowledge base of one user or persona, in a memory service.
 
-    The service embeds by itself, searches by vector and words at once, and keeps everything of
-    other users out. What is added here is found in conversations too; what was added as documents
-    is found here too, but neither changed nor deleted by its id.
+    The service embeds the texts, searches by vectors and words at once, and isolates users from
+    each other. Texts added here are also found in conversations; text added as documents is also
+    found here, but cannot be changed or deleted by its id.
 
-    The asynchronous methods are the synchronous ones in threads.
+    The asynchronous methods run the synchronous ones in threads.
     """
 
     def __init__(
@@ -40,27 +40,27 @@ class AnimaVectorStore(VectorStore):
         token: str | None = None,
         timeout_s: float = 60.0,
     ) -> None:
-        """Makes a store; it connects when it is first used.
+        """Creates a store; it connects on first use.
 
         Args:
-            user_id: Whose texts; this or `persona`.
-            persona: The persona that shares the texts with all who talk to it.
-            address: Of the memory service, "host:port".
-            token: What the service demands; None: nothing.
-            timeout_s: How long a call may take.
+            user_id: The owner of the texts; this or `persona`.
+            persona: The persona that shares the texts with everyone who talks to it.
+            address: Address of the memory service, "host:port".
+            token: The token that the service requires; None for no token.
+            timeout_s: The maximum duration of a call, s.
 
         Raises:
             ValueError: Neither `user_id` nor `persona` is given, or both are.
         """
         if bool(user_id) == bool(persona):
-            raise ValueError("user_id or persona must be given, and only one of them")
+            raise ValueError("user_id or persona must be given, but not both")
         self._owner = wire.KnowledgeOwner(user_id=user_id)
         if persona:
             self._owner.persona = persona
         self._client = MemoryClient(address, token=token, timeout_s=timeout_s)
 
     def close(self) -> None:
-        """Closes the connection; a later call opens it anew."""
+        """Closes the connection; a later call opens it again."""
         self._client.close()
 
     def add_texts(
@@ -71,26 +71,28 @@ class AnimaVectorStore(VectorStore):
         ids: list[str] | None = None,
         **kwargs: Any,
     ) -> list[str]:
-        """Adds texts; one with a known id takes the place of the old one.
+        """Adds texts; a text with a known id replaces the old one.
 
         Args:
             texts: Each at most 8,000 characters.
-            metadatas: For each text what JSON can say.
+            metadatas: A JSON-serialisable dict for each text.
             ids: For each text 1 to 64 characters of [A-Za-z0-9_.-], or None.
-            kwargs: Nothing else is known.
+            kwargs: Must be empty.
 
         Returns:
             The ids, in the order of the texts.
 
         Raises:
-            ValueError: There are not as many metadatas or ids as texts.
-            AnimaError: The service refused them.
+            ValueError: The number of metadatas or ids differs from that of texts.
+            AnimaError: The service rejected them.
         """
         _refuse(kwargs)
         held = list(texts)
         for name, given in (("metadatas", metadatas), ("ids", ids)):
             if given is not None and len(given) != len(held):
-                raise ValueError(f"{name}: {len(given)} for {len(held)} texts")
+                raise ValueError(
+                    f"{name}: must be {len(held)}, one for each text, got {len(given)}"
+                )
         passages = [
             wire.Passage(
                 text=text,
@@ -106,21 +108,23 @@ class AnimaVectorStore(VectorStore):
         return stored
 
     def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:
-        """Erases texts by their ids; ids that are not known change nothing.
+        """Erases texts by their ids; unknown ids have no effect.
 
         Raises:
             ValueError: No ids are given.
         """
         _refuse(kwargs)
         if ids is None:
-            raise ValueError("ids: must be named; all of a user goes with `anima memory forget`")
+            raise ValueError(
+                "ids: must be given; to erase all of a user, run `anima memory forget`"
+            )
         for some in _in_parts(ids, _MAX_IDS):
             request = wire.RemovePassagesRequest(owner=self._owner, passage_ids=some)
             self._client.call(self._client.stub.RemovePassages, request)
         return True
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        """Gives texts in the order of their ids; unknown ids are left out."""
+        """Returns texts in the order of their ids; unknown ids are left out."""
         found: list[Document] = []
         for some in _in_parts(ids, _MAX_IDS):
             request = wire.GetPassagesRequest(owner=self._owner, passage_ids=some)
@@ -129,26 +133,26 @@ class AnimaVectorStore(VectorStore):
         return found
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """Finds the k texts that fit best, best first; at most 50."""
+        """Returns the k best matches, best first; k is at most 50."""
         return [document for document, _ in self.similarity_search_with_score(query, k, **kwargs)]
 
     def similarity_search_with_score(
         self, query: str, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
-        """Finds the k texts that fit best, with their scores: 0 to 1, more is better.
+        """Returns the k best matches with their scores, 0 to 1, higher is better.
 
         Raises:
             ValueError: `k` is not 1 to 50, or a filter is given.
         """
         _refuse(kwargs)
         if not 1 <= k <= _MAX_FOUND:
-            raise ValueError(f"k: {k} is not 1 to {_MAX_FOUND}")
+            raise ValueError(f"k: must be 1 to {_MAX_FOUND}, got {k}")
         request = wire.SearchKnowledgeRequest(owner=self._owner, query=query, max_passages=k)
         response = self._client.call(self._client.stub.SearchKnowledge, request)
         return [(document_of(found.passage), found.score) for found in response.passages]
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
-        return float  # it is one already
+        return float  # the score is already a relevance
 
     @classmethod
     def from_texts(
@@ -160,15 +164,15 @@ class AnimaVectorStore(VectorStore):
         ids: list[str] | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Makes a store and adds texts; `kwargs` are those of the constructor.
+        """Creates a store and adds texts; `kwargs` are those of the constructor.
 
         Raises:
-            ValueError: An embedding is given: vectors of two models cannot be mixed, so the service
-                alone has one, which its setting ANIMA_MEMORY_EMBEDDINGS names.
+            ValueError: An embedding is given. Vectors of two models cannot be mixed, so only the
+                service embeds, with the model in its setting ANIMA_MEMORY_EMBEDDINGS.
         """
         if embedding is not None:
             raise ValueError(
-                "embedding: the memory service embeds; name the model in its setting"
+                "embedding: the memory service embeds; set the model in its setting"
                 " ANIMA_MEMORY_EMBEDDINGS"
             )
         store = cls(**kwargs)
@@ -177,7 +181,7 @@ class AnimaVectorStore(VectorStore):
 
 
 def document_of(passage: wire.Passage) -> Document:
-    """Gives a passage as LangChain knows it; that of a document with where it stands."""
+    """Converts a passage to a LangChain document; with its position if it belongs to a document."""
     if passage.metadata_json:
         metadata = json.loads(passage.metadata_json)
     elif passage.HasField("citation"):
@@ -195,9 +199,9 @@ def document_of(passage: wire.Passage) -> Document:
 
 
 def _refuse(options: dict[str, Any]) -> None:
-    # Whoever filters relies on it: a filter that is passed over shows what must not be seen.
+    # Callers rely on a filter: if it were ignored, hidden documents would be returned.
     if options:
-        raise ValueError(f"{', '.join(options)}: the memory knows no such option")
+        raise ValueError(f"{', '.join(options)}: the memory has no such option")
 
 
 def _in_parts(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -1,13 +1,13 @@
-"""What is made of old turns."""
+"""The result of condensing old turns."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Condensed:
-    """What became of a group of turns."""
+    """The summary of a group of turns."""
 
     text: str
     in_words_of_the_person: bool
     extractor: str
-    """What condensed it, with its version."""
+    """The method that produced it, with its version."""

@@ -1,6 +1,6 @@
 """Condenses the old turns of people who have many, in the background, one group at a time.
 
-The turns stay: they are the truth, and a summary is one more way to find what they were about.
+The turns are kept: they are the source of truth, and a summary is one more way to find their topic.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,17 +22,17 @@ from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
 
 _FIRST_S = 60.0
-"""Those who come right after the start go first."""
+"""Requests that arrive right after the start take priority."""
 _INTERVAL_S = 3_600.0
 _GROUPS = 50
-# So many texts at a time, so that whoever shares the processor is not held up for long.
+# Texts per batch, small enough not to block others that share the CPU for long.
 _BATCH = 8
 
 
 class Reflection:
-    """Looks every hour for old turns; what is cut off is done the next time.
+    """Looks for old turns every hour; interrupted work is done at the next run.
 
-    It reads and embeds in a thread of its own, so no recall waits for it.
+    It reads and embeds in its own thread, so that no recall waits for it.
     """
 
     def __init__(
@@ -46,16 +46,16 @@ class Reflection:
         llm_condenser: LlmCondenser | None = None,
         now_unix_ms: Callable[[], int] = unix_ms,
     ) -> None:
-        """Makes a job that does nothing until `start`.
+        """Creates a job that does nothing until `start`.
 
         Args:
-            tables: Where turns and summaries are.
-            encoder: Says what sentences have in common; None: their words do.
-            writing: Where the database is written.
-            more_than_turns: So many old turns of a user stay as they are; 0: all.
-            older_than_days: The age of turns, in whole days (UTC), from which they are old.
-            llm_condenser: Condenses by a language model; None, or while it fails: by sentences.
-            now_unix_ms: Gives the present.
+            tables: The turns and summaries.
+            encoder: Compares sentences; None means that their words are compared.
+            writing: Runs database writes.
+            more_than_turns: The number of old turns that a user keeps uncondensed; 0 means all.
+            older_than_days: The age, in whole days (UTC), from which turns are old.
+            llm_condenser: Condenses with a language model; None, or a failure, means by sentences.
+            now_unix_ms: Returns the current time, ms since 1970-01-01 UTC.
         """
         self._tables = tables
         self._encoder = encoder
@@ -73,22 +73,22 @@ class Reflection:
         )
 
     def start(self) -> None:
-        """Begins, unless nothing is ever condensed."""
+        """Starts the job, unless the settings disable condensing."""
         if self._more_than:
             self._job.start()
 
     async def stop(self) -> None:
-        """Ends; the group under way is condensed or not at all."""
+        """Stops; the current group is condensed completely or not at all."""
         await self._job.stop()
         if self._llm is not None:
             await self._llm.close()
         self._reading.close()
 
     async def reflect(self) -> int:
-        """Condenses all that is old enough; a group that fails holds up no other.
+        """Condenses everything that is old enough; a group that fails does not block the others.
 
         Returns:
-            How many summaries were made.
+            The number of summaries created.
         """
         run = Run(self._tables.attempts, self._writing)
         count, failed, last = 0, set[Group](), (-1, 0)
@@ -111,7 +111,7 @@ class Reflection:
         return count
 
     def _groups(self, limit: int) -> list[Group]:
-        # The day that is half old waits until it is whole.
+        # A day that is only partly old waits until it is entirely old.
         before_unix_ms = (self._now_unix_ms() // DAY_MS - self._days) * DAY_MS
         return self._tables.groups(
             before_unix_ms=before_unix_ms, more_than=self._more_than, limit=limit

@@ -1,4 +1,4 @@
-"""Asks the llm stage, over gRPC, to condense turns, and believes only what stands in them."""
+"""Condenses turns with the llm stage over gRPC, and accepts only what the turns contain."""
 
 import re
 import uuid
@@ -20,7 +20,7 @@ from services.runtime.streams import received
 from text.languages import is_chinese
 
 EXTRACTOR: Final = "llm-summary-1"
-"""The name and version of what is asked and believed."""
+"""The name and version of the prompt and the checks."""
 _MOST_ASKED_CHARS = 6_000
 _LEAST_CHARS, _MOST_CHARS = 8, 500
 _GROUNDED = 0.5
@@ -37,14 +37,14 @@ _CHINESE = (
 
 
 class UnbelievedError(Exception):
-    """The model wrote what cannot be a summary of the turns."""
+    """The model's answer cannot be a summary of the turns."""
 
 
 class LlmCondenser:
-    """Condenses turns by a language model; after a failure it is left alone for a minute."""
+    """Condenses turns with a language model; after a failure it is not used for a minute."""
 
     def __init__(self, model: LanguageModel) -> None:
-        """Makes a condenser that closes the model at its end."""
+        """Creates a condenser, which closes the model when it is closed."""
         self._model = model
 
     async def close(self) -> None:
@@ -52,7 +52,7 @@ class LlmCondenser:
         await self._model.close()
 
     async def condense(self, turns: Sequence[Item]) -> Condensed | None:
-        """Condenses turns; None if the model fails, or writes what was not said."""
+        """Condenses turns; None if the model fails or adds something that was not said."""
         if self._model.is_left_alone:
             return None
         talk = _talk(turns)
@@ -84,27 +84,29 @@ class LlmCondenser:
                 text += response.delta.text
                 if len(text) > _MOST_CHARS:
                     call.cancel()
-                    raise UnbelievedError(f"more than {_MOST_CHARS} characters")
+                    raise UnbelievedError(f"must be at most {_MOST_CHARS} characters")
         return text
 
 
 def believed(answer: str, talk: str) -> str:
-    """Gives the summary that a model wrote, as one line.
+    """Returns a model's summary as one line.
 
     Raises:
-        UnbelievedError: It is too short or too long, or says numbers, names or mostly words that
-            do not stand in the talk.
+        UnbelievedError: It is too short or too long, or has numbers, names or mostly words that
+            do not occur in the conversation.
     """
     text = " ".join(answer.split())
     if not _LEAST_CHARS <= len(text) <= _MOST_CHARS:
-        raise UnbelievedError(f"{len(text)} characters are not {_LEAST_CHARS} to {_MOST_CHARS}")
+        raise UnbelievedError(
+            f"must be {_LEAST_CHARS} to {_MOST_CHARS} characters, got {len(text)}"
+        )
     invented = set(_NUMBER.findall(text)) - set(_NUMBER.findall(talk))
     invented |= {name for name in _NAME.findall(text) if name.lower() not in talk.lower()}
     if invented:
-        raise UnbelievedError("it tells names or numbers that nobody said")
+        raise UnbelievedError("it contains names or numbers that nobody said")
     words = set(tokens(text))
     if len(words & set(tokens(talk))) < _GROUNDED * len(words):
-        raise UnbelievedError("it is mostly in words that nobody said")
+        raise UnbelievedError("it consists mostly of words that nobody said")
     return text
 
 
@@ -120,11 +122,11 @@ def _talk(turns: Sequence[Item]) -> str:
 
 def _note_failure(why: str) -> None:
     metrics.FAILED_LLM_SUMMARIES.inc()
-    get_logger().warning("a summary is made of sentences: the llm stage failed", problem=why)
+    get_logger().warning("the llm stage failed; a summary is made of sentences", problem=why)
 
 
 def condenser_of(settings: MemorySettings) -> LlmCondenser | None:
-    """Makes the condenser of the settings; None if they name no llm stage."""
+    """Creates the condenser for the settings; None if they name no llm stage."""
     if not settings.llm_target:
         return None
     return LlmCondenser(LanguageModel(settings.llm_target, token=settings.llm_token))

@@ -1,8 +1,8 @@
-"""Condenses turns into their most central sentences.
+"""Condenses turns to their most central sentences.
 
-The sentences nearest to the centre of all of them say what the talk was about (centroid-based
-extraction, Radev et al. 2004); maximal marginal relevance (Carbonell and Goldstein, 1998) leaves
-out what a chosen one has said already.
+The sentences closest to the centre of all sentences represent the topic (centroid-based
+extraction, Radev et al. 2004); maximal marginal relevance (Carbonell and Goldstein, 1998) omits
+sentences that repeat a chosen one.
 """
 
 import re
@@ -44,11 +44,11 @@ class _Sentence:
 def by_sentences(
     turns: Sequence[Item], embed: Callable[[Sequence[str]], Vectors] | None
 ) -> Condensed:
-    """Condenses turns into at most three of their sentences, in the order of the talk.
+    """Condenses turns to at most three of their sentences, in the order of the conversation.
 
     Args:
-        turns: In the order of time, at least one; the person's own count, if there are any.
-        embed: Gives vectors of length 1, shape [texts, dimensions]; None: words are compared.
+        turns: In order of time, at least one; the person's own turns are used, if there are any.
+        embed: Returns unit vectors, shape [texts, dimensions]; None means words are compared.
     """
     said = [turn for turn in turns if turn.speaker == SPEAKER_USER]
     sentences = _sentences(said or turns)
@@ -66,11 +66,11 @@ def by_sentences(
 
 
 def central(vectors: Vectors, weights: NDArray[np.float32]) -> list[int]:
-    """Chooses the rows that are nearest to the centre and say different things, best first.
+    """Selects the rows that are closest to the centre and differ from each other, best first.
 
     Args:
-        vectors: Of length 1, or 0; shape [rows, dimensions], at least one row.
-        weights: By which the nearness of each row to the centre is multiplied.
+        vectors: Of length 1 or 0; shape [rows, dimensions], at least one row.
+        weights: Factors of each row's similarity to the centre.
     """
     centre = vectors.mean(axis=0)
     relevance = weights * (vectors @ (centre / max(float(np.linalg.norm(centre)), 1e-9)))
@@ -88,7 +88,7 @@ def central(vectors: Vectors, weights: NDArray[np.float32]) -> list[int]:
 
 
 def dated(unix_ms: int, sentences: Sequence[str]) -> str:
-    """Puts the day (UTC) before sentences, in their language."""
+    """Prepends the day (UTC) to sentences, in their language."""
     day = datetime.fromtimestamp(unix_ms / 1_000, UTC)
     if is_chinese("".join(sentences)):
         return f"{day.year}年{day.month}月{day.day}日：{''.join(sentences)}"
@@ -108,7 +108,7 @@ def _sentences(turns: Sequence[Item]) -> list[_Sentence]:
     ]
     telling = [one for one in found if len(tokens(one.text)) >= _LEAST_TOKENS]
     rest = telling or found
-    # Of a very long talk, sentences from all of it.
+    # From a very long conversation, sentences are taken from all of it.
     return rest[:: -(-len(rest) // _MOST_CANDIDATES)]
 
 

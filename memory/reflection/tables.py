@@ -1,4 +1,4 @@
-"""Old turns that are to be condensed, and their summaries, in the database."""
+"""Old turns to condense, and their summaries, in the database."""
 
 import uuid
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from memory.store import Truth
 
 DAY_MS = 86_400_000
 LEAST_TURNS = 3
-"""Fewer turns of a session and day are short enough as they are."""
+"""A session and day with fewer turns is short enough to be kept uncondensed."""
 _MOST_TURNS = 60
 _GROUPS = (
     f"SELECT item.user, session_id, created_unix_ms / {DAY_MS} FROM item"  # noqa: S608
@@ -47,19 +47,19 @@ class Group:
 
 
 class SummaryTables:
-    """The summaries in the database of a store. Safe for threads as the store is."""
+    """The summaries in the database of a store. As thread-safe as the store."""
 
     def __init__(self, store: Truth) -> None:
         self._store = store
         self.attempts = Attempts(store, "summaries", EXTRACTOR)
 
     def groups(self, *, before_unix_ms: int, more_than: int, limit: int) -> list[Group]:
-        """Gives what is to be condensed, of users who have more than so many old turns.
+        """Returns the groups to condense, of users who have more than a number of old turns.
 
         Args:
-            before_unix_ms: What was said earlier is old.
-            more_than: So many old turns of a user stay as they are.
-            limit: The most groups.
+            before_unix_ms: Turns before this time are old.
+            more_than: The number of old turns that a user keeps uncondensed.
+            limit: The maximum number of groups.
         """
         with self._store.reading() as connection:
             found = connection.execute(
@@ -69,7 +69,7 @@ class SummaryTables:
         return [Group(user=user, session_id=session, day=day) for user, session, day in found]
 
     def turns(self, group: Group) -> dict[int, Item]:
-        """Returns the first turns of a group by their rows, in the order of time.
+        """Returns the first turns of a group by row, in order of time.
 
         A long group takes several calls. Turns that are set aside are left out.
         """
@@ -96,10 +96,10 @@ class SummaryTables:
         vector: Vector | None,
         model_id: str,
     ) -> bool:
-        """Stores the summary of turns, unless one of them was erased or condensed meanwhile.
+        """Stores the summary of turns, unless one of them was erased or condensed since.
 
         Returns:
-            Whether it is stored.
+            Whether it was stored.
         """
         first, last = turns[0].created_unix_ms, turns[-1].created_unix_ms
         item = Item(
@@ -121,7 +121,7 @@ class SummaryTables:
             return rows.insert_item(connection, group.user, item, vector, model_id) is not None
 
     def ended_values(self, row_ids: Sequence[int]) -> list[tuple[int, str]]:
-        """Gives, by summary, the values of facts from its turns that hold no longer."""
+        """Returns, by summary, the values of facts from its turns that are no longer true."""
         places = ", ".join("?" * len(row_ids))
         with self._store.reading() as connection:
             found = connection.execute(

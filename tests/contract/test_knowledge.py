@@ -266,14 +266,14 @@ async def test_a_passage_of_a_document_is_not_put_or_taken_out_alone(
 
 UNREADABLE = (
     ("a.pdf", pdf(password="secret"), "encrypted: save a copy without a password"),
-    ("a.pdf", pdf([[]]), "scanned: run OCR"),
-    ("a.pdf", pdf()[:400], "broken PDF"),
-    ("a.pdf", b"only text", "no PDF"),
+    ("a.pdf", pdf([[]]), "a scan: run OCR"),
+    ("a.pdf", pdf()[:400], "damaged PDF"),
+    ("a.pdf", b"only text", "not a PDF"),
     ("a.txt", pdf(), "a PDF under another name"),
-    ("a.docx", b"only text", "broken DOCX"),
+    ("a.docx", b"only text", "damaged DOCX"),
     ("a.txt", b"caf\xe9", "not UTF-8"),
     ("a.html", b"<p></p>", "no text"),
-    ("a.exe", b"MZ", "what can be read: .txt"),
+    ("a.exe", b"MZ", "supported endings: .txt"),
 )
 
 

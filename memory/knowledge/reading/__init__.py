@@ -1,1 +1,1 @@
-"""Reads documents: runs in a process of its own, which needs nothing of the service."""
+"""Reads documents: runs in a separate process that needs nothing from the service."""

@@ -1,7 +1,7 @@
 """Reads one document: the request on stdin, the passages as JSON on stdout.
 
-It is a process of its own so that a document that takes too long, or too much memory, ends it and
-nothing else.
+It is a separate process, so that a document that takes too long or too much memory ends only this
+process.
 """
 
 import json
@@ -18,9 +18,9 @@ _NICENESS: Final = 10
 
 
 def main() -> None:
-    """Reads the line that describes the document, then its bytes, and writes what stands in it."""
+    """Reads the line that describes the document, then its bytes, and writes its content."""
     request = json.loads(sys.stdin.buffer.readline())
-    os.nice(_NICENESS)  # the voice comes first
+    os.nice(_NICENESS)  # speech has priority
     resource.setrlimit(resource.RLIMIT_CPU, (request["max_cpu_s"],) * 2)
     resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES,) * 2)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -30,7 +30,7 @@ def main() -> None:
     except UnreadableError as error:
         answer = {"fault": str(error)}
     except MemoryError:
-        answer = {"fault": "it takes too much memory to read: cut it up"}
+        answer = {"fault": "it takes too much memory to read: split it"}
     except RecursionError:
         answer = {"fault": "it is nested too deeply"}
     sys.stdout.write(json.dumps(answer, ensure_ascii=True))

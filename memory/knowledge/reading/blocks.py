@@ -1,4 +1,4 @@
-"""What a parser gives: stretches of text with the headings above them."""
+"""The output of a parser: stretches of text with the headings above them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ MAX_HEADING_CHARS: Final = 120
 
 
 class UnreadableError(Exception):
-    """The document cannot be read; the text says why and what to do."""
+    """The document cannot be read; the text states why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,49 +19,49 @@ class Block:
 
     text: str
     headings: tuple[str, ...] = ()
-    """Those above it, outermost first."""
+    """The headings above it, outermost first."""
     page: int = 0
-    """From 1; 0: the document has no pages."""
+    """From 1; 0 if the document has no pages."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """What stands in a document."""
+    """The content of a document."""
 
     title: str
-    """What the document calls itself; may be empty."""
+    """The title in the document; may be empty."""
     blocks: list[Block]
     page_count: int = 0
 
 
 @dataclass(slots=True)
 class Outline:
-    """The headings above the place where a parser is."""
+    """The headings above a parser's current position."""
 
     _levels: dict[int, str] = field(default_factory=dict)
 
     def enter(self, level: int, heading: str) -> None:
-        """Begins the part under a heading; level 1 is the outermost."""
+        """Starts the section of a heading; level 1 is the outermost."""
         self._levels = {at: text for at, text in self._levels.items() if at < level}
         if text := " ".join(clean(heading).split())[:MAX_HEADING_CHARS]:
             self._levels[level] = text
 
     @property
     def headings(self) -> tuple[str, ...]:
-        """Those above, outermost first."""
+        """The headings above the position, outermost first."""
         return tuple(text for _, text in sorted(self._levels.items()))
 
 
 def clean(text: str) -> str:
-    """Leaves out what no database and no message can hold: NUL, and halves of characters."""
+    """Removes characters that no database or message can store: NUL and lone surrogates."""
     return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
 
 
 def bounded(blocks: Iterator[Block]) -> list[Block]:
-    """Collects blocks with text.
+    """Collects the blocks that contain text.
 
     Raises:
-        UnreadableError: There is more text than fits into a document.
+        UnreadableError: There is more text than a document may have.
     """
     kept: list[Block] = []
     chars = 0
@@ -70,6 +70,6 @@ def bounded(blocks: Iterator[Block]) -> list[Block]:
         if block.text.strip():
             chars += len(block.text)
             if chars > MAX_CHARS:
-                raise UnreadableError(f"it has more than {MAX_CHARS:,} characters: cut it up")
+                raise UnreadableError(f"it must have at most {MAX_CHARS:,} characters: split it")
             kept.append(block)
     return kept

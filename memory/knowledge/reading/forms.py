@@ -1,4 +1,4 @@
-"""The forms of documents that can be read."""
+"""The supported document formats."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _MARK_WITHIN_BYTES: Final = 1_024
 
 @dataclass(frozen=True)
 class Form:
-    """A form, and the module with the function `read` for it."""
+    """A format and the module whose function `read` parses it."""
 
     media_type: str
     module: str
@@ -36,19 +36,19 @@ FORMS: Final = {
     ".pdf": _PDF,
     ".docx": _WORD,
 }
-"""By the ending of the file name, in lower case."""
+"""By file name extension, in lower case."""
 
 
 def form_of(file_name: str) -> Form:
-    """Gives the form that a file name says.
+    """Returns the format for a file name.
 
     Raises:
-        UnreadableError: It says none that can be read.
+        UnreadableError: The extension belongs to no supported format.
     """
     ending = PurePath(file_name).suffix.lower()
     if ending not in FORMS:
         raise UnreadableError(
-            f"its name ends in {ending or 'nothing'}; what can be read: {', '.join(FORMS)}"
+            f"its name ends in {ending or 'nothing'}; supported endings: {', '.join(FORMS)}"
         )
     return FORMS[ending]
 
@@ -57,12 +57,12 @@ def read(file_name: str, content: bytes) -> Reading:
     """Reads a document.
 
     Raises:
-        UnreadableError: It cannot be read; the text says why.
+        UnreadableError: It cannot be read; the text states why.
     """
     form = form_of(file_name)
     is_pdf = _PDF_MARK in content[:_MARK_WITHIN_BYTES]
     if is_pdf != (form is _PDF):
-        what = "a PDF under another name" if is_pdf else "no PDF, whatever its name says"
+        what = "a PDF under another name" if is_pdf else "not a PDF, despite its name"
         raise UnreadableError(f"it is {what}")
     module = import_module(f"memory.knowledge.reading.{form.module}")
     reading = cast(Callable[[bytes], Reading], module.read)(content)

@@ -1,4 +1,4 @@
-"""Reads Markdown, without its marks."""
+"""Reads Markdown, without its markup."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from memory.knowledge.reading.plain import decoded
 
 
 def read(content: bytes) -> Reading:
-    """Reads Markdown: paragraphs, items of lists, tables and code under their headings."""
+    """Reads Markdown: paragraphs, list items, tables and code under their headings."""
     tokens = MarkdownIt("commonmark").enable("table").parse(decoded(content))
     title = next(
         (

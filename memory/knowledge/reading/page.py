@@ -1,4 +1,4 @@
-"""Reads HTML: what a reader of the page sees, without its navigation."""
+"""Reads HTML: the visible text of the page, without its navigation."""
 
 import re
 from collections.abc import Iterator
@@ -24,16 +24,16 @@ _CELLS: Final = frozenset(("td", "th"))
 
 
 def read(content: bytes) -> Reading:
-    """Reads a page; its main part alone, where it says which that is.
+    """Reads a page; only its main part, if it marks one.
 
     Raises:
-        UnreadableError: It is no HTML.
+        UnreadableError: It is not HTML.
     """
     parser = html.HTMLParser(remove_comments=True, remove_pis=True, encoding=_encoding(content))
     try:
         root = html.document_fromstring(content, parser=parser)
     except (etree.LxmlError, ValueError) as error:
-        raise UnreadableError(f"it is no HTML that can be read: {error}") from error
+        raise UnreadableError(f"it is not readable HTML: {error}") from error
     if any("depth" in entry.message for entry in parser.error_log):
         raise UnreadableError("it is nested more deeply than 255 levels")
     title = " ".join((root.findtext(".//title") or "").split())
@@ -44,7 +44,7 @@ def read(content: bytes) -> Reading:
 
 
 def _encoding(content: bytes) -> str | None:
-    """UTF-8 if it is that; else what the page declares."""
+    """Returns UTF-8 if the content is valid UTF-8, else the encoding that the page declares."""
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:

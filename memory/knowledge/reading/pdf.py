@@ -1,4 +1,4 @@
-"""Reads PDF: the text of each page, under the heading of the outline where it has one."""
+"""Reads PDF: the text of each page, under its heading in the outline, if there is one."""
 
 import io
 import re
@@ -31,7 +31,7 @@ def read(content: bytes) -> Reading:
     """Reads a PDF.
 
     Raises:
-        UnreadableError: It is broken, encrypted, too long, or has no text.
+        UnreadableError: It is damaged, encrypted, too long, or has no text.
     """
     try:
         reader = PdfReader(io.BytesIO(content))
@@ -39,14 +39,16 @@ def read(content: bytes) -> Reading:
             raise UnreadableError("it is encrypted: save a copy without a password")
         page_count = len(reader.pages)
         if page_count > MAX_PAGES:
-            raise UnreadableError(f"it has {page_count} pages, more than {MAX_PAGES}: cut it up")
+            raise UnreadableError(
+                f"it must have at most {MAX_PAGES} pages, got {page_count}: split it"
+            )
         blocks = bounded(_blocks(reader))
         title = _title(reader)
     except UnreadableError:
         raise
     except DependencyError as error:
         raise UnreadableError(f"it is encrypted in a way that cannot be read: {error}") from error
-    # What a broken file makes the library raise is not only its own errors.
+    # For a damaged file the library also raises other exceptions than its own.
     except (
         PyPdfError,
         ArithmeticError,
@@ -55,9 +57,9 @@ def read(content: bytes) -> Reading:
         TypeError,
         ValueError,
     ) as error:
-        raise UnreadableError(f"it is a broken PDF ({type(error).__name__}: {error})") from error
+        raise UnreadableError(f"it is a damaged PDF ({type(error).__name__}: {error})") from error
     if page_count and not blocks:
-        raise UnreadableError("its pages have no text, as if it was scanned: run OCR on it first")
+        raise UnreadableError("its pages have no text, like a scan: run OCR on it first")
     return Reading(title=title, blocks=blocks, page_count=page_count)
 
 
@@ -86,7 +88,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _outline(reader: PdfReader) -> dict[int, list[tuple[int, str]]]:
-    """Gives the headings that begin on each page, with their levels; none if it is broken."""
+    """Returns the headings that begin on each page, with levels; none if the outline is damaged."""
     found: dict[int, list[tuple[int, str]]] = {}
     try:
         for level, entry in _flat(reader.outline, 1):

@@ -15,7 +15,7 @@ _BETWEEN_PARAGRAPHS: Final = re.compile(r"\n[ \t]*\n\s*")
 
 
 def decoded(content: bytes) -> str:
-    """Gives the text of a file in UTF-8, or in UTF-16 that says so.
+    """Decodes a file in UTF-8, or in UTF-16 with a byte order mark.
 
     Raises:
         UnreadableError: It is neither.
@@ -26,11 +26,11 @@ def decoded(content: bytes) -> str:
     except UnicodeDecodeError:
         raise UnreadableError("it is not UTF-8 text: save it as UTF-8") from None
     if "\0" in text:
-        raise UnreadableError("it is no text: it holds NUL characters")
+        raise UnreadableError("it is not text: it contains NUL characters")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read(content: bytes) -> Reading:
-    """Reads a text file: paragraphs are what stands between empty lines."""
+    """Reads a text file; paragraphs are separated by empty lines."""
     paragraphs = _BETWEEN_PARAGRAPHS.split(decoded(content))
     return Reading(title="", blocks=bounded(Block(text) for text in paragraphs))

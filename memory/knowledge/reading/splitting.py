@@ -1,4 +1,4 @@
-"""Cuts what was read into passages that fit into the window of the encoder."""
+"""Splits text into passages that fit into the encoder's window."""
 
 import json
 from bisect import bisect_right
@@ -13,7 +13,7 @@ from memory.knowledge.reading.blocks import Block, UnreadableError
 
 # Of the 256 tokens that MiniLM reads; the rest is for title and headings.
 MAX_TOKENS: Final = 200
-# Without a tokenizer: about as much in Latin letters.
+# Without a tokenizer; about the same length in Latin letters.
 MAX_CHARS: Final = 800
 MAX_PASSAGES: Final = 20_000
 _BETWEEN: Final = "\n\n"
@@ -27,25 +27,25 @@ class Cut:
     text: str
     heading: str
     page: int
-    """On which it begins, from 1; 0: the document has no pages."""
+    """The page on which it begins, from 1; 0 if the document has no pages."""
 
 
 def splitter(tokenizer_json: str | None) -> TextSplitter:
-    """Makes what cuts texts at paragraphs, sentences and words, in this order.
+    """Creates a splitter, which splits at paragraphs, sentences and words, in this order.
 
     Args:
-        tokenizer_json: That of the encoder, whose tokens are counted; None: characters are.
+        tokenizer_json: The encoder's tokenizer, to count tokens; None means characters are counted.
     """
     if tokenizer_json is None:
         return TextSplitter(MAX_CHARS)
     tokenizer = json.loads(tokenizer_json)
-    # Else a long text counts no more than what the encoder reads of it.
+    # Otherwise a long text would count only as many tokens as the encoder reads.
     tokenizer["truncation"] = tokenizer["padding"] = None
     return TextSplitter.from_huggingface_tokenizer_str(json.dumps(tokenizer), MAX_TOKENS)
 
 
 def cut(blocks: Sequence[Block], by: TextSplitter) -> list[Cut]:
-    """Cuts blocks into passages; none goes beyond a heading, but it may go beyond a page.
+    """Splits blocks into passages; none extends beyond a heading, but it may extend beyond a page.
 
     Raises:
         UnreadableError: There are more passages than a document may have.
@@ -54,7 +54,7 @@ def cut(blocks: Sequence[Block], by: TextSplitter) -> list[Cut]:
     for headings, part in groupby(blocks, key=lambda block: block.headings):
         passages += _passages(_HEADING_SEPARATOR.join(headings), list(part), by)
         if len(passages) > MAX_PASSAGES:
-            raise UnreadableError(f"it has more than {MAX_PASSAGES:,} passages: cut it up")
+            raise UnreadableError(f"it must have at most {MAX_PASSAGES:,} passages: split it")
     return passages
 
 

@@ -1,4 +1,4 @@
-"""Reads DOCX, the documents of Word."""
+"""Reads DOCX, the format of Word."""
 
 import io
 import re
@@ -25,7 +25,7 @@ def read(content: bytes) -> Reading:
     """Reads paragraphs and tables under their headings.
 
     Raises:
-        UnreadableError: It is broken, encrypted, or unpacks to more than is allowed.
+        UnreadableError: It is damaged, encrypted, or unpacks to more than is allowed.
     """
     _check_archive(content)
     try:
@@ -38,27 +38,28 @@ def read(content: bytes) -> Reading:
         *(OpcError, OSError, zipfile.BadZipFile, zlib.error, etree.LxmlError, NotImplementedError),
         *(ArithmeticError, AttributeError, EOFError, LookupError, TypeError, ValueError),
     ) as error:
-        raise UnreadableError(f"it is a broken DOCX ({type(error).__name__}: {error})") from error
+        raise UnreadableError(f"it is a damaged DOCX ({type(error).__name__}: {error})") from error
     return Reading(title=title, blocks=blocks)
 
 
 def _check_archive(content: bytes) -> None:
     if content.startswith(b"\xd0\xcf\x11\xe0"):
         raise UnreadableError(
-            "it is encrypted, or of Word before 2007: save it as DOCX without a password"
+            "it is encrypted, or from Word before 2007: save it as DOCX without a password"
         )
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             parts = archive.infolist()
     except (zipfile.BadZipFile, ValueError, LookupError, NotImplementedError) as error:
-        raise UnreadableError(f"it is a broken DOCX ({error})") from error
+        raise UnreadableError(f"it is a damaged DOCX ({error})") from error
     if len(parts) > _MAX_PARTS:
-        raise UnreadableError(f"it has {len(parts)} parts, more than {_MAX_PARTS}")
-    # The library that unpacks stops at the size that the part declares.
+        raise UnreadableError(f"it must have at most {_MAX_PARTS} parts, got {len(parts)}")
+    # The library stops unpacking at the size that the part declares.
     unpacked = sum(part.file_size for part in parts)
     if unpacked > _MAX_UNPACKED_BYTES:
         raise UnreadableError(
-            f"it unpacks to {unpacked // 1024**2} MiB, more than {_MAX_UNPACKED_BYTES // 1024**2}"
+            f"it must unpack to at most {_MAX_UNPACKED_BYTES // 1024**2} MiB, "
+            f"got {unpacked // 1024**2}"
         )
 
 
@@ -74,7 +75,7 @@ def _blocks(document: Document) -> Iterator[Block]:
 
 
 def _level(paragraph: Paragraph) -> int:
-    """The level of a heading; 0 for other paragraphs."""
+    """Returns the level of a heading; 0 for other paragraphs."""
     name = (paragraph.style.name if paragraph.style is not None else "") or ""
     found = _HEADING.fullmatch(name)
     return int(found.group(1)) if found else 1 if name == "Title" else 0
@@ -86,7 +87,7 @@ def _rows(table: Table) -> str:
         cells: list[str] = []
         for cell in row.cells:
             text = " ".join(cell.text.split())
-            # A merged cell comes once for each place that it takes.
+            # A merged cell occurs once per position that it covers.
             if not cells or cells[-1] != text:
                 cells.append(text)
         lines.append(" | ".join(cells))

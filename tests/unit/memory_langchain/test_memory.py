@@ -54,13 +54,13 @@ def test_the_retriever_joins_what_was_said_with_what_documents_say(minilm: str) 
 
 def test_what_the_memory_cannot_do_is_refused(minilm: str) -> None:
     with closed(AnimaVectorStore(user_id=nobody(), address=minilm)) as store:
-        with pytest.raises(ValueError, match="filter: the memory knows no such option"):
+        with pytest.raises(ValueError, match="filter: the memory has no such option"):
             store.similarity_search("zoo", filter={"n": 1})
-        with pytest.raises(ValueError, match="k: 51 is not 1 to 50"):
+        with pytest.raises(ValueError, match="k: must be 1 to 50, got 51"):
             store.similarity_search("zoo", k=51)
-        with pytest.raises(ValueError, match="ids: must be named"):
+        with pytest.raises(ValueError, match="ids: must be given"):
             store.delete()
-        with pytest.raises(ValueError, match="metadatas: 2 for 1 texts"):
+        with pytest.raises(ValueError, match="metadatas: must be 1, one for each text, got 2"):
             store.add_texts(["a"], [{}, {}])
         with pytest.raises(InvalidRequest, match="passage_id"):
             store.add_texts(["a"], ids=["no good"])
@@ -96,11 +96,11 @@ def vector_score(address: str, query: str) -> float:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("no_such_module:x", "cannot be had: No module"),
-        (f"{EMBEDDINGS}:missing", "cannot be had"),
+        ("no_such_module:x", "cannot be loaded: No module"),
+        (f"{EMBEDDINGS}:missing", "cannot be loaded"),
         (f"{EMBEDDINGS}:broken", "no key"),
-        (f"{EMBEDDINGS}:nothing", "cannot be had"),
-        ("builtins:dict", "gives no LangChain Embeddings"),
+        (f"{EMBEDDINGS}:nothing", "cannot be loaded"),
+        ("builtins:dict", "must be LangChain Embeddings"),
     ],
 )
 def test_embeddings_that_cannot_be_had_are_said_at_the_start(
