@@ -216,9 +216,15 @@ async def test_a_wrong_order_is_refused_before_the_photo_is_sent(
         ([CreateAvatarRequest()], "message"),
         ([order(), order()], "config"),
         ([order(), CreateAvatarRequest()], "message"),
-        ([order(), CreateAvatarRequest(photo=b"")], "photo: a piece has 0 bytes"),
-        ([order(), CreateAvatarRequest(photo=bytes((1 << 20) + 1))], "photo: a piece has"),
-        ([order(), *[CreateAvatarRequest(photo=bytes(1 << 20))] * 33], "larger than 32 MiB"),
+        (
+            [order(), CreateAvatarRequest(photo=b"")],
+            "photo: a piece must have 1 to 1048576 bytes, got 0",
+        ),
+        (
+            [order(), CreateAvatarRequest(photo=bytes((1 << 20) + 1))],
+            "photo: a piece must have 1 to 1048576 bytes, got 1048577",
+        ),
+        ([order(), *[CreateAvatarRequest(photo=bytes(1 << 20))] * 33], "must be at most 32 MiB"),
         ([order()], "end_of_photo"),
         ([order(), CreateAvatarRequest(photo=b"abc")], "end_of_photo"),
         (
