@@ -134,9 +134,9 @@ def parts(count: int) -> bytes:
 def test_what_is_packed_to_do_harm_is_refused() -> None:
     packed = bomb()
     assert len(packed) < 1024 * 1024
-    with pytest.raises(UnreadableError, match="must unpack to at most [0-9]+ MiB, got 300"):
+    with pytest.raises(UnreadableError, match=r"must unpack to at most [0-9]+ MiB, got 300"):
         read("a.docx", packed)
-    with pytest.raises(UnreadableError, match="at most [0-9]+ parts, got 5001"):
+    with pytest.raises(UnreadableError, match=r"at most [0-9]+ parts, got 5001"):
         read("a.docx", parts(5_001))
     with pytest.raises(UnreadableError, match="from Word before 2007"):
         read("a.docx", b"\xd0\xcf\x11\xe0" + b"\0" * 600)
