@@ -90,7 +90,7 @@ def check() -> None:
     if settings.engine != "sqlite":
         fail(f"the engine {settings.engine} keeps no file here.", remedy="Ask its server.")
     if not (folder / "memory.db").is_file():
-        fail(f"{folder} holds no memory.db.")
+        fail(f"{folder} contains no memory.db.")
     try:
         store = Store(folder, key=settings.encryption_key(), check_s=0)
         try:

@@ -1,1 +1,1 @@
-"""The memory service: keeps what people said, finds it again, gives it out and erases it."""
+"""The memory service: stores what people said, finds it again, returns it and erases it."""

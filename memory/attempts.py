@@ -1,7 +1,7 @@
-"""Counts how often background work has failed at an item, so that one item holds up no other.
+"""Counts how often background work fails on an item, so that one item does not block others.
 
 After three attempts the item is set aside. Another version of the program, or of its rules, tries
-it again. Where everything fails, the items are not the reason, and nothing is counted.
+it again. If everything fails, the items are not the cause, and nothing is counted.
 """
 
 import sqlite3
@@ -35,16 +35,16 @@ _COUNT: Final = (
 
 
 class EverythingFailsError(Exception):
-    """The first items of a run all failed, so something else than the items is the reason."""
+    """The first items of a run all failed, so the items are not the cause."""
 
 
 class Attempts:
     """The failed attempts of one kind of work.
 
     Args:
-        store: Where they are counted.
-        work: What is done: facts are read, summaries are made, or vectors.
-        rules: The version of the rules by which it is done.
+        store: Stores the counts.
+        work: The kind of work: extracting facts, making summaries, or computing vectors.
+        rules: The version of the rules that are used.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Attempts:
             return {row[0] for row in found}
 
     def count(self, row_ids: Sequence[int]) -> int:
-        """Counts a failed attempt at some items; returns how many they have, 0 if all are gone."""
+        """Counts a failed attempt at items; returns their number of attempts, 0 if all are gone."""
         places = ", ".join("?" * len(row_ids))
         with self._store.transaction() as connection:
             connection.executemany(_COUNT, [(*self.parameters, row) for row in row_ids])
@@ -90,8 +90,8 @@ class Run:
     """One run of background work over many items.
 
     Args:
-        attempts: Where failures are counted.
-        writing: Where the database is written.
+        attempts: Records the failures.
+        writing: Runs database writes.
     """
 
     def __init__(self, attempts: Attempts, writing: Compute) -> None:
@@ -102,15 +102,15 @@ class Run:
         self._is_done = True
 
     async def succeeded(self) -> None:
-        """Notes that the work was done for an item: those that failed are the reason themselves."""
+        """Records a success; so the items that failed are themselves the cause."""
         self._has_succeeded = True
         await self._count()
 
     async def failed(self, row_ids: Sequence[int], error: Exception) -> None:
-        """Notes that the work has failed for some items.
+        """Records a failure for some items.
 
         Raises:
-            Exception: The error again, if the state of the database is its reason.
+            Exception: The original error, if the state of the database caused it.
             EverythingFailsError: Nothing has succeeded in this run, and much has failed.
         """
         if isinstance(error, (StoreError, sqlite3.OperationalError, Busy, Unavailable)):
@@ -124,7 +124,7 @@ class Run:
             ) from error
 
     async def end(self) -> bool:
-        """Ends the run; returns whether all is done, and nothing is to be tried again."""
+        """Ends the run; returns whether everything is done and nothing has to be tried again."""
         await self._count()
         return self._is_done
 
@@ -137,9 +137,9 @@ class Run:
                 metrics.SET_ASIDE.labels(self._attempts.work).inc(len(failure.row_ids))
             else:
                 self._is_done = False
-            # Without the text of the error, which may quote what the item says.
+            # Without the error's text, which may quote the item.
             get_logger().error(
-                "background work failed at an item",
+                "background work failed on an item",
                 work=self._attempts.work,
                 attempts=attempts,
                 set_aside=is_aside,

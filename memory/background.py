@@ -1,4 +1,4 @@
-"""Work of the memory beside its calls."""
+"""Background work of the memory."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -16,12 +16,12 @@ class Background(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Stops the work, also in the middle; has no effect if it was not started."""
+        """Stops the work, even in the middle; has no effect if it was not started."""
         ...
 
 
 class Once:
-    """Does its work once.
+    """Runs its work once.
 
     Args:
         work: The work; it handles its own failures.
@@ -37,17 +37,17 @@ class Once:
         self._tasks.start(self._work())
 
     async def stop(self) -> None:
-        """Stops the work, also in the middle."""
+        """Stops the work, even in the middle."""
         await self._tasks.close()
 
 
 class Periodic:
-    """Repeats its work; a failure, such as a full disk, is logged and waits for the next time.
+    """Repeats its work; a failure, such as a full disk, is logged and retried the next time.
 
     Args:
         work: The work.
-        every_s: The pause between two times, s.
-        first_s: The pause before the first time, s.
+        every_s: The pause between two runs, s.
+        first_s: The pause before the first run, s.
         on_failure: The log message of a failure.
     """
 
@@ -70,7 +70,7 @@ class Periodic:
         self._tasks.start(self._run())
 
     async def stop(self) -> None:
-        """Stops the work, also in the middle; has no effect if it was not started."""
+        """Stops the work, even in the middle; has no effect if it was not started."""
         await self._tasks.close()
 
     async def _run(self) -> None:

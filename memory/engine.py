@@ -1,7 +1,7 @@
-"""The interface of a memory engine: what an entry point of `anima.memory.engines` gives.
+"""The interface of a memory engine, as returned by an entry point of `anima.memory.engines`.
 
-Requests are checked before they come here. Every method is about one user and must never see the
-items of another.
+Requests are validated before they arrive here. Every method concerns one user and must never
+access the items of another.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -16,50 +16,50 @@ from services.runtime.engine import Engine
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recollection:
-    """What a query brought back."""
+    """The result of a query."""
 
     items: list[RecalledItem]
     skipped: bool
-    """The query needs no memory."""
+    """Whether the query needs no memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """A part of a user's items, newest first."""
+    """A page of a user's items, newest first."""
 
     items: list[Item]
     next_position: Position | None
-    """Where the next page begins, after this position; None: there is none."""
+    """The next page begins after this position; None on the last page."""
     total_count: int
 
 
 class MemoryEngine(Engine, Protocol):
-    """Keeps, finds, gives out and erases the items of users."""
+    """Stores, finds, returns and erases the items of users."""
 
     @property
     def knowledge(self) -> KnowledgeBase | None:
-        """The documents, once the engine is open; None: the engine keeps none."""
+        """The knowledge base, once the engine is open; None if the engine has none."""
         ...
 
     async def remember(
         self, user_id: str, items: Sequence[Item], *, asked_unix_ns: int | None = None
     ) -> None:
-        """Stores items; returns once they are durable. Known `item_id`s change nothing.
+        """Stores items; returns once they are durable. Known `item_id`s have no effect.
 
         Args:
-            user_id: Whose memory.
+            user_id: The user whose items they are.
             items: The items.
-            asked_unix_ns: When they were to be stored, ns since 1970-01-01 UTC: items that were
-                erased since then, or whose user was, are left out. None: now.
+            asked_unix_ns: The time of the request, ns since 1970-01-01 UTC. Items erased since
+                then, and all items if the user was erased since then, are left out. None means now.
         """
         ...
 
     async def restore(self, user_id: str, items: Sequence[Item]) -> int:
-        """Stores items of an export, facts as they were; returns how many were new."""
+        """Stores the items of an export, with their facts unchanged; returns how many were new."""
         ...
 
     async def judge(self, query: str) -> Judgement:
-        """Judges what a query needs."""
+        """Classifies what a query needs."""
         ...
 
     async def recall(
@@ -74,32 +74,32 @@ class MemoryEngine(Engine, Protocol):
         kinds: Sequence[int] = (),
         include_past: bool = False,
     ) -> Recollection:
-        """Finds what fits a query, best first.
+        """Returns the items that match a query, best first.
 
         Args:
-            user_id: Whose memory.
-            query: What to look for.
-            judgement: What `judge` said of the query; None: it is asked.
-            max_items: The most items.
+            user_id: The user whose items are searched.
+            query: The text to search for.
+            judgement: The result of `judge` for the query; None means that it is computed.
+            max_items: The maximum number of items.
             min_score: Items with a lower score are left out.
-            exclude_session_id: Items of this session are left out; empty: none.
-            kinds: Only items of these kinds; empty: all.
-            include_past: Also facts that no longer hold.
+            exclude_session_id: A session whose items are left out; empty means none.
+            kinds: Only items of these kinds; empty means all.
+            include_past: Whether facts that are no longer true are included.
         """
         ...
 
     async def list_items(
         self, user_id: str, *, after: Position | None, page_size: int, kinds: Sequence[int] = ()
     ) -> Page:
-        """Lists items, of some kinds or all, newest first, from behind a position."""
+        """Lists items, of some kinds or all, newest first, starting after a position."""
         ...
 
     async def pin(self, user_id: str, item_ids: Sequence[str], *, pinned: bool) -> int:
-        """Keeps facts and summaries from being forgotten by time, or not; returns how many."""
+        """Pins or unpins facts and summaries, which protects them from decay; returns how many."""
         ...
 
     async def correct(self, user_id: str, item_id: str, value: str) -> Item | None:
-        """Ends a fact; returns the one that takes its place, None if `value` is empty.
+        """Ends a fact; returns its replacement, None if `value` is empty.
 
         Raises:
             NotFound: The user has no such fact.
@@ -107,13 +107,13 @@ class MemoryEngine(Engine, Protocol):
         ...
 
     async def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:
-        """Erases items without a trace; returns how many there were."""
+        """Erases items completely; returns how many existed."""
         ...
 
     async def forget_everything(self, user_id: str) -> int:
-        """Erases all that is held about a user without a trace; returns how many items it was."""
+        """Erases all data of a user completely; returns the number of items."""
         ...
 
     def export(self, user_id: str) -> AsyncIterator[Item]:
-        """Gives everything that is held about a user, oldest first."""
+        """Yields all data of a user, oldest first."""
         ...

@@ -1,4 +1,4 @@
-"""What callers are told when the database fails."""
+"""The errors that callers receive when the database fails."""
 
 import sqlite3
 
@@ -6,7 +6,7 @@ from services.runtime.errors import AnimaError, Busy, InternalError, Unavailable
 
 
 class StoreError(Exception):
-    """The database cannot be used; the text names the file and says what to do."""
+    """The database cannot be used; the text names the file and states what to do."""
 
 
 DISK_FULL_REASON = "DISK_FULL"
@@ -20,21 +20,21 @@ _PASSING_ERRORS = {
 
 
 def disk_full(place: str) -> Busy:
-    """Makes the error for a write that found no room."""
+    """Returns the error for a write that failed because the disk is full."""
     return Busy(
         f"the memory cannot store this: the disk of {place} is full. Nothing of this call was"
-        " stored; what is stored can still be read. Make room there, and writing works again",
+        " stored; stored items can still be read. Free some space there to make writing work again",
         reason=DISK_FULL_REASON,
         retry_after_ms=_FULL_RETRY_MS,
     )
 
 
 def service_error(error: StoreError | sqlite3.Error, place: str) -> AnimaError:
-    """Gives what a caller is told of an error of the store.
+    """Returns the error that a caller receives for an error of the store.
 
     Args:
-        error: What the store raised.
-        place: Where the database is.
+        error: The error of the store.
+        place: The location of the database.
     """
     if isinstance(error, StoreError):
         return Unavailable(f"the memory: {error}")
@@ -49,4 +49,4 @@ def service_error(error: StoreError | sqlite3.Error, place: str) -> AnimaError:
         )
     if kind in _PASSING_ERRORS:
         return Unavailable(f"the memory cannot do this now: {_PASSING_ERRORS[kind]}")
-    return InternalError("the memory's database fails; its log says why")
+    return InternalError("the memory's database fails; see its log")

@@ -1,11 +1,11 @@
-"""What the memory holds."""
+"""The data that the memory stores."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fact:
-    """What a fact says. The fields are those of `anima.memory.v1.Fact`."""
+    """The content of a fact. The fields are those of `anima.memory.v1.Fact`."""
 
     subject: str
     attribute: str
@@ -13,7 +13,7 @@ class Fact:
     source_item_ids: tuple[str, ...]
     valid_from_unix_ms: int
     valid_to_unix_ms: int
-    """0: it holds."""
+    """0 while the fact is true."""
     confidence: float
     superseded_by: str
     pinned: bool
@@ -22,7 +22,7 @@ class Fact:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """What was condensed. The fields are those of `anima.memory.v1.Summary`."""
+    """The content of a summary. The fields are those of `anima.memory.v1.Summary`."""
 
     source_item_ids: tuple[str, ...]
     from_unix_ms: int
@@ -33,7 +33,7 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
-    """One thing that is remembered. The fields are those of `anima.memory.v1.Item`, checked."""
+    """A remembered item. The fields are those of `anima.memory.v1.Item`, validated."""
 
     item_id: str
     kind: int
@@ -46,23 +46,23 @@ class Item:
     created_unix_ms: int
     speaker_name: str = ""
     fact: Fact | None = None
-    """For facts that were distilled, corrected or imported."""
+    """For facts that were extracted, corrected or imported."""
     summary: Summary | None = None
     """For summaries."""
 
     @property
     def holds(self) -> bool:
-        """Whether it is no fact that holds no longer."""
+        """Whether the item is not an outdated fact."""
         return self.fact is None or not self.fact.valid_to_unix_ms
 
     @property
     def searched_text(self) -> str:
-        """By what the item is found."""
+        """The text by which the item is found."""
         return searched_text(self.speaker_name, self.text)
 
 
 def searched_text(speaker_name: str, text: str) -> str:
-    """Joins a text with the name of who said it, so that it is found by both."""
+    """Joins a text with its speaker's name, so that both find it."""
     return f"{speaker_name}: {text}" if speaker_name else text
 
 
@@ -78,7 +78,7 @@ class RecalledItem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
-    """Where an item stands in the order of time; items of the same time stand as they came."""
+    """The position of an item in the order of time; items of the same time are in storage order."""
 
     created_unix_ms: int
     row_id: int

@@ -1,4 +1,4 @@
-"""The llm stage as the memory asks it, over gRPC: what failed is left alone for a minute."""
+"""A client of the llm stage over gRPC, which is not used for a minute after a failure."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from anima.llm.v1 import llm_pb2 as llm
 from anima.llm.v1 import llm_pb2_grpc
 from services.runtime.channels import open_channel
 
-if TYPE_CHECKING:  # this name is in the stubs' types only
+if TYPE_CHECKING:  # this name exists only in the stubs' types
     from anima.llm.v1.llm_pb2_grpc import LlmServiceAsyncStub
 
 _TIMEOUT_S: Final = 30.0
@@ -18,12 +18,12 @@ _PAUSE_S: Final = 60.0
 
 
 class LanguageModel:
-    """Asks an llm stage; must be made in the event loop.
+    """Sends prompts to an llm stage; must be created in the event loop.
 
     Args:
         target: The address of the llm stage.
-        token: What it demands of callers; None: nothing.
-        now_s: A clock that only goes forward, s.
+        token: The token that it requires; None for no token.
+        now_s: A monotonic clock, s.
     """
 
     def __init__(
@@ -36,17 +36,17 @@ class LanguageModel:
 
     @property
     def is_left_alone(self) -> bool:
-        """True for a minute after a failure."""
+        """Whether the last failure was less than a minute ago."""
         return self._now_s() < self._paused_until_s
 
     def leave_alone(self) -> None:
-        """Notes a failure."""
+        """Records a failure."""
         self._paused_until_s = self._now_s() + _PAUSE_S
 
     def ask(
         self, config: llm.GenerateConfig
     ) -> "grpc.aio.StreamStreamCall[llm.GenerateRequest, llm.GenerateResponse]":
-        """Gives the call that answers; it fails after half a minute."""
+        """Returns the call for a prompt; it fails after half a minute."""
         return self._stub.Generate(_once(config), timeout=_TIMEOUT_S)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Items as messages: how they are checked and how they are sent."""
+"""Items as messages: validation and conversion."""
 
 import uuid
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ MAX_UNIX_MS = 253_402_300_799_999
 
 
 def checked_item(field: str, item: wire.Item, now_unix_ms: int, *, with_fact: bool = False) -> Item:
-    """Reads an item that was sent.
+    """Validates and converts a received item.
 
     Args:
-        field: Where it stands in the request.
+        field: Its location in the request.
         item: The message.
         now_unix_ms: The time for items without one.
-        with_fact: Whether it may say what a fact says, as an import does.
+        with_fact: Whether it may contain a fact, as in an import.
 
     Raises:
-        InvalidRequest: It is not well-formed; the text names the field.
+        InvalidRequest: It is invalid; the text names the field.
     """
     check_text(f"{field}.text", item.text, MAX_TEXT_CHARS)
     for name in ("item_id", "session_id", "turn_id"):
@@ -35,18 +35,22 @@ def checked_item(field: str, item: wire.Item, now_unix_ms: int, *, with_fact: bo
         if value:
             check_turn_id(f"{field}.{name}", value)
     if item.kind not in wire.ItemKind.values():
-        raise InvalidRequest(f"{field}.kind: {item.kind} is not known")
+        raise InvalidRequest(f"{field}.kind: unknown value {item.kind}")
     if item.speaker not in wire.Speaker.values():
-        raise InvalidRequest(f"{field}.speaker: {item.speaker} is not known")
+        raise InvalidRequest(f"{field}.speaker: unknown value {item.speaker}")
     if item.kind == wire.ITEM_KIND_SUMMARY and not with_fact:
         raise InvalidRequest(f"{field}.kind: summaries are made by the memory")
     check_range(f"{field}.created_unix_ms", item.created_unix_ms, 0, MAX_UNIX_MS)
     if item.speaker_name:
         check_text(f"{field}.speaker_name", item.speaker_name, MAX_NAME_CHARS)
     if item.HasField("fact") and not with_fact:
-        raise InvalidRequest(f"{field}.fact: is distilled by the memory, or comes by Import")
+        raise InvalidRequest(
+            f"{field}.fact: is allowed only in Import; the memory extracts facts itself"
+        )
     if item.HasField("summary") != (item.kind == wire.ITEM_KIND_SUMMARY):
-        raise InvalidRequest(f"{field}.summary: belongs to items of the kind summary, to each")
+        raise InvalidRequest(
+            f"{field}.summary: must be set for items of the kind summary, and for no others"
+        )
     return Item(
         item_id=item.item_id or uuid.uuid4().hex,
         kind=item.kind or wire.ITEM_KIND_TURN,
@@ -65,14 +69,16 @@ def checked_item(field: str, item: wire.Item, now_unix_ms: int, *, with_fact: bo
 
 def _check_sources(field: str, item_ids: Sequence[str]) -> None:
     if len(item_ids) > MAX_SOURCES:
-        raise InvalidRequest(f"{field}.source_item_ids: more than {MAX_SOURCES}")
+        raise InvalidRequest(
+            f"{field}.source_item_ids: must be at most {MAX_SOURCES} ids, got {len(item_ids)}"
+        )
     for at, item_id in enumerate(item_ids):
         check_turn_id(f"{field}.source_item_ids[{at}]", item_id)
 
 
 def _checked_summary(field: str, summary: wire.Summary) -> Summary:
     if not summary.source_item_ids:
-        raise InvalidRequest(f"{field}.source_item_ids: a summary is of at least one item")
+        raise InvalidRequest(f"{field}.source_item_ids: a summary must have at least one source")
     _check_sources(field, summary.source_item_ids)
     for name in ("from_unix_ms", "to_unix_ms"):
         check_range(f"{field}.{name}", getattr(summary, name), 0, MAX_UNIX_MS)
@@ -111,7 +117,7 @@ def _checked_fact(field: str, fact: wire.Fact) -> Fact:
 
 
 def message_of(item: Item) -> wire.Item:
-    """Gives an item as it is sent."""
+    """Converts an item to its message."""
     return wire.Item(
         item_id=item.item_id,
         kind=cast(wire.ItemKind.ValueType, item.kind),
@@ -152,7 +158,7 @@ def _fact_message(fact: Fact) -> wire.Fact:
 
 
 def recalled_message_of(recalled: RecalledItem) -> wire.RecalledItem:
-    """Gives an item that was found as it is sent."""
+    """Converts an item that was found to its message."""
     return wire.RecalledItem(
         item=message_of(recalled.item),
         score=recalled.score,

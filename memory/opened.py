@@ -33,7 +33,7 @@ class Threads:
 
     Attributes:
         reading: Embeds, searches and reads.
-        writing: Writes; writes wait for each other anyway, and here they hold up no search.
+        writing: Writes; writes are serialised anyway, and here they do not block searches.
         erasing: Erases, which may take long.
     """
 
@@ -54,17 +54,17 @@ class Opened:
 
     Attributes:
         store: The database.
-        encoder: Makes the vectors; None: there are none, and words alone are searched.
-        selector_model: Judges what a query needs.
+        encoder: Computes the vectors; None means that only words are searched.
+        selector_model: Classifies what a query needs.
         run: Runs functions of the database in threads.
         indexes: The search indexes of users.
-        search: Searches what is remembered.
+        search: Searches the items.
         ledger: The facts.
         library: The documents.
         uses: Counts which facts are returned.
-        distiller: Reads facts out of what is stored.
+        distiller: Extracts facts from stored items.
         reflection: Condenses old turns.
-        background: All work beside calls, in the order in which it is started and stopped.
+        background: All background work, in the order in which it is started and stopped.
     """
 
     store: Truth
@@ -82,7 +82,7 @@ class Opened:
 
     @property
     def model_id(self) -> str:
-        """The encoder's model; empty: there is none."""
+        """The encoder's model; empty without an encoder."""
         return "" if self.encoder is None else self.encoder.model_id
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Page tokens: where the next page of a list begins, in a form that callers only hand back."""
+"""Page tokens: the start of the next page of a list, opaque to callers."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ _VERSION = 1
 
 
 def page_token(user_id: str, position: Position) -> str:
-    """Makes the token of a position in the list of a user."""
+    """Returns the token for a position in a user's list."""
     packed = _FORM.pack(
         _VERSION, position.created_unix_ms, position.row_id, _seal(user_id, position)
     )
@@ -21,10 +21,10 @@ def page_token(user_id: str, position: Position) -> str:
 
 
 def position_of(user_id: str, token: str) -> Position:
-    """Reads a token back.
+    """Parses a token.
 
     Raises:
-        InvalidRequest: It is no token of this user's list.
+        InvalidRequest: It is not a token of this user's list.
     """
     try:
         packed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
@@ -38,10 +38,11 @@ def position_of(user_id: str, token: str) -> Position:
 
 
 def _seal(user_id: str, position: Position) -> bytes:
-    # Not a secret: a position tells nothing. It finds tokens that were cut, mixed up or made up.
+    # Not a secret, since a position reveals nothing; it detects truncated, mixed up or invented
+    # tokens.
     text = f"{user_id}\0{position.created_unix_ms}\0{position.row_id}"
     return hashlib.sha256(text.encode()).digest()[:8]
 
 
 def _refusal() -> InvalidRequest:
-    return InvalidRequest("page_token: is not the next_page_token of a list of this user")
+    return InvalidRequest("page_token: must be the next_page_token of a list of this user")

@@ -1,4 +1,4 @@
-"""Retention: erases turns and facts beyond the age that the settings allow, in the background."""
+"""Retention: erases turns and facts beyond the age set in the settings, in the background."""
 
 from anima.memory.v1 import ITEM_KIND_FACT
 from memory.background import Periodic
@@ -19,7 +19,7 @@ _EXPIRED_TURNS = (
     " WHERE summary_source.source = item.id AND pinned <> 0)"
     " AND NOT EXISTS (SELECT 1 FROM summary WHERE summary.item = item.id AND pinned <> 0)"
 )
-# A fact is as old as the last time that it was told, or its end.
+# The age of a fact counts from the last time that it was stated, or from its end.
 _EXPIRED_FACTS = (
     "id IN (SELECT fact.item FROM fact WHERE pinned = 0 AND ? > greatest(valid_from_unix_ms,"
     " valid_to_unix_ms, coalesce((SELECT max(source.created_unix_ms) FROM fact_source"
@@ -29,16 +29,16 @@ _EXPIRED_FACTS = (
 
 
 def expire(store: Truth, *, turn_days: int, fact_days: int, now_unix_ms: int) -> int:
-    """Erases turns and facts that are too old; facts go with the last turn they come from.
+    """Erases turns and facts that are too old; facts are erased with their last source turn.
 
     Args:
-        store: Where they are.
-        turn_days: The age of turns that are erased; 0: none.
-        fact_days: The age of facts that are erased; 0: none.
-        now_unix_ms: The present.
+        store: The storage.
+        turn_days: The age at which turns are erased; 0 means never.
+        fact_days: The age at which facts are erased; 0 means never.
+        now_unix_ms: The current time, ms since 1970-01-01 UTC.
 
     Returns:
-        How many turns and facts were too old; what goes with them is not counted.
+        The number of turns and facts that were too old; dependent items are not counted.
     """
     return sum(
         erase_where(store, condition, (now_unix_ms - days * _DAY_MS,))
@@ -48,7 +48,7 @@ def expire(store: Truth, *, turn_days: int, fact_days: int, now_unix_ms: int) ->
 
 
 class Retention:
-    """Looks every hour for what is too old."""
+    """Looks every hour for items that are too old."""
 
     def __init__(self, store: Truth, compute: Compute, *, turn_days: int, fact_days: int) -> None:
         self._store = store
@@ -60,12 +60,12 @@ class Retention:
         )
 
     def start(self) -> None:
-        """Begins, if anything is ever too old."""
+        """Starts the job, if the settings limit any age."""
         if self._turn_days or self._fact_days:
             self._job.start()
 
     async def stop(self) -> None:
-        """Ends."""
+        """Stops the job."""
         await self._job.stop()
 
     async def _look(self) -> None:

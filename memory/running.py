@@ -1,4 +1,4 @@
-"""Runs database work in threads; its errors become errors that callers may see."""
+"""Runs database work in threads and converts its errors to errors for callers."""
 
 import sqlite3
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The memory service on the wire: checks requests and hands them to the engine."""
+"""The gRPC service of the memory: validates requests and passes them to the engine."""
 
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -41,10 +41,10 @@ _Context = grpc.aio.ServicerContext[object, object]
 
 
 def build(settings: MemorySettings) -> Stage:
-    """Makes the memory service.
+    """Builds the memory service.
 
     Raises:
-        SettingsError: No engine has the name that is set.
+        SettingsError: There is no engine of the configured name.
     """
     if settings.engine == "sqlite":
         engine: MemoryEngine = SqliteMemory(settings)
@@ -75,10 +75,10 @@ class MemoryServicer(KnowledgeCalls):
     async def Remember(  # noqa: N802
         self, request: wire.RememberRequest, context: _Context
     ) -> wire.RememberResponse:
-        """Stores items and answers after the commit."""
+        """Stores items and responds after the commit."""
         _check_user(request.user_id)
         if not 1 <= len(request.items) <= MAX_ITEMS:
-            raise InvalidRequest(f"items: {len(request.items)} are not 1 to {MAX_ITEMS}")
+            raise InvalidRequest(f"items: must be 1 to {MAX_ITEMS} items, got {len(request.items)}")
         check_range("age_ms", request.age_ms, 0, MAX_AGE_MS)
         now_unix_ns = time.time_ns()
         now_unix_ms = now_unix_ns // 1_000_000
@@ -93,7 +93,7 @@ class MemoryServicer(KnowledgeCalls):
     async def Recall(  # noqa: N802
         self, request: wire.RecallRequest, context: _Context
     ) -> wire.RecallResponse:
-        """Finds what fits a text."""
+        """Returns the items that match a text."""
         if request.user_id or not request.persona:
             _check_user(request.user_id)
         check_text("query", request.query, MAX_TEXT_CHARS)
@@ -127,7 +127,7 @@ class MemoryServicer(KnowledgeCalls):
     async def Forget(  # noqa: N802
         self, request: wire.ForgetRequest, context: _Context
     ) -> wire.ForgetResponse:
-        """Erases items, or everything about a user."""
+        """Erases items, or all data of a user."""
         _check_user(request.user_id)
         what = request.WhichOneof("what")
         if what == "items":
@@ -139,13 +139,13 @@ class MemoryServicer(KnowledgeCalls):
                 raise InvalidRequest("everything: must be true, or items must be set")
             count = await self._engine.forget_everything(request.user_id)
         else:
-            raise InvalidRequest("what: neither items nor everything is set")
+            raise InvalidRequest("what: items or everything must be set")
         return wire.ForgetResponse(forgotten_count=count)
 
     async def Export(  # noqa: N802
         self, request: wire.ExportRequest, context: _Context
     ) -> AsyncIterator[wire.ExportResponse]:
-        """Streams everything that is held about a user, oldest first."""
+        """Streams all data of a user, oldest first."""
         _check_user(request.user_id)
         async for item in self._engine.export(request.user_id):
             yield wire.ExportResponse(item=message_of(item))
@@ -153,7 +153,7 @@ class MemoryServicer(KnowledgeCalls):
     async def Import(  # noqa: N802
         self, request_iterator: AsyncIterator[wire.ImportRequest], context: _Context
     ) -> wire.ImportResponse:
-        """Stores items of an export, with what facts say."""
+        """Stores the items of an export, including their facts."""
         user_id, received, stored = "", 0, 0
         now_unix_ms = unix_ms()
         async for request in request_iterator:
@@ -161,9 +161,11 @@ class MemoryServicer(KnowledgeCalls):
                 _check_user(request.user_id)
                 user_id = request.user_id
             if request.user_id not in ("", user_id):
-                raise InvalidRequest("user_id: an import is for one user")
+                raise InvalidRequest("user_id: an import must be for a single user")
             if len(request.items) > MAX_ITEMS:
-                raise InvalidRequest(f"items: {len(request.items)} are more than {MAX_ITEMS}")
+                raise InvalidRequest(
+                    f"items: must be at most {MAX_ITEMS} items, got {len(request.items)}"
+                )
             items = [
                 checked_item(f"items[{at}]", item, now_unix_ms, with_fact=True)
                 for at, item in enumerate(request.items)
@@ -171,11 +173,11 @@ class MemoryServicer(KnowledgeCalls):
             stored += await self._engine.restore(user_id, items)
             received += len(items)
         if not user_id:
-            raise InvalidRequest("user_id: the import has no message")
+            raise InvalidRequest("user_id: the import must have at least one message")
         return wire.ImportResponse(received_count=received, stored_count=stored)
 
     async def Pin(self, request: wire.PinRequest, context: _Context) -> wire.PinResponse:  # noqa: N802
-        """Keeps facts and summaries from being forgotten by time, or lets them go again."""
+        """Pins or unpins facts and summaries, which protects them from decay."""
         _check_user(request.user_id)
         item_ids = _checked_ids("item_ids", request.item_ids)
         count = await self._engine.pin(request.user_id, item_ids, pinned=request.pinned)
@@ -184,7 +186,7 @@ class MemoryServicer(KnowledgeCalls):
     async def Correct(  # noqa: N802
         self, request: wire.CorrectRequest, context: _Context
     ) -> wire.CorrectResponse:
-        """Ends a fact, and puts the right one in its place."""
+        """Ends a fact and replaces it by the correct one."""
         _check_user(request.user_id)
         check_turn_id("item_id", request.item_id)
         if request.value:
@@ -195,7 +197,7 @@ class MemoryServicer(KnowledgeCalls):
     async def DescribeEngine(  # noqa: N802
         self, request: wire.DescribeEngineRequest, context: _Context
     ) -> wire.DescribeEngineResponse:
-        """Says what the engine is."""
+        """Returns the description of the engine."""
         return wire.DescribeEngineResponse(
             engine=self._engine.describe().message(capacity=self._capacity)
         )
@@ -207,7 +209,7 @@ def _check_user(user_id: str) -> None:
 
 def _checked_ids(field: str, item_ids: Sequence[str]) -> list[str]:
     if not 1 <= len(item_ids) <= MAX_ITEM_IDS:
-        raise InvalidRequest(f"{field}: {len(item_ids)} are not 1 to {MAX_ITEM_IDS}")
+        raise InvalidRequest(f"{field}: must be 1 to {MAX_ITEM_IDS} ids, got {len(item_ids)}")
     for at, item_id in enumerate(item_ids):
         check_turn_id(f"{field}[{at}]", item_id)
     return list(item_ids)
@@ -216,5 +218,5 @@ def _checked_ids(field: str, item_ids: Sequence[str]) -> list[str]:
 def _checked_kinds(kinds: Sequence[int]) -> tuple[int, ...]:
     for at, kind in enumerate(kinds):
         if kind not in (wire.ITEM_KIND_TURN, wire.ITEM_KIND_FACT, wire.ITEM_KIND_SUMMARY):
-            raise InvalidRequest(f"kinds[{at}]: {kind} is not a kind of items")
+            raise InvalidRequest(f"kinds[{at}]: unknown kind {kind}")
     return tuple(kinds)

@@ -11,7 +11,7 @@ from services.runtime.settings import ServiceSettings, Target
 
 
 class MemorySettings(ServiceSettings):
-    """What the memory service can be told, from `ANIMA_MEMORY_*`."""
+    """The settings of the memory service, `ANIMA_MEMORY_*`."""
 
     stage: ClassVar[str] = "memory"
     default_port: ClassVar[int] = 50053
@@ -22,20 +22,20 @@ class MemorySettings(ServiceSettings):
     postgres: str = Field(default="", repr=False)
     """The database of the engine "postgres": postgresql://user:password@host:port/name."""
     postgres_file: Path | None = None
-    """A file that holds this address, which may contain a password."""
+    """A file that contains this address, which may contain a password."""
     key: str = Field(default="", repr=False)
     """The key that encrypts the database of the engine "sqlite", 64 hexadecimal digits; empty: the
     database is not encrypted."""
     key_file: Path | None = None
-    """A file that holds this key; `anima memory new-key FILE` makes one."""
+    """A file that contains this key; `anima memory new-key FILE` creates one."""
     capacity: int = Field(default=64, ge=1, le=10_000)
     """How many calls are served at the same time."""
     synchronous: Literal["full", "normal"] = "full"
-    """What acknowledged items survive: "full", a power failure; "normal", the death of the
-    process."""
+    """The failures that acknowledged items survive: "full", a power failure; "normal", the death of
+    the process."""
     start_check_s: float = Field(default=START_CHECK_S, ge=0, le=3_600, allow_inf_nan=False)
-    """How long the engine "sqlite" may look for damaged pages at start; `anima memory check` looks
-    at all of them."""
+    """The time limit of the engine "sqlite" for finding damaged pages at start; `anima memory
+    check` checks all of them."""
     embedding_model: str = "minilm-l6-v2"
     """The encoder in the model store; "none": search by words alone."""
     embeddings: str = ""
@@ -51,7 +51,7 @@ class MemorySettings(ServiceSettings):
     """The address of an llm service that extracts the facts, over gRPC; empty: rules extract
     them."""
     llm_token: str | None = Field(default=None, repr=False)
-    """The token that this service demands."""
+    """The token that this service requires."""
     forget_facts: Literal["off", "end", "erase"] = "end"
     """What happens to facts that have long been neither stated nor used and are not pinned: nothing
     ("off"), their validity ends ("end"), or they are erased ("erase")."""
@@ -84,22 +84,22 @@ class MemorySettings(ServiceSettings):
             raise ValueError("key and key_file are both set; set one of them")
         if self.encryption_key() is not None and self.engine != "sqlite":
             raise ValueError(
-                f"key: the engine {self.engine} does not encrypt: let its server do it"
+                f"key: the engine {self.engine} does not encrypt; encrypt on its server instead"
             )
         return self
 
     def encryption_key(self) -> Key | None:
-        """Gives the key of the database of the engine "sqlite"; None: it is not encrypted.
+        """Returns the key of the database of the engine "sqlite"; None if it is not encrypted.
 
         Raises:
-            ValueError: What is set is no key.
+            ValueError: The value is not a valid key.
         """
         if self.key_file is not None:
             return read_key(self.key_file)
         return Key(self.key) if self.key else None
 
     def postgres_address(self) -> str:
-        """Gives the address of the database of the engine "postgres"; a secret.
+        """Returns the address of the database of the engine "postgres", which is a secret.
 
         Raises:
             ValueError: Its file cannot be read.

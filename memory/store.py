@@ -1,4 +1,4 @@
-"""What every store of items can do, in SQL that SQLite and PostgreSQL both speak."""
+"""The operations common to every store, in SQL that both SQLite and PostgreSQL accept."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -19,17 +19,17 @@ Vector = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UserState:
-    """What an index of the user must agree with."""
+    """The state that an index of the user must match."""
 
     row_id: int
-    """The user's row; a user that was erased and came back has another one."""
+    """The user's row; a user who was erased and returned has another one."""
     revision: int
-    """Rises with every change that is not an appended item."""
+    """Increases with every change other than an appended item."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexRow:
-    """What an index needs to know of an item."""
+    """The data of an item that an index needs."""
 
     row_id: int
     text: str
@@ -42,23 +42,23 @@ class IndexRow:
 
 
 class Truth(ABC):
-    """Items, facts and vectors of all users in one database. Safe for threads."""
+    """Items, facts and vectors of all users in one database. Thread-safe."""
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[Connection]:
-        """Gives a connection that writes; commits at the end, rolls back on an exception.
+        """Returns a writing connection; commits at the end, rolls back on an exception.
 
-        Transactions come one after the other, also those of other processes: so the rows of a user
-        are committed in the order of their ids, by which an index knows what it has not seen.
+        Transactions are serialised, including those of other processes. So the rows of a user are
+        committed in the order of their ids, from which an index knows which rows it lacks.
         """
 
     @abstractmethod
     def reading(self) -> AbstractContextManager[Connection]:
-        """Gives a connection that only reads; must be short."""
+        """Returns a read-only connection; it must be used only briefly."""
 
     @contextmanager
     def erasing(self) -> Iterator[Connection]:
-        """As `transaction`, for rows that are erased: `scrub` then rids the files of them."""
+        """Like `transaction`, for erasing rows: `scrub` later removes them from the files."""
         with self.transaction() as connection:
             yield connection
             connection.execute("UPDATE scrub SET wanted = wanted + 1")
@@ -70,10 +70,10 @@ class Truth(ABC):
         return int(count)
 
     def scrub(self) -> None:
-        """Rids the files of what was erased before the call. Takes long; others write meanwhile.
+        """Removes data erased before the call from the files. Takes long; does not block writers.
 
         Raises:
-            StoreError: It cannot be done now; the text says why.
+            StoreError: It cannot be done now; the text states why.
             sqlite3.Error: The disk fails, or is too full for a copy.
         """
         with self.reading() as connection:
@@ -84,16 +84,16 @@ class Truth(ABC):
 
     @abstractmethod
     def _scrub_files(self) -> None:
-        """Rids the files of rows that are erased already, as `scrub` says."""
+        """Removes rows that are already erased from the files, as described at `scrub`."""
 
     @abstractmethod
     def close(self) -> None:
-        """Closes the database once a write that has begun is done; nothing may come after."""
+        """Closes the database after the current write; no calls are allowed afterwards."""
 
     @property
     @abstractmethod
     def place(self) -> str:
-        """Where the database is, for people; without secrets."""
+        """The location of the database, for people; without secrets."""
 
     # Writing
 
@@ -109,19 +109,19 @@ class Truth(ABC):
     ) -> int:
         """Stores items in one transaction and returns after the commit.
 
-        An item whose `item_id` the user already has changes nothing.
+        An item whose `item_id` the user already has is ignored.
 
         Args:
-            user_id: Whose items.
+            user_id: The user whose items they are.
             items: The items.
             vectors: One for each item, None where there is none.
-            model_id: What made the vectors.
-            distilled_by: The rules that have read facts out of them; empty: none.
-            asked_unix_ns: When they were to be stored, ns since 1970-01-01 UTC: what was erased
-                since then is left out. None: nothing is.
+            model_id: The model that made the vectors.
+            distilled_by: The rules that have extracted facts from them; empty means none.
+            asked_unix_ns: The time of the request, ns since 1970-01-01 UTC: items erased since then
+                are left out. None means that none are.
 
         Returns:
-            How many of them are new.
+            The number of new items.
         """
         count = 0
         with self.transaction() as connection:
@@ -146,7 +146,7 @@ class Truth(ABC):
     def put_vectors(
         self, user_id: str, vectors: Sequence[tuple[int, Vector]], model_id: str
     ) -> None:
-        """Sets vectors of a user's items by their row ids; rows that are gone are left out."""
+        """Sets vectors of a user's items by row id; rows that no longer exist are left out."""
         with self.transaction() as connection:
             for row_id, vector in vectors:
                 held = connection.execute("SELECT 1 FROM item WHERE id = ?", (row_id,)).fetchone()
@@ -155,7 +155,7 @@ class Truth(ABC):
             rows.raise_revision(connection, user_id)
 
     def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:
-        """Erases items with their vectors; returns how many of them there were."""
+        """Erases items with their vectors; returns how many of them existed."""
         with self.erasing() as connection:
             held = rows.held_item_ids(connection, user_id, item_ids)
             cursor = connection.executemany(
@@ -170,12 +170,12 @@ class Truth(ABC):
     # Reading
 
     def known_item_ids(self, user_id: str, item_ids: Sequence[str]) -> set[str]:
-        """Gives those of the ids that the user already has."""
+        """Returns those of the ids that the user already has."""
         with self.reading() as connection:
             return rows.held_item_ids(connection, user_id, item_ids)
 
     def user_state(self, user_id: str) -> UserState | None:
-        """Gives what an index of the user must agree with, None if nothing is held about them."""
+        """Returns the state that an index of the user must match; None if the user has no data."""
         with self.reading() as connection:
             row = connection.execute(
                 "SELECT id, revision FROM user WHERE user_id = ?", (user_id,)
@@ -183,7 +183,7 @@ class Truth(ABC):
         return None if row is None else UserState(row_id=row[0], revision=row[1])
 
     def index_rows(self, user: UserState, after_row_id: int, model_id: str) -> list[IndexRow]:
-        """Gives what came after a row, in the order of the rows, with the vectors of a model."""
+        """Returns the items after a row, ordered by row, with the vectors of a model."""
         with self.reading() as connection:
             found = connection.execute(
                 "SELECT item.id, text, session_id, vector, speaker_name, speaker, kind FROM item"
@@ -206,7 +206,7 @@ class Truth(ABC):
             ]
 
     def items(self, row_ids: Sequence[int]) -> dict[int, Item]:
-        """Gives items by their row ids; rows that are gone are left out."""
+        """Returns items by their row ids; rows that no longer exist are left out."""
         places = ", ".join("?" * len(row_ids))
         with self.reading() as connection:
             found = connection.execute(
@@ -235,9 +235,9 @@ class Truth(ABC):
         newest_first: bool,
         kinds: Sequence[int] = (),
     ) -> list[tuple[Position, Item]]:
-        """Gives the items behind a position in the order of time, at most `limit`.
+        """Returns at most `limit` items after a position, in order of time.
 
-        Only items of `kinds` count; of all, if it is empty.
+        Only items of `kinds` are returned; all kinds if it is empty.
         """
         sign, order = ("<", "DESC") if newest_first else (">", "ASC")
         behind = f" AND (created_unix_ms, item.id) {sign} (?, ?)" if after is not None else ""
@@ -257,7 +257,7 @@ class Truth(ABC):
         ]
 
     def users_without_vectors(self, model_id: str) -> list[str]:
-        """Gives the users that have items without a vector of a model."""
+        """Returns the users that have items without a vector of a model."""
         with self.reading() as connection:
             found = connection.execute(
                 "SELECT DISTINCT user_id FROM item JOIN user ON user.id = item.user"

@@ -1,6 +1,6 @@
-"""What every engine with a database does: an index per user in memory, facts, documents, retention.
+"""The common part of engines with a database: per-user indexes, facts, documents, retention.
 
-The database is the truth; an engine says only how it is opened.
+The database is the source of truth; an engine only defines how it is opened.
 """
 
 import asyncio
@@ -42,20 +42,20 @@ _CLOSE_TIMEOUT_S = 5.0
 
 
 class StoredMemory(ABC):
-    """Keeps the items of all users in a database."""
+    """Stores the items of all users in a database."""
 
     name: ClassVar[str]
-    """What callers see as the engine's name."""
+    """The name of the engine that callers see."""
 
     def __init__(self, settings: MemorySettings) -> None:
         self._settings = settings
         self._threads = Threads(settings.threads)
         self._opened: Opened | None = None
-        # A caller gets the exception of its own call.
+        # The exception is raised in the caller's own call.
         self._storing = Tasks("memory-remember", logged=False)
 
     def describe(self) -> EngineInfo:
-        """Returns the description; its version names the encoder, or that there is none."""
+        """Returns the description; its version includes the encoder, or that there is none."""
         return EngineInfo(
             name=self.name,
             version=f"{version('anima')} ({self.opened.model_id or _WORDS_ONLY})",
@@ -64,7 +64,7 @@ class StoredMemory(ABC):
 
     @property
     def knowledge(self) -> KnowledgeBase | None:
-        """The documents, once the engine is open."""
+        """The knowledge base, once the engine is open."""
         return None if self._opened is None else self._opened.library
 
     @property
@@ -72,7 +72,7 @@ class StoredMemory(ABC):
         """The parts of the engine.
 
         Raises:
-            RuntimeError: It is not open.
+            RuntimeError: The engine is not open.
         """
         if self._opened is None:
             raise RuntimeError(f"the engine {self.name} is used before it is open")
@@ -81,10 +81,10 @@ class StoredMemory(ABC):
     async def open(self) -> None:
         """Loads the encoder and opens the database.
 
-        Without the encoder's files the memory works by words alone, and the log says so.
+        Without the encoder's files the memory searches by words only and logs a warning.
 
         Raises:
-            SettingsError: The database cannot be used, or the encoder's files are broken.
+            SettingsError: The database cannot be used, or the encoder's files are damaged.
         """
         try:
             encoder, model, store = await self._threads.reading.run(self._loaded)
@@ -109,11 +109,11 @@ class StoredMemory(ABC):
         """Opens the database; runs in a thread.
 
         Raises:
-            StoreError: It cannot be used; the text says why, and names the setting.
+            StoreError: It cannot be used; the text states why, and names the setting.
         """
 
     async def close(self) -> None:
-        """Stops the work in the background and closes the database."""
+        """Stops the background work and closes the database."""
         if self._opened is not None:
             for work in self._opened.background:
                 await work.stop()
@@ -127,13 +127,13 @@ class StoredMemory(ABC):
     ) -> None:
         """Stores items; returns after the commit.
 
-        They are stored also when the caller gives up meanwhile.
+        They are stored even if the caller gives up in the meantime.
         """
         asked = time.time_ns() if asked_unix_ns is None else asked_unix_ns
         storing = self._store(user_id, items, asked)
         if len(self._storing) < self._settings.capacity:
             await asyncio.shield(self._storing.start(storing))
-        else:  # many callers have given up: the work that they left behind is bounded
+        else:  # limits the work left behind by callers that gave up
             await storing
 
     async def _store(self, user_id: str, items: Sequence[Item], asked_unix_ns: int) -> None:
@@ -141,8 +141,8 @@ class StoredMemory(ABC):
         self.opened.distiller.wake()
 
     async def restore(self, user_id: str, items: Sequence[Item]) -> int:
-        """Stores items of an export; returns how many were new."""
-        # What the person ended or set right must not be read out of the turns once more.
+        """Stores the items of an export; returns how many were new."""
+        # Facts that the person ended or corrected must not be extracted from the turns again.
         return await self._add(user_id, items, distilled_by=EXTRACTOR)
 
     async def _add(
@@ -175,7 +175,7 @@ class StoredMemory(ABC):
         return vectors
 
     async def judge(self, query: str) -> Judgement:
-        """Judges what a query needs."""
+        """Classifies what a query needs."""
         return await self._threads.reading.run(self._judged, query)
 
     def _judged(self, query: str) -> Judgement:
@@ -194,7 +194,7 @@ class StoredMemory(ABC):
         kinds: Sequence[int] = (),
         include_past: bool = False,
     ) -> Recollection:
-        """Finds what fits a query, best first."""
+        """Returns the items that match a query, best first."""
         judged = judgement or await self.judge(query)
         if judged.is_small_talk:
             return Recollection(items=[], skipped=True)
@@ -221,11 +221,11 @@ class StoredMemory(ABC):
         return Recollection(items=given, skipped=False)
 
     async def pin(self, user_id: str, item_ids: Sequence[str], *, pinned: bool) -> int:
-        """Keeps facts and summaries from being forgotten by time, or lets them go again."""
+        """Pins or unpins facts and summaries, which protects them from decay."""
         return await self._write(self.opened.ledger.pin, user_id, item_ids, pinned=pinned)
 
     async def correct(self, user_id: str, item_id: str, value: str) -> Item | None:
-        """Ends a fact, and puts the right one in its place."""
+        """Ends a fact and replaces it by the correct one."""
         wrong = await self._read(self.opened.ledger.fact, user_id, item_id)
         if wrong is None:
             raise NotFound(f"item_id: the user has no fact {item_id}")
@@ -246,7 +246,7 @@ class StoredMemory(ABC):
     async def list_items(
         self, user_id: str, *, after: Position | None, page_size: int, kinds: Sequence[int] = ()
     ) -> Page:
-        """Lists items, newest first, from behind a position."""
+        """Lists items, newest first, starting after a position."""
         return await self._read(self._page, user_id, after, page_size, kinds)
 
     def _page(
@@ -263,11 +263,11 @@ class StoredMemory(ABC):
         )
 
     async def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:
-        """Erases items without a trace."""
+        """Erases items completely; returns how many existed."""
         return await self._forget(user_id, self.opened.store.forget_items, user_id, item_ids)
 
     async def forget_everything(self, user_id: str) -> int:
-        """Erases all that is held about a user without a trace."""
+        """Erases all data of a user completely; returns the number of items."""
         return await self._forget(user_id, erase_user, self.opened.store, user_id)
 
     async def _forget(
@@ -281,8 +281,8 @@ class StoredMemory(ABC):
             opened.library.drop(Owner(user_id=user_id))
 
     async def export(self, user_id: str) -> AsyncIterator[Item]:
-        """Gives everything that is held about a user, oldest first."""
-        # In pages: a reader that stays open would keep erased text in the log file.
+        """Yields all data of a user, oldest first."""
+        # In pages: a long-lived reader would keep erased text in the log file.
         after: Position | None = None
         while True:
             rows = await self._read(

@@ -1,1 +1,1 @@
-"""The memory on PostgreSQL with pgvector: several services over one truth."""
+"""The memory on PostgreSQL with pgvector: several services share one database."""

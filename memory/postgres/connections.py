@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL for threads: asyncpg on an event loop of its own.
+"""Connections to PostgreSQL for threads: asyncpg on its own event loop.
 
-psycopg with its pool would be less code here, because it has a blocking interface. Its licence is
-the LGPL-3.0, which not every company accepts; asyncpg has the Apache-2.0 licence.
+psycopg with its pool would need less code here, because it has a blocking interface. Its licence is
+LGPL-3.0, which not every company accepts; asyncpg has the Apache-2.0 licence.
 """
 
 import asyncio
@@ -21,27 +21,27 @@ from services.runtime.errors import AnimaError, Unavailable
 T = TypeVar("T")
 
 SCHEMA = "anima"
-"""Where the tables are, so that a database can be shared with something else."""
+"""The schema of the tables, so that the database can also be used for something else."""
 _COMMAND_TIMEOUT_S = 60.0
 _CONNECT_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 10.0
-# Of pgvector's binary form: the number of dimensions, and two bytes that are 0.
+# Of pgvector's binary format: the number of dimensions, and two bytes that are 0.
 _VECTOR_HEADER = struct.Struct(">HH")
 
 
 class Answer:
-    """The rows of a statement, or how many it changed."""
+    """The rows that a statement returned, or the number of rows it changed."""
 
     def __init__(self, rows: Sequence[Any], rowcount: int) -> None:
         self._rows = iter(rows)
         self.rowcount = rowcount
 
     def fetchone(self) -> Any:
-        """Gives the next row; None: there is none."""
+        """Returns the next row; None at the end."""
         return next(self._rows, None)
 
     def fetchall(self) -> list[Any]:
-        """Gives the rows that are left."""
+        """Returns the remaining rows."""
         return list(self._rows)
 
     def __iter__(self) -> Iterator[Any]:
@@ -49,14 +49,14 @@ class Answer:
 
 
 class PostgresConnection:
-    """A `memory.sqlite.connection.Connection`; for one thread at a time."""
+    """A `memory.sqlite.connection.Connection`; must be used by one thread at a time."""
 
     def __init__(self, pool: "Pool", connection: Any) -> None:
         self._pool = pool
         self._connection = connection
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Answer:
-        """Runs a statement, written as for SQLite."""
+        """Runs a statement in SQLite's dialect."""
         return self._pool.run(self._execute(statement(sql), parameters))
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Answer:
@@ -64,7 +64,7 @@ class PostgresConnection:
         return self._pool.run(self._execute_many(statement(sql), parameters))
 
     def run_script(self, script: str) -> None:
-        """Runs statements without parameters, written for PostgreSQL."""
+        """Runs statements without parameters, in PostgreSQL's dialect."""
         self._pool.run(self._connection.execute(script))
 
     async def _execute(self, sql: str, parameters: Sequence[Any]) -> Answer:
@@ -75,7 +75,7 @@ class PostgresConnection:
         return Answer((), _count(await self._connection.execute(sql, *values)))
 
     async def _execute_many(self, sql: str, parameters: Iterable[Sequence[Any]]) -> Answer:
-        if sql.startswith("INSERT"):  # sent at once; nobody asks how many there were
+        if sql.startswith("INSERT"):  # sent at once; no caller needs the row count
             values = [list(map(_parameter, some)) for some in parameters]
             await self._connection.executemany(sql, values)
             return Answer((), len(values))
@@ -87,19 +87,19 @@ class PostgresConnection:
 
 
 class Pool:
-    """A bounded number of connections. Safe for threads."""
+    """A bounded number of connections. Thread-safe."""
 
     def __init__(self, address: str, *, place: str, connections: int) -> None:
         """Connects.
 
         Args:
             address: As `postgresql://user:password@host:port/database`.
-            place: The same without secrets, for errors.
-            connections: The most connections.
+            place: The same without secrets, for error texts.
+            connections: The maximum number of connections.
 
         Raises:
             Unavailable: The server does not answer.
-            asyncpg.PostgresError: It refuses.
+            asyncpg.PostgresError: The server rejects the connection.
         """
         self._place = place
         self._gate = threading.Lock()
@@ -125,7 +125,7 @@ class Pool:
             timeout=_CONNECT_TIMEOUT_S,
             command_timeout=_COMMAND_TIMEOUT_S,
             init=_prepare,
-            # Nothing is left to reset: transactions end before a connection is given back.
+            # There is nothing to reset: transactions end before a connection is returned.
             reset=_keep,
             server_settings={"search_path": f"{SCHEMA},public", "application_name": "anima-memory"},
         )
@@ -137,11 +137,11 @@ class Pool:
         return pool
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs something on the loop of the connections and waits for it.
+        """Runs a coroutine on the loop of the connections and waits for it.
 
         Raises:
             AnimaError: The database fails.
-            sqlite3.IntegrityError: Something that must be unique is not.
+            sqlite3.IntegrityError: A unique constraint is violated.
         """
         try:
             return self._wait(work)
@@ -163,23 +163,23 @@ class Pool:
         try:
             yield PostgresConnection(self, connection)
         finally:
-            with suppress(AnimaError):  # of a lost connection nothing is left to give back
+            with suppress(AnimaError):  # a lost connection cannot be returned
                 self.run(self._pool.release(connection))
 
     async def _borrowed(self) -> Any:
         return await self._pool.acquire()
 
     def roll_back(self, connection: PostgresConnection) -> None:
-        """Ends a transaction without effect; one whose connection is lost has ended so."""
+        """Rolls back a transaction; if its connection is lost, this has already happened."""
         with suppress(AnimaError):
             connection.execute("ROLLBACK")
 
     def renew(self) -> None:
-        """Opens the connections anew when they are used next: they learn new types only then."""
+        """Reopens the connections at their next use, because only then they learn new types."""
         self.run(self._pool.expire_connections())
 
     def close(self) -> None:
-        """Closes the connections once those that are lent are back."""
+        """Closes the connections once all borrowed ones are returned."""
         try:
             self._wait(self._shut())
         finally:
@@ -194,7 +194,7 @@ class Pool:
     def _stop(self) -> None:
         with self._gate:
             self._stopped = True
-        # A thread that still waits for something must not wait for ever.
+        # A thread that is still waiting must not wait forever.
         asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -1,18 +1,18 @@
-"""Turns the memory's SQL, written for SQLite, into PostgreSQL's.
+"""Translates the memory's SQL from SQLite's to PostgreSQL's dialect.
 
-The statements are our own and plain; these few differences are all there are, and the suite runs
-every statement on both.
+The statements are our own and plain; these are all the differences, and the test suite runs every
+statement on both databases.
 """
 
 import re
 from functools import lru_cache
 from itertools import count
 
-# `user` is a reserved word: unquoted it is the name of the database's user.
+# `user` is a reserved word: unquoted it means the user of the database session.
 _USER = re.compile(r"\buser\b")
 _WORDS = (
     ("group_concat(", "string_agg("),
-    # One of none: SQLite allows the empty list.
+    # SQLite allows an empty list.
     ("IN ()", "IN (NULL)"),
 )
 _DEFINITIONS = (
@@ -21,7 +21,7 @@ _DEFINITIONS = (
     (re.compile(r"\bREAL\b"), "DOUBLE PRECISION"),
     # All blobs are vectors.
     (re.compile(r"\bBLOB\b"), "VECTOR"),
-    # In the order of code points, as SQLite sorts.
+    # Sorted by code points, as in SQLite.
     (re.compile(r"\bTEXT\b"), 'TEXT COLLATE "C"'),
     (re.compile(r"\) STRICT(, WITHOUT ROWID)?;"), ");"),
 )
@@ -44,7 +44,7 @@ CREATE TRIGGER {name} AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {nam
 
 @lru_cache(maxsize=1_024)
 def statement(sql: str) -> str:
-    """Gives a statement with its parameters as `$1` and so on."""
+    """Returns a statement with numbered parameters, `$1` and so on."""
     numbers = count(1)
     numbered = re.sub(r"\?", lambda _: f"${next(numbers)}", sql)
     for written, instead in _WORDS:
@@ -53,7 +53,7 @@ def statement(sql: str) -> str:
 
 
 def definitions(script: str) -> str:
-    """Gives a script that makes tables, indexes and triggers."""
+    """Returns a script that creates tables, indexes and triggers."""
     script = _TRIGGER.sub(lambda found: _TRIGGER_FORM.format(**found.groupdict()), script)
     for pattern, instead in _DEFINITIONS:
         script = pattern.sub(instead, script)

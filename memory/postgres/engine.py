@@ -5,11 +5,11 @@ from memory.sqlite.schema import StoreError
 from memory.stored_engine import StoredMemory
 
 SPARE_CONNECTIONS = 6
-"""Besides one for each thread that searches: for writing and erasing."""
+"""Connections for writing and erasing, in addition to one per search thread."""
 
 
 class PostgresMemory(StoredMemory):
-    """Keeps the items of all users in PostgreSQL with pgvector."""
+    """Stores the items of all users in PostgreSQL with pgvector."""
 
     name = "postgres"
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors mean to the memory."""
+"""Maps PostgreSQL's errors to the memory's."""
 
 import sqlite3
 
@@ -16,13 +16,13 @@ LOST = (
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
 )
-"""The server cannot be reached, or went away."""
+"""The server cannot be reached, or the connection was lost."""
 FAULTS = (asyncpg.PostgresError, *LOST)
-"""Everything that asyncpg raises."""
+"""All exceptions that asyncpg raises."""
 
 
 def fault(error: Exception, place: str) -> Exception:
-    """Gives what the memory raises instead of an error of asyncpg.
+    """Returns the error that the memory raises for an error of asyncpg.
 
     Args:
         error: One of `FAULTS`.
@@ -38,4 +38,4 @@ def fault(error: Exception, place: str) -> Exception:
         )
     if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
         return Unavailable(f"the memory's database {place} is read-only now")
-    return InternalError("the memory's database fails; its log says why")
+    return InternalError("the memory's database fails; see its log")

@@ -1,7 +1,7 @@
-"""Moves everything from a SQLite store into PostgreSQL: in parts, resumable, compared at the end.
+"""Moves a SQLite store to PostgreSQL: in parts, resumable, compared at the end.
 
-Row ids stay what they are, so that whatever points at an item still does. Where a move was cut off
-it goes on: the rows of a table are copied in the order of their keys.
+Row ids are kept, so that all references to an item stay valid. An interrupted move continues where
+it stopped, because the rows of a table are copied in key order.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ from memory.sqlite.schema import StoreError
 from memory.sqlite.store import Store
 
 _PART = 1_000
-# What each database keeps for itself.
+# Tables that each database keeps for itself.
 _OWN_TABLES = ("migration", "scrub", "sqlite_sequence")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """A table that is moved."""
+    """A table to move."""
 
     name: str
     columns: tuple[str, ...]
@@ -32,26 +32,26 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moved:
-    """What a table has on both sides."""
+    """The content of a table, equal on both sides."""
 
     table: str
     rows: int
     sha256: str
-    """Of all rows, in the order of their keys."""
+    """Hash of all rows, in key order."""
 
 
 def move(
     source: Store, target: PostgresStore, progress: Callable[[str, int, int], None]
 ) -> list[Moved]:
-    """Copies all tables, or what is missing of them, and compares both sides row by row.
+    """Copies all tables, or their missing rows, and compares both sides row by row.
 
     Args:
-        source: Nobody else uses it meanwhile: its lock is held.
-        target: Empty, or what an earlier move from the same source has left.
-        progress: Is called with a table, how many of its rows are there, and how many there are.
+        source: Must not be used by anything else: its lock is held.
+        target: Empty, or left by an earlier move from the same source.
+        progress: Called with a table, its number of rows copied, and its total number of rows.
 
     Raises:
-        StoreError: The target holds something else, or both sides differ at the end.
+        StoreError: The target has other content, or both sides differ at the end.
     """
     with source.reading() as connection:
         tables = list(_tables(connection))
@@ -73,7 +73,7 @@ def move(
 
 def _tables(connection: Connection) -> Iterator[Table]:
     names = connection.execute(
-        # As they were made: what others refer to comes first.
+        # In order of creation: referenced tables come first.
         "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid"
     ).fetchall()
     for (name,) in names:
@@ -100,9 +100,9 @@ def _claim(target: PostgresStore, origin: str) -> None:
         if noted is None:
             if connection.execute("SELECT 1 FROM user LIMIT 1").fetchone() is not None:
                 raise StoreError(
-                    f"{target.place} holds memories already: move into an empty database"
+                    f"{target.place} already contains memories: move into an empty database"
                 )
-            # Notes of what was erased there, before it was empty.
+            # Records of erasures made there before it was empty.
             connection.execute("DELETE FROM erasure")
             connection.execute("INSERT INTO moved_from (origin) VALUES (?)", (origin,))
         elif noted[0] != origin:
@@ -135,7 +135,7 @@ def _copy(
 def _parts(
     store: Store | PostgresStore, table: Table, after: Sequence[Any] | None = None
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """Gives the rows of a table in the order of their keys, from behind a key."""
+    """Yields the rows of a table in key order, starting after a key."""
     columns, key = _listed(table.columns), _listed(table.key)
     at = [table.columns.index(column) for column in table.key]
     while True:

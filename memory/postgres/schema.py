@@ -1,4 +1,4 @@
-"""Makes the memory's tables in PostgreSQL: the steps of `memory.sqlite.migrations` in its words."""
+"""Creates the memory's tables in PostgreSQL, by the steps of `memory.sqlite.migrations`."""
 
 from collections.abc import Sequence
 
@@ -10,22 +10,22 @@ from memory.sqlite.migrations import MIGRATIONS
 from memory.sqlite.schema import StoreError, sha256_of
 from services.runtime.clock import unix_ms
 
-# Of the lock under which the tables are made and everything is written.
+# The lock that is held while tables are created and for every write.
 WRITE_LOCK = 0x616E696D61
 _LEAST_VERSION = 140_000
 
 
 def prepare(pool: Pool, place: str, steps: Sequence[str] = MIGRATIONS) -> None:
-    """Brings the tables to the present version, in one transaction.
+    """Upgrades the tables to the current version, in one transaction.
 
     Raises:
-        StoreError: The server is too old or lacks pgvector, or the tables are not ours.
+        StoreError: The server is too old or lacks pgvector, or the tables are not the memory's.
     """
     with pool.connection() as connection:
         (number,) = connection.execute("SELECT current_setting('server_version_num')").fetchone()
         if int(number) < _LEAST_VERSION:
             raise StoreError(
-                f"{place}: PostgreSQL {int(number) // 10_000} is too old, 14 is needed"
+                f"{place}: PostgreSQL must be at least 14, got {int(number) // 10_000}"
             )
         connection.execute("BEGIN")
         try:
@@ -67,7 +67,7 @@ def _version(connection: PostgresConnection, place: str, steps: Sequence[str]) -
     taken = dict(map(tuple, connection.execute("SELECT version, sha256 FROM migration")))
     if len(taken) > len(steps):
         raise StoreError(
-            f"{place} has version {len(taken)} of the tables, this program knows {len(steps)}: "
+            f"{place} has version {len(taken)} of the tables, this program supports {len(steps)}: "
             "use the program that made it, or another database"
         )
     for number, step in enumerate(steps[: len(taken)], 1):
@@ -80,7 +80,7 @@ def _version(connection: PostgresConnection, place: str, steps: Sequence[str]) -
 
 
 def _note(connection: PostgresConnection, steps: Sequence[str], step: int) -> None:
-    # The table of the notes comes with the second step.
+    # The table of these records is created by the second step.
     first = step if step > 2 else 1
     if step < 2:
         return
@@ -92,5 +92,5 @@ def _note(connection: PostgresConnection, steps: Sequence[str], step: int) -> No
 
 
 def explained(error: asyncpg.PostgresError, place: str) -> StoreError:
-    """Makes the error that says why the server refuses the start."""
+    """Returns the error that states why the server rejects the start."""
     return StoreError(f"{place} refuses: {error}")

@@ -1,4 +1,4 @@
-"""The truth of the memory in PostgreSQL, which several services may share."""
+"""The memory's storage in PostgreSQL, which several services may share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,29 +33,29 @@ _SCHEMES = ("postgresql", "postgres")
 
 
 class PostgresStore(Truth):
-    """Items of all users in a database of PostgreSQL. Safe for threads and for other services."""
+    """Items of all users in a PostgreSQL database. Safe for threads and for other services."""
 
     def __init__(self, address: str, *, connections: int) -> None:
-        """Connects, and makes the tables that are missing.
+        """Connects, and creates missing tables.
 
         Args:
             address: As `postgresql://user:password@host:port/database`.
-            connections: The most connections at the same time.
+            connections: The maximum number of connections at the same time.
 
         Raises:
-            StoreError: The server cannot be used; the text says why, without the password.
+            StoreError: The server cannot be used; the text states why, without the password.
         """
         self._place = place_of(address)
         if urlsplit(address).scheme not in _SCHEMES:
-            raise StoreError("the address is not postgresql://user:password@host:port/name")
+            raise StoreError("the address must be postgresql://user:password@host:port/name")
         try:
             self._pool = Pool(address, place=self._place, connections=connections)
         except asyncpg.PostgresError as error:
             raise explained(error, self._place) from error
         except Unavailable as error:
             raise StoreError(error.message) from error
-        except ValueError:  # Its text may repeat a part of the password.
-            raise StoreError(f"the address {self._place} has a wrong port") from None
+        except ValueError:  # its text may contain part of the password
+            raise StoreError(f"the address {self._place} has an invalid port") from None
         try:
             prepare(self._pool, self._place)
             self._pool.renew()
@@ -70,7 +70,7 @@ class PostgresStore(Truth):
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Gives a connection that writes; waits for the writes of other services too."""
+        """Returns a writing connection; also waits for the writes of other services."""
         with self._pool.connection() as connection:
             connection.execute("BEGIN")
             try:
@@ -83,12 +83,12 @@ class PostgresStore(Truth):
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Gives a connection; each statement reads what is committed when it begins."""
+        """Returns a connection; each statement reads the data committed when it starts."""
         with self._pool.connection() as connection:
             yield connection
 
     def _scrub_files(self) -> None:
-        # What lies beyond the tables, such as the server's log and its copies, is the server's.
+        # Data beyond the tables, such as the server's log and its backups, is up to the server.
         with self._pool.connection() as connection:
             for table in _TABLES:
                 connection.execute(f"VACUUM {table}")
@@ -99,8 +99,8 @@ class PostgresStore(Truth):
 
 
 def place_of(address: str) -> str:
-    """Gives an address without its secrets."""
-    # A password may contain "/" or "?", after which a parser of URLs would look for the path.
+    """Returns an address without its secrets."""
+    # A password may contain "/" or "?", after which a URL parser would look for the path.
     after_secrets = address.partition("://")[2].rpartition("@")[2].partition("?")[0]
     server, slash, name = after_secrets.partition("/")
     return f"postgresql://{server or 'localhost'}{slash}{name}"

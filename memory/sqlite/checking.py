@@ -1,4 +1,4 @@
-"""Checks whether the pages of a database are sound."""
+"""Checks the pages of a database for damage."""
 
 import sqlite3
 import threading
@@ -9,15 +9,16 @@ from typing import Final
 from memory.sqlite.connection import Connection
 
 START_CHECK_S: Final = 2.0
-"""How long a check at start may take by default: enough for several hundred megabytes."""
+"""Default time limit of the check at start: enough for several hundred megabytes."""
 _MOST_FAULTS: Final = 100
 
 
 def checked_in(connection: sqlite3.Connection, limit_s: float) -> str | None:
-    """Looks for damaged pages, for a time.
+    """Looks for damaged pages, up to a time limit.
 
     Returns:
-        The first fault; empty: there is none; None: the time was over before all pages were read.
+        The first fault; empty if there is none; None if the time ran out before all pages were
+        read.
     """
     if limit_s <= 0:
         return None
@@ -31,15 +32,15 @@ def checked_in(connection: sqlite3.Connection, limit_s: float) -> str | None:
 
 
 def faults(connection: Connection) -> list[str]:
-    """Looks at all pages, indexes and references; takes about as long as reading the file.
+    """Checks all pages, indexes and references; takes about as long as reading the file.
 
     Returns:
-        What is wrong, at most a hundred faults.
+        The faults, at most a hundred.
     """
     found = connection.execute(f"PRAGMA integrity_check({_MOST_FAULTS})").fetchall()
     found_faults = [str(row[0]) for row in found if row[0] != "ok"]
     for table, row, other, _ in connection.execute("PRAGMA foreign_key_check").fetchall():
-        found_faults.append(f"row {row} of {table} refers to a row of {other} that is missing")
+        found_faults.append(f"row {row} of {table} refers to a missing row of {other}")
     return found_faults[:_MOST_FAULTS]
 
 
@@ -50,7 +51,7 @@ def _first_fault(connection: sqlite3.Connection) -> str:
 
 @contextmanager
 def _interrupted_after(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
-    """Interrupts the statement that still runs after a time, and none that follows the block."""
+    """Interrupts a statement that is still running after a time, but none after the block."""
     done = threading.Event()
 
     def watch() -> None:

@@ -1,35 +1,35 @@
-"""What the SQL of the memory needs of a database connection, whichever database it is."""
+"""The interface that the memory's SQL needs of a connection to any of its databases."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 
 class Cursor(Protocol):
-    """The answer to a statement."""
+    """The result of a statement."""
 
     @property
     def rowcount(self) -> int:
-        """How many rows the statement changed."""
+        """The number of rows that the statement changed."""
         ...
 
     def fetchone(self) -> Any:
-        """Gives the next row; None: there is none."""
+        """Returns the next row; None at the end."""
         ...
 
     def fetchall(self) -> list[Any]:
-        """Gives the rows that are left."""
+        """Returns the remaining rows."""
         ...
 
     def __iter__(self) -> Iterator[Any]: ...
 
 
 class Connection(Protocol):
-    """Runs statements; their parameters are `?`. `sqlite3.Connection` is one."""
+    """Runs statements with `?` for parameters. `sqlite3.Connection` implements it."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor:
         """Runs a statement."""
         ...
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Cursor:
-        """Runs a statement once for each set of parameters; `rowcount` is that of all."""
+        """Runs a statement once for each set of parameters; `rowcount` is the total."""
         ...

@@ -1,7 +1,7 @@
-"""The memory's database encrypted: SQLCipher, page by page, with a key of our own.
+"""Encryption of the memory's database: SQLCipher, page by page, with a key of our own.
 
-All of the file, its log and its unused parts are AES-256 pages with an HMAC each, so what is not
-read with the key is noise, and a changed page is noticed. The library comes with the extra
+The whole file, its log and its unused parts are AES-256 pages with an HMAC each, so they are
+unreadable without the key, and changed pages are detected. The library comes with the extra
 `encryption`.
 """
 
@@ -20,15 +20,15 @@ _PLAIN_HEADER = b"SQLite format 3\0"
 
 
 class Key:
-    """A key of 32 bytes; it never shows itself."""
+    """A key of 32 bytes, which is never shown."""
 
     __slots__ = ("_hex",)
 
     def __init__(self, text: str) -> None:
-        """Reads a key.
+        """Parses a key.
 
         Raises:
-            ValueError: It is not 64 hexadecimal digits; the text does not tell what it is.
+            ValueError: It is not 64 hexadecimal digits; the text does not contain it.
         """
         try:
             content = bytes.fromhex(text)
@@ -36,7 +36,7 @@ class Key:
             content = b""
         if len(content) != KEY_BYTES:
             raise ValueError(
-                "key: is not 64 hexadecimal digits; make one with: anima memory new-key FILE"
+                "key: must be 64 hexadecimal digits; create one with: anima memory new-key FILE"
             ) from None
         self._hex = content.hex()
 
@@ -51,15 +51,15 @@ class Key:
 
     @property
     def secret(self) -> str:
-        """The key as SQLCipher takes it: raw, so that nothing is derived from it."""
+        """The key in SQLCipher's raw format, from which no other key is derived."""
         return f"x'{self._hex}'"
 
 
 def read_key(path: Path) -> Key:
-    """Reads a key from a file that holds nothing else.
+    """Reads a key from a file that contains nothing else.
 
     Raises:
-        ValueError: It cannot be read, or holds no key.
+        ValueError: It cannot be read, or contains no key.
     """
     try:
         text = path.read_text(encoding="ascii").strip()
@@ -72,10 +72,10 @@ def read_key(path: Path) -> Key:
 
 
 def write_new_key(path: Path) -> None:
-    """Makes a key and writes it to a new file that only its owner may read.
+    """Creates a key and writes it to a new file that only its owner can read.
 
     Raises:
-        FileExistsError: The file is there.
+        FileExistsError: The file already exists.
     """
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
         file.write(secrets.token_hex(KEY_BYTES) + "\n")
@@ -84,16 +84,16 @@ def write_new_key(path: Path) -> None:
 
 
 def is_plain(path: Path) -> bool:
-    """Whether a file is a database that is not encrypted."""
+    """Returns whether a file is a database that is not encrypted."""
     with path.open("rb") as file:
         return file.read(len(_PLAIN_HEADER)) == _PLAIN_HEADER
 
 
 def check_form(path: Path) -> None:
-    """Checks that a database for which there is a key is not a plain one.
+    """Checks that a database for which there is a key is encrypted.
 
     Raises:
-        StoreError: It is; the text says what to do.
+        StoreError: It is not; the text states what to do.
     """
     if is_plain(path):
         raise StoreError(
@@ -102,10 +102,10 @@ def check_form(path: Path) -> None:
 
 
 def connect(path: Path, key: Key | None, *, timeout_s: float) -> sqlite3.Connection:
-    """Opens an encrypted database, or a plain one without a key; in all else as `sqlite3.connect`.
+    """Opens an encrypted database, or a plain one if there is no key, like `sqlite3.connect`.
 
     Raises:
-        StoreError: The library is missing, or the key is not that of the database.
+        StoreError: The library is missing, or the key does not fit the database.
     """
     connection = _cipher_connection(path, timeout_s)
     try:
@@ -118,7 +118,7 @@ def connect(path: Path, key: Key | None, *, timeout_s: float) -> sqlite3.Connect
             raise
         raise StoreError(
             f"{path} cannot be read with this key: set the key that it was encrypted with."
-            " Without it nobody can read it; nothing was changed"
+            " Without that key it cannot be read; nothing was changed"
         ) from None
     return connection
 
@@ -132,7 +132,7 @@ def _cipher_connection(path: Path, timeout_s: float) -> sqlite3.Connection:
         ) from error
 
     class CipherConnection(dbapi2.Connection):
-        """Raises the errors of `sqlite3`, whose classes everything else knows."""
+        """Raises the exceptions of `sqlite3`, which all other code expects."""
 
         def execute(self, *arguments: Any) -> Any:
             with as_sqlite_errors():
@@ -154,7 +154,7 @@ def _cipher_connection(path: Path, timeout_s: float) -> sqlite3.Connection:
 
 @contextmanager
 def as_sqlite_errors() -> Iterator[None]:
-    """Turns errors of SQLCipher's library, classes of its own, into those of `sqlite3`."""
+    """Converts the exceptions of SQLCipher's library to those of `sqlite3`."""
     try:
         yield
     except Exception as error:

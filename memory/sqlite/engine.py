@@ -6,7 +6,7 @@ from memory.stored_engine import StoredMemory
 
 
 class SqliteMemory(StoredMemory):
-    """Keeps the items of all users in one database file."""
+    """Stores the items of all users in one database file."""
 
     name = "sqlite"
 

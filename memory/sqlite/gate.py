@@ -1,4 +1,4 @@
-"""Lets many readers in, or nobody."""
+"""A gate for many readers or one exclusive user."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from memory.faults import StoreError
 
 
 class Gate:
-    """Counts readers, and keeps new ones out while something needs the files for itself."""
+    """Counts readers, and keeps new ones out while the files are needed exclusively."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -17,7 +17,7 @@ class Gate:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """Waits until the gate is open, and counts as a reader for the block."""
+        """Waits until the gate is open, and counts as a reader within the block."""
         with self._changed:
             self._changed.wait_for(lambda: not self._is_shut)
             self._inside += 1
@@ -30,16 +30,16 @@ class Gate:
 
     @contextmanager
     def shut(self, *, timeout_s: float) -> Iterator[None]:
-        """Keeps readers out for the block, which begins when the last one has left.
+        """Keeps readers out within the block, which begins when the last reader has left.
 
         Raises:
-            StoreError: Readers stay for longer than the timeout; the gate is open again.
+            StoreError: Readers stay longer than the timeout; the gate is open again.
         """
         with self._changed:
             self._is_shut = True
             if not self._changed.wait_for(lambda: self._inside == 0, timeout_s):
                 self._open()
-                raise StoreError("the database is read all the time")
+                raise StoreError("the database is being read all the time")
         try:
             yield
         finally:

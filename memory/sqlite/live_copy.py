@@ -1,8 +1,8 @@
-"""Copies a database that is written to meanwhile, so that the copy can take its place.
+"""Copies a database while it is written to, so that the copy can replace it.
 
-`VACUUM` would do the same in place, but nobody could write as long as it takes. Here `VACUUM INTO`
-writes a compact copy of one snapshot while others write; triggers note the rows that they change,
-and these rows are copied once more, at last in the moment in which the copy takes the place.
+`VACUUM` would do the same in place, but would block writers for as long as it takes. Instead
+`VACUUM INTO` writes a compact copy of one snapshot while others write; triggers record the rows
+that change, and these rows are copied again, the last ones at the moment of replacement.
 """
 
 import os
@@ -27,11 +27,11 @@ _NOTE: Final = "note_change"
 class LiveCopy:
     """A copy of a database.
 
-    The steps are `follow`, `write`, `catch_up` as often as there is something to catch up with, and
-    `complete`. `follow`, `take_changes` and `complete` need the lock of the writer.
+    The steps are `follow`, `write`, `catch_up` as often as there are changes, and `complete`.
+    `follow`, `take_changes` and `complete` need the writer's lock.
 
     Args:
-        path: The file of the copy; what is there is removed.
+        path: The file of the copy; an existing file is removed.
         connect: Opens a database file.
     """
 
@@ -45,7 +45,7 @@ class LiveCopy:
         self._interrupted = threading.Event()
 
     def follow(self, writer: sqlite3.Connection) -> None:
-        """Notes the changes of a connection, the only one that writes, from now on."""
+        """Starts recording the changes of a connection, which must be the only writer."""
         tables = writer.execute(
             "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         )
@@ -59,7 +59,7 @@ class LiveCopy:
             writer.execute(trigger)
 
     def stop_following(self, writer: sqlite3.Connection) -> None:
-        """Ends what `follow` began."""
+        """Stops what `follow` started."""
         for table in self._keys:
             for event in ("INSERT", "UPDATE", "DELETE"):
                 writer.execute(f'DROP TRIGGER IF EXISTS temp."{_NOTE}_{table}_{event}"')
@@ -68,7 +68,7 @@ class LiveCopy:
         """Writes the copy of a snapshot. Takes long; needs no lock.
 
         Raises:
-            sqlite3.Error: The disk is full, or it was interrupted.
+            sqlite3.Error: The disk is full, or the copy was interrupted.
         """
         remove_database(self.path)
         os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o600))
@@ -81,24 +81,24 @@ class LiveCopy:
                 self._reader = None
         with as_sqlite_errors():
             self._copy = copy = self._connect(self.path)
-            # The rows come one by one: what goes with them comes, or goes, by itself.
+            # Rows are copied one by one: dependent rows are copied, or removed, separately.
             copy.execute("PRAGMA foreign_keys = OFF")
-            # What was erased must not get into a journal. A crash leaves the source as it is.
+            # Erased data must not get into a journal. A crash leaves the source unchanged.
             copy.execute("PRAGMA journal_mode = MEMORY")
             copy.execute("PRAGMA synchronous = OFF")
             for name, _ in self._schema_triggers(copy):
                 copy.execute(f'DROP TRIGGER "{name}"')
 
     def take_changes(self) -> Changed:
-        """Returns what has changed since the last time; no transaction may be open meanwhile."""
+        """Returns the changes since the last call; no transaction may be open during the call."""
         changes, self._changes = self._changes, {table: set() for table in self._keys}
         return changes
 
     def catch_up(self, source: Connection, changes: Changed) -> None:
-        """Copies rows that have changed once more, or removes them.
+        """Copies changed rows again, or removes them.
 
         Args:
-            source: Reads the database, as it was when the changes were taken or later.
+            source: Reads the database as it was when the changes were taken, or later.
             changes: From `take_changes`.
         """
         assert self._copy is not None  # noqa: S101 - `write` comes first
@@ -111,11 +111,11 @@ class LiveCopy:
             self._copy.execute("COMMIT")
 
     def complete(self, writer: sqlite3.Connection) -> None:
-        """Catches up with the last changes; then the copy is whole, closed and on the disk."""
+        """Copies the last changes; then the copy is complete, closed and on the disk."""
         assert self._copy is not None  # noqa: S101 - `write` comes first
         self.catch_up(writer, self.take_changes())
         with as_sqlite_errors():
-            # A row id that was used since the snapshot and is free again must not be used again.
+            # A row id that was used since the snapshot and is free again must not be reused.
             last_ids = writer.execute("SELECT name, seq FROM main.sqlite_sequence").fetchall()
             self._copy.execute("DELETE FROM sqlite_sequence")
             self._copy.executemany("INSERT INTO sqlite_sequence VALUES (?, ?)", last_ids)
@@ -126,14 +126,14 @@ class LiveCopy:
         sync(self.path)
 
     def interrupt(self) -> None:
-        """Lets `write` and `catch_up` fail soon; may be called from another thread."""
+        """Makes `write` and `catch_up` fail soon; may be called from another thread."""
         self._interrupted.set()
         reader = self._reader
         if reader is not None:
             reader.interrupt()
 
     def discard(self) -> None:
-        """Removes the copy, if it did not take the place of the source."""
+        """Removes the copy, if it did not replace the source."""
         if self._copy is not None:
             self._copy.close()
             self._copy = None

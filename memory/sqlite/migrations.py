@@ -1,13 +1,13 @@
-"""The steps that make the tables of the memory's database, oldest first.
+"""The steps that create the tables of the memory's database, oldest first.
 
-A step that is in a release never changes; what comes later is a new step.
+A step in a release never changes; later changes are new steps.
 """
 
 from memory.knowledge.schema import KNOWLEDGE
 
-# Row ids are never used again (AUTOINCREMENT): an index in memory knows by the highest one what it
-# has seen. `revision` rises when an index that has seen all rows must still be made anew.
-# There is no FTS5 table on purpose: until SQLite 3.42 it keeps the words of a deleted text in its
+# Row ids are never reused (AUTOINCREMENT): an index in memory knows from the highest id which rows
+# it contains. `revision` increases when even an index that contains all rows must be rebuilt.
+# There is deliberately no FTS5 table: until SQLite 3.42 it keeps the words of a deleted text in its
 # segments, and its ranking counts the texts of all users. The index in memory does neither.
 _ITEMS = """
 CREATE TABLE user (
@@ -37,7 +37,7 @@ CREATE TABLE vec (
 ) STRICT;
 """
 
-# The first release kept no notes of its steps; from here on each is noted with its checksum.
+# The first release did not record its steps; from here on each one is recorded with its checksum.
 _SPEAKER_NAMES = """
 CREATE TABLE migration (
     version INTEGER PRIMARY KEY,
@@ -47,9 +47,9 @@ CREATE TABLE migration (
 ALTER TABLE item ADD COLUMN speaker_name TEXT NOT NULL DEFAULT '';
 """
 
-# A fact is an item with a row here. A fact whose last source goes, goes too: what a person erases
-# must not live on in what was read out of it. A fact that the person set themselves has no source.
-# `distillation` says by which rules an item was read; empty: by none yet.
+# A fact is an item with a row here. A fact is erased with its last source: erased data must not
+# live on in facts extracted from it. A fact set by the person has no source. `distillation` records
+# the rules by which an item was read; empty means none yet.
 _FACTS = """
 CREATE TABLE fact (
     item INTEGER PRIMARY KEY REFERENCES item ON DELETE CASCADE,
@@ -83,12 +83,12 @@ CREATE INDEX distillation_by_extractor ON distillation (extractor, item);
 INSERT INTO distillation (item, extractor) SELECT id, '' FROM item WHERE kind = 1 AND speaker = 1;
 """
 
-# A recall asks for all facts of a user, and a list can be of one kind.
+# A recall needs all facts of a user, and a list can be restricted to one kind.
 _KINDS = """
 CREATE INDEX item_by_kind ON item (user, kind, created_unix_ms, id);
 """
 
-# In how many recalls a fact was given out, and when last.
+# The number of recalls that returned a fact, and the time of the last one.
 _USES = """
 CREATE TABLE fact_use (
     fact INTEGER PRIMARY KEY REFERENCES fact ON DELETE CASCADE,
@@ -97,8 +97,8 @@ CREATE TABLE fact_use (
 ) STRICT;
 """
 
-# A summary is an item with a row here, and a turn is in at most one. A summary goes with the first
-# of its sources that goes: nobody can tell which of its words came from it.
+# A summary is an item with a row here, and a turn is in at most one. A summary is erased with the
+# first of its sources, because it is unknown which of its words came from that source.
 _SUMMARIES = """
 CREATE TABLE summary (
     item INTEGER PRIMARY KEY REFERENCES item ON DELETE CASCADE,
@@ -119,8 +119,8 @@ BEGIN
 END;
 """
 
-# Hashes of users and items that were erased lately: what was on its way to the memory then must not
-# bring them back. `item_key` is empty where all of a user was erased.
+# Hashes of recently erased users and items: requests that were already under way must not bring
+# them back. `item_key` is empty where all data of a user was erased.
 _ERASURES = """
 CREATE TABLE erasure (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -132,8 +132,8 @@ CREATE INDEX erasure_by_user ON erasure (user_key, erased_unix_ns);
 CREATE INDEX erasure_by_time ON erasure (erased_unix_ns);
 """
 
-# One row: how many transactions have erased something, and how many of them the last scrub of the
-# files has reached.
+# One row: the number of transactions that erased something, and how many of them the last scrub of
+# the files has covered.
 _SCRUB = """
 CREATE TABLE scrub (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -143,7 +143,7 @@ CREATE TABLE scrub (
 INSERT INTO scrub (id, wanted, done) VALUES (1, 0, 0);
 """
 
-# How often work in the background has failed at an item, see `memory.attempts`.
+# How often background work has failed on an item, see `memory.attempts`.
 _WORK_FAILURES = """
 CREATE TABLE work_failure (
     work TEXT NOT NULL,
@@ -167,4 +167,4 @@ MIGRATIONS = (
     _SCRUB,
     _WORK_FAILURES,
 )
-"""The steps in their order; the number of a step is the version that it makes."""
+"""The steps in order; the number of a step is the version that it creates."""

@@ -1,4 +1,4 @@
-"""Encrypts a plain store, changes its key, or makes it plain again, while no service uses it."""
+"""Encrypts a plain store, changes its key, or decrypts it, while no service uses it."""
 
 import os
 import sqlite3
@@ -11,26 +11,26 @@ from memory.sqlite.store import COPY_NAME, lock
 
 
 def reencrypt(folder: Path, old: Key | None, new: Key | None) -> int:
-    """Writes the database anew under another key, and lets it take the place of the old one.
+    """Rewrites the database with another key, and replaces the old one with it.
 
-    Until then the old one is not touched; afterwards its bytes are overwritten. What the disk keeps
-    of them (its journal, worn blocks, snapshots) is beyond this.
+    Until then the old one is unchanged; afterwards its bytes are overwritten. Traces that the disk
+    keeps (its journal, worn blocks, snapshots) cannot be removed.
 
     Args:
-        folder: Holds `memory.db`.
-        old: The present key; None: it is plain.
-        new: The key that it gets; None: none.
+        folder: Contains `memory.db`.
+        old: The current key; None if it is not encrypted.
+        new: The new key; None for no encryption.
 
     Returns:
-        How many items it holds.
+        The number of its items.
 
     Raises:
-        StoreError: Somebody uses it, the old key is wrong, or it is damaged.
+        StoreError: It is in use, the old key is wrong, or it is damaged.
         OSError: The disk is full, or cannot be written.
     """
     path, made = folder / "memory.db", folder / COPY_NAME
     if not path.is_file():
-        raise StoreError(f"{folder} holds no memory.db")
+        raise StoreError(f"{folder} contains no memory.db")
     held = lock(folder)
     try:
         made.unlink(missing_ok=True)
@@ -69,7 +69,7 @@ def _export(connection: sqlite3.Connection, path: Path, made: Path, new: Key | N
     fault = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     if fault != "ok":
         raise damaged(path, fault)
-    # So that the log holds nothing: it goes with the connection.
+    # Empties the log, which is removed with the connection.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     connection.execute("PRAGMA temp_store = MEMORY")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -84,7 +84,7 @@ def _export(connection: sqlite3.Connection, path: Path, made: Path, new: Key | N
             for side in ("main", "made")
         )
         if before != after:
-            raise StoreError(f"{name}: {before} rows became {after}; {path} is as it was")
+            raise StoreError(f"{name}: {before} rows became {after}; {path} is unchanged")
     (count,) = connection.execute("SELECT count(*) FROM made.item").fetchone()
     connection.execute("DETACH DATABASE made")
     return int(count)

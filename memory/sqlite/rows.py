@@ -1,4 +1,4 @@
-"""Items as rows of the database: how they are written and read; used inside a transaction."""
+"""Items as rows of the database: writing and reading them, within a transaction."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,19 +33,19 @@ SELECT_ITEMS = (
     " FROM item LEFT JOIN fact ON fact.item = item.id"
     " LEFT JOIN summary ON summary.item = item.id"
 )
-"""Begins a query whose rows `numbered_item` reads."""
+"""The start of a query whose rows `numbered_item` reads."""
 _FACT_AT, _SUMMARY_AT = 9, 19
 
 
 def user_row(connection: Connection, user_id: str) -> int:
-    """Gives the row of a user, made if it is missing."""
+    """Returns the row of a user, which is created if it is missing."""
     connection.execute("INSERT INTO user (user_id) VALUES (?) ON CONFLICT DO NOTHING", (user_id,))
     (row,) = connection.execute("SELECT id FROM user WHERE user_id = ?", (user_id,)).fetchone()
     return int(row)
 
 
 def held_item_ids(connection: Connection, user_id: str, item_ids: Sequence[str]) -> set[str]:
-    """Returns those of the ids that the user has."""
+    """Returns those of the ids that the user already has."""
     places = ", ".join("?" * len(item_ids))
     found = connection.execute(
         f"SELECT item_id FROM item WHERE item_id IN ({places})"  # noqa: S608
@@ -58,11 +58,11 @@ def held_item_ids(connection: Connection, user_id: str, item_ids: Sequence[str])
 def insert_item(
     connection: Connection, user: int, item: Item, vector: Vector | None, model_id: str
 ) -> int | None:
-    """Writes an item with its vector and what it says as a fact.
+    """Writes an item with its vector, its fact and its summary.
 
     Returns:
-        Its row; None if the user has its `item_id` already, or if it is a summary and a source of
-        it is gone or in another one; then nothing changes.
+        Its row; None if the user already has its `item_id`, or if it is a summary of which a source
+        is missing or already in another one; then nothing changes.
     """
     sources = _free_sources(connection, user, item.summary)
     if sources is None:
@@ -95,7 +95,7 @@ def insert_item(
 
 
 def _free_sources(connection: Connection, user: int, summary: Summary | None) -> list[int] | None:
-    """Gives the rows of what a summary is of; None: one is gone, or in another summary."""
+    """Returns the rows of a summary's sources; None if one is missing or in another summary."""
     if summary is None:
         return []
     item_ids = sorted(set(summary.source_item_ids))
@@ -142,7 +142,7 @@ def _insert_fact(connection: Connection, user: int, row_id: int, fact: Fact) -> 
 
 
 def add_sources(connection: Connection, user: int, fact_row: int, item_ids: Sequence[str]) -> None:
-    """Notes from which items a fact comes; items that are gone are left out."""
+    """Records the source items of a fact; items that no longer exist are left out."""
     connection.executemany(
         "INSERT INTO fact_source (fact, source)"
         " SELECT CAST(? AS BIGINT), id FROM item WHERE user = ? AND item_id = ?"
@@ -152,7 +152,7 @@ def add_sources(connection: Connection, user: int, fact_row: int, item_ids: Sequ
 
 
 def note_distillation(connection: Connection, row_id: int, item: Item, extractor: str) -> None:
-    """Notes by which rules facts were read out of an item, if a person said it; empty: none."""
+    """Records by which rules facts were extracted from a person's item; empty means none."""
     if item.kind == ITEM_KIND_TURN and item.speaker == SPEAKER_USER:
         connection.execute(
             "INSERT INTO distillation (item, extractor) VALUES (?, ?) ON CONFLICT DO NOTHING",
@@ -171,12 +171,12 @@ def put_vector(connection: Connection, row_id: int, vector: Vector, model_id: st
 
 
 def raise_revision(connection: Connection, user_id: str) -> None:
-    """Says that the index of a user must be made anew."""
+    """Marks the index of a user as outdated."""
     connection.execute("UPDATE user SET revision = revision + 1 WHERE user_id = ?", (user_id,))
 
 
 def of_kinds(kinds: Sequence[int]) -> str:
-    """Gives the condition that an item is of one of some kinds; empty for all."""
+    """Returns the SQL condition for items of some kinds; empty for all."""
     return f" AND kind IN ({', '.join(str(int(kind)) for kind in kinds)})" if kinds else ""
 
 

@@ -1,4 +1,4 @@
-"""The tables of the memory's database and how a connection to it is set up."""
+"""The tables of the memory's database and the setup of a connection to it."""
 
 import hashlib
 import sqlite3
@@ -20,12 +20,12 @@ def connect(
     """Opens a connection for use by any thread, one at a time.
 
     Args:
-        path: The database file; made if it is missing.
+        path: The database file; created if it is missing.
         synchronous: Whether a commit waits for the disk.
-        key: Of an encrypted database; None: it is not encrypted.
+        key: The key of an encrypted database; None if it is not encrypted.
 
     Raises:
-        StoreError: The key is wrong, or the database is not encrypted though there is one.
+        StoreError: The key is wrong, or there is a key but the database is not encrypted.
     """
     timeout_s = BUSY_TIMEOUT_MS / 1000
     if key is None:
@@ -39,10 +39,10 @@ def connect(
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")
         connection.execute("PRAGMA foreign_keys = ON")
-        # What is erased is overwritten, in this file and in no temporary one.
+        # Erased data is overwritten in this file, and is never written to a temporary one.
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
-        # As PostgreSQL has them; SQLite's `max` and `min` of several values are no standard.
+        # As in PostgreSQL; SQLite's `max` and `min` of several values are not standard.
         connection.create_function("greatest", -1, max, deterministic=True)
         connection.create_function("least", -1, min, deterministic=True)
     except BaseException:
@@ -52,17 +52,17 @@ def connect(
 
 
 def prepare(connection: sqlite3.Connection, path: Path, steps: Sequence[str] = MIGRATIONS) -> None:
-    """Brings the tables to the present version: makes them, or takes the steps that are missing.
+    """Upgrades the tables to the current version: creates them, or runs the missing steps.
 
-    Each step is taken in a transaction of its own and noted with its checksum.
+    Each step runs in its own transaction and is recorded with its checksum.
 
     Raises:
-        StoreError: The database is of a newer program, or was made by other steps.
+        StoreError: The database is from a newer program, or was made by other steps.
     """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(steps):
         raise StoreError(
-            f"{path} has version {version} of the tables, this program knows {len(steps)}: "
+            f"{path} has version {version} of the tables, this program supports {len(steps)}: "
             "use the program that made it, or another ANIMA_DATA_DIR"
         )
     if version == 0 and _table_names(connection):
@@ -78,7 +78,7 @@ def _table_names(connection: sqlite3.Connection) -> set[str]:
 
 
 def _check_taken(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
-    # The first release kept no notes.
+    # The first release did not record its steps.
     if "migration" not in _table_names(connection):
         return
     taken = dict(connection.execute("SELECT version, sha256 FROM migration").fetchall())
@@ -110,7 +110,7 @@ def _take(connection: sqlite3.Connection, steps: Sequence[str], number: int) -> 
 
 
 def _statements(script: str) -> Iterator[str]:
-    # Not executescript(): it would end the transaction.
+    # Not executescript(), which would end the transaction.
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
@@ -120,12 +120,12 @@ def _statements(script: str) -> Iterator[str]:
 
 
 def sha256_of(step: str) -> str:
-    """Gives by what a step is known."""
+    """Returns the checksum that identifies a step."""
     return hashlib.sha256(step.encode()).hexdigest()
 
 
 def damaged(path: Path, fault: str) -> StoreError:
-    """Makes the error that says that the file is no sound database."""
+    """Returns the error for a file that is not a sound database."""
     return StoreError(
-        f"{path} is damaged ({fault}): put back a copy, or move the file away to begin anew"
+        f"{path} is damaged ({fault}): put back a copy, or move the file away to start over"
     )

@@ -1,4 +1,4 @@
-"""The truth of the memory: items and their vectors in one SQLite database."""
+"""The memory's storage: items and their vectors in one SQLite database."""
 
 import fcntl
 import os
@@ -21,13 +21,13 @@ from services.runtime.logs import get_logger
 COPY_NAME: Final = "memory.db.new"
 _MAX_ROUNDS: Final = 20
 _FEW_CHANGES: Final = 500
-"""So many rows are copied in a moment, in which nobody can write."""
+"""The number of changed rows that may be copied while writers are blocked."""
 _SHUT_TIMEOUT_S: Final = 2.0
 _INTERRUPT_S: Final = 0.02
 
 
 class Store(Truth):
-    """One database file, used by one process. Safe for threads; writes come one after the other."""
+    """One database file, used by one process. Thread-safe; writes run one after the other."""
 
     def __init__(
         self,
@@ -37,17 +37,17 @@ class Store(Truth):
         key: Key | None = None,
         check_s: float = START_CHECK_S,
     ) -> None:
-        """Opens or makes the database `memory.db` in a folder.
+        """Opens or creates the database `memory.db` in a folder.
 
         Args:
-            folder: Made if it is missing.
+            folder: Created if it is missing.
             synchronous: Whether a commit waits for the disk.
-            key: By which the database is encrypted; None: it is not.
-            check_s: How long the look for damaged pages may take, s.
+            key: The key of the database; None if it is not encrypted.
+            check_s: The time limit of the check for damaged pages, s.
 
         Raises:
             StoreError: The folder cannot be written, another process uses it, the key is wrong, or
-                the database is damaged; the text says which.
+                the database is damaged; the text states which.
         """
         self.path = folder / "memory.db"
         self._key = key
@@ -73,7 +73,7 @@ class Store(Truth):
 
     def _open(self) -> sqlite3.Connection:
         try:
-            # Nobody else on the machine may read what people said.
+            # No other user of the machine may read what people said.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
             raise StoreError(f"{self.path} cannot be written: {error.strerror}") from error
@@ -101,7 +101,7 @@ class Store(Truth):
         fault = checked_in(connection, self._check_s)
         if fault is None:
             get_logger().warning(
-                "the database was not checked to its end",
+                "the check of the database ran out of time",
                 file=str(self.path),
                 after_s=self._check_s,
                 remedy="anima memory check, while the service is stopped",
@@ -115,7 +115,7 @@ class Store(Truth):
         return str(self.path.parent)
 
     def close(self) -> None:
-        """Closes the database once a write that has begun is done; nothing may come after."""
+        """Closes the database after the current write; no calls are allowed afterwards."""
         self._is_closing = True
         while not self._scrubbing.acquire(timeout=_INTERRUPT_S):
             if (copy := self._copy) is not None:
@@ -130,10 +130,10 @@ class Store(Truth):
             self._scrubbing.release()
 
     def _scrub_files(self) -> None:
-        """Lets a compact copy take the place of the database.
+        """Replaces the database with a compact copy.
 
-        `secure_delete` is not enough: when SQLite moves rows from page to page, it leaves copies in
-        the gaps of the old pages, and deleting the row does not reach them.
+        `secure_delete` is not enough: when SQLite moves rows between pages, it leaves copies in the
+        gaps of the old pages, and deleting the row does not reach them.
         """
         with self._scrubbing:
             copy = LiveCopy(self.path.with_name(COPY_NAME), self._connect)
@@ -165,7 +165,7 @@ class Store(Truth):
                 copy.discard()
 
     def _replace(self, copy: Path) -> IO[bytes]:
-        """Puts a whole copy in the place of the database; returns the open file of the old one."""
+        """Replaces the database with a complete copy; returns the open file of the old one."""
         with self._gate.shut(timeout_s=_SHUT_TIMEOUT_S):
             for connection in (*self._readers, self._writer):
                 connection.close()
@@ -186,7 +186,7 @@ class Store(Truth):
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Gives the connection that writes; commits at the end, rolls back on an exception."""
+        """Returns the writing connection; commits at the end, rolls back on an exception."""
         with self._write_lock, as_sqlite_errors():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -198,7 +198,7 @@ class Store(Truth):
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Gives a connection that reads one snapshot; must be short, since a scrub waits for it."""
+        """Returns a connection that reads one snapshot; keep it short, a scrub waits for it."""
         with self._gate.inside():
             try:
                 connection = self._readers.pop()
@@ -215,10 +215,10 @@ class Store(Truth):
 
 
 def lock(folder: Path) -> IO[bytes]:
-    """Takes the lock of a folder, which is held until the file is closed.
+    """Acquires the lock of a folder, which is held until the file is closed.
 
     Raises:
-        StoreError: Another process has it.
+        StoreError: Another process holds it.
         OSError: The folder cannot be written.
     """
     path = folder / "memory.lock"

@@ -47,7 +47,7 @@ def test_check_that_takes_too_long_is_cut_off_and_logged(
     with capture_logs() as logs:
         store = Store(tmp_path, key=key, check_s=0.05)
     (warning,) = [entry for entry in logs if entry["log_level"] == "warning"]
-    assert warning["event"] == "the database was not checked to its end"
+    assert warning["event"] == "the check of the database ran out of time"
     # Nothing of the interruption is left for what follows.
     assert store.count("u") == 3_000
     store.close()
@@ -97,7 +97,7 @@ def test_command_checks_everything(tmp_path: Path) -> None:
         return done.exit_code, done.output
 
     code, text = check()
-    assert (code, "holds no memory.db" in text) == (1, True)
+    assert (code, "contains no memory.db" in text) == (1, True)
     path = filled(tmp_path / "memory")
     code, text = check()
     assert (code, "is sound" in text) == (0, True)

@@ -127,7 +127,7 @@ def test_a_conversion_that_cannot_be_done_changes_nothing(tmp_path: Path) -> Non
     before = (tmp_path / "memory.db").read_bytes()
     with pytest.raises(StoreError, match="cannot be read with this key"):
         reencrypt(tmp_path, OTHER, KEY)
-    with pytest.raises(StoreError, match="holds no memory"):
+    with pytest.raises(StoreError, match="contains no memory"):
         reencrypt(tmp_path / "nowhere", None, KEY)
     assert (tmp_path / "memory.db").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["memory.db", "memory.lock"]

@@ -177,7 +177,7 @@ def test_a_database_of_another_version_is_left_alone(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "memory.db")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    known = f"has version 99 of the tables, this program knows {len(MIGRATIONS)}"
+    known = f"has version 99 of the tables, this program supports {len(MIGRATIONS)}"
     with pytest.raises(StoreError, match=known):
         Store(tmp_path)
 

@@ -20,7 +20,7 @@ PLACE = "postgresql://db.example/anima"
         (ConnectionRefusedError(111, "refused"), Unavailable, "does not answer"),
         (TimeoutError(), Unavailable, "does not answer: TimeoutError"),
         (asyncpg.ReadOnlySQLTransactionError("cannot"), Unavailable, "read-only"),
-        (asyncpg.UndefinedTableError("no table: secret text"), InternalError, "its log says why"),
+        (asyncpg.UndefinedTableError("no table: secret text"), InternalError, "see its log"),
     ],
 )
 def test_errors_of_the_server_are_told_by_what_they_mean(
@@ -56,9 +56,9 @@ def test_statements_are_translated() -> None:
 @pytest.mark.parametrize(
     ("address", "problem"),
     [
-        ("nonsense", "is not postgresql://"),
-        ("http://me:hush@db.example/anima", "is not postgresql://"),
-        ("postgresql://me:hush@db.example:five/anima", r"example:five/anima has a wrong port"),
+        ("nonsense", "must be postgresql://"),
+        ("http://me:hush@db.example/anima", "must be postgresql://"),
+        ("postgresql://me:hush@db.example:five/anima", r"example:five/anima has an invalid port"),
         ("postgresql://me:123/hush@db.example:five/anima", r"postgresql://db\.example:five/anima"),
         ("postgresql://me:hu/hush@127.0.0.1:1/anima", r"postgresql://127\.0\.0\.1:1/anima|wrong"),
     ],

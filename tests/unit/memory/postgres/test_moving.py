@@ -97,7 +97,7 @@ def test_a_database_that_holds_something_else_is_refused(
 ) -> None:
     target = PostgresStore(new_postgres_database(), connections=2)
     target.add("other", [make_item("a", "x")], [None], "")
-    with pytest.raises(StoreError, match="holds memories already"):
+    with pytest.raises(StoreError, match="already contains memories"):
         moving.move(source, target, no_progress)
     erase_user(target, "other")
     moving.move(source, target, no_progress)
