@@ -23,7 +23,7 @@ def disk_full(place: str) -> Busy:
     """Returns the error for a write that failed because the disk is full."""
     return Busy(
         f"the memory cannot store this: the disk of {place} is full. Nothing of this call was"
-        " stored; stored items can still be read. Free some space there to make writing work again",
+        " stored; stored items can still be read. Make room there, and writing works again",
         reason=DISK_FULL_REASON,
         retry_after_ms=_FULL_RETRY_MS,
     )

@@ -86,7 +86,7 @@ def test_missing_references_are_faults(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("DELETE FROM user")
     connection.commit()
-    assert faults(connection)[0].endswith("of item refers to a row of user that is missing")
+    assert faults(connection)[0].endswith("of item refers to a missing row of user")
     connection.close()
 
 
