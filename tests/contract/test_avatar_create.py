@@ -161,8 +161,8 @@ async def test_a_name_is_given_once_or_anew_with_replace(
     first = await made(stub, photo, name="once")
     fault = await refused(stub, sent(photo, name="once"))
     assert fault.reason == "NAME_TAKEN"
-    again = await made(stub, photo, name="once", replace=True, display_name="Anew")
-    assert again.avatar.display_name == "Anew"
+    again = await made(stub, photo, name="once", replace=True, display_name="Again")
+    assert again.avatar.display_name == "Again"
     assert again.avatar.version
     assert again.avatar.version != first.avatar.version
     assert (await names(stub)).count("once") == 1
