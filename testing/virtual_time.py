@@ -40,6 +40,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now_s
 
+    def stall(self, duration_s: float) -> None:
+        """Lets time pass while no task runs, as a loop does that something blocks."""
+        self._jumping.now_s += duration_s
+
 
 def in_virtual_time(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Runs a coroutine function to its end in virtual time."""

@@ -17,7 +17,7 @@ from gateway.stages.watchdog import Watch
 from testing.fakes.direct import DirectStages, direct
 from testing.fakes.recogniser import FakeAsr
 from testing.fakes.stages import FakeLlm, FakeTts
-from testing.virtual_time import in_virtual_time
+from testing.virtual_time import VirtualTimeLoop, in_virtual_time
 from tests.unit.gateway.conversing import LONG, Transcript, conversation, now, run
 from tests.unit.gateway.speaking import Speaker, speech
 
@@ -214,11 +214,12 @@ def test_recogniser_that_freezes_at_the_end_of_speech_is_told_and_heard_again() 
 
 def test_stall_of_the_loop_itself_is_nobodys_silence() -> None:
     async def main() -> None:
-        loop: Any = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
         silent: list[float] = []
         watch = Watch(silence_s=3, owes=lambda: True, on_silence=lambda: silent.append(now()))
         await asyncio.sleep(2)
-        loop._jumping.now_s += 10
+        loop.stall(10)
         await asyncio.sleep(2.5)
         assert not silent
         await asyncio.sleep(1.5)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from testing.fakes.direct import DirectStages
+from testing.virtual_time import VirtualTimeLoop
 from tests.unit.gateway.conversing import LONG, RATE, conversation, run
 
 
@@ -15,11 +15,12 @@ from tests.unit.gateway.conversing import LONG, RATE, conversation, run
 def test_stall_of_the_loop_leaves_neither_a_burst_nor_drift(stall_s: float) -> None:
     async def main(stages: DirectStages) -> None:
         stages.llm.answer = LONG[:10]
-        loop: Any = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
         async with conversation(stages.mesh()) as (session, said):
             await session.text("Tell me all.")
             await said.until_kind("media", 12)
-            loop._jumping.now_s += stall_s
+            loop.stall(stall_s)
             awake_at = loop.time()
             ended = await said.until_kind("turn_ended", timeout_s=60)
             zero = said.times("media")[0]

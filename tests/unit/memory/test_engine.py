@@ -1,6 +1,7 @@
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -114,9 +115,10 @@ async def test_a_page_that_breaks_meanwhile_is_named_and_others_are_served(tmp_p
         for user in ("broken", "sound"):
             items = [make_item(f"i{n}", f"{user} {n:03} " + "x" * 3000) for n in range(60)]
             await engine.remember(user, items)
-        database = database_of(engine)
-        database._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        with database.path.open("r+b") as file:
+        path = database_of(engine).path
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with path.open("r+b") as file:
             page = file.read().index(b"broken 030") // 4096
             file.seek(page * 4096)
             file.write(b"\xff" * 64)
