@@ -10,6 +10,7 @@ from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
 from services.llm.settings import LlmSettings
 from tests.unit.llm.openai.model_server import ModelServer, model_server
+from tests.unit.llm.talk import memory, prompt_for
 
 MakeEngine = Callable[..., OpenAiEngine]
 KEY = "sk-very-secret-0123456789"
@@ -44,6 +45,11 @@ async def engine(server: ModelServer) -> AsyncIterator[MakeEngine]:
     yield make
     for one in made:
         await one.close()
+
+
+@pytest.fixture
+def prompt(anima: Persona) -> Prompt:
+    return prompt_for(anima, "Who are you?", memories=[memory("I like tea.")])
 
 
 async def read(engine: OpenAiEngine, prompt: Prompt) -> tuple[str, End]:

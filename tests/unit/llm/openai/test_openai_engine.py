@@ -14,12 +14,7 @@ from services.runtime.errors import AnimaError, Busy, FailedPrecondition, NotFou
 from services.runtime.settings import SettingsError
 from tests.unit.llm.openai.conftest import KEY, MakeEngine, read, settings_for
 from tests.unit.llm.openai.model_server import ModelServer, Script, answer, chunk, event
-from tests.unit.llm.talk import memory, prompt_for
-
-
-@pytest.fixture
-def prompt(anima: Persona) -> Prompt:
-    return prompt_for(anima, "Who are you?", memories=[memory("I like tea.")])
+from tests.unit.llm.talk import prompt_for
 
 
 async def test_text_is_streamed_and_the_request_is_right(
