@@ -179,8 +179,8 @@ def test_a_chinese_question_is_answered_in_chinese(mesh: MeshProcess, tmp_path: 
     ("arguments", "fault"),
     [
         ((), "give either TEXT or --audio"),
-        (("Hello", "--out", "answer.doc"), "unknown kind of file"),
-        (("Hello", "--out", "missing/answer.mp4"), "no such folder"),
+        (("Hello", "--out", "answer.doc"), "unknown file type"),
+        (("Hello", "--out", "missing/answer.mp4"), "the folder does not exist"),
         (("Hello", "--persona", "nobody"), "nobody"),
         (("Hello", "--voice", "nobody", "--out", "answer.wav"), "nobody"),
         (("x" * 8001,), "8000"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -41,7 +42,11 @@ async def queue_in(
 
 
 def bytes_of(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.iterdir())
+    found = b""
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # SQLite removes its journal meanwhile
+            found += path.read_bytes()
+    return found
 
 
 def until_written(folder: Path, text: bytes) -> None:
