@@ -7,7 +7,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -50,7 +50,10 @@ def bytes_of(folder: Path) -> bytes:
 
 
 def until_written(folder: Path, text: bytes) -> None:
-    while not (folder.is_dir() and text in bytes_of(folder)):
+    while True:
+        with suppress(FileNotFoundError):  # a journal may disappear before it is read
+            if text in bytes_of(folder):
+                return
         time.sleep(0.001)
 
 
