@@ -34,6 +34,11 @@ class Gate:
         """True once events go through."""
         return self._opened.is_set()
 
+    @property
+    def has_room(self) -> bool:
+        """True if an event may be added without waiting."""
+        return self._outbox.has_room if self.is_open else len(self._held) < _MAX_HELD
+
     def open(self) -> None:
         """Passes everything on, the held events first."""
         held, self._held = self._held, []

@@ -120,5 +120,7 @@ class Outbox:
             yield event
 
     def _is_stale(self, event: pb.ConverseResponse) -> bool:
+        if not self._epoch:  # there was no interruption yet
+            return False
         kind = event.WhichOneof("event")
         return kind in _DROPPED and getattr(event, kind).header.epoch < self._epoch

@@ -36,7 +36,8 @@ class Captions:
 
     async def add(self, text: str) -> None:
         """Takes more text; waits while the client is behind."""
-        await self._outbox.until_room()
+        if not self._outbox.has_room:
+            await self._outbox.until_room()
         self._state.text += text
         if self._loop.time() >= self._next_at:
             self.flush()

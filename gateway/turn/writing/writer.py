@@ -178,7 +178,8 @@ class Writer(Part):
         room = self._settings.max_answer_chars - len(state.text)
         text = text[:room]
         await self._captions.add(text)
-        await self._hand_on(self._segmenter.push(text))
+        if segments := self._segmenter.push(text):
+            await self._hand_on(segments)
         if len(state.text) < self._settings.max_answer_chars:
             return True
         if state.failure is None:
