@@ -50,12 +50,13 @@ test-fast: setup-dev ## the unit and contract tests
 
 test-long: setup-dev ## what takes minutes: chaos, soak, each benchmark in its shortest form, newer Pythons
 	$(BIN)/python -m pytest -m long
+	@make --no-print-directory test-vllm MARKED="-m long"
 	@make --no-print-directory test-python
 
 # `make`, not $(MAKE): a line with that runs even under `make -n`, and then the tests with it
 test-vllm: ## the engines vllm and transformers, in an environment of their own (2.7 GB, kept in .cache)
 	@if make --no-print-directory $(VLLM_ENV)/.installed; then \
-	  $(VLLM_ENV)/bin/python -m pytest tests/vllm; \
+	  $(VLLM_ENV)/bin/python -m pytest $(MARKED) tests/vllm; \
 	else printf '\n!!! NOT RUN: tests/vllm. %s\n' \
 	  'Its environment could not be made (see above): not every index has the CPU build of torch; docs/llm.md.'; \
 	  test "$$ANIMA_REQUIRE_ALL" != 1; fi

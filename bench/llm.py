@@ -29,6 +29,7 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
+from bench.llm_cancel import stopped_ms
 from bench.llm_client import QUESTION
 from bench.llm_plain import plain_server
 from services.llm.engines.vllm import VllmEngine
@@ -44,6 +45,7 @@ STREAMS = 8
 ANSWERS = 4
 MAX_ADDED_MS = 5.0
 MIN_RATE_SHARE = 0.95
+MAX_STOP_MS = 10.0
 # Without a GPU, vLLM would use most of the memory for keys and values, and minutes to compile.
 CPU_OPTIONS = {
     "dtype": "float32",
@@ -219,7 +221,7 @@ def _shares(rates: dict[str, list[float]], of: str) -> list[float]:
 
 
 async def run(model: Path | None, tokens: int, rounds: int, options: dict[str, str]) -> int:
-    """Runs the comparison; returns 0 if both goals are met."""
+    """Runs the comparison; returns 0 if all goals are met."""
     with tempfile.TemporaryDirectory() as folder:
         if model is None:
             from testing.models.tiny_llm import make_tiny_model
@@ -251,8 +253,12 @@ async def run(model: Path | None, tokens: int, rounds: int, options: dict[str, s
                     "ours": Served(client, tokens, _counted),
                 }
                 added_ms, share = await compare(sides, tokens, rounds)
-    print(json.dumps({"added_first_token_ms": round(added_ms, 2), "rate_share": round(share, 4)}))
-    return 0 if added_ms < MAX_ADDED_MS and share >= MIN_RATE_SHARE else 1
+            stop_ms = await stopped_ms(engine, server.address)
+    print(f"the engine is idle {stop_ms:.1f} ms after a cancel (at most {MAX_STOP_MS:.0f})")
+    figures = {"added_first_token_ms": added_ms, "rate_share": share, "stop_ms": stop_ms}
+    print(json.dumps({name: round(value, 4) for name, value in figures.items()}))
+    met = added_ms < MAX_ADDED_MS and share >= MIN_RATE_SHARE and stop_ms <= MAX_STOP_MS
+    return 0 if met else 1
 
 
 async def _prompt(engine: VllmEngine, catalogue: PersonaCatalogue) -> list[int]:
@@ -312,9 +318,11 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="the folder of a real model")
     parser.add_argument("--tokens", type=int, default=256, help="average length of an answer")
     parser.add_argument("--rounds", type=int, default=20, help="number of rounds")
+    parser.add_argument("--no-goals", action="store_true", help="a missed goal is no error")
     arguments = parser.parse_args()
     options = {} if _has_gpu() else CPU_OPTIONS
-    sys.exit(asyncio.run(run(arguments.model, arguments.tokens, arguments.rounds, options)))
+    missed = asyncio.run(run(arguments.model, arguments.tokens, arguments.rounds, options))
+    sys.exit(0 if arguments.no_goals else missed)
 
 
 def _has_gpu() -> bool:

@@ -10,12 +10,11 @@ import grpc
 
 from anima.common.v1 import Interrupt
 from anima.llm.v1 import GenerateConfig, GenerateRequest, GenerateResponse
-from tests.contract.test_llm import SLOW_MS, config, llm, read, refused
+from tests.contract.test_llm import SLOW_MS, config, read, refused
+from tests.contract.test_llm import llm as llm
 
 if TYPE_CHECKING:
     from anima.llm.v1.llm_pb2_grpc import LlmServiceAsyncStub
-
-__all__ = ["llm"]
 
 
 async def interrupted_after(
