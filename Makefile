@@ -56,7 +56,7 @@ test-long: setup-dev ## what takes minutes: chaos, soak, each benchmark in its s
 # `make`, not $(MAKE): a line with that runs even under `make -n`, and then the tests with it
 test-vllm: ## the engines vllm and transformers, in an environment of their own (2.7 GB, kept in .cache)
 	@if make --no-print-directory $(VLLM_ENV)/.installed; then \
-	  $(VLLM_ENV)/bin/python -m pytest $(MARKED) tests/vllm; \
+	  $(VLLM_ENV)/bin/python -m pytest tests/vllm $(MARKED); \
 	else printf '\n!!! NOT RUN: tests/vllm. %s\n' \
 	  'Its environment could not be made (see above): not every index has the CPU build of torch; docs/llm.md.'; \
 	  test "$$ANIMA_REQUIRE_ALL" != 1; fi

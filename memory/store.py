@@ -88,7 +88,7 @@ class Truth(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Closes the database after the current write; no calls are allowed afterwards."""
+        """Closes the database after the current write; later calls fail."""
 
     @property
     @abstractmethod

@@ -14,12 +14,19 @@ class Gate:
         self._changed = threading.Condition()
         self._inside = 0
         self._is_shut = False
+        self._is_closed = False
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """Waits until the gate is open, and counts as a reader within the block."""
+        """Waits until the gate is open, and counts as a reader within the block.
+
+        Raises:
+            StoreError: The gate is closed.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: not self._is_shut)
+            self._changed.wait_for(lambda: self._is_closed or not self._is_shut)
+            if self._is_closed:
+                raise StoreError("the database is closed")
             self._inside += 1
         try:
             yield
@@ -45,6 +52,13 @@ class Gate:
         finally:
             with self._changed:
                 self._open()
+
+    def close(self) -> None:
+        """Keeps readers out for ever; returns when the last reader has left."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._inside == 0)
 
     def _open(self) -> None:
         self._is_shut = False

@@ -59,6 +59,7 @@ class Store(Truth):
         self._scrubbing = threading.Lock()
         self._copy: LiveCopy | None = None
         self._is_closing = False
+        self._is_closed = False
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock_file = lock(folder)
@@ -115,13 +116,17 @@ class Store(Truth):
         return str(self.path.parent)
 
     def close(self) -> None:
-        """Closes the database after the current write; no calls are allowed afterwards."""
+        """Closes the database after the current write and the current reads; later calls fail."""
         self._is_closing = True
         while not self._scrubbing.acquire(timeout=_INTERRUPT_S):
             if (copy := self._copy) is not None:
                 copy.interrupt()
         try:
             with self._write_lock:
+                # A thread that outlived its task would leave its connection open, and another store
+                # could not replace the file.
+                self._gate.close()
+                self._is_closed = True
                 for connection in self._readers:
                     connection.close()
                 self._writer.close()
@@ -136,11 +141,11 @@ class Store(Truth):
         gaps of the old pages, and deleting the row does not reach them.
         """
         with self._scrubbing:
+            if self._is_closing:
+                raise StoreError(f"{self.path} is closed")
             copy = LiveCopy(self.path.with_name(COPY_NAME), self._connect)
             self._copy = copy
             try:
-                if self._is_closing:
-                    raise StoreError(f"{self.path} is closed")
                 with self._write_lock:
                     copy.follow(self._writer)
                 copy.write(self.path)
@@ -188,6 +193,8 @@ class Store(Truth):
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Returns the writing connection; commits at the end, rolls back on an exception."""
         with self._write_lock, as_sqlite_errors():
+            if self._is_closed:
+                raise StoreError("the database is closed")
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer

@@ -1,5 +1,7 @@
 import random
 import sqlite3
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 from memory.erasure.chunks import erase_user
+from memory.sqlite.gate import Gate
 from memory.sqlite.migrations import MIGRATIONS
 from memory.sqlite.schema import StoreError
 from memory.sqlite.store import Store
@@ -53,6 +56,41 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
         list(pool.map(write, range(8)))
     assert [store.count(f"user{n}") for n in range(3)] == [300, 300, 200]
     store.close()
+
+
+def test_a_thread_that_outlives_its_task_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    reading, closing = threading.Event(), threading.Event()
+    close = Gate.close
+
+    def closed(gate: Gate) -> None:
+        closing.set()
+        close(gate)
+
+    def read() -> None:
+        with store.reading() as connection:
+            reading.set()
+            assert closing.wait(30)
+            connection.execute("SELECT 1")
+
+    monkeypatch.setattr(Gate, "close", closed)
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        assert reading.wait(30)
+        store.close()
+        reader.result()
+    late_calls: list[Callable[[], object]] = [
+        store.erasures_to_scrub,
+        store.scrub,
+        lambda: erase_user(store, "u"),
+    ]
+    for late in late_calls:
+        with pytest.raises(StoreError, match="closed"):
+            late()
+    # SQLite removes the log when the last connection is closed.
+    assert [path.name for path in tmp_path.glob("*-wal")] == []
 
 
 def test_a_batch_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +53,8 @@ def files_with(folder: Path, text: str) -> list[str]:
 
 
 def scrub(folder: Path) -> None:
-    store = Store(folder / "memory")
-    store.scrub()
-    store.close()
+    with closing(Store(folder / "memory")) as store:
+        store.scrub()
 
 
 async def test_removed_and_replaced_text_is_found_in_no_file(tmp_path: Path) -> None:
