@@ -130,6 +130,9 @@ class GatewaySettings(ServiceSettings):
     """The longest answer; any text beyond it is cut off."""
     http_hosts: tuple[str, ...] = ()
     """More host names that the Host header may contain, separated by commas."""
+    http_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    """Addresses and networks of reverse proxies, separated by commas. The gateway believes their
+    `X-Forwarded-Proto` and `X-Forwarded-For`, and their connections are not limited per address."""
     ice_servers: str = Field(default="", repr=False)
     """STUN and TURN servers for WebRTC in the page: a JSON list of `RTCIceServer`. Browsers receive
     them, passwords included."""

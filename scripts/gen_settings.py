@@ -174,6 +174,8 @@ def _default(setting: str, value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`{','.join(map(str, value))}`"
     if isinstance(value, dict):
         return f"`{json.dumps(value)}`"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"

@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from anima.avatar.v1 import avatar_pb2 as avatar
 from anima.common.v1 import common_pb2 as common
@@ -23,6 +24,7 @@ from gateway.http.ask.media_files import to_mp4, to_wav
 from gateway.http.ask.reply import to_json
 from gateway.http.ask.request import AskRequest, read_ask
 from gateway.http.guard import HttpGuard
+from gateway.http.headers import SecurityHeaders
 from gateway.http.problems import Problem, problem_of
 from gateway.page import routes as page
 from gateway.realtime.limits import EdgeLimits
@@ -45,7 +47,7 @@ _ACTIVITIES = {
 }
 
 
-def create_app(mesh: Mesh, *, limits: EdgeLimits | None = None) -> Starlette:
+def create_app(mesh: Mesh, *, limits: EdgeLimits | None = None) -> ASGIApp:
     """Builds the HTTP application.
 
     Args:
@@ -60,7 +62,7 @@ def create_app(mesh: Mesh, *, limits: EdgeLimits | None = None) -> Starlette:
         Route("/v1/avatars/{name}/idle.mp4", rest.idle_loop),
         *page.routes(mesh, limits=limits),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[Middleware(HttpGuard, settings=mesh.settings)],
         exception_handlers={
@@ -71,6 +73,10 @@ def create_app(mesh: Mesh, *, limits: EdgeLimits | None = None) -> Starlette:
             Exception: _on_exception,
         },
     )
+    # A redirect from /v1/memory/ to /v1/memory would turn a mistake in the id of one item into the
+    # erasure of all of them: 307 keeps the method.
+    app.router.redirect_slashes = False
+    return SecurityHeaders(app)
 
 
 class Rest:

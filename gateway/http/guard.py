@@ -2,7 +2,7 @@
 
 Any page that is open in a browser can send requests to loopback. The Origin check rejects pages of
 other sites; the Host check rejects a name that an attacker has pointed at 127.0.0.1 (DNS
-rebinding).
+rebinding). A GET of an `<img>` or `<video>` carries no Origin: `Sec-Fetch-Site` rejects it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ _AUTHORITY = re.compile(
     r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<name>[^\s\[\]:/?#@\\]+))(?::(?P<port>\d*))?"
 )
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
+_SCHEMES = {"ws": "http", "wss": "https"}
+_ONCE = ("host", "origin", "sec-fetch-site", "authorization")
+"""Headers on which a decision rests: two values of one could mean different things to others."""
+_OWN_SITES = ("same-origin", "none")
+_OWN_PATHS = ("/v1", "/static")
 
 
 class _Authority(NamedTuple):
@@ -67,6 +72,9 @@ class HttpGuard:
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
+        for name in _ONCE:
+            if len(headers.getlist(name)) > 1:
+                raise Problem(400, f"{name}: is given more than once")
         host = headers.get("host", "")
         authority = _authority_of(host)
         if self._token is None and (authority is None or authority.name not in self._names):
@@ -74,9 +82,7 @@ class HttpGuard:
                 400,
                 f"host: {host[:80]!r} is not a name of this gateway; see ANIMA_GATEWAY_HTTP_HOSTS",
             )
-        origin = headers.get("origin")
-        if origin is not None and not _is_own_origin(origin, authority):
-            raise Problem(403, f"origin: {origin[:80]!r} is another site")
+        _check_site(scope, headers, authority)
         if scope["type"] == "http" and scope["path"].startswith("/v1/"):
             self._check_token(headers)
 
@@ -87,6 +93,21 @@ class HttpGuard:
             problem = problem_of(error)
             problem.headers["www-authenticate"] = "Bearer"
             raise problem from None
+
+
+def _check_site(scope: Scope, headers: Headers, own: _Authority | None) -> None:
+    """Rejects what a page of another site asks for; a browser without the headers passes."""
+    origin = headers.get("origin")
+    scheme: str = scope.get("scheme", "http")
+    if origin is not None and not _is_own_origin(origin, own, _SCHEMES.get(scheme, scheme)):
+        raise Problem(
+            403,
+            f"origin: {origin[:80]!r} is another site; a proxy for https must send "
+            "X-Forwarded-Proto, and have its address in ANIMA_GATEWAY_HTTP_PROXIES",
+        )
+    site = headers.get("sec-fetch-site", "none").strip().lower()
+    if site not in _OWN_SITES and scope["path"].startswith(_OWN_PATHS):
+        raise Problem(403, f"sec-fetch-site: {site[:20]!r} means that another site asks for this")
 
 
 def _authority_of(text: str) -> _Authority | None:
@@ -112,11 +133,11 @@ def _configured_name(name: str) -> str:
         return name if authority is None else authority.name
 
 
-def _is_own_origin(origin: str, own: _Authority | None) -> bool:
+def _is_own_origin(origin: str, own: _Authority | None, own_scheme: str) -> bool:
     scheme, separator, rest = origin.partition("://")
     default_port = _DEFAULT_PORTS.get(scheme.lower())
     authority = _authority_of(rest)
     if not separator or default_port is None or authority is None or own is None:
         return False
     same_port = (authority.port or default_port) == (own.port or default_port)
-    return authority.name == own.name and same_port
+    return scheme.lower() == own_scheme and authority.name == own.name and same_port

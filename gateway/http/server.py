@@ -33,6 +33,7 @@ class HttpServer:
             log_config=None,
             lifespan="off",
             server_header=False,
+            forwarded_allow_ips=list(settings.http_proxies),
             timeout_graceful_shutdown=_GRACE_S,
             ws_max_size=settings.max_message_bytes,
             ws_per_message_deflate=False,

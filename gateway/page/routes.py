@@ -27,16 +27,13 @@ CONNECTIONS_PER_PLACE = 4
 HISTORIES_PER_PLACE = 16
 """Conversations kept per place of the gateway, so that a page that reconnects can go on."""
 
-SECURITY_HEADERS = {
+PAGE_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
         "media-src 'self' blob:; connect-src 'self'; base-uri 'self'; form-action 'none'; "
         "frame-ancestors 'none'"
     ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
-    "cross-origin-opener-policy": "same-origin",
     # The file names carry no version, so the browser must revalidate; an ETag answers with 304.
     "cache-control": "no-cache",
 }
@@ -110,7 +107,7 @@ class PageFiles(StaticFiles):
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(SECURITY_HEADERS)
+                headers.update(PAGE_HEADERS)
                 # Python's guess depends on the machine's own table of types.
                 if kind := _MEDIA_TYPES.get(Path(scope["path"]).suffix):
                     headers["content-type"] = kind
@@ -121,7 +118,7 @@ class PageFiles(StaticFiles):
 
 async def _page(request: Request) -> Response:
     return FileResponse(
-        STATIC / "index.html", media_type=_MEDIA_TYPES[".html"], headers=SECURITY_HEADERS
+        STATIC / "index.html", media_type=_MEDIA_TYPES[".html"], headers=PAGE_HEADERS
     )
 
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -15,6 +16,8 @@ OPENAI_RATE_HZ = 24_000
 """The default rate of PCM in both directions, as in the OpenAI Realtime API."""
 
 MEDIA = ("fmp4", "pcm")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""Half of a pair can only be written as an escape: a WebSocket carries only valid UTF-8."""
 _TEXTS = ("persona", "avatar", "language", "user_id", "session_id")
 
 
@@ -116,7 +119,7 @@ def parse_event(text: str) -> dict[str, Any]:
     """Parses an event.
 
     Raises:
-        InvalidRequest: It is not a JSON object with a `type`.
+        InvalidRequest: It is not a JSON object with a `type`, or a string in it is not Unicode.
     """
     try:
         event = json.loads(text)
@@ -124,7 +127,17 @@ def parse_event(text: str) -> dict[str, Any]:
         raise InvalidRequest("the message is not JSON") from None
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         raise InvalidRequest("type: an event must be a JSON object with a type")
+    if _SURROGATE.search(text) and not _is_unicode(event):
+        raise InvalidRequest("the message holds half of a surrogate pair, which is not Unicode")
     return event
+
+
+def _is_unicode(event: dict[str, Any]) -> bool:
+    try:
+        json.dumps(event, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def audio_of(event: dict[str, Any]) -> bytes:

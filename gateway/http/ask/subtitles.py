@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import html
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import pysubs2
+from pysubs2.formats.subrip import SubripFormat
+from pysubs2.formats.webvtt import WebVTTFormat
 
 from anima.common.v1 import common_pb2 as common
 from gateway.turn.writing import punctuation
@@ -62,13 +64,15 @@ def cues(text: str, words: Sequence[common.WordMark], *, sample_rate_hz: int) ->
 
 
 def to_vtt(lines: Sequence[Cue]) -> str:
-    """Writes lines as WebVTT."""
-    return _file(lines).to_string("vtt")
+    """Writes lines as WebVTT; what would be a tag in a cue is escaped."""
+    stamp = WebVTTFormat.ms_to_timestamp
+    return "WEBVTT\n\n" + _file(lines, stamp, lambda text: html.escape(text, quote=False))
 
 
 def to_srt(lines: Sequence[Cue]) -> str:
-    """Writes lines as SubRip."""
-    return _file(lines).to_string("srt")
+    """Writes lines as SubRip, which has no escapes: an arrow is shortened."""
+    stamp = SubripFormat.ms_to_timestamp
+    return _file(lines, stamp, lambda text: text.replace("-->", "->"))
 
 
 def _groups(
@@ -108,10 +112,9 @@ def _end_ms(word: common.WordMark, rate_hz: int) -> int:
     return (word.samples.start_sample + word.samples.sample_count) * 1000 // rate_hz
 
 
-def _file(lines: Sequence[Cue]) -> pysubs2.SSAFile:
-    file = pysubs2.SSAFile()
-    for line in lines:
-        event = pysubs2.SSAEvent(start=line.start_ms, end=line.end_ms)
-        event.plaintext = line.text
-        file.events.append(event)
-    return file
+def _file(lines: Sequence[Cue], stamp: Callable[[int], str], shown: Callable[[str], str]) -> str:
+    # pysubs2 itself writes the text as SubStation Alpha, in which {x} and \N have a meaning.
+    return "".join(
+        f"{number}\n{stamp(line.start_ms)} --> {stamp(line.end_ms)}\n{shown(line.text)}\n\n"
+        for number, line in enumerate(lines, 1)
+    )

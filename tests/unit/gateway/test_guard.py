@@ -16,7 +16,12 @@ PASSED = "passed"
 
 
 async def answer(
-    kind: str, headers: dict[str, str], *, path: str = "/v1/realtime", **settings: object
+    kind: str,
+    headers: dict[str, str] | list[tuple[str, str]],
+    *,
+    path: str = "/v1/realtime",
+    scheme: str = "http",
+    **settings: object,
 ) -> tuple[int | str, str]:
     """Returns the status and the detail of a refusal, or PASSED."""
     sent: list[Message] = []
@@ -32,8 +37,11 @@ async def answer(
 
     values = {"http_listen": "127.0.0.1:8080", **settings}
     guard = HttpGuard(app, settings=GatewaySettings.model_validate(values))
-    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    scope = {"type": kind, "path": path, "headers": raw}
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in pairs]
+    if kind == "websocket":
+        scheme = {"http": "ws", "https": "wss"}[scheme]
+    scope = {"type": kind, "path": path, "scheme": scheme, "headers": raw}
     await guard(scope, receive, send)
     if sent[0]["type"] == PASSED:
         assert len(sent) == 1
@@ -68,7 +76,52 @@ async def test_programs_without_origin_pass(kind: str) -> None:
     ],
 )
 async def test_the_same_site_in_other_letters_passes(kind: str, host: str, origin: str) -> None:
-    assert await answer(kind, {"host": host, "origin": origin}) == (PASSED, "")
+    scheme = origin.partition(":")[0]
+    assert await answer(kind, {"host": host, "origin": origin}, scheme=scheme) == (PASSED, "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("own", ["http", "https"])
+async def test_the_same_host_by_another_scheme_is_another_site(kind: str, own: str) -> None:
+    other = {"http": "https", "https": "http"}[own]
+    headers = {"host": "localhost", "origin": f"{other}://localhost"}
+
+    status, detail = await answer(kind, headers, scheme=own)
+
+    assert status == 403
+    assert "ANIMA_GATEWAY_HTTP_PROXIES" in detail
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "Cross-Site", "something-new"])
+@pytest.mark.parametrize("path", ["/v1/realtime", "/v1/avatars/a/idle.mp4", "/static/app.js"])
+async def test_what_another_site_embeds_is_refused(kind: str, site: str, path: str) -> None:
+    headers = {"host": "localhost", "sec-fetch-site": site}
+
+    status, detail = await answer(kind, headers, path=path)
+
+    assert status == 403
+    assert detail.startswith("sec-fetch-site:")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+async def test_what_the_page_itself_asks_for_passes(kind: str, site: str) -> None:
+    assert await answer(kind, {"host": "localhost", "sec-fetch-site": site}) == (PASSED, "")
+
+
+async def test_a_link_on_another_site_opens_the_page() -> None:
+    headers = {"host": "localhost", "sec-fetch-site": "cross-site"}
+
+    assert await answer("http", headers, path="/") == (PASSED, "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["host", "origin", "sec-fetch-site", "authorization"])
+async def test_a_header_that_decides_is_given_once(kind: str, name: str) -> None:
+    headers = [("host", "localhost"), (name, "localhost"), (name, "evil.example")]
+
+    assert (await answer(kind, headers))[0] == 400
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -109,6 +162,7 @@ async def test_pages_of_other_sites_are_refused(kind: str, origin: str) -> None:
         "127.0.0.1.evil.example",
         "localhost/evil.example",
         "evil@localhost",
+        "evil.com@localhost",
         "localhost:80:80",
         "[::1",
         "::1",
@@ -139,7 +193,7 @@ async def test_names_that_are_not_of_this_gateway_are_refused(kind: str, host: s
 async def test_names_that_are_set_pass_in_any_case(kind: str, name: str, host: str) -> None:
     headers = {"host": host, "origin": f"https://{host}"}
 
-    assert await answer(kind, headers, http_hosts=(name,)) == (PASSED, "")
+    assert await answer(kind, headers, http_hosts=(name,), scheme="https") == (PASSED, "")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -90,6 +90,16 @@ def test_files_are_webvtt_and_subrip() -> None:
     assert srt.startswith("1\n00:00:00,000 --> 00:00:00,800\nHi")
 
 
+def test_a_cue_holds_no_tag_and_no_arrow() -> None:
+    text = "<script>1</script> --> {b} \\N & done."
+    lines = subtitles.cues(text, marks(text), sample_rate_hz=RATE)
+    vtt, srt = subtitles.to_vtt(lines), subtitles.to_srt(lines)
+    assert "&lt;script&gt;1&lt;/script&gt; --&gt; {b} \\N &amp; done." in vtt
+    assert "<script>1</script> -> {b} \\N & done." in srt
+    for file in (vtt, srt):
+        assert file.count("-->") == len(lines)
+
+
 def test_no_words_no_lines() -> None:
     assert subtitles.cues("Hello.", [], sample_rate_hz=RATE) == []
     assert subtitles.to_vtt([]).startswith("WEBVTT")

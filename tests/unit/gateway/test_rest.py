@@ -296,6 +296,55 @@ async def test_other_sites_are_refused() -> None:
         assert "access-control-allow-origin" not in response.headers
 
 
+HEADERS = ("x-content-type-options", "cross-origin-resource-policy", "content-security-policy")
+
+
+async def test_every_answer_carries_the_security_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with site() as (_, mesh, client):
+        refused = {"sec-fetch-site": "cross-site"}
+        answers = [
+            await client.get("/"),
+            await client.get("/static/app.js"),
+            await client.get("/static/none.js"),
+            await client.get("/healthz"),
+            await client.get("/readyz"),
+            await client.get("/v1/mesh"),
+            await client.get("/nowhere"),
+            await client.get("/v1/ask"),
+            await client.get("/v1/mesh", headers=refused),
+            await client.get("/v1/mesh", headers={"host": "evil.test"}),
+            await client.post("/v1/ask", content=b"{"),
+        ]
+
+        async def fail() -> None:
+            raise ZeroDivisionError("a fault of the gateway")
+
+        monkeypatch.setattr(mesh, "describe", fail)
+        answers.append(await client.get("/v1/mesh"))
+        assert answers[-1].status_code == 500
+        for answer in answers:
+            assert answer.headers["x-content-type-options"] == "nosniff", answer.url
+            assert answer.headers["cross-origin-resource-policy"] == "same-origin", answer.url
+            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert "script-src 'self'" in answers[0].headers["content-security-policy"]
+        assert answers[5].headers["cache-control"] == "no-store"
+
+
+async def test_no_slash_is_added_or_removed() -> None:
+    async with site() as (_, __, client):
+        for method, path in (
+            ("DELETE", "/v1/memory/"),
+            ("GET", "/v1/memory/"),
+            ("GET", "/v1/mesh/"),
+            ("POST", "/v1/ask/"),
+            ("DELETE", "/v1/avatars/"),
+            ("POST", "/v1/avatars/"),
+            ("GET", "/static"),
+            ("GET", "/healthz/"),
+        ):
+            assert problem(await client.request(method, path), 404), path
+
+
 def test_open_address_needs_a_token() -> None:
     with pytest.raises(SettingsError, match="ANIMA_GATEWAY_HTTP_LISTEN"):
         GatewaySettings.from_environment({"ANIMA_GATEWAY_HTTP_LISTEN": "0.0.0.0:8080"})

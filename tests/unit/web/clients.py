@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import uvicorn
 import websockets
 
 from gateway.http.app import create_app
+from gateway.http.server import HttpServer
 from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
 
@@ -98,35 +98,12 @@ class Page:
             yield PageClient(connected)
 
 
-class _Server(uvicorn.Server):
-    """Waits until the server is listening."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-
 @asynccontextmanager
 async def serving_page(mesh: Mesh, limits: EdgeLimits | None = None) -> AsyncIterator[Page]:
     """Serves the HTTP application on a free port of loopback."""
-    server = _Server(
-        uvicorn.Config(
-            create_app(mesh, limits=limits),
-            host="127.0.0.1",
-            port=0,
-            log_config=None,
-            lifespan="off",
-            ws_per_message_deflate=False,
-        )
-    )
-    serving = asyncio.create_task(server.serve())
-    await server.listening.wait()
+    server = HttpServer(create_app(mesh, limits=limits), mesh.settings)
+    await server.start()
     try:
-        yield Page(server.servers[0].sockets[0].getsockname()[1])
+        yield Page(int(server.address.rpartition(":")[2]))
     finally:
-        server.should_exit = True
-        await serving
+        await server.stop()

@@ -22,6 +22,26 @@ def message(text: Any) -> dict[str, Any]:
     return {"item": {"type": "message", "role": "user", "content": [part]}}
 
 
+SURROGATES = [
+    '{"type": "x", "event_id": "\\ud800"}',
+    '{"type": "\\uDFFF"}',
+    '{"type": "anima.playback", "turn_id": "\\ud83d", "played_samples": 1}',
+    '{"type": "x", "\\udc00": 1}',
+    '{"type": "x", "deep": [{"a": ["\\ud800 \\ud83d\\ude00"]}]}',
+]
+
+
+@pytest.mark.parametrize("text", SURROGATES)
+def test_half_of_a_surrogate_pair_is_refused_wherever_it_is(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="surrogate"):
+        parse_event(text)
+
+
+def test_a_whole_pair_and_an_escaped_backslash_are_text() -> None:
+    assert parse_event('{"type": "\\ud83d\\ude00"}')["type"] == "\N{GRINNING FACE}"
+    assert parse_event('{"type": "\\\\ud800"}')["type"] == "\\ud800"
+
+
 def test_session_of_the_openai_realtime_api_is_understood() -> None:
     config = ClientConfig().updated(
         {

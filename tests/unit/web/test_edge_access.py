@@ -6,6 +6,7 @@ import websockets
 from gateway.realtime.limits import EdgeLimits
 from testing.fakes.mesh import FakeMesh
 from tests.unit.web.clients import Page, serving_page
+from tests.unit.web.test_client_events import SURROGATES
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://["])
@@ -15,6 +16,26 @@ async def test_other_origins_are_refused(page: Page, origin: str) -> None:
             pass
 
     assert refused.value.response.status_code == 403
+
+
+async def test_refused_handshake_carries_the_security_headers(page: Page) -> None:
+    for headers in ({"origin": "null"}, {"sec-fetch-site": "cross-site"}):
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with page.client(additional_headers=headers):
+                pass
+        assert refused.value.response.status_code == 403
+        assert refused.value.response.headers["x-content-type-options"] == "nosniff"
+        assert refused.value.response.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("text", SURROGATES)
+async def test_connection_lives_on_after_half_of_a_surrogate_pair(page: Page, text: str) -> None:
+    async with page.client() as client:
+        await client.until("session.created")
+        await client.socket.send(text)
+        assert "surrogate" in (await client.until("error"))["error"]["message"]
+        await client.configure(language="en")
+        await client.until("session.updated")
 
 
 async def test_own_origin_is_accepted(page: Page) -> None:
