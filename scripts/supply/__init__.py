@@ -1,0 +1,1 @@
+"""What Anima is built from: locks, licences, the bill of materials and known vulnerabilities."""
