@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,10 @@ def _bare_pdf(pages: Sequence[Sequence[str]]) -> bytes:
             " /Resources << /Font << /F1 3 0 R >> >> >>".encode()
         )
         objects.append(b"<< /Length %d >>\nstream\n%b\nendstream" % (len(content), content))
+    return _file_of(objects)
+
+
+def _file_of(objects: Sequence[bytes]) -> bytes:
     out, offsets = b"%PDF-1.4\n", []
     for number, body in enumerate(objects, 1):
         offsets.append(len(out))
@@ -69,6 +74,20 @@ def _bare_pdf(pages: Sequence[Sequence[str]]) -> bytes:
         % (*(count, table, count),)
         + b"startxref\n%d\n%%%%EOF\n" % len(out)
     )
+
+
+def endless_pdf() -> bytes:
+    """Makes a PDF of some KB that takes many minutes to read: its pages share one long stream."""
+    content = zlib.compress(b"BT /F1 12 Tf " + b"(a) Tj " * 50_000 + b"ET", 9)
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [%b] /Count 1000 >>" % (b"4 0 R " * 1_000),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 5 0 R"
+        b" /Resources << /Font << /F1 3 0 R >> >> >>",
+        b"<< /Length %d /Filter /FlateDecode >>\nstream\n%b\nendstream" % (len(content), content),
+    ]
+    return _file_of(objects)
 
 
 def word(*parts: tuple[str, str] | Sequence[Sequence[str]], title: str = "") -> bytes:

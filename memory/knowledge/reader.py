@@ -12,8 +12,12 @@ from memory.knowledge.document import File
 from services.runtime.errors import FailedPrecondition
 from services.runtime.logs import get_logger
 
+MIN_CPU_S: Final = 15
+CPU_S_PER_MIB: Final = 10
 MAX_CPU_S: Final = 60
-_MAX_WALL_S: Final = 180.0
+"""The CPU time per document grows with its size between these bounds, so that a small document
+cannot occupy a reader for long."""
+_WALL_PER_CPU: Final = 3
 _PROCESSES: Final = 2
 _MAX_LOGGED_BYTES: Final = 2_000
 _OUT_OF_TIME: Final = (-signal.SIGXCPU, -signal.SIGKILL)
@@ -46,15 +50,16 @@ class Reader:
         *,
         tokenizer_json: str | None,
         max_cpu_s: int = MAX_CPU_S,
-        max_wall_s: float = _MAX_WALL_S,
+        max_wall_s: float | None = None,
     ) -> None:
         """Creates a reader.
 
         Args:
             tokenizer_json: The tokenizer of the encoder; None means passages are split by
                 characters.
-            max_cpu_s: The maximum CPU time per document, s.
-            max_wall_s: The maximum time per document, s, also on a busy machine.
+            max_cpu_s: The maximum CPU time per document, s; for small documents it is less.
+            max_wall_s: The maximum time per document, s, also on a busy machine; None means three
+                times the CPU time.
         """
         self._tokenizer_json = tokenizer_json
         self._max_cpu_s = max_cpu_s
@@ -67,14 +72,15 @@ class Reader:
         Raises:
             FailedPrecondition: It cannot be read; the text states why and what to do.
         """
+        cpu_s = min(self._max_cpu_s, cpu_s_for(len(file.content)))
         request = {
             "file_name": file.name,
             "tokenizer": self._tokenizer_json,
-            "max_cpu_s": self._max_cpu_s,
+            "max_cpu_s": cpu_s,
         }
         sent = json.dumps(request).encode() + b"\n" + file.content
         async with self._places:
-            answer = await self._ask(file.name, sent)
+            answer = await self._ask(file.name, sent, cpu_s)
         if "fault" in answer:
             raise _unreadable(file.name, answer["fault"])
         return ReadDocument(
@@ -87,7 +93,11 @@ class Reader:
             ],
         )
 
-    async def _ask(self, name: str, sent: bytes) -> dict[str, Any]:
+    async def _ask(self, name: str, sent: bytes, cpu_s: int) -> dict[str, Any]:
+        too_slow = (
+            f"reading it takes more than the {cpu_s} s that a document of its size may take: "
+            "simplify or split it"
+        )
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-m", "memory.knowledge.reading"),
             stdin=asyncio.subprocess.PIPE,
@@ -97,10 +107,10 @@ class Reader:
             env={"PATH": os.environ.get("PATH", ""), "RAYON_NUM_THREADS": "1"},
         )
         try:
-            async with asyncio.timeout(self._max_wall_s):
+            async with asyncio.timeout(self._max_wall_s or cpu_s * _WALL_PER_CPU):
                 stdout, stderr = await process.communicate(sent)
         except TimeoutError:
-            raise _unreadable(name, "it takes too long to read: split it") from None
+            raise _unreadable(name, too_slow) from None
         finally:
             if process.returncode is None:
                 process.kill()
@@ -114,8 +124,13 @@ class Reader:
             stderr=stderr[-_MAX_LOGGED_BYTES:].decode(errors="replace"),
         )
         if process.returncode in _OUT_OF_TIME:
-            raise _unreadable(name, "it takes too long to read: split it")
+            raise _unreadable(name, too_slow)
         raise _unreadable(name, "its parser failed: it seems to be damaged")
+
+
+def cpu_s_for(size_bytes: int) -> int:
+    """Returns the CPU time that a document of a size may take, s."""
+    return min(MAX_CPU_S, MIN_CPU_S + CPU_S_PER_MIB * size_bytes // 2**20)
 
 
 def _unreadable(name: str, why: str) -> FailedPrecondition:

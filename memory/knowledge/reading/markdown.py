@@ -1,17 +1,40 @@
 """Reads Markdown, without its markup."""
 
+import re
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from memory.knowledge.reading.blocks import Block, Outline, Reading, bounded
+from memory.knowledge.reading.blocks import (
+    MAX_CHARS,
+    Block,
+    Outline,
+    Reading,
+    UnreadableError,
+    bounded,
+    too_many,
+)
 from memory.knowledge.reading.plain import decoded
+
+MAX_LINES: Final = 100_000
+MAX_MARKUP_WORK: Final = 400_000_000
+"""The sum over all paragraphs of characters times marks, to which the parser's time is
+proportional at worst; about 5 s of CPU time. Common documents have less than a hundredth."""
+_MARKS: Final = re.compile(r"[\[\]*_`<!&\\]")
+_BETWEEN_PARAGRAPHS: Final = re.compile(r"\n[ \t]*\n")
 
 
 def read(content: bytes) -> Reading:
-    """Reads Markdown: paragraphs, list items, tables and code under their headings."""
-    tokens = MarkdownIt("commonmark").enable("table").parse(decoded(content))
+    """Reads Markdown: paragraphs, list items, tables and code under their headings.
+
+    Raises:
+        UnreadableError: It has more text or markup than a document may have.
+    """
+    text = decoded(content)
+    _check_work(text)
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
     title = next(
         (
             _plain(tokens[at + 1])
@@ -21,6 +44,22 @@ def read(content: bytes) -> Reading:
         "",
     )
     return Reading(title=title, blocks=bounded(_blocks(tokens)))
+
+
+def _check_work(text: str) -> None:
+    if len(text) > MAX_CHARS:
+        raise too_many("characters", MAX_CHARS)
+    if text.count("\n") >= MAX_LINES:
+        raise too_many("lines", MAX_LINES)
+    work = sum(
+        len(paragraph) * sum(1 for _ in _MARKS.finditer(paragraph))
+        for paragraph in _BETWEEN_PARAGRAPHS.split(text)
+    )
+    if work > MAX_MARKUP_WORK:
+        raise UnreadableError(
+            "its paragraphs have too many of the marks [ ] * _ ` < ! & \\: "
+            "put empty lines between paragraphs, or add it as .txt"
+        )
 
 
 def _blocks(tokens: Sequence[Token]) -> Iterator[Block]:

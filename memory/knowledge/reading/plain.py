@@ -4,7 +4,14 @@ import codecs
 import re
 from typing import Final
 
-from memory.knowledge.reading.blocks import Block, Reading, UnreadableError, bounded
+from memory.knowledge.reading.blocks import (
+    MAX_CHARS,
+    Block,
+    Reading,
+    UnreadableError,
+    bounded,
+    too_many,
+)
 
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -31,6 +38,13 @@ def decoded(content: bytes) -> str:
 
 
 def read(content: bytes) -> Reading:
-    """Reads a text file; paragraphs are separated by empty lines."""
-    paragraphs = _BETWEEN_PARAGRAPHS.split(decoded(content))
+    """Reads a text file; paragraphs are separated by empty lines.
+
+    Raises:
+        UnreadableError: It is not text, or has more of it than a document may have.
+    """
+    text = decoded(content)
+    if len(text) > MAX_CHARS:
+        raise too_many("characters", MAX_CHARS)
+    paragraphs = _BETWEEN_PARAGRAPHS.split(text)
     return Reading(title="", blocks=bounded(Block(text) for text in paragraphs))

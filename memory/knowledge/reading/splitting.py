@@ -9,13 +9,18 @@ from typing import Final
 
 from semantic_text_splitter import TextSplitter
 
-from memory.knowledge.reading.blocks import Block, UnreadableError
+from memory.knowledge.reading.blocks import Block, too_many
 
 # Of the 256 tokens that MiniLM reads; the rest is for title and headings.
 MAX_TOKENS: Final = 200
 # Without a tokenizer; about the same length in Latin letters.
 MAX_CHARS: Final = 800
 MAX_PASSAGES: Final = 20_000
+MAX_PASSAGE_CHARS: Final = 2_000
+"""Twice as much as 200 tokens of common text; the tokenizer takes a word of any length for one."""
+# The splitter's time grows with the square of what it gets at once.
+_WINDOW_CHARS: Final = 8_000
+_BY_LENGTH: Final = TextSplitter(MAX_PASSAGE_CHARS)
 _BETWEEN: Final = "\n\n"
 _HEADING_SEPARATOR: Final = " > "
 
@@ -52,9 +57,10 @@ def cut(blocks: Sequence[Block], by: TextSplitter) -> list[Cut]:
     """
     passages: list[Cut] = []
     for headings, part in groupby(blocks, key=lambda block: block.headings):
-        passages += _passages(_HEADING_SEPARATOR.join(headings), list(part), by)
-        if len(passages) > MAX_PASSAGES:
-            raise UnreadableError(f"it must have at most {MAX_PASSAGES:,} passages: split it")
+        for one in _passages(_HEADING_SEPARATOR.join(headings), list(part), by):
+            if len(passages) == MAX_PASSAGES:
+                raise too_many("passages", MAX_PASSAGES)
+            passages.append(one)
     return passages
 
 
@@ -64,7 +70,31 @@ def _passages(heading: str, blocks: Sequence[Block], by: TextSplitter) -> Iterat
         starts.append(at)
         at += len(block.text) + len(_BETWEEN)
     text = _BETWEEN.join(block.text for block in blocks)
-    for start, passage in by.chunk_indices(text):
+    for start, stretch in _stretches(text, by):
+        page = blocks[bisect_right(starts, start) - 1].page
+        for passage in _bounded(stretch):
+            yield Cut(passage, heading, page)
+
+
+def _stretches(text: str, by: TextSplitter) -> Iterator[tuple[int, str]]:
+    """Yields what `by` makes of a text, with its positions; gives it one window at a time."""
+    at = 0
+    while at < len(text):
+        window, end = text[at : at + _WINDOW_CHARS], at + _WINDOW_CHARS
+        found = list(by.chunk_indices(window))
+        if len(found) == 1 and len(found[0][1]) > MAX_PASSAGE_CHARS:
+            found = list(_BY_LENGTH.chunk_indices(window))
+        if end < len(text) and len(found) > 1:
+            # The last one may go on behind the window.
+            end = at + found.pop()[0]
+        for start, stretch in found:
+            yield at + start, stretch
+        at = end
+
+
+def _bounded(stretch: str) -> Iterator[str]:
+    """Splits a stretch that is too long: between words, or within a word between graphemes."""
+    whole = (stretch,) if len(stretch) <= MAX_PASSAGE_CHARS else _BY_LENGTH.chunks(stretch)
+    for passage in whole:
         if passage.strip():
-            page = blocks[bisect_right(starts, start) - 1].page
-            yield Cut(passage.strip(), heading, page)
+            yield passage.strip()

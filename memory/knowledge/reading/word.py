@@ -10,14 +10,25 @@ from typing import Final
 import docx
 from docx.document import Document
 from docx.opc.exceptions import OpcError
+from docx.oxml.ns import qn
 from docx.table import Table
 from docx.text.paragraph import Paragraph
 from lxml import etree
 
-from memory.knowledge.reading.blocks import Block, Outline, Reading, UnreadableError, bounded
+from memory.knowledge.reading.blocks import (
+    MAX_BLOCKS,
+    Block,
+    Outline,
+    Reading,
+    UnreadableError,
+    bounded,
+    too_many,
+)
 
-_MAX_UNPACKED_BYTES: Final = 256 * 1024 * 1024
-_MAX_PARTS: Final = 5_000
+MAX_UNPACKED_BYTES: Final = 256 * 1024 * 1024
+MAX_PARTS: Final = 5_000
+MAX_RUNS: Final = 500_000
+"""Stretches of text with the same look."""
 _HEADING: Final = re.compile(r"heading (\d)", re.IGNORECASE)
 
 
@@ -30,6 +41,7 @@ def read(content: bytes) -> Reading:
     _check_archive(content)
     try:
         document = docx.Document(io.BytesIO(content))
+        _check_counts(document)
         blocks = bounded(_blocks(document))
         title = " ".join((document.core_properties.title or "").split())
     except UnreadableError:
@@ -52,15 +64,28 @@ def _check_archive(content: bytes) -> None:
             parts = archive.infolist()
     except (zipfile.BadZipFile, ValueError, LookupError, NotImplementedError) as error:
         raise UnreadableError(f"it is a damaged DOCX ({error})") from error
-    if len(parts) > _MAX_PARTS:
-        raise UnreadableError(f"it must have at most {_MAX_PARTS} parts, got {len(parts)}")
+    if len(parts) > MAX_PARTS:
+        raise UnreadableError(f"it must have at most {MAX_PARTS} parts, got {len(parts)}")
     # The library stops unpacking at the size that the part declares.
     unpacked = sum(part.file_size for part in parts)
-    if unpacked > _MAX_UNPACKED_BYTES:
+    if unpacked > MAX_UNPACKED_BYTES:
         raise UnreadableError(
-            f"it must unpack to at most {_MAX_UNPACKED_BYTES // 1024**2} MiB, "
+            f"it must unpack to at most {MAX_UNPACKED_BYTES // 1024**2} MiB, "
             f"got {unpacked // 1024**2}"
         )
+
+
+def _check_counts(document: Document) -> None:
+    """Counts before the text is read: reading a paragraph takes a hundred times as long."""
+    body = document.element.body
+    paragraphs = sum(1 for _ in body.iter(qn("w:p")))
+    # The library makes a cell for each column that a merged cell covers.
+    for span in body.iter(qn("w:gridSpan"), qn("w:gridBefore"), qn("w:gridAfter")):
+        paragraphs += int(span.get(qn("w:val"), 1))
+    if paragraphs > MAX_BLOCKS:
+        raise too_many("paragraphs and cells", MAX_BLOCKS)
+    if sum(1 for _ in body.iter(qn("w:r"))) > MAX_RUNS:
+        raise too_many("runs of text", MAX_RUNS)
 
 
 def _blocks(document: Document) -> Iterator[Block]:

@@ -11,11 +11,11 @@ import pytest
 from tokenizers import Tokenizer
 
 from memory.knowledge.document import File
-from memory.knowledge.reader import Reader
+from memory.knowledge.reader import MAX_CPU_S, MIN_CPU_S, Reader, cpu_s_for
 from retrieval.embedding import Embedder
 from services.runtime.errors import FailedPrecondition
 from services.runtime.settings import ServiceSettings
-from tests.documents import pdf
+from tests.documents import endless_pdf, pdf
 from tests.requirements import need
 
 
@@ -23,8 +23,7 @@ def file(name: str, content: bytes) -> File:
     return File(name=name, source_uri=name, title="", sha256="", content=content)
 
 
-# Commonmark parsers must look far ahead at each of these.
-SLOW = file("slow.md", b"[a](" * 400_000)
+SLOW = file("slow.pdf", endless_pdf())
 
 
 def children() -> set[psutil.Process]:
@@ -33,7 +32,9 @@ def children() -> set[psutil.Process]:
 
 async def test_a_document_that_computes_for_too_long_is_given_up() -> None:
     reader = Reader(tokenizer_json=None, max_cpu_s=1)
-    with pytest.raises(FailedPrecondition, match=r"slow.md cannot be added: it takes too long"):
+    with pytest.raises(
+        FailedPrecondition, match=r"slow.pdf cannot be added: reading it takes more than the 1 s"
+    ):
         await reader.read(SLOW)
     assert (await reader.read(file("a.txt", b"Text."))).passages[0].text == "Text."
 
@@ -41,7 +42,7 @@ async def test_a_document_that_computes_for_too_long_is_given_up() -> None:
 async def test_a_document_that_takes_too_long_is_given_up() -> None:
     before = children()
     reader = Reader(tokenizer_json=None, max_wall_s=0.5)
-    with pytest.raises(FailedPrecondition, match="it takes too long"):
+    with pytest.raises(FailedPrecondition, match="reading it takes more than"):
         await reader.read(SLOW)
     assert children() <= before
 
@@ -93,3 +94,9 @@ async def test_pages_are_told_of_a_pdf() -> None:
     read = await Reader(tokenizer_json=None).read(file("a.pdf", pdf()))
     assert (read.media_type, read.page_count) == ("application/pdf", 3)
     assert [one.page for one in read.passages] == [1]
+
+
+def test_a_small_document_may_take_less_time_than_a_large_one() -> None:
+    small, middle, large = (cpu_s_for(int(mib * 2**20)) for mib in (0.1, 2, 32))
+    assert MIN_CPU_S <= small < middle < large == MAX_CPU_S
+    assert small <= 16
