@@ -18,6 +18,8 @@ from pydantic import (
 
 from gateway.remember_queue.sealing import read_key
 from gateway.stages.spec import GATEWAY, GATEWAY_PORT, STAGES
+from services.runtime.identity.caller import Mode
+from services.runtime.identity.settings import HOW_TO_AUTHENTICATE
 from services.runtime.settings import ServiceSettings, Target, is_loopback, split_address
 
 
@@ -201,9 +203,9 @@ class GatewaySettings(ServiceSettings):
     @model_validator(mode="after")
     def _check_http(self) -> Self:
         split_address("http_listen", self.http_listen)
-        if self.token is None and not is_loopback(self.http_listen):
+        if self.mode is Mode.OPEN and not is_loopback(self.http_listen):
             raise ValueError(
                 f"http_listen: {self.http_listen} can be reached by others, so callers must "
-                "authenticate: set ANIMA_TOKEN or ANIMA_TOKEN_FILE, or listen on 127.0.0.1"
+                f"authenticate: {HOW_TO_AUTHENTICATE}, or listen on 127.0.0.1"
             )
         return self

@@ -8,7 +8,10 @@ import grpc
 
 from anima.llm.v1 import llm_pb2 as llm
 from anima.llm.v1 import llm_pb2_grpc
+from memory.settings import MemorySettings
 from services.runtime.channels import open_channel
+from services.runtime.identity.call_tokens import CallToken, call_token
+from services.runtime.identity.caller import Mode
 
 if TYPE_CHECKING:  # this name exists only in the stubs' types
     from anima.llm.v1.llm_pb2_grpc import LlmServiceAsyncStub
@@ -22,12 +25,16 @@ class LanguageModel:
 
     Args:
         target: The address of the llm stage.
-        token: The token that it requires; None for no token.
+        token: The token that it requires, or called for it; see `token_of`.
         now_s: A monotonic clock, s.
     """
 
     def __init__(
-        self, target: str, *, token: str | None, now_s: Callable[[], float] = time.monotonic
+        self,
+        target: str,
+        *,
+        token: str | CallToken | None,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._channel = open_channel(target, token=token)
         self._stub = cast("LlmServiceAsyncStub", llm_pb2_grpc.LlmServiceStub(self._channel))
@@ -52,6 +59,17 @@ class LanguageModel:
     async def close(self) -> None:
         """Closes the channel."""
         await self._channel.close()
+
+
+def token_of(settings: MemorySettings) -> CallToken:
+    """Returns the token of calls to the llm stage.
+
+    Raises:
+        SettingsError: The key that signs it cannot be read.
+    """
+    if settings.llm_token or settings.mode is not Mode.IDENTITIES:
+        return lambda: settings.llm_token
+    return call_token(settings, settings.stage)
 
 
 def _once(config: llm.GenerateConfig) -> Iterator[llm.GenerateRequest]:

@@ -93,4 +93,5 @@ def stage_of(mesh: Mesh) -> Stage:
         draining=mesh.drain.begin,
         until_idle=until_idle,
         until_ready=mesh.states.until_seen,
+        verifier=mesh.verifier,
     )

@@ -64,7 +64,7 @@ def create_app(mesh: Mesh, *, limits: EdgeLimits | None = None) -> ASGIApp:
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(HttpGuard, settings=mesh.settings)],
+        middleware=[Middleware(HttpGuard, settings=mesh.settings, verifier=mesh.verifier)],
         exception_handlers={
             Problem: _on_problem,
             AnimaError: _on_anima_error,

@@ -16,8 +16,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.http.problems import Problem, problem_of
 from gateway.settings import GatewaySettings
-from services.runtime.auth import TokenAuth
-from services.runtime.errors import Unauthenticated
+from services.runtime.errors import AnimaError, Unauthenticated
+from services.runtime.identity.bearer import AUTHORIZATION
+from services.runtime.identity.caller import Identity, Mode, acting_as
+from services.runtime.identity.verifier import Verifier
 from services.runtime.logs import get_logger
 from services.runtime.settings import split_address
 
@@ -50,48 +52,56 @@ class HttpGuard:
     Args:
         app: The application behind the guard.
         settings: The settings of the gateway.
+        verifier: Checks tokens.
     """
 
-    def __init__(self, app: ASGIApp, *, settings: GatewaySettings) -> None:
+    def __init__(self, app: ASGIApp, *, settings: GatewaySettings, verifier: Verifier) -> None:
         self._app = app
-        self._token = settings.token
-        self._auth = TokenAuth(settings.token)
+        self._verifier = verifier
         own_host, _ = split_address("http_listen", settings.http_listen)
         names = (own_host, *settings.http_hosts)
         self._names = _LOOPBACK_NAMES | {_configured_name(name) for name in names}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Checks a request or a handshake."""
-        if scope["type"] in ("http", "websocket"):
-            try:
-                self._check(scope, Headers(scope=scope))
-            except Problem as problem:
-                get_logger().info("request refused", problem=problem.detail)
-                await problem.to_response()(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            self._check_headers(scope, headers)
+            identity = await self._identify(scope, headers)
+        except Problem as problem:
+            get_logger().info("request refused", problem=problem.detail)
+            await problem.to_response()(scope, receive, send)
+            return
+        with acting_as(identity):
+            await self._app(scope, receive, send)
 
-    def _check(self, scope: Scope, headers: Headers) -> None:
+    def _check_headers(self, scope: Scope, headers: Headers) -> None:
         for name in _ONCE:
             if len(headers.getlist(name)) > 1:
                 raise Problem(400, f"{name}: is given more than once")
         host = headers.get("host", "")
         authority = _authority_of(host)
-        if self._token is None and (authority is None or authority.name not in self._names):
+        open_to_all = self._verifier.mode is Mode.OPEN
+        if open_to_all and (authority is None or authority.name not in self._names):
             raise Problem(
                 400,
                 f"host: {host[:80]!r} is not a name of this gateway; see ANIMA_GATEWAY_HTTP_HOSTS",
             )
         _check_site(scope, headers, authority)
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
-            self._check_token(headers)
 
-    def _check_token(self, headers: Headers) -> None:
+    async def _identify(self, scope: Scope, headers: Headers) -> Identity:
+        peer = (scope.get("client") or ("",))[0]
+        if scope["type"] == "websocket" or not scope["path"].startswith("/v1/"):
+            return Identity(mode=self._verifier.mode, roles=frozenset(), peer=peer)
         try:
-            self._auth.check(headers)
-        except Unauthenticated as error:
+            return await self._verifier.of_header(headers.getlist(AUTHORIZATION), peer=peer)
+        except AnimaError as error:
             problem = problem_of(error)
-            problem.headers["www-authenticate"] = "Bearer"
+            if isinstance(error, Unauthenticated):
+                problem.headers["www-authenticate"] = "Bearer"
             raise problem from None
 
 

@@ -3,13 +3,13 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from anima.common.v1.common_pb2 import MediaChunk
 from anima.gateway.v1.gateway_pb2 import ConverseResponse, PlaybackReport
+from gateway.realtime.authentication import authenticate
 from gateway.realtime.client_events import (
     ClientConfig,
     audio_of,
@@ -29,9 +29,9 @@ from gateway.stages.mesh import Mesh
 from gateway.webrtc.link import LiveLink, LiveMedia
 from gateway.webrtc.program import Playing
 from gateway.webrtc.recent import Recent
-from services.runtime.auth import TokenAuth
 from services.runtime.compute import Compute
-from services.runtime.errors import AnimaError, InvalidRequest, Unauthenticated
+from services.runtime.errors import AnimaError, InvalidRequest, Unauthenticated, Unavailable
+from services.runtime.identity.caller import Identity, acting_as
 from services.runtime.logs import get_logger
 from services.runtime.tasks import first_of
 
@@ -77,7 +77,7 @@ class Connection:
         config: ClientConfig,
     ) -> None:
         self._websocket = websocket
-        self._auth = TokenAuth(mesh.settings.token)
+        self._verifier = mesh.verifier
         self._limits = limits
         self._config = config
         self._outgoing = Outgoing(
@@ -121,10 +121,10 @@ class Connection:
     async def serve(self) -> None:
         """Serves the client until one side closes; its session is then freed at once."""
         try:
-            await self._authenticate()
-            self._post({"type": "session.created", "session": self._config.as_event()})
-            self._post(self._link.config_event())
-            await first_of(self._receive(), self._send(), self._until_broken(), name="page")
+            with acting_as(await self._authenticate()):
+                self._post({"type": "session.created", "session": self._config.as_event()})
+                self._post(self._link.config_event())
+                await first_of(self._receive(), self._send(), self._until_broken(), name="page")
         except WebSocketDisconnect:
             pass
         except ConnectionEndError as end:
@@ -136,23 +136,13 @@ class Connection:
             await self._link.close()
             self._compute.close()
 
-    async def _authenticate(self) -> None:
-        with suppress(Unauthenticated):
-            self._auth.check(self._websocket.headers)
-            return
+    async def _authenticate(self) -> Identity:
         try:
-            async with asyncio.timeout(self._limits.authenticate_timeout_s):
-                first = parse_event(await self._receive_text_only())
-        except (TimeoutError, InvalidRequest):
-            first = {}
-        if first.get("type") != "anima.authenticate" or not self._auth.accepts(first.get("token")):
-            raise ConnectionEndError(UNAUTHORIZED, "the token is missing or wrong")
-
-    async def _receive_text_only(self) -> str:
-        message = await self._websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", 1000))
-        return (message.get("text") or "")[: self._limits.max_event_bytes]
+            return await authenticate(self._websocket, self._verifier, self._limits)
+        except Unauthenticated as error:
+            raise ConnectionEndError(UNAUTHORIZED, error.message) from None
+        except Unavailable as error:
+            raise ConnectionEndError(TRY_LATER, error.message) from None
 
     async def _receive(self) -> None:
         while True:

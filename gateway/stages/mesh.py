@@ -27,6 +27,8 @@ from gateway.stages.states import StageStates
 from services.runtime.admission import Admission
 from services.runtime.channels import open_channel
 from services.runtime.errors import AnimaError, DeadlineExceeded
+from services.runtime.identity.call_tokens import CallToken, call_token
+from services.runtime.identity.verifier import verifier_of
 from services.runtime.tasks import Tasks
 
 _BACKGROUND_TIMEOUT_S: Final = 5.0
@@ -48,6 +50,7 @@ class Mesh:
         background: Tasks that outlive their session; closing the mesh waits up to 5 s for them.
         end_of_turn: The rule that decides when a person has finished speaking.
         asr: The stub of speech recognition; `llm`, `memory`, `tts` and `avatar` likewise.
+        verifier: Checks the tokens of callers.
         remember_queue: The queue of turns that wait for the memory.
         llm_fallback: The stub to retry with when `llm` fails; `tts_fallback` likewise.
     """
@@ -75,6 +78,9 @@ class Mesh:
             max_turns=settings.remember_queue_turns,
             max_bytes=settings.remember_queue_bytes,
         )
+        self.verifier = verifier_of(settings)
+        own_token = call_token(settings, settings.stage)
+        self._call_token: CallToken = lambda: settings.stage_token or own_token()
         self._channels = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -96,6 +102,7 @@ class Mesh:
         await self.background.close()
         await self._questions.close()
         await self._channels.aclose()
+        await self.verifier.close()
         self.end_of_turn.close()
 
     def stub(self, stage: str) -> Any:
@@ -137,7 +144,7 @@ class Mesh:
         settings = self.settings
         channel = open_channel(
             target,
-            token=settings.stage_token or settings.token,
+            token=self._call_token,
             health_service=spec.health_service,
             max_message_bytes=settings.max_message_bytes,
             peer_timeout_s=settings.stage_peer_timeout_s,

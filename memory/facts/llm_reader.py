@@ -8,7 +8,7 @@ from memory import metrics
 from memory.facts.candidate import Candidate, Denial, Finding
 from memory.facts.extraction import MAX_CHARS
 from memory.facts.llm_facts import SCHEMA, TOOL, UnreadableError, believed, question_of
-from memory.language_model import LanguageModel
+from memory.language_model import LanguageModel, token_of
 from memory.settings import MemorySettings
 from services.runtime.errors import AnimaError
 from services.runtime.logs import get_logger
@@ -92,4 +92,4 @@ def reader_of(settings: MemorySettings) -> LlmReader | None:
     """Creates the reader for the settings; None if they name no llm stage."""
     if not settings.llm_target or not settings.facts:
         return None
-    return LlmReader(LanguageModel(settings.llm_target, token=settings.llm_token))
+    return LlmReader(LanguageModel(settings.llm_target, token=token_of(settings)))

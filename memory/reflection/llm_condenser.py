@@ -9,7 +9,7 @@ from anima.llm.v1 import llm_pb2 as llm
 from anima.memory.v1 import SPEAKER_ASSISTANT
 from memory import metrics
 from memory.item import Item
-from memory.language_model import LanguageModel
+from memory.language_model import LanguageModel, token_of
 from memory.reflection.condensed import Condensed
 from memory.reflection.sentences import dated
 from memory.settings import MemorySettings
@@ -129,4 +129,4 @@ def condenser_of(settings: MemorySettings) -> LlmCondenser | None:
     """Creates the condenser for the settings; None if they name no llm stage."""
     if not settings.llm_target:
         return None
-    return LlmCondenser(LanguageModel(settings.llm_target, token=settings.llm_token))
+    return LlmCondenser(LanguageModel(settings.llm_target, token=token_of(settings)))

@@ -16,7 +16,8 @@ from typing import Any, Self
 
 import grpc
 
-from services.runtime.auth import AUTHORIZATION, bearer
+from services.runtime.identity.bearer import AUTHORIZATION, bearer
+from services.runtime.identity.call_tokens import CallToken
 from services.runtime.tracing import inject
 
 DEFAULT_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -28,7 +29,7 @@ DEFAULT_PEER_TIMEOUT_S = 30.0
 def open_channel(
     target: str,
     *,
-    token: str | None = None,
+    token: str | CallToken | None = None,
     health_service: str = "",
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     peer_timeout_s: float = DEFAULT_PEER_TIMEOUT_S,
@@ -37,7 +38,7 @@ def open_channel(
 
     Args:
         target: "host:port", or "dns:///name:port" for every replica behind a name.
-        token: Sent with every call as `authorization: Bearer TOKEN`.
+        token: Sent with every call as `authorization: Bearer TOKEN`, or called for it.
         health_service: The full name of the service; calls are sent only to replicas that report it
             as SERVING. Empty: health is not watched.
         max_message_bytes: The limit of every message, in both directions.
@@ -71,7 +72,7 @@ def open_channel(
             ("grpc.enable_http_proxy", 0),
         ],
     )
-    return _MeshChannel(channel, token)
+    return _MeshChannel(channel, token if callable(token) else lambda: token)
 
 
 def keepalive_options(peer_timeout_s: float) -> list[tuple[str, int]]:
@@ -99,7 +100,7 @@ def call_metadata(
 class _MeshChannel(grpc.aio.Channel):
     """A channel whose calls carry token and trace context."""
 
-    def __init__(self, channel: grpc.aio.Channel, token: str | None) -> None:
+    def __init__(self, channel: grpc.aio.Channel, token: CallToken) -> None:
         self._channel = channel
         self._token = token
 
@@ -142,7 +143,7 @@ class _MeshChannel(grpc.aio.Channel):
     def _carrying(self, multicallable: Any) -> Any:
         def begin(*args: Any, metadata: Any = None, **kwargs: Any) -> Any:
             given = tuple(metadata or ())
-            added = call_metadata(self._token)
+            added = call_metadata(self._token())
             taken = {key for key, _ in given}
             merged = (*given, *(entry for entry in added if entry[0] not in taken))
             return multicallable(*args, metadata=merged, **kwargs)

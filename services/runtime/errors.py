@@ -86,6 +86,13 @@ class Unauthenticated(AnimaError):  # noqa: N818
     default_reason = "UNAUTHENTICATED"
 
 
+class PermissionDenied(AnimaError):  # noqa: N818
+    """The token is right, but its owner may not do this."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    default_reason = "PERMISSION_DENIED"
+
+
 class Unavailable(AnimaError):  # noqa: N818
     """The service, or one behind it, cannot answer now."""
 
@@ -146,6 +153,7 @@ _CLASSES: Mapping[grpc.StatusCode, type[AnimaError]] = {
         NotFound,
         FailedPrecondition,
         Unauthenticated,
+        PermissionDenied,
         Unavailable,
         DeadlineExceeded,
         InternalError,
@@ -153,7 +161,6 @@ _CLASSES: Mapping[grpc.StatusCode, type[AnimaError]] = {
 } | {
     grpc.StatusCode.OUT_OF_RANGE: InvalidRequest,
     grpc.StatusCode.UNIMPLEMENTED: FailedPrecondition,
-    grpc.StatusCode.PERMISSION_DENIED: Unauthenticated,
     grpc.StatusCode.CANCELLED: Unavailable,
 }
 

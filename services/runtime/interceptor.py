@@ -21,7 +21,6 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from services.runtime.admission import Admission
-from services.runtime.auth import TokenAuth
 from services.runtime.errors import (
     DETAILS_KEY,
     AnimaError,
@@ -30,6 +29,9 @@ from services.runtime.errors import (
     InvalidRequest,
     Unavailable,
 )
+from services.runtime.identity.bearer import AUTHORIZATION
+from services.runtime.identity.caller import Identity, acting_as
+from services.runtime.identity.verifier import Verifier
 from services.runtime.logs import get_logger
 from services.runtime.metrics import ServerMetrics
 from services.runtime.tracing import Provider, end_span, server_span, tracer_provider
@@ -47,7 +49,7 @@ class CallGuard:
 
     Attributes:
         stage: The name of the stage, for logs.
-        auth: The token check.
+        verifier: The token check.
         admission: The places.
         counted_methods: The names of the methods that occupy a place.
         metrics: The counters.
@@ -57,7 +59,7 @@ class CallGuard:
     """
 
     stage: str
-    auth: TokenAuth
+    verifier: Verifier
     admission: Admission
     counted_methods: frozenset[str]
     metrics: ServerMetrics
@@ -71,13 +73,22 @@ class CallGuard:
         """Starts idle."""
         self.idle.set()
 
+    async def identify(self, call: _Call) -> Identity:
+        """Returns the caller; probes need no token.
+
+        Raises:
+            Unauthenticated: The token is missing or not accepted.
+        """
+        if call.health:
+            return Identity(mode=self.verifier.mode, roles=frozenset(), peer=call.peer)
+        return await self.verifier.of_header(call.authorization, peer=call.peer)
+
     @contextmanager
     def admit(self, call: _Call) -> Iterator[None]:
         """Admits a call for the body, or raises the reason why not."""
         if call.health:
             yield
             return
-        self.auth.check(call.metadata)
         if call.reflection:
             yield
             return
@@ -121,11 +132,14 @@ class _Call:
         self.labels = (self.service, self.name)
         self.health = method.startswith(HEALTH_PREFIX)
         self.reflection = method.startswith(REFLECTION_PREFIX)
-        self.metadata = {
-            key: value
+        given = [
+            (key, value)
             for key, value in context.invocation_metadata() or ()
             if isinstance(value, str)
-        }
+        ]
+        self.metadata = dict(given)
+        self.authorization = [value for key, value in given if key == AUTHORIZATION]
+        self.peer = context.peer().rpartition(":")[0]
         self.started_s = time.perf_counter()
         self.code = grpc.StatusCode.OK
 
@@ -199,7 +213,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         call = _Call(method, context)
         if not call.observed:
             async with self._answering_errors(call, context):
-                with self._guard.admit(call):
+                with acting_as(await self._guard.identify(call)), self._guard.admit(call):
                     yield call
             return
         with (
@@ -209,7 +223,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         ):
             try:
                 async with self._answering_errors(call, context):
-                    with self._guard.admit(call):
+                    with acting_as(await self._guard.identify(call)), self._guard.admit(call):
                         yield call
                 call.code = _code_of(context)
             finally:

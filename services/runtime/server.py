@@ -22,10 +22,10 @@ from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 from opentelemetry import trace
 
 from services.runtime.admission import Admission
-from services.runtime.auth import TokenAuth
 from services.runtime.channels import keepalive_options
 from services.runtime.errors import AnimaError
 from services.runtime.heap import give_back_regularly, settle, share_arenas
+from services.runtime.identity.verifier import Verifier, verifier_of
 from services.runtime.interceptor import CallGuard, CallInterceptor
 from services.runtime.known_variables import refuse_unknown
 from services.runtime.logs import configure_logging, get_logger
@@ -67,6 +67,7 @@ class Stage:
         watch: Runs after the warm-up for a service that may fail and recover. It receives a
         `report(reason)` callback: a reason rejects calls and sets NOT_SERVING, an empty one
         restores service.
+        verifier: Checks tokens; None: one is made from the settings.
     """
 
     service: str
@@ -78,6 +79,7 @@ class Stage:
     until_idle: Callable[[], Awaitable[None]] = _nothing
     until_ready: Callable[[], Awaitable[None]] = _nothing
     watch: Callable[[Callable[[str], Awaitable[None]]], Awaitable[None]] | None = None
+    verifier: Verifier | None = None
 
 
 class Server:
@@ -215,14 +217,15 @@ async def serving(stage: Stage, settings: ServiceSettings) -> AsyncIterator[Serv
     At the end open calls are cancelled; call `Server.drain` first to let them finish.
 
     Raises:
-        SettingsError: The server cannot listen on an address.
+        SettingsError: The server cannot listen on an address, or cannot check tokens.
     """
+    verifier = stage.verifier or verifier_of(settings)
     metrics = ServerMetrics()
     metrics.capacity.labels(stage.service).set(settings.capacity)
     metrics.draining.labels(stage.service).set(0)
     guard = CallGuard(
         stage=settings.stage,
-        auth=TokenAuth(settings.token),
+        verifier=verifier,
         admission=Admission(settings.capacity),
         counted_methods=stage.counted_methods,
         metrics=metrics,
@@ -251,6 +254,7 @@ async def serving(stage: Stage, settings: ServiceSettings) -> AsyncIterator[Serv
     finally:
         if server is not None:
             await server.stop()
+        await verifier.close()
         await stage.close()
         if page is not None:
             page.close()

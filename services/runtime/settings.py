@@ -13,6 +13,8 @@ import platformdirs
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from services.runtime.identity.caller import Mode
+from services.runtime.identity.settings import HOW_TO_AUTHENTICATE, IdentitySettings
 from services.runtime.variables import StageVariables, put
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
@@ -34,7 +36,7 @@ class SettingsError(Exception):
     """A setting is missing or invalid; the text names the variable and the remedy."""
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(IdentitySettings):
     """The settings of every server.
 
     A field `x` is read from `ANIMA_<STAGE>_X`, otherwise from `ANIMA_X`, otherwise it has its
@@ -53,11 +55,6 @@ class ServiceSettings(BaseSettings):
     """The gRPC address, "host:port"; port 0 takes a free port."""
     metrics_listen: str = ""
     """The HTTP address of `/metrics` for Prometheus, "host:port"; empty: no metrics page."""
-    token: str | None = Field(default=None, repr=False)
-    """Callers must send it as `authorization: Bearer TOKEN`; not set: no token is needed. Required
-    when `listen` is not a loopback address."""
-    token_file: Path | None = None
-    """A file that holds the token."""
     engine: str = ""
     """The name of an engine: an entry point in `anima.<stage>.engines`."""
     capacity: int = Field(default=16, ge=1, le=10_000)
@@ -96,10 +93,6 @@ class ServiceSettings(BaseSettings):
         values = dict(data)
         if not values.get("listen"):
             values["listen"] = f"127.0.0.1:{cls.default_port}"
-        if values.get("token_file"):
-            if values.get("token"):
-                raise ValueError("ANIMA_TOKEN and ANIMA_TOKEN_FILE are both set; set one of them")
-            values["token"] = read_token_file(Path(values["token_file"]))
         return values
 
     @model_validator(mode="after")
@@ -107,12 +100,10 @@ class ServiceSettings(BaseSettings):
         split_address("listen", self.listen)
         if self.metrics_listen:
             split_address("metrics_listen", self.metrics_listen)
-        if self.token is not None and (not self.token.isascii() or not self.token.isprintable()):
-            raise ValueError("token: only printable ASCII characters are allowed in metadata")
-        if self.token is None and not is_loopback(self.listen):
+        if self.mode is Mode.OPEN and not is_loopback(self.listen):
             raise ValueError(
                 f"listen: {self.listen} can be reached from other machines, so callers must "
-                "authenticate: set ANIMA_TOKEN or ANIMA_TOKEN_FILE, or listen on 127.0.0.1"
+                f"authenticate: {HOW_TO_AUTHENTICATE}, or listen on 127.0.0.1"
             )
         return self
 
@@ -165,21 +156,6 @@ class ServiceSettings(BaseSettings):
             return cls(**values)
         except ValidationError as error:
             raise SettingsError(_describe(cls, error, source.names)) from None
-
-
-def read_token_file(path: Path) -> str:
-    """Returns the token in a file, without surrounding white space.
-
-    Raises:
-        ValueError: The file cannot be read or is empty.
-    """
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"token_file: {path} cannot be read: {error}") from None
-    if not token:
-        raise ValueError(f"token_file: {path} is empty")
-    return token
 
 
 def split_address(field: str, address: str) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway.http.guard import HttpGuard
 from gateway.settings import GatewaySettings
-from services.runtime.auth import TokenAuth
+from services.runtime.identity.verifier import verifier_of
 
 KINDS = ("http", "websocket")
 PASSED = "passed"
@@ -36,7 +36,8 @@ async def answer(
         sent.append(message)
 
     values = {"http_listen": "127.0.0.1:8080", **settings}
-    guard = HttpGuard(app, settings=GatewaySettings.model_validate(values))
+    gateway_settings = GatewaySettings.model_validate(values)
+    guard = HttpGuard(app, settings=gateway_settings, verifier=verifier_of(gateway_settings))
     pairs = headers.items() if isinstance(headers, dict) else headers
     raw = [(name.encode(), value.encode("latin-1")) for name, value in pairs]
     if kind == "websocket":
@@ -212,11 +213,3 @@ async def test_only_http_requests_need_the_token_in_a_header() -> None:
     assert (await answer("http", host, token="secret"))[0] == 401
     assert await answer("http", host, token="secret", path="/") == (PASSED, "")
     assert await answer("websocket", host, token="secret") == (PASSED, "")
-
-
-def test_the_token_is_compared_whole() -> None:
-    auth = TokenAuth("secret")
-
-    assert auth.accepts("secret")
-    assert not any(map(auth.accepts, ["", "secre", "secret2", None, 5, "ß\ud800"]))
-    assert TokenAuth(None).accepts(None)

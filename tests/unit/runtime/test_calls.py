@@ -195,6 +195,19 @@ async def test_wrong_token_is_refused(authorization: str | None) -> None:
         assert await call.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
+@pytest.mark.parametrize("second", ["Bearer swordfish", "Bearer wrong"])
+async def test_two_tokens_are_refused(second: str) -> None:
+    metadata = (("authorization", second), ("authorization", "Bearer swordfish"))
+    for token in ("swordfish", None):
+        async with (
+            tiny_server(token=token) as server,
+            grpc.aio.insecure_channel(server.address) as channel,
+        ):
+            with pytest.raises(grpc.aio.AioRpcError, match="more than once") as caught:
+                await typed_stub(channel).DescribeEngine(DescribeEngineRequest(), metadata=metadata)
+            assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
 async def test_right_token_health_and_reflection() -> None:
     async with (
         tiny_server(token="swordfish") as server,

@@ -15,6 +15,7 @@ from services.runtime.errors import (
     InternalError,
     InvalidRequest,
     NotFound,
+    PermissionDenied,
     Unauthenticated,
     Unavailable,
     error_from_rpc,
@@ -63,7 +64,7 @@ def test_retry_time_comes_back() -> None:
     ("code", "cls"),
     [
         (grpc.StatusCode.UNIMPLEMENTED, FailedPrecondition),
-        (grpc.StatusCode.PERMISSION_DENIED, Unauthenticated),
+        (grpc.StatusCode.PERMISSION_DENIED, PermissionDenied),
         (grpc.StatusCode.OUT_OF_RANGE, InvalidRequest),
         (grpc.StatusCode.CANCELLED, Unavailable),
         (grpc.StatusCode.UNKNOWN, InternalError),

@@ -86,7 +86,10 @@ def test_settings_are_frozen_and_know_their_fields() -> None:
         ({"ANIMA_LISTEN": "::1:50051"}, r"ANIMA_LISTEN: .*needs brackets: \[::1\]:50051"),
         ({"ANIMA_LISTEN": "127.0.0.1:٣"}, "ANIMA_LISTEN: '127.0.0.1:٣' is not host:port"),
         ({"ANIMA_METRICS_LISTEN": "9000"}, "ANIMA_METRICS_LISTEN: '9000' is not host:port"),
-        ({"ANIMA_LISTEN": "0.0.0.0:50051"}, "ANIMA_LISTEN: .*set ANIMA_TOKEN or ANIMA_TOKEN_FILE"),
+        (
+            {"ANIMA_LISTEN": "0.0.0.0:50051"},
+            "ANIMA_LISTEN: .*set ANIMA_TOKEN, ANIMA_IDENTITY",
+        ),
         ({"ANIMA_LISTEN": "[::]:50051"}, "set ANIMA_TOKEN"),
         ({"ANIMA_LISTEN": "example.org:50051"}, "set ANIMA_TOKEN"),
         ({"ANIMA_TOKEN_FILE": "/nowhere/token"}, "ANIMA_TOKEN_FILE: /nowhere/token cannot be read"),

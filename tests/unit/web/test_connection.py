@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from starlette.datastructures import Headers
 from starlette.websockets import WebSocket
@@ -24,6 +24,7 @@ class SilentClient:
     """Sends nothing and reads nothing."""
 
     headers = Headers()
+    scope: ClassVar[dict[str, Any]] = {}
 
     def __init__(self) -> None:
         self.closed: tuple[int, str] | None = None

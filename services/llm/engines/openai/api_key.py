@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.llm.settings import LlmSettings, is_api_key
 from services.runtime.errors import FailedPrecondition
-from services.runtime.settings import read_token_file
+from services.runtime.identity.settings import read_token_file
 
 
 class ApiKey:

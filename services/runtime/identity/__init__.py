@@ -1,0 +1,1 @@
+"""Who calls, and what the caller may do: tokens, roles and the table of permissions."""
