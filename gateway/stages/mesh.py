@@ -28,7 +28,9 @@ from services.runtime.admission import Admission
 from services.runtime.channels import open_channel
 from services.runtime.errors import AnimaError, DeadlineExceeded
 from services.runtime.identity.call_tokens import CallToken, call_token
+from services.runtime.identity.caller import Mode
 from services.runtime.identity.verifier import verifier_of
+from services.runtime.settings import SettingsError
 from services.runtime.tasks import Tasks
 
 _BACKGROUND_TIMEOUT_S: Final = 5.0
@@ -79,8 +81,7 @@ class Mesh:
             max_bytes=settings.remember_queue_bytes,
         )
         self.verifier = verifier_of(settings)
-        own_token = call_token(settings, settings.stage)
-        self._call_token: CallToken = lambda: settings.stage_token or own_token()
+        self._call_token = _stage_token(settings)
         self._channels = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -150,3 +151,14 @@ class Mesh:
             peer_timeout_s=settings.stage_peer_timeout_s,
         )
         return await self._channels.enter_async_context(channel)
+
+
+def _stage_token(settings: GatewaySettings) -> CallToken:
+    if settings.stage_token:
+        return lambda: settings.stage_token
+    if settings.mode is Mode.IDENTITIES and not settings.signs_calls:
+        raise SettingsError(
+            "the stages want a token with the role service: set ANIMA_IDENTITY_SIGNING_KEY_FILE, "
+            "ANIMA_IDENTITY_SERVICE_TOKEN_FILE or ANIMA_GATEWAY_STAGE_TOKEN"
+        )
+    return call_token(settings, settings.stage)

@@ -1,9 +1,9 @@
 """The code around every call, and the only place where errors become statuses.
 
-From outside in: span, metrics, errors, token, readiness, place; then the handler. A handler that
-streams answers runs inside the interceptor's own task from start to the closing of its generator:
-grpc.aio itself leaves a cancelled generator to the garbage collector, and its place would be
-occupied until then.
+From outside in: span, metrics, errors, token and role, readiness, place; then the handler. A
+handler that streams answers runs inside the interceptor's own task from start to the closing of its
+generator: grpc.aio itself leaves a cancelled generator to the garbage collector, and its place
+would be occupied until then.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from services.runtime.errors import (
     InvalidRequest,
     Unavailable,
 )
+from services.runtime.identity.authorisation import RPCS, Permission, permission_of
 from services.runtime.identity.bearer import AUTHORIZATION
-from services.runtime.identity.caller import Identity, acting_as
+from services.runtime.identity.caller import Identity, acting_as, caller
 from services.runtime.identity.verifier import Verifier
 from services.runtime.logs import get_logger
 from services.runtime.metrics import ServerMetrics
@@ -39,6 +40,7 @@ from services.runtime.tracing import Provider, end_span, server_span, tracer_pro
 HEALTH_PREFIX = "/grpc.health.v1.Health/"
 REFLECTION_PREFIX = "/grpc.reflection."
 
+_NONE = Permission(roles=frozenset())
 Context = grpc.aio.ServicerContext[Any, Any]
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -74,14 +76,19 @@ class CallGuard:
         self.idle.set()
 
     async def identify(self, call: _Call) -> Identity:
-        """Returns the caller; probes need no token.
+        """Returns the caller, who may call the method.
 
         Raises:
             Unauthenticated: The token is missing or not accepted.
+            PermissionDenied: The caller has not the role, or the method is in no table.
         """
-        if call.health:
+        row = RPCS.get(call.full_name)
+        if row is not None and row.before_token:
             return Identity(mode=self.verifier.mode, roles=frozenset(), peer=call.peer)
-        return await self.verifier.of_header(call.authorization, peer=call.peer)
+        identity = await self.verifier.of_header(call.authorization, peer=call.peer)
+        call.permission = permission_of(row, call.full_name)
+        call.permission.check(identity)
+        return identity
 
     @contextmanager
     def admit(self, call: _Call) -> Iterator[None]:
@@ -128,7 +135,8 @@ class _Call:
 
     def __init__(self, method: str, context: Context) -> None:
         self.method = method
-        self.service, _, self.name = method.strip("/").partition("/")
+        self.full_name = method.strip("/")
+        self.service, _, self.name = self.full_name.partition("/")
         self.labels = (self.service, self.name)
         self.health = method.startswith(HEALTH_PREFIX)
         self.reflection = method.startswith(REFLECTION_PREFIX)
@@ -142,6 +150,7 @@ class _Call:
         self.peer = context.peer().rpartition(":")[0]
         self.started_s = time.perf_counter()
         self.code = grpc.StatusCode.OK
+        self.permission = _NONE
 
     @property
     def observed(self) -> bool:
@@ -258,9 +267,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if not call.observed:
             return request
         counter = self._guard.metrics.messages.labels(*call.labels, "received")
+        who = caller()
         if request_streaming:
-            return _counting(request, counter.inc)
+            return _incoming(request, counter.inc, call.permission if who.is_bound else None, who)
         counter.inc()
+        call.permission.bind(request, who)
         return request
 
     def _sent(self, call: _Call, *, first: bool) -> None:
@@ -331,9 +342,13 @@ async def _started(behaviour: Any, request: Any, context: Context) -> Any:
     return await behaviour(request, context)
 
 
-async def _counting(requests: Any, count: Callable[[], None]) -> AsyncIterator[Any]:
+async def _incoming(
+    requests: Any, count: Callable[[], None], permission: Permission | None, who: Identity
+) -> AsyncIterator[Any]:
     async for request in requests:
         count()
+        if permission is not None:
+            permission.bind(request, who)
         yield request
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
@@ -27,10 +26,13 @@ class FakeMesh:
     """Starts a scripted stage for each stage of the table.
 
     `stop` stops one, and `start` restarts it at its address.
+
+    Args:
+        **stage_settings: Settings of every stage, such as `trace_file`.
     """
 
-    def __init__(self, *, trace_file: Path | None = None) -> None:
-        self._trace_file = trace_file
+    def __init__(self, **stage_settings: Any) -> None:
+        self._stage_settings = stage_settings
         self.asr = FakeAsr()
         self.llm = FakeLlm()
         self.memory = FakeMemory()  # type: ignore[abstract]
@@ -61,9 +63,8 @@ class FakeMesh:
         async def nothing() -> None:
             return
 
-        settings = ServiceSettings(
-            listen=self.addresses.get(stage, "127.0.0.1:0"), trace_file=self._trace_file
-        )
+        listen = self.addresses.get(stage, "127.0.0.1:0")
+        settings = ServiceSettings(listen=listen, **self._stage_settings)
         described = Stage(
             service=spec.health_service,
             add_to_server=lambda server: spec.add_to_server(servicer, RawServer(server)),

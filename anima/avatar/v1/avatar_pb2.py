@@ -26,17 +26,17 @@ from anima.common.v1 import common_pb2 as anima_dot_common_dot_v1_dot_common__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61nima/avatar/v1/avatar.proto\x12\x0f\x61nima.avatar.v1\x1a\x1c\x61nima/common/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x02\n\rRenderRequest\x12/\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.anima.avatar.v1.RenderConfigH\x00\x12,\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x1b.anima.common.v1.AudioChunkH\x00\x12\'\n\x05marks\x18\x03 \x01(\x0b\x32\x16.anima.common.v1.MarksH\x00\x12\'\n\x05\x66lush\x18\x04 \x01(\x0b\x32\x16.anima.avatar.v1.FlushH\x00\x12\x33\n\x0c\x65nd_of_audio\x18\x05 \x01(\x0b\x32\x1b.anima.avatar.v1.EndOfAudioH\x00\x12/\n\tinterrupt\x18\x06 \x01(\x0b\x32\x1a.anima.common.v1.InterruptH\x00\x42\t\n\x07message\"\xd5\x01\n\x0cRenderConfig\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\x0e\n\x06\x61vatar\x18\x03 \x01(\t\x12\x16\n\x0esample_rate_hz\x18\x04 \x01(\r\x12+\n\x05video\x18\x05 \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\x12\x12\n\nidle_frame\x18\x06 \x01(\r\x12\x0f\n\x07\x61i_mark\x18\x07 \x01(\x08\x12+\n\x08\x61\x63tivity\x18\x08 \x01(\x0e\x32\x19.anima.avatar.v1.Activity\"\x07\n\x05\x46lush\"\x0c\n\nEndOfAudio\"\xd2\x01\n\x0eRenderResponse\x12+\n\x07started\x18\x01 \x01(\x0b\x32\x18.anima.avatar.v1.StartedH\x00\x12,\n\x05media\x18\x02 \x01(\x0b\x32\x1b.anima.common.v1.MediaChunkH\x00\x12\'\n\x05\x65nded\x18\x03 \x01(\x0b\x32\x16.anima.avatar.v1.EndedH\x00\x12\x33\n\x0binterrupted\x18\x04 \x01(\x0b\x32\x1c.anima.common.v1.InterruptedH\x00\x42\x07\n\x05\x65vent\"F\n\x07Started\x12\x0e\n\x06\x61vatar\x18\x01 \x01(\t\x12+\n\x05video\x18\x02 \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\"F\n\x05\x45nded\x12\x14\n\x0csample_count\x18\x01 \x01(\x03\x12\x13\n\x0b\x66rame_count\x18\x02 \x01(\r\x12\x12\n\nidle_frame\x18\x03 \x01(\r\"\x8f\x01\n\x12GetIdleLoopRequest\x12\x0e\n\x06\x61vatar\x18\x01 \x01(\t\x12+\n\x05video\x18\x02 \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\x12+\n\x08\x61\x63tivity\x18\x03 \x01(\x0e\x32\x19.anima.avatar.v1.Activity\x12\x0f\n\x07\x61i_mark\x18\x04 \x01(\x08\"o\n\x13GetIdleLoopResponse\x12+\n\x05video\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\x12+\n\x06\x66rames\x18\x02 \x03(\x0b\x32\x1b.anima.common.v1.VideoFrame\"\x14\n\x12ListAvatarsRequest\"?\n\x13ListAvatarsResponse\x12(\n\x07\x61vatars\x18\x01 \x03(\x0b\x32\x17.anima.avatar.v1.Avatar\"\xf7\x01\n\x06\x41vatar\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12+\n\x05video\x18\x03 \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\x12\x0f\n\x07licence\x18\x04 \x01(\t\x12)\n\x04kind\x18\x05 \x01(\x0e\x32\x1b.anima.avatar.v1.AvatarKind\x12+\n\x07\x63reated\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63onsent\x18\x07 \x01(\t\x12\x11\n\tdeletable\x18\x08 \x01(\x08\x12\x0f\n\x07version\x18\t \x01(\t\"\x9d\x01\n\x13\x43reateAvatarRequest\x12\x35\n\x06\x63onfig\x18\x01 \x01(\x0b\x32#.anima.avatar.v1.CreateAvatarConfigH\x00\x12\x0f\n\x05photo\x18\x02 \x01(\x0cH\x00\x12\x33\n\x0c\x65nd_of_photo\x18\x03 \x01(\x0b\x32\x1b.anima.avatar.v1.EndOfPhotoH\x00\x42\t\n\x07message\"\x98\x01\n\x12\x43reateAvatarConfig\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x03 \x01(\t\x12\x0f\n\x07licence\x18\x04 \x01(\t\x12+\n\x05video\x18\x05 \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\x12\x0f\n\x07replace\x18\x06 \x01(\x08\"\x0c\n\nEndOfPhoto\"\xba\x01\n\x14\x43reateAvatarResponse\x12\x35\n\x08progress\x18\x01 \x01(\x0b\x32!.anima.avatar.v1.CreationProgressH\x00\x12\x33\n\x07warning\x18\x02 \x01(\x0b\x32 .anima.avatar.v1.CreationWarningH\x00\x12-\n\x04\x64one\x18\x03 \x01(\x0b\x32\x1d.anima.avatar.v1.CreationDoneH\x00\x42\x07\n\x05\x65vent\"1\n\x10\x43reationProgress\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\r\"2\n\x0f\x43reationWarning\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"M\n\x0c\x43reationDone\x12\'\n\x06\x61vatar\x18\x01 \x01(\x0b\x32\x17.anima.avatar.v1.Avatar\x12\x14\n\x0cpreview_jpeg\x18\x02 \x01(\x0c\"#\n\x13\x44\x65leteAvatarRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteAvatarResponse\"\x17\n\x15\x44\x65scribeEngineRequest\"E\n\x16\x44\x65scribeEngineResponse\x12+\n\x06\x65ngine\x18\x01 \x01(\x0b\x32\x1b.anima.common.v1.EngineInfo*f\n\x08\x41\x63tivity\x12\x18\n\x14\x41\x43TIVITY_UNSPECIFIED\x10\x00\x12\x11\n\rACTIVITY_IDLE\x10\x01\x12\x16\n\x12\x41\x43TIVITY_LISTENING\x10\x02\x12\x15\n\x11\x41\x43TIVITY_THINKING\x10\x03*^\n\nAvatarKind\x12\x1b\n\x17\x41VATAR_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41VATAR_KIND_ILLUSTRATION\x10\x01\x12\x15\n\x11\x41VATAR_KIND_PHOTO\x10\x02\x32\xb5\x04\n\rAvatarService\x12M\n\x06Render\x12\x1e.anima.avatar.v1.RenderRequest\x1a\x1f.anima.avatar.v1.RenderResponse(\x01\x30\x01\x12Z\n\x0bGetIdleLoop\x12#.anima.avatar.v1.GetIdleLoopRequest\x1a$.anima.avatar.v1.GetIdleLoopResponse0\x01\x12X\n\x0bListAvatars\x12#.anima.avatar.v1.ListAvatarsRequest\x1a$.anima.avatar.v1.ListAvatarsResponse\x12_\n\x0c\x43reateAvatar\x12$.anima.avatar.v1.CreateAvatarRequest\x1a%.anima.avatar.v1.CreateAvatarResponse(\x01\x30\x01\x12[\n\x0c\x44\x65leteAvatar\x12$.anima.avatar.v1.DeleteAvatarRequest\x1a%.anima.avatar.v1.DeleteAvatarResponse\x12\x61\n\x0e\x44\x65scribeEngine\x12&.anima.avatar.v1.DescribeEngineRequest\x1a\'.anima.avatar.v1.DescribeEngineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61nima/avatar/v1/avatar.proto\x12\x0f\x61nima.avatar.v1\x1a\x1c\x61nima/common/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x02\n\rRenderRequest\x12/\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.anima.avatar.v1.RenderConfigH\x00\x12,\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x1b.anima.common.v1.AudioChunkH\x00\x12\'\n\x05marks\x18\x03 \x01(\x0b\x32\x16.anima.common.v1.MarksH\x00\x12\'\n\x05\x66lush\x18\x04 \x01(\x0b\x32\x16.anima.avatar.v1.FlushH\x00\x12\x33\n\x0c\x65nd_of_audio\x18\x05 \x01(\x0b\x32\x1b.anima.avatar.v1.EndOfAudioH\x00\x12/\n\tinterrupt\x18\x06 \x01(\x0b\x32\x1a.anima.common.v1.InterruptH\x00\x42\t\n\x07message\"\xd5\x01\n\x0cRenderConfig\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\x0e\n\x06\x61vatar\x18\x03 \x01(\t\x12\x16\n\x0esample_rate_hz\x18\x04 \x01(\r\x12+\n\x05video\x18\x05 \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\x12\x12\n\nidle_frame\x18\x06 \x01(\r\x12\x0f\n\x07\x61i_mark\x18\x07 \x01(\x08\x12+\n\x08\x61\x63tivity\x18\x08 \x01(\x0e\x32\x19.anima.avatar.v1.Activity\"\x07\n\x05\x46lush\"\x0c\n\nEndOfAudio\"\xd2\x01\n\x0eRenderResponse\x12+\n\x07started\x18\x01 \x01(\x0b\x32\x18.anima.avatar.v1.StartedH\x00\x12,\n\x05media\x18\x02 \x01(\x0b\x32\x1b.anima.common.v1.MediaChunkH\x00\x12\'\n\x05\x65nded\x18\x03 \x01(\x0b\x32\x16.anima.avatar.v1.EndedH\x00\x12\x33\n\x0binterrupted\x18\x04 \x01(\x0b\x32\x1c.anima.common.v1.InterruptedH\x00\x42\x07\n\x05\x65vent\"F\n\x07Started\x12\x0e\n\x06\x61vatar\x18\x01 \x01(\t\x12+\n\x05video\x18\x02 \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\"F\n\x05\x45nded\x12\x14\n\x0csample_count\x18\x01 \x01(\x03\x12\x13\n\x0b\x66rame_count\x18\x02 \x01(\r\x12\x12\n\nidle_frame\x18\x03 \x01(\r\"\x8f\x01\n\x12GetIdleLoopRequest\x12\x0e\n\x06\x61vatar\x18\x01 \x01(\t\x12+\n\x05video\x18\x02 \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\x12+\n\x08\x61\x63tivity\x18\x03 \x01(\x0e\x32\x19.anima.avatar.v1.Activity\x12\x0f\n\x07\x61i_mark\x18\x04 \x01(\x08\"o\n\x13GetIdleLoopResponse\x12+\n\x05video\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\x12+\n\x06\x66rames\x18\x02 \x03(\x0b\x32\x1b.anima.common.v1.VideoFrame\"%\n\x12ListAvatarsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"?\n\x13ListAvatarsResponse\x12(\n\x07\x61vatars\x18\x01 \x03(\x0b\x32\x17.anima.avatar.v1.Avatar\"\x88\x02\n\x06\x41vatar\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12+\n\x05video\x18\x03 \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\x12\x0f\n\x07licence\x18\x04 \x01(\t\x12)\n\x04kind\x18\x05 \x01(\x0e\x32\x1b.anima.avatar.v1.AvatarKind\x12+\n\x07\x63reated\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63onsent\x18\x07 \x01(\t\x12\x11\n\tdeletable\x18\x08 \x01(\x08\x12\x0f\n\x07version\x18\t \x01(\t\x12\x0f\n\x07user_id\x18\n \x01(\t\"\x9d\x01\n\x13\x43reateAvatarRequest\x12\x35\n\x06\x63onfig\x18\x01 \x01(\x0b\x32#.anima.avatar.v1.CreateAvatarConfigH\x00\x12\x0f\n\x05photo\x18\x02 \x01(\x0cH\x00\x12\x33\n\x0c\x65nd_of_photo\x18\x03 \x01(\x0b\x32\x1b.anima.avatar.v1.EndOfPhotoH\x00\x42\t\n\x07message\"\xa9\x01\n\x12\x43reateAvatarConfig\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0f\n\x07\x63onsent\x18\x03 \x01(\t\x12\x0f\n\x07licence\x18\x04 \x01(\t\x12+\n\x05video\x18\x05 \x01(\x0b\x32\x1c.anima.common.v1.VideoFormat\x12\x0f\n\x07replace\x18\x06 \x01(\x08\x12\x0f\n\x07user_id\x18\x07 \x01(\t\"\x0c\n\nEndOfPhoto\"\xba\x01\n\x14\x43reateAvatarResponse\x12\x35\n\x08progress\x18\x01 \x01(\x0b\x32!.anima.avatar.v1.CreationProgressH\x00\x12\x33\n\x07warning\x18\x02 \x01(\x0b\x32 .anima.avatar.v1.CreationWarningH\x00\x12-\n\x04\x64one\x18\x03 \x01(\x0b\x32\x1d.anima.avatar.v1.CreationDoneH\x00\x42\x07\n\x05\x65vent\"1\n\x10\x43reationProgress\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\r\"2\n\x0f\x43reationWarning\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"M\n\x0c\x43reationDone\x12\'\n\x06\x61vatar\x18\x01 \x01(\x0b\x32\x17.anima.avatar.v1.Avatar\x12\x14\n\x0cpreview_jpeg\x18\x02 \x01(\x0c\"4\n\x13\x44\x65leteAvatarRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\x16\n\x14\x44\x65leteAvatarResponse\"\x17\n\x15\x44\x65scribeEngineRequest\"E\n\x16\x44\x65scribeEngineResponse\x12+\n\x06\x65ngine\x18\x01 \x01(\x0b\x32\x1b.anima.common.v1.EngineInfo*f\n\x08\x41\x63tivity\x12\x18\n\x14\x41\x43TIVITY_UNSPECIFIED\x10\x00\x12\x11\n\rACTIVITY_IDLE\x10\x01\x12\x16\n\x12\x41\x43TIVITY_LISTENING\x10\x02\x12\x15\n\x11\x41\x43TIVITY_THINKING\x10\x03*^\n\nAvatarKind\x12\x1b\n\x17\x41VATAR_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41VATAR_KIND_ILLUSTRATION\x10\x01\x12\x15\n\x11\x41VATAR_KIND_PHOTO\x10\x02\x32\xb5\x04\n\rAvatarService\x12M\n\x06Render\x12\x1e.anima.avatar.v1.RenderRequest\x1a\x1f.anima.avatar.v1.RenderResponse(\x01\x30\x01\x12Z\n\x0bGetIdleLoop\x12#.anima.avatar.v1.GetIdleLoopRequest\x1a$.anima.avatar.v1.GetIdleLoopResponse0\x01\x12X\n\x0bListAvatars\x12#.anima.avatar.v1.ListAvatarsRequest\x1a$.anima.avatar.v1.ListAvatarsResponse\x12_\n\x0c\x43reateAvatar\x12$.anima.avatar.v1.CreateAvatarRequest\x1a%.anima.avatar.v1.CreateAvatarResponse(\x01\x30\x01\x12[\n\x0c\x44\x65leteAvatar\x12$.anima.avatar.v1.DeleteAvatarRequest\x1a%.anima.avatar.v1.DeleteAvatarResponse\x12\x61\n\x0e\x44\x65scribeEngine\x12&.anima.avatar.v1.DescribeEngineRequest\x1a\'.anima.avatar.v1.DescribeEngineResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'anima.avatar.v1.avatar_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACTIVITY']._serialized_start=2469
-  _globals['_ACTIVITY']._serialized_end=2571
-  _globals['_AVATARKIND']._serialized_start=2573
-  _globals['_AVATARKIND']._serialized_end=2667
+  _globals['_ACTIVITY']._serialized_start=2537
+  _globals['_ACTIVITY']._serialized_end=2639
+  _globals['_AVATARKIND']._serialized_start=2641
+  _globals['_AVATARKIND']._serialized_end=2735
   _globals['_RENDERREQUEST']._serialized_start=113
   _globals['_RENDERREQUEST']._serialized_end=418
   _globals['_RENDERCONFIG']._serialized_start=421
@@ -56,33 +56,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETIDLELOOPRESPONSE']._serialized_start=1162
   _globals['_GETIDLELOOPRESPONSE']._serialized_end=1273
   _globals['_LISTAVATARSREQUEST']._serialized_start=1275
-  _globals['_LISTAVATARSREQUEST']._serialized_end=1295
-  _globals['_LISTAVATARSRESPONSE']._serialized_start=1297
-  _globals['_LISTAVATARSRESPONSE']._serialized_end=1360
-  _globals['_AVATAR']._serialized_start=1363
-  _globals['_AVATAR']._serialized_end=1610
-  _globals['_CREATEAVATARREQUEST']._serialized_start=1613
-  _globals['_CREATEAVATARREQUEST']._serialized_end=1770
-  _globals['_CREATEAVATARCONFIG']._serialized_start=1773
-  _globals['_CREATEAVATARCONFIG']._serialized_end=1925
-  _globals['_ENDOFPHOTO']._serialized_start=1927
-  _globals['_ENDOFPHOTO']._serialized_end=1939
-  _globals['_CREATEAVATARRESPONSE']._serialized_start=1942
-  _globals['_CREATEAVATARRESPONSE']._serialized_end=2128
-  _globals['_CREATIONPROGRESS']._serialized_start=2130
-  _globals['_CREATIONPROGRESS']._serialized_end=2179
-  _globals['_CREATIONWARNING']._serialized_start=2181
-  _globals['_CREATIONWARNING']._serialized_end=2231
-  _globals['_CREATIONDONE']._serialized_start=2233
-  _globals['_CREATIONDONE']._serialized_end=2310
-  _globals['_DELETEAVATARREQUEST']._serialized_start=2312
-  _globals['_DELETEAVATARREQUEST']._serialized_end=2347
-  _globals['_DELETEAVATARRESPONSE']._serialized_start=2349
-  _globals['_DELETEAVATARRESPONSE']._serialized_end=2371
-  _globals['_DESCRIBEENGINEREQUEST']._serialized_start=2373
-  _globals['_DESCRIBEENGINEREQUEST']._serialized_end=2396
-  _globals['_DESCRIBEENGINERESPONSE']._serialized_start=2398
-  _globals['_DESCRIBEENGINERESPONSE']._serialized_end=2467
-  _globals['_AVATARSERVICE']._serialized_start=2670
-  _globals['_AVATARSERVICE']._serialized_end=3235
+  _globals['_LISTAVATARSREQUEST']._serialized_end=1312
+  _globals['_LISTAVATARSRESPONSE']._serialized_start=1314
+  _globals['_LISTAVATARSRESPONSE']._serialized_end=1377
+  _globals['_AVATAR']._serialized_start=1380
+  _globals['_AVATAR']._serialized_end=1644
+  _globals['_CREATEAVATARREQUEST']._serialized_start=1647
+  _globals['_CREATEAVATARREQUEST']._serialized_end=1804
+  _globals['_CREATEAVATARCONFIG']._serialized_start=1807
+  _globals['_CREATEAVATARCONFIG']._serialized_end=1976
+  _globals['_ENDOFPHOTO']._serialized_start=1978
+  _globals['_ENDOFPHOTO']._serialized_end=1990
+  _globals['_CREATEAVATARRESPONSE']._serialized_start=1993
+  _globals['_CREATEAVATARRESPONSE']._serialized_end=2179
+  _globals['_CREATIONPROGRESS']._serialized_start=2181
+  _globals['_CREATIONPROGRESS']._serialized_end=2230
+  _globals['_CREATIONWARNING']._serialized_start=2232
+  _globals['_CREATIONWARNING']._serialized_end=2282
+  _globals['_CREATIONDONE']._serialized_start=2284
+  _globals['_CREATIONDONE']._serialized_end=2361
+  _globals['_DELETEAVATARREQUEST']._serialized_start=2363
+  _globals['_DELETEAVATARREQUEST']._serialized_end=2415
+  _globals['_DELETEAVATARRESPONSE']._serialized_start=2417
+  _globals['_DELETEAVATARRESPONSE']._serialized_end=2439
+  _globals['_DESCRIBEENGINEREQUEST']._serialized_start=2441
+  _globals['_DESCRIBEENGINEREQUEST']._serialized_end=2464
+  _globals['_DESCRIBEENGINERESPONSE']._serialized_start=2466
+  _globals['_DESCRIBEENGINERESPONSE']._serialized_end=2535
+  _globals['_AVATARSERVICE']._serialized_start=2738
+  _globals['_AVATARSERVICE']._serialized_end=3303
 # @@protoc_insertion_point(module_scope)

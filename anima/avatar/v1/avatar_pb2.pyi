@@ -355,9 +355,17 @@ class ListAvatarsRequest(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    USER_ID_FIELD_NUMBER: builtins.int
+    user_id: builtins.str
+    """Lists what this user may use: its own avatars and those without an owner; at most 128 characters. Empty: in the name of the
+    installation, which may use all.
+    """
     def __init__(
         self,
+        *,
+        user_id: builtins.str = ...,
     ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["user_id", b"user_id"]) -> None: ...
 
 global___ListAvatarsRequest = ListAvatarsRequest
 
@@ -396,6 +404,7 @@ class Avatar(google.protobuf.message.Message):
     CONSENT_FIELD_NUMBER: builtins.int
     DELETABLE_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
+    USER_ID_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name used to select it."""
     display_name: builtins.str
@@ -412,6 +421,8 @@ class Avatar(google.protobuf.message.Message):
     """Identifies its content: 16 hexadecimal digits that change when an avatar of the same name is replaced, even if all
     else stays the same. A client that caches an idle loop caches it for this version. Empty: unknown.
     """
+    user_id: builtins.str
+    """The user who owns it; empty: everybody may use it."""
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
         """Its own video format."""
@@ -432,9 +443,10 @@ class Avatar(google.protobuf.message.Message):
         consent: builtins.str = ...,
         deletable: builtins.bool = ...,
         version: builtins.str = ...,
+        user_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created", b"created", "video", b"video"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["consent", b"consent", "created", b"created", "deletable", b"deletable", "display_name", b"display_name", "kind", b"kind", "licence", b"licence", "name", b"name", "version", b"version", "video", b"video"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["consent", b"consent", "created", b"created", "deletable", b"deletable", "display_name", b"display_name", "kind", b"kind", "licence", b"licence", "name", b"name", "user_id", b"user_id", "version", b"version", "video", b"video"]) -> None: ...
 
 global___Avatar = Avatar
 
@@ -482,6 +494,7 @@ class CreateAvatarConfig(google.protobuf.message.Message):
     LICENCE_FIELD_NUMBER: builtins.int
     VIDEO_FIELD_NUMBER: builtins.int
     REPLACE_FIELD_NUMBER: builtins.int
+    USER_ID_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name used to select it: lower-case letters, digits, - and _, at most 64, starting with a letter or digit."""
     display_name: builtins.str
@@ -491,7 +504,9 @@ class CreateAvatarConfig(google.protobuf.message.Message):
     licence: builtins.str
     """SPDX expression of the licence of the photo; empty: LicenseRef-private."""
     replace: builtins.bool
-    """Replaces an existing avatar of the same name."""
+    """Replaces an existing avatar of the same name; PERMISSION_DENIED if it belongs to another user."""
+    user_id: builtins.str
+    """The user who will own it, and alone may use it, at most 128 characters; empty: everybody may."""
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
         """The requested video format; width, height or rate 0: chosen from the photo."""
@@ -505,9 +520,10 @@ class CreateAvatarConfig(google.protobuf.message.Message):
         licence: builtins.str = ...,
         video: anima.common.v1.common_pb2.VideoFormat | None = ...,
         replace: builtins.bool = ...,
+        user_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["video", b"video"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["consent", b"consent", "display_name", b"display_name", "licence", b"licence", "name", b"name", "replace", b"replace", "video", b"video"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["consent", b"consent", "display_name", b"display_name", "licence", b"licence", "name", b"name", "replace", b"replace", "user_id", b"user_id", "video", b"video"]) -> None: ...
 
 global___CreateAvatarConfig = CreateAvatarConfig
 
@@ -633,14 +649,20 @@ class DeleteAvatarRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    USER_ID_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name."""
+    user_id: builtins.str
+    """In whose name: PERMISSION_DENIED for an avatar that this user does not own. Empty: in the name of the installation,
+    which may delete all.
+    """
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        user_id: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "user_id", b"user_id"]) -> None: ...
 
 global___DeleteAvatarRequest = DeleteAvatarRequest
 

@@ -58,6 +58,11 @@ class IdentitySettings(BaseSettings):
             return Mode.IDENTITIES
         return Mode.OPEN if self.token is None else Mode.SHARED
 
+    @property
+    def signs_calls(self) -> bool:
+        """Whether the service has a signed token for its own calls."""
+        return bool(self.identity_signing_key_file or self.identity_service_token_file)
+
     @model_validator(mode="before")
     @classmethod
     def _read_token(cls, data: Any) -> Any:
