@@ -21,6 +21,7 @@ from grpc_health.v1 import (  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 from opentelemetry import trace
 
+from services.runtime import event_loop
 from services.runtime.admission import Admission
 from services.runtime.channels import keepalive_options
 from services.runtime.errors import AnimaError
@@ -273,7 +274,7 @@ def run(build: Callable[[S], Stage], settings_class: type[S]) -> NoReturn:
         settings = settings_class.from_environment()
         configure_logging(settings)
         share_arenas()
-        code = asyncio.run(_run(build, settings))
+        code = event_loop.run(_run(build, settings))
     except SettingsError as error:
         sys.stderr.write(f"anima {settings_class.stage}: {error}\n")
         code = 2
