@@ -34,9 +34,9 @@ from gateway.http.ask.answer import (
     one_question,
     question_requests,
 )
-from gateway.http.ask.media_files import NotAudio, TooLong, read_question, to_mp4, to_wav
+from gateway.http.ask.media_files import to_mp4, to_wav
+from gateway.http.ask.recordings import NotAudio, Recordings, TooLong
 from gateway.http.ask.reply import to_json
-from gateway.http.ask.request import MAX_AUDIO_S
 from gateway.stages.spec import GATEWAY, GATEWAY_PORT
 from services.runtime.channels import open_channel
 from services.runtime.errors import Unavailable
@@ -182,10 +182,11 @@ def _question(text: str | None, audio: Path | None) -> Any:
             fail("the question is empty.", remedy=_EXAMPLE)
         return text
     assert audio is not None  # noqa: S101
-    try:
-        return read_question(audio.read_bytes(), max_seconds=MAX_AUDIO_S)
-    except (NotAudio, TooLong) as error:
-        fail(f"{audio}: {error}")
+    with contextlib.closing(Recordings()) as recordings:
+        try:
+            return recordings.read_now(audio.read_bytes())
+        except (NotAudio, TooLong, Unavailable) as error:
+            fail(f"{audio}: {error}")
 
 
 def _checked_layout() -> Layout:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gateway.grpc.servicer import stage_of
 from gateway.http.app import create_app
+from gateway.http.ask.recordings import Recordings
 from gateway.http.server import HttpServer
 from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Mesh
@@ -21,7 +22,8 @@ def build(settings: GatewaySettings) -> Stage:
     """
     mesh = Mesh(settings)
     stage = stage_of(mesh)
-    http = HttpServer(create_app(mesh), settings)
+    recordings = Recordings()
+    http = HttpServer(create_app(mesh, recordings=recordings), settings)
 
     async def warm_up() -> None:
         await stage.warm_up()
@@ -30,6 +32,7 @@ def build(settings: GatewaySettings) -> Stage:
 
     async def close() -> None:
         await http.stop()
+        recordings.close()
         await stage.close()
 
     return replace(stage, warm_up=warm_up, close=close, watch=http.watch)

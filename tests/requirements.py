@@ -18,6 +18,8 @@ import pytest
 
 from services.runtime.errors import AnimaError
 from services.runtime.models.store import ModelStore
+from services.runtime.sandbox.jobs import LEAST
+from services.runtime.sandbox.sandbox import Sandbox
 from services.runtime.settings import ServiceSettings
 from testing.browsers.chromium import chromium_path
 from testing.speech.recordings import POCKETSPHINX_TESTDATA
@@ -74,6 +76,14 @@ def _has_model(name: str) -> bool:
     return True
 
 
+def _can_confine() -> bool:
+    sandbox = Sandbox("testing.hostile.job", limits=LEAST)
+    try:
+        return not sandbox.protection().missing
+    finally:
+        sandbox.close()
+
+
 def _can_mount() -> bool:
     command = "unshare --user --map-root-user --mount mount -t tmpfs tmpfs /mnt"
     if shutil.which("unshare") is None:
@@ -112,6 +122,10 @@ REQUIREMENTS = {
     ),
     "astronaut": Requirement(
         present=lambda: _has_model("astronaut"), how_to_get="run: anima models pull astronaut"
+    ),
+    "sandbox": Requirement(
+        present=_can_confine,
+        how_to_get="a kernel with Landlock and seccomp, and: apt-get install libseccomp2",
     ),
     "private-mounts": Requirement(
         present=_can_mount,

@@ -21,6 +21,7 @@ from anima.common.v1 import common_pb2 as common
 from gateway.http import health
 from gateway.http.ask.answer import NotUnderstood, Reply, ask
 from gateway.http.ask.media_files import to_mp4, to_wav
+from gateway.http.ask.recordings import Recordings
 from gateway.http.ask.reply import to_json
 from gateway.http.ask.request import AskRequest, read_ask
 from gateway.http.guard import HttpGuard
@@ -47,14 +48,17 @@ _ACTIVITIES = {
 }
 
 
-def create_app(mesh: Mesh, *, limits: EdgeLimits | None = None) -> ASGIApp:
+def create_app(
+    mesh: Mesh, *, limits: EdgeLimits | None = None, recordings: Recordings | None = None
+) -> ASGIApp:
     """Builds the HTTP application.
 
     Args:
         mesh: The stages; must be entered while requests are served.
         limits: The bounds of one WebSocket connection; None: the defaults.
+        recordings: Decodes recorded questions; None: one of its own.
     """
-    rest = Rest(mesh)
+    rest = Rest(mesh, recordings or Recordings())
     routes: list[BaseRoute] = [
         *health.routes(mesh),
         Route("/v1/ask", rest.ask, methods=["POST"]),
@@ -84,10 +88,12 @@ class Rest:
 
     Args:
         mesh: The stages.
+        recordings: Decodes recorded questions.
     """
 
-    def __init__(self, mesh: Mesh) -> None:
+    def __init__(self, mesh: Mesh, recordings: Recordings) -> None:
         self._mesh = mesh
+        self._recordings = recordings
 
     async def describe(self, request: Request) -> Response:
         """Returns the response of `DescribeMesh` as JSON."""
@@ -103,7 +109,7 @@ class Rest:
     async def ask(self, request: Request) -> Response:
         """Answers one question as MP4, as WAV, or as JSON with text, subtitles and stage times."""
         media_type = _wanted(request)
-        asked = await read_ask(request)
+        asked = await read_ask(request, self._recordings)
         # Video takes most of the time, so it is made only if the client asked for it.
         asked.config.audio_only = media_type != MP4
         timeout_s = self._mesh.settings.ask_timeout_s

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
-from gateway.http.ask.media_files import QUESTION_RATE_HZ
+from gateway.http.ask.decoding import QUESTION_RATE_HZ
 from gateway.session.requests import feed
 from gateway.session.session import Session
 from gateway.stages.mesh import Mesh

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +16,9 @@ from starlette.types import Message
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.http.ask.media_files import NotAudio, TooLong, read_question
+from gateway.http.ask.recordings import MAX_AUDIO_BYTES, NotAudio, Recordings, TooLong
 from gateway.http.problems import Problem
 
-MAX_AUDIO_BYTES = 20 * 1024 * 1024
-MAX_AUDIO_S = 60.0
 _MAX_JSON_BYTES = 256 * 1024
 _MAX_FORM_BYTES = MAX_AUDIO_BYTES + _MAX_JSON_BYTES
 
@@ -63,8 +60,12 @@ class AskRequest:
     config: pb.ConverseConfig
 
 
-async def read_ask(request: Request) -> AskRequest:
+async def read_ask(request: Request, recordings: Recordings) -> AskRequest:
     """Reads a question.
+
+    Args:
+        request: The request.
+        recordings: Decodes a recorded question.
 
     Raises:
         Problem: 400 for a body that does not match its type, 413 for a body that is too large, 415
@@ -77,21 +78,21 @@ async def read_ask(request: Request) -> AskRequest:
             raise Problem(422, "text: is missing; send it, or a form with the field `audio`")
         return AskRequest(question=fields.text, config=_config(fields))
     if content_type == "multipart/form-data":
-        return await _read_form(request)
+        return await _read_form(request, recordings)
     raise Problem(
         415,
         f"content-type: {content_type[:80]!r} is neither application/json nor multipart/form-data",
     )
 
 
-async def _read_form(request: Request) -> AskRequest:
+async def _read_form(request: Request, recordings: Recordings) -> AskRequest:
     async with await _form(request) as form:
         audio = form.get("audio")
         fields = _fields(_form_fields(form))
         if isinstance(audio, UploadFile):
             if fields.text is not None:
                 raise Problem(422, "text: cannot be combined with `audio`")
-            question: str | NDArray[np.int16] = await _samples(audio)
+            question: str | NDArray[np.int16] = await _samples(audio, recordings)
         elif audio is not None:
             raise Problem(422, "audio: must be a file")
         elif fields.text is None:
@@ -194,14 +195,14 @@ def _config(fields: AskFields) -> pb.ConverseConfig:
     )
 
 
-async def _samples(audio: UploadFile) -> NDArray[np.int16]:
+async def _samples(audio: UploadFile, recordings: Recordings) -> NDArray[np.int16]:
     data = await audio.read(MAX_AUDIO_BYTES + 1)
     if len(data) > MAX_AUDIO_BYTES:
         raise Problem(413, f"audio: is larger than {MAX_AUDIO_BYTES} bytes")
     if not data:
         raise Problem(422, "audio: the file is empty")
     try:
-        return await asyncio.to_thread(read_question, data, max_seconds=MAX_AUDIO_S)
+        return await recordings.read(data)
     except TooLong as error:
         raise Problem(413, f"audio: {error}") from None
     except NotAudio as error:

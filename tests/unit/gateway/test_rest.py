@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import Any
 
 import av
@@ -17,6 +17,7 @@ import pytest
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.http.app import create_app
 from gateway.http.ask.media_files import to_wav
+from gateway.http.ask.recordings import Recordings
 from gateway.http.server import HttpServer
 from gateway.session.session import Session
 from gateway.settings import GatewaySettings
@@ -29,13 +30,14 @@ from testing.fakes.mesh import FakeMesh
 
 @asynccontextmanager
 async def site(
-    running: FakeMesh | None = None, **changes: Any
+    running: FakeMesh | None = None, *, job: str = "gateway.http.ask.decoding", **changes: Any
 ) -> AsyncIterator[tuple[FakeMesh, Mesh, httpx.AsyncClient]]:
     """Serves REST in front of scripted stages, given ones or its own."""
     async with AsyncExitStack() as stack:
         fake = await stack.enter_async_context(FakeMesh()) if running is None else running
         mesh = await stack.enter_async_context(fake.mesh(**changes))
-        server = HttpServer(create_app(mesh), mesh.settings)
+        recordings = stack.enter_context(closing(Recordings(job)))
+        server = HttpServer(create_app(mesh, recordings=recordings), mesh.settings)
         await server.start()
         try:
             async with httpx.AsyncClient(
@@ -87,6 +89,24 @@ async def test_sound_of_a_spoken_question_with_a_pause() -> None:
         assert len(fake.llm.configs) == 1
         assert fake.llm.configs[0].question == "what can you do"
         assert fake.asr.configs[0].endpointing.end_silence_ms > 60_000
+
+
+@pytest.mark.parametrize(
+    ("act", "why"),
+    [
+        ("segfault", "it seems to be damaged"),
+        ("allocate", "its decoder ran out of memory"),
+        ("connect", "it seems to be damaged"),
+        ("shout", "it seems to be damaged"),
+    ],
+)
+async def test_a_recording_that_breaks_its_decoder_breaks_nothing_else(act: str, why: str) -> None:
+    async with site(job="testing.hostile.recording") as (_, __, client):
+        command = json.dumps({"act": act, "port": 9}).encode()
+        refused = await client.post("/v1/ask", files={"audio": ("q.wav", command)})
+        assert f"audio: the file cannot be decoded as audio: {why}" in problem(refused, 415)
+        answered = await client.post("/v1/ask", files={"audio": ("q.wav", spoken())})
+        assert answered.status_code == 200
 
 
 async def test_text_subtitles_and_stage_times() -> None:

@@ -1,0 +1,1 @@
+"""What a file of a stranger could do to its decoder."""
