@@ -54,7 +54,7 @@ test: setup-dev check ## the whole test suite; WORKERS=4 for more processes than
 test-fast: setup-dev ## the unit and contract tests
 	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/contract
 
-test-long: setup-dev ## what takes minutes: chaos, soak, each benchmark in its shortest form, newer Pythons
+test-long: setup-dev ## what takes minutes: chaos, soak, fuzzing (FUZZ_MINUTES=10), short benchmarks, newer Pythons
 	$(BIN)/python -m pytest -m long
 	@make --no-print-directory test-vllm MARKED="-m long"
 	@make --no-print-directory test-python

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 ON_THE_SHARED_MESH = ("tests/web/", "tests/e2e/test_ask.py", "tests/e2e/test_readme.py")
 """The beginnings of the paths of those files that use the fixture `mesh`."""
 ON_THE_SLOW_MESH = ("tests/e2e/test_frozen.py", "tests/e2e/test_service_killed.py")
-_LONGEST_FIRST = ("tests/web/", "tests/e2e/", "tests/unit/asr/", "tests/contract/")
+ON_THE_FUZZED_MESH = ("tests/fuzz/",)
+_LONGEST_FIRST = ("tests/web/", "tests/e2e/", "tests/fuzz/", "tests/unit/asr/", "tests/contract/")
 
 
 def number() -> int:
@@ -33,7 +34,12 @@ def count() -> int:
 
 def group_of(node_id: str) -> str:
     """Returns the group that runs in one process with a test: its file, or a shared mesh."""
-    for mesh, files in (("shared", ON_THE_SHARED_MESH), ("slow", ON_THE_SLOW_MESH)):
+    meshes = {
+        "shared": ON_THE_SHARED_MESH,
+        "slow": ON_THE_SLOW_MESH,
+        "fuzzed": ON_THE_FUZZED_MESH,
+    }
+    for mesh, files in meshes.items():
         if node_id.startswith(files):
             return f"the {mesh} mesh"
     return node_id.partition("::")[0]
