@@ -18,6 +18,7 @@ import anima.tts.v1 as tts
 from bench.workload import FIRST_AUDIO_S, SENTENCE_S, written
 from gateway.stages.spec import STAGES
 from services.runtime.audio import chunk_sizes
+from services.runtime.limits.progress import StreamLimits, same_limits
 from services.runtime.server import Stage, run
 from services.runtime.settings import ServiceSettings
 from services.runtime.streams import open_stream
@@ -167,6 +168,7 @@ def build(settings: ScriptedSettings) -> Stage:
         add_to_server=lambda server: spec.add_to_server(servicer, server),
         warm_up=nothing,
         counted_methods=frozenset(),
+        limits=same_limits(spec.health_service, StreamLimits()),
         close=nothing,
         draining=lambda: None,
     )

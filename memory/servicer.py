@@ -25,6 +25,7 @@ from services.runtime.clock import unix_ms
 from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
 from services.runtime.errors import InvalidRequest
+from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.server import Stage
 from services.runtime.validation import check_range, check_text, check_turn_id
 
@@ -55,10 +56,19 @@ def build(settings: MemorySettings) -> Stage:
         service=SERVICE,
         add_to_server=lambda server: wire.add_MemoryServiceServicer_to_server(servicer, server),
         warm_up=engine.open,
-        counted_methods=frozenset(
-            {"Remember", "Recall", "List", "Forget", "Export", "Import", "Pin", "Correct"}
-        )
+        counted_methods=frozenset({"Remember", "Recall", "List", "Forget", "Pin", "Correct"})
         | knowledge.METHODS,
+        limits={
+            "Export": StreamLimits(unread_s=60.0, total_s=MAX_CALL_S, at_once=8),
+            "Import": StreamLimits(
+                silence_s=20.0,
+                least_bytes_per_s=1024,
+                unread_s=60.0,
+                total_s=MAX_CALL_S,
+                at_once=4,
+            ),
+            "AddDocument": knowledge.ADD_LIMITS,
+        },
         close=engine.close,
         watch=watch_of(engine),
     )

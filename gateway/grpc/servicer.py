@@ -14,6 +14,7 @@ from gateway.session.session import Session
 from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Mesh
 from gateway.stages.spec import GATEWAY_SERVICE
+from services.runtime.limits.progress import StreamLimits
 from services.runtime.server import Stage
 from services.runtime.streams import open_stream
 from services.runtime.tasks import beside, first_of
@@ -89,6 +90,8 @@ def stage_of(mesh: Mesh) -> Stage:
         add_to_server=add_to_server,
         warm_up=warm_up,
         counted_methods=frozenset({"Converse"}),
+        # A person may say nothing for long: `Session` ends a conversation in which nothing happens.
+        limits={"Converse": StreamLimits()},
         close=close,
         draining=mesh.drain.begin,
         until_idle=until_idle,

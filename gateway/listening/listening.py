@@ -34,6 +34,8 @@ _BACKLOG_S = 10
 _RETRY_AFTER_S = 1.0
 # A microphone that is on sends audio many times a second.
 _MICROPHONE_OFF_S = 1.0
+# A recogniser that waits for a microphone this long is given back.
+_RELEASE_AFTER_S = 30.0
 # After this the recogniser ends the utterance by itself, after the longest pause.
 _JUDGE_TIMEOUT_S = 1.0
 
@@ -168,12 +170,25 @@ class Listening:
                 await stream.send(asr.RecognizeRequest(audio=chunk))
                 self._sent = step
                 self._notify()
-            elif self._ends or (self._enough is not None and self._sent >= self._enough):
+            elif self._is_complete() or not await self._more_audio():
                 await stream.send(asr.RecognizeRequest(end_of_speech=asr.EndOfSpeech()))
                 self._fed = True
                 return
-            else:
+
+    def _is_complete(self) -> bool:
+        return bool(self._ends) or (self._enough is not None and self._sent >= self._enough)
+
+    async def _more_audio(self) -> bool:
+        """Waits for a change; returns False if the microphone has been off for long.
+
+        The recogniser then ends the utterance, and its place is free for others.
+        """
+        try:
+            async with asyncio.timeout(_RELEASE_AFTER_S):
                 await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _follow(self, stream: RecognizeStream, base: int) -> asr.Transcript | None:
         speaking = False

@@ -2,8 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 import grpc
@@ -21,7 +20,8 @@ from memory.knowledge.messages import (
 )
 from memory.knowledge.paging import page_token, position_of
 from memory.knowledge.receiving import Receiver
-from services.runtime.errors import Busy, InvalidRequest
+from services.runtime.errors import InvalidRequest
+from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.streams import open_stream
 from services.runtime.validation import check_range, check_text, check_turn_id
 
@@ -34,15 +34,20 @@ MAX_FOUND: Final = 50
 DEFAULT_FOUND: Final = 5
 MAX_PAGE_SIZE: Final = 500
 DEFAULT_PAGE_SIZE: Final = 100
-# Each may contain a file of 32 MiB.
-MAX_DOCUMENTS_AT_ONCE: Final = 4
+ADD_LIMITS: Final = StreamLimits(
+    silence_s=10.0,
+    least_bytes_per_s=32 * 1024,
+    upload_s=300.0,
+    unread_s=60.0,
+    total_s=MAX_CALL_S,
+    at_once=4,  # each may contain a file of 32 MiB
+)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 Context = grpc.aio.ServicerContext[object, object]
 
 METHODS: Final = frozenset(
     {
-        "AddDocument",
         "ListDocuments",
         "GetDocument",
         "RemoveDocument",
@@ -60,7 +65,6 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
     def __init__(self, knowledge: Callable[[], KnowledgeBase | None]) -> None:
         """`knowledge` returns the engine's knowledge base, which exists once the engine is open."""
         self._held = knowledge
-        self._under_way = 0
 
     async def _knowledge(self, context: Context) -> KnowledgeBase:
         knowledge = self._held()
@@ -80,38 +84,27 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
         owner = checked_owner(config.owner)
         knowledge = await self._knowledge(context)
         source_uri = config.source_uri or config.file_name
-        with self._place():
-            if config.sha256:
-                held = await knowledge.held(owner, source_uri, config.sha256, config.title.strip())
-                if held is not None:
-                    yield _event(Added(document=held, change=wire.DOCUMENT_CHANGE_NONE))
-                    return
-            yield _event(Progress(phase=wire.DOCUMENT_PHASE_RECEIVING))
-            receiver = Receiver(requests)
-            async for progress in receiver.pieces():
-                yield _event(progress)
-            content, sha256 = await asyncio.to_thread(receiver.content)
-            if config.sha256 not in ("", sha256):
-                raise InvalidRequest("config.sha256: does not match the content")
-            file = File(
-                name=config.file_name,
-                source_uri=source_uri,
-                title=config.title.strip(),
-                sha256=sha256,
-                content=content,
-            )
-            async for event in knowledge.add(owner, file):
-                yield _event(event)
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if self._under_way >= MAX_DOCUMENTS_AT_ONCE:
-            raise Busy(f"{MAX_DOCUMENTS_AT_ONCE} documents are already being added: try again")
-        self._under_way += 1
-        try:
-            yield
-        finally:
-            self._under_way -= 1
+        if config.sha256:
+            held = await knowledge.held(owner, source_uri, config.sha256, config.title.strip())
+            if held is not None:
+                yield _event(Added(document=held, change=wire.DOCUMENT_CHANGE_NONE))
+                return
+        yield _event(Progress(phase=wire.DOCUMENT_PHASE_RECEIVING))
+        receiver = Receiver(requests)
+        async for progress in receiver.pieces():
+            yield _event(progress)
+        content, sha256 = await asyncio.to_thread(receiver.content)
+        if config.sha256 not in ("", sha256):
+            raise InvalidRequest("config.sha256: does not match the content")
+        file = File(
+            name=config.file_name,
+            source_uri=source_uri,
+            title=config.title.strip(),
+            sha256=sha256,
+            content=content,
+        )
+        async for event in knowledge.add(owner, file):
+            yield _event(event)
 
     async def ListDocuments(  # noqa: N802
         self, request: wire.ListDocumentsRequest, context: Context

@@ -1,18 +1,15 @@
 """Receives the bytes of a document."""
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from typing import Final
 
 from anima.memory import v1 as wire
 from memory.knowledge.document import Progress
-from services.runtime.errors import DeadlineExceeded, InvalidRequest
+from services.runtime.errors import InvalidRequest
 
 MAX_FILE_BYTES: Final = 32 * 1024 * 1024
 MAX_PIECE_BYTES: Final = 1024 * 1024
-# A client that sends nothing for this long loses its place.
-_SILENCE_S: Final = 30.0
 
 
 class Receiver:
@@ -27,16 +24,8 @@ class Receiver:
 
         Raises:
             InvalidRequest: A piece, or the file, is empty or too large.
-            DeadlineExceeded: Nothing arrived for too long.
         """
-        while True:
-            try:
-                async with asyncio.timeout(_SILENCE_S):
-                    request = await anext(self._requests, None)
-            except TimeoutError:
-                raise DeadlineExceeded(f"content: nothing arrived for {_SILENCE_S:.0f} s") from None
-            if request is None:
-                break
+        async for request in self._requests:
             self._take(request.content)
             yield Progress(phase=wire.DOCUMENT_PHASE_RECEIVING, done=len(self._content))
         if not self._content:

@@ -27,6 +27,7 @@ from services.runtime.audio import AudioReceiver
 from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
 from services.runtime.errors import InvalidRequest
+from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.server import Stage
 from services.runtime.streams import open_stream
 
@@ -143,6 +144,14 @@ def build(settings: AsrSettings) -> Stage:
         add_to_server=lambda server: add_AsrServiceServicer_to_server(servicer, server),
         warm_up=recogniser.open,
         counted_methods=frozenset({"Recognize"}),
+        limits={
+            "Recognize": StreamLimits(
+                silence_s=settings.stall_timeout_s,
+                unread_s=settings.stall_timeout_s,
+                last="end_of_speech",
+                total_s=MAX_CALL_S,
+            )
+        },
         close=recogniser.close,
         watch=watch_of(engine),
     )

@@ -29,13 +29,15 @@ from services.avatar.engine import (
     VideoSpec,
 )
 from services.avatar.requests import choose_video
-from services.runtime.errors import Busy, InvalidRequest
+from services.runtime.errors import InvalidRequest
 from services.runtime.streams import open_stream
 from services.runtime.validation import check_text
 
 MAX_PIECE_BYTES = 1 << 20
 MAX_PHOTO_BYTES = 32 << 20
-MAX_UPLOADS = 4
+MAX_CREATIONS = 2
+"""The most calls at a time: one avatar is made while the photo of another may arrive. Each holds
+its place until its avatar is made, so at most so many photos are in memory."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _LICENCE = re.compile(r"[A-Za-z0-9.+() -]{0,200}")
 _MIN_CONSENT_CHARS = 10
@@ -44,12 +46,11 @@ _OWN = VideoSpec(width_px=64, height_px=64, frame_rate_hz=25)
 
 
 class AvatarCreation:
-    """Makes avatars one at a time; a few more photos may be uploading."""
+    """Makes avatars one at a time."""
 
     def __init__(self, maker: AvatarMaker, describe: Callable[[AvatarInfo], Avatar]) -> None:
         self._maker = maker
         self._describe = describe
-        self._uploads = 0
         self._making = asyncio.Lock()
 
     async def create(
@@ -60,22 +61,13 @@ class AvatarCreation:
         Raises:
             InvalidRequest: A message is invalid, or no avatar can be made of the photo.
             FailedPrecondition: The name is taken, or a model is missing.
-            Busy: Too many photos are uploading.
         """
-        if self._uploads >= MAX_UPLOADS:
-            raise Busy(f"{MAX_UPLOADS} photos are already uploading; try again in a moment")
-        self._uploads += 1
-        try:
-            config: CreateAvatarConfig
-            config, pieces = await open_stream(requests)
-            order = check_order(config)
-            # A client that waits for this answer before it sends the photo gets any refusal in
-            # full.
-            yield _progress("receiving the photo", 0)
-            photo = await _receive(pieces)
-        finally:
-            self._uploads -= 1
-        # A cancel looks like the end of the photo; it is raised here, before anything is made.
+        config: CreateAvatarConfig
+        config, pieces = await open_stream(requests)
+        order = check_order(config)
+        # A client that waits for this answer before it sends the photo gets any refusal in full.
+        yield _progress("receiving the photo", 0)
+        photo = await _receive(pieces)
         yield _progress("checking the photo", 1)
         async with self._making, aclosing(self._maker.create_avatar(photo, order)) as steps:
             async for step in steps:
@@ -104,13 +96,9 @@ def _progress(step: str, percent: int) -> CreateAvatarResponse:
 
 async def _receive(pieces: AsyncIterator[CreateAvatarRequest]) -> bytes:
     photo = bytearray()
-    whole = False
     async for request in pieces:
-        if whole:
-            raise InvalidRequest("message: nothing may follow end_of_photo")
         if request.WhichOneof("message") == "end_of_photo":
-            whole = True
-            continue
+            return bytes(photo)
         if not 0 < len(request.photo) <= MAX_PIECE_BYTES:
             raise InvalidRequest(
                 f"photo: a piece must have 1 to {MAX_PIECE_BYTES} bytes, got {len(request.photo)}"
@@ -121,9 +109,8 @@ async def _receive(pieces: AsyncIterator[CreateAvatarRequest]) -> bytes:
                 f"photo: must be at most {MAX_PHOTO_BYTES >> 20} MiB; send a smaller file",
                 reason="IMAGE_TOO_LARGE",
             )
-    if not whole:
-        raise InvalidRequest("end_of_photo: the stream ended without it")
-    return bytes(photo)
+    # A cancel looks like this end too.
+    raise InvalidRequest("end_of_photo: the stream ended without it")
 
 
 def check_order(config: CreateAvatarConfig) -> CreationOrder:

@@ -32,7 +32,7 @@ from anima.avatar.v1 import (
 from anima.avatar.v1 import AvatarKind as WireKind
 from anima.common.v1 import VideoCodec, VideoFormat, VideoFrame
 from services.avatar.animation.idle_loops import IdleLoops
-from services.avatar.creation import AvatarCreation
+from services.avatar.creation import MAX_CREATIONS, AvatarCreation
 from services.avatar.engine import (
     AvatarEngine,
     AvatarInfo,
@@ -56,6 +56,7 @@ from services.runtime.compute import Compute
 from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
 from services.runtime.errors import FailedPrecondition
+from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.server import Stage
 from services.runtime.streams import open_stream
 
@@ -231,6 +232,24 @@ def build(settings: AvatarSettings, engine: AvatarEngine | None = None) -> Stage
         add_to_server=lambda server: add_AvatarServiceServicer_to_server(servicer, server),
         warm_up=servicer.warm_up,
         counted_methods=frozenset({"Render"}),
+        limits={
+            "Render": StreamLimits(
+                silence_s=settings.stall_timeout_s,
+                unread_s=settings.stall_timeout_s,
+                last="end_of_audio",
+                total_s=MAX_CALL_S,
+            ),
+            "GetIdleLoop": StreamLimits(unread_s=30.0, total_s=600.0, at_once=8),
+            "CreateAvatar": StreamLimits(
+                silence_s=10.0,
+                least_bytes_per_s=32 * 1024,
+                upload_s=300.0,
+                unread_s=30.0,
+                last="end_of_photo",
+                total_s=900.0,
+                at_once=MAX_CREATIONS,
+            ),
+        },
         close=servicer.close,
         watch=watch_of(engine),
     )

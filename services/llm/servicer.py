@@ -49,6 +49,7 @@ from services.llm.requests import read_prompt
 from services.llm.settings import LlmSettings
 from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
+from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.server import Stage
 from services.runtime.streams import open_stream
 
@@ -198,6 +199,11 @@ def stage_of(engine: LlmEngine, catalogue: PersonaCatalogue, settings: LlmSettin
         add_to_server=lambda server: add_LlmServiceServicer_to_server(servicer, server),
         warm_up=servicer.warm_up,
         counted_methods=frozenset({"Generate"}),
+        limits={
+            "Generate": StreamLimits(
+                unread_s=settings.stall_timeout_s, last="config", total_s=MAX_CALL_S
+            )
+        },
         close=servicer.close,
         watch=watch_of(engine),
     )

@@ -16,12 +16,14 @@ class Admission:
 
     Attributes:
         capacity: The maximum number of concurrent streams.
+        of: What the places are for, in the text of a refusal.
         active: The number of streams being served.
         idle: Set while no stream is being served.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, of: str = "") -> None:
         self.capacity = capacity
+        self.of = of
         self.active = 0
         self.idle = asyncio.Event()
         self.idle.set()
@@ -34,8 +36,9 @@ class Admission:
             Busy: All places are taken.
         """
         if self.active >= self.capacity:
+            of = f" for {self.of}" if self.of else ""
             raise Busy(
-                f"all {self.capacity} places are taken; try again",
+                f"all {self.capacity} places{of} are taken; try again",
                 retry_after_ms=RETRY_AFTER_MS,
                 reason="CAPACITY",
                 metadata={"capacity": str(self.capacity)},

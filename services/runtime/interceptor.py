@@ -11,28 +11,29 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
 
 from services.runtime.admission import Admission
+from services.runtime.decoding import Undecodable, checked
 from services.runtime.errors import (
     DETAILS_KEY,
     AnimaError,
     Busy,
+    DeadlineExceeded,
     InternalError,
-    InvalidRequest,
     Unavailable,
 )
 from services.runtime.identity.authorisation import RPCS, Permission, permission_of
 from services.runtime.identity.bearer import AUTHORIZATION
 from services.runtime.identity.caller import Identity, acting_as, caller
 from services.runtime.identity.verifier import Verifier
+from services.runtime.limits.progress import REFLECTION, STALLED, StreamLimits, Watch
 from services.runtime.logs import get_logger
 from services.runtime.metrics import ServerMetrics
 from services.runtime.tracing import Provider, end_span, server_span, tracer_provider
@@ -54,6 +55,7 @@ class CallGuard:
         verifier: The token check.
         admission: The places.
         counted_methods: The names of the methods that occupy a place.
+        limits: The limits of each streaming method.
         metrics: The counters.
         provider: The trace provider.
         closed_because: Why calls are rejected, such as warming up; empty: they are accepted.
@@ -64,16 +66,21 @@ class CallGuard:
     verifier: Verifier
     admission: Admission
     counted_methods: frozenset[str]
+    limits: Mapping[str, StreamLimits]
     metrics: ServerMetrics
     provider: Provider
     closed_because: str
     closed_reason: str
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     _serving: int = 0
+    _own_places: dict[str, Admission] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Starts idle."""
+        """Starts idle, with the places of the methods that have their own."""
         self.idle.set()
+        for method, limits in self.limits.items():
+            if limits.at_once is not None:
+                self._own_places[method] = Admission(limits.at_once, of=f"calls of {method}")
 
     async def identify(self, call: _Call) -> Identity:
         """Returns the caller, who may call the method.
@@ -111,13 +118,38 @@ class CallGuard:
             if not self._serving:
                 self.idle.set()
 
-    @contextmanager
-    def _place(self, call: _Call) -> Iterator[None]:
-        if call.name not in self.counted_methods:
+    @asynccontextmanager
+    async def guarding(self, call: _Call) -> AsyncIterator[None]:
+        """Identifies and admits the caller for the body, and watches its progress."""
+        with acting_as(await self.identify(call)), self.admit(call):
+            async with self._watched(call):
+                yield
+
+    @asynccontextmanager
+    async def _watched(self, call: _Call) -> AsyncIterator[None]:
+        """Ends a call in the body whose client makes no progress."""
+        limits = REFLECTION if call.reflection else self.limits.get(call.name)
+        if call.health or limits is None:
             yield
             return
         try:
-            with self.admission.place():
+            async with Watch(limits) as call.watch:
+                yield
+        except DeadlineExceeded as error:
+            if error.reason in STALLED and not call.reflection:
+                self.metrics.stalled.labels(*call.labels, error.reason).inc()
+            raise
+
+    @contextmanager
+    def _place(self, call: _Call) -> Iterator[None]:
+        places = self._own_places.get(call.name)
+        if places is None and call.name in self.counted_methods:
+            places = self.admission
+        if places is None:
+            yield
+            return
+        try:
+            with places.place():
                 active = self.metrics.active_streams.labels(*call.labels)
                 active.inc()
                 try:
@@ -138,6 +170,7 @@ class _Call:
         self.full_name = method.strip("/")
         self.service, _, self.name = self.full_name.partition("/")
         self.labels = (self.service, self.name)
+        self.watch: Watch | None = None
         self.health = method.startswith(HEALTH_PREFIX)
         self.reflection = method.startswith(REFLECTION_PREFIX)
         given = [
@@ -187,7 +220,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             wrapped = self._unary(method, behaviour, handler.request_streaming)
         return make(
             wrapped,
-            request_deserializer=_checked(handler.request_deserializer, handler.request_streaming),
+            request_deserializer=checked(handler.request_deserializer, handler.request_streaming),
             response_serializer=handler.response_serializer,
         )
 
@@ -211,7 +244,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 first = True
                 async with aclosing(behaviour(received, context)) as responses:
                     async for response in responses:
-                        await context.write(response)
+                        await _write(call, context, response)
                         self._sent(call, first=first)
                         first = False
 
@@ -221,9 +254,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     async def _around(self, method: str, context: Context) -> AsyncIterator[_Call]:
         call = _Call(method, context)
         if not call.observed:
-            async with self._answering_errors(call, context):
-                with acting_as(await self._guard.identify(call)), self._guard.admit(call):
-                    yield call
+            async with self._answering_errors(call, context), self._guard.guarding(call):
+                yield call
             return
         with (
             tracer_provider(self._guard.provider),
@@ -231,9 +263,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             structlog.contextvars.bound_contextvars(stage=self._guard.stage),
         ):
             try:
-                async with self._answering_errors(call, context):
-                    with acting_as(await self._guard.identify(call)), self._guard.admit(call):
-                        yield call
+                async with self._answering_errors(call, context), self._guard.guarding(call):
+                    yield call
                 call.code = _code_of(context)
             finally:
                 end_span(span, code_number=call.code.value[0], code_name=call.code.name)
@@ -262,8 +293,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             )
 
     def _received(self, call: _Call, request: Any, request_streaming: bool) -> Any:
-        if isinstance(request, _Undecodable):
+        if isinstance(request, Undecodable):
             raise request.error
+        if request_streaming and call.watch is not None:
+            request = call.watch.requests(request)
         if not call.observed:
             return request
         counter = self._guard.metrics.messages.labels(*call.labels, "received")
@@ -342,6 +375,13 @@ async def _started(behaviour: Any, request: Any, context: Context) -> Any:
     return await behaviour(request, context)
 
 
+async def _write(call: _Call, context: Context, response: Any) -> None:
+    if call.watch is None:
+        await context.write(response)
+    else:
+        await call.watch.write(context.write(response))
+
+
 async def _incoming(
     requests: Any, count: Callable[[], None], permission: Permission | None, who: Identity
 ) -> AsyncIterator[Any]:
@@ -350,35 +390,6 @@ async def _incoming(
         if permission is not None:
             permission.bind(request, who)
         yield request
-
-
-@dataclass(frozen=True)
-class _Undecodable:
-    """A unary request that cannot be decoded.
-
-    grpc.aio decodes a unary request before the handler runs; an exception there would become
-    UNKNOWN.
-    """
-
-    error: InvalidRequest
-
-
-def _checked(deserializer: Any, request_streaming: bool) -> Any:
-    if deserializer is None:
-        return None
-
-    def deserialize(data: bytes) -> Any:
-        try:
-            return deserializer(data)
-        except DecodeError as error:
-            invalid = InvalidRequest(
-                f"the message cannot be decoded: {error}", reason="UNDECODABLE"
-            )
-            if request_streaming:
-                raise invalid from error
-            return _Undecodable(invalid)
-
-    return deserialize
 
 
 def _code_of(context: Context) -> grpc.StatusCode:

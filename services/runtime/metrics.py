@@ -39,6 +39,7 @@ class ServerMetrics:
         capacity: Places.
         draining: 1 after SIGTERM.
         rejected: Calls rejected because all places were taken.
+        stalled: Calls ended because their client made no progress, by the reason of the error.
         calls: Finished calls by gRPC status.
         messages: Messages of streams and unary calls, `direction` "received" or "sent".
         stream_seconds: From the call's start to its end.
@@ -60,6 +61,12 @@ class ServerMetrics:
         )
         self.rejected = Counter(
             "anima_rejected", "Calls rejected at capacity.", _CALL, registry=self.registry
+        )
+        self.stalled = Counter(
+            "anima_stalled",
+            "Calls ended because their client made no progress.",
+            (*_CALL, "reason"),
+            registry=self.registry,
         )
         self.calls = Counter(
             "anima_calls", "Finished calls.", (*_CALL, "code"), registry=self.registry

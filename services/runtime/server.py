@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -29,6 +29,7 @@ from services.runtime.heap import give_back_regularly, settle, share_arenas
 from services.runtime.identity.verifier import Verifier, verifier_of
 from services.runtime.interceptor import CallGuard, CallInterceptor
 from services.runtime.known_variables import refuse_unknown
+from services.runtime.limits.progress import StreamLimits, check_limits
 from services.runtime.logs import configure_logging, get_logger
 from services.runtime.metrics import MetricsPage, ServerMetrics
 from services.runtime.settings import ServiceSettings, SettingsError, split_address
@@ -58,6 +59,7 @@ class Stage:
         warm_up: Loads and warms up; calls are rejected and readiness is NOT_SERVING until it has
             returned.
         counted_methods: The names of the methods that occupy a place of the capacity.
+        limits: The limits of each streaming method, by its name.
         close: Releases the service's resources; runs after the last call has ended.
         draining: Called when the server starts to drain, to notify connected clients.
         until_idle: Waits for work that the service does for clients of other protocols; a drain
@@ -75,6 +77,7 @@ class Stage:
     add_to_server: Callable[[grpc.aio.Server], None]
     warm_up: Callable[[], Awaitable[None]]
     counted_methods: frozenset[str]
+    limits: Mapping[str, StreamLimits]
     close: Callable[[], Awaitable[None]]
     draining: Callable[[], None] = lambda: None
     until_idle: Callable[[], Awaitable[None]] = _nothing
@@ -219,7 +222,9 @@ async def serving(stage: Stage, settings: ServiceSettings) -> AsyncIterator[Serv
 
     Raises:
         SettingsError: The server cannot listen on an address, or cannot check tokens.
+        ValueError: A streaming method of the stage has no limits.
     """
+    check_limits(stage.service, stage.limits)
     verifier = stage.verifier or verifier_of(settings)
     metrics = ServerMetrics()
     metrics.capacity.labels(stage.service).set(settings.capacity)
@@ -229,6 +234,7 @@ async def serving(stage: Stage, settings: ServiceSettings) -> AsyncIterator[Serv
         verifier=verifier,
         admission=Admission(settings.capacity),
         counted_methods=stage.counted_methods,
+        limits=stage.limits,
         metrics=metrics,
         provider=create_tracer_provider(settings),
         closed_because=f"{stage.service} is still warming up; try again",

@@ -67,6 +67,10 @@ class ServiceSettings(IdentitySettings):
     peer_timeout_s: float = Field(default=30.0, ge=2, le=3600, allow_inf_nan=False)
     """A caller that has vanished without closing its connection is detected after this time, and
     its calls end."""
+    stall_timeout_s: float = Field(default=120.0, ge=1, le=86_400, allow_inf_nan=False)
+    """A stream whose caller neither sends what it owes nor reads what waits for it ends after this
+    time. Set it above the longest pause of an answer: that of the language model, and
+    `ANIMA_GATEWAY_CLIENT_STALL_TIMEOUT_S`."""
     max_connection_age_s: float = Field(default=300.0, ge=0, le=86_400, allow_inf_nan=False)
     """A connection of this age takes no new calls, so that clients find new replicas; open streams
     are never cut. 0: no limit."""

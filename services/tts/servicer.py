@@ -24,6 +24,7 @@ from anima.tts.v1 import (
     add_TtsServiceServicer_to_server,
 )
 from services.runtime.compute import Compute
+from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.server import Stage
 from services.runtime.streams import open_stream
 from services.tts.engine import Gender, SpeechChunk, SpeechRequest, TtsEngine, VoiceInfo
@@ -136,6 +137,14 @@ def build(settings: TtsSettings) -> Stage:
         add_to_server=lambda server: add_TtsServiceServicer_to_server(servicer, server),
         warm_up=servicer.warm_up,
         counted_methods=frozenset({"Synthesize"}),
+        limits={
+            "Synthesize": StreamLimits(
+                silence_s=settings.stall_timeout_s,
+                unread_s=settings.stall_timeout_s,
+                last="end_of_text",
+                total_s=MAX_CALL_S,
+            )
+        },
         close=servicer.close,
     )
 

@@ -15,6 +15,7 @@ from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Mesh
 from gateway.stages.spec import STAGES
 from services.runtime.channels import open_channel
+from services.runtime.limits.progress import StreamLimits, same_limits
 from services.runtime.server import Stage, serving
 from services.runtime.settings import ServiceSettings
 from testing.fakes.raw import RawServer
@@ -70,6 +71,7 @@ class FakeMesh:
             add_to_server=lambda server: spec.add_to_server(servicer, RawServer(server)),
             warm_up=nothing,
             counted_methods=frozenset(),
+            limits=same_limits(spec.health_service, StreamLimits()),
             close=nothing,
         )
         stack = AsyncExitStack()

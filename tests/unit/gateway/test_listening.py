@@ -90,6 +90,22 @@ def test_button_without_speech_is_not_understood_and_late_release_says_nothing()
     run(main)
 
 
+def test_a_microphone_that_stays_off_gives_its_recogniser_back() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.asr.texts = ["one", "two"]
+        async with conversation(stages.mesh()) as (session, said):
+            microphone = Speaker(session)
+            await microphone.say(speech(0.5))
+            await asyncio.sleep(60)
+            assert len(stages.asr.configs) == 1
+            await microphone.say(speech(0.5, 1.0, 0.7))
+            await said.until_kind("turn_ended", 1)
+            assert stages.asr.configs[1].turn_id == "utterance-2"
+            assert not said.all("notice")
+
+    run(main)
+
+
 def test_empty_result_is_not_understood() -> None:
     async def main(stages: DirectStages) -> None:
         stages.asr.texts = ["", "now"]

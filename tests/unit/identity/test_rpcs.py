@@ -24,6 +24,7 @@ from services.runtime.channels import open_channel
 from services.runtime.errors import error_from_rpc
 from services.runtime.identity.authorisation import RPCS
 from services.runtime.identity.caller import caller
+from services.runtime.limits.progress import StreamLimits, same_limits
 from services.runtime.server import Stage, serving
 from services.runtime.settings import ServiceSettings
 from tests.unit.identity.tokens import key_file, token
@@ -190,6 +191,7 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
                 add_to_server=noting.add_to,
                 warm_up=nothing,
                 counted_methods=frozenset(),
+                limits=same_limits(service, StreamLimits()),
                 close=nothing,
             )
             server = await stack.enter_async_context(serving(stage, settings))
@@ -303,6 +305,7 @@ async def test_a_method_without_a_row_is_refused_to_everybody(
         add_to_server=noting.add_to,
         warm_up=nothing,
         counted_methods=frozenset(),
+        limits=same_limits("anima.memory.v1.MemoryService", StreamLimits()),
         close=nothing,
     )
     shared = "secret" if settings == "shared" else ""

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from anima.llm.v1 import llm_pb2_grpc
+from services.runtime.limits.progress import StreamLimits, same_limits
 from services.runtime.server import Stage, serving
 from services.runtime.settings import ServiceSettings
 from testing.fakes.stages import FakeLlm
@@ -21,6 +22,7 @@ async def llm_stage(fake: FakeLlm) -> AsyncIterator[str]:
         add_to_server=lambda server: llm_pb2_grpc.add_LlmServiceServicer_to_server(fake, server),
         warm_up=nothing,
         counted_methods=frozenset(),
+        limits=same_limits("anima.llm.v1.LlmService", StreamLimits()),
         close=nothing,
     )
     async with serving(stage, ServiceSettings(listen="127.0.0.1:0")) as server:

@@ -32,6 +32,7 @@ from services.runtime.errors import (
     Unavailable,
     error_from_rpc,
 )
+from services.runtime.limits.progress import StreamLimits, same_limits
 from services.runtime.server import Stage
 from tests.unit.runtime.tiny_service import (
     SECRET,
@@ -123,6 +124,7 @@ async def test_method_that_is_not_implemented() -> None:
         add_to_server=lambda server: add_AsrServiceServicer_to_server(unfinished(), server),
         warm_up=nothing,
         counted_methods=frozenset(),
+        limits=same_limits(SERVICE, StreamLimits()),
         close=nothing,
     )
     async with tiny_server(stage) as server, tiny_stub(server.address) as stub:

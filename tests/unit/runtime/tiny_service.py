@@ -27,6 +27,7 @@ from anima.asr.v1 import (
 from anima.common.v1 import EngineInfo
 from services.runtime.channels import open_channel
 from services.runtime.errors import FailedPrecondition, InvalidRequest, NotFound
+from services.runtime.limits.progress import StreamLimits
 from services.runtime.server import Server, Stage, serving
 from services.runtime.settings import ServiceSettings
 from services.runtime.streams import open_stream
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # the stub's awaitable form exists for type checkers only
     from anima.asr.v1.asr_pb2_grpc import AsrServiceAsyncStub
 
 SERVICE = "anima.asr.v1.AsrService"
+NO_LIMITS = StreamLimits()
 SECRET = "the password is swordfish"
 
 
@@ -108,6 +110,7 @@ def tiny_stage(
     *,
     warm_up: Callable[[], Awaitable[None]] = nothing,
     close: Callable[[], Awaitable[None]] = nothing,
+    limits: StreamLimits = NO_LIMITS,
 ) -> Stage:
     """Returns the stage of the tiny service."""
     own = servicer or TinyServicer()
@@ -116,6 +119,7 @@ def tiny_stage(
         add_to_server=lambda server: add_AsrServiceServicer_to_server(own, server),
         warm_up=warm_up,
         counted_methods=frozenset({"Recognize"}),
+        limits={"Recognize": limits},
         close=close,
     )
 

@@ -1,0 +1,1 @@
+"""The limits of what one caller may hold: time, places, bytes."""
