@@ -48,6 +48,11 @@ SPECULATIONS = Counter(
 HOLDS = Counter(
     "anima_gateway_holds", "Answers paused because somebody spoke, by outcome.", ["result"]
 )
+HTTP_CLOSED = Counter(
+    "anima_gateway_http_closed",
+    "HTTP connections closed before their client was authenticated, by reason.",
+    ["reason"],
+)
 EVICTED = Counter("anima_gateway_evicted", "Conversations ended because the client did not read.")
 UNDERRUNS = Counter("anima_gateway_underruns", "Playback buffer underruns at clients.")
 STALE_DROPPED = Counter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -132,6 +133,18 @@ class GatewaySettings(ServiceSettings):
     """The longest answer; any text beyond it is cut off."""
     http_hosts: tuple[str, ...] = ()
     """More host names that the Host header may contain, separated by commas."""
+    http_head_timeout_s: float = Field(default=5.0, gt=0, le=60, allow_inf_nan=False)
+    """How long a client may take from connecting, or from the first byte of a request, until the
+    head of the request is complete."""
+    http_connections: int = Field(default=2_048, ge=2, le=100_000)
+    """The most connections to the HTTP port."""
+    http_unauthenticated: int = Field(default=256, ge=1, le=100_000)
+    """The most connections whose client has not named its token yet, or without a token has sent no
+    valid request. When they are all taken, the one that has been idle longest is closed for a new
+    one."""
+    http_unauthenticated_per_address: int = Field(default=64, ge=1, le=100_000)
+    """The same for one address, or one /64 network of IPv6. It does not apply to
+    `http_proxies`: all connections through a proxy have its address."""
     http_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     """Addresses and networks of reverse proxies, separated by commas. The gateway believes their
     `X-Forwarded-Proto` and `X-Forwarded-For`, and their connections are not limited per address."""
@@ -199,6 +212,13 @@ class GatewaySettings(ServiceSettings):
             ValueError: The configured value is not a key.
         """
         return read_key(self.memory_key, self.memory_key_file)
+
+    @field_validator("http_proxies")
+    @classmethod
+    def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            ipaddress.ip_network(each, strict=False)
+        return value
 
     @model_validator(mode="after")
     def _check_http(self) -> Self:

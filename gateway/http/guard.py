@@ -14,6 +14,7 @@ from typing import NamedTuple
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.http.connections import authenticated
 from gateway.http.problems import Problem, problem_of
 from gateway.settings import GatewaySettings
 from services.runtime.errors import AnimaError, Unauthenticated
@@ -75,6 +76,8 @@ class HttpGuard:
             get_logger().info("request refused", problem=problem.detail)
             await problem.to_response()(scope, receive, send)
             return
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            authenticated(scope)  # a WebSocket may name its token later
         with acting_as(identity):
             await self._app(scope, receive, send)
 

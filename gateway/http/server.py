@@ -1,4 +1,7 @@
-"""The HTTP server of the gateway: uvicorn in the event loop of the gRPC server."""
+"""The HTTP server of the gateway: uvicorn in the event loop of the gRPC server.
+
+Connections are accepted by the gateway's own loop, and bounded before their client is known.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,15 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.http.accepting import accept_connections
+from gateway.http.connections import ConnectionTable
+from gateway.http.protocol import EdgeProtocol, EdgeWebSocket
 from gateway.settings import GatewaySettings
 from services.runtime.settings import SettingsError, split_address
-from services.runtime.tasks import Tasks
+from services.runtime.tasks import Tasks, beside
 
 _GRACE_S = 5
+_KEEP_ALIVE_S = 5
 
 
 class HttpServer:
@@ -32,13 +39,16 @@ class HttpServer:
             access_log=False,
             log_config=None,
             lifespan="off",
+            http=EdgeProtocol,
+            ws=EdgeWebSocket,
+            timeout_keep_alive=_KEEP_ALIVE_S,
             server_header=False,
             forwarded_allow_ips=list(settings.http_proxies),
             timeout_graceful_shutdown=_GRACE_S,
             ws_max_size=settings.max_message_bytes,
             ws_per_message_deflate=False,
         )
-        self._server = _Server(config)
+        self._server = _Server(config, settings)
         self._tasks = Tasks("http")
         self._task: asyncio.Task[None] | None = None
         self._listener: socket.socket | None = None
@@ -84,7 +94,47 @@ class HttpServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: on SIGTERM gRPC drains, then HTTP stops."""
+    """uvicorn with another accept loop and without signal handlers.
+
+    On SIGTERM gRPC drains, then HTTP stops.
+    """
+
+    def __init__(self, config: uvicorn.Config, settings: GatewaySettings) -> None:
+        super().__init__(config)
+        self.servers = []  # none of asyncio's
+        self._head_timeout_s = settings.http_head_timeout_s
+        self._table = ConnectionTable(
+            most=settings.http_connections,
+            unauthenticated=settings.http_unauthenticated,
+            per_address=settings.http_unauthenticated_per_address,
+            proxies=settings.http_proxies,
+        )
+        self._listeners: list[socket.socket] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Prepares the listeners; `main_loop` accepts their connections."""
+        await self.lifespan.startup()
+        self._listeners = sockets or []
+        for listener in self._listeners:
+            listener.setblocking(False)
+        self.started = True
+
+    async def main_loop(self) -> None:
+        """Accepts connections until the server is told to end."""
+        accepting = (
+            accept_connections(listener, self._protocol, self._table.close_oldest)
+            for listener in self._listeners
+        )
+        async with beside(*accepting, name="http-accept"):
+            await super().main_loop()
+
+    def _protocol(self) -> EdgeProtocol:
+        return EdgeProtocol(
+            config=self.config,
+            server_state=self.server_state,
+            table=self._table,
+            head_timeout_s=self._head_timeout_s,
+        )
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """The routes of the page: its files, the WebSocket `/v1/realtime`, memory and portraits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,9 +13,10 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from gateway.http.avatars import avatar_routes
+from gateway.http.connections import authenticated
 from gateway.http.memory import memory_routes
 from gateway.realtime.client_events import ClientConfig
-from gateway.realtime.connection import TRY_LATER, Connection
+from gateway.realtime.connection import TRY_LATER, Connection, ConnectionEndError
 from gateway.realtime.histories import Histories
 from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
@@ -81,19 +83,25 @@ class Edge:
     async def converse(self, websocket: WebSocket) -> None:
         """Serves one client of `/v1/realtime`."""
         await websocket.accept(subprotocol=_subprotocol(websocket.headers))
+        await Connection(
+            websocket=websocket,
+            mesh=self._mesh,
+            limits=self._limits,
+            live=self._live,
+            histories=self._histories,
+            config=_config_of(websocket),
+            place=self._place(websocket),
+        ).serve()
+
+    @contextmanager
+    def _place(self, websocket: WebSocket) -> Iterator[None]:
+        """Takes a place for a client that has named its token."""
         if self._connections >= self._most:
-            await websocket.close(TRY_LATER, "the gateway is full")
-            return
+            raise ConnectionEndError(TRY_LATER, "the gateway is full")
         self._connections += 1
+        authenticated(websocket.scope)
         try:
-            await Connection(
-                websocket=websocket,
-                mesh=self._mesh,
-                limits=self._limits,
-                live=self._live,
-                histories=self._histories,
-                config=_config_of(websocket),
-            ).serve()
+            yield
         finally:
             self._connections -= 1
 

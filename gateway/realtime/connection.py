@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -64,6 +65,7 @@ class Connection:
         live: The state that all clients share for WebRTC.
         histories: The histories of conversations that may be resumed.
         config: The config from the URL of the WebSocket.
+        place: Holds a place of the gateway; entered once the client has named its token.
     """
 
     def __init__(
@@ -75,7 +77,9 @@ class Connection:
         live: LiveMedia,
         histories: Histories,
         config: ClientConfig,
+        place: AbstractContextManager[None],
     ) -> None:
+        self._place = place
         self._websocket = websocket
         self._verifier = mesh.verifier
         self._limits = limits
@@ -121,7 +125,7 @@ class Connection:
     async def serve(self) -> None:
         """Serves the client until one side closes; its session is then freed at once."""
         try:
-            with acting_as(await self._authenticate()):
+            with acting_as(await self._authenticate()), self._place:
                 self._post({"type": "session.created", "session": self._config.as_event()})
                 self._post(self._link.config_event())
                 await first_of(self._receive(), self._send(), self._until_broken(), name="page")
@@ -216,8 +220,6 @@ class Connection:
         except (TimeoutError, RuntimeError, WebSocketDisconnect):
             get_logger().debug("the client did not wait for the end of its connection")
 
-    # --- events of the session -------------------------------------------------------------
-
     def _begin(self, config: ClientConfig, session: Session) -> Deliver:
         if (shown := self._link.idle_shown) is not None:
             session.idle(*shown)
@@ -290,8 +292,6 @@ class Connection:
         else:
             get_logger().error("session failed", exc_info=error)
             self._broken.set_exception(ConnectionEndError(FAILED, words_of(error)[1]))
-
-    # --- events of the client --------------------------------------------------------------
 
     async def _update(self, event: dict[str, Any]) -> None:
         config = self._config.updated(event.get("session"))

@@ -1,4 +1,4 @@
-"""Logs: one JSON object per line on stderr, with stage and trace id."""
+"""Logs: one JSON object per line on stderr, with stage and trace id, and limited in number."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import structlog
 from opentelemetry import trace
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from services.runtime.log_limits import LineLimit
 from services.runtime.settings import ServiceSettings
 
 _SECRET_KEYS = frozenset({"token", "authorization", "password", "secret", "api_key"})
@@ -33,6 +34,7 @@ def configure_logging(settings: ServiceSettings) -> None:
     # gRPC's core writes lines in its own format to stderr; the relevant information is in the
     # status of a call. Once grpc is imported, ERROR no longer silences its INFO lines; NONE does.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    limit = LineLimit()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -54,12 +56,13 @@ def configure_logging(settings: ServiceSettings) -> None:
         ]
     )
     structlog.configure(
-        processors=[*shared, *rendering],
+        processors=[limit.process, *shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(limit.filter)
     remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -24,6 +24,7 @@ from opentelemetry import trace
 from services.runtime import event_loop
 from services.runtime.admission import Admission
 from services.runtime.channels import keepalive_options
+from services.runtime.descriptors import raise_descriptor_limit
 from services.runtime.errors import AnimaError
 from services.runtime.heap import give_back_regularly, settle, share_arenas
 from services.runtime.identity.verifier import Verifier, verifier_of
@@ -39,6 +40,7 @@ from services.runtime.tracing import create_tracer_provider, tracer_provider
 S = TypeVar("S", bound=ServiceSettings)
 
 MIN_PING_INTERVAL_MS = 1_000
+HANDSHAKE_TIMEOUT_MS = 5_000
 LINGER_S = 0.5
 DOOR_S = 0.1
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -280,6 +282,7 @@ def run(build: Callable[[S], Stage], settings_class: type[S]) -> NoReturn:
         settings = settings_class.from_environment()
         configure_logging(settings)
         share_arenas()
+        raise_descriptor_limit()
         code = event_loop.run(_run(build, settings))
     except SettingsError as error:
         sys.stderr.write(f"anima {settings_class.stage}: {error}\n")
@@ -347,6 +350,10 @@ async def _build(
             ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
             ("grpc.keepalive_permit_without_calls", 1),
             *keepalive_options(settings.peer_timeout_s),
+            # a connection that never becomes HTTP/2; gRPC's default is two minutes
+            ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
+            ("grpc.max_connection_idle_ms", round(settings.max_connection_idle_s * 1000)),
+            ("grpc.max_allowed_incoming_connections", settings.max_connections),
             # no max_connection_age_grace_ms: the default is infinite, and streams are never cut
             *([("grpc.max_connection_age_ms", age_ms)] if age_ms else []),
         ],

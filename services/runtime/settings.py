@@ -74,6 +74,11 @@ class ServiceSettings(IdentitySettings):
     max_connection_age_s: float = Field(default=300.0, ge=0, le=86_400, allow_inf_nan=False)
     """A connection of this age takes no new calls, so that clients find new replicas; open streams
     are never cut. 0: no limit."""
+    max_connection_idle_s: float = Field(default=60.0, ge=1, le=86_400, allow_inf_nan=False)
+    """A connection without a call is closed after this time; a client of gRPC opens another one
+    when it needs it."""
+    max_connections: int = Field(default=4_096, ge=1, le=1_000_000)
+    """The most connections to the gRPC port; further ones are closed at once."""
     data_dir: Path = Path(platformdirs.user_data_dir("anima", appauthor=False))
     """The folder of model files (`models/`), memory (`memory/`) and avatars made of photos."""
     personas_dir: Path = shipped("personas")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -83,6 +84,18 @@ async def test_sigterm_drains(tmp_path: Path) -> None:
     assert "swordfish" not in "".join(tiny.lines)
     assert all(json.loads(line)["stage"] == "tiny" for line in tiny.lines)
     assert len(spans.read_text().splitlines()) == 2
+
+
+async def test_soft_limit_of_descriptors_is_raised_to_the_hard_one() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))  # the process inherits it
+    try:
+        async with tiny_process() as tiny:
+            await tiny.event("ready")
+            limits = resource.prlimit(tiny.process.pid, resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert limits == (min(hard, 1 << 20), hard)
 
 
 async def test_second_signal_ends_at_once() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import nullcontext
 from typing import Any, ClassVar, cast
 
 from starlette.datastructures import Headers
@@ -77,6 +78,7 @@ def connection(client: SilentClient, mesh: Mesh, **limits: Any) -> Connection:
         live=LiveMedia(mesh),
         histories=Histories(most=1),
         config=ClientConfig(),
+        place=nullcontext(),
     )
 
 

@@ -1,5 +1,7 @@
 """Which pages and clients the WebSocket accepts."""
 
+from contextlib import AsyncExitStack
+
 import pytest
 import websockets
 
@@ -62,6 +64,44 @@ async def test_other_host_is_refused(page: Page) -> None:
 
     assert refused.value.response.status_code == 400
     assert b"ANIMA_GATEWAY_HTTP_HOSTS" in (refused.value.response.body or b"")
+
+
+async def test_sockets_that_never_name_the_token_take_no_place_of_a_page(
+    stages: FakeMesh,
+) -> None:
+    async with (
+        stages.mesh(token="secret", stage_token="", capacity=1, http_unauthenticated=8) as mesh,
+        serving_page(mesh, EdgeLimits(authenticate_timeout_s=600)) as page,
+        AsyncExitStack() as sockets,
+    ):
+        for _ in range(20):
+            await sockets.enter_async_context(page.client())
+        for _ in range(4):  # as many as one place allows
+            owner = await sockets.enter_async_context(page.client())
+            await owner.send({"type": "anima.authenticate", "token": "secret"})
+            await owner.until("session.created")
+        for _ in range(20):
+            await sockets.enter_async_context(page.client())
+        await owner.configure(language="en")
+        await owner.until("session.updated")
+        fifth = await sockets.enter_async_context(page.client())
+        await fifth.send({"type": "anima.authenticate", "token": "secret"})
+        assert await fifth.closed() == (1013, "the gateway is full")
+
+
+async def test_a_large_message_before_the_token_is_not_read(stages: FakeMesh) -> None:
+    async with (
+        stages.mesh(token="secret", stage_token="") as mesh,
+        serving_page(mesh) as page,
+    ):
+        async with page.client() as stranger:
+            await stranger.send({"type": "anima.authenticate", "token": "x" * 100_000})
+            assert (await stranger.closed())[0] == 1009
+        async with page.client() as owner:
+            await owner.send({"type": "anima.authenticate", "token": "secret"})
+            await owner.until("session.created")
+            await owner.send({"type": "x" * 100_000})
+            await owner.until("error")
 
 
 async def test_token_is_demanded(stages: FakeMesh) -> None:
