@@ -134,7 +134,7 @@ def message_of(item: Item) -> wire.Item:
 
 def _summary_message(summary: Summary) -> wire.Summary:
     return wire.Summary(
-        source_item_ids=summary.source_item_ids,
+        source_item_ids=summary.source_item_ids[-MAX_SOURCES:],
         from_unix_ms=summary.from_unix_ms,
         to_unix_ms=summary.to_unix_ms,
         extractor=summary.extractor,
@@ -147,7 +147,8 @@ def _fact_message(fact: Fact) -> wire.Fact:
         subject=fact.subject,
         attribute=fact.attribute,
         value=fact.value,
-        source_item_ids=fact.source_item_ids,
+        # A fact that is stated all the time must not make its message too large.
+        source_item_ids=fact.source_item_ids[-MAX_SOURCES:],
         valid_from_unix_ms=fact.valid_from_unix_ms,
         valid_to_unix_ms=fact.valid_to_unix_ms,
         confidence=fact.confidence,

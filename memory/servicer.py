@@ -9,6 +9,7 @@ import grpc
 from anima.memory import v1 as wire
 from memory.engine import MemoryEngine
 from memory.erasure.notes import MAX_AGE_MS
+from memory.filling import MAX_ANSWER_BYTES, fitting, max_answer_bytes
 from memory.knowledge import calls as knowledge
 from memory.knowledge.calls import KnowledgeCalls
 from memory.messages import (
@@ -51,7 +52,11 @@ def build(settings: MemorySettings) -> Stage:
         engine: MemoryEngine = SqliteMemory(settings)
     else:
         engine = cast(MemoryEngine, load_engine("memory", settings.engine, settings))
-    servicer = MemoryServicer(engine, capacity=settings.capacity)
+    servicer = MemoryServicer(
+        engine,
+        capacity=settings.capacity,
+        max_answer_bytes=max_answer_bytes(settings.max_message_bytes),
+    )
     return Stage(
         service=SERVICE,
         add_to_server=lambda server: wire.add_MemoryServiceServicer_to_server(servicer, server),
@@ -77,8 +82,14 @@ def build(settings: MemorySettings) -> Stage:
 class MemoryServicer(KnowledgeCalls):
     """Serves `anima.memory.v1.MemoryService`."""
 
-    def __init__(self, engine: MemoryEngine, *, capacity: int) -> None:
-        super().__init__(lambda: engine.knowledge)
+    def __init__(
+        self,
+        engine: MemoryEngine,
+        *,
+        capacity: int,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+    ) -> None:
+        super().__init__(lambda: engine.knowledge, max_answer_bytes=max_answer_bytes)
         self._engine = engine
         self._capacity = capacity
 
@@ -112,7 +123,7 @@ class MemoryServicer(KnowledgeCalls):
         if request.exclude_session_id:
             check_turn_id("exclude_session_id", request.exclude_session_id)
         kinds = _checked_kinds(request.kinds)
-        return await recalled(self._engine, request, kinds)
+        return await recalled(self._engine, request, kinds, max_answer_bytes=self._max_answer_bytes)
 
     async def List(  # noqa: N802
         self, request: wire.ListRequest, context: _Context
@@ -121,15 +132,19 @@ class MemoryServicer(KnowledgeCalls):
         _check_user(request.user_id)
         check_range("page_size", request.page_size, 0, MAX_PAGE_SIZE)
         after = position_of(request.user_id, request.page_token) if request.page_token else None
-        page = await self._engine.list_items(
-            request.user_id,
-            after=after,
-            page_size=request.page_size or DEFAULT_PAGE_SIZE,
-            kinds=_checked_kinds(request.kinds),
-        )
+        kinds = _checked_kinds(request.kinds)
+        page_size = request.page_size or DEFAULT_PAGE_SIZE
+        while True:
+            page = await self._engine.list_items(
+                request.user_id, after=after, page_size=page_size, kinds=kinds
+            )
+            items = [message_of(item) for item in page.items]
+            page_size = len(fitting(items, self._max_answer_bytes))
+            if page_size == len(items):
+                break
         behind = page.next_position
         return wire.ListResponse(
-            items=[message_of(item) for item in page.items],
+            items=items,
             next_page_token="" if behind is None else page_token(request.user_id, behind),
             total_count=page.total_count,
         )

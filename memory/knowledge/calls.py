@@ -8,6 +8,7 @@ from typing import Final
 import grpc
 
 from anima.memory import v1 as wire
+from memory.filling import Room, fitting
 from memory.knowledge.base import KnowledgeBase
 from memory.knowledge.document import Added, File, Progress
 from memory.knowledge.messages import (
@@ -62,9 +63,17 @@ METHODS: Final = frozenset(
 class KnowledgeCalls(wire.MemoryServiceServicer):
     """Serves the calls of `anima.memory.v1.MemoryService` that concern knowledge."""
 
-    def __init__(self, knowledge: Callable[[], KnowledgeBase | None]) -> None:
-        """`knowledge` returns the engine's knowledge base, which exists once the engine is open."""
+    def __init__(
+        self, knowledge: Callable[[], KnowledgeBase | None], *, max_answer_bytes: int
+    ) -> None:
+        """Creates the calls.
+
+        Args:
+            knowledge: Returns the engine's knowledge base, which exists once the engine is open.
+            max_answer_bytes: The size of lists in an answer.
+        """
         self._held = knowledge
+        self._max_answer_bytes = max_answer_bytes
 
     async def _knowledge(self, context: Context) -> KnowledgeBase:
         knowledge = self._held()
@@ -112,14 +121,18 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
         """Lists documents by title, in pages."""
         owner = checked_owner(request.owner)
         check_range("page_size", request.page_size, 0, MAX_PAGE_SIZE)
-        page = await (await self._knowledge(context)).documents(
-            owner,
-            after=position_of(owner, request.page_token) if request.page_token else None,
-            page_size=request.page_size or DEFAULT_PAGE_SIZE,
-        )
+        knowledge = await self._knowledge(context)
+        after = position_of(owner, request.page_token) if request.page_token else None
+        page_size = request.page_size or DEFAULT_PAGE_SIZE
+        while True:
+            page = await knowledge.documents(owner, after=after, page_size=page_size)
+            documents = [document_message(one) for one in page.documents]
+            page_size = len(fitting(documents, self._max_answer_bytes))
+            if page_size == len(documents):
+                break
         behind = page.next_position
         return wire.ListDocumentsResponse(
-            documents=map(document_message, page.documents),
+            documents=documents,
             next_page_token="" if behind is None else page_token(owner, behind),
             total_count=page.total_count,
         )
@@ -137,8 +150,11 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
             first_passage=request.first_passage or 1,
             max_passages=request.max_passages,
         )
+        given = fitting(map(passage_message, passages), self._max_answer_bytes)
         return wire.GetDocumentResponse(
-            document=document_message(document), passages=map(passage_message, passages)
+            document=document_message(document),
+            passages=given,
+            next_passage=passages[len(given)].number if len(given) < len(passages) else 0,
         )
 
     async def RemoveDocument(  # noqa: N802
@@ -172,7 +188,11 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
         owner = checked_owner(request.owner)
         passage_ids = _checked_ids(request.passage_ids)
         passages = await (await self._knowledge(context)).passages(owner, passage_ids)
-        return wire.GetPassagesResponse(passages=map(passage_message, passages))
+        given = fitting(map(passage_message, passages), self._max_answer_bytes)
+        return wire.GetPassagesResponse(
+            passages=given,
+            omitted_passage_ids=[one.passage_id for one in passages[len(given) :]],
+        )
 
     async def RemovePassages(  # noqa: N802
         self, request: wire.RemovePassagesRequest, context: Context
@@ -197,7 +217,8 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
             max_passages=request.max_passages or DEFAULT_FOUND,
             min_score=request.min_score,
         )
-        return wire.SearchKnowledgeResponse(passages=map(found_message, found))
+        given = Room(self._max_answer_bytes).fill(map(found_message, found))
+        return wire.SearchKnowledgeResponse(passages=given, omitted_count=len(found) - len(given))
 
 
 def _check_config(config: wire.DocumentConfig) -> None:

@@ -22,7 +22,13 @@ DOCUMENT: Final = (
     " document.added_unix_ms"
 )
 """The columns that `document_of` reads."""
-PASSAGE: Final = "passage_id, text, heading, page, number, metadata_json"
+MAX_PASSAGE_CHARS: Final = 8_000
+CUT_MARK: Final = " […]"
+"""The end of a passage that an older version stored with more characters than a passage has."""
+PASSAGE: Final = (
+    f"passage_id, substr(passage.text, 1, {MAX_PASSAGE_CHARS + 1}), heading, page, number,"
+    " metadata_json"
+)
 """The columns that `passage_of` reads, followed by those of the document."""
 SELECT_PASSAGES: Final = (
     f"SELECT passage.id, {PASSAGE}, {DOCUMENT} FROM passage"  # noqa: S608
@@ -106,7 +112,8 @@ def insert_passages(
         model_id: The model that made the vectors.
     """
     connection.executemany(
-        f"INSERT INTO passage (library, document, {PASSAGE}, model_id, vector)"  # noqa: S608
+        "INSERT INTO passage (library, document, passage_id, text, heading, page, number,"
+        " metadata_json, model_id, vector)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
@@ -178,6 +185,8 @@ def document_of(row: Sequence[Any]) -> Document:
 def passage_of(row: Sequence[Any]) -> Passage:
     """Returns the passage of a row with the columns `PASSAGE` and `DOCUMENT`."""
     passage_id, text, heading, page, number, metadata_json = row[:6]
+    if len(text) > MAX_PASSAGE_CHARS:
+        text = text[: MAX_PASSAGE_CHARS - len(CUT_MARK)] + CUT_MARK
     return Passage(
         passage_id=passage_id,
         text=text,

@@ -127,9 +127,12 @@ class AnimaVectorStore(VectorStore):
         """Returns texts in the order of their ids; unknown ids are left out."""
         found: list[Document] = []
         for some in _in_parts(ids, _MAX_IDS):
-            request = wire.GetPassagesRequest(owner=self._owner, passage_ids=some)
-            response = self._client.call(self._client.stub.GetPassages, request)
-            found += map(document_of, response.passages)
+            left: Sequence[str] = some
+            while left:  # an answer has a limited size
+                request = wire.GetPassagesRequest(owner=self._owner, passage_ids=left)
+                response = self._client.call(self._client.stub.GetPassages, request)
+                found += map(document_of, response.passages)
+                left = response.omitted_passage_ids
         return found
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from anima.memory import v1 as wire
 from memory.engine import MemoryEngine, Recollection
+from memory.filling import Room
 from memory.knowledge.document import FoundPassage
 from memory.knowledge.messages import found_message
 from memory.knowledge.recalling import recall_passages
@@ -31,7 +32,11 @@ class _Found:
 
 
 async def recalled(
-    engine: MemoryEngine, request: wire.RecallRequest, kinds: Sequence[int]
+    engine: MemoryEngine,
+    request: wire.RecallRequest,
+    kinds: Sequence[int],
+    *,
+    max_answer_bytes: int,
 ) -> wire.RecallResponse:
     """Returns the matches for a validated request.
 
@@ -56,10 +61,17 @@ async def recalled(
         others = await _search(engine, request, judged, kinds, items=False, passages=True)
         found = _Found(recollection=found.recollection, passages=others.passages)
     kind, probability = _need(judged, found)
+    items, passages = found.recollection.items, found.passages
+    # Long items leave room for passages, and the other way round.
+    room = Room(max_answer_bytes // 2)
+    given_items = room.fill(map(recalled_message_of, items))
+    room.add(max_answer_bytes // 2)
+    given_passages = room.fill(map(found_message, passages))
     return wire.RecallResponse(
-        items=[recalled_message_of(one) for one in found.recollection.items],
+        items=given_items,
         skipped=found.recollection.skipped and not found.passages,
-        passages=map(found_message, found.passages),
+        passages=given_passages,
+        omitted_count=len(items) - len(given_items) + len(passages) - len(given_passages),
         need=_NEEDS[kind],
         need_probability=probability,
     )

@@ -7,6 +7,7 @@ Code raises an `AnimaError`. The interceptor converts it to a gRPC status with
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
@@ -20,6 +21,8 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 DOMAIN = "anima.dev"
 DETAILS_KEY = "grpc-status-details-bin"
+TOO_LARGE_REASON = "MESSAGE_TOO_LARGE"
+_TOO_LARGE = re.compile(r"message larger than max|message.*exceeds the maximum", re.IGNORECASE)
 MAX_MESSAGE_CHARS = 1000  # the trailers of a call share 8 KiB; non-ASCII text triples there
 
 
@@ -118,8 +121,7 @@ class Busy(AnimaError):  # noqa: N818
     """All places are taken.
 
     Attributes:
-        retry_after_ms: When to retry, ms; None if the server did not say (a message over the size
-            limit has the same status, and a retry does not help there).
+        retry_after_ms: When to retry, ms; None if the server did not say.
     """
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -181,6 +183,9 @@ def error_from_rpc(error: grpc.aio.AioRpcError) -> AnimaError:
     info, retry = _read_details(error)
     reason = info.reason or code.name
     metadata = dict(info.metadata)
+    # gRPC itself has the status of "busy" for a message over the limit, where a retry never helps.
+    if code == grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE.search(message):
+        return InvalidRequest(message, reason=TOO_LARGE_REASON, metadata=metadata)
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
         retry_after_ms = retry.retry_delay.ToMilliseconds() if retry is not None else None
         return Busy(message, retry_after_ms=retry_after_ms, reason=reason, metadata=metadata)

@@ -430,12 +430,15 @@ class RecallResponse(google.protobuf.message.Message):
     PASSAGES_FIELD_NUMBER: builtins.int
     NEED_FIELD_NUMBER: builtins.int
     NEED_PROBABILITY_FIELD_NUMBER: builtins.int
+    OMITTED_COUNT_FIELD_NUMBER: builtins.int
     skipped: builtins.bool
     """True if the selector judged that the query needs no memory; then `items` and `passages` are empty."""
     need: global___Need.ValueType
     """What the query needs, as judged by the selector; not set: no judgement."""
     need_probability: builtins.float
     """The selector's confidence in `need`, 0 to 1; 0: no judgement."""
+    omitted_count: builtins.int
+    """How many more matches did not fit: an answer contains at most 1 MiB of items and passages."""
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RecalledItem]:
         """The items, best first."""
@@ -452,8 +455,9 @@ class RecallResponse(google.protobuf.message.Message):
         passages: collections.abc.Iterable[global___RecalledPassage] | None = ...,
         need: global___Need.ValueType = ...,
         need_probability: builtins.float = ...,
+        omitted_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["items", b"items", "need", b"need", "need_probability", b"need_probability", "passages", b"passages", "skipped", b"skipped"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["items", b"items", "need", b"need", "need_probability", b"need_probability", "omitted_count", b"omitted_count", "passages", b"passages", "skipped", b"skipped"]) -> None: ...
 
 global___RecallResponse = RecallResponse
 
@@ -503,7 +507,7 @@ class ListRequest(google.protobuf.message.Message):
     user_id: builtins.str
     """The user whose memory it is."""
     page_size: builtins.int
-    """The maximum items per page, 1 to 500; 0: 50."""
+    """The maximum items per page, 1 to 500; 0: 50. A page of at most 1 MiB may have fewer."""
     page_token: builtins.str
     """The token from the previous page; empty: the first page."""
     @property
@@ -1031,7 +1035,7 @@ class Passage(google.protobuf.message.Message):
     chooses.
     """
     text: builtins.str
-    """The text, 1 to 8,000 characters."""
+    """The text, 1 to 8,000 characters. It ends with " […]" if an older version stored a longer one."""
     metadata_json: builtins.str
     """Metadata of the caller, a JSON object of at most 8,000 characters; only for passages from PutPassages."""
     @property
@@ -1132,7 +1136,7 @@ class ListDocumentsRequest(google.protobuf.message.Message):
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     page_size: builtins.int
-    """The maximum documents per page, 1 to 500; 0: 100."""
+    """The maximum documents per page, 1 to 500; 0: 100. A page of at most 1 MiB may have fewer."""
     page_token: builtins.str
     """The token from the previous page; empty: the first page."""
     @property
@@ -1220,22 +1224,26 @@ class GetDocumentResponse(google.protobuf.message.Message):
 
     DOCUMENT_FIELD_NUMBER: builtins.int
     PASSAGES_FIELD_NUMBER: builtins.int
+    NEXT_PASSAGE_FIELD_NUMBER: builtins.int
+    next_passage: builtins.int
+    """The first passage that was asked for and did not fit, for `first_passage` of the next request; 0: all fitted."""
     @property
     def document(self) -> global___Document:
         """The document."""
 
     @property
     def passages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Passage]:
-        """The passages, in order."""
+        """The passages, in order, at most 1 MiB."""
 
     def __init__(
         self,
         *,
         document: global___Document | None = ...,
         passages: collections.abc.Iterable[global___Passage] | None = ...,
+        next_passage: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["document", b"document"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["document", b"document", "passages", b"passages"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["document", b"document", "next_passage", b"next_passage", "passages", b"passages"]) -> None: ...
 
 global___GetDocumentResponse = GetDocumentResponse
 
@@ -1363,16 +1371,22 @@ class GetPassagesResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PASSAGES_FIELD_NUMBER: builtins.int
+    OMITTED_PASSAGE_IDS_FIELD_NUMBER: builtins.int
     @property
     def passages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Passage]:
-        """In the order of the ids; unknown ids are omitted."""
+        """In the order of the ids, at most 1 MiB; unknown ids are omitted."""
+
+    @property
+    def omitted_passage_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The ids of the passages that did not fit, for the next request; empty: all fitted."""
 
     def __init__(
         self,
         *,
         passages: collections.abc.Iterable[global___Passage] | None = ...,
+        omitted_passage_ids: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["passages", b"passages"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["omitted_passage_ids", b"omitted_passage_ids", "passages", b"passages"]) -> None: ...
 
 global___GetPassagesResponse = GetPassagesResponse
 
@@ -1461,6 +1475,9 @@ class SearchKnowledgeResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PASSAGES_FIELD_NUMBER: builtins.int
+    OMITTED_COUNT_FIELD_NUMBER: builtins.int
+    omitted_count: builtins.int
+    """How many more matches did not fit: an answer contains at most 1 MiB of passages."""
     @property
     def passages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RecalledPassage]:
         """The passages, best first."""
@@ -1469,8 +1486,9 @@ class SearchKnowledgeResponse(google.protobuf.message.Message):
         self,
         *,
         passages: collections.abc.Iterable[global___RecalledPassage] | None = ...,
+        omitted_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["passages", b"passages"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["omitted_count", b"omitted_count", "passages", b"passages"]) -> None: ...
 
 global___SearchKnowledgeResponse = SearchKnowledgeResponse
 

@@ -8,6 +8,7 @@ from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untype
 
 from services.runtime.errors import (
     DETAILS_KEY,
+    TOO_LARGE_REASON,
     AnimaError,
     Busy,
     DeadlineExceeded,
@@ -93,3 +94,16 @@ def test_anything_else_is_an_internal_error_without_its_text() -> None:
     told = as_anima_error(ExceptionGroup("outer", [ValueError("the password")]))
     assert isinstance(told, InternalError)
     assert told.message == "internal error"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SERVER: Sent message larger than max (9000335 vs. 4194304)",
+        "CLIENT: Received message larger than max (5242885 vs. 4194304)",
+    ],
+)
+def test_a_message_that_is_too_large_is_not_busy(text: str) -> None:
+    error = error_from_rpc(rpc_error(grpc.StatusCode.RESOURCE_EXHAUSTED, text))
+    assert isinstance(error, InvalidRequest)
+    assert (error.reason, error.message) == (TOO_LARGE_REASON, text)
