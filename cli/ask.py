@@ -25,7 +25,7 @@ from cli.mesh.layout import Layout, free_layout
 from cli.mesh.models import missing_models, warn_about
 from cli.mesh.record import target_of
 from cli.mesh.supervisor import State, Status, Supervisor
-from cli.refusals import refusal
+from cli.refusals import CALLER, refusal
 from gateway.http.ask import subtitles
 from gateway.http.ask.answer import (
     NotUnderstood,
@@ -40,6 +40,7 @@ from gateway.http.ask.reply import to_json
 from gateway.stages.spec import GATEWAY, GATEWAY_PORT
 from services.runtime.channels import open_channel
 from services.runtime.errors import Unavailable
+from services.runtime.identity.call_tokens import call_token
 from services.runtime.settings import ServiceSettings
 from services.runtime.tasks import beside
 
@@ -235,7 +236,7 @@ async def _local_mesh(layout: Layout, display: Progress, task: TaskID) -> AsyncI
 
 
 async def _converse(asked: _Asked, gateway: str, display: Progress, task: TaskID) -> Reply:
-    token = ServiceSettings.from_environment().token
+    token = call_token(ServiceSettings.from_environment(), CALLER)
     reply = Reply()
     async with open_channel(gateway, token=token) as channel:
         stub = cast(

@@ -55,6 +55,11 @@ class Commands(LazyGroup):
             attribute="app",
             help="Add, list, show and remove the documents that answers cite.",
         ),
+        "token": LazyCommand(
+            module="cli.token",
+            attribute="app",
+            help="Make keys and signed tokens, and read tokens.",
+        ),
         "replay": LazyCommand(
             module="cli.replay",
             attribute="replay",

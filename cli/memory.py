@@ -17,9 +17,10 @@ from anima.memory import v1 as wire
 from cli import memory_store
 from cli.console import console, fail, listing, print_table
 from cli.mesh.record import target_of
-from cli.refusals import refusal
+from cli.refusals import CALLER, refusal
 from memory.settings import MemorySettings
 from services.runtime.channels import open_channel
+from services.runtime.identity.call_tokens import call_token
 
 if TYPE_CHECKING:  # this name is in the stubs' types only
     from anima.memory.v1.memory_pb2_grpc import MemoryServiceAsyncStub
@@ -51,7 +52,7 @@ def run(address: str | None, work: Callable[[MemoryServiceAsyncStub], Awaitable[
     target = target_of("memory", address, option="--memory", otherwise=settings.listen)
 
     async def connected() -> T:
-        async with open_channel(target, token=settings.token) as channel:
+        async with open_channel(target, token=call_token(settings, CALLER)) as channel:
             return await work(cast("MemoryServiceAsyncStub", wire.MemoryServiceStub(channel)))
 
     try:

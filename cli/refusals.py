@@ -8,6 +8,9 @@ import grpc
 
 from services.runtime.errors import DETAILS_KEY, error_from_rpc
 
+CALLER: Final = "anima"
+"""The name of the command in tokens that it signs, where it has the key."""
+
 _OPTIONS: Final = {
     "text.text": "the question",
     "config.user_id": "--user",
@@ -42,6 +45,9 @@ def refusal(error: grpc.aio.AioRpcError, *, service: str, target: str) -> Refusa
             f"the server at {target} is not the {service} service.", "Check the address."
         )
     if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+        understood = error_from_rpc(error)
+        if understood.reason == "TOKEN_EXPIRED":
+            return Refusal("the token in ANIMA_TOKEN has expired.", "Get a new one.")
         problem = f"the {service} at {target} requires a token."
         return Refusal(problem, "Set ANIMA_TOKEN to the token of that mesh.")
     return Refusal(in_words(error_from_rpc(error).message), "")

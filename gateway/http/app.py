@@ -30,7 +30,8 @@ from gateway.http.problems import Problem, problem_of
 from gateway.page import routes as page
 from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
-from services.runtime.errors import AnimaError, InternalError
+from services.runtime.errors import AnimaError, InternalError, NotFound
+from services.runtime.identity.caller import caller
 from services.runtime.logs import get_logger
 from services.runtime.streams import received
 from services.runtime.tasks import beside
@@ -112,6 +113,7 @@ class Rest:
         asked = await read_ask(request, self._recordings)
         # Video takes most of the time, so it is made only if the client asked for it.
         asked.config.audio_only = media_type != MP4
+        asked.config.user_id = caller().user_of(asked.config.user_id)
         timeout_s = self._mesh.settings.ask_timeout_s
         reply = await _while_connected(request, self._answer(asked, timeout_s))
         if media_type == JSON:
@@ -125,14 +127,13 @@ class Rest:
 
     async def idle_loop(self, request: Request) -> Response:
         """Returns the idle loop of an avatar as an MP4 file without audio, to be repeated."""
+        name = await self._visible(request.path_params["name"])
         video = common.VideoFormat(
             width_px=_number(request, "width_px"),
             height_px=_number(request, "height_px"),
             frame_rate_hz=_number(request, "frame_rate_hz"),
         )
-        idle = avatar.GetIdleLoopRequest(
-            avatar=request.path_params["name"], video=video, activity=_activity(request)
-        )
+        idle = avatar.GetIdleLoopRequest(avatar=name, video=video, activity=_activity(request))
         frames: list[common.VideoFrame] = []
         rate_hz = 0
         call = self._mesh.avatar.GetIdleLoop(idle, timeout=_IDLE_TIMEOUT_S)
@@ -145,6 +146,16 @@ class Rest:
             to_mp4, frames, frame_rate_hz=rate_hz, pcm=b"", sample_rate_hz=0
         )
         return Response(film, media_type=MP4, headers={"cache-control": "private, max-age=60"})
+
+    async def _visible(self, name: str) -> str:
+        """Returns the name of an avatar that is not another user's."""
+        who = caller()
+        if who.manages:
+            return name
+        catalogue = (await self._mesh.catalogue.read()).seen_by(who)
+        if name not in (each.name for each in catalogue.avatars):
+            raise NotFound(f"avatar: {name[:64]!r} is not known")
+        return name
 
     async def _answer(self, asked: AskRequest, timeout_s: float) -> Reply:
         try:

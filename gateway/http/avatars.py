@@ -23,6 +23,7 @@ from anima.avatar.v1 import avatar_pb2 as avatar
 from gateway.http.problems import Problem
 from gateway.stages.mesh import Mesh
 from services.runtime.errors import AnimaError, InvalidRequest, error_from_rpc
+from services.runtime.identity.caller import caller
 from services.runtime.streams import received
 
 MAX_PHOTO_BYTES = 32 * 1024 * 1024
@@ -60,6 +61,7 @@ class _Calls:
                 consent=_text(form, "consent"),
                 licence=_text(form, "licence"),
                 replace=_text(form, "replace") == "true",
+                user_id=caller().acts_as,
             )
             photo = form.get("photo")
             if not isinstance(photo, UploadFile):
@@ -78,7 +80,8 @@ class _Calls:
 
     async def delete(self, request: Request) -> Response:
         """Deletes an avatar that was made from a photo."""
-        wanted = avatar.DeleteAvatarRequest(name=request.path_params["name"][:64])
+        name = request.path_params["name"][:64]
+        wanted = avatar.DeleteAvatarRequest(name=name, user_id=caller().acts_as)
         try:
             await self._mesh.avatar.DeleteAvatar(wanted, timeout=_DELETE_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.http.connections import authenticated
+from gateway.http.permissions import permission_for
 from gateway.http.problems import Problem, problem_of
 from gateway.settings import GatewaySettings
 from services.runtime.errors import AnimaError, Unauthenticated
@@ -76,7 +77,7 @@ class HttpGuard:
             get_logger().info("request refused", problem=problem.detail)
             await problem.to_response()(scope, receive, send)
             return
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+        if identity.roles:
             authenticated(scope)  # a WebSocket may name its token later
         with acting_as(identity):
             await self._app(scope, receive, send)
@@ -97,15 +98,24 @@ class HttpGuard:
 
     async def _identify(self, scope: Scope, headers: Headers) -> Identity:
         peer = (scope.get("client") or ("",))[0]
-        if scope["type"] == "websocket" or not scope["path"].startswith("/v1/"):
+        # Under /v1 what exists is said only after the token.
+        row = None if _is_private(scope) else permission_for(scope)
+        if row is not None and (row.before_token or scope["type"] == "websocket"):
             return Identity(mode=self._verifier.mode, roles=frozenset(), peer=peer)
         try:
-            return await self._verifier.of_header(headers.getlist(AUTHORIZATION), peer=peer)
+            who = await self._verifier.of_header(headers.getlist(AUTHORIZATION), peer=peer)
+            (row or permission_for(scope)).check(who)
+            return who
         except AnimaError as error:
             problem = problem_of(error)
             if isinstance(error, Unauthenticated):
                 problem.headers["www-authenticate"] = "Bearer"
             raise problem from None
+
+
+def _is_private(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return scope["type"] == "http" and path.startswith("/v1/")
 
 
 def _check_site(scope: Scope, headers: Headers, own: _Authority | None) -> None:

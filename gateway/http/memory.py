@@ -1,7 +1,8 @@
 """The memory of the person at the page: `/v1/memory` lists, exports and erases it.
 
 The header `anima-user-id` names the user: a random id that the browser keeps. It grants access like
-a key, so it is not part of the URL, which ends up in logs.
+a key, so it is not part of the URL, which ends up in logs. With signed tokens the token names the
+user, and the header is not needed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from starlette.routing import BaseRoute, Route
 from anima.memory.v1 import memory_pb2 as memory
 from gateway.stages.mesh import Mesh
 from services.runtime.errors import AnimaError, InvalidRequest, error_from_rpc
+from services.runtime.identity.caller import caller
 from services.runtime.logs import get_logger
 from services.runtime.streams import received
 from services.runtime.validation import check_text, check_turn_id
@@ -105,7 +107,8 @@ class _Calls:
 
 
 def _user_of(request: Request) -> str:
-    user_id = unquote(request.headers.get(USER_HEADER, ""))
+    named = unquote(request.headers.get(USER_HEADER, ""))
+    user_id = caller().user_of(named, field=USER_HEADER)
     if not user_id:
         raise InvalidRequest(f"{USER_HEADER}: the header is missing; it names the user")
     check_text(USER_HEADER, user_id, 128)

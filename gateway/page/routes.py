@@ -16,7 +16,8 @@ from gateway.http.avatars import avatar_routes
 from gateway.http.connections import authenticated
 from gateway.http.memory import memory_routes
 from gateway.realtime.client_events import ClientConfig
-from gateway.realtime.connection import TRY_LATER, Connection, ConnectionEndError
+from gateway.realtime.connection import Connection
+from gateway.realtime.ending import TRY_LATER, ConnectionEndError
 from gateway.realtime.histories import Histories
 from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh

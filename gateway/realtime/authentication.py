@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway.realtime.client_events import parse_event
+from gateway.realtime.client_events import ClientConfig, parse_event
+from gateway.realtime.ending import TRY_LATER, UNAUTHORIZED, ConnectionEndError
 from gateway.realtime.limits import EdgeLimits
-from services.runtime.errors import InvalidRequest, Unauthenticated
+from services.runtime.errors import InvalidRequest, PermissionDenied, Unauthenticated, Unavailable
+from services.runtime.identity.authorisation import ROUTES
 from services.runtime.identity.bearer import AUTHORIZATION, token_missing
-from services.runtime.identity.caller import Identity
+from services.runtime.identity.caller import Identity, caller
 from services.runtime.identity.verifier import Verifier
 
 
@@ -25,10 +28,31 @@ async def authenticate(websocket: WebSocket, verifier: Verifier, limits: EdgeLim
         limits: How long the first event may take, and its size.
 
     Raises:
-        Unauthenticated: The token is missing, is not accepted, or there are several.
-        Unavailable: The keys that check tokens are not at hand.
+        ConnectionEndError: The token is missing, is not accepted, or its owner may not converse; or
+            the keys that check tokens are not at hand.
         WebSocketDisconnect: The client has left.
     """
+    try:
+        who = await _identify(websocket, verifier, limits)
+        ROUTES["WS /v1/realtime"].check(who)
+    except (Unauthenticated, PermissionDenied) as error:
+        raise ConnectionEndError(UNAUTHORIZED, error.message) from None
+    except Unavailable as error:
+        raise ConnectionEndError(TRY_LATER, error.message) from None
+    return who
+
+
+def of_caller(config: ClientConfig) -> ClientConfig:
+    """Returns a config whose user is that of the caller's token, if it has a user.
+
+    Raises:
+        PermissionDenied: The config names another user.
+    """
+    user_id = caller().user_of(config.user_id, field="session.anima.user_id")
+    return replace(config, user_id=user_id)
+
+
+async def _identify(websocket: WebSocket, verifier: Verifier, limits: EdgeLimits) -> Identity:
     peer = (websocket.scope.get("client") or ("",))[0]
     values = websocket.headers.getlist(AUTHORIZATION)
     try:

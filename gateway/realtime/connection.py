@@ -10,7 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from anima.common.v1.common_pb2 import MediaChunk
 from anima.gateway.v1.gateway_pb2 import ConverseResponse, PlaybackReport
-from gateway.realtime.authentication import authenticate
+from gateway.realtime.authentication import authenticate, of_caller
 from gateway.realtime.client_events import (
     ClientConfig,
     audio_of,
@@ -19,6 +19,7 @@ from gateway.realtime.client_events import (
     whole_number,
 )
 from gateway.realtime.conversation import Conversation, Deliver, words_of
+from gateway.realtime.ending import FAILED, RULE_BROKEN, TOO_BIG, TRY_LATER, ConnectionEndError
 from gateway.realtime.fmp4.turn_media import Fmp4Media, PcmMedia, TurnMedia
 from gateway.realtime.histories import Histories
 from gateway.realtime.limits import Allowance, EdgeLimits
@@ -31,28 +32,17 @@ from gateway.webrtc.link import LiveLink, LiveMedia
 from gateway.webrtc.program import Playing
 from gateway.webrtc.recent import Recent
 from services.runtime.compute import Compute
-from services.runtime.errors import AnimaError, InvalidRequest, Unauthenticated, Unavailable
-from services.runtime.identity.caller import Identity, acting_as
+from services.runtime.errors import (
+    AnimaError,
+    InvalidRequest,
+)
+from services.runtime.identity.caller import acting_as
 from services.runtime.logs import get_logger
 from services.runtime.tasks import first_of
-
-UNAUTHORIZED = 4401
-RULE_BROKEN = 1008
-TOO_BIG = 1009
-FAILED = 1011
-TRY_LATER = 1013
 
 _CLOSE_TIMEOUT_S = 2.0
 _HEARD_LATER_MS = 100
 """The buffer of network and browser for audio that was sent over WebRTC."""
-
-
-class ConnectionEndError(Exception):
-    """The connection must be closed, with a code and a reason."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
 
 
 class Connection:
@@ -125,7 +115,9 @@ class Connection:
     async def serve(self) -> None:
         """Serves the client until one side closes; its session is then freed at once."""
         try:
-            with acting_as(await self._authenticate()), self._place:
+            who = await authenticate(self._websocket, self._verifier, self._limits)
+            with acting_as(who), self._place:
+                self._config = of_caller(self._config)
                 self._post({"type": "session.created", "session": self._config.as_event()})
                 self._post(self._link.config_event())
                 await first_of(self._receive(), self._send(), self._until_broken(), name="page")
@@ -139,14 +131,6 @@ class Connection:
             await self._conversation.close()
             await self._link.close()
             self._compute.close()
-
-    async def _authenticate(self) -> Identity:
-        try:
-            return await authenticate(self._websocket, self._verifier, self._limits)
-        except Unauthenticated as error:
-            raise ConnectionEndError(UNAUTHORIZED, error.message) from None
-        except Unavailable as error:
-            raise ConnectionEndError(TRY_LATER, error.message) from None
 
     async def _receive(self) -> None:
         while True:
@@ -294,7 +278,7 @@ class Connection:
             self._broken.set_exception(ConnectionEndError(FAILED, words_of(error)[1]))
 
     async def _update(self, event: dict[str, Any]) -> None:
-        config = self._config.updated(event.get("session"))
+        config = of_caller(self._config.updated(event.get("session")))
         if config != self._config:
             # The config of an open session is fixed: the next input opens another session.
             await self._conversation.close()

@@ -111,7 +111,9 @@ def open_with(config: pb.ConverseConfig, catalogue: Catalogue) -> Opening:
     if config.voice and catalogue.voices:
         _find("config.voice", config.voice, catalogue.voices)
     face = _face(config, persona, catalogue.avatars)
-    name = face.name if face is not None else config.avatar
+    # Where some avatars are left out, a name that is not listed may be that of another user.
+    unlisted = config.avatar if catalogue.is_whole else ""
+    name = face.name if face is not None else unlisted
     languages = persona.languages
     return Opening(
         config=config,

@@ -34,6 +34,7 @@ from gateway.session.turn_taking import TurnTaking
 from gateway.stages.mesh import Mesh
 from gateway.turn.playout.outbox import Outbox
 from services.runtime.errors import DeadlineExceeded, InvalidRequest
+from services.runtime.identity.caller import caller
 from services.runtime.tasks import Tasks
 from services.runtime.validation import check_range, check_text, check_turn_id
 
@@ -133,7 +134,7 @@ class Session:
         mesh.overload.check(stages_of(config))
         earlier = History([_message(role, text) for role, text in history])
         with mesh.places.place(), metrics.SESSIONS.track_inprogress():
-            opening = open_with(config, await mesh.catalogue.read())
+            opening = open_with(config, (await mesh.catalogue.read()).seen_by(caller()))
             mesh.drain.check()
             session = cls(mesh=mesh, opening=opening, history=earlier)
             mesh.drain.listeners.add(session._go_away)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from anima.avatar.v1 import avatar_pb2 as avatar
@@ -13,6 +13,7 @@ from anima.tts.v1 import tts_pb2 as tts
 from gateway.stages.spec import STAGES, AnswerKind, StageSpec
 from gateway.stages.unary import ask
 from services.runtime.errors import AnimaError
+from services.runtime.identity.caller import Identity
 from services.runtime.logs import get_logger
 from services.runtime.tasks import Tasks
 
@@ -21,11 +22,33 @@ _MAX_AGE_S: Final = 5.0
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The choices of a session; empty where a stage has never answered."""
+    """The choices of a session; empty where a stage has never answered.
+
+    Attributes:
+        personas: The personas.
+        voices: The voices.
+        avatars: The avatars.
+        is_whole: False if it leaves out the avatars of others.
+    """
 
     personas: Sequence[llm.Persona] = ()
     voices: Sequence[tts.Voice] = ()
     avatars: Sequence[avatar.Avatar] = ()
+    is_whole: bool = True
+
+    def seen_by(self, who: Identity) -> Catalogue:
+        """Returns what a caller may choose: its own avatars and those without an owner.
+
+        Only the owner of an avatar and the operators read why its pictures may be used.
+        """
+        if who.manages:
+            return self
+        own = [each for each in self.avatars if each.user_id in ("", who.user_id)]
+        return replace(
+            self,
+            avatars=[each if each.user_id else _without_consent(each) for each in own],
+            is_whole=False,
+        )
 
 
 @dataclass
@@ -68,13 +91,12 @@ class CatalogueReader:
             # Not awaited one by one: a session that leaves must not cancel a request that others
             # share.
             await asyncio.wait(pending)
-        return Catalogue(
-            **{
-                spec.offers: self._listing(spec.name).known
-                for spec in offering
-                if spec.offers in Catalogue.__dataclass_fields__
-            }
-        )
+        known: dict[str, Any] = {
+            spec.offers: self._listing(spec.name).known
+            for spec in offering
+            if spec.offers in Catalogue.__dataclass_fields__
+        }
+        return Catalogue(**known)
 
     def expire(self, stage: str) -> None:
         """Makes the next session ask a stage again, because its offer may have changed."""
@@ -104,3 +126,10 @@ class CatalogueReader:
             get_logger().warning("a stage could not be asked", stage=spec.name, problem=str(error))
         finally:
             listing.asking = None
+
+
+def _without_consent(full: avatar.Avatar) -> avatar.Avatar:
+    shown = avatar.Avatar()
+    shown.CopyFrom(full)
+    shown.ClearField("consent")
+    return shown

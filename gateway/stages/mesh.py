@@ -28,7 +28,7 @@ from services.runtime.admission import Admission
 from services.runtime.channels import open_channel
 from services.runtime.errors import AnimaError, DeadlineExceeded
 from services.runtime.identity.call_tokens import CallToken, call_token
-from services.runtime.identity.caller import Mode
+from services.runtime.identity.caller import Mode, caller
 from services.runtime.identity.verifier import verifier_of
 from services.runtime.settings import SettingsError
 from services.runtime.tasks import Tasks
@@ -121,8 +121,8 @@ class Mesh:
         return not (same and isinstance(error, DeadlineExceeded))
 
     async def describe(self) -> pb.DescribeMeshResponse:
-        """Returns the states of the stages and their personas, voices and avatars."""
-        catalogue = await self.catalogue.read()
+        """Returns the states of the stages, and the personas, voices and avatars for the caller."""
+        catalogue = (await self.catalogue.read()).seen_by(caller())
         return pb.DescribeMeshResponse(
             stages=await self.states.statuses(),
             personas=catalogue.personas,

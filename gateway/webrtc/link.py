@@ -22,6 +22,7 @@ from gateway.webrtc.peer import Peer
 from gateway.webrtc.program import Playing, Program
 from services.runtime.compute import Compute
 from services.runtime.errors import AnimaError, Busy, FailedPrecondition, InvalidRequest
+from services.runtime.identity.caller import caller
 from services.runtime.logs import get_logger
 from services.runtime.tasks import Tasks
 
@@ -371,6 +372,6 @@ class LiveLink:
         """Returns the name of the avatar and its current version."""
         wanted = config.converse_config()
         check_config(wanted)
-        catalogue = await self._live.mesh.catalogue.read()
+        catalogue = (await self._live.mesh.catalogue.read()).seen_by(caller())
         name = open_with(wanted, catalogue).avatar
         return name, next((each.version for each in catalogue.avatars if each.name == name), "")

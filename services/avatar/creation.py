@@ -38,6 +38,7 @@ MAX_PHOTO_BYTES = 32 << 20
 MAX_CREATIONS = 2
 """The most calls at a time: one avatar is made while the photo of another may arrive. Each holds
 its place until its avatar is made, so at most so many photos are in memory."""
+MAX_USER_ID_CHARS = 128
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _LICENCE = re.compile(r"[A-Za-z0-9.+() -]{0,200}")
 _MIN_CONSENT_CHARS = 10
@@ -61,6 +62,7 @@ class AvatarCreation:
         Raises:
             InvalidRequest: A message is invalid, or no avatar can be made of the photo.
             FailedPrecondition: The name is taken, or a model is missing.
+            PermissionDenied: The avatar to replace belongs to another user.
         """
         config: CreateAvatarConfig
         config, pieces = await open_stream(requests)
@@ -133,6 +135,7 @@ def check_order(config: CreateAvatarConfig) -> CreationOrder:
         )
     if not _LICENCE.fullmatch(config.licence):
         raise InvalidRequest("config.licence: must be an SPDX expression such as CC-BY-4.0")
+    check_text("config.user_id", config.user_id, MAX_USER_ID_CHARS, min_chars=0)
     choose_video("config.video", config.video, _OWN)
     return CreationOrder(
         name=config.name,
@@ -143,6 +146,7 @@ def check_order(config: CreateAvatarConfig) -> CreationOrder:
         height_px=config.video.height_px,
         frame_rate_hz=config.video.frame_rate_hz,
         replace=config.replace,
+        owner=config.user_id,
     )
 
 

@@ -64,6 +64,7 @@ class AvatarInfo:
         consent: Why its pictures may be used; empty if not stated.
         created: When it was made of a photo; None for an avatar of the installation.
         version: Identifies its content; changes when an avatar of the same name is replaced.
+        owner: The user who alone may use it; empty: everybody may.
     """
 
     name: str
@@ -74,6 +75,7 @@ class AvatarInfo:
     consent: str = ""
     created: datetime | None = None
     version: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +225,8 @@ class CreationOrder:
         height_px: Height of the video; 0 means chosen from the photo.
         frame_rate_hz: Frame rate of the video; 0 means chosen by the engine.
         replace: Whether to replace an avatar of the same name.
+        owner: The user who alone may use it, and who may replace only what is its own; empty:
+            everybody may use it, and it may replace any.
     """
 
     name: str
@@ -233,6 +237,7 @@ class CreationOrder:
     height_px: int = 0
     frame_rate_hz: int = 0
     replace: bool = False
+    owner: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,6 +300,7 @@ class AvatarMaker(Protocol):
         Raises:
             InvalidRequest: No avatar can be made of the photo; the text states what to change.
             FailedPrecondition: The name is taken, or a model is missing.
+            PermissionDenied: The avatar to replace belongs to another user.
             Busy: Another avatar is being made, or too many are stored.
         """
         ...

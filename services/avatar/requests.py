@@ -10,6 +10,7 @@ from anima.common.v1 import Marks, VideoCodec, VideoFormat, VisemeMark
 from services.avatar.animation.visemes import VISEMES
 from services.avatar.engine import Activity, AvatarInfo, VideoSpec, VisemeSpan
 from services.runtime.errors import InvalidRequest, NotFound
+from services.runtime.identity.caller import not_yours
 from services.runtime.validation import check_range, check_rate, check_turn_id
 
 MIN_SIDE_PX, MAX_SIDE_PX = 64, 1920
@@ -150,3 +151,17 @@ class MarksReceiver:
 def _check_span(field: str, start: int, count: int) -> None:
     check_range(f"{field}.start_sample", start, 0, MAX_SAMPLE)
     check_range(f"{field}.sample_count", count, 0, MAX_SAMPLE - start)
+
+
+def check_owner(user_id: str, owner: str) -> None:
+    """Checks that a user may replace or delete an avatar.
+
+    Args:
+        user_id: The user; empty: the installation, which may all.
+        owner: The owner of the avatar; empty: nobody in particular.
+
+    Raises:
+        PermissionDenied: It belongs to another user, or to the installation.
+    """
+    if user_id and user_id != owner:
+        raise not_yours("name: this avatar belongs to somebody else; choose another name")

@@ -43,6 +43,7 @@ from services.avatar.engine import (
 from services.avatar.metrics import FRAMES, REAL_TIME_FACTOR
 from services.avatar.requests import (
     check_config,
+    check_owner,
     choose_activity,
     choose_avatar,
     choose_video,
@@ -55,7 +56,7 @@ from services.avatar.video.clock import FrameClock
 from services.runtime.compute import Compute
 from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
-from services.runtime.errors import FailedPrecondition
+from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.server import Stage
 from services.runtime.streams import open_stream
@@ -151,8 +152,13 @@ class AvatarServicer(AvatarServiceServicer):
         self, request: ListAvatarsRequest, context: _Context
     ) -> ListAvatarsResponse:
         """See the contract."""
+        user_id = request.user_id
         return ListAvatarsResponse(
-            avatars=[describe(each) for each in await self._engine.avatars()]
+            avatars=[
+                describe(each) if user_id in ("", each.owner) else without_consent(describe(each))
+                for each in await self._engine.avatars()
+                if not (user_id and each.owner) or each.owner == user_id
+            ]
         )
 
     async def CreateAvatar(  # noqa: N802
@@ -171,6 +177,12 @@ class AvatarServicer(AvatarServiceServicer):
         """See the contract."""
         if not isinstance(self._engine, AvatarMaker):
             raise self._cannot_make()
+        if request.user_id:
+            owners = {each.name: each.owner for each in await self._engine.avatars()}
+            # A damaged one is not listed, and its owner is not known.
+            if request.name not in owners:
+                raise NotFound(f"name: there is no avatar {request.name[:64]!r}")
+            check_owner(request.user_id, owners[request.name])
         await self._engine.delete_avatar(request.name)
         return DeleteAvatarResponse()
 
@@ -266,10 +278,17 @@ def describe(avatar: AvatarInfo) -> Avatar:
         consent=avatar.consent,
         deletable=avatar.created is not None,
         version=avatar.version,
+        user_id=avatar.owner,
     )
     if avatar.created is not None:
         described.created.FromDatetime(avatar.created)
     return described
+
+
+def without_consent(avatar: Avatar) -> Avatar:
+    """Returns the message for somebody who does not own the avatar."""
+    avatar.ClearField("consent")
+    return avatar
 
 
 def _format(video: VideoSpec) -> VideoFormat:

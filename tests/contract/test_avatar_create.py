@@ -328,3 +328,34 @@ async def test_the_mark_is_in_a_corner_of_every_frame(stub: AvatarServiceAsyncSt
     spoken = (await render(stub, turn)).pictures()
     corner = np.abs(spoken[0][224:, 224:].astype(int) - marked[0][224:, 224:])
     assert corner.mean() < 4
+
+
+async def test_an_avatar_with_an_owner_is_for_its_owner_alone(
+    stub: AvatarServiceAsyncStub, photo: bytes
+) -> None:
+    done = await made(stub, photo, name="adas", user_id="ada")
+    assert done.avatar.user_id == "ada"
+
+    async def listed(user_id: str) -> dict[str, str]:
+        answer = await stub.ListAvatars(ListAvatarsRequest(user_id=user_id))
+        return {each.name: each.consent for each in answer.avatars}
+
+    everything, adas, bobs = await listed(""), await listed("ada"), await listed("bob")
+    assert everything["adas"] == adas["adas"] == CONSENT
+    assert bobs.keys() == everything.keys() - {"adas"}
+    assert set(bobs.values()) == {""}
+
+    replacing = sent(photo, name="adas", user_id="bob", replace=True)
+    assert (await refused(stub, replacing)).reason == "NOT_YOURS"
+    assert (await refused(stub, sent(photo, name="adas", user_id="bob"))).reason == "NOT_YOURS"
+    installed = sorted(name for name in bobs if name != "adas")[0]
+    for name, user_id in (("adas", "bob"), (installed, "bob"), ("nobodys", "bob")):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.DeleteAvatar(DeleteAvatarRequest(name=name, user_id=user_id))
+        expected = "NOT_FOUND" if name == "nobodys" else "NOT_YOURS"
+        assert error_from_rpc(caught.value).reason == expected
+    assert "adas" in await listed("ada")
+
+    await made(stub, photo, name="adas", user_id="ada", replace=True)
+    await stub.DeleteAvatar(DeleteAvatarRequest(name="adas", user_id="ada"))
+    assert "adas" not in await listed("")

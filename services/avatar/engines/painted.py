@@ -210,6 +210,7 @@ def _info(package: _Package) -> AvatarInfo:
         consent=manifest.consent,
         created=package.manifest.created if isinstance(package, PhotoPackage) else None,
         version=package.version,
+        owner=package.manifest.owner if isinstance(package, PhotoPackage) else "",
     )
 
 

@@ -65,6 +65,7 @@ def create_package(
         display_name=order.display_name or order.name,
         licence=order.licence or DEFAULT_LICENCE,
         consent=order.consent,
+        owner=order.owner,
         created=created,
         photo_sha256=hashlib.sha256(photo).hexdigest(),
         video=Video(

@@ -13,6 +13,7 @@ from services.avatar.package_files import NAME_PATTERN
 from services.avatar.photo.creation import Progress, create_package
 from services.avatar.photo.networks import MODEL, FaceNetworks
 from services.avatar.photo.package import PhotoPackage, load_package, save_package
+from services.avatar.requests import check_owner
 from services.runtime.errors import Busy, FailedPrecondition, NotFound
 from services.runtime.logs import get_logger
 from services.runtime.models.store import ModelStore
@@ -65,12 +66,13 @@ class PhotoLibrary:
         Raises:
             PhotoFault: No avatar can be made of the photo; the text states what to change.
             FailedPrecondition: The name is taken, or the model has not been pulled.
+            PermissionDenied: The avatar to replace belongs to another user.
             Busy: Another avatar is being made, or too many are stored.
         """
         if not self._making.acquire(timeout=_PATIENCE_S):
             raise Busy("another avatar is being made; try again in a moment")
         try:
-            self._check_room(order.name, replace=order.replace)
+            self._check_room(order)
             if self._networks is None:
                 self._networks = FaceNetworks(self._models.path(MODEL))
             package, warnings = create_package(
@@ -95,10 +97,12 @@ class PhotoLibrary:
             folder.rename(Path(grave) / name)
         self.refresh()
 
-    def _check_room(self, name: str, *, replace: bool) -> None:
-        known = self.refresh()
+    def _check_room(self, order: CreationOrder) -> None:
+        name, known = order.name, self.refresh()
         taken = (self.folder / name).exists()
-        if taken and not replace:
+        if taken and order.owner:
+            check_owner(order.owner, known[name].manifest.owner if name in known else "")
+        if taken and not order.replace:
             raise FailedPrecondition(
                 f"config.name: there is already an avatar {name!r}; choose another name or "
                 "replace it",

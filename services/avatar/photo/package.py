@@ -61,6 +61,7 @@ class Manifest(Part):
     display_name: str = Field(min_length=1, max_length=100)
     licence: str = Field(min_length=1, max_length=200)
     consent: str = Field(min_length=10, max_length=2000)
+    owner: str = Field(default="", max_length=128)
     created: datetime
     photo_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     video: Video

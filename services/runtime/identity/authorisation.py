@@ -152,8 +152,8 @@ RPCS: Final[Mapping[str, Permission]] = MappingProxyType(
 ROUTES: Final[Mapping[str, Permission]] = MappingProxyType(
     {
         "GET /": _PUBLIC,
-        "GET /static": Permission(
-            roles=_ANYBODY, before_token=True, note="the files of the page, with all below"
+        "GET /static/{path:path}": Permission(
+            roles=_ANYBODY, before_token=True, note="the files of the page"
         ),
         "GET /healthz": _PUBLIC,
         "GET /readyz": _PUBLIC,

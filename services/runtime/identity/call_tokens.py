@@ -51,7 +51,7 @@ class TokenFile:
 
 
 def call_token(settings: IdentitySettings, name: str) -> CallToken:
-    """Returns the tokens of a service's calls to others.
+    """Returns the tokens of the calls of a service, or of a command, to others.
 
     Args:
         settings: The settings of the service.
@@ -60,7 +60,7 @@ def call_token(settings: IdentitySettings, name: str) -> CallToken:
     Raises:
         SettingsError: The key or the token cannot be read; the text names the variable.
     """
-    if settings.mode is not Mode.IDENTITIES:
+    if settings.token is not None or settings.mode is not Mode.IDENTITIES:
         return lambda: settings.token
     if settings.identity_service_token_file is not None:
         try:

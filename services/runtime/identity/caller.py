@@ -77,6 +77,11 @@ class Identity:
         """Whether the caller may change what belongs to the installation or to anybody."""
         return not self.is_bound or Role.OPERATOR in self.roles
 
+    @property
+    def acts_as(self) -> str:
+        """The user in whose name avatars are used; empty: the installation's, which has all."""
+        return "" if self.manages else self.user_id or ""
+
     def has(self, roles: frozenset[Role]) -> bool:
         """Reports whether the caller has one of the roles."""
         return bool(self.roles & roles)
@@ -100,10 +105,6 @@ class Identity:
         if requested not in ("", own):
             raise not_yours(f"{field}: the token is of another user; leave the field empty")
         return own
-
-    def owns(self, owner: str) -> bool:
-        """Reports whether something belongs to the caller alone; an empty owner is nobody."""
-        return self.is_bound and owner != "" and owner == self.user_id
 
 
 def not_yours(message: str) -> PermissionDenied:

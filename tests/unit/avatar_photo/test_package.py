@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from services.avatar.photo.library import PhotoLibrary
 from services.avatar.photo.networks import FaceNetworks
 from services.avatar.photo.package import PhotoPackage, load_package, save_package
 from services.avatar.photo.scene import PhotoScene
-from services.runtime.errors import Busy, FailedPrecondition, NotFound
+from services.runtime.errors import Busy, FailedPrecondition, NotFound, PermissionDenied
 from services.runtime.models.store import ModelStore
 from services.runtime.settings import SettingsError
 from tests.unit.avatar_photo.conftest import ORDER, make
@@ -186,3 +187,23 @@ def test_no_more_than_the_limit_are_kept(
 def test_without_the_model_it_says_what_to_run(photo: bytes, tmp_path: Path) -> None:
     with pytest.raises(FailedPrecondition, match="anima models pull face-mesh"):
         PhotoLibrary(tmp_path).create(photo, ORDER, quiet)
+
+
+def test_only_the_owner_and_the_installation_replace_an_avatar(
+    library: PhotoLibrary, photo: bytes
+) -> None:
+    def order(owner: str) -> CreationOrder:
+        return replace(ORDER, owner=owner, replace=True)
+
+    library.create(photo, order("ada"), quiet)
+    assert PhotoLibrary(library.folder.parent).refresh()["astronaut"].manifest.owner == "ada"
+    with pytest.raises(PermissionDenied) as caught:
+        library.create(photo, order("bob"), quiet)
+    assert caught.value.reason == "NOT_YOURS"
+    library.create(photo, order("ada"), quiet)
+    # The owner of a damaged one is not known.
+    cut(library.folder / "astronaut" / "fields.npz")
+    with pytest.raises(PermissionDenied):
+        PhotoLibrary(library.folder.parent).create(photo, order("ada"), quiet)
+    made, _ = PhotoLibrary(library.folder.parent).create(photo, order(""), quiet)
+    assert made.manifest.owner == ""

@@ -38,6 +38,8 @@ def completed(line: str) -> list[str]:
         ("anima memory fo", ["forget"]),
         ("anima models pull mini", ["minilm-l6-v2"]),
         ("anima persona check an", ["anima"]),
+        ("anima token k", ["key"]),
+        ("anima token new --role op", ["operator"]),
     ],
 )
 def test_bash_is_offered(line: str, offered: list[str]) -> None:

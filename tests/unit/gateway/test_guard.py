@@ -19,7 +19,7 @@ async def answer(
     kind: str,
     headers: dict[str, str] | list[tuple[str, str]],
     *,
-    path: str = "/v1/realtime",
+    path: str = "",
     scheme: str = "http",
     **settings: object,
 ) -> tuple[int | str, str]:
@@ -42,7 +42,8 @@ async def answer(
     raw = [(name.encode(), value.encode("latin-1")) for name, value in pairs]
     if kind == "websocket":
         scheme = {"http": "ws", "https": "wss"}[scheme]
-    scope = {"type": kind, "path": path, "scheme": scheme, "headers": raw}
+    path = path or {"http": "/v1/mesh", "websocket": "/v1/realtime"}[kind]
+    scope = {"type": kind, "method": "GET", "path": path, "scheme": scheme, "headers": raw}
     await guard(scope, receive, send)
     if sent[0]["type"] == PASSED:
         assert len(sent) == 1

@@ -11,7 +11,8 @@ from starlette.datastructures import Headers
 from starlette.websockets import WebSocket
 
 from gateway.realtime.client_events import ClientConfig
-from gateway.realtime.connection import TRY_LATER, Connection
+from gateway.realtime.connection import Connection
+from gateway.realtime.ending import TRY_LATER
 from gateway.realtime.histories import Histories
 from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
