@@ -9,25 +9,39 @@ import os
 from typing import Final
 
 _THRESHOLDS: Final = (700, 10, 2)
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
 _ARENAS: Final = 2
+_MAPPED_BYTES: Final = 4 * 1024 * 1024
+"""More than a frame of any format, whose buffers are used again and again."""
 GIVE_BACK_EVERY_S: Final = 20.0
 
 
-def share_arenas() -> bool:
-    """Makes all threads allocate from two arenas; must be called before threads are started.
+def set_up_allocator() -> bool:
+    """Keeps glibc from holding on to memory; must be called before threads are started.
 
     By default glibc creates an arena per thread and never moves free memory between arenas: a
     process whose threads take turns with large buffers keeps the maximum that each thread has ever
-    needed.
+    needed. So all threads allocate from two arenas. It also raises the size from which a buffer is
+    mapped on its own, and returned when it is freed, to that of the largest buffer freed so far, up
+    to 32 MiB: the pictures of an avatar that are needed only at its loading then leave holes of
+    20 MiB. So that size is fixed.
 
     Returns:
-        Whether it was done; False if the C library has no arenas or `MALLOC_ARENA_MAX` is set.
+        Whether it was done; False if the C library does not support it or the environment already
+        sets it.
     """
-    if "MALLOC_ARENA_MAX" in os.environ:
-        return False
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
-    return set_option is not None and bool(set_option(_M_ARENA_MAX, _ARENAS))
+    if set_option is None:
+        return False
+    options = {
+        "MALLOC_ARENA_MAX": (_M_ARENA_MAX, _ARENAS),
+        "MALLOC_MMAP_THRESHOLD_": (_M_MMAP_THRESHOLD, _MAPPED_BYTES),
+        "MALLOC_TRIM_THRESHOLD_": (_M_TRIM_THRESHOLD, 2 * _MAPPED_BYTES),
+    }
+    done = {name not in os.environ and bool(set_option(*options[name])) for name in options}
+    return done == {True}
 
 
 def settle() -> None:

@@ -26,7 +26,7 @@ from services.runtime.admission import Admission
 from services.runtime.channels import keepalive_options
 from services.runtime.descriptors import raise_descriptor_limit
 from services.runtime.errors import AnimaError
-from services.runtime.heap import give_back_regularly, settle, share_arenas
+from services.runtime.heap import give_back_regularly, set_up_allocator, settle
 from services.runtime.identity.verifier import Verifier, verifier_of
 from services.runtime.interceptor import CallGuard, CallInterceptor
 from services.runtime.known_variables import refuse_unknown
@@ -281,7 +281,7 @@ def run(build: Callable[[S], Stage], settings_class: type[S]) -> NoReturn:
         refuse_unknown(settings_class, os.environ)
         settings = settings_class.from_environment()
         configure_logging(settings)
-        share_arenas()
+        set_up_allocator()
         raise_descriptor_limit()
         code = event_loop.run(_run(build, settings))
     except SettingsError as error:

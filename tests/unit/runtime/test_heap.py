@@ -14,8 +14,8 @@ from services.runtime.heap import give_back, settle
 _COUNT_ARENAS = """
 import ctypes, sys, threading
 if sys.argv[1] == "shared":
-    from services.runtime.heap import share_arenas
-    assert share_arenas()
+    from services.runtime.heap import set_up_allocator
+    assert set_up_allocator()
 held, done = [], threading.Barrier(7)
 def work():
     held.append([bytearray(2_000) for _ in range(100)])
@@ -30,18 +30,46 @@ libc.fflush(None)
 done.wait()
 """
 
+_LOAD_A_PICTURE = """
+import sys
+import psutil
+if sys.argv[1] == "shared":
+    from services.runtime.heap import set_up_allocator
+    assert set_up_allocator()
+process = psutil.Process()
+MIB = 1 << 20
+before = process.memory_info().rss
+picture = b"1" * (16 * MIB)
+del picture  # glibc adapts
+picture = b"1" * (16 * MIB)
+result = [b"2" * 60_000 for _ in range(100)]
+del picture
+print((process.memory_info().rss - before) // MIB)
+"""
+
+
+def _run(script: str, how: str) -> str:
+    environment = {key: value for key, value in os.environ.items() if "MALLOC_" not in key}
+    command = [sys.executable, "-c", script, how]
+    return subprocess.run(
+        command, env=environment, check=True, capture_output=True, text=True
+    ).stdout
+
 
 def _arenas(how: str) -> int:
-    environment = {key: value for key, value in os.environ.items() if key != "MALLOC_ARENA_MAX"}
-    command = [sys.executable, "-c", _COUNT_ARENAS, how]
-    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    return told.stdout.count("<heap nr=")
+    return _run(_COUNT_ARENAS, how).count("<heap nr=")
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="not glibc")
 def test_threads_share_two_arenas() -> None:
     assert _arenas("own") > 2
     assert _arenas("shared") <= 2
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="not glibc")
+def test_a_picture_that_was_needed_for_a_moment_leaves_no_hole() -> None:
+    assert int(_run(_LOAD_A_PICTURE, "own")) > 16
+    assert int(_run(_LOAD_A_PICTURE, "shared")) < 12
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
