@@ -19,6 +19,8 @@ from services.runtime.server import Stage
 from services.runtime.streams import open_stream
 from services.runtime.tasks import beside, first_of
 
+_MORE_CALLS = 16
+
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -89,9 +91,15 @@ def stage_of(mesh: Mesh) -> Stage:
         service=GATEWAY_SERVICE,
         add_to_server=add_to_server,
         warm_up=warm_up,
-        counted_methods=frozenset({"Converse"}),
-        # A person may say nothing for long: `Session` ends a conversation in which nothing happens.
-        limits={"Converse": StreamLimits()},
+        # `Session` counts the conversations of all edges. More calls than those may be opening.
+        counted_methods=frozenset(),
+        limits={
+            "Converse": StreamLimits(
+                # A person may say nothing for long: `Session` ends a conversation that was left.
+                last="config",
+                at_once=2 * mesh.settings.capacity + _MORE_CALLS,
+            )
+        },
         close=close,
         draining=mesh.drain.begin,
         until_idle=until_idle,

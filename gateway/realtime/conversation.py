@@ -7,9 +7,11 @@ from anima.common.v1.common_pb2 import AudioChunk
 from anima.gateway.v1.gateway_pb2 import ConverseResponse, PlaybackReport
 from gateway.realtime.client_events import ClientConfig
 from gateway.realtime.histories import Histories
-from gateway.session.session import Session
+from gateway.session.session import IDLE, Session
 from gateway.stages.mesh import Mesh
+from services.runtime.admission import PLACE_NEEDED
 from services.runtime.errors import AnimaError, InvalidRequest
+from services.runtime.logs import get_logger
 from services.runtime.tasks import Tasks
 
 Deliver = Callable[[ConverseResponse], Awaitable[None]]
@@ -127,6 +129,8 @@ class Conversation:
         except Exception as error:
             if not opened.done():
                 opened.set_exception(error)
+            elif isinstance(error, AnimaError) and error.reason in (IDLE, PLACE_NEEDED):
+                get_logger().debug("a conversation gave its place back", reason=error.reason)
             else:
                 self._failed(error)
         finally:

@@ -35,11 +35,18 @@ from gateway.stages.mesh import Mesh
 from gateway.turn.playout.outbox import Outbox
 from services.runtime.errors import DeadlineExceeded, InvalidRequest
 from services.runtime.identity.caller import caller
+from services.runtime.limits.callers import counted_as
 from services.runtime.tasks import Tasks
 from services.runtime.validation import check_range, check_text, check_turn_id
 
 __all__ = ["Mesh", "Session"]
 
+IDLE_TIMEOUT_S = 600.0
+"""A conversation in which nothing happens for this long ends."""
+IDLE = "IDLE"
+"""The reason of the error that ends it."""
+# A conversation in which nothing has happened this long gives its place to one who comes.
+_SPARE_AFTER_S = 20.0
 _DRAIN_CHECK_S = 0.5
 _MAX_SAMPLES = 2**53
 _MAX_COUNT = 2**32 - 1
@@ -91,6 +98,8 @@ class Session:
         self._listening = self._listen()
         self._hears = False
         self._tasks = Tasks("session", on_failure=self._outbox.finish)
+        self._active_at = asyncio.get_running_loop().time()
+        self._tasks.start(self._end_when_left(), name="left")
         self._started = pb.SessionStarted(
             session_id=opening.session_id,
             persona=opening.persona,
@@ -133,11 +142,13 @@ class Session:
         check_config(config)
         mesh.overload.check(stages_of(config))
         earlier = History([_message(role, text) for role, text in history])
-        with mesh.places.place(), metrics.SESSIONS.track_inprogress():
+        key = counted_as(caller(), by_address=True)
+        with mesh.places.place(caller=key) as place, metrics.SESSIONS.track_inprogress():
             opening = open_with(config, (await mesh.catalogue.read()).seen_by(caller()))
             mesh.drain.check()
             session = cls(mesh=mesh, opening=opening, history=earlier)
             mesh.drain.listeners.add(session._go_away)
+            place.holder = session
             try:
                 yield session
             finally:
@@ -167,7 +178,7 @@ class Session:
         check_text("text.text", text, MAX_QUESTION_CHARS)
         if not text.isascii():
             _check_unicode(text)
-        asked_at = asyncio.get_running_loop().time()
+        asked_at = self._active_at = asyncio.get_running_loop().time()
         await self._events.take(Typed(text=text, asked_at=asked_at))
 
     async def audio(self, chunk: common.AudioChunk) -> None:
@@ -178,11 +189,13 @@ class Session:
                 session's audio, without gaps. `header` may be left out.
         """
         self._start_listening()
+        self._active_at = asyncio.get_running_loop().time()
         await self._listening.audio(chunk)
 
     async def end_of_speech(self) -> None:
         """Reports that the person has finished (button released), without waiting for silence."""
         self._start_listening()
+        self._active_at = asyncio.get_running_loop().time()
         self._listening.end_of_speech()
 
     async def stop(self) -> None:
@@ -231,6 +244,23 @@ class Session:
             reason="CLIENT_STALLED",
         )
 
+    @property
+    def idle_s(self) -> float:
+        """For how long nobody has spoken, typed or answered, s."""
+        if not self._turns.idle or self._listening.waiting or self._listening.hearing:
+            return 0.0
+        return asyncio.get_running_loop().time() - self._active_at
+
+    @property
+    def overdue_s(self) -> float:
+        """For how long the session has kept its place without need, s; 0: it needs it."""
+        return max(0.0, self.idle_s - _SPARE_AFTER_S)
+
+    def end(self, error: Exception) -> None:
+        """Ends the session of a client that has left it, or whose place another one needs."""
+        metrics.EVICTED.inc()
+        self.fail(error)
+
     def fail(self, error: Exception) -> None:
         """Ends the session for its reader: `events` raises the error at once."""
         self._outbox.finish(error)
@@ -268,7 +298,19 @@ class Session:
             self._finish_if_idle()
             await asyncio.sleep(_DRAIN_CHECK_S)
 
+    async def _end_when_left(self) -> None:
+        while (left_s := IDLE_TIMEOUT_S - self.idle_s) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(left_s)
+        self.end(
+            DeadlineExceeded(
+                f"nothing was said or asked for {IDLE_TIMEOUT_S:g} s, so the conversation was"
+                " ended; open another one",
+                reason=IDLE,
+            )
+        )
+
     def _finish_if_idle(self) -> None:
+        self._active_at = asyncio.get_running_loop().time()
         if not (self._no_more_input or self._turns.going_away):
             return
         # Without more input, an utterance that is still being spoken would never end.

@@ -67,7 +67,7 @@ class Mesh:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings
-        self.places = Admission(settings.capacity)
+        self.places = Admission(settings.capacity, per_caller=settings.capacity_per_caller)
         self.drain = Drain()
         self.overload = Overload()
         self.background = Tasks("background")

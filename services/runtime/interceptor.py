@@ -19,7 +19,7 @@ from typing import Any
 import grpc
 import structlog
 
-from services.runtime.admission import Admission
+from services.runtime.admission import FULL, Admission, Place
 from services.runtime.decoding import Undecodable, checked
 from services.runtime.errors import (
     DETAILS_KEY,
@@ -33,6 +33,7 @@ from services.runtime.identity.authorisation import RPCS, Permission, permission
 from services.runtime.identity.bearer import AUTHORIZATION
 from services.runtime.identity.caller import Identity, acting_as, caller
 from services.runtime.identity.verifier import Verifier
+from services.runtime.limits.callers import counted_as
 from services.runtime.limits.progress import REFLECTION, STALLED, StreamLimits, Watch
 from services.runtime.logs import get_logger
 from services.runtime.metrics import ServerMetrics
@@ -100,10 +101,7 @@ class CallGuard:
     @contextmanager
     def admit(self, call: _Call) -> Iterator[None]:
         """Admits a call for the body, or raises the reason why not."""
-        if call.health:
-            yield
-            return
-        if call.reflection:
+        if call.health or call.reflection:
             yield
             return
         if self.closed_because:
@@ -134,6 +132,8 @@ class CallGuard:
             return
         try:
             async with Watch(limits) as call.watch:
+                if call.place is not None:
+                    call.place.holder = call.watch
                 yield
         except DeadlineExceeded as error:
             if error.reason in STALLED and not call.reflection:
@@ -149,7 +149,7 @@ class CallGuard:
             yield
             return
         try:
-            with places.place():
+            with places.place(caller=counted_as(caller())) as call.place:
                 active = self.metrics.active_streams.labels(*call.labels)
                 active.inc()
                 try:
@@ -157,7 +157,7 @@ class CallGuard:
                 finally:
                     active.dec()
         except Busy as error:
-            if error.reason == "CAPACITY":
+            if error.reason in FULL:
                 self.metrics.rejected.labels(*call.labels).inc()
             raise
 
@@ -171,6 +171,7 @@ class _Call:
         self.service, _, self.name = self.full_name.partition("/")
         self.labels = (self.service, self.name)
         self.watch: Watch | None = None
+        self.place: Place | None = None
         self.health = method.startswith(HEALTH_PREFIX)
         self.reflection = method.startswith(REFLECTION_PREFIX)
         given = [

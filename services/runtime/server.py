@@ -234,7 +234,7 @@ async def serving(stage: Stage, settings: ServiceSettings) -> AsyncIterator[Serv
     guard = CallGuard(
         stage=settings.stage,
         verifier=verifier,
-        admission=Admission(settings.capacity),
+        admission=Admission(settings.capacity, per_caller=settings.capacity_per_caller),
         counted_methods=stage.counted_methods,
         limits=stage.limits,
         metrics=metrics,

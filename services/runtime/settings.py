@@ -60,6 +60,10 @@ class ServiceSettings(IdentitySettings):
     capacity: int = Field(default=16, ge=1, le=10_000)
     """How many streams are served at the same time; further ones are refused with
     RESOURCE_EXHAUSTED."""
+    capacity_per_caller: int = Field(default=0, ge=0, le=10_000)
+    """How many of these places one caller may hold: a user with a token of its own, or, at the
+    gateway, the address of another machine. 0: half of them. Set it to the capacity behind a proxy
+    that hides the addresses. Services and programs of the same machine may hold all."""
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
     """The largest gRPC message, in both directions."""
     drain_timeout_s: float = Field(default=20.0, ge=0, le=3600, allow_inf_nan=False)

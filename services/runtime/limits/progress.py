@@ -16,6 +16,7 @@ from typing import Any, Final, Self, TypeVar
 
 from google.protobuf.descriptor_pool import Default
 
+from services.runtime.admission import PLACE_NEEDED
 from services.runtime.errors import DeadlineExceeded
 
 T = TypeVar("T")
@@ -58,10 +59,13 @@ class StreamLimits:
     at_once: int | None = None
 
 
+# A call that waits for its client this long gives its place to another one that comes.
+_SPARE_AFTER_S: Final = 10.0
+_SPARE_AT_FIRST_S: Final = 2.0
 REFLECTION: Final = StreamLimits(silence_s=60.0, unread_s=60.0, total_s=600.0)
 """The limits of gRPC reflection."""
-STALLED: Final = frozenset({"FIRST_MESSAGE_LATE", "NO_PROGRESS", "TOO_LONG"})
-"""The reasons of the errors with which a `Watch` ends a call."""
+STALLED: Final = frozenset({"FIRST_MESSAGE_LATE", "NO_PROGRESS", "TOO_LONG", PLACE_NEEDED})
+"""The reasons of the errors that end the call of a client without progress."""
 
 
 def check_limits(service: str, limits: Mapping[str, StreamLimits]) -> None:
@@ -141,6 +145,11 @@ class Watch:
         if self._waiting_since_s is None or not self._owes or self._writing_since_s is not None:
             return 0.0
         return self._loop.time() - max(self._waiting_since_s, self._sent_s)
+
+    @property
+    def overdue_s(self) -> float:
+        """For how long the client has kept its place without need, s; 0: it needs it."""
+        return max(0.0, self.idle_s - (_SPARE_AFTER_S if self._received else _SPARE_AT_FIRST_S))
 
     def end(self, error: Exception) -> None:
         """Ends the call with an error."""

@@ -28,6 +28,7 @@ class Owner:
     """Runs a conversation, and keeps its events."""
 
     def __init__(self, mesh: Mesh) -> None:
+        self.mesh = mesh
         self.failures: list[BaseException] = []
         self.delivered: asyncio.Queue[pb.ConverseResponse] = asyncio.Queue()
         self.histories = Histories(most=1)
@@ -177,5 +178,23 @@ def test_half_a_sample_does_not_outlive_its_utterance() -> None:
         received = b"".join(pcm for _, pcm in stages.asr.received)
         assert received == bytes(640) + b"\x01\x02" * 320
         await owner.conversation.close()
+
+    run(main)
+
+
+def test_a_place_that_was_given_away_is_no_failure_and_comes_back_with_the_next_input() -> None:
+    async def main(stages: DirectStages) -> None:
+        owner = Owner(stages.mesh(capacity=1))
+        session = await owner.conversation.session(NAMED)
+        await session.text("Hello.")
+        await until(owner.delivered, "turn_ended")
+        await asyncio.sleep(30)
+        async with Session.open(owner.mesh, pb.ConverseConfig()):
+            await asyncio.sleep(1)
+            assert owner.conversation.open_session is None
+        assert owner.failures == []
+        again = await owner.conversation.session(NAMED)
+        assert again is not session
+        assert again.history[0] == ("user", "Hello.")
 
     run(main)
