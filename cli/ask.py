@@ -41,6 +41,7 @@ from gateway.stages.spec import GATEWAY, GATEWAY_PORT
 from services.runtime.channels import open_channel
 from services.runtime.errors import Unavailable
 from services.runtime.identity.call_tokens import call_token
+from services.runtime.private_files import write_private
 from services.runtime.settings import ServiceSettings
 from services.runtime.tasks import beside
 
@@ -160,7 +161,7 @@ def ask(
         fail(str(error), remedy=f"See the log of the service {stage}." if stage else "")
     for path in files:
         content = _json(reply) if path is json_file else _WRITERS[path.suffix](reply)
-        path.write_bytes(content)
+        write_private(path, content)
 
 
 def _target(gateway: str | None) -> str:

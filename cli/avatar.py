@@ -17,6 +17,7 @@ from services.avatar.engines.painted import PaintedFaces
 from services.avatar.photo.inspection import MIN_FACE_PX
 from services.avatar.settings import AvatarSettings
 from services.runtime.errors import AnimaError, FailedPrecondition
+from services.runtime.private_files import write_private
 from services.runtime.settings import SettingsError
 
 app = typer.Typer(
@@ -171,6 +172,6 @@ def _write(creation: Creation, path: Path) -> None:
     try:
         done, coded = cv2.imencode(path.suffix or ".png", creation.preview)
         if done:
-            path.write_bytes(coded.tobytes())
+            write_private(path, coded.tobytes())
     except (cv2.error, OSError) as error:
         fail(f"{path} cannot be written: {error}")

@@ -68,6 +68,9 @@ class Commands(LazyGroup):
     }
 
 
+_SHARED = ("models", "persona")
+"""Commands that write what other users of the machine may read; all others write private files."""
+
 app = typer.Typer(
     name="anima",
     cls=Commands,
@@ -86,6 +89,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     _version: Annotated[
         bool,
         typer.Option(
@@ -94,6 +98,10 @@ def _options(
     ] = False,
 ) -> None:
     """Options before the command."""
+    if context.invoked_subcommand not in _SHARED:
+        from services.runtime.private_files import keep_private  # only now: help needs no services
+
+        keep_private()
 
 
 def main() -> None:

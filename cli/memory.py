@@ -21,6 +21,7 @@ from cli.refusals import CALLER, refusal
 from memory.settings import MemorySettings
 from services.runtime.channels import open_channel
 from services.runtime.identity.call_tokens import call_token
+from services.runtime.private_files import make_private
 
 if TYPE_CHECKING:  # this name is in the stubs' types only
     from anima.memory.v1.memory_pb2_grpc import MemoryServiceAsyncStub
@@ -105,6 +106,7 @@ def export(
 
 
 async def _write_all(stub: MemoryServiceAsyncStub, user: str, file: IO[str]) -> int:
+    make_private(file)
     count = 0
     async for response in stub.Export(wire.ExportRequest(user_id=user)):
         file.write(MessageToJson(response.item, indent=None, ensure_ascii=False) + "\n")

@@ -121,7 +121,7 @@ def check_data_folder(settings: MemorySettings) -> None:
     if settings.engine != "sqlite":
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock(folder).close()
     except StoreError:
         other = running_mesh(settings.data_dir)

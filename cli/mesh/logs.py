@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from services.runtime.private_files import make_private
+
 MAX_BYTES: Final = 16 * 1024 * 1024
 """A larger log is rotated."""
 KEPT: Final = 3
@@ -32,14 +34,16 @@ class LogFile:
 
     def begin(self) -> None:
         """Starts the log of a new mesh: the previous one becomes `<name>.log.1`."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._size() > 0:
             self._make_room()
             self.path.replace(self._older(1))
 
     def open(self) -> BinaryIO:
         """Opens the log for a process. Append mode lets `limit` truncate the open file."""
-        return self.path.open("ab")
+        file = self.path.open("ab")
+        make_private(file)
+        return file
 
     def limit(self) -> None:
         """Rotates the log if it is too large, while its process keeps writing.

@@ -19,6 +19,7 @@ from typing import IO, Final, Self
 from gateway.remember_queue.sealing import Seal
 from services.runtime.clock import unix_ms
 from services.runtime.logs import get_logger
+from services.runtime.private_files import tighten
 
 _VERSION: Final = 1
 _MAX_FILES: Final = 256
@@ -79,6 +80,7 @@ class Journal:
         """
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            tighten(folder)
             path, lock = _claim(folder)
         except OSError as error:
             raise JournalError(f"{folder} cannot be written: {error.strerror}") from error

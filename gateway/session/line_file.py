@@ -7,6 +7,7 @@ from collections import deque
 from pathlib import Path
 
 from services.runtime.logs import get_logger
+from services.runtime.private_files import make_private
 
 _MAX_WAITING = 10_000
 
@@ -53,9 +54,11 @@ class LineFile:
 
     def _run(self) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # It holds what people say.
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # Line-buffered, so that a recording is complete up to a crash.
             with self._path.open("x", buffering=1) as file:
+                make_private(file)
                 while lines := self._next():
                     for line in lines:
                         file.write(line + "\n")

@@ -17,6 +17,7 @@ from memory.sqlite.live_copy import LiveCopy
 from memory.sqlite.schema import StoreError, connect, damaged, prepare
 from memory.store import Truth
 from services.runtime.logs import get_logger
+from services.runtime.private_files import tighten
 
 COPY_NAME: Final = "memory.db.new"
 _MAX_ROUNDS: Final = 20
@@ -62,6 +63,7 @@ class Store(Truth):
         self._is_closed = False
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            tighten(folder)
             self._lock_file = lock(folder)
         except OSError as error:
             raise StoreError(f"{folder} cannot be written: {error.strerror}") from error

@@ -33,6 +33,7 @@ from services.runtime.known_variables import refuse_unknown
 from services.runtime.limits.progress import StreamLimits, check_limits
 from services.runtime.logs import configure_logging, get_logger
 from services.runtime.metrics import MetricsPage, ServerMetrics
+from services.runtime.private_files import keep_private
 from services.runtime.settings import ServiceSettings, SettingsError, split_address
 from services.runtime.tasks import Tasks
 from services.runtime.tracing import create_tracer_provider, tracer_provider
@@ -277,6 +278,7 @@ def run(build: Callable[[S], Stage], settings_class: type[S]) -> NoReturn:
     telemetry is flushed. A second signal ends the process at once. Exit codes: 0 drained, 1 the
     warm-up failed, 2 a setting is invalid.
     """
+    keep_private()
     try:
         refuse_unknown(settings_class, os.environ)
         settings = settings_class.from_environment()

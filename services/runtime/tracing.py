@@ -30,6 +30,7 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, Span, SpanKind, Status, St
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from services.runtime.logs import get_logger
+from services.runtime.private_files import make_private
 from services.runtime.settings import ServiceSettings
 from services.runtime.trace_ids import IdProvider
 
@@ -126,7 +127,8 @@ class SpanFile(SpanExporter):
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor: int | None = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._descriptor: int | None = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        make_private(self._descriptor)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Appends the spans."""

@@ -17,6 +17,7 @@ from services.avatar.requests import check_owner
 from services.runtime.errors import Busy, FailedPrecondition, NotFound
 from services.runtime.logs import get_logger
 from services.runtime.models.store import ModelStore
+from services.runtime.private_files import tighten
 from services.runtime.settings import SettingsError
 
 MAX_AVATARS = 64
@@ -38,6 +39,7 @@ class PhotoLibrary:
         self._models = ModelStore(data_dir / "models")
         self._networks: FaceNetworks | None = None
         self._making = threading.Lock()
+        tighten(self.folder)
         self._changing = threading.Lock()
         self._packages: dict[str, PhotoPackage] = {}
         self._stamps: dict[str, int] = {}
@@ -116,11 +118,12 @@ class PhotoLibrary:
             )
 
     def _keep(self, package: PhotoPackage) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        # It holds portraits of people.
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         target = self.folder / package.manifest.name
         with tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder) as staging:
             fresh = Path(staging) / "new"
-            fresh.mkdir()
+            fresh.mkdir(mode=0o700)
             save_package(package, fresh)
             if target.exists():
                 target.rename(Path(staging) / "old")
