@@ -26,6 +26,7 @@ from gateway.http.ask.reply import to_json
 from gateway.http.ask.request import AskRequest, read_ask
 from gateway.http.guard import HttpGuard
 from gateway.http.headers import SecurityHeaders
+from gateway.http.page_sessions import PageSessions, page_session_routes
 from gateway.http.problems import Problem, problem_of
 from gateway.page import routes as page
 from gateway.realtime.limits import EdgeLimits
@@ -60,16 +61,18 @@ def create_app(
         recordings: Decodes recorded questions; None: one of its own.
     """
     rest = Rest(mesh, recordings or Recordings())
+    sessions = PageSessions(mesh.verifier)
     routes: list[BaseRoute] = [
         *health.routes(mesh),
         Route("/v1/ask", rest.ask, methods=["POST"]),
         Route("/v1/mesh", rest.describe),
         Route("/v1/avatars/{name}/idle.mp4", rest.idle_loop),
-        *page.routes(mesh, limits=limits),
+        *page_session_routes(sessions),
+        *page.routes(mesh, verifier=sessions, limits=limits),
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(HttpGuard, settings=mesh.settings, verifier=mesh.verifier)],
+        middleware=[Middleware(HttpGuard, settings=mesh.settings, verifier=sessions)],
         exception_handlers={
             Problem: _on_problem,
             AnimaError: _on_anima_error,

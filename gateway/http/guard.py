@@ -19,6 +19,7 @@ from gateway.http.permissions import permission_for
 from gateway.http.problems import Problem, problem_of
 from gateway.settings import GatewaySettings
 from services.runtime.errors import AnimaError, Unauthenticated
+from services.runtime.identity.authorisation import Permission
 from services.runtime.identity.bearer import AUTHORIZATION
 from services.runtime.identity.caller import Identity, Mode, acting_as
 from services.runtime.identity.verifier import Verifier
@@ -98,8 +99,7 @@ class HttpGuard:
 
     async def _identify(self, scope: Scope, headers: Headers) -> Identity:
         peer = (scope.get("client") or ("",))[0]
-        # Under /v1 what exists is said only after the token.
-        row = None if _is_private(scope) else permission_for(scope)
+        row = _row_before_token(scope)
         if row is not None and (row.before_token or scope["type"] == "websocket"):
             return Identity(mode=self._verifier.mode, roles=frozenset(), peer=peer)
         try:
@@ -113,9 +113,14 @@ class HttpGuard:
             raise problem from None
 
 
-def _is_private(scope: Scope) -> bool:
-    path: str = scope["path"]
-    return scope["type"] == "http" and path.startswith("/v1/")
+def _row_before_token(scope: Scope) -> Permission | None:
+    """Returns the row of a request; None: under /v1 what exists is said only after the token."""
+    try:
+        return permission_for(scope)
+    except Problem:
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            return None
+        raise
 
 
 def _check_site(scope: Scope, headers: Headers, own: _Authority | None) -> None:

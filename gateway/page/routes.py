@@ -23,6 +23,7 @@ from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
 from gateway.webrtc.link import LiveMedia
 from services.runtime.errors import InvalidRequest
+from services.runtime.identity.verifier import Verifier
 
 STATIC = Path(__file__).parent / "static"
 CONNECTIONS_PER_PLACE = 4
@@ -48,14 +49,15 @@ _MEDIA_TYPES = {
 }
 
 
-def routes(mesh: Mesh, *, limits: EdgeLimits | None = None) -> list[BaseRoute]:
+def routes(mesh: Mesh, *, verifier: Verifier, limits: EdgeLimits | None = None) -> list[BaseRoute]:
     """Returns the routes of the page.
 
     Args:
         mesh: The stages, already entered.
+        verifier: Checks the tokens of pages.
         limits: The limits of a client; None: the defaults.
     """
-    edge = Edge(mesh, limits or EdgeLimits())
+    edge = Edge(mesh, verifier, limits or EdgeLimits())
     return [
         WebSocketRoute("/v1/realtime", edge.converse),
         *memory_routes(mesh),
@@ -70,11 +72,13 @@ class Edge:
 
     Args:
         mesh: The stages.
+        verifier: Checks the tokens of pages.
         limits: The limits of a client.
     """
 
-    def __init__(self, mesh: Mesh, limits: EdgeLimits) -> None:
+    def __init__(self, mesh: Mesh, verifier: Verifier, limits: EdgeLimits) -> None:
         self._mesh = mesh
+        self._verifier = verifier
         self._limits = limits
         self._live = LiveMedia(mesh)
         self._histories = Histories(most=mesh.settings.capacity * HISTORIES_PER_PLACE)
@@ -87,6 +91,7 @@ class Edge:
         await Connection(
             websocket=websocket,
             mesh=self._mesh,
+            verifier=self._verifier,
             limits=self._limits,
             live=self._live,
             histories=self._histories,

@@ -37,6 +37,7 @@ from services.runtime.errors import (
     InvalidRequest,
 )
 from services.runtime.identity.caller import acting_as
+from services.runtime.identity.verifier import Verifier
 from services.runtime.logs import get_logger
 from services.runtime.tasks import first_of
 
@@ -51,6 +52,7 @@ class Connection:
     Args:
         websocket: The WebSocket, already accepted.
         mesh: The stages.
+        verifier: Checks the token of the client.
         limits: The limits of the client.
         live: The state that all clients share for WebRTC.
         histories: The histories of conversations that may be resumed.
@@ -63,6 +65,7 @@ class Connection:
         *,
         websocket: WebSocket,
         mesh: Mesh,
+        verifier: Verifier,
         limits: EdgeLimits,
         live: LiveMedia,
         histories: Histories,
@@ -71,7 +74,7 @@ class Connection:
     ) -> None:
         self._place = place
         self._websocket = websocket
-        self._verifier = mesh.verifier
+        self._verifier = verifier
         self._limits = limits
         self._config = config
         self._outgoing = Outgoing(

@@ -8,6 +8,9 @@ export const token = () => sessionStorage.getItem(TOKEN_KEY);
 /** Stores the token until the tab is closed. */
 export const keepToken = (value) => sessionStorage.setItem(TOKEN_KEY, value);
 
+/** Forgets the token. */
+export const forgetToken = () => sessionStorage.removeItem(TOKEN_KEY);
+
 /** The gateway rejected the token, or requires one. */
 export class Unauthorized extends Error {}
 
@@ -20,6 +23,13 @@ async function call(path, { headers = {}, ...options } = {}) {
     throw new Error(problem.detail ?? `${path}: ${response.status}`);
   }
   return response;
+}
+
+/** Exchanges the code of another site for the token of a session. */
+export async function openSession(code) {
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ code });
+  return (await (await call("v1/page-sessions", { method: "POST", headers, body })).json()).token;
 }
 
 /** Fetches the stages and their personas, voices and avatars. */

@@ -2,6 +2,7 @@
 
 import { Answer } from "./answer.js";
 import { Unauthorized, describeMesh, keepToken, token } from "./api.js";
+import { arrive, takeCode } from "./arrival.js";
 import { Captions } from "./captions.js";
 import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
@@ -14,7 +15,7 @@ import { MICROPHONE_RATE_HZ, Microphone } from "./microphone.js";
 import { playableCodecs } from "./player.js";
 import { Portrait } from "./portrait.js";
 import { Screen } from "./screen.js";
-import { Settings, userId } from "./settings.js";
+import { Settings, bindUser, userId } from "./settings.js";
 import { drawWaterfall } from "./waterfall.js";
 
 const MESH_REFRESH_MS = 20_000;
@@ -22,6 +23,8 @@ const MADE_TRIES = 20;
 const MADE_WAIT_MS = 500;
 const byId = (id) => document.getElementById(id);
 
+const code = takeCode();
+if (code) kept.renew(); // what another person has said here is not for this one
 const connection = new Connection(token);
 const player = new Screen(byId("screen"), { talk: byId("talk"), live: byId("live") });
 const loops = new Loops(byId("screen"), {
@@ -88,6 +91,7 @@ function question() {
 const HANDLERS = {
   "session.created": ({ session }) => {
     composer.limit(session.anima.max_question_chars);
+    bindUser(session.anima.user_id);
     setStatus("online");
     configure();
     refreshMesh();
@@ -371,4 +375,5 @@ setInterval(() => connection.isOpen && !document.hidden && refreshMesh(), MESH_R
 if (!codecs.length) notice(t("noMedia"), true);
 translatePage();
 setStatus("connecting");
+if (code) await arrive(code).catch(() => notice(t("arrivalFailed")));
 connection.connect();

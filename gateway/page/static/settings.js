@@ -146,8 +146,14 @@ function stored(key) {
   }
 }
 
-/** Returns the user id for the memory: a random name that this browser stores. */
+let signedIn = "";
+
+/** Tells who the person is, if the token says so; otherwise empty. */
+export const bindUser = (user) => (signedIn = user);
+
+/** Returns the user id for the memory: that of the token, or a random name that this browser stores. */
 export function userId() {
+  if (signedIn) return signedIn;
   let id = localStorage.getItem(USER_KEY);
   if (!id) {
     id = `web-${randomName(12)}`;

@@ -164,6 +164,15 @@ ROUTES: Final[Mapping[str, Permission]] = MappingProxyType(
             note="the token may come in the first event",
         ),
         "POST /v1/ask": Permission(roles=_PERSON, data=Data.USERS, field="user_id"),
+        "POST /v1/page-codes": Permission(
+            roles=_PERSON,
+            data=Data.USERS,
+            field="user_id",
+            note="a service names the person who will use the page",
+        ),
+        "POST /v1/page-sessions": Permission(
+            roles=_ANYBODY, before_token=True, note="wants a code of a minute, for one use"
+        ),
         "GET /v1/mesh": Permission(note="consent statements only to the owner and to operators"),
         "GET /v1/memory": Permission(roles=_PERSON, data=Data.USERS, field="anima-user-id"),
         "DELETE /v1/memory": Permission(roles=_PERSON, data=Data.USERS, field="anima-user-id"),

@@ -44,6 +44,8 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "GET /healthz": OPEN,
     "GET /readyz": OPEN,
     "POST /v1/ask": OWN | {"service": (OK, OK, OK)},
+    "POST /v1/page-codes": OWN,
+    "POST /v1/page-sessions": OPEN,
     "GET /v1/mesh": ALL,
     "GET /v1/memory": OWN,
     "DELETE /v1/memory": OWN,
@@ -182,6 +184,8 @@ def request_of(route: str, user: str) -> dict[str, Any]:
     if route == "POST /v1/ask":
         request["json"] = {"text": "Hello?", "user_id": user}
         path += "?format=json"
+    if route == "POST /v1/page-codes":
+        request["json"] = {"user_id": user}
     if route == "POST /v1/avatars":
         request["data"] = {"name": "new", "consent": "This is me, and I agree."}
         request["files"] = {"photo": b"photo"}
@@ -195,6 +199,9 @@ async def reached(site: Site, route: str, who: str, user: str) -> int:
         return await conversed(site, who, user)
     request = request_of(route, user)
     request["headers"] |= site.headers(who)
+    if route == "POST /v1/page-sessions":
+        made = await site.http.post("/v1/page-codes", headers=site.headers("person"))
+        request["json"] = {"code": made.json()["code"]}
     answer = await site.http.request(**request)
     if answer.status_code in (401, 403, 404, 405, 422):
         assert answer.headers["content-type"] == "application/problem+json"

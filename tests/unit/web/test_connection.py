@@ -75,6 +75,7 @@ def connection(client: SilentClient, mesh: Mesh, **limits: Any) -> Connection:
     return Connection(
         websocket=cast(WebSocket, client),
         mesh=mesh,
+        verifier=mesh.verifier,
         limits=EdgeLimits(**limits),
         live=LiveMedia(mesh),
         histories=Histories(most=1),
