@@ -24,6 +24,7 @@ from gateway.http.ask.media_files import to_mp4, to_wav
 from gateway.http.ask.recordings import Recordings
 from gateway.http.ask.reply import to_json
 from gateway.http.ask.request import AskRequest, read_ask
+from gateway.http.bodies import PacedBodies
 from gateway.http.guard import HttpGuard
 from gateway.http.headers import SecurityHeaders
 from gateway.http.page_sessions import PageSessions, page_session_routes
@@ -31,8 +32,10 @@ from gateway.http.problems import Problem, problem_of
 from gateway.page import routes as page
 from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
+from services.runtime.admission import Admission
 from services.runtime.errors import AnimaError, InternalError, NotFound
 from services.runtime.identity.caller import caller
+from services.runtime.limits.callers import counted_as
 from services.runtime.logs import get_logger
 from services.runtime.streams import received
 from services.runtime.tasks import beside
@@ -42,6 +45,7 @@ _FORMATS = {"mp4": MP4, "wav": WAV, "json": JSON}
 _ALIASES = {"audio/x-wav": WAV, "audio/wave": WAV, "audio/*": WAV, "video/*": MP4, "*/*": JSON}
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _MAX_NUMBER = 10_000
+_MAX_UPLOADS = 8
 _IDLE_TIMEOUT_S = 30.0
 _ACTIVITIES = {
     "idle": avatar.ACTIVITY_IDLE,
@@ -72,7 +76,10 @@ def create_app(
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(HttpGuard, settings=mesh.settings, verifier=sessions)],
+        middleware=[
+            Middleware(HttpGuard, settings=mesh.settings, verifier=sessions),
+            Middleware(PacedBodies),
+        ],
         exception_handlers={
             Problem: _on_problem,
             AnimaError: _on_anima_error,
@@ -98,6 +105,7 @@ class Rest:
     def __init__(self, mesh: Mesh, recordings: Recordings) -> None:
         self._mesh = mesh
         self._recordings = recordings
+        self._uploads = Admission(_MAX_UPLOADS, of="recordings")
 
     async def describe(self, request: Request) -> Response:
         """Returns the response of `DescribeMesh` as JSON."""
@@ -113,7 +121,7 @@ class Rest:
     async def ask(self, request: Request) -> Response:
         """Answers one question as MP4, as WAV, or as JSON with text, subtitles and stage times."""
         media_type = _wanted(request)
-        asked = await read_ask(request, self._recordings)
+        asked = await self._read(request)
         # Video takes most of the time, so it is made only if the client asked for it.
         asked.config.audio_only = media_type != MP4
         asked.config.user_id = caller().user_of(asked.config.user_id)
@@ -127,6 +135,13 @@ class Rest:
             )
             return Response(wav, media_type=WAV)
         return Response(await _film(reply), media_type=MP4)
+
+    async def _read(self, request: Request) -> AskRequest:
+        if not request.headers.get("content-type", "").startswith("multipart/"):
+            return await read_ask(request, self._recordings)
+        # Each may be a recording of 20 MB.
+        with self._uploads.place(caller=counted_as(caller(), by_address=True)):
+            return await read_ask(request, self._recordings)
 
     async def idle_loop(self, request: Request) -> Response:
         """Returns the idle loop of an avatar as an MP4 file without audio, to be repeated."""

@@ -22,14 +22,17 @@ from starlette.routing import BaseRoute, Route
 from anima.avatar.v1 import avatar_pb2 as avatar
 from gateway.http.problems import Problem
 from gateway.stages.mesh import Mesh
+from services.runtime.admission import Admission
 from services.runtime.errors import AnimaError, InvalidRequest, error_from_rpc
 from services.runtime.identity.caller import caller
+from services.runtime.limits.callers import counted_as
 from services.runtime.streams import received
 
 MAX_PHOTO_BYTES = 32 * 1024 * 1024
 _MAX_FORM_BYTES = MAX_PHOTO_BYTES + 64 * 1024
 _MAX_FIELD_BYTES = 16 * 1024
 _PIECE_BYTES = 512 * 1024
+_MAX_UPLOADS = 2
 _CREATE_TIMEOUT_S = 120.0
 _DELETE_TIMEOUT_S = 10.0
 
@@ -50,9 +53,15 @@ def avatar_routes(mesh: Mesh) -> list[BaseRoute]:
 class _Calls:
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
+        self._uploads = Admission(_MAX_UPLOADS, of="photos")
 
     async def create(self, request: Request) -> Response:
         """Makes an avatar from the form's file `photo`."""
+        # The avatar service has places of its own for what was received.
+        with self._uploads.place(caller=counted_as(caller(), by_address=True)):
+            return await self._create(request)
+
+    async def _create(self, request: Request) -> Response:
         form = await _form(request)
         try:
             config = avatar.CreateAvatarConfig(

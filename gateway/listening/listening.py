@@ -32,6 +32,8 @@ from services.runtime.tasks import beside
 _CHUNK_MS = 100
 _BACKLOG_S = 10
 _RETRY_AFTER_S = 1.0
+# Ends of speech that wait for the recogniser; more are one.
+_MAX_ENDS = 16
 # A microphone that is on sends audio many times a second.
 _MICROPHONE_OFF_S = 1.0
 # A recogniser that waits for a microphone this long is given back.
@@ -108,7 +110,10 @@ class Listening:
 
     def end_of_speech(self) -> None:
         """Ends the utterance with the audio received so far."""
-        self._ends.append(self._microphone.end_sample)
+        end = self._microphone.end_sample
+        if self._ends and (self._ends[-1] == end or len(self._ends) >= _MAX_ENDS):
+            self._ends.pop()  # pressed again before the recogniser has caught up
+        self._ends.append(end)
         self._notify()
 
     async def run(self) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 
+# Shorter pieces share one time of arrival.
+_LEAST_ARRIVAL_MS = 5
+
 
 class Microphone:
     """Keeps audio until it has certainly been recognised.
@@ -26,6 +29,7 @@ class Microphone:
         self._pcm = bytearray()
         self._start_sample = 0
         self._arrivals: list[tuple[int, float]] = []
+        self._least_samples = sample_rate_hz * _LEAST_ARRIVAL_MS // 1000
 
     @property
     def start_sample(self) -> int:
@@ -36,13 +40,20 @@ class Microphone:
         """Adds audio that has just arrived: int16 little-endian."""
         self._pcm += pcm
         self.end_sample += len(pcm) // 2
-        self._arrivals.append((self.end_sample, asyncio.get_running_loop().time()))
+        self._note_arrival(asyncio.get_running_loop().time())
         surplus = self.end_sample - self._start_sample - self._kept_samples
         if surplus > 0:
             del self._pcm[: surplus * 2]
             self._start_sample += surplus
             first = bisect_left(self._arrivals, (self._start_sample, 0.0))
             del self._arrivals[:first]
+
+    def _note_arrival(self, now_s: float) -> None:
+        # Pieces of a sample each, or of none, must not need more memory than their audio.
+        before = self._arrivals[-2][0] if len(self._arrivals) > 1 else self._start_sample
+        if self._arrivals and self._arrivals[-1][0] - before < self._least_samples:
+            self._arrivals.pop()
+        self._arrivals.append((self.end_sample, now_s))
 
     def read(self, start_sample: int, end_sample: int) -> bytes:
         """Returns kept audio; samples that are no longer kept are left out."""

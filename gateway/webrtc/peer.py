@@ -23,6 +23,9 @@ from services.runtime.tasks import Tasks
 
 _MAX_SDP_CHARS = 65_536
 
+# A browser has an address or two per network interface, protocol and TURN server.
+_MAX_CANDIDATES = 64
+
 
 class Peer:
     """A connection to a browser.
@@ -53,6 +56,7 @@ class Peer:
         self._pump = Pump(program, report=report)
         self._tasks = Tasks("webrtc media", on_failure=failed)
         self._pumping = False
+        self._candidates = 0
         self._changed = changed
         self._connected_at: datetime | None = None
         self._senders: list[RTCRtpSender] = []
@@ -103,6 +107,9 @@ class Peer:
         Raises:
             InvalidRequest: It is not a candidate.
         """
+        self._candidates += 1
+        if self._candidates > _MAX_CANDIDATES:
+            raise InvalidRequest(f"candidate: at most {_MAX_CANDIDATES} are accepted")
         line = str(event.get("candidate") or "")[:1000].removeprefix("candidate:")
         if not line or ".local " in line:
             # The end of the candidates, or a name that hides an address from the page and that only

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 SEGMENTS_AT_WORK = 2
 """The segment being sent and the next one; each occupies a thread of the stage."""
-MAX_WAITING = 512
+MAX_WAITING = 64
 """The maximum number of pending requests; beyond it the stream is not read."""
 
 

@@ -181,3 +181,22 @@ def test_wrong_audio_is_refused_and_the_session_lives_on(
             await said.until_kind("turn_ended")
 
     run(main)
+
+
+def test_tiny_pieces_and_repeated_ends_need_no_memory() -> None:
+    async def main(stages: DirectStages) -> None:
+        async with conversation(stages.mesh()) as (session, _):
+            listening = session._listening
+            for _ in range(1_000):
+                await session.audio(common.AudioChunk(sample_rate_hz=MICROPHONE_RATE))
+            for start in range(8_000):
+                one = common.AudioChunk(
+                    start_sample=start, sample_rate_hz=MICROPHONE_RATE, pcm=b"\x00\x00"
+                )
+                await session.audio(one)
+                await session.end_of_speech()
+                await session.end_of_speech()
+                assert len(listening._ends) <= 16
+            assert len(listening._microphone._arrivals) <= 8_000 / 80 + 2
+
+    run(main)

@@ -13,6 +13,7 @@ from aiortc import RTCRtpReceiver
 from anima.avatar.v1.avatar_pb2 import Activity
 from gateway.webrtc.peer import Peer
 from gateway.webrtc.program import Program
+from services.runtime.errors import InvalidRequest
 from tests.unit.web.live.browser import browser_that_offers
 from tests.unit.web.live.test_program import named_loop
 
@@ -61,3 +62,13 @@ async def test_failure_of_the_pump_is_reported(monkeypatch: pytest.MonkeyPatch) 
     async with connected_peer(failures):
         monkeypatch.setattr(Program, "sound", lambda self: 1 / 0)
         assert isinstance(await asyncio.wait_for(failures.get(), 90), ZeroDivisionError)
+
+
+async def test_candidates_are_bounded() -> None:
+    failures: asyncio.Queue[BaseException] = asyncio.Queue()
+    async with connected_peer(failures) as peer:
+        event: dict[str, object] = {"candidate": "", "sdpMid": "0"}
+        for _ in range(64):
+            await peer.add_candidate(event)
+        with pytest.raises(InvalidRequest, match="at most 64"):
+            await peer.add_candidate(event)
