@@ -19,7 +19,14 @@ from gateway.realtime.client_events import (
     whole_number,
 )
 from gateway.realtime.conversation import Conversation, Deliver, words_of
-from gateway.realtime.ending import FAILED, RULE_BROKEN, TOO_BIG, TRY_LATER, ConnectionEndError
+from gateway.realtime.ending import (
+    FAILED,
+    RULE_BROKEN,
+    TOO_BIG,
+    TRY_LATER,
+    UNAUTHORIZED,
+    ConnectionEndError,
+)
 from gateway.realtime.fmp4.turn_media import Fmp4Media, PcmMedia, TurnMedia
 from gateway.realtime.histories import Histories
 from gateway.realtime.limits import Allowance, EdgeLimits
@@ -32,11 +39,8 @@ from gateway.webrtc.link import LiveLink, LiveMedia
 from gateway.webrtc.program import Playing
 from gateway.webrtc.recent import Recent
 from services.runtime.compute import Compute
-from services.runtime.errors import (
-    AnimaError,
-    InvalidRequest,
-)
-from services.runtime.identity.caller import acting_as
+from services.runtime.errors import AnimaError, InvalidRequest, Unauthenticated
+from services.runtime.identity.caller import acting_as, caller, not_yours, while_accepted
 from services.runtime.identity.verifier import Verifier
 from services.runtime.logs import get_logger
 from services.runtime.tasks import first_of
@@ -123,9 +127,12 @@ class Connection:
                 self._config = of_caller(self._config)
                 self._post({"type": "session.created", "session": self._config.as_event()})
                 self._post(self._link.config_event())
-                await first_of(self._receive(), self._send(), self._until_broken(), name="page")
+                async with while_accepted(who):
+                    await first_of(self._receive(), self._send(), self._until_broken(), name="page")
         except WebSocketDisconnect:
             pass
+        except Unauthenticated as error:
+            await self._close(UNAUTHORIZED, error.message)
         except ConnectionEndError as end:
             get_logger().info("page connection closed", code=end.code, reason=str(end))
             await self._close(end.code, str(end))
@@ -372,4 +379,6 @@ class Connection:
         self._failed(ConnectionEndError(TRY_LATER, "the client does not respond"))
 
     async def _authenticated_already(self, event: dict[str, Any]) -> None:
-        """Accepts a token that was not required: a page always sends one."""
+        """Accepts the caller's token, which may have come in a header: a page always sends one."""
+        if (await self._verifier.of_token(event.get("token"))).user_id != caller().user_id:
+            raise not_yours("token: this connection belongs to another user")

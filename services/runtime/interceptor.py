@@ -31,7 +31,7 @@ from services.runtime.errors import (
 )
 from services.runtime.identity.authorisation import RPCS, Permission, permission_of
 from services.runtime.identity.bearer import AUTHORIZATION
-from services.runtime.identity.caller import Identity, acting_as, caller
+from services.runtime.identity.caller import Identity, acting_as, caller, while_accepted
 from services.runtime.identity.verifier import Verifier
 from services.runtime.limits.callers import counted_as
 from services.runtime.limits.progress import REFLECTION, STALLED, StreamLimits, Watch
@@ -119,8 +119,8 @@ class CallGuard:
     @asynccontextmanager
     async def guarding(self, call: _Call) -> AsyncIterator[None]:
         """Identifies and admits the caller for the body, and watches its progress."""
-        with acting_as(await self.identify(call)), self.admit(call):
-            async with self._watched(call):
+        with acting_as(await self.identify(call)) as who, self.admit(call):
+            async with while_accepted(who), self._watched(call):
                 yield
 
     @asynccontextmanager

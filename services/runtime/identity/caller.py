@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from services.runtime.errors import PermissionDenied
+from services.runtime.errors import PermissionDenied, Unauthenticated
 
 
 class Mode(StrEnum):
@@ -46,7 +48,7 @@ class Identity:
         user_id: The user whose token it is; None: the token, if any, belongs to no single user.
         roles: What the caller may be.
         peer: The network address of the caller, if known.
-        expires_unix_s: When the token ends, s since 1970; None: never.
+        expires_unix_s: When the token is no longer accepted, s since 1970; None: never.
     """
 
     mode: Mode
@@ -107,6 +109,13 @@ class Identity:
         return own
 
 
+def token_expired() -> Unauthenticated:
+    """Returns the error for a token that has ended."""
+    return Unauthenticated(
+        "authorization: the token has expired; get a new one", reason="TOKEN_EXPIRED"
+    )
+
+
 def not_yours(message: str) -> PermissionDenied:
     """Returns the error for something that belongs to another user."""
     return PermissionDenied(message, reason="NOT_YOURS")
@@ -124,10 +133,31 @@ def caller() -> Identity:
 
 
 @contextmanager
-def acting_as(identity: Identity) -> Iterator[None]:
+def acting_as(identity: Identity) -> Iterator[Identity]:
     """Makes an identity the caller for the body."""
     token = _caller.set(identity)
     try:
-        yield
+        yield identity
     finally:
         _caller.reset(token)
+
+
+@asynccontextmanager
+async def while_accepted(identity: Identity) -> AsyncIterator[None]:
+    """Ends the body when the token of a person or an operator ends.
+
+    The calls of services are short, except for those that other services keep open for them.
+
+    Raises:
+        Unauthenticated: The token has ended.
+    """
+    if not identity.is_bound or identity.expires_unix_s is None:
+        yield
+        return
+    try:
+        async with asyncio.timeout(identity.expires_unix_s - time.time()) as limit:
+            yield
+    except TimeoutError:
+        if limit.expired():
+            raise token_expired() from None
+        raise

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import jwt
 
-from services.runtime.errors import InvalidRequest, Unauthenticated, Unavailable
+from services.runtime.errors import InvalidRequest, Unavailable
 from services.runtime.identity.bearer import token_missing, token_wrong
-from services.runtime.identity.caller import Identity, Mode, Role
+from services.runtime.identity.caller import Identity, Mode, Role, token_expired
 from services.runtime.identity.key_sources import KeyFile, KeySource
 from services.runtime.identity.keys import KeyFormatError, VerificationKey
 from services.runtime.identity.settings import IdentitySettings, refuse_two_modes
@@ -66,8 +66,10 @@ class SignedTokenVerifier(Verifier):
         identity = self._remembered(digest)
         if identity is None:
             identity = self._identity_of(await self._claims_of(token))
+        if identity.peer != peer or digest not in self._known:
+            identity = replace(identity, peer=peer)
             self._keep(digest, identity)
-        return replace(identity, peer=peer)
+        return identity
 
     async def close(self) -> None:
         """Ends the reading of keys."""
@@ -82,9 +84,9 @@ class SignedTokenVerifier(Verifier):
         identity = self._known.get(digest)
         if identity is None or identity.expires_unix_s is None:
             return None
-        if identity.expires_unix_s + self._settings.identity_leeway_s <= self._unix_s():
+        if identity.expires_unix_s <= self._unix_s():
             del self._known[digest]
-            raise _expired()
+            raise token_expired()
         self._known.move_to_end(digest)
         return identity
 
@@ -131,7 +133,7 @@ class SignedTokenVerifier(Verifier):
         except jwt.InvalidSignatureError:
             raise
         except jwt.ExpiredSignatureError:
-            raise _expired() from None
+            raise token_expired() from None
         except jwt.ImmatureSignatureError:
             raise token_wrong("authorization: the token is not valid yet") from None
         except jwt.InvalidIssuerError:
@@ -153,7 +155,7 @@ class SignedTokenVerifier(Verifier):
             mode=Mode.IDENTITIES,
             user_id=user_id,
             roles=_roles_of(claims, self._settings.identity_role_claim),
-            expires_unix_s=float(claims["exp"]),
+            expires_unix_s=float(claims["exp"]) + self._settings.identity_leeway_s,
         )
 
 
@@ -198,9 +200,3 @@ def _roles_of(claims: Mapping[str, Any], name: str) -> frozenset[Role]:
     if not isinstance(given, list):
         return frozenset()
     return frozenset(role for role in Role if role.value in given)
-
-
-def _expired() -> Unauthenticated:
-    return Unauthenticated(
-        "authorization: the token has expired; get a new one", reason="TOKEN_EXPIRED"
-    )

@@ -54,6 +54,21 @@ async def test_the_user_of_a_conversation_comes_from_the_token(
         assert error.reason == "NOT_YOURS"
 
 
+async def test_a_conversation_ends_with_its_token(tmp_path: Path) -> None:
+    async with (
+        identity_mesh(tmp_path) as fake,
+        fake.gateway(**identity_settings(tmp_path)) as gateway,
+        # Accepted for two seconds more, as the clocks of issuer and server may differ by 30 s.
+        calling(gateway.address, token("ada", lifetime_s=-28), GatewayServiceStub) as ada,
+    ):
+        call = ada.Converse()
+        await call.write(pb.ConverseRequest(config=pb.ConverseConfig(text_only=True)))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            async for _ in call:
+                pass
+        assert error_from_rpc(caught.value).reason == "TOKEN_EXPIRED"
+
+
 async def test_a_trusted_program_names_its_users(tmp_path: Path) -> None:
     async with (
         identity_mesh(tmp_path) as fake,

@@ -62,6 +62,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     },
     "WS /v1/realtime": OWN | {"service": (OK, OK, OK)},
 }
+TOKEN_ENDED = "authorization: the token has expired; get a new one"
 AVATARS = {"": "ani", "ada": "adas", "bob": "bobs"}
 
 
@@ -327,6 +328,41 @@ async def test_the_user_of_a_page_comes_from_its_token(site: Site) -> None:
         await client.ask("Who am I?")
         await client.until("response.done")
         assert [each.user_id for each in site.memory.requests] == ["ada"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_page_cannot_have_the_avatar_of_another(site: Site) -> None:
+    async with site.page.client() as client:
+        await client.send({"type": "anima.authenticate", "token": token("ada")})
+        await client.until("session.created")
+        await client.configure(avatar="bobs")
+        await client.ask("Hello?")
+        error = (await client.until("error"))["error"]
+        assert "'bobs' is not known; there are: ani, adas" in error["message"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_page_does_not_change_its_person(site: Site) -> None:
+    header = {"authorization": f"Bearer {token('ada')}"}
+    async with site.page.client(additional_headers=header) as client:
+        await client.until("session.created")
+        for given, refused in ((token("bob"), "not_yours"), ("x", "token_wrong")):
+            await client.send({"type": "anima.authenticate", "token": given})
+            assert (await client.until("error"))["error"]["code"] == refused
+        await client.send({"type": "anima.authenticate", "token": token("ada", lifetime_s=99)})
+        await client.configure(language="en")
+        await client.until("session.updated")
+        assert len(client.events("error")) == 2
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_page_is_closed_when_its_token_ends(site: Site) -> None:
+    async with site.page.client() as client:
+        # Accepted for some seconds more, as the clocks of issuer and server may differ by 30 s.
+        ending = token("ada", lifetime_s=-25)
+        await client.send({"type": "anima.authenticate", "token": ending})
+        await client.until("session.created")
+        assert await client.closed() == (4401, TOKEN_ENDED)
 
 
 @pytest.mark.asyncio(loop_scope="module")
