@@ -34,6 +34,17 @@ def degraded(stage: str, language: str, turn_id: str = "") -> pb.Notice:
     return pb.Notice(kind=pb.NOTICE_KIND_DEGRADED, stage=stage, text=text, turn_id=turn_id)
 
 
+def memory_full(language: str, turn_id: str) -> pb.Notice:
+    """Returns the notice that nothing of the conversation can be remembered."""
+    text = _stage(_words(language), "memory").full
+    return pb.Notice(
+        kind=pb.NOTICE_KIND_DEGRADED,
+        stage="memory",
+        text=text or degraded("memory", language).text,
+        turn_id=turn_id,
+    )
+
+
 def apology(language: str) -> str:
     """Returns the apology that is spoken when an answer cannot be finished."""
     return _words(language).apology

@@ -2,14 +2,23 @@
 
 import sqlite3
 
-from services.runtime.errors import AnimaError, Busy, InternalError, Unavailable
+from services.runtime.errors import (
+    DISK_FULL_REASON,
+    AnimaError,
+    Busy,
+    InternalError,
+    Unavailable,
+)
 
 
 class StoreError(Exception):
     """The database cannot be used; the text names the file and states what to do."""
 
 
-DISK_FULL_REASON = "DISK_FULL"
+class DiskFullError(StoreError):
+    """The disk is full, and the space that is left is for erasing."""
+
+
 _FULL_RETRY_MS = 10_000
 _PASSING_ERRORS = {
     sqlite3.SQLITE_BUSY: "its database is busy",
@@ -23,7 +32,8 @@ def disk_full(place: str) -> Busy:
     """Returns the error for a write that failed because the disk is full."""
     return Busy(
         f"the memory cannot store this: the disk of {place} is full. Nothing of this call was"
-        " stored; stored items can still be read. Make room there, and writing works again",
+        " stored; stored items can still be read and erased. Make room there, and writing works"
+        " again",
         reason=DISK_FULL_REASON,
         retry_after_ms=_FULL_RETRY_MS,
     )
@@ -36,6 +46,8 @@ def service_error(error: StoreError | sqlite3.Error, place: str) -> AnimaError:
         error: The error of the store.
         place: The location of the database.
     """
+    if isinstance(error, DiskFullError):
+        return disk_full(place)
     if isinstance(error, StoreError):
         return Unavailable(f"the memory: {error}")
     # The low byte is the kind of the error, the rest its detail.

@@ -36,6 +36,9 @@ class MemorySettings(ServiceSettings):
     start_check_s: float = Field(default=START_CHECK_S, ge=0, le=3_600, allow_inf_nan=False)
     """The time limit of the engine "sqlite" for finding damaged pages at start; `anima memory
     check` checks all of them."""
+    reserve_bytes: int = Field(default=16 * 1024 * 1024, ge=0, le=1 << 40)
+    """The space that the engine "sqlite" keeps free in a file, so that data can be erased on a full
+    disk; at most a quarter of the free space. 0: none."""
     embedding_model: str = "minilm-l6-v2"
     """The encoder in the model store; "none": search by words alone."""
     embeddings: str = ""

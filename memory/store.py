@@ -56,10 +56,32 @@ class Truth(ABC):
     def reading(self) -> AbstractContextManager[Connection]:
         """Returns a read-only connection; it must be used only briefly."""
 
+    def upkeep(self) -> AbstractContextManager[Connection]:
+        """Like `transaction`, for work that must be possible on a full disk too."""
+        return self.transaction()
+
+    @property
+    def erased_rows(self) -> int:
+        """How many rows one transaction may erase; fewer if there is little room on the disk."""
+        return 500
+
+    def prepare_erasing(self) -> None:  # noqa: B027 - most stores have nothing to prepare
+        """Makes room for erasing if the disk is full."""
+
+    def restore_reserve(self) -> None:  # noqa: B027
+        """Keeps space for erasing again, once there is room."""
+
+    def check_files(self) -> None:  # noqa: B027
+        """Checks that the database still is the one that was opened.
+
+        Raises:
+            StoreError: It was deleted or replaced; the text states what to do.
+        """
+
     @contextmanager
     def erasing(self) -> Iterator[Connection]:
         """Like `transaction`, for erasing rows: `scrub` later removes them from the files."""
-        with self.transaction() as connection:
+        with self.upkeep() as connection:
             yield connection
             connection.execute("UPDATE scrub SET wanted = wanted + 1")
 
@@ -79,7 +101,7 @@ class Truth(ABC):
         with self.reading() as connection:
             (wanted,) = connection.execute("SELECT wanted FROM scrub").fetchone()
         self._scrub_files()
-        with self.transaction() as connection:
+        with self.upkeep() as connection:
             connection.execute("UPDATE scrub SET done = greatest(done, ?)", (wanted,))
 
     @abstractmethod
@@ -156,16 +178,20 @@ class Truth(ABC):
 
     def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:
         """Erases items with their vectors; returns how many of them existed."""
-        with self.erasing() as connection:
-            held = rows.held_item_ids(connection, user_id, item_ids)
-            cursor = connection.executemany(
-                "DELETE FROM item WHERE item_id = ?"
-                " AND user = (SELECT id FROM user WHERE user_id = ?)",
-                [(item_id, user_id) for item_id in held],
-            )
-            notes.note_items(connection, user_id, held)
-            rows.raise_revision(connection, user_id)
-        return cursor.rowcount
+        self.prepare_erasing()
+        count, step = 0, self.erased_rows
+        for start in range(0, len(item_ids), step):
+            with self.erasing() as connection:
+                held = rows.held_item_ids(connection, user_id, item_ids[start : start + step])
+                cursor = connection.executemany(
+                    "DELETE FROM item WHERE item_id = ?"
+                    " AND user = (SELECT id FROM user WHERE user_id = ?)",
+                    [(item_id, user_id) for item_id in held],
+                )
+                notes.note_items(connection, user_id, held)
+                rows.raise_revision(connection, user_id)
+            count += cursor.rowcount
+        return count
 
     # Reading
 

@@ -27,7 +27,7 @@ from memory.settings import MemorySettings
 from memory.sqlite.schema import StoreError
 from memory.store import Truth, Vector
 from services.runtime.clock import unix_ms
-from services.runtime.engine import EngineInfo
+from services.runtime.engine import EngineInfo, Report
 from services.runtime.errors import NotFound
 from services.runtime.logs import get_logger
 from services.runtime.settings import SettingsError
@@ -39,6 +39,7 @@ T = TypeVar("T")
 _WORDS_ONLY = "words only"
 _EXPORT_PAGE = 200
 _CLOSE_TIMEOUT_S = 5.0
+_WATCH_S = 2.0
 
 
 class StoredMemory(ABC):
@@ -121,6 +122,25 @@ class StoredMemory(ABC):
             await self._storing.close()
             await self._threads.writing.run(self._opened.store.close)
         self._threads.close()
+
+    async def watch(self, report: Report) -> None:
+        """Reports that the files of the database were deleted or replaced."""
+        reported = ""
+        while True:
+            problem = await self._threads.reading.run(self._problem)
+            if problem != reported:
+                reported = problem
+                if problem:
+                    get_logger().error("the memory cannot store", problem=problem)
+                await report(problem)
+            await asyncio.sleep(_WATCH_S)
+
+    def _problem(self) -> str:
+        try:
+            self.opened.store.check_files()
+        except (StoreError, OSError) as error:
+            return str(error)
+        return ""
 
     async def remember(
         self, user_id: str, items: Sequence[Item], *, asked_unix_ns: int | None = None

@@ -21,7 +21,14 @@ from gateway.remember_queue.journal import MAX_AGE_MS
 from gateway.remember_queue.pending import PendingTurn, PendingTurns
 from gateway.remember_queue.writer import JournalWriter
 from services.runtime.clock import unix_ms
-from services.runtime.errors import AnimaError, Busy, InternalError, InvalidRequest, error_from_rpc
+from services.runtime.errors import (
+    DISK_FULL_REASON,
+    AnimaError,
+    Busy,
+    InternalError,
+    InvalidRequest,
+    error_from_rpc,
+)
 from services.runtime.logs import get_logger
 from services.runtime.tasks import Tasks
 
@@ -71,6 +78,8 @@ class RememberQueue:
         self._users: set[str] = set()
         self._places = asyncio.Semaphore(_CONCURRENT)
         self._failures = 0
+        self.is_memory_full = False
+        """Whether the memory has refused a turn because its disk is full, and none since then."""
         self._resume_at = 0.0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -178,12 +187,14 @@ class RememberQueue:
         except grpc.aio.AioRpcError as error:
             return 0.0 if turn.is_gone else self._failed(turn, error_from_rpc(error))
         self._failures = 0
+        self.is_memory_full = False
         self._resume_at = 0.0
         if not turn.is_gone:
             self._settle(turn, "delivered")
         return 0.0
 
     def _failed(self, turn: PendingTurn, error: AnimaError) -> float:
+        self.is_memory_full = error.reason == DISK_FULL_REASON
         if not turn.failed:
             turn.failed = True
             metrics.STAGE_FAILURES.labels("memory").inc()

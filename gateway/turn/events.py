@@ -72,6 +72,12 @@ class TurnEvents:
         notice = notices.degraded(stage, question.notice_language, question.turn_id)
         self._outbox.post(pb.ConverseResponse(notice=notice))
 
+    def cannot_remember(self) -> None:
+        """Reports that nothing of the answer can be remembered."""
+        question = self._state.question
+        notice = notices.memory_full(question.notice_language, question.turn_id)
+        self._outbox.post(pb.ConverseResponse(notice=notice))
+
     def fail(self, failure: StageFailed) -> None:
         """Reports that the answer cannot be finished; the part already made is still played."""
         get_logger().warning(

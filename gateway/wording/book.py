@@ -46,6 +46,8 @@ class StageWording(_Table):
     """The stage as a part of the digital human, the subject of a sentence: "My voice"."""
     degraded: str = ""
     """The sentence for a conversation that goes on without it; empty: the general one."""
+    full: str = ""
+    """The sentence for a conversation of which nothing can be stored; only for the memory."""
 
 
 class Notices(_Table):

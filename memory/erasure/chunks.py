@@ -8,7 +8,6 @@ from typing import Any, Final
 from memory.erasure import notes
 from memory.store import Truth
 
-_CHUNK_ROWS: Final = 500
 _FOUND_ROWS: Final = 10_000
 _BREATH_S: Final = 0.002
 """A pause after each transaction, so that waiting writers go first."""
@@ -24,7 +23,8 @@ def erase_user(store: Truth, user_id: str) -> int:
     Returns:
         The number of the user's items.
     """
-    with store.transaction() as connection:
+    store.prepare_erasing()
+    with store.upkeep() as connection:
         notes.note_user(connection, user_id)
         row = connection.execute("SELECT id FROM user WHERE user_id = ?", (user_id,)).fetchone()
         if row is None:
@@ -64,9 +64,9 @@ def erase_items(store: Truth, row_ids: Sequence[int], condition: str, parameters
     Returns:
         The number of rows erased.
     """
-    count = 0
-    for start in range(0, len(row_ids), _CHUNK_ROWS):
-        some = row_ids[start : start + _CHUNK_ROWS]
+    count, step = 0, store.erased_rows
+    for start in range(0, len(row_ids), step):
+        some = row_ids[start : start + step]
         where = f"id IN ({', '.join('?' * len(some))}) AND {condition}"
         with store.erasing() as connection:
             values = (*some, *parameters)
@@ -117,7 +117,7 @@ def _erase_hidden(store: Truth, user: int) -> None:
             count = sum(
                 connection.execute(
                     f"DELETE FROM {table} WHERE id IN ({rows} LIMIT ?)",  # noqa: S608
-                    (user, _CHUNK_ROWS),
+                    (user, store.erased_rows),
                 ).rowcount
                 for table, rows in (
                     ("item", "SELECT id FROM item WHERE user = ? ORDER BY id"),

@@ -44,14 +44,21 @@ class Scrubbing:
         await self._compute.run(self.work)
 
     def work(self) -> None:
-        """Runs a scrub if one is due; blocks."""
+        """Runs a scrub if one is due, and keeps the reserve; blocks."""
+        try:
+            self._scrub_if_due()
+        finally:
+            # After the scrub, which needs room for a copy.
+            self._store.restore_reserve()
+
+    def _scrub_if_due(self) -> None:
         now_s = time.monotonic()
         if self._is_first:
             erase_hidden_users(self._store)
             self._is_first = False
         if now_s >= self._drop_notes_at_s:
             self._drop_notes_at_s = now_s + _DROP_NOTES_S
-            with self._store.transaction() as connection:
+            with self._store.upkeep() as connection:
                 notes.drop_old(connection, time.time_ns())
         waiting = self._store.erasures_to_scrub()
         metrics.ERASURES_TO_SCRUB.set(waiting)

@@ -17,6 +17,7 @@ class SqliteMemory(StoredMemory):
                 synchronous=self._settings.synchronous,
                 key=self._settings.encryption_key(),
                 check_s=self._settings.start_check_s,
+                reserve_bytes=self._settings.reserve_bytes,
             )
         except StoreError as error:
             raise StoreError(f"ANIMA_DATA_DIR: {error}") from error

@@ -1,5 +1,6 @@
 """The memory's storage: items and their vectors in one SQLite database."""
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -9,22 +10,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, Literal
 
+from memory.faults import DiskFullError
 from memory.sqlite.checking import START_CHECK_S, checked_in
 from memory.sqlite.encryption import Key, as_sqlite_errors
 from memory.sqlite.files import overwrite, remove_database, sync
 from memory.sqlite.gate import Gate
+from memory.sqlite.identity import FileIdentity
 from memory.sqlite.live_copy import LiveCopy
+from memory.sqlite.reserve import Reserve
 from memory.sqlite.schema import StoreError, connect, damaged, prepare
 from memory.store import Truth
 from services.runtime.logs import get_logger
 from services.runtime.private_files import tighten
 
 COPY_NAME: Final = "memory.db.new"
+LOCK_NAME: Final = "memory.lock"
+RESERVE_NAME: Final = "memory.reserve"
 _MAX_ROUNDS: Final = 20
 _FEW_CHANGES: Final = 500
 """The number of changed rows that may be copied while writers are blocked."""
 _SHUT_TIMEOUT_S: Final = 2.0
 _INTERRUPT_S: Final = 0.02
+_LOG_PAGES: Final = 1_000
+_PAGE_BYTES: Final = 4_096
+_RESERVE_PER_LOG: Final = 6
+_ROWS_IN_RESERVE: Final = 25
+_USED: Final = b"in use\n"
 
 
 class Store(Truth):
@@ -37,6 +48,7 @@ class Store(Truth):
         synchronous: Literal["full", "normal"] = "full",
         key: Key | None = None,
         check_s: float = START_CHECK_S,
+        reserve_bytes: int = 0,
     ) -> None:
         """Opens or creates the database `memory.db` in a folder.
 
@@ -45,6 +57,7 @@ class Store(Truth):
             synchronous: Whether a commit waits for the disk.
             key: The key of the database; None if it is not encrypted.
             check_s: The time limit of the check for damaged pages, s.
+            reserve_bytes: The space that is kept for erasing on a full disk.
 
         Raises:
             StoreError: The folder cannot be written, another process uses it, the key is wrong, or
@@ -69,12 +82,17 @@ class Store(Truth):
             raise StoreError(f"{folder} cannot be written: {error.strerror}") from error
         try:
             remove_database(folder / COPY_NAME)
+            self._reserve = Reserve(folder / RESERVE_NAME, reserve_bytes)
+            self._files = FileIdentity(self.path, folder / LOCK_NAME, self._lock_file.fileno())
             self._writer = self._open()
+            self._files.note()
+            _mark_used(self._lock_file)
         except BaseException:
             self._lock_file.close()
             raise
 
     def _open(self) -> sqlite3.Connection:
+        _check_not_emptied(self.path, self._lock_file)
         try:
             # No other user of the machine may read what people said.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -145,6 +163,7 @@ class Store(Truth):
         with self._scrubbing:
             if self._is_closing:
                 raise StoreError(f"{self.path} is closed")
+            self.check_files()
             copy = LiveCopy(self.path.with_name(COPY_NAME), self._connect)
             self._copy = copy
             try:
@@ -186,18 +205,62 @@ class Store(Truth):
                 sync(self.path.parent)
             finally:
                 self._writer = self._connect(self.path)
+                self._files.note()
         return replaced
 
     def _connect(self, path: Path) -> sqlite3.Connection:
-        return connect(path, self._synchronous, self._key)
+        connection = connect(path, self._synchronous, self._key)
+        if self._reserve.size_bytes:
+            # A log that is larger than the reserve could not be written into the database.
+            pages = self._reserve.size_bytes // _RESERVE_PER_LOG // _PAGE_BYTES
+            connection.execute(f"PRAGMA wal_autocheckpoint = {max(1, min(_LOG_PAGES, pages))}")
+        return connection
+
+    def check_files(self) -> None:
+        """Checks that the files are still those that were opened."""
+        self._files.check()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Returns the writing connection; commits at the end, rolls back on an exception."""
+        if self._reserve.is_released:
+            raise DiskFullError("the space that is left is for erasing")
+        with self._writing() as connection:
+            yield connection
+
+    @contextmanager
+    def upkeep(self) -> Iterator[sqlite3.Connection]:
+        """Like `transaction`; also uses the space of the reserve."""
+        with self._writing() as connection:
+            yield connection
+        if self._reserve.is_released:
+            with self._write_lock, as_sqlite_errors():
+                # Without this the log would grow with each transaction.
+                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    @property
+    def erased_rows(self) -> int:
+        """How many rows one transaction may erase."""
+        return _ROWS_IN_RESERVE if self._reserve.is_released else super().erased_rows
+
+    def prepare_erasing(self) -> None:
+        """Releases the reserve if the disk is full."""
+        if self._reserve.release_if_needed():
+            with self._write_lock, as_sqlite_errors():
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def restore_reserve(self) -> None:
+        """Occupies the space of the reserve again, once there is room."""
+        self._reserve.hold()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._write_lock, as_sqlite_errors():
             if self._is_closed:
                 raise StoreError("the database is closed")
+            self.check_files()
             self._writer.execute("BEGIN IMMEDIATE")
+            self._files.note_wal()
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
@@ -212,6 +275,8 @@ class Store(Truth):
             try:
                 connection = self._readers.pop()
             except IndexError:
+                # SQLite would create an empty file.
+                self.check_files()
                 connection = self._connect(self.path)
                 connection.execute("PRAGMA query_only = ON")
             try:
@@ -230,7 +295,7 @@ def lock(folder: Path) -> IO[bytes]:
         StoreError: Another process holds it.
         OSError: The folder cannot be written.
     """
-    path = folder / "memory.lock"
+    path = folder / LOCK_NAME
     file = path.open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -241,3 +306,26 @@ def lock(folder: Path) -> IO[bytes]:
         file.close()
         raise
     return file
+
+
+def _mark_used(lock_file: IO[bytes]) -> None:
+    """Records in the lock that the folder has a database, so that an emptied one is noticed."""
+    if not os.fstat(lock_file.fileno()).st_size:
+        # Without room the next start does it.
+        with contextlib.suppress(OSError):
+            os.write(lock_file.fileno(), _USED)
+
+
+def _check_not_emptied(path: Path, lock_file: IO[bytes]) -> None:
+    was_used = os.fstat(lock_file.fileno()).st_size > 0
+    try:
+        size_bytes = path.stat().st_size
+    except FileNotFoundError:
+        if was_used:
+            get_logger().warning("the memory is empty: its file was removed", file=str(path))
+        return
+    if was_used and not size_bytes:
+        raise StoreError(
+            f"{path} has 0 bytes, but it contained memories before: put back a copy, or remove the "
+            "file to start with an empty memory"
+        )

@@ -21,6 +21,8 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 DOMAIN = "anima.dev"
 DETAILS_KEY = "grpc-status-details-bin"
+DISK_FULL_REASON = "DISK_FULL"
+"""Of `Busy`: nothing can be stored until there is room on the disk."""
 TOO_LARGE_REASON = "MESSAGE_TOO_LARGE"
 _TOO_LARGE = re.compile(r"message larger than max|message.*exceeds the maximum", re.IGNORECASE)
 MAX_MESSAGE_CHARS = 1000  # the trailers of a call share 8 KiB; non-ASCII text triples there

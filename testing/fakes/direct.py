@@ -11,7 +11,7 @@ import grpc
 
 from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Mesh
-from services.runtime.errors import AnimaError
+from services.runtime.errors import DETAILS_KEY, AnimaError
 from services.runtime.interceptor import as_anima_error
 from testing.fakes.recogniser import FakeAsr
 from testing.fakes.script import GARBAGE
@@ -61,9 +61,8 @@ def _decoded(message: Any) -> Any:
 
 
 def rpc_error(error: AnimaError) -> grpc.aio.AioRpcError:
-    return grpc.aio.AioRpcError(
-        error.code, grpc.aio.Metadata(), grpc.aio.Metadata(), details=error.message
-    )
+    trailing = grpc.aio.Metadata((DETAILS_KEY, error.to_status().SerializeToString()))
+    return grpc.aio.AioRpcError(error.code, grpc.aio.Metadata(), trailing, details=error.message)
 
 
 class DirectStages:

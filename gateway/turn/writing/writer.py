@@ -95,6 +95,8 @@ class Writer(Part):
                 )
             recalled: memory.RecallResponse | None = await call
             if recalled is not None:  # grpc.aio returns None for an undecodable message
+                if request.user_id and self._mesh.remember_queue.is_memory_full:
+                    self._events.cannot_remember()
                 return memories_of(recalled)
         except grpc.aio.AioRpcError as error:
             problem = str(error_from_rpc(error))

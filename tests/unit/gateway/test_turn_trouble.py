@@ -9,7 +9,7 @@ import pytest
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.session.session import Session
-from services.runtime.errors import Busy, Unavailable
+from services.runtime.errors import DISK_FULL_REASON, Busy, Unavailable
 from testing.fakes.direct import DirectStages, direct
 from testing.fakes.stages import FakeLlm, FakeTts
 from tests.unit.gateway.conversing import LONG, RATE, Transcript, conversation, run
@@ -25,6 +25,29 @@ def test_slow_memory_degrades_and_the_answer_goes_on() -> None:
             ended = await said.until_kind("turn_ended")
             assert ended.reason == common.END_REASON_COMPLETE
             assert said.times("media")[0] < 0.6
+
+    run(main)
+
+
+def test_a_person_is_told_while_the_memory_has_no_room() -> None:
+    async def main(stages: DirectStages) -> None:
+        full = Busy("the disk is full", retry_after_ms=10_000, reason=DISK_FULL_REASON)
+        stages.memory.refuse_remember = full
+        mesh = stages.mesh()
+        async with conversation(mesh, pb.ConverseConfig(user_id="eve")) as (session, said):
+            await session.text("First?")
+            await said.until_kind("turn_ended")
+            assert not said.all("notice")
+            await asyncio.sleep(60)
+            await session.text("Second?")
+            notice = await said.until_kind("notice")
+            assert (notice.kind, notice.stage) == (pb.NOTICE_KIND_DEGRADED, "memory")
+            assert notice.text.startswith("I cannot remember anything new")
+            stages.memory.refuse_remember = None
+            for _ in range(2):
+                await stages.memory.remembered.get()
+            assert not mesh.remember_queue.is_memory_full
+        await mesh.remember_queue.close(timeout_s=1)
 
     run(main)
 

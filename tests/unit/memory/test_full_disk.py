@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -14,9 +15,8 @@ import grpc
 import pytest
 
 from anima.memory import v1 as wire
-from memory.faults import DISK_FULL_REASON
 from services.runtime.channels import open_channel
-from services.runtime.errors import Busy, error_from_rpc
+from services.runtime.errors import DISK_FULL_REASON, Busy, error_from_rpc
 from tests.requirements import need
 from tests.unit.memory.services import address_of
 
@@ -93,3 +93,36 @@ async def test_a_full_disk_loses_nothing_and_works_again_when_there_is_room(
         )
         await memory.Remember(more)
         assert sorted(await exported_ids(memory)) == sorted([*acknowledged, "z"])
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("everything", [True, False], ids=["everything", "items"])
+async def test_a_full_disk_can_be_emptied_by_erasing(tmp_path: Path, everything: bool) -> None:
+    need("private-mounts")
+    async with on_a_small_disk(tmp_path) as (disk, memory):
+        reserve = disk / "memory" / "memory.reserve"
+        assert reserve.stat().st_size > 0
+        acknowledged, error = await remember_until_full(memory)
+        assert "and erased" in error.message
+        (disk / "filler").write_bytes(b"")  # others take what is left
+        with contextlib.suppress(OSError), (disk / "filler").open("ab") as filler:
+            while True:
+                filler.write(b"x" * 4096)
+                filler.flush()
+        erase = wire.ForgetRequest(user_id="u")
+        if everything:
+            erase.everything = True
+        else:
+            erase.items.item_ids.extend(acknowledged)
+        assert (await memory.Forget(erase)).forgotten_count == len(acknowledged)
+        assert await exported_ids(memory) == []
+
+        (disk / "filler").unlink()
+        async with asyncio.timeout(60):
+            while not reserve.exists():  # noqa: ASYNC110 - nothing tells of a file
+                await asyncio.sleep(0.05)
+        more = wire.RememberRequest(
+            user_id="u", items=[wire.Item(item_id="z", text="there is room")]
+        )
+        await memory.Remember(more)
+        assert await exported_ids(memory) == ["z"]

@@ -3,11 +3,11 @@ import sqlite3
 import asyncpg
 import pytest
 
-from memory.faults import DISK_FULL_REASON, StoreError
+from memory.faults import StoreError
 from memory.postgres.dialect import definitions, statement
 from memory.postgres.faults import fault
 from memory.postgres.store import PostgresStore, place_of
-from services.runtime.errors import AnimaError, Busy, InternalError, Unavailable
+from services.runtime.errors import DISK_FULL_REASON, AnimaError, Busy, InternalError, Unavailable
 
 PLACE = "postgresql://db.example/anima"
 
