@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.http import client_faults
 from gateway.http.accepting import accept_connections
 from gateway.http.connections import ConnectionTable
 from gateway.http.protocol import EdgeProtocol, EdgeWebSocket
@@ -34,6 +35,7 @@ class HttpServer:
     def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
         self.address = ""
         self._settings = settings
+        client_faults.install()
         config = uvicorn.Config(
             app,
             access_log=False,

@@ -190,7 +190,9 @@ class Connection:
                         await self._websocket.send_bytes(message.data)
             except TimeoutError:
                 raise ConnectionEndError(TRY_LATER, "the client reads too slowly") from None
-            except WebSocketDisconnect:
+            except (WebSocketDisconnect, RuntimeError):
+                # RuntimeError: the server has closed it meanwhile, because the client broke the
+                # protocol. `_receive` is told.
                 return
 
     def _post(self, event: Event, epoch: int | None = None) -> None:

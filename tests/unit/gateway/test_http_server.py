@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 import uvicorn
+import websockets
 from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
 
 from gateway.http.server import HttpServer
 from gateway.settings import GatewaySettings
@@ -47,3 +51,23 @@ async def test_http_server_that_is_stopped_reports_nothing() -> None:
         await server.stop()
         await watching
     assert reasons == []
+
+
+async def test_text_that_is_not_utf8_is_no_error_of_the_server(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def listen(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.receive()
+
+    server = HttpServer(Starlette(routes=[WebSocketRoute("/", listen)]), SETTINGS)
+    await server.start()
+    with caplog.at_level(logging.INFO):
+        async with websockets.connect(f"ws://{server.address}/") as client:
+            await client.send(b"\xff\xfe", text=True)
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await client.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1007
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    await server.stop()

@@ -1,9 +1,12 @@
 """Which pages and clients the WebSocket accepts."""
 
+import asyncio
+import logging
 from contextlib import AsyncExitStack
 
 import pytest
 import websockets
+from structlog.testing import capture_logs
 
 from gateway.realtime.limits import EdgeLimits
 from testing.fakes.mesh import FakeMesh
@@ -120,3 +123,19 @@ async def test_token_is_demanded(stages: FakeMesh) -> None:
         header = {"authorization": "Bearer secret"}
         async with page.client(additional_headers=header) as program:
             await program.until("session.created")
+
+
+async def test_text_that_is_not_utf8_ends_a_connection_quietly(
+    page: Page, caplog: pytest.LogCaptureFixture
+) -> None:
+    with capture_logs() as logs:
+        for _ in range(10):
+            async with page.client() as client:
+                await client.ask("What can you do?")
+                # Their errors wait to be sent when the server closes the connection itself.
+                events = [client.send({"type": "nothing"}) for _ in range(20)]
+                await asyncio.gather(*events, client.socket.send(b"\xff\xfe", text=True))
+                code, _ = await client.closed()
+                assert code == 1007
+    assert not [entry for entry in logs if entry["log_level"] in ("error", "critical")]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
