@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from anima.avatar.v1 import avatar_pb2 as avatar
 from anima.common.v1 import common_pb2 as common
-from gateway.http import health
+from gateway.http import health, openapi
 from gateway.http.ask.answer import NotUnderstood, Reply, ask
 from gateway.http.ask.media_files import to_mp4, to_wav
 from gateway.http.ask.recordings import Recordings
@@ -75,7 +75,7 @@ def create_app(
         *page.routes(mesh, verifier=sessions, limits=limits),
     ]
     app = Starlette(
-        routes=routes,
+        routes=openapi.with_description(routes),
         middleware=[
             Middleware(HttpGuard, settings=mesh.settings, verifier=sessions),
             Middleware(PacedBodies),

@@ -174,6 +174,7 @@ ROUTES: Final[Mapping[str, Permission]] = MappingProxyType(
             roles=_ANYBODY, before_token=True, note="wants a code of a minute, for one use"
         ),
         "GET /v1/mesh": Permission(note="consent statements only to the owner and to operators"),
+        "GET /v1/openapi.json": Permission(note="the description of these routes"),
         "GET /v1/memory": Permission(roles=_PERSON, data=Data.USERS, field="anima-user-id"),
         "DELETE /v1/memory": Permission(roles=_PERSON, data=Data.USERS, field="anima-user-id"),
         "GET /v1/memory/export": Permission(roles=_PERSON, data=Data.USERS, field="anima-user-id"),

@@ -47,6 +47,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "POST /v1/page-codes": OWN,
     "POST /v1/page-sessions": OPEN,
     "GET /v1/mesh": ALL,
+    "GET /v1/openapi.json": ALL,
     "GET /v1/memory": OWN,
     "DELETE /v1/memory": OWN,
     "GET /v1/memory/export": OWN,
