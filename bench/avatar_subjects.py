@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from services.avatar.photo.fields import LIPS
 from services.avatar.photo.mouth import bounded, lip_weights
 from services.avatar.photo.package import PhotoPackage
 from services.avatar.photo.package import load_package as load_photo
+from services.avatar.photo.picture import PhotoReader
 from services.avatar.settings import AvatarSettings
 from services.runtime.models.store import ModelStore
 
@@ -60,7 +62,9 @@ def open_engine(folder: Path) -> tuple[PaintedFaces, list[Subject]]:
         _painted(load_package(path).manifest)
         for path in find_packages(settings.personas_dir, settings.avatars_dir)
     ]
-    return engine, [*painted, _photographed(load_photo(folder / "avatars" / PHOTO))]
+    with closing(PhotoReader()) as reader:
+        made = load_photo(folder / "avatars" / PHOTO, reader)
+    return engine, [*painted, _photographed(made)]
 
 
 def _painted(manifest: Manifest) -> Subject:

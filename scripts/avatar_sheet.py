@@ -6,6 +6,7 @@ Run: python -m scripts.avatar_sheet FOLDER OUT.png
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from services.avatar.engine import Activity, BgrImage, VideoSpec
 from services.avatar.painted import package as layered
 from services.avatar.painted.scene import Scene
 from services.avatar.photo import package as photographed
+from services.avatar.photo.picture import PhotoReader
 from services.avatar.photo.scene import PhotoScene
 
 _SIDE = 960
@@ -49,7 +51,8 @@ class _Camera:
             self._face[0] += aside
             self._mouth[0] += aside
         else:
-            photo = photographed.load_package(folder)
+            with closing(PhotoReader()) as reader:
+                photo = photographed.load_package(folder, reader)
             side = min(photo.video.width_px, photo.video.height_px)
             video = replace(video, width_px=side, height_px=side)
             self._scene = PhotoScene(photo, video)

@@ -32,6 +32,8 @@ def perform(request: Mapping[str, Any], content: Content) -> tuple[Mapping[str, 
     """
     if "act" not in request:
         request = json.loads(bytes(content))
+    if request["act"] == "answer":  # as a decoder that works, or one that lies
+        return request["header"], bytes(request["bytes"])
     act = _ACTS[request["act"]]
     try:
         return {"did": act(request)}, content

@@ -30,6 +30,7 @@ from services.avatar.painted.package import AvatarPackage, find_packages, load_p
 from services.avatar.painted.scene import Scene
 from services.avatar.photo.library import PhotoLibrary
 from services.avatar.photo.package import PhotoPackage
+from services.avatar.photo.picture import PhotoReader
 from services.avatar.photo.scene import PhotoScene
 from services.avatar.settings import AvatarSettings
 from services.runtime.engine import EngineInfo
@@ -46,7 +47,13 @@ class PaintedEngine(MakingEngine):
     """Draws the avatar packages of the personas and those made of photos."""
 
     def __init__(self, settings: AvatarSettings) -> None:
-        super().__init__(PaintedFaces(settings), threads=settings.compute_threads)
+        self._faces = PaintedFaces(settings)
+        super().__init__(self._faces, threads=settings.compute_threads)
+
+    async def close(self) -> None:
+        """Stops the threads and the processes that decode photos."""
+        await super().close()
+        self._faces.close()
 
 
 def portrait(settings: AvatarSettings) -> PaintedEngine:
@@ -64,8 +71,9 @@ class PaintedFaces:
 
     def __init__(self, settings: AvatarSettings) -> None:
         self._settings = settings
+        self._reader = PhotoReader()
         self._packages: dict[str, AvatarPackage] = {}
-        self._photos = PhotoLibrary(settings.data_dir)
+        self._photos = PhotoLibrary(settings.data_dir, self._reader)
         self._scenes: OrderedDict[tuple[str, VideoSpec], tuple[_Package, _Scene]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -117,6 +125,10 @@ class PaintedFaces:
         progress("drawing the first frame", 90)
         preview = self._scene(order.name, package.video).draw(FaceParameters())
         return Creation(avatar=_info(package), preview=preview, warnings=warnings)
+
+    def close(self) -> None:
+        """Ends the processes that decode photos."""
+        self._reader.close()
 
     def delete_avatar(self, name: str) -> None:
         """Deletes an avatar that was made of a photo.

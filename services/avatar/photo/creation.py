@@ -18,7 +18,7 @@ from services.avatar.photo.geometry import Geometry
 from services.avatar.photo.inspection import Inspected, inspect
 from services.avatar.photo.networks import FaceNetworks
 from services.avatar.photo.package import FORMAT, Manifest, MouthTones, PhotoPackage
-from services.avatar.photo.picture import read_photo
+from services.avatar.photo.picture import PhotoReader
 
 Progress = Callable[[str, int], None]
 """Called with each step that begins and the percentage done."""
@@ -39,6 +39,7 @@ _LUMINANCE = np.array([0.114, 0.587, 0.299])
 def create_package(
     photo: bytes,
     order: CreationOrder,
+    reader: PhotoReader,
     networks: FaceNetworks,
     progress: Progress,
     *,
@@ -50,7 +51,7 @@ def create_package(
         PhotoFault: No avatar can be made of it; the text states what to change.
     """
     progress("reading the photo", 5)
-    picture = read_photo(photo)
+    picture = reader.read(photo)
     progress("looking for the face", 15)
     inspected = inspect(picture, networks)
     progress("cutting the portrait", 45)

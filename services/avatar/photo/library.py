@@ -13,8 +13,9 @@ from services.avatar.package_files import NAME_PATTERN
 from services.avatar.photo.creation import Progress, create_package
 from services.avatar.photo.networks import MODEL, FaceNetworks
 from services.avatar.photo.package import PhotoPackage, load_package, save_package
+from services.avatar.photo.picture import PhotoReader
 from services.avatar.requests import check_owner
-from services.runtime.errors import Busy, FailedPrecondition, NotFound
+from services.runtime.errors import Busy, FailedPrecondition, NotFound, Unavailable
 from services.runtime.logs import get_logger
 from services.runtime.models.store import ModelStore
 from services.runtime.private_files import tighten
@@ -32,11 +33,13 @@ class PhotoLibrary:
 
     Args:
         data_dir: The data folder of the services, with packages in `avatars`, models in `models`.
+        reader: Decodes photos and portraits.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, reader: PhotoReader) -> None:
         self.folder = data_dir / "avatars"
         self._models = ModelStore(data_dir / "models")
+        self._reader = reader
         self._networks: FaceNetworks | None = None
         self._making = threading.Lock()
         tighten(self.folder)
@@ -78,7 +81,12 @@ class PhotoLibrary:
             if self._networks is None:
                 self._networks = FaceNetworks(self._models.path(MODEL))
             package, warnings = create_package(
-                photo, order, self._networks, progress, created=datetime.now(UTC)
+                photo,
+                order,
+                self._reader,
+                self._networks,
+                progress,
+                created=datetime.now(UTC),
             )
             progress("storing the avatar", 80)
             self._keep(package)
@@ -134,9 +142,12 @@ class PhotoLibrary:
             return self._packages.get(name)
         folder = self.folder / name
         try:
-            package = load_package(folder)
+            package = load_package(folder, self._reader)
         except SettingsError as error:
             get_logger().warning("an avatar made of a photo is damaged", fault=str(error))
+            return None
+        except Unavailable as error:  # the others may have been loaded before
+            get_logger().error("an avatar made of a photo is left out", fault=str(error))
             return None
         if package.manifest.name != name:
             get_logger().warning("an avatar is in a folder of another name", folder=str(folder))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,17 +29,20 @@ from services.avatar.package_files import (
     Part,
     Video,
     load_manifest,
-    load_picture,
     version_of,
 )
+from services.avatar.photo.faults import PhotoFault
 from services.avatar.photo.fields import LIPS, SHARED, Fields, Lattice
 from services.avatar.photo.geometry import Axes, Curve, Eye, Geometry
 from services.avatar.photo.inner_mouth import Tones
+from services.avatar.photo.picture import PhotoReader
 from services.runtime.settings import SettingsError
 
 FORMAT = 1
 _FILES = ("avatar.toml", "portrait.png", "face.json", "fields.npz")
 _MAX_LATTICE = 512
+_MAX_PORTRAIT_BYTES = 16 << 20
+_MAX_FIELDS_BYTES = 128 << 20
 _FILE_TIME = (1980, 1, 1, 0, 0, 0)
 
 _Tone = Annotated[float, Field(ge=0, le=255, allow_inf_nan=False)]
@@ -115,14 +119,19 @@ def save_package(package: PhotoPackage, folder: Path) -> None:
     _save_arrays(package.fields, folder / "fields.npz")
 
 
-def load_package(folder: Path) -> PhotoPackage:
+def load_package(folder: Path, reader: PhotoReader) -> PhotoPackage:
     """Loads and validates a package.
+
+    Args:
+        folder: The package; it may come from somebody else.
+        reader: Decodes its portrait.
 
     Raises:
         SettingsError: A file is missing or damaged; the text names it.
+        Unavailable: The portrait cannot be decoded now.
     """
     manifest = load_manifest(folder / "avatar.toml", Manifest)
-    portrait = _load_portrait(folder / "portrait.png", manifest.video)
+    portrait = _load_portrait(folder / "portrait.png", manifest.video, reader)
     path = folder / "face.json"
     try:
         face = json.loads(path.read_text("utf-8"))
@@ -240,6 +249,9 @@ def _load_fields(path: Path, lattices: dict[str, Lattice]) -> Fields:
     try:
         # np.load leaves a damaged file open if it was opened by name
         with path.open("rb") as data, np.load(data, allow_pickle=False) as file:
+            unpacked = sum(entry.file_size for entry in file.zip.infolist())
+            if unpacked > _MAX_FIELDS_BYTES:
+                raise ValueError(f"it unpacks to {unpacked} bytes")
 
             def take(name: str, lattice: Lattice, *rest: int) -> NDArray[np.float32]:
                 values = np.asarray(file[name])
@@ -261,12 +273,29 @@ def _load_fields(path: Path, lattices: dict[str, Lattice]) -> Fields:
             )
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (
+        *(ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error),
+        *(TypeError, AttributeError),  # a single array has neither names nor parts
+    ) as error:
         raise SettingsError(f"{path}: is damaged: {error}") from error
 
 
-def _load_portrait(path: Path, video: Video) -> BgrImage:
-    picture = load_picture(path, cv2.IMREAD_COLOR)
+def _load_portrait(path: Path, video: Video, reader: PhotoReader) -> BgrImage:
+    try:
+        picture = reader.read(_content(path, _MAX_PORTRAIT_BYTES))
+    except PhotoFault as error:
+        raise SettingsError(f"{path}: cannot be decoded as a picture ({error})") from None
     if picture.shape[:2] != (video.height_px, video.width_px):
         raise SettingsError(f"{path}: must have the size of the video in avatar.toml")
-    return np.asarray(picture, np.uint8)
+    return picture
+
+
+def _content(path: Path, max_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(content) > max_bytes:
+        raise SettingsError(f"{path}: is larger than {max_bytes >> 20} MiB")
+    return content

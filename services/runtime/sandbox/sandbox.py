@@ -166,9 +166,9 @@ class Sandbox:
         wall_s: float | None,
     ) -> Answer:
         with self._places:
-            deadline_s = time.monotonic() + (self._limits.wall_s if wall_s is None else wall_s)
             try:
                 self._enter(run)
+                deadline_s = time.monotonic() + (self._limits.wall_s if wall_s is None else wall_s)
                 try:
                     return run.exchange(
                         request, content, self._limits.max_answer_bytes, deadline_s=deadline_s

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 
 import cv2
@@ -12,6 +14,7 @@ from services.avatar.engine import BgrImage, CreationOrder
 from services.avatar.photo.creation import create_package
 from services.avatar.photo.networks import MODEL, FaceNetworks
 from services.avatar.photo.package import PhotoPackage
+from services.avatar.photo.picture import PhotoReader
 from services.avatar.photo.scene import PhotoScene
 from services.runtime.models.store import ModelStore
 from services.runtime.settings import ServiceSettings
@@ -34,6 +37,12 @@ def networks(store: ModelStore) -> FaceNetworks:
 
 
 @pytest.fixture(scope="session")
+def reader() -> Iterator[PhotoReader]:
+    with closing(PhotoReader()) as reader:
+        yield reader
+
+
+@pytest.fixture(scope="session")
 def photo(store: ModelStore) -> bytes:
     return (store.path("astronaut") / "astronaut.png").read_bytes()
 
@@ -46,8 +55,8 @@ def picture(photo: bytes) -> BgrImage:
 
 
 @pytest.fixture(scope="session")
-def package(photo: bytes, networks: FaceNetworks) -> PhotoPackage:
-    return make(photo, networks)
+def package(photo: bytes, reader: PhotoReader, networks: FaceNetworks) -> PhotoPackage:
+    return make(photo, reader, networks)
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +64,12 @@ def scene(package: PhotoPackage) -> PhotoScene:
     return PhotoScene(package, package.video)
 
 
-def make(photo: bytes, networks: FaceNetworks, order: CreationOrder = ORDER) -> PhotoPackage:
-    package, _ = create_package(photo, order, networks, lambda step, percent: None, created=CREATED)
+def make(
+    photo: bytes, reader: PhotoReader, networks: FaceNetworks, order: CreationOrder = ORDER
+) -> PhotoPackage:
+    package, _ = create_package(
+        photo, order, reader, networks, lambda step, percent: None, created=CREATED
+    )
     return package
 
 

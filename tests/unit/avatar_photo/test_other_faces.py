@@ -16,6 +16,7 @@ from services.avatar.painted.scene import Scene
 from services.avatar.photo.faults import PhotoFault
 from services.avatar.photo.inspection import inspect
 from services.avatar.photo.networks import FaceNetworks
+from services.avatar.photo.picture import PhotoReader
 from services.avatar.photo.scene import PhotoScene
 from services.runtime.settings import CHECKOUT
 from tests.unit.avatar_photo.conftest import make, png
@@ -55,9 +56,9 @@ def dark(picture: BgrImage) -> BgrImage:
     ids=["anima", "leo", "small", "large", "grey", "dark", "on its side"],
 )
 def test_it_speaks_and_leaves_the_rest_alone(
-    photo: Callable[[], BgrImage], networks: FaceNetworks
+    photo: Callable[[], BgrImage], reader: PhotoReader, networks: FaceNetworks
 ) -> None:
-    package = make(png(photo()), networks)
+    package = make(png(photo()), reader, networks)
     scene = PhotoScene(package, package.video)
     rest, spoken = scene.draw(REST), scene.draw(OPEN)
     assert np.array_equal(rest, package.portrait)
@@ -70,17 +71,18 @@ def test_it_speaks_and_leaves_the_rest_alone(
     assert np.linalg.norm(lips[1] - lips[0]) > 0.05 * package.geometry.axes.unit
 
 
-def test_the_mouth_of_a_grey_photo_is_grey(networks: FaceNetworks) -> None:
-    package = make(png(grey(drawn(LEO))), networks)
+def test_the_mouth_of_a_grey_photo_is_grey(reader: PhotoReader, networks: FaceNetworks) -> None:
+    package = make(png(grey(drawn(LEO))), reader, networks)
     spoken = PhotoScene(package, package.video).draw(OPEN).astype(int)
     assert np.ptp(spoken, axis=2).max() <= 2
 
 
 def test_teeth_of_a_mouth_that_is_open_a_little_do_not_stick_to_a_lip(
+    reader: PhotoReader,
     networks: FaceNetworks,
 ) -> None:
     """The mesh sees this mouth as closed; the teeth once moved down with the lower lip."""
-    package = make(png(drawn(jaw=0.35, width=0.3)), networks)
+    package = make(png(drawn(jaw=0.35, width=0.3)), reader, networks)
     assert package.geometry.gap > 0.01
     pressed = PhotoScene(package, package.video).draw(FaceParameters(mouth=MouthShape(press=1)))
     middle = package.geometry.axes.to_pixels(

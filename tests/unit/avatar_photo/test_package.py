@@ -17,6 +17,7 @@ from services.avatar.photo import fields, geometry
 from services.avatar.photo.library import PhotoLibrary
 from services.avatar.photo.networks import FaceNetworks
 from services.avatar.photo.package import PhotoPackage, load_package, save_package
+from services.avatar.photo.picture import PhotoReader
 from services.avatar.photo.scene import PhotoScene
 from services.runtime.errors import Busy, FailedPrecondition, NotFound, PermissionDenied
 from services.runtime.models.store import ModelStore
@@ -34,9 +35,9 @@ def folder(package: PhotoPackage, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def library(store: ModelStore, tmp_path: Path) -> PhotoLibrary:
+def library(reader: PhotoReader, store: ModelStore, tmp_path: Path) -> PhotoLibrary:
     (tmp_path / "models").symlink_to(store.path("face-mesh").parent, target_is_directory=True)
-    return PhotoLibrary(tmp_path)
+    return PhotoLibrary(tmp_path, reader)
 
 
 def quiet(step: str, percent: int) -> None:
@@ -52,36 +53,48 @@ def test_it_says_why_it_may_be_used(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == FILES
 
 
-def test_what_is_loaded_draws_what_was_made(folder: Path, scene: PhotoScene) -> None:
-    loaded = load_package(folder)
+def test_what_is_loaded_draws_what_was_made(
+    reader: PhotoReader, folder: Path, scene: PhotoScene
+) -> None:
+    loaded = load_package(folder, reader)
     again = PhotoScene(loaded, loaded.video).draw(OPEN)
     assert np.abs(again.astype(int) - scene.draw(OPEN)).max() <= 1
 
 
 def test_the_same_photo_makes_the_same_bytes(
-    folder: Path, photo: bytes, networks: FaceNetworks, tmp_path_factory: pytest.TempPathFactory
+    reader: PhotoReader,
+    folder: Path,
+    photo: bytes,
+    networks: FaceNetworks,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     again = tmp_path_factory.mktemp("again")
-    save_package(make(photo, networks), again)
+    save_package(make(photo, reader, networks), again)
     for name in FILES:
         assert (again / name).read_bytes() == (folder / name).read_bytes()
 
 
-def test_words_of_any_kind_survive(photo: bytes, networks: FaceNetworks, tmp_path: Path) -> None:
+def test_words_of_any_kind_survive(
+    reader: PhotoReader, photo: bytes, networks: FaceNetworks, tmp_path: Path
+) -> None:
     consent = "She \"agreed\"\n\\ on 3 May \t 他同意了 \x7f \u2028 ''' # = [x]"
-    made = make(photo, networks, CreationOrder(name="a-b_9", consent=consent, display_name="Ä 王"))
+    made = make(
+        photo, reader, networks, CreationOrder(name="a-b_9", consent=consent, display_name="Ä 王")
+    )
     save_package(made, tmp_path)
-    assert load_package(tmp_path).manifest == made.manifest
+    assert load_package(tmp_path, reader).manifest == made.manifest
 
 
-def test_loading_computes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_computes_nothing(
+    reader: PhotoReader, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def never(*_: object) -> None:
         raise AssertionError("was computed again")
 
     monkeypatch.setattr(geometry, "measure", never)
     monkeypatch.setattr(fields, "make_fields", never)
     monkeypatch.setattr("cv2.dnn.readNetFromTFLite", never)
-    load_package(folder)
+    load_package(folder, reader)
 
 
 def cut(path: Path) -> None:
@@ -127,15 +140,17 @@ def reshaped(path: Path) -> None:
         ("fields.npz", reshaped),
     ],
 )
-def test_a_damaged_file_is_named(folder: Path, name: str, damage: Callable[[Path], object]) -> None:
+def test_a_damaged_file_is_named(
+    reader: PhotoReader, folder: Path, name: str, damage: Callable[[Path], object]
+) -> None:
     damage(folder / name)
     with pytest.raises(SettingsError) as caught:
-        load_package(folder)
+        load_package(folder, reader)
     assert str(folder / name) in str(caught.value) or name == "face.json"
 
 
 def test_a_library_makes_keeps_and_deletes(
-    library: PhotoLibrary, photo: bytes, tmp_path: Path
+    reader: PhotoReader, library: PhotoLibrary, photo: bytes, tmp_path: Path
 ) -> None:
     assert library.refresh() == {}
     steps: list[int] = []
@@ -147,7 +162,7 @@ def test_a_library_makes_keeps_and_deletes(
         library.create(photo, ORDER, quiet)
     assert caught.value.reason == "NAME_TAKEN"
 
-    other = PhotoLibrary(tmp_path)
+    other = PhotoLibrary(tmp_path, reader)
     assert list(other.refresh()) == ["astronaut"]
     other.delete("astronaut")
     assert library.refresh() == {}
@@ -157,12 +172,12 @@ def test_a_library_makes_keeps_and_deletes(
 
 
 def test_a_damaged_avatar_is_left_out_and_can_be_deleted(
-    library: PhotoLibrary, photo: bytes
+    reader: PhotoReader, library: PhotoLibrary, photo: bytes
 ) -> None:
     library.create(photo, ORDER, quiet)
     shutil.copytree(library.folder / "astronaut", library.folder / "elsewhere")
     cut(library.folder / "astronaut" / "fields.npz")
-    fresh = PhotoLibrary(library.folder.parent)
+    fresh = PhotoLibrary(library.folder.parent, reader)
     assert fresh.refresh() == {}  # the copy has another name than its folder
     fresh.delete("astronaut")
     assert not (library.folder / "astronaut").exists()
@@ -184,19 +199,21 @@ def test_no_more_than_the_limit_are_kept(
     assert caught.value.reason == "TOO_MANY_AVATARS"
 
 
-def test_without_the_model_it_says_what_to_run(photo: bytes, tmp_path: Path) -> None:
+def test_without_the_model_it_says_what_to_run(
+    reader: PhotoReader, photo: bytes, tmp_path: Path
+) -> None:
     with pytest.raises(FailedPrecondition, match="anima models pull face-mesh"):
-        PhotoLibrary(tmp_path).create(photo, ORDER, quiet)
+        PhotoLibrary(tmp_path, reader).create(photo, ORDER, quiet)
 
 
 def test_only_the_owner_and_the_installation_replace_an_avatar(
-    library: PhotoLibrary, photo: bytes
+    library: PhotoLibrary, reader: PhotoReader, photo: bytes
 ) -> None:
     def order(owner: str) -> CreationOrder:
         return replace(ORDER, owner=owner, replace=True)
 
     library.create(photo, order("ada"), quiet)
-    assert PhotoLibrary(library.folder.parent).refresh()["astronaut"].manifest.owner == "ada"
+    assert PhotoLibrary(library.folder.parent, reader).refresh()["astronaut"].manifest.owner == "ada"
     with pytest.raises(PermissionDenied) as caught:
         library.create(photo, order("bob"), quiet)
     assert caught.value.reason == "NOT_YOURS"
@@ -204,6 +221,6 @@ def test_only_the_owner_and_the_installation_replace_an_avatar(
     # The owner of a damaged one is not known.
     cut(library.folder / "astronaut" / "fields.npz")
     with pytest.raises(PermissionDenied):
-        PhotoLibrary(library.folder.parent).create(photo, order("ada"), quiet)
-    made, _ = PhotoLibrary(library.folder.parent).create(photo, order(""), quiet)
+        PhotoLibrary(library.folder.parent, reader).create(photo, order("ada"), quiet)
+    made, _ = PhotoLibrary(library.folder.parent, reader).create(photo, order(""), quiet)
     assert made.manifest.owner == ""

@@ -17,6 +17,7 @@ from services.avatar.engine import BgrImage, VideoSpec
 from services.avatar.photo.geometry import Geometry, measure
 from services.avatar.photo.networks import FaceNetworks
 from services.avatar.photo.package import PhotoPackage
+from services.avatar.photo.picture import PhotoReader
 from services.avatar.photo.scene import PhotoScene
 from tests.unit.avatar_photo.conftest import make, png
 
@@ -181,8 +182,10 @@ def test_in_silence_the_mouth_is_still(
     assert np.ptp(gaps) < 0.01
 
 
-def test_closed_lips_of_a_photo_open_and_close(scene: PhotoScene, networks: FaceNetworks) -> None:
-    closed = make(png(scene.draw(speaking(press=1))), networks)
+def test_closed_lips_of_a_photo_open_and_close(
+    scene: PhotoScene, reader: PhotoReader, networks: FaceNetworks
+) -> None:
+    closed = make(png(scene.draw(speaking(press=1))), reader, networks)
     other = PhotoScene(closed, closed.video)
     assert np.array_equal(other.draw(FaceParameters()), closed.portrait)
     assert seen(other.draw(speaking(jaw=1)), networks).gap > 0.06
@@ -203,10 +206,10 @@ def test_other_sizes_show_the_same_face(
 
 
 def test_a_face_at_the_border_of_the_picture_is_drawn(
-    package: PhotoPackage, networks: FaceNetworks, picture: BgrImage
+    package: PhotoPackage, reader: PhotoReader, networks: FaceNetworks, picture: BgrImage
 ) -> None:
     close = cv2.resize(picture[52:200, 160:290], None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
-    tight = make(png(np.asarray(close, np.uint8)), networks)
+    tight = make(png(np.asarray(close, np.uint8)), reader, networks)
     scene = PhotoScene(tight, tight.video)
     for face in (WILD, speaking(jaw=1), replace(WILD, blink=1)):
         assert scene.draw(face).shape == tight.portrait.shape
