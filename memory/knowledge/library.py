@@ -1,5 +1,6 @@
 """The knowledge base of an engine with a database: reads, embeds, stores and finds documents."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import PurePath
@@ -91,9 +92,10 @@ class Library:
             self._re_embedding.start()
 
     async def stop(self) -> None:
-        """Stops the background work and releases the threads."""
+        """Stops the background work and releases threads and processes."""
         await self._re_embedding.stop()
         self._embedding.close()
+        await asyncio.to_thread(self._reader.close)
 
     def drop(self, owner: Owner) -> None:
         """Drops everything cached about an owner; the database is unchanged."""

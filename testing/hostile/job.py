@@ -68,7 +68,7 @@ def _sleep(_: Mapping[str, Any]) -> Any:
 def _allocate(_: Mapping[str, Any]) -> Any:
     kept = []
     while True:
-        kept.append(bytearray(16 << 20))
+        kept.append(bytes(16 << 20))
 
 
 def _recurse(request: Mapping[str, Any]) -> Any:

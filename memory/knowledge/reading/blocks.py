@@ -10,6 +10,9 @@ MAX_PAGES: Final = 2_000
 MAX_BLOCKS: Final = 50_000
 """Paragraphs, items of lists and tables; each costs parsers time, however short it is."""
 MAX_HEADING_CHARS: Final = 120
+MAX_PASSAGES: Final = 20_000
+MAX_PASSAGE_CHARS: Final = 2_000
+"""Twice as much as 200 tokens of common text; the tokenizer takes a word of any length for one."""
 
 
 class UnreadableError(Exception):

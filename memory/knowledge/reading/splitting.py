@@ -9,15 +9,12 @@ from typing import Final
 
 from semantic_text_splitter import TextSplitter
 
-from memory.knowledge.reading.blocks import Block, too_many
+from memory.knowledge.reading.blocks import MAX_PASSAGE_CHARS, MAX_PASSAGES, Block, too_many
 
 # Of the 256 tokens that MiniLM reads; the rest is for title and headings.
 MAX_TOKENS: Final = 200
 # Without a tokenizer; about the same length in Latin letters.
 MAX_CHARS: Final = 800
-MAX_PASSAGES: Final = 20_000
-MAX_PASSAGE_CHARS: Final = 2_000
-"""Twice as much as 200 tokens of common text; the tokenizer takes a word of any length for one."""
 # The splitter's time grows with the square of what it gets at once.
 _WINDOW_CHARS: Final = 8_000
 _BY_LENGTH: Final = TextSplitter(MAX_PASSAGE_CHARS)

@@ -15,9 +15,14 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
-from memory.knowledge.reading.blocks import Block, UnreadableError, bounded
+from memory.knowledge.reading.blocks import (
+    MAX_PASSAGE_CHARS,
+    Block,
+    UnreadableError,
+    bounded,
+)
 from memory.knowledge.reading.forms import FORMS, read
-from memory.knowledge.reading.splitting import MAX_PASSAGE_CHARS, cut, splitter
+from memory.knowledge.reading.splitting import cut, splitter
 from tests.documents import HEADINGS, pdf, word
 
 PAGE = """
