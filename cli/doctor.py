@@ -22,7 +22,10 @@ from cli.mesh.layout import Layout, fixed_layout, taken_addresses
 from cli.models import model_store
 from gateway.stages.spec import GATEWAY_PORT, STAGES
 from services.runtime.engines import engine_names
+from services.runtime.errors import Unavailable
 from services.runtime.models.store import ModelState, StoredModel
+from services.runtime.sandbox.jobs import LEAST
+from services.runtime.sandbox.sandbox import Sandbox
 from services.runtime.settings import ServiceSettings, SettingsError
 
 _DISK_NEEDED_BYTES: Final = 500 * 2**20
@@ -98,6 +101,30 @@ def _memory() -> Finding:
         verdict=Verdict.FINE if fine else Verdict.MISSING,
         detail=f"{size / 2**30:.1f} GiB, {os.cpu_count()} cores",
         remedy="" if fine else "The whole mesh needs 2 GiB; run fewer services on this machine.",
+    )
+
+
+def _sandbox() -> Finding:
+    sandbox = Sandbox("services.runtime.sandbox.no_job", limits=LEAST)
+    try:
+        found = sandbox.protection()
+    except Unavailable:
+        return Finding(
+            subject="sandbox",
+            verdict=Verdict.MISSING,
+            detail="no worker process can be started for photos, recordings and documents",
+            remedy="See the error above.",
+        )
+    finally:
+        sandbox.close()
+    active = [f"Landlock {found.landlock_abi}"] if found.landlock_abi else []
+    active += ["seccomp"] if found.seccomp else []
+    active += [] if found.unprivileged else ["as root"]
+    return Finding(
+        subject="sandbox",
+        verdict=Verdict.OPTIONAL if found.missing else Verdict.FINE,
+        detail=", ".join(("workers with limits", *active)),
+        remedy="; ".join(f"There is no {each}." for each in found.missing),
     )
 
 
@@ -178,6 +205,7 @@ _CHECKS: Final[tuple[Callable[[], Finding | list[Finding]], ...]] = (
     _settings,
     _disk,
     _memory,
+    _sandbox,
     _models,
     _flite,
     _engines,

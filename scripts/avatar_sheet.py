@@ -51,8 +51,7 @@ class _Camera:
             self._face[0] += aside
             self._mouth[0] += aside
         else:
-            with closing(PhotoReader()) as reader:
-                photo = photographed.load_package(folder, reader)
+            photo = _photo(folder)
             side = min(photo.video.width_px, photo.video.height_px)
             video = replace(video, width_px=side, height_px=side)
             self._scene = PhotoScene(photo, video)
@@ -68,6 +67,11 @@ class _Camera:
     def mouth(self, label: str, face: FaceParameters) -> NDArray[np.uint8]:
         """Returns a tile of the mouth."""
         return _tile(self._scene.draw(face), label, self._mouth, _MOUTH_SHOWN * self._unit)
+
+
+def _photo(folder: Path) -> photographed.PhotoPackage:
+    with closing(PhotoReader()) as reader:
+        return photographed.load_package(folder, reader)
 
 
 def _place(x: float, y: float, zoom: float) -> NDArray[np.float64]:

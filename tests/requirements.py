@@ -77,7 +77,7 @@ def _has_model(name: str) -> bool:
 
 
 def _can_confine() -> bool:
-    sandbox = Sandbox("testing.hostile.job", limits=LEAST)
+    sandbox = Sandbox("services.runtime.sandbox.no_job", limits=LEAST)
     try:
         return not sandbox.protection().missing
     finally:

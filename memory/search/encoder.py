@@ -12,6 +12,7 @@ from memory.settings import MemorySettings
 from retrieval.embedding import Embedder
 from services.runtime.errors import FailedPrecondition
 from services.runtime.logs import get_logger
+from services.runtime.models.loading import load_fault
 from services.runtime.models.store import ModelStore
 from services.runtime.settings import SettingsError
 
@@ -93,7 +94,7 @@ def load_encoder(settings: MemorySettings) -> Encoder | None:
     """Loads the encoder of the settings; None, with a warning, if its files are missing.
 
     Raises:
-        SettingsError: The files are damaged, or there are no such embeddings.
+        SettingsError: The files are damaged, memory is short, or there are no such embeddings.
     """
     if settings.embeddings:
         return _langchain(settings.embeddings)
@@ -109,10 +110,7 @@ def load_encoder(settings: MemorySettings) -> Encoder | None:
         embedder = Embedder(folder)
         embedder.embed(["warm"])
     except Exception as error:  # the runtime has its own exception for each kind of damage
-        raise SettingsError(
-            f"the model files in {folder} cannot be loaded: {error}; "
-            f"remove the folder and run: anima models pull {name}"
-        ) from error
+        raise load_fault(name, folder, error) from error
     return embedder
 
 

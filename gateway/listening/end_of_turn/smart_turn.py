@@ -28,6 +28,7 @@ from gateway.listening.end_of_turn.words import (
 from gateway.settings import GatewaySettings
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
+from services.runtime.models.loading import is_out_of_memory
 from services.runtime.onnx import onnxruntime
 from services.runtime.settings import SettingsError
 
@@ -55,7 +56,10 @@ class SmartTurnModel:
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime has no common base class for its errors
-            raise SettingsError(f"ANIMA_GATEWAY_SMART_TURN_MODEL: {path}: {error}") from error
+            short = "there is not enough memory for it: " if is_out_of_memory(error) else ""
+            raise SettingsError(
+                f"ANIMA_GATEWAY_SMART_TURN_MODEL: {path}: {short}{error}"
+            ) from error
         frames = WINDOW_S * RATE_HZ // HOP_SAMPLES
         inputs = [(each.name, each.shape[1:]) for each in self._session.get_inputs()]
         if inputs != [(_INPUT, [BANDS, frames])]:

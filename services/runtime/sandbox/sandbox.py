@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import structlog
+
 from services.runtime.errors import Busy, Unavailable
 from services.runtime.logs import get_logger
 from services.runtime.sandbox import wire
@@ -226,6 +228,8 @@ class Sandbox:
 
 
 def _log(job: str, protection: Protection) -> None:
+    if not structlog.is_configured():  # a command, whose output is not for logs
+        return
     fields = {
         "job": job,
         "landlock": protection.landlock_abi,

@@ -213,7 +213,9 @@ def test_only_the_owner_and_the_installation_replace_an_avatar(
         return replace(ORDER, owner=owner, replace=True)
 
     library.create(photo, order("ada"), quiet)
-    assert PhotoLibrary(library.folder.parent, reader).refresh()["astronaut"].manifest.owner == "ada"
+    assert (
+        PhotoLibrary(library.folder.parent, reader).refresh()["astronaut"].manifest.owner == "ada"
+    )
     with pytest.raises(PermissionDenied) as caught:
         library.create(photo, order("bob"), quiet)
     assert caught.value.reason == "NOT_YOURS"

@@ -19,6 +19,7 @@ from services.llm.speech.words import pieces, shorten
 from services.runtime.compute import Compute
 from services.runtime.errors import FailedPrecondition
 from services.runtime.logs import get_logger
+from services.runtime.models.loading import load_fault
 from services.runtime.models.store import ModelStore
 
 
@@ -82,10 +83,13 @@ class RetrievalEngine:
         if model == NO_MODEL:
             return None
         try:
-            embedder = _load(ModelStore(data_dir / "models").path(model))
+            folder = ModelStore(data_dir / "models").path(model)
+            embedder = _load(folder)
         except (FailedPrecondition, FileNotFoundError) as error:
             get_logger().warning("questions are compared by words only", why=str(error))
             return None
+        except Exception as error:  # the runtime has its own exception for each kind of damage
+            raise load_fault(model, folder, error) from error
         return KeptVectors(embedder, data_dir / "llm" / f"vectors-{model}.npz")
 
 
