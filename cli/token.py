@@ -14,13 +14,11 @@ import typer
 
 from cli.console import console, fail, results
 from services.runtime.errors import AnimaError
-from services.runtime.identity.caller import Identity, Mode, Role
+from services.runtime.identity.caller import Identity, Mode, Role, check_user_id
 from services.runtime.identity.keys import KeyFormatError, parse_keys
-from services.runtime.identity.signed_tokens import MAX_USER_ID_CHARS
 from services.runtime.identity.signing import Signer, SigningKey
 from services.runtime.identity.verifier import verifier_of
 from services.runtime.settings import ServiceSettings
-from services.runtime.validation import check_text
 
 app = typer.Typer(help="Make keys and signed tokens, and read tokens.", no_args_is_help=True)
 
@@ -113,7 +111,7 @@ def new(
     settings = ServiceSettings.from_environment()
     path = key_file or settings.identity_signing_key_file or _folder(settings, None) / _PRIVATE
     try:
-        check_text("--user", user, MAX_USER_ID_CHARS)
+        check_user_id("--user", user)
         signing = SigningKey.read(path)
     except AnimaError as error:
         fail(error.message)

@@ -10,6 +10,7 @@ person (sticky sessions), and a restart ends them.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import secrets
@@ -25,9 +26,8 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.http.problems import Problem
 from services.runtime.errors import InvalidRequest, Unauthenticated
-from services.runtime.identity.caller import Identity, Mode, Role, caller
+from services.runtime.identity.caller import Identity, Mode, Role, caller, check_user_id
 from services.runtime.identity.verifier import Verifier
-from services.runtime.validation import check_text
 
 CODE_LIFETIME_S: Final = 60.0
 SESSION_LIFETIME_S: Final = 12 * 3600.0
@@ -37,7 +37,7 @@ _MAX_CODES: Final = 4_096
 _MAX_SESSIONS: Final = 16_384
 _MAX_OF_ONE: Final = 64
 _MAX_BODY_BYTES: Final = 4_096
-_MAX_USER_ID_CHARS: Final = 128
+_BODY_TIMEOUT_S: Final = 5.0
 _NO_STORE: Final = {"cache-control": "no-store"}
 
 
@@ -176,7 +176,7 @@ class _Calls:
         who = caller()
         user_id = who.user_of(_text(await _body(request, may_be_empty=True), "user_id"))
         if who.mode is Mode.IDENTITIES:
-            check_text("user_id", user_id, _MAX_USER_ID_CHARS)
+            check_user_id("user_id", user_id)
         code = self._sessions.new_code(who, user_id)
         return JSONResponse(
             {"code": code, "expires_in_s": CODE_LIFETIME_S}, status_code=201, headers=_NO_STORE
@@ -197,10 +197,14 @@ class _Calls:
 
 async def _body(request: Request, *, may_be_empty: bool = False) -> dict[str, Any]:
     content = bytearray()
-    async for piece in request.stream():
-        content += piece
-        if len(content) > _MAX_BODY_BYTES:
-            raise Problem(413, f"the body is larger than {_MAX_BODY_BYTES} bytes")
+    try:
+        async with asyncio.timeout(_BODY_TIMEOUT_S):
+            async for piece in request.stream():
+                content += piece
+                if len(content) > _MAX_BODY_BYTES:
+                    raise Problem(413, f"the body is larger than {_MAX_BODY_BYTES} bytes")
+    except TimeoutError:
+        raise Problem(408, "the body did not arrive in time") from None
     if may_be_empty and not content:
         return {}
     try:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from services.runtime.errors import PermissionDenied, Unauthenticated
+from services.runtime.errors import InvalidRequest, PermissionDenied, Unauthenticated
+from services.runtime.validation import check_text
 
 
 class Mode(StrEnum):
@@ -36,6 +37,7 @@ class Role(StrEnum):
     """A service of the mesh or a trusted program: names the user for whom it acts."""
 
 
+MAX_USER_ID_CHARS: Final = 128
 EVERY_ROLE: Final = frozenset(Role)
 
 
@@ -107,6 +109,17 @@ class Identity:
         if requested not in ("", own):
             raise not_yours(f"{field}: the token is of another user; leave the field empty")
         return own
+
+
+def check_user_id(field: str, user_id: str) -> None:
+    """Checks that a user id is 1 to 128 printable characters.
+
+    Raises:
+        InvalidRequest: It is not.
+    """
+    check_text(field, user_id, MAX_USER_ID_CHARS)
+    if not user_id.isprintable():
+        raise InvalidRequest(f"{field}: contains a character that cannot be printed")
 
 
 def token_expired() -> Unauthenticated:

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from services.runtime.logs import get_logger
+
 MIN_SECRET_BYTES: Final = 32
 _MIN_RSA_BITS: Final = 2048
 _MAX_KEYS: Final = 64
@@ -30,6 +32,10 @@ _PEM_BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----",
 
 class KeyFormatError(ValueError):
     """A file or an answer holds no usable keys; the text says what is wrong."""
+
+
+class UnsupportedKeyError(KeyFormatError):
+    """A key is of a type or strength that is not accepted; others in the same set may be."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +108,15 @@ def algorithms_of(key: Any) -> frozenset[str]:
         return _HMAC
     if isinstance(key, RSAPublicKey):
         if key.key_size < _MIN_RSA_BITS:
-            raise KeyFormatError(f"an RSA key has {key.key_size} bits, fewer than {_MIN_RSA_BITS}")
+            raise UnsupportedKeyError(
+                f"an RSA key has {key.key_size} bits, fewer than {_MIN_RSA_BITS}"
+            )
         return _RSA
     if isinstance(key, EllipticCurvePublicKey) and key.curve.name in _CURVES:
         return frozenset({_CURVES[key.curve.name]})
     if isinstance(key, Ed25519PublicKey):
         return frozenset({"EdDSA"})
-    raise KeyFormatError("a key has an unsupported type; use Ed25519, ECDSA, RSA or a secret")
+    raise UnsupportedKeyError("a key has an unsupported type; use Ed25519, ECDSA, RSA or a secret")
 
 
 def _from_json(text: bytes, *, secrets: bool) -> tuple[VerificationKey, ...]:
@@ -119,7 +127,18 @@ def _from_json(text: bytes, *, secrets: bool) -> tuple[VerificationKey, ...]:
     entries = given.get("keys", [given]) if isinstance(given, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise KeyFormatError("it is not a JSON Web Key Set")
-    found = [key for entry in entries[:_MAX_KEYS] if (key := _from_jwk(entry, secrets)) is not None]
+    found: list[VerificationKey] = []
+    problems: list[UnsupportedKeyError] = []
+    for entry in entries[:_MAX_KEYS]:
+        try:
+            if (key := _from_jwk(entry, secrets)) is not None:
+                found.append(key)
+        except UnsupportedKeyError as problem:
+            problems.append(problem)
+    if problems and not found:
+        raise problems[0]
+    for passed_over in problems:
+        get_logger().warning("a key is passed over", problem=str(passed_over))
     return tuple(found)
 
 
@@ -134,7 +153,7 @@ def _from_jwk(entry: Mapping[str, Any], secrets: bool) -> VerificationKey | None
     try:
         key = jwt.PyJWK(dict(entry), algorithm=_first_algorithm(entry)).key
     except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
-        raise KeyFormatError(f"a key cannot be read: {error}") from None
+        raise UnsupportedKeyError(f"a key cannot be read: {error}") from None
     algorithms = algorithms_of(key)
     if named := entry.get("alg"):
         algorithms &= {str(named)}

@@ -13,15 +13,15 @@ import jwt
 
 from services.runtime.errors import InvalidRequest, Unavailable
 from services.runtime.identity.bearer import token_missing, token_wrong
-from services.runtime.identity.caller import Identity, Mode, Role, token_expired
+from services.runtime.identity.caller import Identity, Mode, Role, check_user_id, token_expired
 from services.runtime.identity.key_sources import KeyFile, KeySource
 from services.runtime.identity.keys import KeyFormatError, VerificationKey
 from services.runtime.identity.settings import IdentitySettings, refuse_two_modes
 from services.runtime.identity.verifier import Verifier
-from services.runtime.validation import check_text
 
 MAX_TOKEN_CHARS: Final = 8_192
-MAX_USER_ID_CHARS: Final = 128
+_LATEST_UNIX_S: Final = 253_402_300_799.0
+"""The end of the year 9999: larger numbers are no times."""
 _MAX_CACHED: Final = 4_096
 _TYPES: Final = ("jwt", "at+jwt", "application/at+jwt")
 _REQUIRED: Final = ["exp", "iss", "aud", "sub"]
@@ -142,20 +142,22 @@ class SignedTokenVerifier(Verifier):
             raise token_wrong("authorization: the token is for another audience") from None
         except jwt.MissingRequiredClaimError as error:
             raise token_wrong(f"authorization: the token has no claim {error.claim}") from None
-        except (jwt.PyJWTError, ValueError, TypeError):
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
             raise token_wrong() from None
 
     def _identity_of(self, claims: Mapping[str, Any]) -> Identity:
         user_id = claims["sub"]
         try:
-            check_text("sub", user_id, MAX_USER_ID_CHARS)
-        except (InvalidRequest, TypeError) as error:
+            check_user_id("sub", user_id)
+        except InvalidRequest as error:
             raise token_wrong(f"authorization: the token names no user: {error}") from None
+        if claims["exp"] > _LATEST_UNIX_S:
+            raise token_wrong("authorization: the end of the token (exp) is not a time")
         return Identity(
             mode=Mode.IDENTITIES,
             user_id=user_id,
             roles=_roles_of(claims, self._settings.identity_role_claim),
-            expires_unix_s=float(claims["exp"]) + self._settings.identity_leeway_s,
+            expires_unix_s=claims["exp"] + self._settings.identity_leeway_s,
         )
 
 

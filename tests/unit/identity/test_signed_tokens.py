@@ -15,6 +15,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import RSAAlgorithm
+from structlog.testing import capture_logs
 
 from services.runtime.errors import PermissionDenied, Unauthenticated
 from services.runtime.identity.caller import EVERY_ROLE, Mode, Role
@@ -119,6 +121,11 @@ async def test_roles_may_be_in_another_claim(
         ({"sub": "a" * 129}, "TOKEN_WRONG"),
         ({"sub": "a\0"}, "TOKEN_WRONG"),
         ({"sub": 5}, "TOKEN_WRONG"),
+        ({"sub": "\ud800"}, "TOKEN_WRONG"),
+        ({"sub": "a\nb"}, "TOKEN_WRONG"),
+        ({"exp": float("inf")}, "TOKEN_WRONG"),
+        ({"exp": 10**400}, "TOKEN_WRONG"),
+        ({"nbf": float("inf")}, "TOKEN_WRONG"),
     ],
 )
 async def test_claims_that_are_refused(
@@ -310,6 +317,24 @@ def test_private_and_weak_keys_are_refused() -> None:
         parse_keys(pem, secrets=True)
     with pytest.raises(KeyFormatError, match="private key"):
         parse_keys(private, secrets=True)
+
+
+def test_keys_that_are_not_supported_are_passed_over_in_a_set() -> None:
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key()
+    other = [
+        json.loads(RSAAlgorithm.to_jwk(weak)),
+        {"kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA"},
+        {"kty": "OKP", "crv": "X25519", "x": base64.urlsafe_b64encode(b"a" * 32).decode()},
+        {"kty": "OKP", "crv": "Ed25519", "x": "!"},
+        {"kty": "AKP", "alg": "ML-DSA-44"},
+    ]
+    with capture_logs() as logs:
+        (key,) = parse_keys(json.dumps({"keys": [*other, KEY.public_jwk]}).encode(), secrets=False)
+    assert key.kid == KEY.kid
+    assert len(logs) == 4
+    for private in ({"kty": "oct", "k": "A" * 44}, (KEY.public_jwk or {}) | {"d": "AAAA"}):
+        with pytest.raises(KeyFormatError):
+            parse_keys(json.dumps({"keys": [private, KEY.public_jwk]}).encode(), secrets=False)
 
 
 def test_keys_for_encryption_are_passed_over() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -138,6 +139,19 @@ async def test_bodies_that_are_refused(tmp_path: Path, path: str, body: bytes, s
         answer = await site.http.post(f"/v1/{path}", headers=headers, content=body)
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_sessions, "_BODY_TIMEOUT_S", 0.05)
+    async with running_site(tmp_path) as site:
+        host, _, port = site.page.address.partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST /v1/page-sessions HTTP/1.1\r\nhost: {site.page.address}\r\n"
+        writer.write(head.encode() + b"content-length: 20\r\n\r\n{")
+        assert (await reader.readline()).split()[1] == b"408"
+        writer.close()
 
 
 async def test_a_household_opens_pages_without_its_token() -> None:
