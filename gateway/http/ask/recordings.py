@@ -43,6 +43,10 @@ class Recordings:
     def __init__(self, job: str = "gateway.http.ask.decoding") -> None:
         self._sandbox = Sandbox(job, limits=_LIMITS, idle_s=_IDLE_S)
 
+    def expect(self) -> None:
+        """Starts what decodes a recording while the recording is still being received."""
+        self._sandbox.start()
+
     async def read(self, data: bytes) -> NDArray[np.int16]:
         """Like `read_now`, without blocking the event loop.
 

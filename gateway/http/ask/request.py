@@ -86,6 +86,7 @@ async def read_ask(request: Request, recordings: Recordings) -> AskRequest:
 
 
 async def _read_form(request: Request, recordings: Recordings) -> AskRequest:
+    recordings.expect()
     async with await _form(request) as form:
         audio = form.get("audio")
         fields = _fields(_form_fields(form))

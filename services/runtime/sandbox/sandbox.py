@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -140,6 +141,11 @@ class Sandbox:
         """
         return self._run(_Run(cpu_s or self._limits.cpu_s), request, content, wall_s)
 
+    def start(self) -> None:
+        """Starts the fork server in the background if it does not run: a job will come soon."""
+        if self._server is None:
+            self._threads.submit(self._start)
+
     @property
     def server_pid(self) -> int | None:
         """The process id of the fork server; None if none runs."""
@@ -191,16 +197,25 @@ class Sandbox:
                 self._started().start(*run.open(), cpu_s=run.cpu_s)
             self._used += 1
 
+    def _start(self) -> None:
+        with self._lock, suppress(Unavailable):  # the job will report it
+            self._started()
+            self._wait_for_jobs()
+
     def _leave(self) -> None:
         with self._lock:
             self._used -= 1
-            if not self._used and self._server is not None:
-                self._idle = threading.Timer(self._idle_s, self._retire)
-                self._idle.daemon = True
-                self._idle.start()
+            self._wait_for_jobs()
+
+    def _wait_for_jobs(self) -> None:
+        if not self._used and self._server is not None and self._idle is None:
+            self._idle = threading.Timer(self._idle_s, self._retire)
+            self._idle.daemon = True
+            self._idle.start()
 
     def _retire(self) -> None:
         with self._lock:
+            self._idle = None
             if not self._used:
                 self._stop()
 

@@ -236,6 +236,17 @@ def test_a_server_without_work_ends(sandbox: Sandbox) -> None:
     short.close()
 
 
+def test_a_server_that_was_started_early_ends_without_a_job(sandbox: Sandbox) -> None:
+    early = Sandbox(JOB, limits=LIMITS, idle_s=0.05)
+    early.start()
+    before = set(psutil.Process().children())
+    while not (found := set(psutil.Process().children()) - before) and early.server_pid is None:
+        pass
+    psutil.wait_procs(list(found), timeout=60)
+    assert did(early, "nothing")
+    early.close()
+
+
 def test_workers_end_with_their_service(sandbox: Sandbox) -> None:
     service = subprocess.Popen(
         [sys.executable, "-c", SERVICE], stdout=subprocess.PIPE, cwd=Path.cwd(), text=True
