@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import importlib
+import mmap
 import os
 import resource
 import signal
@@ -30,7 +31,7 @@ JOB_SOCKET: Final = 3
 _ALLOWED_CALLS: Final = (
     *("read", "write", "readv", "writev", "recvfrom", "sendto", "close", "lseek", "fstat"),
     *("poll", "ppoll", "select", "pselect6"),
-    *("mmap", "munmap", "mremap", "mprotect", "madvise", "brk", "membarrier"),
+    *("munmap", "mremap", "madvise", "brk", "membarrier"),
     *("futex", "set_robust_list", "get_robust_list", "rseq", "sched_yield", "sched_getaffinity"),
     *("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall"),
     *("clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time"),
@@ -70,6 +71,10 @@ class SystemCallFilter:
                 # Some do not exist on every architecture.
                 if (number := seccomp.resolve_syscall(seccomp.Arch.NATIVE, name)) >= 0:
                     built.add_rule(seccomp.ALLOW, number)
+            # Memory that is both written and run is how a fault becomes a program.
+            not_executable = seccomp.Arg(2, seccomp.MASKED_EQ, mmap.PROT_EXEC, 0)
+            for name in ("mmap", "mprotect"):
+                built.add_rule(seccomp.ALLOW, name, not_executable)
             self._seccomp = seccomp
             self._filter = built
         except (ImportError, RuntimeError, OSError) as error:

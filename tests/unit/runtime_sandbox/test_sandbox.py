@@ -127,7 +127,7 @@ def test_a_worker_writes_no_file(sandbox: Sandbox, tmp_path: Path) -> None:
     assert denied(sandbox, "write", path="/dev/shm/anima-new")
 
 
-@pytest.mark.parametrize("act", ["fork", "execute", "thread"])
+@pytest.mark.parametrize("act", ["fork", "execute", "thread", "run_data"])
 def test_a_worker_starts_nothing(sandbox: Sandbox, act: str) -> None:
     assert denied(sandbox, act)
 
