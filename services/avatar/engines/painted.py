@@ -46,8 +46,8 @@ _Scene = Scene | PhotoScene
 class PaintedEngine(MakingEngine):
     """Draws the avatar packages of the personas and those made of photos."""
 
-    def __init__(self, settings: AvatarSettings) -> None:
-        self._faces = PaintedFaces(settings)
+    def __init__(self, settings: AvatarSettings, reader: PhotoReader | None = None) -> None:
+        self._faces = PaintedFaces(settings, reader)
         super().__init__(self._faces, threads=settings.compute_threads)
 
     async def close(self) -> None:
@@ -69,9 +69,9 @@ class PaintedFaces:
 
     info = EngineInfo(name="painted", version="1", licence="Apache-2.0")
 
-    def __init__(self, settings: AvatarSettings) -> None:
+    def __init__(self, settings: AvatarSettings, reader: PhotoReader | None = None) -> None:
         self._settings = settings
-        self._reader = PhotoReader()
+        self._reader = reader or PhotoReader()
         self._packages: dict[str, AvatarPackage] = {}
         self._photos = PhotoLibrary(settings.data_dir, self._reader)
         self._scenes: OrderedDict[tuple[str, VideoSpec], tuple[_Package, _Scene]] = OrderedDict()
