@@ -11,6 +11,7 @@ from memory.engine import MemoryEngine
 from memory.erasure.notes import MAX_AGE_MS
 from memory.filling import MAX_ANSWER_BYTES, fitting, max_answer_bytes
 from memory.knowledge import calls as knowledge
+from memory.knowledge.allowance import DocumentAllowance
 from memory.knowledge.calls import KnowledgeCalls
 from memory.messages import (
     MAX_TEXT_CHARS,
@@ -27,6 +28,7 @@ from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
 from services.runtime.errors import InvalidRequest
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
+from services.runtime.limits.rates import Rate
 from services.runtime.server import Stage
 from services.runtime.validation import check_range, check_text, check_turn_id
 
@@ -38,6 +40,8 @@ MAX_RECALLED = 50
 MAX_PAGE_SIZE = 500
 DEFAULT_PAGE_SIZE = 50
 MAX_ITEM_IDS = 1_000
+
+_NO_ALLOWANCE = DocumentAllowance()
 
 _Context = grpc.aio.ServicerContext[object, object]
 
@@ -56,6 +60,10 @@ def build(settings: MemorySettings) -> Stage:
         engine,
         capacity=settings.capacity,
         max_answer_bytes=max_answer_bytes(settings.max_message_bytes),
+        allowance=DocumentAllowance(
+            documents=settings.documents_per_user, size_bytes=settings.document_bytes_per_user
+        ),
+        remembered_bytes_per_day=settings.remembered_bytes_per_day,
     )
     return Stage(
         service=SERVICE,
@@ -88,8 +96,15 @@ class MemoryServicer(KnowledgeCalls):
         *,
         capacity: int,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
+        allowance: DocumentAllowance = _NO_ALLOWANCE,
+        remembered_bytes_per_day: int = 0,
     ) -> None:
-        super().__init__(lambda: engine.knowledge, max_answer_bytes=max_answer_bytes)
+        super().__init__(
+            lambda: engine.knowledge, max_answer_bytes=max_answer_bytes, allowance=allowance
+        )
+        self._remembered = Rate(
+            remembered_bytes_per_day, per_s=86_400.0, limit="remembered_bytes", text="bytes a day"
+        )
         self._engine = engine
         self._capacity = capacity
 
@@ -106,6 +121,7 @@ class MemoryServicer(KnowledgeCalls):
         items = [
             checked_item(f"items[{at}]", item, now_unix_ms) for at, item in enumerate(request.items)
         ]
+        self._remembered.take(request.user_id, request.ByteSize())
         await self._engine.remember(
             request.user_id, items, asked_unix_ns=now_unix_ns - request.age_ms * 1_000_000
         )
@@ -195,6 +211,7 @@ class MemoryServicer(KnowledgeCalls):
                 checked_item(f"items[{at}]", item, now_unix_ms, with_fact=True)
                 for at, item in enumerate(request.items)
             ]
+            self._remembered.take(user_id, request.ByteSize())
             stored += await self._engine.restore(user_id, items)
             received += len(items)
         if not user_id:

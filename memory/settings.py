@@ -46,6 +46,12 @@ class MemorySettings(ServiceSettings):
     index_cache_bytes: int = Field(default=256 * 1024 * 1024, ge=1024, le=1 << 40)
     """The memory for the search indexes of users; the least recently used ones are dropped
     first."""
+    documents_per_user: int = Field(default=1_000, ge=0, le=1_000_000)
+    """The most documents of a user; personas have no limit. 0: no limit."""
+    document_bytes_per_user: int = Field(default=1024**3, ge=0, le=1 << 40)
+    """The most bytes of the files of a user's documents. 0: no limit."""
+    remembered_bytes_per_day: int = Field(default=64 * 1024 * 1024, ge=0, le=1 << 40)
+    """The most bytes that are remembered or imported for a user in a day. 0: no limit."""
     threads: int = Field(default=2, ge=1, le=64)
     """How many threads embed and search."""
     facts: bool = True

@@ -100,6 +100,7 @@ def stage_of(mesh: Mesh) -> Stage:
                 at_once=2 * mesh.settings.capacity + _MORE_CALLS,
             )
         },
+        by_address=True,
         close=close,
         draining=mesh.drain.begin,
         until_idle=until_idle,

@@ -18,11 +18,13 @@ from gateway.http.connections import authenticated
 from gateway.http.permissions import permission_for
 from gateway.http.problems import Problem, problem_of
 from gateway.settings import GatewaySettings
-from services.runtime.errors import AnimaError, Unauthenticated
+from services.runtime.errors import AnimaError, Busy, Unauthenticated
 from services.runtime.identity.authorisation import Permission
 from services.runtime.identity.bearer import AUTHORIZATION
 from services.runtime.identity.caller import Identity, Mode, acting_as
 from services.runtime.identity.verifier import Verifier
+from services.runtime.limits.callers import counted_as
+from services.runtime.limits.rates import requests_a_minute
 from services.runtime.logs import get_logger
 from services.runtime.settings import split_address
 
@@ -61,6 +63,7 @@ class HttpGuard:
     def __init__(self, app: ASGIApp, *, settings: GatewaySettings, verifier: Verifier) -> None:
         self._app = app
         self._verifier = verifier
+        self._requests = requests_a_minute(settings.requests_per_minute)
         own_host, _ = split_address("http_listen", settings.http_listen)
         names = (own_host, *settings.http_hosts)
         self._names = _LOOPBACK_NAMES | {_configured_name(name) for name in names}
@@ -74,6 +77,8 @@ class HttpGuard:
         try:
             self._check_headers(scope, headers)
             identity = await self._identify(scope, headers)
+            if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+                self._count(identity)
         except Problem as problem:
             get_logger().info("request refused", problem=problem.detail)
             await problem.to_response()(scope, receive, send)
@@ -82,6 +87,12 @@ class HttpGuard:
             authenticated(scope)  # a WebSocket may name its token later
         with acting_as(identity):
             await self._app(scope, receive, send)
+
+    def _count(self, identity: Identity) -> None:
+        try:
+            self._requests.take(counted_as(identity, by_address=True))
+        except Busy as error:
+            raise problem_of(error) from None
 
     def _check_headers(self, scope: Scope, headers: Headers) -> None:
         for name in _ONCE:

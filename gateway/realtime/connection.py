@@ -39,9 +39,10 @@ from gateway.webrtc.link import LiveLink, LiveMedia
 from gateway.webrtc.program import Playing
 from gateway.webrtc.recent import Recent
 from services.runtime.compute import Compute
-from services.runtime.errors import AnimaError, InvalidRequest, Unauthenticated
+from services.runtime.errors import AnimaError, Busy, InvalidRequest, Unauthenticated
 from services.runtime.identity.caller import acting_as, caller, not_yours, while_accepted
 from services.runtime.identity.verifier import Verifier
+from services.runtime.limits.rates import RATE_LIMITED
 from services.runtime.logs import get_logger
 from services.runtime.tasks import first_of
 
@@ -303,7 +304,13 @@ class Connection:
 
     async def _hear(self, pcm: bytes) -> None:
         self._link.listens()
-        await self._conversation.audio(self._config, pcm)
+        try:
+            await self._conversation.audio(self._config, pcm)
+        except Busy as error:
+            if error.reason != RATE_LIMITED:
+                raise
+            # A microphone would get the same error many times a second.
+            raise ConnectionEndError(TRY_LATER, error.message) from None
 
     async def _commit_audio(self, event: dict[str, Any]) -> None:
         await self._conversation.end_of_speech()

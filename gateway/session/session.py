@@ -66,6 +66,7 @@ class Session:
     def __init__(self, *, mesh: Mesh, opening: Opening, history: History) -> None:
         self._mesh = mesh
         self._opening = opening
+        self._caller = counted_as(caller(), by_address=True)
         self._outbox = Outbox()
         self._no_more_input = False
         video = opening.video
@@ -178,6 +179,8 @@ class Session:
         check_text("text.text", text, MAX_QUESTION_CHARS)
         if not text.isascii():
             _check_unicode(text)
+        self._mesh.speech.check(self._caller)
+        self._mesh.questions.take(self._caller)
         asked_at = self._active_at = asyncio.get_running_loop().time()
         await self._events.take(Typed(text=text, asked_at=asked_at))
 
@@ -188,6 +191,7 @@ class Session:
             chunk: Mono int16 at the config's rate; `start_sample` counts from the start of the
                 session's audio, without gaps. `header` may be left out.
         """
+        self._mesh.speech.take(self._caller, len(chunk.pcm) / 2 / self._opening.input_rate_hz)
         self._start_listening()
         self._active_at = asyncio.get_running_loop().time()
         await self._listening.audio(chunk)

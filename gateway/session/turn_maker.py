@@ -17,6 +17,8 @@ from gateway.stages.mesh import Mesh
 from gateway.turn.playout.outbox import Outbox
 from gateway.turn.question import Question
 from gateway.turn.turn import Turn, TurnOutcome
+from services.runtime.identity.caller import caller
+from services.runtime.limits.callers import counted_as
 
 MAX_QUESTION_CHARS = 8000
 
@@ -121,6 +123,7 @@ class TurnMaker:
         self.record(TurnOutcome(turn_id=uuid.uuid4().hex, question=question, heard_text=""))
 
     def _ended(self, outcome: TurnOutcome) -> None:
+        self._mesh.speech.use(counted_as(caller(), by_address=True), outcome.sent_s)
         if self._opening.video is not None and self._opening.paced:
             self._quality.answered(late_s=outcome.face_late_s)
             if outcome.face_lost:

@@ -26,10 +26,12 @@ from gateway.stages.spec import STAGES, StageSpec
 from gateway.stages.states import StageStates
 from services.runtime.admission import Admission
 from services.runtime.channels import open_channel
+from services.runtime.clock import loop_time_s
 from services.runtime.errors import AnimaError, DeadlineExceeded
 from services.runtime.identity.call_tokens import CallToken, call_token
 from services.runtime.identity.caller import Mode, caller
 from services.runtime.identity.verifier import verifier_of
+from services.runtime.limits.rates import Rate, requests_a_minute
 from services.runtime.settings import SettingsError
 from services.runtime.tasks import Tasks
 
@@ -45,6 +47,8 @@ class Mesh:
     Attributes:
         settings: The settings of the gateway.
         places: The places for conversations, shared by all edges.
+        questions: How many questions each caller has typed.
+        speech: How many seconds each caller has spoken and heard.
         drain: Whether the gateway is going away.
         overload: Which stages are full.
         states: The states of the stages.
@@ -68,6 +72,14 @@ class Mesh:
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings
         self.places = Admission(settings.capacity, per_caller=settings.capacity_per_caller)
+        self.questions = requests_a_minute(settings.requests_per_minute, now=loop_time_s)
+        self.speech = Rate(
+            60 * settings.speech_minutes_per_hour,
+            per_s=3600.0,
+            limit="speech",
+            text="seconds of speech an hour",
+            now=loop_time_s,
+        )
         self.drain = Drain()
         self.overload = Overload()
         self.background = Tasks("background")

@@ -51,6 +51,7 @@ class TurnOutcome:
         quotes_document: True if the answer came from a document.
         face_late_s: The largest delay of the face, seconds.
         face_lost: True if the answer went on without video.
+        sent_s: The length of the speech that was sent, seconds.
     """
 
     turn_id: str
@@ -59,6 +60,7 @@ class TurnOutcome:
     quotes_document: bool = False
     face_late_s: float = 0.0
     face_lost: bool = False
+    sent_s: float = 0.0
 
 
 class Turn:
@@ -338,6 +340,7 @@ class Turn:
             ),
             face_late_s=state.face_late_s,
             face_lost=state.face_lost,
+            sent_s=self._schedule.sent_samples / self._mesh.settings.sample_rate_hz,
         )
         try:
             self._on_end(outcome)

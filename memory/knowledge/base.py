@@ -38,6 +38,10 @@ class KnowledgeBase(Protocol):
         """
         ...
 
+    async def usage(self, owner: Owner) -> tuple[int, int]:
+        """Returns how many documents an owner has, and the bytes of their files."""
+        ...
+
     async def documents(
         self, owner: Owner, *, after: DocumentPosition | None, page_size: int
     ) -> DocumentPage:

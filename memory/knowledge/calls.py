@@ -9,6 +9,7 @@ import grpc
 
 from anima.memory import v1 as wire
 from memory.filling import Room, fitting
+from memory.knowledge.allowance import DocumentAllowance
 from memory.knowledge.base import KnowledgeBase
 from memory.knowledge.document import Added, File, Progress
 from memory.knowledge.messages import (
@@ -64,16 +65,22 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
     """Serves the calls of `anima.memory.v1.MemoryService` that concern knowledge."""
 
     def __init__(
-        self, knowledge: Callable[[], KnowledgeBase | None], *, max_answer_bytes: int
+        self,
+        knowledge: Callable[[], KnowledgeBase | None],
+        *,
+        max_answer_bytes: int,
+        allowance: DocumentAllowance,
     ) -> None:
         """Creates the calls.
 
         Args:
             knowledge: Returns the engine's knowledge base, which exists once the engine is open.
             max_answer_bytes: The size of lists in an answer.
+            allowance: How many documents a user may have.
         """
         self._held = knowledge
         self._max_answer_bytes = max_answer_bytes
+        self._allowance = allowance
 
     async def _knowledge(self, context: Context) -> KnowledgeBase:
         knowledge = self._held()
@@ -98,6 +105,7 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
             if held is not None:
                 yield _event(Added(document=held, change=wire.DOCUMENT_CHANGE_NONE))
                 return
+        await self._allowance.check(knowledge, owner)
         yield _event(Progress(phase=wire.DOCUMENT_PHASE_RECEIVING))
         receiver = Receiver(requests)
         async for progress in receiver.pieces():

@@ -154,6 +154,10 @@ class Library:
             return [None] * len(passages)
         return list(self._encoder.embed([passage.searched_text for passage in passages]))
 
+    async def usage(self, owner: Owner) -> tuple[int, int]:
+        """Returns how many documents an owner has, and the bytes of their files."""
+        return await self._run(self._reading, self._tables.usage, owner)
+
     async def documents(
         self, owner: Owner, *, after: DocumentPosition | None, page_size: int
     ) -> DocumentPage:

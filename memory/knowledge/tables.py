@@ -32,6 +32,8 @@ from memory.knowledge.rows import (
 from memory.sqlite.connection import Connection
 from services.runtime.errors import InvalidRequest
 
+_USAGE = "count(*), coalesce(sum(size_bytes), 0)"
+
 
 class Database(Protocol):
     """The interface that the tables need of a store; `memory.store.Truth` implements it."""
@@ -155,6 +157,15 @@ class KnowledgeTables:
                 (model_id,),
             )
             return [LibraryState(row_id=row[0], revision=row[1]) for row in found]
+
+    def usage(self, owner: Owner) -> tuple[int, int]:
+        """Returns how many documents an owner has, and the bytes of their files."""
+        with self._database.reading() as connection:
+            (count, size_bytes) = connection.execute(
+                f"SELECT {_USAGE} FROM document WHERE library = ({library_query(owner)})",  # noqa: S608
+                (owner_name(owner),),
+            ).fetchone()
+        return int(count), int(size_bytes)
 
     # Writing
 

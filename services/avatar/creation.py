@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 import cv2
@@ -29,7 +29,8 @@ from services.avatar.engine import (
     VideoSpec,
 )
 from services.avatar.requests import choose_video
-from services.runtime.errors import InvalidRequest
+from services.runtime.errors import Busy, InvalidRequest
+from services.runtime.limits.rates import REFUSED
 from services.runtime.streams import open_stream
 from services.runtime.validation import check_text
 
@@ -49,9 +50,18 @@ _OWN = VideoSpec(width_px=64, height_px=64, frame_rate_hz=25)
 class AvatarCreation:
     """Makes avatars one at a time."""
 
-    def __init__(self, maker: AvatarMaker, describe: Callable[[AvatarInfo], Avatar]) -> None:
+    def __init__(
+        self,
+        maker: AvatarMaker,
+        describe: Callable[[AvatarInfo], Avatar],
+        *,
+        avatars: Callable[[], Awaitable[Sequence[AvatarInfo]]],
+        per_user: int,
+    ) -> None:
         self._maker = maker
+        self._avatars = avatars
         self._describe = describe
+        self._per_user = per_user
         self._making = asyncio.Lock()
 
     async def create(
@@ -62,11 +72,13 @@ class AvatarCreation:
         Raises:
             InvalidRequest: A message is invalid, or no avatar can be made of the photo.
             FailedPrecondition: The name is taken, or a model is missing.
+            Busy: The user has as many avatars as are allowed.
             PermissionDenied: The avatar to replace belongs to another user.
         """
         config: CreateAvatarConfig
         config, pieces = await open_stream(requests)
         order = check_order(config)
+        await self._check_count(order)
         # A client that waits for this answer before it sends the photo gets any refusal in full.
         yield _progress("receiving the photo", 0)
         photo = await _receive(pieces)
@@ -78,6 +90,18 @@ class AvatarCreation:
                     continue
                 for answer in await asyncio.to_thread(self._answers, step):
                     yield answer
+
+    async def _check_count(self, order: CreationOrder) -> None:
+        made = [each for each in await self._avatars() if each.created is not None]
+        own = [each.name for each in made if each.owner == order.owner and each.name != order.name]
+        if self._per_user and len(own) >= self._per_user:
+            REFUSED.labels("avatars").inc()
+            raise Busy(
+                f"there are {len(own)} avatars, at most {self._per_user} are allowed; delete one"
+                " first",
+                retry_after_ms=None,
+                reason="TOO_MANY_AVATARS",
+            )
 
     def _answers(self, creation: Creation) -> list[CreateAvatarResponse]:
         answers = [

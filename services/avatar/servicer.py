@@ -87,7 +87,11 @@ class AvatarServicer(AvatarServiceServicer):
         self._loop_coding = Compute(threads=1, name="avatar-loop-code")
         self._loops = IdleLoops(engine, self._loop_coding, preset=settings.encoder_preset)
         self._creation = (
-            AvatarCreation(engine, describe) if isinstance(engine, AvatarMaker) else None
+            AvatarCreation(
+                engine, describe, avatars=engine.avatars, per_user=settings.avatars_per_user
+            )
+            if isinstance(engine, AvatarMaker)
+            else None
         )
         self._name = ""
 

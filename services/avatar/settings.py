@@ -24,6 +24,9 @@ class AvatarSettings(ServiceSettings):
     """The avatar of a request that names none; if it does not exist, the first one by name."""
     avatars_dir: Path = shipped("avatars")
     """The folder of avatars that belong to no persona, each a folder with an `avatar.toml`."""
+    avatars_per_user: int = Field(default=50, ge=0, le=10_000)
+    """The most avatars made of photos that a user may have; those that belong to nobody count
+    together. 0: no limit."""
     encoder_preset: str = Field(default="superfast", pattern="^(ultra|super|very)fast$")
     """The preset of x264; a faster one needs more bits for the same quality."""
     compute_threads: int = Field(default=2, ge=1, le=64)

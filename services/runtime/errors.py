@@ -8,7 +8,7 @@ Code raises an `AnimaError`. The interceptor converts it to a gRPC status with
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -192,6 +192,34 @@ def error_from_rpc(error: grpc.aio.AioRpcError) -> AnimaError:
         retry_after_ms = retry.retry_delay.ToMilliseconds() if retry is not None else None
         return Busy(message, retry_after_ms=retry_after_ms, reason=reason, metadata=metadata)
     return _CLASSES.get(code, InternalError)(message, reason=reason, metadata=metadata)
+
+
+def as_anima_error(error: BaseException) -> AnimaError:
+    """Converts an exception to the error for the caller.
+
+    An `AnimaError` is returned unchanged, also from an `ExceptionGroup` (the form in which a
+    TaskGroup raises it). A failed call to a service behind this one becomes `Unavailable`, and any
+    other exception only "internal error".
+    """
+    leaves = list(_leaves(error))
+    for leaf in leaves:
+        if isinstance(leaf, AnimaError):
+            return leaf
+    for leaf in leaves:
+        if isinstance(leaf, grpc.aio.AioRpcError):
+            return Unavailable(
+                f"a service behind this one failed: {leaf.code().name}: {leaf.details() or ''}",
+                reason="CHILD_CALL_FAILED",
+            )
+    return InternalError("internal error")
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
 
 
 def _read_details(error: grpc.aio.AioRpcError) -> tuple[ErrorInfo, RetryInfo | None]:

@@ -28,6 +28,7 @@ from services.runtime.errors import (
     DeadlineExceeded,
     InternalError,
     Unavailable,
+    as_anima_error,
 )
 from services.runtime.identity.authorisation import RPCS, Permission, permission_of
 from services.runtime.identity.bearer import AUTHORIZATION
@@ -35,6 +36,7 @@ from services.runtime.identity.caller import Identity, acting_as, caller, while_
 from services.runtime.identity.verifier import Verifier
 from services.runtime.limits.callers import counted_as
 from services.runtime.limits.progress import REFLECTION, STALLED, StreamLimits, Watch
+from services.runtime.limits.rates import Rate, requests_a_minute
 from services.runtime.logs import get_logger
 from services.runtime.metrics import ServerMetrics
 from services.runtime.tracing import Provider, end_span, server_span, tracer_provider
@@ -57,6 +59,7 @@ class CallGuard:
         admission: The places.
         counted_methods: The names of the methods that occupy a place.
         limits: The limits of each streaming method.
+        by_address: Whether callers without a token of their own are told apart by address.
         metrics: The counters.
         provider: The trace provider.
         closed_because: Why calls are rejected, such as warming up; empty: they are accepted.
@@ -68,12 +71,14 @@ class CallGuard:
     admission: Admission
     counted_methods: frozenset[str]
     limits: Mapping[str, StreamLimits]
+    by_address: bool
     metrics: ServerMetrics
     provider: Provider
     closed_because: str
     closed_reason: str
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     _serving: int = 0
+    requests: Rate = field(default_factory=lambda: requests_a_minute(0))
     _own_places: dict[str, Admission] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -119,8 +124,11 @@ class CallGuard:
     @asynccontextmanager
     async def guarding(self, call: _Call) -> AsyncIterator[None]:
         """Identifies and admits the caller for the body, and watches its progress."""
-        with acting_as(await self.identify(call)) as who, self.admit(call):
-            async with while_accepted(who), self._watched(call):
+        identity = await self.identify(call)
+        if call.observed:
+            self.requests.take(counted_as(identity, by_address=self.by_address))
+        with acting_as(identity), self.admit(call):
+            async with while_accepted(identity), self._watched(call):
                 yield
 
     @asynccontextmanager
@@ -149,7 +157,9 @@ class CallGuard:
             yield
             return
         try:
-            with places.place(caller=counted_as(caller())) as call.place:
+            with places.place(
+                caller=counted_as(caller(), by_address=self.by_address)
+            ) as call.place:
                 active = self.metrics.active_streams.labels(*call.labels)
                 active.inc()
                 try:
@@ -316,34 +326,6 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             self._guard.metrics.first_response_seconds.labels(*call.labels).observe(
                 call.elapsed_s()
             )
-
-
-def as_anima_error(error: BaseException) -> AnimaError:
-    """Converts an exception to the error for the caller.
-
-    An `AnimaError` is returned unchanged, also from an `ExceptionGroup` (the form in which a
-    TaskGroup raises it). A failed call to a service behind this one becomes `Unavailable`, and any
-    other exception only "internal error".
-    """
-    leaves = list(_leaves(error))
-    for leaf in leaves:
-        if isinstance(leaf, AnimaError):
-            return leaf
-    for leaf in leaves:
-        if isinstance(leaf, grpc.aio.AioRpcError):
-            return Unavailable(
-                f"a service behind this one failed: {leaf.code().name}: {leaf.details() or ''}",
-                reason="CHILD_CALL_FAILED",
-            )
-    return InternalError("internal error")
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from _leaves(each)
-    else:
-        yield error
 
 
 def _log_failure(call: _Call, error: AnimaError, raised: BaseException) -> None:

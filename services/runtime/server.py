@@ -31,6 +31,7 @@ from services.runtime.identity.verifier import Verifier, verifier_of
 from services.runtime.interceptor import CallGuard, CallInterceptor
 from services.runtime.known_variables import refuse_unknown
 from services.runtime.limits.progress import StreamLimits, check_limits
+from services.runtime.limits.rates import requests_a_minute
 from services.runtime.logs import configure_logging, get_logger
 from services.runtime.metrics import MetricsPage, ServerMetrics
 from services.runtime.private_files import keep_private
@@ -63,6 +64,8 @@ class Stage:
             returned.
         counted_methods: The names of the methods that occupy a place of the capacity.
         limits: The limits of each streaming method, by its name.
+        by_address: Whether people arrive here, so that callers without a token of their own are
+            told apart by address; the callers of other services are gateways.
         close: Releases the service's resources; runs after the last call has ended.
         draining: Called when the server starts to drain, to notify connected clients.
         until_idle: Waits for work that the service does for clients of other protocols; a drain
@@ -82,6 +85,7 @@ class Stage:
     counted_methods: frozenset[str]
     limits: Mapping[str, StreamLimits]
     close: Callable[[], Awaitable[None]]
+    by_address: bool = False
     draining: Callable[[], None] = lambda: None
     until_idle: Callable[[], Awaitable[None]] = _nothing
     until_ready: Callable[[], Awaitable[None]] = _nothing
@@ -238,6 +242,8 @@ async def serving(stage: Stage, settings: ServiceSettings) -> AsyncIterator[Serv
         admission=Admission(settings.capacity, per_caller=settings.capacity_per_caller),
         counted_methods=stage.counted_methods,
         limits=stage.limits,
+        by_address=stage.by_address,
+        requests=requests_a_minute(settings.requests_per_minute),
         metrics=metrics,
         provider=create_tracer_provider(settings),
         closed_because=f"{stage.service} is still warming up; try again",

@@ -64,6 +64,9 @@ class ServiceSettings(IdentitySettings):
     """How many of these places one caller may hold: a user with a token of its own, or, at the
     gateway, the address of another machine. 0: half of them. Set it to the capacity behind a proxy
     that hides the addresses. Services and programs of the same machine may hold all."""
+    requests_per_minute: int = Field(default=600, ge=0, le=1_000_000)
+    """How many calls a caller may make in a minute, of those whose places are counted too; further
+    ones are refused with RESOURCE_EXHAUSTED or 429 and a time to retry. 0: no limit."""
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
     """The largest gRPC message, in both directions."""
     drain_timeout_s: float = Field(default=20.0, ge=0, le=3600, allow_inf_nan=False)

@@ -11,8 +11,7 @@ import grpc
 
 from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Mesh
-from services.runtime.errors import DETAILS_KEY, AnimaError
-from services.runtime.interceptor import as_anima_error
+from services.runtime.errors import DETAILS_KEY, AnimaError, as_anima_error
 from testing.fakes.recogniser import FakeAsr
 from testing.fakes.script import GARBAGE
 from testing.fakes.stages import FakeAvatar, FakeLlm, FakeMemory, FakeTts

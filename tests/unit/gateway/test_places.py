@@ -112,3 +112,31 @@ def test_one_person_has_half_of_the_places() -> None:
                 await stack.enter_async_context(Session.open(mesh, pb.ConverseConfig()))
 
     run(main)
+
+
+def test_who_has_used_its_speech_or_its_questions_waits() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.llm.answer = [*LONG]
+        mesh = stages.mesh(requests_per_minute=2, speech_minutes_per_hour=0.4)
+        with acting_as(person("ada")):
+            async with conversation(mesh, pb.ConverseConfig(text_only=True)) as (session, _):
+                for _ in range(2):
+                    await session.text("Hello.")
+                with pytest.raises(Busy, match="2 requests a minute"):
+                    await session.text("Hello.")
+            await asyncio.sleep(60)
+            async with conversation(mesh, pb.ConverseConfig(audio_only=True)) as (session, said):
+                await session.text("Tell me all.")
+                ended = await said.until_kind("turn_ended")
+                assert ended.sample_count > 24 * 24_000
+                with pytest.raises(Busy, match="24 seconds of speech an hour") as caught:
+                    await session.text("Hello.")
+                assert caught.value.retry_after_ms
+                with pytest.raises(Busy, match="24 seconds of speech an hour"):
+                    await listen(session, 2)
+        with acting_as(person("bob")):
+            async with conversation(mesh) as (session, said):
+                await session.text("Hello.")
+                await said.until_kind("turn_ended")
+
+    run(main)

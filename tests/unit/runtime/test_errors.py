@@ -19,9 +19,9 @@ from services.runtime.errors import (
     PermissionDenied,
     Unauthenticated,
     Unavailable,
+    as_anima_error,
     error_from_rpc,
 )
-from services.runtime.interceptor import as_anima_error
 
 CLASSES = [
     InvalidRequest,

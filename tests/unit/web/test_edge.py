@@ -293,6 +293,24 @@ async def test_flood_of_messages_is_disconnected(stages: FakeMesh) -> None:
         assert await client.closed() == (1008, "too many messages a second")
 
 
+async def test_who_has_used_its_speech_is_told_to_come_later(
+    stages: FakeMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On this machine nobody is counted.
+    monkeypatch.setattr("gateway.session.session.counted_as", lambda *_, **__: "10.0.0.7")
+    async with (
+        stages.mesh(speech_minutes_per_hour=0.05) as mesh,
+        serving_page(mesh) as page,
+        page.client() as client,
+    ):
+        for _ in range(5):
+            await client.socket.send(bytes(24_000 * 2))
+        code, reason = await client.closed()
+
+    assert code == 1013
+    assert "seconds of speech an hour" in reason
+
+
 @pytest.mark.parametrize("message", ["x" * 300_000, bytes(70_000)])
 async def test_message_that_is_too_big_is_refused(page: Page, message: str | bytes) -> None:
     async with page.client() as client:
