@@ -11,7 +11,9 @@ PIP := -m pip install --quiet --disable-pip-version-check --no-build-isolation
 LOCKED := $(PIP) --require-hashes --requirement
 CHECKOUT := $(PIP) --no-deps --no-index --editable .
 export OMP_NUM_THREADS ?= 1
+# Python sets these in every process of Anima (services/runtime/telemetry.py); these are for others.
 export ORT_DISABLE_TELEMETRY := 1
+export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run test test-fast test-long test-vllm test-python check format protos bench bench-memory bench-llm bench-orchestration soak locks wheel clean

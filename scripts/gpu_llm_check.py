@@ -22,6 +22,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import services.runtime as _runtime  # noqa: F401 (first: it keeps libraries from reporting)
+
 ROOT = Path(__file__).resolve().parents[1]
 START_TIMEOUT_S = 900.0
 STOP_TIMEOUT_S = 60.0

@@ -23,7 +23,7 @@ from services.runtime.sandbox.sandbox import Sandbox
 from services.runtime.settings import ServiceSettings
 from testing.browsers.chromium import chromium_path
 from testing.speech.recordings import POCKETSPHINX_TESTDATA
-from tests import postgres
+from tests import closed_network, postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 BUF = ROOT / "node_modules" / ".bin" / "buf"
@@ -130,6 +130,10 @@ REQUIREMENTS = {
     "private-mounts": Requirement(
         present=_can_mount,
         how_to_get="a kernel that allows user namespaces (unshare --user --mount)",
+    ),
+    "network-namespace": Requirement(
+        present=closed_network.can_run,
+        how_to_get="a kernel that allows network namespaces, and apt-get install iproute2",
     ),
     "postgres": Requirement(
         present=postgres.can_run,

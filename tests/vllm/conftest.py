@@ -30,6 +30,7 @@ from services.llm.settings import LlmSettings
 from services.runtime.channels import open_channel
 from services.runtime.engines import load_engine
 from services.runtime.server import Server, serving
+from services.runtime.telemetry import REPORTERS
 from testing.models.tiny_llm import CONTEXT_TOKENS, make_tiny_model
 from tests.requirements import ROOT
 
@@ -195,7 +196,7 @@ def openai_server(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         for name, value in os.environ.items()
         if not name.startswith("VLLM_") and name not in ("LD_PRELOAD", "LD_LIBRARY_PATH")
     } | {
-        "VLLM_NO_USAGE_STATS": "1",
+        **{reporter.variable: reporter.value for reporter in REPORTERS},
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "HF_HUB_OFFLINE": "1",

@@ -11,8 +11,6 @@ from services.llm.engines.local_model import LocalModelOptions, import_library
 from services.runtime.engine_options import JsonObject
 
 _ENVIRONMENT: Final = {
-    "VLLM_NO_USAGE_STATS": "1",
-    "DO_NOT_TRACK": "1",
     "TOKENIZERS_PARALLELISM": "false",
     # The scheduler and the model share one child process.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
