@@ -134,8 +134,10 @@ $(BENCH_ENV)/.installed: pins/bootstrap.lock pins/beside.lock
 soak: setup-dev ## half an hour of conversation: sync, memory, leaks; MINUTES=120 for two hours
 	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),30)
 
-locks: setup-dev ## resolve pins/ from pyproject.toml; UPGRADE=1 takes the newest versions
+locks: setup-dev ## resolve pins/ from pyproject.toml, list the licences; UPGRADE=1 takes the newest versions
 	$(BIN)/python -m scripts.lock $(if $(UPGRADE),--upgrade)
+	$(BIN)/python $(LOCKED) pins/dev.lock
+	$(BIN)/python -m scripts.gen_licences
 
 wheel: setup-dev ## build the package into dist/
 	rm -rf build dist
