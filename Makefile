@@ -16,7 +16,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-fast test-long test-vllm test-python check format protos bench bench-memory bench-llm bench-orchestration soak locks wheel clean
+.PHONY: help setup setup-dev run test test-fast test-long test-vllm test-python check format protos bench bench-memory bench-llm bench-orchestration soak locks audit wheel clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -138,6 +138,9 @@ locks: setup-dev ## resolve pins/ from pyproject.toml, list the licences; UPGRAD
 	$(BIN)/python -m scripts.lock $(if $(UPGRADE),--upgrade)
 	$(BIN)/python $(LOCKED) pins/dev.lock
 	$(BIN)/python -m scripts.gen_licences
+
+audit: setup-dev ## compare the locks with known vulnerabilities; OSV_DATABASE=FOLDER, no network
+	@$(BIN)/python -m scripts.audit
 
 wheel: setup-dev ## build the package into dist/
 	rm -rf build dist
