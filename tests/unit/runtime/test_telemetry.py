@@ -21,7 +21,7 @@ _PROCESSES = (
     "cli.main",
     "gateway.__main__",
     "memory.__main__",
-    "memory.knowledge.reading.__main__",
+    "services.runtime.sandbox.fork_server",
     "memory.langchain",
     "services.asr.__main__",
     "services.asr.engines.pocketsphinx.worker",
