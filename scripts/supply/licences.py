@@ -94,15 +94,20 @@ def _licence(name: str, rules: Rules) -> str:
     found = _installed().get(name)
     if found is None:
         return ""
-    expression = found["License-Expression"] or _spdx(found["License"] or "")
+    expression = _field(found, "License-Expression") or _spdx(_field(found, "License"))
     if expression:
-        return str(expression)
+        return expression
     classifiers = {
         _CLASSIFIERS[last]
         for each in found.get_all("Classifier") or ()
         if each.startswith("License ::") and (last := each.rpartition(" :: ")[2]) in _CLASSIFIERS
     }
     return classifiers.pop() if len(classifiers) == 1 else ""
+
+
+def _field(found: metadata.PackageMetadata, name: str) -> str:
+    values = found.get_all(name)
+    return str(values[0]) if values else ""
 
 
 @cache
