@@ -59,7 +59,9 @@ def _may(permission: Permission, role: Role) -> str:
         return "own"
     if permission.data is Data.KNOWLEDGE:
         return "own" if role is Role.PERSON else "personas'"
-    return "shared and own" if role is Role.PERSON else "all"
+    if role is not Role.PERSON:
+        return "all"
+    return "own" if permission.changes else "shared and own"
 
 
 def page() -> str:

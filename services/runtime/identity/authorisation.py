@@ -41,6 +41,7 @@ class Permission:
         field: The place in the request that names whose: a field, or a field of the stream's
             config.
         before_token: Whether it is answered without a token.
+        changes: Whether it changes an avatar, which that being shared does not allow.
         note: More about it, for the documentation.
     """
 
@@ -48,6 +49,7 @@ class Permission:
     data: Data = Data.NOBODYS
     field: str = ""
     before_token: bool = False
+    changes: bool = False
     note: str = ""
 
     def check(self, identity: Identity) -> None:
@@ -117,9 +119,14 @@ RPCS: Final[Mapping[str, Permission]] = MappingProxyType(
             note="consent statements only to the owner and to operators",
         ),
         "anima.avatar.v1.AvatarService/CreateAvatar": Permission(
-            data=Data.OWNERS, field="config.user_id", note="an operator's belong to everybody"
+            data=Data.OWNERS,
+            field="config.user_id",
+            changes=True,
+            note="an operator's belong to everybody",
         ),
-        "anima.avatar.v1.AvatarService/DeleteAvatar": Permission(data=Data.OWNERS, field="user_id"),
+        "anima.avatar.v1.AvatarService/DeleteAvatar": Permission(
+            data=Data.OWNERS, field="user_id", changes=True
+        ),
         "anima.avatar.v1.AvatarService/DescribeEngine": _ALL,
         "anima.memory.v1.MemoryService/Remember": _OWN,
         "anima.memory.v1.MemoryService/Recall": _OWN,
@@ -181,8 +188,10 @@ ROUTES: Final[Mapping[str, Permission]] = MappingProxyType(
         "DELETE /v1/memory/{item_id}": Permission(
             roles=_PERSON, data=Data.USERS, field="anima-user-id"
         ),
-        "POST /v1/avatars": Permission(data=Data.OWNERS, note="an operator's belong to everybody"),
-        "DELETE /v1/avatars/{name}": Permission(data=Data.OWNERS),
+        "POST /v1/avatars": Permission(
+            data=Data.OWNERS, changes=True, note="an operator's belong to everybody"
+        ),
+        "DELETE /v1/avatars/{name}": Permission(data=Data.OWNERS, changes=True),
         "GET /v1/avatars/{name}/idle.mp4": Permission(data=Data.OWNERS),
     }
 )
