@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from cli.knowledge.fetching import FetchError, fetch
 from memory.knowledge.reading.forms import FORMS
 from memory.knowledge.receiving import MAX_FILE_BYTES
+from memory.knowledge.uris import without_user_info
 
 _MAX_FILES: Final = 10_000
-_MAX_REDIRECTS: Final = 5
-_TIMEOUT_S: Final = 30.0
-_MAX_FETCH_S: Final = 120.0
 _MAX_NAME_CHARS: Final = 200
 _VAGUE_TYPES: Final = ("", "application/octet-stream", "text/plain")
 _SCHEMES: Final = ("http", "https")
@@ -41,6 +39,8 @@ class Source:
     uri: str
     path: Path | None = None
     """None: it must be downloaded."""
+    address: str = field(default="", repr=False)
+    """Where to download it, perhaps with a password."""
 
     def load(self) -> tuple[str, bytes]:
         """Returns the file name and the content.
@@ -48,7 +48,7 @@ class Source:
         Raises:
             SourceError: It cannot be loaded or is too large.
         """
-        return _fetched(self.uri) if self.path is None else _read(self.path)
+        return _fetched(self.address) if self.path is None else _read(self.path)
 
 
 def sources(targets: list[str]) -> Iterator[Source]:
@@ -59,9 +59,10 @@ def sources(targets: list[str]) -> Iterator[Source]:
     """
     for target in targets:
         if "://" in target:
+            public = without_user_info(target)
             if urlsplit(target).scheme not in _SCHEMES:
-                raise SourceError(f"{target}: only http and https URLs are supported")
-            yield Source(shown=target, uri=target)
+                raise SourceError(f"{public}: only http and https URLs are supported")
+            yield Source(shown=public, uri=public, address=target)
             continue
         path = Path(target)
         if path.is_dir():
@@ -103,37 +104,16 @@ def _read(path: Path) -> tuple[str, bytes]:
 
 
 def _fetched(address: str) -> tuple[str, bytes]:
-    end_s = time.monotonic() + _MAX_FETCH_S
-    headers = {"User-Agent": "anima", "Accept": ", ".join(_ENDINGS)}
     try:
-        with (
-            httpx.Client(
-                follow_redirects=True, max_redirects=_MAX_REDIRECTS, timeout=_TIMEOUT_S
-            ) as client,
-            client.stream("GET", address, headers=headers) as response,
-        ):
-            if response.is_error:
-                raise SourceError(f"the server answered {response.status_code}")
-            name = _name(response)
-            content = bytearray()
-            for piece in response.iter_bytes():
-                content += piece
-                if len(content) > MAX_FILE_BYTES:
-                    raise _too_large()
-                if time.monotonic() > end_s:
-                    raise SourceError(f"it was not downloaded within {_MAX_FETCH_S:.0f} s")
-            return name, bytes(content)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise SourceError(
-            f"it cannot be downloaded: {str(error) or type(error).__name__}"
-        ) from error
+        return fetch(address, accept=", ".join(_ENDINGS), max_bytes=MAX_FILE_BYTES, name_of=_name)
+    except FetchError as error:
+        raise SourceError(str(error)) from error
 
 
-def _name(response: httpx.Response) -> str:
+def _name(url: httpx.URL, media_type: str) -> str:
     """Returns a file name with the extension of the server's content type, or that of the URL."""
-    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    path = PurePosixPath(unquote(response.url.path))
-    name = (path.name or response.url.host)[-_MAX_NAME_CHARS:]
+    path = PurePosixPath(unquote(url.path))
+    name = (path.name or url.host)[-_MAX_NAME_CHARS:]
     if path.suffix.lower() in FORMS and media_type in _VAGUE_TYPES:
         return name
     ending = _ENDINGS.get(media_type)

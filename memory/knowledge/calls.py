@@ -22,6 +22,7 @@ from memory.knowledge.messages import (
 )
 from memory.knowledge.paging import page_token, position_of
 from memory.knowledge.receiving import Receiver
+from memory.knowledge.uris import without_user_info
 from services.runtime.errors import InvalidRequest
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.streams import open_stream
@@ -99,7 +100,7 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
         _check_config(config)
         owner = checked_owner(config.owner)
         knowledge = await self._knowledge(context)
-        source_uri = config.source_uri or config.file_name
+        source_uri = without_user_info(config.source_uri) or config.file_name
         if config.sha256:
             held = await knowledge.held(owner, source_uri, config.sha256, config.title.strip())
             if held is not None:

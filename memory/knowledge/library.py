@@ -84,15 +84,18 @@ class Library:
             max_bytes=max_index_bytes,
         )
         self._reader = Reader(tokenizer_json=None if encoder is None else encoder.tokenizer_json)
+        self._cleaning = Once(self._clean, name="knowledge-cleaning")
         self._re_embedding = Once(self._embed_rest, name="knowledge-re-embedding")
 
     def start(self) -> None:
-        """Starts embedding passages without a vector of the current encoder, in the background."""
+        """Starts the background work: cleans up and embeds what an older version stored."""
+        self._cleaning.start()
         if self._encoder is not None:
             self._re_embedding.start()
 
     async def stop(self) -> None:
         """Stops the background work and releases threads and processes."""
+        await self._cleaning.stop()
         await self._re_embedding.stop()
         self._embedding.close()
         await asyncio.to_thread(self._reader.close)
@@ -247,6 +250,14 @@ class Library:
             for row in found
             if row.row_id in passages
         ]
+
+    async def _clean(self) -> None:
+        try:
+            count = await self._writing.run(self._tables.strip_user_info)
+            if count:
+                get_logger().info("passwords in the URLs of documents erased", documents=count)
+        except Exception as error:  # they are never shown; the next start retries
+            get_logger().error("passwords in URLs could not be erased", exc_info=error)
 
     async def _embed_rest(self) -> None:
         try:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.knowledge.document import Document, Owner, Passage
+from memory.knowledge.uris import without_user_info
 from memory.sqlite import rows
 from memory.sqlite.connection import Connection
 
@@ -172,7 +173,8 @@ def document_of(row: Sequence[Any]) -> Document:
     return Document(
         document_id=document_id,
         title=title,
-        source_uri=source_uri,
+        # An older version stored passwords in URLs.
+        source_uri=without_user_info(source_uri),
         media_type=media_type,
         sha256=sha256,
         size_bytes=size,

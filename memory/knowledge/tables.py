@@ -29,6 +29,7 @@ from memory.knowledge.rows import (
     state_of,
     vector_of,
 )
+from memory.knowledge.uris import without_user_info
 from memory.sqlite.connection import Connection
 from services.runtime.errors import InvalidRequest
 
@@ -168,6 +169,30 @@ class KnowledgeTables:
         return int(count), int(size_bytes)
 
     # Writing
+
+    def strip_user_info(self) -> int:
+        """Erases user names and passwords from the URLs of documents; returns from how many."""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                "SELECT id, library, source_uri FROM document WHERE source_uri LIKE ?", ("%://%@%",)
+            ).fetchall()
+        old = [
+            (public, row, library)
+            for row, library, source_uri in found
+            if (public := without_user_info(source_uri)) != source_uri
+        ]
+        if old:
+            with self._database.erasing() as connection:
+                for public, row, library in old:
+                    connection.execute(
+                        "DELETE FROM document WHERE library = ? AND source_uri = ?",
+                        (library, public),
+                    )
+                    connection.execute(
+                        "UPDATE document SET source_uri = ? WHERE id = ?", (public, row)
+                    )
+                    raise_revision(connection, library)
+        return len(old)
 
     def put_document(
         self,

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from memory.knowledge.index import LibraryIndexes
 from memory.knowledge.library import Library
 from memory.knowledge.tables import KnowledgeTables
 from memory.running import DatabaseRunner
+from memory.servicer import MemoryServicer
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
 from memory.sqlite.store import Store
@@ -193,3 +196,39 @@ async def test_passage_that_cannot_be_embedded_holds_up_no_other(tmp_path: Path)
     await library.stop()
     compute.close()
     store.close()
+
+
+async def test_a_password_in_a_url_of_an_older_version_is_not_shown_and_erased(
+    tmp_path: Path,
+) -> None:
+    old, public = "https://ada:s3cr3t@example.org/a.txt", "https://example.org/a.txt"
+    async with knowledge(tmp_path) as library:
+        await added(library, ADA, "The pool opens at nine.", old)
+        page = await library.documents(ADA, after=None, page_size=5)
+        assert [one.source_uri for one in page.documents] == [public]
+    with closing(Store(tmp_path / "memory")) as store:
+        assert KnowledgeTables(store).strip_user_info() == 1
+        assert KnowledgeTables(store).document(ADA, source_uri=public) is not None
+        assert KnowledgeTables(store).strip_user_info() == 0
+    scrub(tmp_path)
+    assert not files_with(tmp_path, "s3cr3t")
+
+
+async def test_a_password_in_a_url_is_not_stored(tmp_path: Path) -> None:
+    async with knowledge(tmp_path) as library:
+        servicer = MemoryServicer(cast("Any", SimpleNamespace(knowledge=library)), capacity=1)
+
+        async def requests() -> AsyncIterator[wire.AddDocumentRequest]:
+            config = wire.DocumentConfig(
+                owner=wire.KnowledgeOwner(user_id="ada"),
+                file_name="a.txt",
+                source_uri="https://ada:s3cr3t@example.org/a.txt?b=c@d",
+            )
+            yield wire.AddDocumentRequest(config=config)
+            yield wire.AddDocumentRequest(content=b"The pool opens at nine.")
+
+        async for _ in servicer.AddDocument(requests(), cast("Any", None)):
+            pass
+        page = await library.documents(ADA, after=None, page_size=5)
+        assert [one.source_uri for one in page.documents] == ["https://example.org/a.txt?b=c@d"]
+    assert not files_with(tmp_path, "s3cr3t")
