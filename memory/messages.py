@@ -7,7 +7,13 @@ from typing import cast
 from anima.memory import v1 as wire
 from memory.item import Fact, Item, RecalledItem, Summary
 from services.runtime.errors import InvalidRequest
-from services.runtime.validation import check_range, check_text, check_turn_id
+from services.runtime.validation import (
+    check_name,
+    check_range,
+    check_turn_id,
+    cleaned_line,
+    cleaned_text,
+)
 
 MAX_NAME_CHARS = 64
 MAX_TEXT_CHARS = 8_000
@@ -29,7 +35,7 @@ def checked_item(field: str, item: wire.Item, now_unix_ms: int, *, with_fact: bo
     Raises:
         InvalidRequest: It is invalid; the text names the field.
     """
-    check_text(f"{field}.text", item.text, MAX_TEXT_CHARS)
+    text = cleaned_text(f"{field}.text", item.text, MAX_TEXT_CHARS)
     for name in ("item_id", "session_id", "turn_id"):
         value = getattr(item, name)
         if value:
@@ -42,7 +48,7 @@ def checked_item(field: str, item: wire.Item, now_unix_ms: int, *, with_fact: bo
         raise InvalidRequest(f"{field}.kind: summaries are made by the memory")
     check_range(f"{field}.created_unix_ms", item.created_unix_ms, 0, MAX_UNIX_MS)
     if item.speaker_name:
-        check_text(f"{field}.speaker_name", item.speaker_name, MAX_NAME_CHARS)
+        check_name(f"{field}.speaker_name", item.speaker_name, MAX_NAME_CHARS)
     if item.HasField("fact") and not with_fact:
         raise InvalidRequest(
             f"{field}.fact: is allowed only in Import; the memory extracts facts itself"
@@ -55,7 +61,7 @@ def checked_item(field: str, item: wire.Item, now_unix_ms: int, *, with_fact: bo
         item_id=item.item_id or uuid.uuid4().hex,
         kind=item.kind or wire.ITEM_KIND_TURN,
         speaker=item.speaker,
-        text=item.text,
+        text=text,
         session_id=item.session_id,
         turn_id=item.turn_id,
         created_unix_ms=item.created_unix_ms or now_unix_ms,
@@ -82,7 +88,7 @@ def _checked_summary(field: str, summary: wire.Summary) -> Summary:
     _check_sources(field, summary.source_item_ids)
     for name in ("from_unix_ms", "to_unix_ms"):
         check_range(f"{field}.{name}", getattr(summary, name), 0, MAX_UNIX_MS)
-    check_text(f"{field}.extractor", summary.extractor, MAX_NAME_CHARS)
+    check_name(f"{field}.extractor", summary.extractor, MAX_NAME_CHARS)
     return Summary(
         source_item_ids=tuple(summary.source_item_ids),
         from_unix_ms=summary.from_unix_ms,
@@ -94,8 +100,8 @@ def _checked_summary(field: str, summary: wire.Summary) -> Summary:
 
 def _checked_fact(field: str, fact: wire.Fact) -> Fact:
     for name in ("subject", "attribute", "extractor"):
-        check_text(f"{field}.{name}", getattr(fact, name), MAX_NAME_CHARS)
-    check_text(f"{field}.value", fact.value, MAX_VALUE_CHARS)
+        check_name(f"{field}.{name}", getattr(fact, name), MAX_NAME_CHARS)
+    value = cleaned_line(f"{field}.value", fact.value, MAX_VALUE_CHARS)
     check_range(f"{field}.confidence", fact.confidence, 0, 1)
     for name in ("valid_from_unix_ms", "valid_to_unix_ms"):
         check_range(f"{field}.{name}", getattr(fact, name), 0, MAX_UNIX_MS)
@@ -105,7 +111,7 @@ def _checked_fact(field: str, fact: wire.Fact) -> Fact:
     return Fact(
         subject=fact.subject,
         attribute=fact.attribute,
-        value=fact.value,
+        value=value,
         source_item_ids=tuple(fact.source_item_ids),
         valid_from_unix_ms=fact.valid_from_unix_ms,
         valid_to_unix_ms=fact.valid_to_unix_ms,

@@ -30,7 +30,13 @@ from services.runtime.errors import InvalidRequest
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.limits.rates import Rate
 from services.runtime.server import Stage
-from services.runtime.validation import check_range, check_text, check_turn_id
+from services.runtime.validation import (
+    check_name,
+    check_range,
+    check_text,
+    check_turn_id,
+    cleaned_line,
+)
 
 SERVICE = "anima.memory.v1.MemoryService"
 
@@ -231,9 +237,10 @@ class MemoryServicer(KnowledgeCalls):
         """Ends a fact and replaces it by the correct one."""
         _check_user(request.user_id)
         check_turn_id("item_id", request.item_id)
+        value = ""
         if request.value:
-            check_text("value", request.value, MAX_VALUE_CHARS)
-        right = await self._engine.correct(request.user_id, request.item_id, request.value)
+            value = cleaned_line("value", request.value, MAX_VALUE_CHARS)
+        right = await self._engine.correct(request.user_id, request.item_id, value)
         return wire.CorrectResponse(item=None if right is None else message_of(right))
 
     async def DescribeEngine(  # noqa: N802
@@ -246,7 +253,7 @@ class MemoryServicer(KnowledgeCalls):
 
 
 def _check_user(user_id: str) -> None:
-    check_text("user_id", user_id, MAX_USER_ID_CHARS)
+    check_name("user_id", user_id, MAX_USER_ID_CHARS)
 
 
 def _checked_ids(field: str, item_ids: Sequence[str]) -> list[str]:

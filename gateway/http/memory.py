@@ -24,7 +24,7 @@ from services.runtime.errors import AnimaError, InvalidRequest, error_from_rpc
 from services.runtime.identity.caller import caller
 from services.runtime.logs import get_logger
 from services.runtime.streams import received
-from services.runtime.validation import check_text, check_turn_id
+from services.runtime.validation import check_name, check_turn_id
 
 USER_HEADER = "anima-user-id"
 _TIMEOUT_S = 5.0
@@ -111,7 +111,7 @@ def _user_of(request: Request) -> str:
     user_id = caller().user_of(named, field=USER_HEADER)
     if not user_id:
         raise InvalidRequest(f"{USER_HEADER}: the header is missing; it names the user")
-    check_text(USER_HEADER, user_id, 128)
+    check_name(USER_HEADER, user_id, 128)
     return user_id
 
 

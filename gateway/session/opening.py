@@ -17,7 +17,7 @@ from anima.tts.v1 import tts_pb2 as tts
 from gateway.stages.catalogue import Catalogue
 from gateway.stages.spec import AnswerKind, needed_for
 from services.runtime.errors import InvalidRequest, NotFound, Unavailable
-from services.runtime.validation import check_range, check_rate, check_text, check_turn_id
+from services.runtime.validation import check_name, check_range, check_rate, check_turn_id
 
 T = TypeVar("T", llm.Persona, tts.Voice, avatar.Avatar)
 
@@ -72,9 +72,9 @@ def check_config(config: pb.ConverseConfig) -> None:
     """
     if config.session_id:
         check_turn_id("config.session_id", config.session_id)
-    check_text("config.user_id", config.user_id, _MAX_USER_ID_CHARS, min_chars=0)
+    check_name("config.user_id", config.user_id, _MAX_USER_ID_CHARS, min_chars=0)
     for field in ("persona", "voice", "avatar"):
-        check_text(f"config.{field}", getattr(config, field), _MAX_NAME_CHARS, min_chars=0)
+        check_name(f"config.{field}", getattr(config, field), _MAX_NAME_CHARS, min_chars=0)
     if config.language and not langcodes.tag_is_valid(config.language[:_MAX_NAME_CHARS]):
         raise InvalidRequest(
             f"config.language: {config.language[:_MAX_NAME_CHARS]!r} is not a BCP-47 language"

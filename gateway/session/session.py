@@ -37,7 +37,7 @@ from services.runtime.errors import DeadlineExceeded, InvalidRequest
 from services.runtime.identity.caller import caller
 from services.runtime.limits.callers import counted_as
 from services.runtime.tasks import Tasks
-from services.runtime.validation import check_range, check_text, check_turn_id
+from services.runtime.validation import check_range, check_turn_id, cleaned_text
 
 __all__ = ["Mesh", "Session"]
 
@@ -176,9 +176,9 @@ class Session:
         Args:
             text: The question, 1 to 8,000 characters.
         """
-        check_text("text.text", text, MAX_QUESTION_CHARS)
         if not text.isascii():
             _check_unicode(text)
+        text = cleaned_text("text.text", text, MAX_QUESTION_CHARS)
         self._mesh.speech.check(self._caller)
         self._mesh.questions.take(self._caller)
         asked_at = self._active_at = asyncio.get_running_loop().time()
@@ -333,8 +333,7 @@ class Session:
 def _message(role: str, text: str) -> llm.Message:
     if role not in _ROLES:
         raise InvalidRequest(f"history: {role[:20]!r} is neither 'user' nor 'assistant'")
-    check_text("history", text, _MAX_EARLIER_CHARS)
-    return llm.Message(role=_ROLES[role], text=text)
+    return llm.Message(role=_ROLES[role], text=cleaned_text("history", text, _MAX_EARLIER_CHARS))
 
 
 def _check_unicode(text: str) -> None:

@@ -26,7 +26,8 @@ from memory.knowledge.uris import without_user_info
 from services.runtime.errors import InvalidRequest
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.streams import open_stream
-from services.runtime.validation import check_range, check_text, check_turn_id
+from services.runtime.validation import check_range, check_text, check_turn_id, cleaned_line
+from text.cleaning import clean_line
 
 MAX_FILE_NAME_CHARS: Final = 255
 MAX_URI_CHARS: Final = 2_000
@@ -100,9 +101,10 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
         _check_config(config)
         owner = checked_owner(config.owner)
         knowledge = await self._knowledge(context)
-        source_uri = without_user_info(config.source_uri) or config.file_name
+        file_name, title = clean_line(config.file_name), clean_line(config.title)
+        source_uri = without_user_info(clean_line(config.source_uri)) or file_name
         if config.sha256:
-            held = await knowledge.held(owner, source_uri, config.sha256, config.title.strip())
+            held = await knowledge.held(owner, source_uri, config.sha256, title)
             if held is not None:
                 yield _event(Added(document=held, change=wire.DOCUMENT_CHANGE_NONE))
                 return
@@ -115,9 +117,9 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
         if config.sha256 not in ("", sha256):
             raise InvalidRequest("config.sha256: does not match the content")
         file = File(
-            name=config.file_name,
+            name=file_name,
             source_uri=source_uri,
-            title=config.title.strip(),
+            title=title,
             sha256=sha256,
             content=content,
         )
@@ -231,9 +233,9 @@ class KnowledgeCalls(wire.MemoryServiceServicer):
 
 
 def _check_config(config: wire.DocumentConfig) -> None:
-    check_text("config.file_name", config.file_name, MAX_FILE_NAME_CHARS)
-    check_text("config.source_uri", config.source_uri, MAX_URI_CHARS, min_chars=0)
-    check_text("config.title", config.title, MAX_TITLE_CHARS, min_chars=0)
+    cleaned_line("config.file_name", config.file_name, MAX_FILE_NAME_CHARS)
+    cleaned_line("config.source_uri", config.source_uri, MAX_URI_CHARS, min_chars=0)
+    cleaned_line("config.title", config.title, MAX_TITLE_CHARS, min_chars=0)
     if config.sha256 and not _SHA256.fullmatch(config.sha256):
         raise InvalidRequest("config.sha256: must be 64 digits of [0-9a-f]")
 

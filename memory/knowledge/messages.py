@@ -7,7 +7,7 @@ from typing import Final
 from anima.memory import v1 as wire
 from memory.knowledge.document import Document, FoundPassage, Owner, Passage
 from services.runtime.errors import InvalidRequest
-from services.runtime.validation import check_text, check_turn_id
+from services.runtime.validation import check_name, check_text, check_turn_id, cleaned_text
 
 MAX_USER_ID_CHARS: Final = 128
 MAX_TEXT_CHARS: Final = 8_000
@@ -22,7 +22,7 @@ def checked_owner(owner: wire.KnowledgeOwner) -> Owner:
     """
     match owner.WhichOneof("owner"):
         case "user_id":
-            check_text("owner.user_id", owner.user_id, MAX_USER_ID_CHARS)
+            check_name("owner.user_id", owner.user_id, MAX_USER_ID_CHARS)
             return Owner(user_id=owner.user_id)
         case "persona":
             check_turn_id("owner.persona", owner.persona)
@@ -36,7 +36,7 @@ def checked_passage(field: str, passage: wire.Passage) -> Passage:
     Raises:
         InvalidRequest: The passage is invalid; the text names the field.
     """
-    check_text(f"{field}.text", passage.text, MAX_TEXT_CHARS)
+    text = cleaned_text(f"{field}.text", passage.text, MAX_TEXT_CHARS)
     if passage.passage_id:
         check_turn_id(f"{field}.passage_id", passage.passage_id)
     if passage.HasField("citation"):
@@ -45,7 +45,7 @@ def checked_passage(field: str, passage: wire.Passage) -> Passage:
         _check_metadata(f"{field}.metadata_json", passage.metadata_json)
     return Passage(
         passage_id=passage.passage_id or uuid.uuid4().hex,
-        text=passage.text,
+        text=text,
         metadata_json=passage.metadata_json,
     )
 

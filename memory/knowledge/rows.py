@@ -14,6 +14,7 @@ from memory.knowledge.document import Document, Owner, Passage
 from memory.knowledge.uris import without_user_info
 from memory.sqlite import rows
 from memory.sqlite.connection import Connection
+from text.cleaning import clean_line
 
 Vector = NDArray[np.float32]
 
@@ -172,7 +173,7 @@ def document_of(row: Sequence[Any]) -> Document:
     document_id, title, source_uri, media_type, sha256, size, pages, passages, added = row
     return Document(
         document_id=document_id,
-        title=title,
+        title=clean_line(title),
         # An older version stored passwords in URLs.
         source_uri=without_user_info(source_uri),
         media_type=media_type,

@@ -32,7 +32,7 @@ from services.avatar.requests import choose_video
 from services.runtime.errors import Busy, InvalidRequest
 from services.runtime.limits.rates import REFUSED
 from services.runtime.streams import open_stream
-from services.runtime.validation import check_text
+from services.runtime.validation import check_name, cleaned_line, cleaned_text
 
 MAX_PIECE_BYTES = 1 << 20
 MAX_PHOTO_BYTES = 32 << 20
@@ -150,21 +150,21 @@ def check_order(config: CreateAvatarConfig) -> CreationOrder:
             f"config.name: must be 1 to 64 lower-case letters, digits, '-' and '_', beginning with "
             f"a letter or digit, got {config.name[:64]!r}"
         )
-    check_text("config.display_name", config.display_name, 100, min_chars=0)
-    check_text("config.consent", config.consent, 2000, min_chars=0)
-    if len(config.consent.strip()) < _MIN_CONSENT_CHARS:
+    display_name = cleaned_line("config.display_name", config.display_name, 100, min_chars=0)
+    consent = cleaned_text("config.consent", config.consent, 2000, min_chars=0).strip()
+    if len(consent) < _MIN_CONSENT_CHARS:
         raise InvalidRequest(
             "config.consent: state in one sentence why the picture of this person may be used",
             reason="CONSENT_MISSING",
         )
     if not _LICENCE.fullmatch(config.licence):
         raise InvalidRequest("config.licence: must be an SPDX expression such as CC-BY-4.0")
-    check_text("config.user_id", config.user_id, MAX_USER_ID_CHARS, min_chars=0)
+    check_name("config.user_id", config.user_id, MAX_USER_ID_CHARS, min_chars=0)
     choose_video("config.video", config.video, _OWN)
     return CreationOrder(
         name=config.name,
-        display_name=config.display_name.strip(),
-        consent=config.consent.strip(),
+        display_name=display_name,
+        consent=consent,
         licence=config.licence.strip(),
         width_px=config.video.width_px,
         height_px=config.video.height_px,

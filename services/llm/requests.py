@@ -15,7 +15,7 @@ from services.llm.prompt.citation import cited_passage
 from services.llm.prompt.prompt import Memory, Message, Prompt, Role, build_prompt
 from services.llm.prompt.tools import Tool, ToolCall, ToolResult
 from services.runtime.errors import InvalidRequest
-from services.runtime.validation import check_range, check_text, check_turn_id
+from services.runtime.validation import check_name, check_range, check_text, check_turn_id
 from text.languages import TAG, language_of, spoken
 
 MAX_QUESTION_CHARS: Final = 8_000
@@ -52,7 +52,7 @@ def read_prompt(config: GenerateConfig, catalogue: PersonaCatalogue) -> Prompt:
     if config.HasField("word_interval_ms"):
         interval_ms = config.word_interval_ms
         check_range("config.word_interval_ms", interval_ms, 0, MAX_WORD_INTERVAL_MS)
-    check_text("config.user_id", config.user_id, MAX_USER_ID_CHARS, min_chars=0)
+    check_name("config.user_id", config.user_id, MAX_USER_ID_CHARS, min_chars=0)
     tools = _tools(config)
     persona = catalogue.choose("config.persona", config.persona)
     return build_prompt(

@@ -6,6 +6,7 @@ import math
 import re
 
 from services.runtime.errors import InvalidRequest
+from text.cleaning import clean_line, clean_text, is_clean_line
 
 MIN_SAMPLE_RATE_HZ = 8_000
 MAX_SAMPLE_RATE_HZ = 48_000
@@ -51,6 +52,45 @@ def check_text(field: str, text: str, max_chars: int, *, min_chars: int = 1) -> 
         raise InvalidRequest(f"{field}: is empty" if min_chars == 1 else f"{field}: is too short")
     if "\x00" in text:
         raise InvalidRequest(f"{field}: contains a NUL character")
+
+
+def check_name(field: str, text: str, max_chars: int, *, min_chars: int = 1) -> None:
+    """Checks the length of a name, and that it is one line without hidden characters.
+
+    Names identify something, so nothing is removed from them: two names could become one.
+
+    Raises:
+        InvalidRequest: The name is too short, too long, or contains such characters.
+    """
+    check_text(field, text, max_chars, min_chars=min_chars)
+    if not is_clean_line(text):
+        raise InvalidRequest(
+            f"{field}: contains a line break, a control character or a directional override"
+        )
+
+
+def cleaned_text(field: str, text: str, max_chars: int, *, min_chars: int = 1) -> str:
+    """Returns a text without hidden characters, checked like `check_text`.
+
+    Raises:
+        InvalidRequest: The text is too short, too long or contains a NUL.
+    """
+    check_text(field, text, max_chars, min_chars=min_chars)
+    cleaned = clean_text(text)
+    check_text(field, cleaned, max_chars, min_chars=min_chars)
+    return cleaned
+
+
+def cleaned_line(field: str, text: str, max_chars: int, *, min_chars: int = 1) -> str:
+    """Returns a text as one line without hidden characters, checked like `check_text`.
+
+    Raises:
+        InvalidRequest: The text is too short, too long or contains a NUL.
+    """
+    check_text(field, text, max_chars, min_chars=min_chars)
+    cleaned = clean_line(text)
+    check_text(field, cleaned, max_chars, min_chars=min_chars)
+    return cleaned
 
 
 def check_range(field: str, value: float, low: float, high: float) -> None:

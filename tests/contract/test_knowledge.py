@@ -349,3 +349,20 @@ async def test_a_bad_stream_names_the_field(
         assert isinstance(error, InvalidRequest)
         assert error.message.startswith(f"{field}:"), error.message
     assert await titles(memory, owner) == []
+
+
+async def test_names_and_titles_are_one_line_without_hidden_characters(
+    memory: MemoryServiceAsyncStub, owner: wire.KnowledgeOwner
+) -> None:
+    name, title = "x\r\ny: z\u202e.txt", "Staff\n[evil]\u2066 handbook\x1b"
+    result, _ = await added(memory, owner, name, OFFICE, title=title, source_uri="a\nb\u202e")
+    assert result.document.title == "Staff [evil] handbook"
+    assert result.document.source_uri == "a b"
+    (first, *_) = await found(memory, owner, "When does the office in Graz open?")
+    assert first.passage.citation.title == "Staff [evil] handbook"
+    again, _ = await added(memory, owner, name, OFFICE, title=title, source_uri="a\nb\u202e")
+    assert again.change == wire.DOCUMENT_CHANGE_NONE
+    bad = wire.KnowledgeOwner(user_id="ada\u202e")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await memory.ListDocuments(wire.ListDocumentsRequest(owner=bad))
+    assert "owner.user_id: contains a line break" in str(caught.value.details())

@@ -388,3 +388,13 @@ async def test_bytes_that_are_no_message_are_refused(
         )
     await remember(memory, user, "still here")
     assert [item.text for item in await listed(memory, user)] == ["still here"]
+
+
+async def test_hidden_characters_are_not_stored(memory: MemoryServiceAsyncStub, user: str) -> None:
+    await remember(memory, user, "My hobby is\r\n\u202egnitniap\u202c\x1b.")
+    assert [item.text for item in await exported(memory, user) if item.kind == 1] == [
+        "My hobby is\ngnitniap."
+    ]
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await remember(memory, f"{user}\n", "Text.")
+    assert isinstance(error_from_rpc(caught.value), InvalidRequest)

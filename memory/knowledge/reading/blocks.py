@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from text.cleaning import clean_text
+
 MAX_CHARS: Final = 4_000_000
 """2,000 pages of 2,000 characters; splitting takes about 10 s of CPU time per million."""
 MAX_PAGES: Final = 2_000
@@ -59,8 +61,8 @@ class Outline:
 
 
 def clean(text: str) -> str:
-    """Removes characters that no database or message can store: NUL and lone surrogates."""
-    return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
+    """Removes hidden characters, among them those that no database or message can store."""
+    return clean_text(text)
 
 
 def bounded(blocks: Iterator[Block]) -> list[Block]:

@@ -13,9 +13,10 @@ import docx
 import pypdf
 
 from memory.knowledge.reading import forms, splitting
-from memory.knowledge.reading.blocks import UnreadableError, clean
+from memory.knowledge.reading.blocks import UnreadableError
 from services.runtime.sandbox.jobs import RefusedError
 from services.runtime.sandbox.wire import Content
+from text.cleaning import clean_line
 
 UNREADABLE: Final = "UNREADABLE"
 _SAMPLES: Final = {
@@ -72,7 +73,7 @@ def _read(name: str, content: bytes, tokenizer: str | None) -> dict[str, Any]:
     by = splitting.splitter(tokenizer)
     passages = splitting.cut(reading.blocks, by)
     return {
-        "title": clean(reading.title),
+        "title": clean_line(reading.title),
         "media_type": forms.form_of(name).media_type,
         "page_count": reading.page_count,
         "passages": [[one.text, one.heading, one.page] for one in passages],
