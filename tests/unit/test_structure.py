@@ -15,7 +15,7 @@ SHIPPED = ("cli", "gateway", "memory", "retrieval", "services", "testing", "text
 PACKAGES = ("bench", "scripts", "tests", *SHIPPED)
 MAX_LINES = 400
 
-LOW = ("services.runtime", "text", "retrieval")
+LOW = ("text", "services.runtime", "retrieval")
 """Packages that all others may import and that import nothing above themselves, lowest first."""
 STAGES = ("services.asr", "services.llm", "services.tts", "services.avatar", "memory")
 """The services: each imports its own package and `LOW`."""
