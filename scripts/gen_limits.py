@@ -64,6 +64,7 @@ LIMITS: Final[dict[str, tuple[Limit, ...]]] = {
         Limit("pages of a PDF", "memory.knowledge.reading.blocks", "MAX_PAGES"),
         Limit("paragraphs, items and tables", "memory.knowledge.reading.blocks", "MAX_BLOCKS"),
         Limit("lines of Markdown", "memory.knowledge.reading.markdown", "MAX_LINES"),
+        Limit("cells of tables in Markdown", "memory.knowledge.reading.markdown", "MAX_CELLS"),
         Limit(
             "characters x marks of Markdown, over its paragraphs",
             "memory.knowledge.reading.markdown",

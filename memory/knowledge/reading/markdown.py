@@ -19,6 +19,8 @@ from memory.knowledge.reading.blocks import (
 from memory.knowledge.reading.plain import decoded
 
 MAX_LINES: Final = 100_000
+MAX_CELLS: Final = 100_000
+"""Of tables."""
 MAX_MARKUP_WORK: Final = 400_000_000
 """The sum over all paragraphs of characters times marks, to which the parser's time is
 proportional at worst; about 5 s of CPU time. Common documents have less than a hundredth."""
@@ -51,6 +53,8 @@ def _check_work(text: str) -> None:
         raise too_many("characters", MAX_CHARS)
     if text.count("\n") >= MAX_LINES:
         raise too_many("lines", MAX_LINES)
+    if text.count("|") > MAX_CELLS:
+        raise too_many("cells of tables", MAX_CELLS)
     work = sum(
         len(paragraph) * sum(1 for _ in _MARKS.finditer(paragraph))
         for paragraph in _BETWEEN_PARAGRAPHS.split(text)

@@ -9,6 +9,7 @@ from typing import Final
 
 import docx
 from docx.document import Document
+from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.opc.exceptions import OpcError
 from docx.oxml.ns import qn
 from docx.table import Table
@@ -89,11 +90,13 @@ def _check_counts(document: Document) -> None:
 
 
 def _blocks(document: Document) -> Iterator[Block]:
+    # Without styles of its own, the library would read its template, which a worker cannot open.
+    has_styles = any(one.reltype == RELATIONSHIP_TYPE.STYLES for one in document.part.rels.values())
     outline = Outline()
     for part in document.iter_inner_content():
         if isinstance(part, Table):
             yield Block(_rows(part), outline.headings)
-        elif level := _level(part):
+        elif has_styles and (level := _level(part)):
             outline.enter(level, part.text)
         else:
             yield Block(part.text, outline.headings)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
+import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -115,6 +118,22 @@ async def test_passages_fit_into_the_window_of_the_encoder() -> None:
     counts = [len(tokenizer.encode(one.text).ids) for one in read.passages]
     assert max(counts) <= 202  # with the two tokens around each text
     assert sum(counts) / len(counts) > 150
+
+
+async def test_a_word_document_without_styles_is_read(reader: Reader) -> None:
+    content = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(word(("Normal", "The office opens at nine.")))) as old,
+        zipfile.ZipFile(content, "w") as new,
+    ):
+        for part in old.infolist():
+            text = old.read(part)
+            if part.filename == "word/_rels/document.xml.rels":
+                text = re.sub(rb"<Relationship [^>]*/styles[^>]*/>", b"", text)
+            if "styles" not in part.filename:
+                new.writestr(part, text)
+    read = await reader.read(file("a.docx", content.getvalue()))
+    assert [one.text for one in read.passages] == ["The office opens at nine."]
 
 
 async def test_pages_are_told_of_a_pdf(reader: Reader) -> None:

@@ -193,6 +193,10 @@ LABORIOUS: dict[str, tuple[Callable[[], bytes], str]] = {
     "links.md": (lambda: b"[a](" * 50_000, "too many of the marks"),
     "pictures.md": (lambda: b"![" * 100_000, "too many of the marks"),
     "emphasis.md": (lambda: b"*a **a " * 100_000, "too many of the marks"),
+    "table.md": (
+        lambda: b"|a" * 50_000 + b"|\n" + b"|-" * 50_000 + b"|\n" + (b"|x" * 50_000 + b"|\n") * 5,
+        "at most 100,000 cells of tables",
+    ),
     "list.md": (lambda: b"- x\n" * 400_000, "at most 100,000 lines"),
     "words.txt": (lambda: b"word " * 1_980_000, "at most 4,000,000 characters"),
     "words.md": (lambda: b"word " * 1_980_000, "at most 4,000,000 characters"),
