@@ -163,7 +163,7 @@ class Store(Truth):
         with self._scrubbing:
             if self._is_closing:
                 raise StoreError(f"{self.path} is closed")
-            self.check_files()
+            self._files.check()
             copy = LiveCopy(self.path.with_name(COPY_NAME), self._connect)
             self._copy = copy
             try:
@@ -218,7 +218,12 @@ class Store(Truth):
 
     def check_files(self) -> None:
         """Checks that the files are still those that were opened."""
-        self._files.check()
+        # A writer checks them itself, and a scrub replaces them.
+        if self._write_lock.acquire(blocking=False):
+            try:
+                self._files.check()
+            finally:
+                self._write_lock.release()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -258,7 +263,7 @@ class Store(Truth):
         with self._write_lock, as_sqlite_errors():
             if self._is_closed:
                 raise StoreError("the database is closed")
-            self.check_files()
+            self._files.check()
             self._writer.execute("BEGIN IMMEDIATE")
             self._files.note_wal()
             try:
@@ -276,7 +281,7 @@ class Store(Truth):
                 connection = self._readers.pop()
             except IndexError:
                 # SQLite would create an empty file.
-                self.check_files()
+                self._files.check()
                 connection = self._connect(self.path)
                 connection.execute("PRAGMA query_only = ON")
             try:

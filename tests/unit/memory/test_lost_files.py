@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -94,3 +96,23 @@ def test_an_emptied_database_is_refused_but_a_new_folder_is_not(tmp_path: Path) 
     (other / "memory.lock").touch()
     (other / "memory.db").touch()
     Store(other).close()
+
+
+def test_a_scrub_is_not_taken_for_a_loss(tmp_path: Path) -> None:
+    with closing(Store(tmp_path)) as store, ThreadPoolExecutor(1) as pool:
+        done = threading.Event()
+
+        def watch() -> int:
+            count = 0
+            while not done.is_set():
+                store.check_files()
+                count += 1
+            return count
+
+        watching = pool.submit(watch)
+        for _ in range(20):
+            store.add("ada", [make_item("before", "Some text.")], [None], "")
+            store.forget_items("ada", ["before"])
+            store.scrub()
+        done.set()
+        assert watching.result() > 20
