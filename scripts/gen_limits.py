@@ -38,7 +38,7 @@ LIMITS: Final[dict[str, tuple[Limit, ...]]] = {
         Limit("recorded question, duration", "gateway.http.ask.recordings", "MAX_AUDIO_S"),
         Limit("one stream, in all", "services.runtime.limits.progress", "MAX_CALL_S"),
         Limit("signed token", "services.runtime.identity.signed_tokens", "MAX_TOKEN_CHARS"),
-        Limit("user id in a token", "services.runtime.identity.signed_tokens", "MAX_USER_ID_CHARS"),
+        Limit("user id in a token", "services.runtime.identity.caller", "MAX_USER_ID_CHARS"),
     ),
     "Memory": (
         Limit("user id", "memory.servicer", "MAX_USER_ID_CHARS"),
