@@ -18,7 +18,8 @@ from tests.fuzz.calls import Call, calls, groups_of_calls, make, methods, servic
 from tests.fuzz.conftest import Fuzzed
 from tests.fuzz.rounds import FIXED_SEED, one_round, seeds
 
-pytestmark = pytest.mark.process
+# The first test also waits for the mesh.
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 Seen = Counter[tuple[str, grpc.StatusCode]]
 

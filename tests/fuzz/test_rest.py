@@ -19,7 +19,8 @@ from schemathesis.specs.openapi.checks import (
 from tests.fuzz.conftest import Fuzzed
 from tests.fuzz.rounds import FIXED_SEED, one_round, seeds
 
-pytestmark = pytest.mark.process
+# The first test also waits for the mesh.
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 CHECKS: list[CheckFunction] = [
     content_type_conformance,

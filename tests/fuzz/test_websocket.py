@@ -16,7 +16,8 @@ from tests.fuzz.conftest import Fuzzed
 from tests.fuzz.events import Kind, Sent, connections, types
 from tests.fuzz.rounds import FIXED_SEED, one_round, seeds
 
-pytestmark = pytest.mark.process
+# The first test also waits for the mesh.
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 HANG_S = 60.0
 AGREED = frozenset({1000, 1002, 1003, 1007, 1008, 1009, 1013, 4401})
