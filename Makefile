@@ -17,7 +17,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-fast test-long test-vllm test-python check format protos bench bench-memory bench-llm bench-orchestration soak locks audit wheel clean
+.PHONY: help setup setup-dev run test test-fast test-long test-vllm test-python check format protos bench bench-memory bench-llm bench-orchestration bench-floods soak locks audit wheel clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -131,6 +131,9 @@ $(BENCH_ENV)/.installed: pins/bootstrap.lock pins/beside.lock
 	$(call locked,$(BENCH_ENV)/bin,pins/bootstrap.lock)
 	$(call locked,$(BENCH_ENV)/bin,pins/beside.lock) --no-deps
 	@touch $@
+
+bench-floods: setup-dev ## what four sessions notice of connections and requests without a token
+	$(BIN)/python -m bench.floods
 
 soak: setup-dev ## half an hour of conversation: sync, memory, leaks; MINUTES=120 for two hours
 	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),30)

@@ -46,6 +46,7 @@ class Outcome:
         av_offsets_s: For each frame, how far from its sound it was shown.
         underruns: The number of times that the player had nothing to play.
         stale: The number of messages of an older answer.
+        frames_due: The number of frames that belong to the audio that arrived.
     """
 
     fate: Fate
@@ -53,6 +54,7 @@ class Outcome:
     av_offsets_s: list[float] = field(default_factory=list)
     underruns: int = 0
     stale: int = 0
+    frames_due: int = 0
 
 
 class _Player:
@@ -64,12 +66,14 @@ class _Player:
         self.gap = False
         self.offsets_s: list[float] = []
         self.underruns = 0
+        self.played_s = 0.0
 
     def take(self, media: common.MediaChunk, now_s: float) -> None:
         audio = media.audio
         self.gap = self.gap or audio.start_sample != self.next_sample
         self.next_sample = audio.start_sample + len(audio.pcm) // 2
         rate_hz = audio.sample_rate_hz
+        self.played_s = self.next_sample / rate_hz
         if self._start_s is None:
             self._start_s = now_s + _PLAYER_HOLDS_S
         if now_s - self._start_s - audio.start_sample / rate_hz > _RAN_DRY_S:
@@ -93,6 +97,7 @@ class Talker:
         self._writing = asyncio.Lock()
         self._events: asyncio.Queue[gateway.ConverseResponse | None] = asyncio.Queue()
         self._sent_samples = 0
+        self._frame_rate_hz = 0
         self._call: Any = None
         self._reading: asyncio.Task[None] | None = None
         self._ended: set[str] = set()
@@ -101,7 +106,9 @@ class Talker:
         """Opens the session."""
         self._call = self._stub.Converse(wait_for_ready=True)
         await self._call.write(gateway.ConverseRequest(config=self._config))
-        await self._call.read()
+        started = await self._call.read()
+        if isinstance(started, gateway.ConverseResponse):
+            self._frame_rate_hz = started.session_started.video.frame_rate_hz
         self._reading = asyncio.create_task(self._read())
 
     async def close(self) -> None:
@@ -204,6 +211,7 @@ class Talker:
             av_offsets_s=player.offsets_s,
             underruns=player.underruns,
             stale=stale,
+            frames_due=round(player.played_s * self._frame_rate_hz),
         )
         if ended.reason == common.END_REASON_INTERRUPTED:
             outcome.fate = Fate.INTERRUPTED

@@ -19,6 +19,7 @@ ON_THE_SHARED_MESH = ("tests/web/", "tests/e2e/test_ask.py", "tests/e2e/test_rea
 """The beginnings of the paths of those files that use the fixture `mesh`."""
 ON_THE_SLOW_MESH = ("tests/e2e/test_frozen.py", "tests/e2e/test_service_killed.py")
 ON_THE_FUZZED_MESH = ("tests/fuzz/",)
+ON_THE_ATTACKED_MESHES = ("tests/attack/",)
 _LONGEST_FIRST = ("tests/web/", "tests/e2e/", "tests/fuzz/", "tests/unit/asr/", "tests/contract/")
 
 
@@ -38,6 +39,7 @@ def group_of(node_id: str) -> str:
         "shared": ON_THE_SHARED_MESH,
         "slow": ON_THE_SLOW_MESH,
         "fuzzed": ON_THE_FUZZED_MESH,
+        "attacked": ON_THE_ATTACKED_MESHES,
     }
     for mesh, files in meshes.items():
         if node_id.startswith(files):

@@ -142,6 +142,29 @@ def test_orchestration() -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
+def test_floods() -> None:
+    need("minilm")
+    printed = bench(
+        "floods",
+        *("--rounds", "1", "--seconds", "2", "--idle", "100", "--half-heads", "20"),
+        *("--silent", "10", "--no-goals"),
+    )
+    rows = figures(
+        rf"│ (?:without|with floods|all floods) +│ {NUMBER} +│ {NUMBER} +│ {NUMBER} +│ {NUMBER} +│",
+        printed,
+    )
+    assert len(rows) == 3 * 4
+    questions, _, frames, late_percent = rows[:4]
+    assert questions >= 4
+    assert frames > 0
+    assert 0 <= late_percent <= 100
+    peaks = figures(rf"│ gateway +│ {NUMBER} +│ {NUMBER} +│ {NUMBER} +│", printed)
+    assert all(peaks)
+    assert figures(rf"gateway CPU, ratio: {NUMBER}", printed)[0] > 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
 def test_chaos() -> None:
     need("minilm")
     printed = bench("chaos", "--answers", "6", "--at-a-time", "3", "--seed", "7")

@@ -1,0 +1,102 @@
+"""Memory that one client can make a service hold (A9)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+import zlib
+from contextlib import suppress
+from typing import Any
+
+import grpc
+import pytest
+import websockets
+
+from anima.avatar import v1 as avatar
+from tests.attack.attacked import MIB, Attacked
+
+pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(600)]
+
+PHOTO_BYTES = 31 * MIB
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int) -> bytes:
+    """Returns a grey picture."""
+    pixels = zlib.compress(bytes((1 + 3 * width) * height), 9)
+    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", size) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+async def upload(mesh: Attacked, number: int, photo: bytes) -> None:
+    """Uploads a photo; whether it is taken or refused does not matter."""
+    with suppress(grpc.aio.AioRpcError):
+        async with mesh.channel("avatar") as channel:
+            stub: Any = avatar.AvatarServiceStub(channel)
+            call = stub.CreateAvatar()
+            config = avatar.CreateAvatarConfig(
+                name=f"bytes{number}", consent="A picture of nobody.", replace=True
+            )
+            await call.write(avatar.CreateAvatarRequest(config=config))
+            await call.read()
+            for first in range(0, len(photo), MIB):
+                await call.write(avatar.CreateAvatarRequest(photo=photo[first : first + MIB]))
+            await call.write(avatar.CreateAvatarRequest(end_of_photo=avatar.EndOfPhoto()))
+            await call.done_writing()
+            while await call.read() is not grpc.aio.EOF:
+                pass
+
+
+async def peak_of(mesh: Attacked, photos: int, photo: bytes) -> int:
+    """Returns the most memory of the avatar service while photos are uploaded together."""
+    peak = 0
+
+    async def watch() -> None:
+        nonlocal peak
+        while True:
+            peak = max(peak, mesh.resident_bytes("avatar"))
+            await asyncio.sleep(0.05)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.gather(*(upload(mesh, number, photo) for number in range(photos)))
+    watching.cancel()
+    return peak
+
+
+async def test_photos_that_wait(open_mesh: Attacked) -> None:
+    photo = png(64, 64)
+    photo += bytes(PHOTO_BYTES - len(photo))
+    normal = await peak_of(open_mesh, 1, photo)
+    # Two are held at most: one is decoded while another is received.
+    assert await peak_of(open_mesh, 24, photo) < 1.3 * normal + 2 * PHOTO_BYTES
+
+
+async def test_typed_items_without_a_response(open_mesh: Attacked) -> None:
+    text = {"type": "input_text", "text": "x" * 7_900}
+    item = {"type": "message", "role": "user", "content": [text] * 32}
+    event = json.dumps({"type": "conversation.item.create", "item": item})
+    before = open_mesh.resident_bytes("gateway")
+    refused = 0
+    async with websockets.connect(
+        open_mesh.url("/v1/realtime", "ws"), max_size=None, open_timeout=60
+    ) as page:
+
+        async def count() -> None:
+            nonlocal refused
+            async for message in page:
+                refused += isinstance(message, str) and json.loads(message)["type"] == "error"
+
+        counting = asyncio.create_task(count())
+        with suppress(websockets.ConnectionClosed):
+            for _ in range(300):
+                await page.send(event)
+                await asyncio.sleep(0.01)  # below the limit of messages a second
+        held = open_mesh.resident_bytes("gateway") - before
+        counting.cancel()
+    assert refused
+    assert held < 30 * MIB
