@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Coroutine
-from typing import Any
+from collections import OrderedDict
+from typing import Final
 
 from google.protobuf.json_format import MessageToDict
 from starlette.applications import Starlette
@@ -16,8 +15,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from anima.avatar.v1 import avatar_pb2 as avatar
-from anima.common.v1 import common_pb2 as common
 from gateway.http import health, openapi
 from gateway.http.ask.answer import NotUnderstood, Reply, ask
 from gateway.http.ask.media_files import to_mp4, to_wav
@@ -25,33 +22,29 @@ from gateway.http.ask.recordings import Recordings
 from gateway.http.ask.reply import to_json
 from gateway.http.ask.request import AskRequest, read_ask
 from gateway.http.bodies import PacedBodies
+from gateway.http.departure import while_connected
 from gateway.http.guard import HttpGuard
 from gateway.http.headers import SecurityHeaders
+from gateway.http.idle_loops import idle_loop_routes
 from gateway.http.page_sessions import PageSessions, page_session_routes
 from gateway.http.problems import Problem, problem_of
 from gateway.page import routes as page
 from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
 from services.runtime.admission import Admission
-from services.runtime.errors import AnimaError, InternalError, NotFound
-from services.runtime.identity.caller import caller
+from services.runtime.errors import AnimaError
+from services.runtime.identity.caller import Role, caller
 from services.runtime.limits.callers import counted_as
 from services.runtime.logs import get_logger
-from services.runtime.streams import received
-from services.runtime.tasks import beside
+from services.runtime.shared import SharedWork
 
 MP4, WAV, JSON = "video/mp4", "audio/wav", "application/json"
 _FORMATS = {"mp4": MP4, "wav": WAV, "json": JSON}
+_DESCRIBED_FOR_S: Final = 1.0
+_MOST_DESCRIBED: Final = 64
+_Caller = tuple[str, frozenset[Role]]
 _ALIASES = {"audio/x-wav": WAV, "audio/wave": WAV, "audio/*": WAV, "video/*": MP4, "*/*": JSON}
-_NUMBER = re.compile(r"[0-9]{1,5}")
-_MAX_NUMBER = 10_000
 _MAX_UPLOADS = 8
-_IDLE_TIMEOUT_S = 30.0
-_ACTIVITIES = {
-    "idle": avatar.ACTIVITY_IDLE,
-    "listening": avatar.ACTIVITY_LISTENING,
-    "thinking": avatar.ACTIVITY_THINKING,
-}
 
 
 def create_app(
@@ -70,7 +63,7 @@ def create_app(
         *health.routes(mesh),
         Route("/v1/ask", rest.ask, methods=["POST"]),
         Route("/v1/mesh", rest.describe),
-        Route("/v1/avatars/{name}/idle.mp4", rest.idle_loop),
+        *idle_loop_routes(mesh),
         *page_session_routes(sessions),
         *page.routes(mesh, verifier=sessions, limits=limits),
     ]
@@ -106,17 +99,30 @@ class Rest:
         self._mesh = mesh
         self._recordings = recordings
         self._uploads = Admission(_MAX_UPLOADS, of="recordings")
+        self._described: OrderedDict[_Caller, tuple[float, bytes]] = OrderedDict()
+        self._describing: SharedWork[_Caller, bytes] = SharedWork("describe mesh")
 
     async def describe(self, request: Request) -> Response:
-        """Returns the response of `DescribeMesh` as JSON."""
+        """Returns the response of `DescribeMesh` as JSON, which is kept for a second."""
+        key = (caller().key, caller().roles)  # not every caller may see every avatar
+        made_s, body = self._described.get(key, (float("-inf"), b""))
+        if _now_s() - made_s > _DESCRIBED_FOR_S:
+            body = await self._describing.get(key, lambda: self._describe(key))
+        return Response(body, media_type=JSON)
+
+    async def _describe(self, key: _Caller) -> bytes:
         described = await self._mesh.describe()
-        return JSONResponse(
-            MessageToDict(
-                described,
-                preserving_proto_field_name=True,
-                always_print_fields_with_no_presence=True,
-            )
+        plain = MessageToDict(
+            described,
+            preserving_proto_field_name=True,
+            always_print_fields_with_no_presence=True,
         )
+        body = bytes(JSONResponse(plain).body)
+        self._described[key] = (_now_s(), body)
+        self._described.move_to_end(key)
+        if len(self._described) > _MOST_DESCRIBED:
+            self._described.popitem(last=False)
+        return body
 
     async def ask(self, request: Request) -> Response:
         """Answers one question as MP4, as WAV, or as JSON with text, subtitles and stage times."""
@@ -126,7 +132,7 @@ class Rest:
         asked.config.audio_only = media_type != MP4
         asked.config.user_id = caller().user_of(asked.config.user_id)
         timeout_s = self._mesh.settings.ask_timeout_s
-        reply = await _while_connected(request, self._answer(asked, timeout_s))
+        reply = await while_connected(request, self._answer(asked, timeout_s))
         if media_type == JSON:
             return JSONResponse(to_json(reply))
         if media_type == WAV:
@@ -143,55 +149,11 @@ class Rest:
         with self._uploads.place(caller=counted_as(caller(), by_address=True)):
             return await read_ask(request, self._recordings)
 
-    async def idle_loop(self, request: Request) -> Response:
-        """Returns the idle loop of an avatar as an MP4 file without audio, to be repeated."""
-        name = await self._visible(request.path_params["name"])
-        video = common.VideoFormat(
-            width_px=_number(request, "width_px"),
-            height_px=_number(request, "height_px"),
-            frame_rate_hz=_number(request, "frame_rate_hz"),
-        )
-        idle = avatar.GetIdleLoopRequest(avatar=name, video=video, activity=_activity(request))
-        frames: list[common.VideoFrame] = []
-        rate_hz = 0
-        call = self._mesh.avatar.GetIdleLoop(idle, timeout=_IDLE_TIMEOUT_S)
-        async for part in received("avatar", call):
-            rate_hz = rate_hz or part.video.frame_rate_hz
-            frames.extend(part.frames)
-        if not frames or not rate_hz:
-            raise InternalError("avatar: the idle loop is empty")
-        film = await asyncio.to_thread(
-            to_mp4, frames, frame_rate_hz=rate_hz, pcm=b"", sample_rate_hz=0
-        )
-        return Response(film, media_type=MP4, headers={"cache-control": "private, max-age=60"})
-
-    async def _visible(self, name: str) -> str:
-        """Returns the name of an avatar that is not another user's."""
-        who = caller()
-        if who.manages:
-            return name
-        catalogue = (await self._mesh.catalogue.read()).seen_by(who)
-        if name not in (each.name for each in catalogue.avatars):
-            raise NotFound(f"avatar: {name[:64]!r} is not known")
-        return name
-
     async def _answer(self, asked: AskRequest, timeout_s: float) -> Reply:
         try:
             return await ask(self._mesh, asked.config, asked.question, timeout_s=timeout_s)
         except NotUnderstood as error:
             raise Problem(422, f"audio: {error}") from None
-
-
-async def _while_connected(request: Request, answering: Coroutine[Any, Any, Reply]) -> Reply:
-    """Answers, or stops all work when the client disconnects."""
-    async with beside(_until_gone(request), name="client"):
-        return await answering
-
-
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    raise ClientDisconnect
 
 
 async def _film(reply: Reply) -> bytes:
@@ -207,6 +169,10 @@ async def _film(reply: Reply) -> bytes:
     )
 
 
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
 def _wanted(request: Request) -> str:
     if name := request.query_params.get("format"):
         if name not in _FORMATS:
@@ -219,20 +185,6 @@ def _wanted(request: Request) -> str:
         if media_type in _FORMATS.values():
             return media_type
     raise Problem(406, f"accept: {accepted[:80]!r} includes none of {MP4}, {WAV}, {JSON}")
-
-
-def _number(request: Request, name: str) -> int:
-    value = request.query_params.get(name, "0")
-    if not _NUMBER.fullmatch(value) or int(value) > _MAX_NUMBER:
-        raise Problem(422, f"{name}: {value[:20]!r} is not a number up to {_MAX_NUMBER}")
-    return int(value)
-
-
-def _activity(request: Request) -> avatar.Activity.ValueType:
-    name = request.query_params.get("activity", "idle")
-    if name not in _ACTIVITIES:
-        raise Problem(422, f"activity: {name[:20]!r} is not one of {', '.join(_ACTIVITIES)}")
-    return _ACTIVITIES[name]
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:

@@ -18,13 +18,12 @@ from gateway.stages.catalogue import Catalogue
 from gateway.stages.spec import AnswerKind, needed_for
 from services.runtime.errors import InvalidRequest, NotFound, Unavailable
 from services.runtime.validation import check_name, check_range, check_rate, check_turn_id
+from services.runtime.video_limits import check_video
 
 T = TypeVar("T", llm.Persona, tts.Voice, avatar.Avatar)
 
 _MAX_NAME_CHARS = 64
 _MAX_USER_ID_CHARS = 128
-_MAX_SIDE_PX = 4096
-_MAX_FRAME_RATE_HZ = 120
 _MAX_ENDPOINTING_MS = 600_000
 _DEFAULT_INPUT_RATE_HZ = 16_000
 
@@ -150,12 +149,12 @@ def _find(field: str, name: str, known: Sequence[T]) -> T:
 def _check_video(video: common.VideoFormat) -> None:
     if video.codec not in common.VideoCodec.values():
         raise InvalidRequest(f"config.video.codec: {video.codec} is not a known codec")
-    for field in ("width_px", "height_px"):
-        side = getattr(video, field)
-        check_range(f"config.video.{field}", side, 0, _MAX_SIDE_PX)
-        if side % 2:
-            raise InvalidRequest(f"config.video.{field}: {side} is not even")
-    check_range("config.video.frame_rate_hz", video.frame_rate_hz, 0, _MAX_FRAME_RATE_HZ)
+    check_video(
+        "config.video",
+        width_px=video.width_px,
+        height_px=video.height_px,
+        frame_rate_hz=video.frame_rate_hz,
+    )
 
 
 def _video(config: pb.ConverseConfig, face: avatar.Avatar | None) -> common.VideoFormat | None:

@@ -12,9 +12,8 @@ from services.avatar.engine import Activity, AvatarInfo, VideoSpec, VisemeSpan
 from services.runtime.errors import InvalidRequest, NotFound
 from services.runtime.identity.caller import not_yours
 from services.runtime.validation import check_range, check_rate, check_turn_id
+from services.runtime.video_limits import check_video
 
-MIN_SIDE_PX, MAX_SIDE_PX = 64, 1920
-MIN_FRAME_RATE_HZ, MAX_FRAME_RATE_HZ = 10, 60
 MAX_SAMPLE = 2**53
 MAX_VISEMES = 100_000
 """Maximum per turn: more than an hour of speech."""
@@ -77,11 +76,12 @@ def choose_video(field: str, wanted: VideoFormat, own: VideoSpec) -> VideoSpec:
         height_px=wanted.height_px or own.height_px,
         frame_rate_hz=wanted.frame_rate_hz or own.frame_rate_hz,
     )
-    for name, side in (("width_px", video.width_px), ("height_px", video.height_px)):
-        check_range(f"{field}.{name}", side, MIN_SIDE_PX, MAX_SIDE_PX)
-        if side % 2:
-            raise InvalidRequest(f"{field}.{name}: must be even for H.264, got {side}")
-    check_range(f"{field}.frame_rate_hz", video.frame_rate_hz, MIN_FRAME_RATE_HZ, MAX_FRAME_RATE_HZ)
+    check_video(
+        field,
+        width_px=video.width_px,
+        height_px=video.height_px,
+        frame_rate_hz=video.frame_rate_hz,
+    )
     return video
 
 

@@ -105,6 +105,7 @@ class AvatarServicer(AvatarServiceServicer):
 
     async def close(self) -> None:
         """Closes the engine."""
+        await self._loops.close()
         await self._engine.close()
         self._coding.close()
         self._loop_coding.close()

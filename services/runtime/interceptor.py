@@ -42,6 +42,8 @@ from services.runtime.metrics import ServerMetrics
 from services.runtime.tracing import Provider, end_span, server_span, tracer_provider
 
 HEALTH_PREFIX = "/grpc.health.v1.Health/"
+MOST_PROBES = 1_024
+"""Health calls and reflection, which may stay open for ever; a gateway watches with one call."""
 REFLECTION_PREFIX = "/grpc.reflection."
 
 _NONE = Permission(roles=frozenset())
@@ -78,6 +80,7 @@ class CallGuard:
     closed_reason: str
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     _serving: int = 0
+    _probes: Admission = field(default_factory=lambda: Admission(MOST_PROBES, of="health calls"))
     requests: Rate = field(default_factory=lambda: requests_a_minute(0))
     _own_places: dict[str, Admission] = field(default_factory=dict)
 
@@ -107,7 +110,8 @@ class CallGuard:
     def admit(self, call: _Call) -> Iterator[None]:
         """Admits a call for the body, or raises the reason why not."""
         if call.health or call.reflection:
-            yield
+            with self._probes.place():
+                yield
             return
         if self.closed_because:
             raise Unavailable(self.closed_because, reason=self.closed_reason)

@@ -1,9 +1,6 @@
-"""Prometheus metrics on a separate HTTP port."""
+"""The metrics of a server for Prometheus."""
 
 from __future__ import annotations
-
-import threading
-from typing import Protocol
 
 from prometheus_client import (
     REGISTRY,
@@ -11,21 +8,11 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    start_http_server,
 )
-
-from services.runtime.settings import SettingsError, split_address
 
 FIRST_RESPONSE_BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 5, 10)
 STREAM_BUCKETS_S = (0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _CALL = ("service", "method")
-
-
-class _HttpServer(Protocol):
-    server_port: int
-
-    def shutdown(self) -> None: ...
-    def server_close(self) -> None: ...
 
 
 class ServerMetrics:
@@ -88,30 +75,3 @@ class ServerMetrics:
             buckets=FIRST_RESPONSE_BUCKETS_S,
             registry=self.registry,
         )
-
-
-class MetricsPage:
-    """Serves a registry at `/metrics` in its own thread.
-
-    Attributes:
-        address: "host:port" as bound.
-    """
-
-    def __init__(self, registry: CollectorRegistry, listen: str) -> None:
-        host, port = split_address("metrics_listen", listen)
-        try:
-            started = start_http_server(port, addr=host, registry=registry)
-        except OSError as error:
-            raise SettingsError(
-                f"ANIMA_METRICS_LISTEN: cannot listen on {listen}: {error}"
-            ) from error
-        self._server: _HttpServer = started[0]
-        self._thread: threading.Thread = started[1]
-        shown = f"[{host}]" if ":" in host else host
-        self.address = f"{shown}:{self._server.server_port}"
-
-    def close(self) -> None:
-        """Stops serving."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

@@ -33,7 +33,8 @@ from services.runtime.known_variables import refuse_unknown
 from services.runtime.limits.progress import StreamLimits, check_limits
 from services.runtime.limits.rates import requests_a_minute
 from services.runtime.logs import configure_logging, get_logger
-from services.runtime.metrics import MetricsPage, ServerMetrics
+from services.runtime.metrics import ServerMetrics
+from services.runtime.metrics_page import MetricsPage
 from services.runtime.private_files import keep_private
 from services.runtime.settings import ServiceSettings, SettingsError, split_address
 from services.runtime.tasks import Tasks
@@ -250,7 +251,9 @@ async def serving(stage: Stage, settings: ServiceSettings) -> AsyncIterator[Serv
         closed_reason="WARMING_UP",
     )
     page = (
-        MetricsPage(metrics.registry, settings.metrics_listen) if settings.metrics_listen else None
+        MetricsPage(metrics.registry, settings.metrics_listen, hosts=settings.metrics_hosts)
+        if settings.metrics_listen
+        else None
     )
     server: Server | None = None
     try:

@@ -55,6 +55,9 @@ class ServiceSettings(IdentitySettings):
     """The gRPC address, "host:port"; port 0 takes a free port."""
     metrics_listen: str = ""
     """The HTTP address of `/metrics` for Prometheus, "host:port"; empty: no metrics page."""
+    metrics_hosts: tuple[str, ...] = ()
+    """More host names that a request for `/metrics` may name, separated by commas; addresses, the
+    name of this machine and `localhost` are always accepted."""
     engine: str = ""
     """The name of an engine: an entry point in `anima.<stage>.engines`."""
     capacity: int = Field(default=16, ge=1, le=10_000)

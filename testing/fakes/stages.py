@@ -219,6 +219,36 @@ class FakeTts(Fake, tts.TtsServiceServicer):
         return tts.DescribeEngineResponse(engines=[common.EngineInfo(name="scripted")])
 
 
+@dataclass
+class IdleLoopWork:
+    """The making of idle loops, which a test can hold up.
+
+    Attributes:
+        started: How often it was started.
+        began: Set when it was started.
+        cancelled: Set when it was cancelled.
+        go: Clear: it waits.
+    """
+
+    started: int = 0
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.go.set()
+
+    async def make(self) -> None:
+        """Waits until the test lets it end."""
+        self.started += 1
+        self.began.set()
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+
 @dataclass(kw_only=True)
 class FakeAvatar(Fake, avatar.AvatarServiceServicer):
     """Returns the audio with real encoded frames: first one frame, then three per message.
@@ -235,6 +265,7 @@ class FakeAvatar(Fake, avatar.AvatarServiceServicer):
     frame_delay_s: float = 0.0
     kept_ms: int = 0
     received_samples: int = 0
+    idle_loops: IdleLoopWork = field(default_factory=IdleLoopWork)
 
     @breakable
     async def Render(self, requests: Any, context: Any) -> None:  # type: ignore[override]
@@ -282,6 +313,7 @@ class FakeAvatar(Fake, avatar.AvatarServiceServicer):
     async def GetIdleLoop(self, request: Any, context: Any) -> None:  # type: ignore[override]
         if request.avatar not in ("", "ani"):
             raise NotFound(f"avatar: {request.avatar!r} is not known; there are: ani")
+        await self.idle_loops.make()
         step = 48_000 // FRAME_RATE_HZ
         frames = [
             common.VideoFrame(start_sample=i * step, frame_number=i + 1, key_frame=key, data=data)

@@ -12,8 +12,10 @@ from services.avatar.engine import Activity, AvatarEngine, AvatarInfo, Frame, Vi
 from services.avatar.video.ai_mark import open_encoder
 from services.avatar.video.encoder import CodedFrame, VideoEncoder
 from services.runtime.compute import Compute
+from services.runtime.shared import SharedWork
 
 _MAX_LOOPS = 24
+_MAX_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,8 @@ class IdleLoops:
         self._coding = coding
         self._preset = preset
         self._loops: OrderedDict[_Key, list[CodedFrame]] = OrderedDict()
+        self._bytes = 0
+        self._shared: SharedWork[_Key, list[CodedFrame]] = SharedWork("idle loop")
         self._making = asyncio.Lock()
 
     async def get(
@@ -50,21 +54,31 @@ class IdleLoops:
     ) -> list[CodedFrame]:
         """Returns the frames of a loop, beginning with a key frame.
 
-        Concurrent callers for the same new loop share one production. Loops are produced one at a
-        time, so that unusual formats cannot take the threads away from speaking faces.
+        Concurrent callers for the same new loop share one production, which ends when they are all
+        cancelled. Loops are produced one at a time, so that unusual formats cannot take the threads
+        away from speaking faces.
         """
         key = _Key(avatar=avatar, video=video, activity=activity, ai_mark=ai_mark)
-        if key not in self._loops:
-            async with self._making:
-                if key not in self._loops:
-                    self._loops[key] = await self._make(key)
-        frames = self._loops[key]
-        self._loops.move_to_end(key)
-        while len(self._loops) > _MAX_LOOPS:
-            self._loops.popitem(last=False)
-        return frames
+        if key in self._loops:
+            self._loops.move_to_end(key)
+            return self._loops[key]
+        return await self._shared.get(key, lambda: self._make(key))
+
+    async def close(self) -> None:
+        """Ends the production of loops."""
+        await self._shared.close()
 
     async def _make(self, key: _Key) -> list[CodedFrame]:
+        async with self._making:
+            frames = await self._coded(key)
+        self._loops[key] = frames
+        self._bytes += _size_bytes(frames)
+        while len(self._loops) > 1 and (len(self._loops) > _MAX_LOOPS or self._bytes > _MAX_BYTES):
+            _, oldest = self._loops.popitem(last=False)
+            self._bytes -= _size_bytes(oldest)
+        return frames
+
+    async def _coded(self, key: _Key) -> list[CodedFrame]:
         encoder = open_encoder(key.video, preset=self._preset, ai_mark=key.ai_mark)
         coded: list[CodedFrame] = []
         loop = self._engine.idle_loop(
@@ -74,6 +88,10 @@ class IdleLoops:
             async for window in windows:
                 coded += await self._coding.run(_encode, encoder, window)
         return coded
+
+
+def _size_bytes(frames: Sequence[CodedFrame]) -> int:
+    return sum(len(frame.data) for frame in frames)
 
 
 def _encode(encoder: VideoEncoder, window: Sequence[Frame]) -> list[CodedFrame]:

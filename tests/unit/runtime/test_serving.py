@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +18,6 @@ from prometheus_client import REGISTRY, Gauge
 
 from anima.asr.v1 import DescribeEngineRequest, EndOfSpeech, RecognizeRequest
 from anima.common.v1 import AudioChunk
-from services.runtime.channels import open_channel
 from services.runtime.errors import Busy, FailedPrecondition, Unavailable, error_from_rpc
 from services.runtime.server import serving
 from services.runtime.settings import SettingsError
@@ -352,48 +350,3 @@ async def test_taken_metrics_port_is_refused() -> None:
         with pytest.raises(SettingsError, match="ANIMA_METRICS_LISTEN: cannot listen"):
             async with tiny_server(metrics_listen=server.metrics_address):
                 pass
-
-
-async def test_connection_that_never_becomes_http2_is_closed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("services.runtime.server.HANDSHAKE_TIMEOUT_MS", 300)
-    async with tiny_server() as server, asyncio.timeout(90):
-        reader, writer = await asyncio.open_connection(*server.address.split(":"))
-        while await reader.read(1000):  # the server may speak first
-            pass
-        writer.close()
-
-
-async def test_connection_without_a_call_is_closed_and_the_next_call_opens_another() -> None:
-    async with (
-        tiny_server(max_connection_idle_s=1) as server,
-        open_channel(server.address) as channel,
-        asyncio.timeout(90),
-    ):
-        await channel.channel_ready()
-        state = grpc.ChannelConnectivity.READY
-        assert channel.get_state() is state
-        await channel.wait_for_state_change(state)
-        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-        assert answer.status == health_pb2.HealthCheckResponse.SERVING
-
-
-async def test_connections_beyond_the_most_are_closed() -> None:
-    async with tiny_server(max_connections=3) as server, asyncio.timeout(90):
-        host, port = server.address.split(":")
-        opened = [await asyncio.open_connection(host, port) for _ in range(6)]
-        closed = [asyncio.create_task(_until_closed(reader)) for reader, _ in opened]
-        await asyncio.wait(closed, return_when=asyncio.FIRST_COMPLETED)
-        assert not all(task.done() for task in closed)
-        for task in closed:
-            task.cancel()
-        await asyncio.wait(closed)
-        for _, writer in opened:
-            writer.close()
-
-
-async def _until_closed(reader: asyncio.StreamReader) -> None:
-    with contextlib.suppress(ConnectionError):
-        while await reader.read(1000):
-            pass
