@@ -137,11 +137,11 @@ class GatewaySettings(ServiceSettings):
     http_hosts: tuple[str, ...] = ()
     """More host names that the Host header may contain, separated by commas."""
     http_head_timeout_s: float = Field(default=5.0, gt=0, le=60, allow_inf_nan=False)
-    """How long a client may take from connecting, or from the first byte of a request, until the
-    head of the request is complete."""
-    http_connections: int = Field(default=2_048, ge=2, le=100_000)
+    """How long a client may take to send the first byte after connecting, and then the rest of the
+    head of a request."""
+    http_connections: int = Field(default=4_096, ge=2, le=100_000)
     """The most connections to the HTTP port."""
-    http_unauthenticated: int = Field(default=256, ge=1, le=100_000)
+    http_unauthenticated: int = Field(default=1_024, ge=1, le=100_000)
     """The most connections whose client has not named its token yet, or without a token has sent no
     valid request. When they are all taken, the one that has been idle longest is closed for a new
     one."""

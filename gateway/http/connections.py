@@ -8,11 +8,14 @@ gets it however many connections are idle.
 
 from __future__ import annotations
 
+import collections
 import ipaddress
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 from typing import Final
 
+from prometheus_client import Counter
 from starlette.types import Scope
 
 from gateway.metrics import HTTP_CLOSED
@@ -80,10 +83,11 @@ class ConnectionTable:
         self._unauthenticated = unauthenticated
         self._per_address = per_address
         self._proxies = [ipaddress.ip_network(each, strict=False) for each in proxies]
+        self._group = lru_cache(maxsize=1_024)(self._new_group)
         self._open: set[ClientConnection] = set()
         # The first one has made no progress for the longest time.
         self._waiting: OrderedDict[ClientConnection, None] = OrderedDict()
-        self._groups: Counter[str] = Counter()
+        self._groups: collections.Counter[str] = collections.Counter()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -140,7 +144,7 @@ class ConnectionTable:
         self.closed(connection)
         connection.close()
 
-    def _group(self, address: str) -> str:
+    def _new_group(self, address: str) -> str:
         """Returns what counts as one address; empty: it is not limited."""
         try:
             client = ipaddress.ip_address(address)
@@ -154,9 +158,14 @@ class ConnectionTable:
         return str(ipaddress.ip_network((client, _IPV6_SITE_BITS), strict=False))
 
 
+@cache
+def _closed(reason: str) -> Counter:
+    return HTTP_CLOSED.labels(reason)
+
+
 def report_closed(reason: str) -> None:
     """Reports that the connection of a client was closed before it was authenticated."""
-    HTTP_CLOSED.labels(reason).inc()
+    _closed(reason).inc()
     get_logger().info("unauthenticated connection closed", reason=reason)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import h11
 import uvicorn
@@ -30,18 +30,14 @@ _MAX_FIRST_BYTES: Final = 16 * 1024
 """The largest message of a WebSocket before its token was accepted."""
 
 
-class EdgeProtocol(H11Protocol):
-    """HTTP/1.1 in which a request's head must arrive in time.
-
-    uvicorn limits only the time between two requests: a client that sends nothing, or half of a
-    head, would keep its connection for ever.
+class SilentProtocol(asyncio.Protocol):
+    """A connection that has sent nothing yet: it costs a place and a timer, no parser.
 
     Args:
         config: The configuration of the server.
         server_state: Its state.
         table: The connections.
-        head_timeout_s: How long the head of a request may take, from the connection or from its
-            first byte.
+        head_timeout_s: How long the first byte may take, and then the rest of a request's head.
     """
 
     def __init__(
@@ -52,30 +48,94 @@ class EdgeProtocol(H11Protocol):
         table: ConnectionTable,
         head_timeout_s: float,
     ) -> None:
-        super().__init__(config=config, server_state=server_state, app_state={})
+        self._config = config
+        self._server_state = server_state
         self._table = table
         self._head_timeout_s = head_timeout_s
-        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport
         self._entry: ClientConnection | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Takes a place, and waits for the first request."""
-        super().connection_made(transport)
-        address = self.client[0] if self.client else ""
-        self._entry = self._table.opened(address, transport.abort)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Takes a place, and waits for the first byte."""
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self._entry = self._table.opened(str(peer[0]) if peer else "", self._transport.abort)
         if self._entry is None:
             report_closed("connections")
-            transport.abort()
+            self._transport.abort()
             return
-        self.app_state = state_of(self._entry)
-        self._await_head()
+        self._server_state.connections.add(cast(Any, self))
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._head_timeout_s, self._abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Makes the protocol that reads the request."""
+        if self._entry is None:
+            return
+        self._leave()
+        protocol = EdgeProtocol(
+            config=self._config,
+            server_state=self._server_state,
+            entry=self._entry,
+            head_timeout_s=self._head_timeout_s,
+        )
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        protocol.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Frees the place."""
+        self._leave()
+        if self._entry is not None:
+            self._entry.closed()
+
+    def shutdown(self) -> None:
+        """Closes the connection, because the server stops."""
+        self._transport.close()
+
+    def _abort(self) -> None:
+        report_closed("head")
+        self._transport.abort()
+
+    def _leave(self) -> None:
+        self._server_state.connections.discard(cast(Any, self))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class EdgeProtocol(H11Protocol):
+    """HTTP/1.1 in which a request's head must arrive in time.
+
+    uvicorn limits only the time between two requests: a client that sends half of a head would keep
+    its connection for ever.
+
+    Args:
+        config: The configuration of the server.
+        server_state: Its state.
+        entry: The connection.
+        head_timeout_s: How long the head of a request may take from its first byte.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        entry: ClientConnection,
+        head_timeout_s: float,
+    ) -> None:
+        super().__init__(config=config, server_state=server_state, app_state=state_of(entry))
+        self._head_timeout_s = head_timeout_s
+        self._timer: asyncio.TimerHandle | None = None
+        self._entry = entry
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Frees the place."""
         self._stop_timer()
         super().connection_lost(exc)
-        if self._entry is not None:
-            self._entry.closed()
+        self._entry.closed()
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes of a head or a body."""
@@ -93,8 +153,7 @@ class EdgeProtocol(H11Protocol):
         self._stop_timer()
         before = self.cycle
         super().on_response_complete()
-        if self._entry is not None:
-            self._entry.progress()
+        self._entry.progress()
         if self.cycle is not before:
             self._serve()
 
@@ -113,14 +172,13 @@ class EdgeProtocol(H11Protocol):
         self.transport.close()
 
     def _serve(self) -> None:
-        if self._entry is not None:
-            self._entry.progress()
+        self._entry.progress()
         self._stop_timer()
         self._timer = self.loop.call_later(_SERVE_S, self._check_served)
 
     def _check_served(self) -> None:
         self._timer = None
-        if self._entry is not None and not self._entry.authenticated:
+        if not self._entry.authenticated:
             self._abort("answer")
 
     def _await_head(self) -> None:

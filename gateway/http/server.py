@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from gateway.http import client_faults
 from gateway.http.accepting import accept_connections
 from gateway.http.connections import ConnectionTable
-from gateway.http.protocol import EdgeProtocol, EdgeWebSocket
+from gateway.http.protocol import EdgeProtocol, EdgeWebSocket, SilentProtocol
 from gateway.settings import GatewaySettings
 from services.runtime.settings import SettingsError, split_address
 from services.runtime.tasks import Tasks, beside
@@ -130,8 +130,8 @@ class _Server(uvicorn.Server):
         async with beside(*accepting, name="http-accept"):
             await super().main_loop()
 
-    def _protocol(self) -> EdgeProtocol:
-        return EdgeProtocol(
+    def _protocol(self) -> SilentProtocol:
+        return SilentProtocol(
             config=self.config,
             server_state=self.server_state,
             table=self._table,
