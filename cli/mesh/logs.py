@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -16,6 +15,8 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 KEPT: Final = 3
 """How many older logs are kept: `<name>.log.1` is the latest of them."""
 
+_MOST_TIMES: Final = 2
+_PIECE_BYTES: Final = 1024 * 1024
 _TAIL_BYTES: Final = 64 * 1024
 
 
@@ -49,13 +50,22 @@ class LogFile:
         """Rotates the log if it is too large, while its process keeps writing.
 
         The process has the file open, so the content is copied and the file truncated; lines
-        written
-        in between are lost.
+        written in between are lost. Of a log that has grown to more than twice the limit meanwhile,
+        only the end is kept.
         """
-        if self._size() <= self._max_bytes:
+        size = self._size()
+        if size <= self._max_bytes:
             return
         self._make_room()
-        shutil.copyfile(self.path, self._older(1))
+        # Not until the end of the file: a process that writes as fast as this copies would never
+        # let it end.
+        with self.path.open("rb") as log, self._older(1).open("wb") as older:
+            make_private(older)
+            log.seek(max(0, size - _MOST_TIMES * self._max_bytes))
+            left = min(size, _MOST_TIMES * self._max_bytes)
+            while left > 0 and (piece := log.read(min(left, _PIECE_BYTES))):
+                older.write(piece)
+                left -= len(piece)
         os.truncate(self.path, 0)
 
     def tail(self, lines: int) -> str:

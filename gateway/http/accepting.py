@@ -16,7 +16,7 @@ from typing import Final
 from services.runtime.logs import get_logger
 
 _NOTHING_LEFT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_FIRST_PAUSE_S: Final = 0.05
+_FIRST_PAUSE_S: Final = 0.01
 _LONGEST_PAUSE_S: Final = 1.0
 
 
@@ -41,8 +41,9 @@ async def accept_connections(
                 continue  # the client has gone, or its network failed
             made = make_room()
             get_logger().error("no connection can be accepted", problem=str(error), made_room=made)
+            # The descriptor of a connection that was closed is free after one round of the loop.
+            pause_s = _FIRST_PAUSE_S if made else min(2 * pause_s, _LONGEST_PAUSE_S)
             await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             continue
         pause_s = _FIRST_PAUSE_S
         try:

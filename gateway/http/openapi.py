@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.http.ask.request import AskFields
+from gateway.http.idle_loops import FRAME_RATES_HZ, SIZES_PX
 from gateway.http.memory import USER_HEADER
 
 PATH: Final = "/v1/openapi.json"
@@ -115,7 +116,6 @@ def _list_of(schema: Json) -> Json:
 _TEXT: Final[Json] = {"type": "string"}
 _FILE: Final[Json] = {"type": "string", "format": "binary"}
 _COUNT: Final[Json] = {"type": "integer", "minimum": 0}
-_SIDE: Final[Json] = {"type": "integer", "minimum": 0, "maximum": 10_000}
 _NAME: Final[Json] = {"type": "string", "minLength": 1, "maxLength": 64}
 _ANY: Final[Json] = {"type": "object"}
 _JSON: Final = "application/json"
@@ -227,7 +227,9 @@ _OPERATIONS: Final[dict[tuple[str, str], Json]] = {
     ("GET", "/v1/avatars/{name}/idle.mp4"): {
         "summary": "The idle loop of an avatar, without sound",
         "parameters": [
-            *(_query(name, _SIDE) for name in ("width_px", "height_px", "frame_rate_hz")),
+            _query("width_px", {"type": "integer", "enum": list(SIZES_PX)}),
+            _query("height_px", {"type": "integer", "enum": list(SIZES_PX)}),
+            _query("frame_rate_hz", {"type": "integer", "enum": list(FRAME_RATES_HZ)}),
             _query("activity", {"type": "string", "enum": ["idle", "listening", "thinking"]}),
         ],
         "responses": {"200": _answer("video/mp4", _FILE)},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from cli.mesh.logs import KEPT, LogFile
@@ -43,6 +45,46 @@ def test_a_log_that_is_written_to_stays_bounded(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == KEPT + 1
     assert log.tail(1) == "the last line"
     assert "\0" not in log.path.read_text()
+
+
+WRITER = """
+import os
+line = b"x" * 99 + bytes([10])
+while True:
+    os.write(1, line)
+"""
+
+
+def test_a_log_into_which_a_process_writes_without_end_is_rotated(tmp_path: Path) -> None:
+    log = LogFile(tmp_path, "gateway", max_bytes=100_000)
+    log.begin()
+    with (
+        log.open() as file,
+        subprocess.Popen([sys.executable, "-c", WRITER], stdout=file) as process,
+    ):
+        try:
+            for _ in range(KEPT + 2):
+                while log.path.stat().st_size <= 100_000:
+                    assert process.poll() is None
+                log.limit()
+                older = tmp_path / "gateway.log.1"
+                assert 100_000 <= older.stat().st_size <= 200_000
+        finally:
+            process.kill()
+    assert len(names(tmp_path)) == KEPT + 1
+
+
+def test_of_a_log_that_has_grown_far_beyond_its_limit_the_end_is_kept(tmp_path: Path) -> None:
+    log = LogFile(tmp_path, "gateway", max_bytes=1_000)
+    log.begin()
+    with log.open() as file:
+        file.write(b"a" * 50_000 + b"the end")
+        file.flush()
+        log.limit()
+    older = tmp_path / "gateway.log.1"
+    assert older.stat().st_size == 2_000
+    assert older.read_bytes().endswith(b"the end")
+    assert older.stat().st_mode & 0o077 == 0
 
 
 def test_the_tail_says_what_structured_lines_say(tmp_path: Path) -> None:

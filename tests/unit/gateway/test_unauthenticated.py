@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from starlette.applications import Starlette
@@ -266,6 +267,49 @@ def no_descriptor_left() -> Iterator[Callable[[], None]]:
         release()
         for descriptor in holes:
             os.close(descriptor)
+
+
+async def test_a_connection_that_is_closed_makes_room_without_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.http.accepting._LONGEST_PAUSE_S", 3600.0)
+    open_transports: list[asyncio.Transport] = []
+    served = 0
+
+    class Counted(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            nonlocal served
+            served += 1
+            open_transports.append(cast(asyncio.Transport, transport))
+
+    def make_room() -> bool:
+        if not open_transports:
+            return False
+        open_transports.pop(0).abort()
+        return True
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        waiting = [socket.create_connection(listener.getsockname()) for _ in range(50)]
+        first = asyncio.create_task(accept_connections(listener, Counted, make_room))
+        async with asyncio.timeout(90):
+            while served < 50:
+                await asyncio.wait([first], timeout=0.01)
+        first.cancel()
+        await asyncio.wait([first])
+        late = [socket.create_connection(listener.getsockname()) for _ in range(30)]
+        before = served
+        with capture_logs(), no_descriptor_left():
+            accepting = asyncio.create_task(accept_connections(listener, Counted, make_room))
+            async with asyncio.timeout(90):
+                while served < before + 30:
+                    await asyncio.wait([accepting], timeout=0.01)
+            accepting.cancel()
+            await asyncio.wait([accepting])
+        for transport in open_transports:
+            transport.abort()
+        for client in (*waiting, *late):
+            client.close()
 
 
 async def test_without_descriptors_the_loop_is_quiet_and_goes_on_later() -> None:
