@@ -67,8 +67,13 @@ async def first_of(*work: Coroutine[Any, Any, T], name: str = "first of") -> T:
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         first = next(task for task in tasks if task.done())
-    finally:
+    except asyncio.CancelledError:
         await cancelled(tasks)
+        for task in tasks:
+            if not task.cancelled():
+                task.exception()  # the reason is that of the cancel; asyncio would log this one
+        raise
+    await cancelled(tasks)
     for task in tasks:
         if task is not first and not task.cancelled() and (error := task.exception()) is not None:
             get_logger().error("a second failure in the same place", task=name, exc_info=error)

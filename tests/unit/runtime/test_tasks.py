@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from typing import Any
 
 import pytest
 
@@ -159,3 +161,25 @@ async def test_failure_that_the_owner_raises_is_not_logged(
     await asyncio.sleep(0)
     assert len(failures) == 1
     assert capsys.readouterr().out == ""
+
+
+async def test_a_failure_at_the_moment_of_a_cancel_is_no_error_of_asyncio() -> None:
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    released = asyncio.Event()
+
+    async def failing() -> None:
+        await released.wait()
+        raise ZeroDivisionError
+
+    waiting = asyncio.create_task(first_of(failing(), asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    released.set()
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+    del waiting
+    gc.collect()
+    assert reported == []
