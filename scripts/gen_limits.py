@@ -37,6 +37,8 @@ LIMITS: Final[dict[str, tuple[Limit, ...]]] = {
         Limit("recorded question", "gateway.http.ask.recordings", "MAX_AUDIO_BYTES"),
         Limit("recorded question, duration", "gateway.http.ask.recordings", "MAX_AUDIO_S"),
         Limit("one stream, in all", "services.runtime.limits.progress", "MAX_CALL_S"),
+        Limit("width and height of the video", "services.runtime.video_limits", "MAX_SIDE_PX"),
+        Limit("frame rate of the video", "services.runtime.video_limits", "MAX_FRAME_RATE_HZ"),
         Limit("signed token", "services.runtime.identity.signed_tokens", "MAX_TOKEN_CHARS"),
         Limit("user id in a token", "services.runtime.identity.caller", "MAX_USER_ID_CHARS"),
     ),

@@ -125,7 +125,7 @@ REQUIREMENTS = {
     ),
     "sandbox": Requirement(
         present=_can_confine,
-        how_to_get="a kernel with Landlock and seccomp, and: apt-get install libseccomp2",
+        how_to_get="apt-get install libseccomp2, on a kernel with Landlock and seccomp",
     ),
     "private-mounts": Requirement(
         present=_can_mount,

@@ -42,7 +42,7 @@ MP4, WAV, JSON = "video/mp4", "audio/wav", "application/json"
 _FORMATS = {"mp4": MP4, "wav": WAV, "json": JSON}
 _DESCRIBED_FOR_S: Final = 1.0
 _MOST_DESCRIBED: Final = 64
-_Caller = tuple[str, frozenset[Role]]
+_Caller = tuple[str, frozenset[Role], int]
 _ALIASES = {"audio/x-wav": WAV, "audio/wave": WAV, "audio/*": WAV, "video/*": MP4, "*/*": JSON}
 _MAX_UPLOADS = 8
 
@@ -104,7 +104,8 @@ class Rest:
 
     async def describe(self, request: Request) -> Response:
         """Returns the response of `DescribeMesh` as JSON, which is kept for a second."""
-        key = (caller().key, caller().roles)  # not every caller may see every avatar
+        # Not every caller may see every avatar, and a new one can be chosen at once.
+        key = (caller().key, caller().roles, self._mesh.catalogue.expired)
         made_s, body = self._described.get(key, (float("-inf"), b""))
         if _now_s() - made_s > _DESCRIBED_FOR_S:
             body = await self._describing.get(key, lambda: self._describe(key))

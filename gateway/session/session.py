@@ -323,6 +323,7 @@ class Session:
             self._outbox.finish()
 
     async def _close(self) -> None:
+        self._turns.refuse()  # before the outbox, which makes room for a question that waits
         self._outbox.finish()
         await self._tasks.close()
         await self._turns.close()

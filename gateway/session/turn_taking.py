@@ -252,12 +252,16 @@ class TurnTaking:
                 self._settle_hold()
             self._uncarry()
 
+    def refuse(self) -> None:
+        """Refuses every question from now on, also one that waits for room."""
+        self._closed = True
+
     async def close(self) -> None:
         """Cancels everything; the question and the heard part still go to the memory.
 
         Tasks that wait for room in the outbox must have been released before.
         """
-        self._closed = True
+        self.refuse()
         self._settle_hold()
         await self._tasks.close()
         async with self._changing:

@@ -81,6 +81,8 @@ class CatalogueReader:
 
     stub: Callable[[str], Any]
     tasks: Tasks
+    expired: int = 0
+    """How often an offer was reported to have changed."""
     _listings: dict[str, _Listing] = field(default_factory=dict)
 
     async def read(self) -> Catalogue:
@@ -100,6 +102,7 @@ class CatalogueReader:
 
     def expire(self, stage: str) -> None:
         """Makes the next session ask a stage again, because its offer may have changed."""
+        self.expired += 1
         self._listing(stage).asked_at = float("-inf")
 
     def _listing(self, stage: str) -> _Listing:

@@ -248,10 +248,13 @@ async def test_end_of_photo_ends_the_upload_without_a_half_close(
     call = stub.CreateAvatar()
     await call.write(order())
     await call.write(CreateAvatarRequest(end_of_photo=EndOfPhoto()))
-    with pytest.raises(grpc.aio.AioRpcError, match="the file is empty") as raised:
-        # grpc.aio has no status while messages are unread
+
+    async def read_on() -> None:  # grpc.aio has no status while messages are unread
         while await call.read() is not grpc.aio.EOF:
             pass
+
+    with pytest.raises(grpc.aio.AioRpcError, match="the file is empty") as raised:
+        await read_on()
     assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 

@@ -28,6 +28,7 @@ def file(name: str, content: bytes) -> File:
     return File(name=name, source_uri=name, title="", sha256="", content=content)
 
 
+FORK_SERVER = "services.runtime.sandbox.fork_server"
 SLOW = file("slow.pdf", endless_pdf())
 
 
@@ -38,8 +39,14 @@ def reader() -> Iterator[Reader]:
 
 
 def workers() -> list[psutil.Process]:
+    # A mesh that other tests share is a child of this process too.
     servers = psutil.Process(os.getpid()).children()
-    return [worker for server in servers for worker in server.children()]
+    return [
+        worker
+        for server in servers
+        if FORK_SERVER in server.cmdline()
+        for worker in server.children()
+    ]
 
 
 async def test_a_document_that_computes_for_too_long_is_given_up() -> None:

@@ -18,7 +18,14 @@ from prometheus_client import REGISTRY, Gauge
 
 from anima.asr.v1 import DescribeEngineRequest, EndOfSpeech, RecognizeRequest
 from anima.common.v1 import AudioChunk
-from services.runtime.errors import Busy, FailedPrecondition, Unavailable, error_from_rpc
+from services.runtime.errors import (
+    TOO_LARGE_REASON,
+    Busy,
+    FailedPrecondition,
+    InvalidRequest,
+    Unavailable,
+    error_from_rpc,
+)
 from services.runtime.server import serving
 from services.runtime.settings import SettingsError
 from tests.unit.runtime.tiny_service import (
@@ -228,8 +235,8 @@ async def test_oversized_message_is_refused_and_the_service_lives_on() -> None:
             await call.read()
         assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         error = error_from_rpc(caught.value)
-        assert isinstance(error, Busy)
-        assert error.retry_after_ms is None
+        assert isinstance(error, InvalidRequest)  # it would be refused again
+        assert error.reason == TOO_LARGE_REASON
         assert "4096" in error.message
         await stub.DescribeEngine(DescribeEngineRequest())
 
