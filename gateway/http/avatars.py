@@ -6,9 +6,11 @@ with the avatar and a preview, or `error`.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -33,6 +35,7 @@ _MAX_FORM_BYTES = MAX_PHOTO_BYTES + 64 * 1024
 _MAX_FIELD_BYTES = 16 * 1024
 _PIECE_BYTES = 512 * 1024
 _MAX_UPLOADS = 2
+_CONFIG_ANSWER_S = 0.5
 _CREATE_TIMEOUT_S = 120.0
 _DELETE_TIMEOUT_S = 10.0
 
@@ -80,10 +83,13 @@ class _Calls:
             await form.close()
         if not 0 < len(data) <= MAX_PHOTO_BYTES:
             raise Problem(413, f"photo: must be 1 to {MAX_PHOTO_BYTES} bytes, got {len(data)}")
-        making = self._mesh.avatar.CreateAvatar(_requests(config, data), timeout=_CREATE_TIMEOUT_S)
+        answered = asyncio.Event()
+        requests = _requests(config, data, answered)
+        making = self._mesh.avatar.CreateAvatar(requests, timeout=_CREATE_TIMEOUT_S)
         responses = received("avatar", making, last="done")
         # Most errors occur before the first step, so they can still be sent as an HTTP status.
         first = await anext(responses)
+        answered.set()
         lines = _lines(first, responses, making, on_end=self._avatars_changed)
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
@@ -124,9 +130,13 @@ def _text(form: FormData, name: str) -> str:
 
 
 async def _requests(
-    config: avatar.CreateAvatarConfig, data: bytes
+    config: avatar.CreateAvatarConfig, data: bytes, answered: asyncio.Event
 ) -> AsyncIterator[avatar.CreateAvatarRequest]:
     yield avatar.CreateAvatarRequest(config=config)
+    # A refusal during a write arrives as INTERNAL, without its reason: so first the answer to the
+    # config, which not every service gives before it has the photo.
+    with suppress(TimeoutError):
+        await asyncio.wait_for(answered.wait(), _CONFIG_ANSWER_S)
     for start in range(0, len(data), _PIECE_BYTES):
         yield avatar.CreateAvatarRequest(photo=data[start : start + _PIECE_BYTES])
     yield avatar.CreateAvatarRequest(end_of_photo=avatar.EndOfPhoto())

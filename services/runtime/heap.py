@@ -15,6 +15,8 @@ _M_ARENA_MAX: Final = -8
 _ARENAS: Final = 2
 _MAPPED_BYTES: Final = 4 * 1024 * 1024
 """More than a frame of any format, whose buffers are used again and again."""
+_KEPT_BYTES: Final = 32 * 1024 * 1024
+"""Free memory at the top of the heap, kept between frames; `give_back` returns it."""
 GIVE_BACK_EVERY_S: Final = 20.0
 
 
@@ -38,7 +40,7 @@ def set_up_allocator() -> bool:
     options = {
         "MALLOC_ARENA_MAX": (_M_ARENA_MAX, _ARENAS),
         "MALLOC_MMAP_THRESHOLD_": (_M_MMAP_THRESHOLD, _MAPPED_BYTES),
-        "MALLOC_TRIM_THRESHOLD_": (_M_TRIM_THRESHOLD, 2 * _MAPPED_BYTES),
+        "MALLOC_TRIM_THRESHOLD_": (_M_TRIM_THRESHOLD, _KEPT_BYTES),
     }
     done = {name not in os.environ and bool(set_option(*options[name])) for name in options}
     return done == {True}
