@@ -105,7 +105,7 @@ class Rest:
     async def describe(self, request: Request) -> Response:
         """Returns the response of `DescribeMesh` as JSON, which is kept for a second."""
         # Not every caller may see every avatar, and a new one can be chosen at once.
-        key = (caller().key, caller().roles, self._mesh.catalogue.expired)
+        key = (caller().key, caller().roles, self._mesh.catalogue.changes)
         made_s, body = self._described.get(key, (float("-inf"), b""))
         if _now_s() - made_s > _DESCRIBED_FOR_S:
             body = await self._describing.get(key, lambda: self._describe(key))

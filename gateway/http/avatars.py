@@ -105,7 +105,7 @@ class _Calls:
         return Response(status_code=204)
 
     def _avatars_changed(self) -> None:
-        self._mesh.catalogue.expire("avatar")
+        self._mesh.catalogue.change("avatar")
 
 
 async def _form(request: Request) -> FormData:

@@ -81,8 +81,8 @@ class CatalogueReader:
 
     stub: Callable[[str], Any]
     tasks: Tasks
-    expired: int = 0
-    """How often an offer was reported to have changed."""
+    changes: int = 0
+    """How often a call of this gateway has changed an offer."""
     _listings: dict[str, _Listing] = field(default_factory=dict)
 
     async def read(self) -> Catalogue:
@@ -102,8 +102,12 @@ class CatalogueReader:
 
     def expire(self, stage: str) -> None:
         """Makes the next session ask a stage again, because its offer may have changed."""
-        self.expired += 1
         self._listing(stage).asked_at = float("-inf")
+
+    def change(self, stage: str) -> None:
+        """As `expire`, after a call of this gateway that has changed the offer."""
+        self.changes += 1
+        self.expire(stage)
 
     def _listing(self, stage: str) -> _Listing:
         return self._listings.setdefault(stage, _Listing())

@@ -54,7 +54,10 @@ def send(
     if len(coded) > MAX_HEADER_BYTES:
         raise ValueError(f"the header has {len(coded)} bytes, more than {MAX_HEADER_BYTES}")
     body = memoryview(content).cast("B")
-    for part in (_LENGTHS.pack(len(coded), len(body)) + coded, body):
+    parts: list[Content] = [_LENGTHS.pack(len(coded), len(body)) + coded]
+    if len(body):  # a peer that has all of the message may have answered and gone
+        parts.append(body)
+    for part in parts:
         _set_time(peer, deadline_s)
         peer.sendall(part)
 
