@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -18,8 +17,6 @@ import pytest
 from anima.memory import v1 as memory
 from cli.mesh.layout import free_addresses
 from services.runtime.settings import ServiceSettings
-from tests.attack.attacked import Attacked
-from tests.attack.test_held_bytes import upload
 from tests.requirements import need
 
 pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(300)]
@@ -151,34 +148,3 @@ async def test_an_empty_database_is_not_a_new_memory(tmp_path: Path) -> None:
         await process.wait()
     assert process.returncode
     assert "memory.db" in data.with_suffix(".log").read_text()
-
-
-async def test_nobody_else_can_read_what_is_personal(open_mesh: Attacked, tmp_path: Path) -> None:
-    need("face-mesh")
-    need("astronaut")
-    await upload(open_mesh, 1, _portrait())
-    async with open_mesh.channel("memory") as channel:
-        stub: Any = memory.MemoryServiceStub(channel)
-        await stub.Remember(memory.RememberRequest(user_id="modes", items=[remark(1)]))
-    export = tmp_path / "export.jsonl"
-    await asyncio.to_thread(
-        subprocess.run,
-        [
-            *(sys.executable, "-m", "cli", "memory", "export", "modes", str(export)),
-            *("--memory", open_mesh.address("memory")),
-        ],
-        check=True,
-        umask=0o022,
-    )
-    personal = [
-        path
-        for folder in ("memory", "avatars")
-        for path in (open_mesh.data / folder, *(open_mesh.data / folder).rglob("*"))
-    ]
-    assert any(path.name == "avatar.toml" for path in personal)
-    readable = [str(path) for path in (*personal, export) if path.stat().st_mode & 0o077]
-    assert not readable
-
-
-def _portrait() -> bytes:
-    return next((models() / "astronaut").glob("*.png")).read_bytes()
