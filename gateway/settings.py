@@ -96,6 +96,8 @@ class GatewaySettings(ServiceSettings):
     lead_ms: int = Field(default=300, ge=0, le=1_000)
     """How long before its playback media is sent; browsers start playing once they have buffered
     about 270 ms."""
+    face_late_ms: int = Field(default=600, ge=100, le=60_000)
+    """How far the face may fall behind the voice before an answer goes on without it."""
     stop_timeout_ms: int = Field(default=200, ge=1, le=10_000)
     """How long a stage may take to confirm an interruption before its stream is cancelled."""
     open_timeout_ms: int = Field(default=5_000, ge=10, le=60_000)

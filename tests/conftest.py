@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -30,6 +30,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Starts the longest tests first if several processes run the tests."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: workers.order_of(item.nodeid))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Adds the end of the logs to the report of a test that failed with a mesh of processes."""
+    report = yield
+    if report.failed:
+        fixtures = getattr(item, "funcargs", {}).values()
+        for mesh in (getattr(each, "process", each) for each in fixtures):
+            if isinstance(mesh, MeshProcess):
+                report.sections.append(("Logs of the mesh", mesh.log_tails()))
+    return report
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -74,6 +88,8 @@ def shared_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProces
     environment = {
         "ANIMA_AVATAR_METRICS_LISTEN": f"127.0.0.1:{first_port}",
         "ANIMA_GATEWAY_METRICS_LISTEN": f"127.0.0.1:{first_port + 1}",
+        # A machine that runs other tests as well may stop the talking head for a while.
+        "ANIMA_GATEWAY_FACE_LATE_MS": "30000",
         "OMP_NUM_THREADS": "1",
     }
     with running_mesh(tmp_path_factory.mktemp("mesh"), environment) as running:

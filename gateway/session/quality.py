@@ -11,8 +11,6 @@ from anima.gateway.v1 import gateway_pb2 as pb
 
 # A player starts once it has buffered some media, so a delay up to this is not visible.
 LATE_S = 0.15
-# At this delay the voice would stutter, so the face is dropped within the answer.
-TOO_LATE_S = 0.6
 _GOOD_ANSWERS = 3
 _WORSE = {
     pb.VIDEO_LEVEL_FULL: pb.VIDEO_LEVEL_REDUCED_RATE,

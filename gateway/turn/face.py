@@ -11,7 +11,6 @@ from collections import deque
 
 from anima.avatar.v1 import avatar_pb2 as avatar
 from anima.common.v1 import common_pb2 as common
-from gateway.session.quality import TOO_LATE_S
 from gateway.stages.failure import SILENT, StageFailed
 from gateway.stages.mesh import Mesh
 from gateway.stages.stream import StageStream
@@ -239,7 +238,8 @@ class Face(Part):
         held_s = asyncio.get_running_loop().time() - self._came[0][1]
         late_s = min(held_s, self._schedule.behind_s(media.audio.start_sample))
         state.face_late_s = max(state.face_late_s, late_s)
-        if late_s > TOO_LATE_S:
+        # A player that waited longer for pictures would have no sound to play either.
+        if late_s * 1000 > self._settings.face_late_ms:
             text = f"avatar is {late_s:.1f} s behind the voice"
             raise StageFailed("avatar", DeadlineExceeded(text))
 

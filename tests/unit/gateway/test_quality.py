@@ -85,6 +85,20 @@ def test_face_far_behind_is_given_up_within_the_answer() -> None:
     run(main)
 
 
+def test_how_far_behind_the_face_may_fall_is_a_setting() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.llm.answer = LONG[:2]
+        stages.avatar.frame_delay_s = 0.4
+        async with conversation(stages.mesh(face_late_ms=30_000)) as (session, said):
+            await session.text("Tell me.")
+            ended = await said.until_kind("turn_ended", timeout_s=60)
+            assert not said.all("degraded")
+            frames = sum(len(media.frames) for media in said.all("media"))
+            assert frames == ended.sample_count * 25 // 24_000
+
+    run(main)
+
+
 def test_answer_begins_at_the_idle_frame_that_is_shown_and_says_how_to_go_on() -> None:
     async def main(stages: DirectStages) -> None:
         async with conversation(stages.mesh(), pb.ConverseConfig(ai_mark=True)) as (session, said):
