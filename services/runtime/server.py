@@ -26,7 +26,12 @@ from services.runtime.admission import Admission
 from services.runtime.channels import keepalive_options
 from services.runtime.descriptors import raise_descriptor_limit
 from services.runtime.errors import AnimaError
-from services.runtime.heap import give_back_regularly, set_up_allocator, settle
+from services.runtime.heap import (
+    collect_regularly,
+    give_back_regularly,
+    set_up_allocator,
+    settle,
+)
 from services.runtime.identity.verifier import Verifier, verifier_of
 from services.runtime.interceptor import CallGuard, CallInterceptor
 from services.runtime.known_variables import refuse_unknown
@@ -328,6 +333,7 @@ async def _run(build: Callable[[S], Stage], settings: S) -> int:
             if ready.done() and ready.exception() is not None:
                 return 1
             settle()
+            tasks.start(collect_regularly(), name="garbage")
             tasks.start(give_back_regularly(), name="heap")
             await stopping
             ready.cancel()

@@ -1,15 +1,21 @@
 """Memory that a process has freed is returned to the system."""
 
+import asyncio
 import ctypes
 import gc
+import itertools
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 
 import psutil
 import pytest
 
-from services.runtime.heap import give_back, settle
+from services.runtime.heap import collect_regularly, give_back, settle
+from services.runtime.tasks import beside
+from testing.virtual_time import in_virtual_time
 
 _COUNT_ARENAS = """
 import ctypes, sys, threading
@@ -86,16 +92,58 @@ def test_free_memory_below_something_in_use_is_given_back() -> None:
     assert last
 
 
-def test_cycles_are_collected_before_they_pile_up() -> None:
+def _answers(count: int) -> None:
+    for _ in range(count):
+        # an answer of some hundred objects, which is held for a while and holds itself
+        answer: list[object] = [[] for _ in range(400)]
+        answer.append(answer)
+
+
+@pytest.fixture
+def settled() -> Iterator[None]:
     thresholds = gc.get_threshold()
-    try:
-        settle()
-        before = gc.get_stats()[2]["collections"]
-        for _ in range(200):
-            # an answer of some hundred objects, which is held for a while and holds itself
-            answer: list[object] = [[] for _ in range(400)]
-            answer.append(answer)
-        assert gc.get_stats()[2]["collections"] - before >= 2
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*thresholds)
+    settle()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+def _full_collections() -> int:
+    count: int = gc.get_stats()[2]["collections"]
+    return count
+
+
+def test_many_new_objects_cause_no_full_collection(settled: None) -> None:
+    before = _full_collections()
+    _answers(200)
+    assert _full_collections() == before
+
+
+def test_cycles_are_collected_while_the_loop_is_at_rest(settled: None) -> None:
+    before = _full_collections()
+
+    async def answering() -> None:
+        async with beside(collect_regularly(), name="garbage"):
+            _answers(200)
+            await asyncio.sleep(3)
+
+    in_virtual_time(answering)
+    assert _full_collections() == before + 1
+
+
+@pytest.mark.parametrize(("seconds", "collections"), [(25, 0), (35, 1)])
+def test_a_busy_loop_collects_cycles_after_half_a_minute(
+    settled: None, monkeypatch: pytest.MonkeyPatch, seconds: int, collections: int
+) -> None:
+    used_s = itertools.count()
+    monkeypatch.setattr(time, "thread_time", lambda: float(next(used_s)))
+    before = _full_collections()
+
+    async def answering() -> None:
+        async with beside(collect_regularly(), name="garbage"):
+            for _ in range(seconds):
+                _answers(10)
+                await asyncio.sleep(1)
+
+    in_virtual_time(answering)
+    assert _full_collections() == before + collections
