@@ -8,11 +8,15 @@ import asyncio
 class Changes:
     """Wakes all waiting tasks; a change that no task waits for costs almost nothing.
 
+    It belongs to the event loop in which it was created.
+
     Several hundred changes a second have no waiter; creating an `asyncio.Event` for each would be a
     large part of the cost of a message.
     """
 
     def __init__(self) -> None:
+        # asyncio looks up the running loop with a system call in Python 3.11.
+        self._loop = asyncio.get_running_loop()
         self._waiting: list[asyncio.Future[None]] = []
 
     def tell(self) -> None:
@@ -24,6 +28,6 @@ class Changes:
 
     async def next(self) -> None:
         """Waits until the next change."""
-        waiter = asyncio.get_running_loop().create_future()
+        waiter = self._loop.create_future()
         self._waiting.append(waiter)
         await waiter

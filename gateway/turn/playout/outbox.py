@@ -20,6 +20,7 @@ class Outbox:
     """
 
     def __init__(self, *, max_events: int = 64) -> None:
+        self._loop = asyncio.get_running_loop()
         self._max_events = max_events
         self._events: deque[pb.ConverseResponse] = deque()
         self._changes = Changes()
@@ -42,11 +43,10 @@ class Outbox:
         Args:
             timeout_s: The time limit; a stall is detected up to a quarter of it later.
         """
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(timeout_s / 4)
             since = self._unread_since
-            if since is not None and loop.time() - since >= timeout_s:
+            if since is not None and self._loop.time() - since >= timeout_s:
                 return
 
     async def until_room(self, unread: int | None = None) -> None:
@@ -77,7 +77,7 @@ class Outbox:
             else:
                 self._events.append(event)
             if self._unread_since is None:
-                self._unread_since = asyncio.get_running_loop().time()
+                self._unread_since = self._loop.time()
             self._changes.tell()
 
     def drop_below(self, epoch: int) -> int:
@@ -114,8 +114,7 @@ class Outbox:
                     return
                 await self._changes.next()
             event = self._events.popleft()
-            now = asyncio.get_running_loop().time()
-            self._unread_since = now if self._events else None
+            self._unread_since = self._loop.time() if self._events else None
             self._changes.tell()
             yield event
 

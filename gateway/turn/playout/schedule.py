@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 
 from gateway.wakeup import Changes
-from services.runtime.clock import loop_time_s
 
 # Timers may fire slightly early, and rounding may leave a delay too short for any timer.
 _EARLY_S = 1e-4
@@ -30,6 +29,7 @@ class Schedule:
     def __init__(
         self, *, sample_rate_hz: int, lead_ms: int, lookahead_ms: int, paced: bool
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._sample_rate_hz = sample_rate_hz
         self._lead_s = lead_ms / 1000
         self._lookahead_samples = lookahead_ms * sample_rate_hz // 1000
@@ -50,25 +50,25 @@ class Schedule:
         """Returns how late media that starts at `sample` would be if sent now, seconds."""
         if self._start is None or not self._paced:
             return 0.0
-        return max(0.0, loop_time_s() - self._due(sample, self._start))
+        return max(0.0, self._loop.time() - self._due(sample, self._start))
 
     def behind_s(self, sample: int) -> float:
         """Returns how long ago a sample should have been heard, seconds; 0 if it is not due yet."""
         if self._start is None or not self._paced or self._held_at is not None:
             return 0.0
-        return max(0.0, loop_time_s() - self._start - sample / self._sample_rate_hz)
+        return max(0.0, self._loop.time() - self._start - sample / self._sample_rate_hz)
 
     def played_samples(self) -> int:
         """Returns the first sample that has not been played; without pacing, not been sent."""
         if self._start is None or not self._paced:
             return self._sent_samples
-        elapsed = (loop_time_s() if self._held_at is None else self._held_at) - self._start
+        elapsed = (self._loop.time() if self._held_at is None else self._held_at) - self._start
         return max(0, min(self._sent_samples, int(elapsed * self._sample_rate_hz)))
 
     def hold(self) -> None:
         """Stops the clock: nothing is sent and nothing counts as played until `go_on`."""
         if self._held_at is None:
-            self._held_at = loop_time_s()
+            self._held_at = self._loop.time()
             self._running.clear()
 
     def go_on(self) -> float:
@@ -79,7 +79,7 @@ class Schedule:
         """
         if self._held_at is None:
             return 0.0
-        held_s = loop_time_s() - self._held_at
+        held_s = self._loop.time() - self._held_at
         self._held_at = None
         if self._start is not None:
             self._start += held_s
@@ -89,7 +89,7 @@ class Schedule:
     def sent(self, end_sample: int) -> None:
         """Records that media up to `end_sample` was sent; the first call starts the clock."""
         if self._start is None:
-            self._start = loop_time_s()
+            self._start = self._loop.time()
         self._sent_samples = max(self._sent_samples, end_sample)
         self._moves.tell()
 
@@ -117,7 +117,7 @@ class Schedule:
         """Waits until the clock shows a time; it may be stopped meanwhile."""
         while True:
             await self._running.wait()
-            delay = (self._start or 0.0) + seconds - loop_time_s()
+            delay = (self._start or 0.0) + seconds - self._loop.time()
             if delay <= _EARLY_S:
                 return
             await asyncio.sleep(delay)

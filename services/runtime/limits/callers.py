@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from urllib.parse import unquote
 
@@ -28,6 +29,7 @@ def counted_as(identity: Identity, *, by_address: bool = False) -> str | None:
     return _network_of(identity.peer) if by_address else None
 
 
+@functools.lru_cache(maxsize=256)
 def _network_of(peer: str) -> str | None:
     """Returns the address of another machine, of IPv6 its subscriber's network; None: ours."""
     text = unquote(peer).removeprefix("ipv4:").removeprefix("ipv6:").strip("[]").partition("%")[0]
