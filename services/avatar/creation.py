@@ -26,6 +26,7 @@ from services.avatar.engine import (
     Creation,
     CreationOrder,
     CreationStep,
+    ImageFile,
     VideoSpec,
 )
 from services.avatar.requests import choose_video
@@ -120,11 +121,11 @@ def _progress(step: str, percent: int) -> CreateAvatarResponse:
     return CreateAvatarResponse(progress=CreationProgress(step=step, percent=percent))
 
 
-async def _receive(pieces: AsyncIterator[CreateAvatarRequest]) -> bytes:
+async def _receive(pieces: AsyncIterator[CreateAvatarRequest]) -> ImageFile:
     photo = bytearray()
     async for request in pieces:
         if request.WhichOneof("message") == "end_of_photo":
-            return bytes(photo)
+            return photo
         if not 0 < len(request.photo) <= MAX_PIECE_BYTES:
             raise InvalidRequest(
                 f"photo: a piece must have 1 to {MAX_PIECE_BYTES} bytes, got {len(request.photo)}"

@@ -23,6 +23,7 @@ from services.avatar.engine import (
     Frame,
     FrameWindow,
     HostFrame,
+    ImageFile,
     VideoSpec,
     VisemeSpan,
 )
@@ -108,7 +109,7 @@ class FaceMaker(FaceDrawer, Protocol):
     """A `FaceDrawer` that can also make avatars of photos."""
 
     def create_avatar(
-        self, photo: bytes, order: CreationOrder, progress: Callable[[str, int], None]
+        self, photo: ImageFile, order: CreationOrder, progress: Callable[[str, int], None]
     ) -> Creation:
         """Makes and stores an avatar; see `AvatarMaker.create_avatar`.
 
@@ -212,7 +213,7 @@ class MakingEngine(DrawingEngine):
         self._creation = Compute(threads=1, name="avatar-create")
 
     async def create_avatar(
-        self, photo: bytes, order: CreationOrder
+        self, photo: ImageFile, order: CreationOrder
     ) -> AsyncGenerator[CreationStep | Creation, None]:
         """Makes an avatar in a separate thread."""
 

@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from services.runtime.engine import Engine
 
 BgrImage = NDArray[np.uint8]
+ImageFile: TypeAlias = bytes | bytearray
+"""The content of an image file; a large one is not copied to make it immutable."""
 """A picture of shape (height, width, 3), in the order blue, green, red."""
 
 
@@ -286,7 +288,7 @@ class AvatarMaker(Protocol):
     """An engine that can make avatars of photos. Doing so must not delay frames."""
 
     def create_avatar(
-        self, photo: bytes, order: CreationOrder
+        self, photo: ImageFile, order: CreationOrder
     ) -> AsyncGenerator[CreationStep | Creation, None]:
         """Makes and stores an avatar.
 

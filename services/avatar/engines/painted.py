@@ -23,6 +23,7 @@ from services.avatar.engine import (
     BgrImage,
     Creation,
     CreationOrder,
+    ImageFile,
     VideoSpec,
     VisemeSpan,
 )
@@ -106,7 +107,7 @@ class PaintedFaces:
         return sorted(found, key=lambda info: info.name != first)
 
     def create_avatar(
-        self, photo: bytes, order: CreationOrder, progress: Callable[[str, int], None]
+        self, photo: ImageFile, order: CreationOrder, progress: Callable[[str, int], None]
     ) -> Creation:
         """Makes an avatar of a photo and draws its first frame.
 

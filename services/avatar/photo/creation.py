@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.avatar.engine import BgrImage, CreationOrder, CreationWarning
+from services.avatar.engine import BgrImage, CreationOrder, CreationWarning, ImageFile
 from services.avatar.package_files import Video
 from services.avatar.photo.fields import make_fields
 from services.avatar.photo.geometry import Geometry
@@ -37,7 +37,7 @@ _LUMINANCE = np.array([0.114, 0.587, 0.299])
 
 
 def create_package(
-    photo: bytes,
+    photo: ImageFile,
     order: CreationOrder,
     reader: PhotoReader,
     networks: FaceNetworks,

@@ -8,7 +8,7 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
-from services.avatar.engine import CreationOrder, CreationWarning
+from services.avatar.engine import CreationOrder, CreationWarning, ImageFile
 from services.avatar.package_files import NAME_PATTERN
 from services.avatar.photo.creation import Progress, create_package
 from services.avatar.photo.networks import MODEL, FaceNetworks
@@ -64,7 +64,7 @@ class PhotoLibrary:
             return dict(self._packages)
 
     def create(
-        self, photo: bytes, order: CreationOrder, progress: Progress
+        self, photo: ImageFile, order: CreationOrder, progress: Progress
     ) -> tuple[PhotoPackage, tuple[CreationWarning, ...]]:
         """Creates and stores an avatar.
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from services.avatar.engine import BgrImage
+from services.avatar.engine import BgrImage, ImageFile
 from services.avatar.photo.decoding import (
     IMAGE_TOO_LARGE,
     MAX_DECODED_PIXELS,
@@ -43,7 +43,7 @@ class PhotoReader:
     def __init__(self, job: str = "services.avatar.photo.decoding") -> None:
         self._sandbox = Sandbox(job, limits=_LIMITS)
 
-    def read(self, data: bytes) -> BgrImage:
+    def read(self, data: ImageFile) -> BgrImage:
         """Decodes a JPEG, PNG or WebP file and rotates it according to its EXIF data.
 
         A photo of more than `MAX_DECODED_PIXELS` is scaled down to that.

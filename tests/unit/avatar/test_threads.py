@@ -19,6 +19,7 @@ from services.avatar.engine import (
     CreationStep,
     Frame,
     FrameWindow,
+    ImageFile,
     VideoSpec,
 )
 from services.avatar.engines.testcard import Testcard, TestcardOptions, TestcardStream
@@ -56,7 +57,7 @@ class BlockingMaker(Testcard):
         self.opening = Gate()
 
     def create_avatar(
-        self, photo: bytes, order: CreationOrder, progress: Callable[[str, int], None]
+        self, photo: ImageFile, order: CreationOrder, progress: Callable[[str, int], None]
     ) -> Creation:
         progress("looking at the photo", 10)
         self.creation.wait()
