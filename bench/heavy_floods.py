@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import struct
-import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from typing import Any, Final
@@ -14,13 +12,12 @@ from typing import Any, Final
 import grpc
 import websockets
 
-from anima.avatar import v1 as avatar
 from anima.gateway import v1 as gateway
 from anima.memory import v1 as memory
 from services.runtime.channels import open_channel
+from testing.streams.avatar import png, upload
 
 PHOTO_BYTES: Final = 31 << 20
-_PIECE_BYTES: Final = 1 << 20
 _AGAIN_S: Final = 0.5
 _REFUSED: Final = (grpc.aio.AioRpcError, grpc.aio.UsageError, OSError, asyncio.InvalidStateError)
 
@@ -40,7 +37,7 @@ async def heavy_floods(
         photos: Photos of 31 MiB that are uploaded at the same time, again and again.
         others: Clients of each other kind.
     """
-    photo = _photo()
+    photo = png(64, 64, file_bytes=PHOTO_BYTES)
     work = [_again(partial(_upload, address, token, number, photo)) for number in range(photos)]
     for number in range(others):
         work += [
@@ -64,35 +61,9 @@ async def _again(once: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await asyncio.sleep(_AGAIN_S)
 
 
-def _photo() -> bytes:
-    """Returns a small picture with a long tail, as large as a photo may be."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        checksum = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + checksum
-
-    size = struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 0)
-    pixels = zlib.compress(bytes(64 * (1 + 3 * 64)))
-    picture = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", pixels)
-    picture += chunk(b"IEND", b"")
-    return picture + bytes(PHOTO_BYTES - len(picture))
-
-
 async def _upload(address: Address, token: str, number: int, photo: bytes) -> None:
     async with open_channel(address("avatar"), token=token) as channel:
-        stub: Any = avatar.AvatarServiceStub(channel)
-        call = stub.CreateAvatar()
-        config = avatar.CreateAvatarConfig(
-            name=f"flood{number}", consent="A picture of nobody.", replace=True
-        )
-        await call.write(avatar.CreateAvatarRequest(config=config))
-        await call.read()
-        for first in range(0, len(photo), _PIECE_BYTES):
-            piece = photo[first : first + _PIECE_BYTES]
-            await call.write(avatar.CreateAvatarRequest(photo=piece))
-        await call.write(avatar.CreateAvatarRequest(end_of_photo=avatar.EndOfPhoto()))
-        while await call.read() is not grpc.aio.EOF:
-            pass
+        await upload(channel, f"flood{number}", photo)
 
 
 async def _type_items(http: str, token: str) -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import struct
-import zlib
 from contextlib import suppress
-from typing import Any
 
 import grpc
 import pytest
 import websockets
 
-from anima.avatar import v1 as avatar
+from testing.streams.avatar import png, upload
 from tests.attack.attacked import MIB, Attacked
 
 pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(600)]
@@ -21,35 +18,11 @@ pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(600)]
 PHOTO_BYTES = 31 * MIB
 
 
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png(width: int, height: int) -> bytes:
-    """Returns a grey picture."""
-    pixels = zlib.compress(bytes((1 + 3 * width) * height), 9)
-    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts = chunk(b"IHDR", size) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + parts
-
-
-async def upload(mesh: Attacked, number: int, photo: bytes) -> None:
+async def try_upload(mesh: Attacked, number: int, photo: bytes) -> None:
     """Uploads a photo; whether it is taken or refused does not matter."""
     with suppress(grpc.aio.AioRpcError):
         async with mesh.channel("avatar") as channel:
-            stub: Any = avatar.AvatarServiceStub(channel)
-            call = stub.CreateAvatar()
-            config = avatar.CreateAvatarConfig(
-                name=f"bytes{number}", consent="A picture of nobody.", replace=True
-            )
-            await call.write(avatar.CreateAvatarRequest(config=config))
-            await call.read()
-            for first in range(0, len(photo), MIB):
-                await call.write(avatar.CreateAvatarRequest(photo=photo[first : first + MIB]))
-            await call.write(avatar.CreateAvatarRequest(end_of_photo=avatar.EndOfPhoto()))
-            await call.done_writing()
-            while await call.read() is not grpc.aio.EOF:
-                pass
+            await upload(channel, f"bytes{number}", photo)
 
 
 async def peak_of(mesh: Attacked, photos: int, photo: bytes) -> int:
@@ -63,14 +36,13 @@ async def peak_of(mesh: Attacked, photos: int, photo: bytes) -> int:
             await asyncio.sleep(0.05)
 
     watching = asyncio.create_task(watch())
-    await asyncio.gather(*(upload(mesh, number, photo) for number in range(photos)))
+    await asyncio.gather(*(try_upload(mesh, number, photo) for number in range(photos)))
     watching.cancel()
     return peak
 
 
 async def test_photos_that_wait(open_mesh: Attacked) -> None:
-    photo = png(64, 64)
-    photo += bytes(PHOTO_BYTES - len(photo))
+    photo = png(64, 64, file_bytes=PHOTO_BYTES)
     normal = await peak_of(open_mesh, 1, photo)
     # Two are held at most: one is decoded while another is received.
     assert await peak_of(open_mesh, 24, photo) < 1.3 * normal + 2 * PHOTO_BYTES

@@ -13,7 +13,7 @@ import pytest
 from anima.memory import v1 as memory
 from services.runtime.settings import ServiceSettings
 from tests.attack.attacked import Attacked
-from tests.attack.test_held_bytes import upload
+from tests.attack.test_held_bytes import try_upload
 from tests.requirements import need
 
 pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(300)]
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(300)]
 async def test_nobody_else_can_read_what_is_personal(open_mesh: Attacked, tmp_path: Path) -> None:
     need("face-mesh")
     need("astronaut")
-    await upload(open_mesh, 1, _portrait())
+    await try_upload(open_mesh, 1, _portrait())
     async with open_mesh.channel("memory") as channel:
         stub: Any = memory.MemoryServiceStub(channel)
         item = memory.Item(text="I live in Rome.", kind=memory.ITEM_KIND_TURN)
