@@ -19,6 +19,7 @@ from tests.unit.web.clients import serving_page
 from tests.web.served import served
 
 HANGS_S = 60.0
+LOOK_EVERY_S = 0.1
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -57,11 +58,12 @@ class WebMesh:
         end = time.monotonic() + HANGS_S
         while (now := self.rendered_answers()) != answers:
             assert time.monotonic() < end, f"{now} answers are rendered, not {answers}"
+            time.sleep(LOOK_EVERY_S)
 
 
 def _sum(address: str, beginning: str) -> float:
     """The sum of the metrics with a prefix."""
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as metrics:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=HANGS_S) as metrics:
         lines = metrics.read().decode().splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith(beginning))
 
@@ -110,10 +112,18 @@ def chromium(playwright: Playwright, *flags: str) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
+@pytest.fixture(scope="package")
+def shared_browser(playwright: Playwright) -> Iterator[Browser]:
     with chromium(playwright) as started:
         yield started
+
+
+@pytest.fixture
+def browser(shared_browser: Browser) -> Iterator[Browser]:
+    """The browser of all tests; what a failed test left open is closed."""
+    yield shared_browser
+    for context in shared_browser.contexts:
+        context.close()
 
 
 @pytest.fixture(scope="session")

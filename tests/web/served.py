@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 
-_TIMEOUT_S = 20.0
+_TIMEOUT_S = 60.0
 
 
 @contextmanager

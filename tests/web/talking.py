@@ -1,6 +1,5 @@
 """Helpers that use the page like a person."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +9,14 @@ from playwright.sync_api import Browser, Page, ViewportSize
 from tests.web.conftest import WebMesh
 
 TIMEOUT_S = 60.0
+
+UNTIL = """async (timeoutMs) => {
+  for (const end = performance.now() + timeoutMs; ;) {
+    const value = await (EXPRESSION);
+    if (value || performance.now() > end) return value;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}"""
 
 
 class Talk:
@@ -32,12 +39,10 @@ class Talk:
         return self.page.evaluate(script, argument)
 
     def until(self, script: str, timeout_s: float = TIMEOUT_S) -> Any:
-        """Waits until a script returns a true value; the page's policy forbids eval in the page."""
-        end = time.monotonic() + timeout_s
-        while not (value := self.page.evaluate(script)):
-            if time.monotonic() > end:
-                raise AssertionError(f"never came true: {script}\n{self.complaints}\n{self.text}")
-            self.page.wait_for_timeout(20)
+        """Waits in the page until an expression is true, and returns its value."""
+        value = self.page.evaluate(UNTIL.replace("EXPRESSION", script), timeout_s * 1000)
+        if not value:
+            raise AssertionError(f"never came true: {script}\n{self.complaints}\n{self.text}")
         return value
 
     @property

@@ -32,14 +32,10 @@ RECORD = """async ([left, right]) => {
 }"""
 
 
-@pytest.mark.parametrize(
-    "gains", [(0.5, 0.5), (0.5, 0), (0, 0.5), (0.5, -0.5), (0.01, 0.5)], ids=str
-)
-def test_sound_in_any_channel_is_heard(
-    browser: Browser, scripted_page: str, gains: tuple[float, float]
-) -> None:
+def test_sound_in_any_channel_is_heard(browser: Browser, scripted_page: str) -> None:
     with open_page(browser, scripted_page, (1280, 800), "en-US") as talk:
-        heard: list[Any] = talk.evaluate(RECORD, list(gains))
+        for gains in ((0.5, 0.5), (0.5, 0), (0, 0.5), (0.5, -0.5), (0.01, 0.5)):
+            heard: list[Any] = talk.evaluate(RECORD, list(gains))
 
-    loudness = (sum(sample * sample for sample in heard) / len(heard)) ** 0.5 / 32768
-    assert loudness == pytest.approx(0.5 / 2**0.5, rel=0.05)
+            loudness = (sum(sample * sample for sample in heard) / len(heard)) ** 0.5 / 32768
+            assert loudness == pytest.approx(0.5 / 2**0.5, rel=0.05), gains

@@ -1,50 +1,53 @@
 """The page itself: its look, its use by keyboard, and its error messages."""
 
 from pathlib import Path
-from typing import Any
+from typing import Final, Literal
 
 import pytest
 from playwright.sync_api import Browser, WebSocketRoute
 
 from tests.requirements import need
 from tests.web.conftest import WebMesh
-from tests.web.talking import Talk, talking
+from tests.web.talking import Talk, open_page, talking
 
 pytestmark = pytest.mark.browser
 
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
+SIZE = (1280, 800)
+SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
+CONNECTED = "#status[data-state=online], #status[data-state=degraded]"
 
 
 @pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_everything_fits_and_is_drawn(
-    browser: Browser,
-    mesh: WebMesh,
-    pictures: Path,
-    viewport: dict[str, int],
-    scheme: Any,
-    locale: str,
+    browser: Browser, mesh: WebMesh, pictures: Path, viewport: dict[str, int], locale: str
 ) -> None:
     need("cjk-font")
     question = "你能做什么？" if locale == "zh-CN" else "What can you do?"
-    with talking(browser, mesh, viewport=viewport, color_scheme=scheme, locale=locale) as talk:
-        name = f"{viewport['width']}-{scheme}-{locale}"
-        talk.page.screenshot(path=pictures / f"{name}-start.png")
+    with talking(browser, mesh, viewport=viewport, locale=locale) as talk:
+
+        def check(moment: str) -> None:
+            for scheme in SCHEMES:
+                talk.page.emulate_media(color_scheme=scheme)
+                name = f"{viewport['width']}-{scheme}-{locale}-{moment}.png"
+                talk.page.screenshot(path=pictures / name)
+                if moment != "settings":  # a dialog in front of the page
+                    check_layout(talk)
+
         assert talk.page.locator("#suggestions button").count() >= 2
-        check_layout(talk)
+        check("start")
         talk.ask(question)
         talk.until_speaking()
         talk.until("document.querySelector('#captions .lit').textContent.length > 3")
-        talk.page.screenshot(path=pictures / f"{name}-speaking.png")
+        check("speaking")
         talk.page.keyboard.press("Escape")
         talk.until_idle()
         talk.page.click("#timing summary")
-        talk.page.screenshot(path=pictures / f"{name}-timing.png")
-        check_layout(talk)
+        check("timing")
         talk.page.click("#settings-open")
-        talk.page.screenshot(path=pictures / f"{name}-settings.png")
+        check("settings")
 
         assert talk.complaints == []
 
@@ -63,8 +66,8 @@ def check_layout(talk: Talk) -> None:
     assert talk.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_enter_sends_and_shift_enter_makes_a_line(browser: Browser, mesh: WebMesh) -> None:
-    with talking(browser, mesh) as talk:
+def test_enter_sends_and_shift_enter_makes_a_line(browser: Browser, scripted_page: str) -> None:
+    with open_page(browser, scripted_page, SIZE, "en-US") as talk:
         talk.page.type("#question", "first")
         talk.page.keyboard.press("Shift+Enter")
         talk.page.keyboard.type("second")
@@ -76,9 +79,9 @@ def test_enter_sends_and_shift_enter_makes_a_line(browser: Browser, mesh: WebMes
 
 
 def test_all_controls_are_reached_by_keyboard_and_have_names(
-    browser: Browser, mesh: WebMesh
+    browser: Browser, scripted_page: str
 ) -> None:
-    with talking(browser, mesh) as talk:
+    with open_page(browser, scripted_page, SIZE, "en-US") as talk:
         talk.page.fill("#question", "x")
         talk.page.evaluate("document.activeElement.blur()")
         reached = []
@@ -97,19 +100,19 @@ def test_all_controls_are_reached_by_keyboard_and_have_names(
         assert nameless == []
 
 
-def test_language_of_the_page_is_switched_and_kept(browser: Browser, mesh: WebMesh) -> None:
-    with talking(browser, mesh) as talk:
+def test_language_of_the_page_is_switched_and_kept(browser: Browser, scripted_page: str) -> None:
+    with open_page(browser, scripted_page, SIZE, "en-US") as talk:
         assert "You are talking to an AI" in talk.text
         talk.page.click("#language-switch")
         assert "您正在与人工智能对话" in talk.text
         talk.page.reload()
-        talk.page.wait_for_selector("#status[data-state=online]")
+        talk.page.wait_for_selector(CONNECTED)
         assert "您正在与人工智能对话" in talk.text
         assert talk.evaluate("document.documentElement.lang") == "zh-CN"
 
 
-def test_every_text_is_there_in_both_languages(browser: Browser, mesh: WebMesh) -> None:
-    with talking(browser, mesh) as talk:
+def test_every_text_is_there_in_both_languages(browser: Browser, scripted_page: str) -> None:
+    with open_page(browser, scripted_page, SIZE, "en-US") as talk:
         keys = talk.evaluate(
             """async () => {
               const source = await (await fetch("static/i18n.js")).text();
@@ -123,8 +126,8 @@ def test_every_text_is_there_in_both_languages(browser: Browser, mesh: WebMesh) 
         assert keys["english"] == keys["chinese"]
 
 
-def test_blocked_microphone_is_explained(browser: Browser, mesh: WebMesh) -> None:
-    with talking(browser, mesh) as talk:
+def test_blocked_microphone_is_explained(browser: Browser, scripted_page: str) -> None:
+    with open_page(browser, scripted_page, SIZE, "en-US") as talk:
         talk.page.click("#microphone")
         talk.page.wait_for_selector("#notice:not([hidden])")
 
