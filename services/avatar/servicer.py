@@ -96,12 +96,14 @@ class AvatarServicer(AvatarServiceServicer):
         self._name = ""
 
     async def warm_up(self) -> None:
-        """Opens the engine and encodes the idle loop of every avatar in its native format."""
+        """Opens the engine and encodes the idle loop of the default avatar in its native format.
+
+        The loops of the others are encoded on first request.
+        """
         await self._engine.open()
         self._name = self._engine.describe().name
-        for avatar in await self._engine.avatars():
-            if avatar.created is None:  # the others are encoded on first request
-                await self._loops.get(avatar, avatar.video)
+        for avatar in (await self._engine.avatars())[:1]:
+            await self._loops.get(avatar, avatar.video)
 
     async def close(self) -> None:
         """Closes the engine."""
