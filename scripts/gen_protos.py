@@ -10,6 +10,7 @@ import argparse
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import venv
 from pathlib import Path
@@ -28,9 +29,10 @@ def tools_python() -> Path:
     if python.exists() and stamp.exists() and stamp.read_text() == wanted:
         return python
     shutil.rmtree(TOOLS_ENVIRONMENT, ignore_errors=True)
-    venv.create(TOOLS_ENVIRONMENT, with_pip=True)
+    venv.create(TOOLS_ENVIRONMENT, symlinks=True)
+    pip = (sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check")
     options = ("--quiet", "--no-build-isolation", "--require-hashes", "--requirement", LOCK)
-    subprocess.run([python, "-m", "pip", "install", *options], check=True)
+    subprocess.run([*pip, "install", *options], check=True)
     stamp.write_text(wanted)
     return python
 

@@ -49,16 +49,12 @@ def test_what_only_a_service_can_know_ends_the_mesh_and_is_named(tmp_path: Path)
     assert "ANIMA_TTS_ENGINE: unknown engine 'espek'; known: espeak, flite" in ended.stderr
 
 
-def test_missing_models_are_said_when_the_mesh_is_ready(tmp_path: Path) -> None:
+def test_missing_models_are_said_and_nothing_is_left_where_it_is_killed(tmp_path: Path) -> None:
     data = tmp_path / "without models"
     with running_mesh(tmp_path, {"ANIMA_DATA_DIR": str(data)}) as mesh:
         mesh.wait_for(f"ANIMA_DATA_DIR='{data}' anima models pull face-mesh minilm-l6-v2")
         assert any("The model minilm-l6-v2 is missing" in line for line in mesh.lines)
 
-
-def test_nothing_is_left_behind_where_it_is_killed(tmp_path: Path) -> None:
-    need("minilm")
-    with running_mesh(tmp_path) as mesh:
         processes = mesh.processes()
         mesh.process.kill()
         _, alive = psutil.wait_procs(processes, timeout=30)

@@ -70,7 +70,7 @@ async def test_whoever_goes_away_takes_the_worker_along(reader: Reader) -> None:
     reading = asyncio.create_task(reader.read(SLOW))
     async with asyncio.timeout(90):
         while not workers():  # noqa: ASYNC110 - nothing tells of a process that begins
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading

@@ -92,7 +92,7 @@ async def test_metadata_of_the_caller_is_kept() -> None:
 async def test_nobody_listening_is_unavailable() -> None:
     async with tiny_stub("127.0.0.1:1") as stub:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await stub.DescribeEngine(DescribeEngineRequest(), timeout=10)
+            await stub.DescribeEngine(DescribeEngineRequest(), timeout=90)
         assert isinstance(error_from_rpc(caught.value), Unavailable)
 
 
@@ -101,9 +101,9 @@ async def test_failures_of_another_channel_are_not_inherited() -> None:
         address = server.address
     async with tiny_stub(address) as early:
         with pytest.raises(grpc.aio.AioRpcError):
-            await early.DescribeEngine(DescribeEngineRequest(), timeout=10)
+            await early.DescribeEngine(DescribeEngineRequest(), timeout=90)
         async with tiny_server(listen=address), tiny_stub(address) as late:
-            described = await late.DescribeEngine(DescribeEngineRequest(), timeout=10)
+            described = await late.DescribeEngine(DescribeEngineRequest(), timeout=90)
             assert described.engine.name
 
 
@@ -111,7 +111,7 @@ async def test_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", "")
     async with tiny_server() as server, tiny_stub(server.address) as stub:
-        await stub.DescribeEngine(DescribeEngineRequest(), timeout=10)
+        await stub.DescribeEngine(DescribeEngineRequest(), timeout=90)
 
 
 async def test_one_trace_from_the_caller_through_the_handler(tmp_path: Path) -> None:

@@ -104,7 +104,6 @@ def settled() -> Iterator[None]:
     thresholds = gc.get_threshold()
     settle()
     yield
-    gc.unfreeze()
     gc.set_threshold(*thresholds)
 
 

@@ -74,7 +74,7 @@ class Web:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answers one request."""
         self.requests.append(handler.path)
-        assert self.hold.wait(10)
+        assert self.hold.wait(90)
         page = self.pages.get(handler.path, 404)
         body = page if isinstance(page, bytes) else b""
         handler.send_response(
@@ -299,10 +299,10 @@ def test_of_two_pulls_one_works_and_one_waits(tmp_path: Path, web: Web) -> None:
 
     with ThreadPoolExecutor(2) as pool:
         pulls = [pool.submit(a_store(tmp_path, model).pull, "tiny", progress) for _ in range(2)]
-        assert waiting.wait(10)
+        assert waiting.wait(90)
         web.hold.set()
         for pull in pulls:
-            assert_whole(pull.result(10))
+            assert_whole(pull.result(90))
     assert sorted(web.requests) == ["/files/deep/vocabulary.txt", "/files/weights.bin"]
 
 

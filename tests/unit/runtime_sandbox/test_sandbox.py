@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tests.requirements import need
 
 LIMITS = Limits(memory_bytes=128 << 20, cpu_s=60, wall_s=60, max_answer_bytes=1 << 20)
 JOB = "testing.hostile.job"
+LOOK_EVERY_S = 0.01
 SERVICE = f"""
 import sys, threading
 from services.runtime.sandbox.jobs import Limits
@@ -193,7 +195,7 @@ def test_the_kernel_confines_more_than_limits_do(sandbox: Sandbox) -> None:
 async def test_a_cancelled_call_takes_its_worker_along(sandbox: Sandbox) -> None:
     calling = asyncio.ensure_future(sandbox.call({"act": "sleep"}))
     while not workers(sandbox):  # noqa: ASYNC110 - nothing reports a process that begins
-        await asyncio.sleep(0)
+        await asyncio.sleep(LOOK_EVERY_S)
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await calling
@@ -208,7 +210,7 @@ async def test_no_more_jobs_run_than_allowed_and_few_wait(sandbox: Sandbox) -> N
     with pytest.raises(Busy, match="try again in a moment"):
         await small.call({"act": "nothing"})
     while small.server_pid is None or not workers(small):  # noqa: ASYNC110 - as above
-        await asyncio.sleep(0)
+        await asyncio.sleep(LOOK_EVERY_S)
     assert len(workers(small)) == 1
     second.cancel()
     first.cancel()
@@ -241,7 +243,7 @@ def test_a_server_that_was_started_early_ends_without_a_job(sandbox: Sandbox) ->
     early.start()
     before = set(psutil.Process().children())
     while not (found := set(psutil.Process().children()) - before) and early.server_pid is None:
-        pass
+        time.sleep(LOOK_EVERY_S)
     psutil.wait_procs(list(found), timeout=60)
     assert did(early, "nothing")
     early.close()
@@ -256,7 +258,7 @@ def test_workers_end_with_their_service(sandbox: Sandbox) -> None:
         pids = (line for line in service.stdout if line.strip().isdigit())
         server = psutil.Process(int(next(pids)))
         while not (running := [server, *server.children()])[1:]:
-            pass
+            time.sleep(LOOK_EVERY_S)
         service.kill()
     _, alive = psutil.wait_procs(running, timeout=60)
     assert not alive
