@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.embedding import Embedder
 from services.llm.engines.retrieval.answerer import Answerer
 from services.llm.persona.persona import Persona, load_persona
-from tests.requirements import ROOT
+from services.llm.settings import LlmSettings
+from services.runtime.models.store import ModelStore
+from tests.requirements import ROOT, need
 from tests.unit.llm.talk import Talk
 
 PERSONAS = ROOT / "personas"
@@ -21,6 +24,15 @@ def anima() -> Persona:
 def by_words(anima: Persona) -> Answerer:
     """The shipped persona without a model of meanings."""
     return Answerer(anima, None)
+
+
+@pytest.fixture(scope="session")
+def by_meaning(anima: Persona) -> Answerer:
+    """The shipped persona with its model of meanings."""
+    need("minilm")
+    settings = LlmSettings.from_environment()
+    folder = ModelStore(settings.data_dir / "models").path(settings.embedding_model)
+    return Answerer(anima, Embedder(folder))
 
 
 @pytest.fixture

@@ -8,27 +8,15 @@ from typing import Any
 
 import pytest
 
-from retrieval.embedding import Embedder
 from services.llm.engine import SourceKind
 from services.llm.engines.retrieval.answerer import Answerer
 from services.llm.persona.persona import Persona
-from services.llm.settings import LlmSettings
-from services.runtime.models.store import ModelStore
 from tests.figures import report
-from tests.requirements import need
 from tests.unit.llm.talk import prompt_for
 
 QUESTIONS: dict[str, Any] = tomllib.loads(
     (Path(__file__).parent / "questions.toml").read_text(encoding="utf-8")
 )
-
-
-@pytest.fixture(scope="module")
-def by_meaning(anima: Persona) -> Answerer:
-    need("minilm")
-    settings = LlmSettings.from_environment()
-    folder = ModelStore(settings.data_dir / "models").path(settings.embedding_model)
-    return Answerer(anima, Embedder(folder))
 
 
 class Rates:
