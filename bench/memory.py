@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from anima.memory import v1 as wire
 from bench import recall
-from memory.facts.extraction import EXTRACTOR
 from memory.item import Item
 from memory.servicer import build
 from memory.settings import MemorySettings
@@ -34,6 +33,7 @@ from services.runtime.errors import AnimaError
 from services.runtime.models.store import ModelStore
 from services.runtime.server import serving
 from services.runtime.settings import ServiceSettings
+from text.facts.extraction import EXTRACTOR
 
 if TYPE_CHECKING:
     from anima.memory.v1.memory_pb2_grpc import MemoryServiceAsyncStub

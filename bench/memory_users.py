@@ -18,7 +18,6 @@ import psutil
 
 from anima.memory.v1 import ITEM_KIND_TURN, SPEAKER_USER
 from bench.memory import question, sentences, shown
-from memory.facts.extraction import EXTRACTOR
 from memory.item import Item
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
@@ -26,6 +25,7 @@ from memory.sqlite.store import Store
 from retrieval.embedding import Embedder
 from services.runtime.models.store import ModelStore
 from services.runtime.settings import ServiceSettings
+from text.facts.extraction import EXTRACTOR
 
 MIB = 1024 * 1024
 TEXTS = 5_000

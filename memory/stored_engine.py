@@ -12,7 +12,6 @@ from typing import ClassVar, ParamSpec, TypeVar
 
 from memory.engine import Page, Recollection
 from memory.erasure.chunks import erase_user
-from memory.facts.extraction import EXTRACTOR
 from memory.facts.ledger import corrected
 from memory.item import Item, Position
 from memory.knowledge.base import KnowledgeBase
@@ -32,6 +31,7 @@ from services.runtime.errors import NotFound
 from services.runtime.logs import get_logger
 from services.runtime.settings import SettingsError
 from services.runtime.tasks import Tasks
+from text.facts.extraction import EXTRACTOR
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -2,12 +2,12 @@
 
 import re
 import threading
-import unicodedata
 from functools import lru_cache
 from itertools import pairwise
 
 import snowballstemmer
 
+from text.normal import normalised
 from text.scripts import HANGUL, IDEOGRAPHIC
 
 # Scripts without spaces between words, and Hangul, whose words include their particles.
@@ -17,8 +17,6 @@ _TOKEN = re.compile(
     r"|(?P<number>\d+(?:[.,]\d+)+(?!\w))"
     rf"|(?P<word>[^\W_{_CJK}]+(?:'[^\W_{_CJK}]+)*)"
 )
-_ACCENTS_ON_LATIN = re.compile(r"(?<=[a-z])[\u0300-\u036f]+")
-_APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'"})
 # A longer run is not a word; truncated, so that one message cannot fill an index with giant keys.
 _MAX_TOKEN_CHARS = 64
 
@@ -51,14 +49,6 @@ def tokens(text: str) -> list[str]:
         else:
             found.append(_stem(piece[:_MAX_TOKEN_CHARS]))
     return found
-
-
-def normalised(text: str) -> str:
-    """Normalises a text for comparison: NFKC, lower case, Latin without accents."""
-    if text.isascii():
-        return text.lower()
-    lowered = unicodedata.normalize("NFKD", text).lower().translate(_APOSTROPHES)
-    return unicodedata.normalize("NFKC", _ACCENTS_ON_LATIN.sub("", lowered))
 
 
 @lru_cache(maxsize=65_536)

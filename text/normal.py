@@ -1,6 +1,11 @@
-"""Normalises texts so that texts that sound alike are equal."""
+"""Normalises texts for comparison: those that sound alike, or those that are written alike."""
 
+import re
 import unicodedata
+from typing import Final
+
+_ACCENTS_ON_LATIN: Final = re.compile(r"(?<=[a-z])[\u0300-\u036f]+")
+_APOSTROPHES: Final = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'"})
 
 
 def normal(text: str) -> str:
@@ -14,3 +19,11 @@ def normal(text: str) -> str:
 
 def _is_word(character: str) -> bool:
     return character.isalnum() or unicodedata.category(character).startswith("M")
+
+
+def normalised(text: str) -> str:
+    """Normalises a text for comparison: NFKC, lower case, Latin without accents."""
+    if text.isascii():
+        return text.lower()
+    lowered = unicodedata.normalize("NFKD", text).lower().translate(_APOSTROPHES)
+    return unicodedata.normalize("NFKC", _ACCENTS_ON_LATIN.sub("", lowered))

@@ -4,8 +4,6 @@ import asyncio
 from contextlib import suppress
 
 from memory.attempts import Run
-from memory.facts.candidate import Candidate, Finding
-from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger, Undistilled
 from memory.facts.llm_reader import LlmReader
 from memory.sqlite.rows import Vector
@@ -13,6 +11,8 @@ from retrieval.hybrid import TextEmbedder
 from services.runtime.compute import Compute
 from services.runtime.logs import get_logger
 from services.runtime.tasks import Tasks
+from text.facts.candidate import Candidate, Finding
+from text.facts.extraction import findings
 
 _BATCH = 32
 _RETRY_S = 60.0

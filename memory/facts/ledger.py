@@ -11,7 +11,14 @@ from typing import Literal
 
 from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_TURN, SPEAKER_ASSISTANT, SPEAKER_USER
 from memory.attempts import SET_ASIDE, Attempts
-from memory.facts.candidate import (
+from memory.facts.matching import stands_in
+from memory.item import Fact, Item
+from memory.sqlite import rows
+from memory.sqlite.connection import Connection
+from memory.sqlite.rows import Vector
+from memory.store import Truth
+from services.runtime.clock import unix_ms
+from text.facts.candidate import (
     OPPOSITES,
     Candidate,
     Denial,
@@ -20,14 +27,7 @@ from memory.facts.candidate import (
     Replacement,
     key_of,
 )
-from memory.facts.extraction import EXTRACTOR
-from memory.facts.matching import stands_in
-from memory.item import Fact, Item
-from memory.sqlite import rows
-from memory.sqlite.connection import Connection
-from memory.sqlite.rows import Vector
-from memory.store import Truth
-from services.runtime.clock import unix_ms
+from text.facts.extraction import EXTRACTOR
 
 CORRECTION = "correction"
 """The extractor of facts set by the person."""

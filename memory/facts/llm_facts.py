@@ -8,9 +8,9 @@ import json
 import re
 from typing import Any, Final
 
-from memory.facts import chinese, english
-from memory.facts.candidate import USER, Candidate, key_of
 from memory.facts.matching import stands_in
+from text.facts import chinese, english
+from text.facts.candidate import USER, Candidate, key_of
 from text.languages import has_chinese
 
 TOOL: Final = "note_facts"

@@ -5,14 +5,14 @@ from typing import Final
 
 from anima.llm.v1 import llm_pb2 as llm
 from memory import metrics
-from memory.facts.candidate import Candidate, Denial, Finding
-from memory.facts.extraction import MAX_CHARS
 from memory.facts.llm_facts import SCHEMA, TOOL, UnreadableError, believed, question_of
 from memory.language_model import LanguageModel, token_of
 from memory.settings import MemorySettings
 from services.runtime.errors import AnimaError
 from services.runtime.logs import get_logger
 from services.runtime.streams import received
+from text.facts.candidate import Candidate, Denial, Finding
+from text.facts.extraction import MAX_CHARS
 
 _MAX_ANSWER_CHARS = 20_000
 _TOOL: Final = llm.Tool(

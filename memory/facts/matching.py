@@ -2,7 +2,7 @@
 
 import re
 
-from retrieval.tokeniser import normalised
+from text.normal import normalised
 
 
 def stands_in(value_key: str, text: str) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.hybrid import blend
-from retrieval.tokeniser import normalised
+from text.normal import normalised
 
 Scores = NDArray[np.float32]
 

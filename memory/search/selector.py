@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.search.selector_model import Kind, SelectorModel
-from retrieval.tokeniser import normalised
+from text.normal import normalised
 
 # Phrases about the moment that never ask for anything earlier.
 _SMALL_TALK_ENGLISH = """

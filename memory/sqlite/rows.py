@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anima.memory.v1 import ITEM_KIND_TURN, SPEAKER_USER
-from memory.facts.candidate import key_of
 from memory.item import Fact, Item, Summary
 from memory.sqlite.connection import Connection
+from text.facts.candidate import key_of
 
 Vector = NDArray[np.float32]
 

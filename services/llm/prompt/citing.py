@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from retrieval.tokeniser import FUNCTION_WORDS, normalised, tokens
+from retrieval.tokeniser import FUNCTION_WORDS, tokens
 from services.llm.engine import Source, SourceKind
 from services.llm.prompt.prompt import Memory
+from text.normal import normalised
 
 # A title this short may be a common word: it must match exactly, including case.
 _SHORT_CHARS: Final = 3

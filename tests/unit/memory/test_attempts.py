@@ -14,7 +14,6 @@ from memory import metrics
 from memory.attempts import Attempts
 from memory.facts import distiller
 from memory.facts.distiller import Distiller
-from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
 from memory.reflection import job as reflection
 from memory.reflection.sentences import by_sentences
@@ -32,6 +31,7 @@ from tests.unit.memory.reflection.talks import (
     summaries,
     talk,
 )
+from text.facts.extraction import findings
 
 POISON = "I like poison."
 

@@ -10,7 +10,6 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from cli.main import app
-from memory.facts.extraction import EXTRACTOR
 from memory.settings import MemorySettings
 from memory.sqlite.encryption import Key, read_key, write_new_key
 from memory.sqlite.engine import SqliteMemory
@@ -20,6 +19,7 @@ from memory.sqlite.store import Store
 from services.runtime.settings import SettingsError
 from tests.unit.memory.items import MODEL_ID, make_item
 from tests.unit.memory.test_store import bytes_of, texts_of
+from text.facts.extraction import EXTRACTOR
 
 DIGITS = "0123456789abcdef" * 4
 KEY, OTHER = Key(DIGITS), Key("f0" * 32)

@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory.erasure.chunks import erase_user
-from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
 from memory.postgres.store import PostgresStore
 from memory.search.index import IndexCache
 from memory.sqlite.store import Store
 from memory.store import Truth
 from tests.unit.memory.items import make_item
+from text.facts.extraction import findings
 
 USERS = ["ada", "ada ", "Ada", "eve"]
 CITIES = ["Graz", "Vienna", "Oslo", "Lima"]

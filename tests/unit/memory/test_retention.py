@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
 from memory.retention import expire
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
 from memory.sqlite.store import Store
 from tests.unit.memory.items import make_item
+from text.facts.extraction import findings
 
 DAY_MS = 86_400_000
 NOW_MS = 100 * DAY_MS

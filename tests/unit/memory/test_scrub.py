@@ -17,13 +17,13 @@ import pytest
 from memory.erasure import chunks
 from memory.erasure.chunks import erase_user, hidden_users
 from memory.erasure.scrubbing import Scrubbing
-from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
 from memory.faults import StoreError
 from memory.sqlite.encryption import Key
 from memory.sqlite.live_copy import LiveCopy
 from memory.sqlite.store import Store
 from tests.unit.memory.items import MODEL_ID, make_item
+from text.facts.extraction import findings
 
 SAID = ["I like tea.", "I live in Graz.", "I moved to Wien.", "My dog is called Rex.", "No."]
 

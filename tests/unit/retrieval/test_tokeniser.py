@@ -6,7 +6,8 @@ import snowballstemmer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.tokeniser import normalised, tokens
+from retrieval.tokeniser import tokens
+from text.normal import normalised
 
 
 @pytest.mark.parametrize(

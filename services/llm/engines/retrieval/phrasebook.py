@@ -10,8 +10,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from retrieval.tokeniser import normalised
 from text.languages import is_spaced, primary
+from text.normal import normalised
 from text.scripts import CJK_PUNCTUATION, IDEOGRAPHIC
 
 _DEFAULT_LANGUAGE: Final = "en"

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from memory.facts.decay import Decay, DecayMode, Uses, decay, strength
-from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
 from memory.item import Item
 from memory.settings import MemorySettings
@@ -14,6 +13,7 @@ from memory.sqlite.engine import SqliteMemory
 from memory.sqlite.store import Store
 from services.runtime.compute import Compute
 from tests.unit.memory.items import make_item
+from text.facts.extraction import findings
 
 DAY_MS = 86_400_000
 HALF_LIFE_DAYS = 100

@@ -2,8 +2,8 @@
 
 import pytest
 
-from memory.facts.candidate import Candidate, Denial, Ending, Replacement
-from memory.facts.extraction import findings
+from text.facts.candidate import Candidate, Denial, Ending, Replacement
+from text.facts.extraction import findings
 
 # What a person says, and the facts in it as "subject.attribute=value".
 SAID = {

@@ -14,8 +14,6 @@ import pytest
 
 import anima.llm.v1 as llm
 from anima.memory.v1 import ITEM_KIND_FACT
-from memory.facts.candidate import Candidate
-from memory.facts.extraction import findings
 from memory.facts.llm_facts import EXTRACTOR, TOOL, UnreadableError, believed
 from memory.facts.llm_reader import LlmReader
 from memory.item import Item
@@ -26,6 +24,8 @@ from services.runtime.errors import Unavailable
 from testing.fakes.stages import FakeLlm
 from tests.unit.memory.items import make_item
 from tests.unit.memory.llm_stage import llm_stage
+from text.facts.candidate import Candidate
+from text.facts.extraction import findings
 
 TURN = "We settled in Graz ages ago and Rex, our dog, loves it there"
 

@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from memory.facts.candidate import Candidate
-from memory.facts.extraction import findings
+from text.facts.candidate import Candidate
+from text.facts.extraction import findings
 
 FIRST_SAID = {
     "hey there, I'm called Thomas by the way": {"user.name=Thomas"},

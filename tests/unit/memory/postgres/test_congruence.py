@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from memory.erasure.chunks import erase_user
-from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
 from memory.postgres.store import PostgresStore
 from memory.retention import expire
@@ -17,6 +16,7 @@ from memory.search.index import IndexCache
 from memory.sqlite.store import Store
 from memory.store import Truth
 from tests.unit.memory.items import DIMENSIONS, MODEL_ID, WordEmbedder, make_item
+from text.facts.extraction import findings
 
 WORDS = ["amber", "birch", "cedar", "delta", "ember", "Ärger", "北京", "上海", "don't", "3.14"]
 SAID = ["My name is Anna.", "I live in Graz.", "I moved to Wien.", "I am allergic to nuts."]

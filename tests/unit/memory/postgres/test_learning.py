@@ -9,13 +9,13 @@ import pytest
 
 from anima.memory.v1 import SPEAKER_ASSISTANT, SPEAKER_USER
 from memory.facts.decay import DecayMode, Uses, decay
-from memory.facts.extraction import findings
 from memory.facts.ledger import FactLedger
 from memory.item import Item
 from memory.postgres.store import PostgresStore
 from memory.sqlite.store import Store
 from memory.store import Truth
 from tests.unit.memory.items import make_item
+from text.facts.extraction import findings
 
 DAY_MS = 86_400_000
 SAID = (

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from retrieval.tokeniser import normalised
+from text.normal import normalised
 
 USER = "user"
 SINGLE_VALUED = frozenset(

@@ -7,7 +7,7 @@ junk, which is worse than a missed fact.
 import re
 from collections.abc import Callable, Iterator
 
-from memory.facts.candidate import USER, Candidate, Ending, Finding, Replacement
+from text.facts.candidate import USER, Candidate, Ending, Finding, Replacement
 
 _RELATION = (
     r"(?:(?:older|younger|elder|little|big|twin|other|first|second|best|new|late|grand|step)[ -]?)*"

@@ -1,9 +1,9 @@
-"""Extracts facts from a person's Chinese sentences; see `memory.facts.english`."""
+"""Extracts facts from a person's Chinese sentences; see `text.facts.english`."""
 
 import re
 from collections.abc import Callable, Iterator
 
-from memory.facts.candidate import USER, Candidate, Ending, Finding, Replacement
+from text.facts.candidate import USER, Candidate, Ending, Finding, Replacement
 
 _RELATION = (
     r"(?:大|小|前|男|女|最好的)?(?:狗狗|狗|猫咪|猫|宠物|马|兔子|妈妈|母亲|爸爸|父亲|姐姐|妹妹|哥哥|弟弟"

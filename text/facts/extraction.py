@@ -7,9 +7,9 @@ memory feed on itself.
 import re
 from collections.abc import Iterator
 
-from memory.facts import chinese, english
-from memory.facts.candidate import Finding
-from memory.facts.feedback import feedback
+from text.facts import chinese, english
+from text.facts.candidate import Finding
+from text.facts.feedback import feedback
 from text.languages import has_chinese
 
 EXTRACTOR = "rules-2"

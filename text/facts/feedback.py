@@ -6,7 +6,7 @@ rules are narrow: "No, it's fine" must not become anybody's name.
 
 import re
 
-from memory.facts.candidate import USER, Candidate, Denial, Finding
+from text.facts.candidate import USER, Candidate, Denial, Finding
 
 _WRONG = (
     r"(?:(?:no|nope|sorry)[,.! ]+)*"
