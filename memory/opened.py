@@ -7,6 +7,7 @@ from memory.background import Background, Once
 from memory.erasure.scrubbing import Scrubbing
 from memory.facts.decay import Decay, Uses
 from memory.facts.distiller import Distiller
+from memory.facts.forgetting import Forgetter
 from memory.facts.ledger import FactLedger
 from memory.facts.llm_reader import reader_of
 from memory.knowledge.library import Library
@@ -114,6 +115,7 @@ class Opened:
         ledger, summaries, uses = FactLedger(store), SummaryTables(store), Uses()
         distiller = Distiller(
             ledger,
+            Forgetter(store),
             embedder=encoder,
             model_id=model_id,
             reading=threads.reading,

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from memory.attempts import Run
+from memory.facts.forgetting import Forgetter
 from memory.facts.ledger import FactLedger, Undistilled
 from memory.facts.llm_reader import LlmReader
 from memory.sqlite.rows import Vector
@@ -24,6 +25,7 @@ class Distiller:
     def __init__(
         self,
         ledger: FactLedger,
+        forgetter: Forgetter,
         *,
         embedder: TextEmbedder | None,
         model_id: str,
@@ -36,6 +38,7 @@ class Distiller:
 
         Args:
             ledger: Stores the facts.
+            forgetter: Erases what the person wishes to be forgotten.
             embedder: Computes the vectors of facts; None means no vectors.
             model_id: The model that computes the vectors.
             reading: Runs extraction and embedding.
@@ -45,6 +48,7 @@ class Distiller:
             is_enabled: If False, nothing is extracted, even after `start`.
         """
         self._ledger = ledger
+        self._forgetter = forgetter
         self._embedder = embedder
         self._model_id = model_id
         self._reading = reading
@@ -100,6 +104,10 @@ class Distiller:
         return await run.end()
 
     async def _distil(self, item: Undistilled) -> None:
+        wish = await self._reading.run(self._forgetter.wish_of, item)
+        if wish is not None:
+            await self._writing.run(self._forgetter.forget, item, wish)
+            return
         found = await self._reading.run(_read, item)
         if self._llm_reader is not None:
             found = await self._llm_reader.read(item.item.text, found)

@@ -5,40 +5,29 @@ junk, which is worse than a missed fact.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from text.facts.candidate import USER, Candidate, Ending, Finding, Replacement
+from text.facts.english_words import AGE_WORD, JOB, NUMBER, PLAIN_NAME, PLURAL, RELATION
 
-_RELATION = (
-    r"(?:(?:older|younger|elder|little|big|twin|other|first|second|best|new|late|grand|step)[ -]?)*"
-    r"(?:dog|cat|puppy|kitten|horse|rabbit|hamster|parrot|bird|fish|turtle|pet|mother|mom|mum|father"
-    r"|dad|sister|brother|wife|husband|partner|girlfriend|boyfriend|fianc[eé]e?|son|daughter|child"
-    r"|baby|grandmother|grandma|grandfather|grandpa|aunt|uncle|cousin|nephew|niece|friend|boss"
-    r"|colleague|neighbou?r|teacher|doctor|dentist|roommate|flatmate|car|boat|company|band|school)"
-)
-_NUMBER = r"(?:an?|one|two|three|four|five|six|seven|eight|nine|ten|\d{1,2})"
-_PLURAL = (
-    r"(?:dogs|cats|horses|rabbits|sisters|brothers|sons|daughters|children|kids|grandchildren)"
-)
-_JOB = (
-    r"nurse|doctor|teacher|engineer|programmer|developer|designer|lawyer|architect|carpenter|baker"
-    r"|chef|cook|waiter|waitress|student|pensioner|journalist|writer|painter|musician|photographer"
-    r"|pilot|driver|farmer|electrician|plumber|dentist|pharmacist|psychologist|scientist|researcher"
-    r"|professor|accountant|manager|consultant|salesman|saleswoman|secretary|librarian|mechanic"
-    r"|gardener|hairdresser|policeman|policewoman|firefighter|soldier|judge|translator|actor|actress"
-    r"|singer|dancer|physicist|chemist|biologist|mathematician|economist|midwife|paramedic|surgeon"
-    r"|veterinarian|vet|tailor|butcher|fisherman|sailor|data scientist|social worker"
-)
 _PREFIX = re.compile(
-    r"^(?:(?:hi|hello|hey|well|so|oh|ok|okay|yes|yeah|yep|no|nope|sorry|actually|and|but|also|because"
+    r"^(?:(?:hi|hello|hey|well|so|oh|ok|okay|yes|yeah|yep|no|nope|sorry|actually|and|but|also"
+    r"|because"
     r"|by the way|you know|you see|as i said|in fact|to be honest|honestly|i mean|i meant|please"
     r"|remember that|remember|note that|just so you know|for your information|these days|nowadays"
     r"|that is wrong|that's wrong|that is not right|that's not right|not quite|wrong|there|anima"
-    r"|originally|careful|now)(?:[,:]?\s+|\s*[,:-]\s*))+",
+    r"|originally|careful|now|wait|hang on|hold on)(?:[,:]?\s+|\s*[,:-]\s*))+",
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(
-    r"[.!?;\n]+\s*|,?\s+(?:and|but|so|because|although|though|while)\s+(?=(?:i|i'm|i've|my)\b)",
+    r"[.!?;\n]+\s*|,?\s+(?:and|but|so|because|although|though|while)\s+(?=(?:i|i'm|i've|my)\b)"
+    r"|\s+before\s+(?=i moved to\b)",
+    re.IGNORECASE,
+)
+# A further verb of the same subject: "My brother lives in Porto and works as a nurse".
+_SUBJECT = re.compile(rf"(?:i|my {RELATION}(?: (?-i:[A-Z])[\w'-]+)?)(?= )", re.IGNORECASE)
+_FURTHER_VERB = re.compile(
+    r"\s+and\s+(?=(?:lives?|works?|is|was|am|has|hates?|plays?|stud(?:y|ies)|speaks?|comes?)\b )",
     re.IGNORECASE,
 )
 # Text after the value that does not belong to it.
@@ -53,18 +42,20 @@ _TAIL = re.compile(
 )
 # A value that refers to its context or is no value at all.
 _NO_VALUE = re.compile(
-    r"^(?:its|myself|yourself|himself|herself|your|yours|how|what|when|where|if|why|not|their|his|our|all|also|both|to"
+    r"^(?:its|myself|yourself|himself|herself|your|yours|how|what|when|where|if|why|not|their|his"
+    r"|our|all|also|both|to"
     r"|nothing|everything|something|anything|one|so|very|too|going to|doing|being|here|there|my"
     r"|the (?:way|idea|fact|same|moment|past|future|sound|look)|a (?:lot|bit|while|few)"
     r"|the \S+ \S+.*)\b|\b(?:it|that|this|these|those|them|him|her|you)\b",
     re.IGNORECASE,
 )
-_UNREAL = re.compile(
-    r"^(?:if|when|suppose|imagine|maybe|perhaps)\b"
-    r"|\b(?:wish|would|could|might|dreamt|dreamed|pretend|imagine|story|joke|quote|someone|he said"
-    r"|she said|they said|used to|once upon|not sure|probably)\b",
+_WHEN_FIRST = re.compile(
+    r"^(?:today|yesterday|tomorrow|tonight|(?:last|next|this) \w+|(?:a|\w+) \w+s? ago),? (?=i\b"
+    r"|my\b)",
     re.IGNORECASE,
 )
+# What was, but may no longer be.
+_PAST = re.compile(r"\bused to\b", re.IGNORECASE)
 _I_AM = r"i(?:'m| am)"
 _VERY = r"(?:(?:really|absolutely|also|just|simply|truly|still|do|especially|particularly) )*"
 
@@ -112,8 +103,10 @@ def _ended(attribute: str) -> Make:
 
 # Words that can follow "my name is" but are not a name.
 _NO_NAME = (
-    r"(?!(?:on|in|at|of|to|for|from|with|not|now|no|too|so|very|quite|really|hard|easy|difficult|easily"
-    r"|spelled|spelt|pronounced|written|common|rare|unusual|short|long|the|an?|also|often|always|never"
+    r"(?!(?:on|in|at|of|to|for|from|with|not|now|no|too|so|very|quite|really|hard|easy|difficult"
+    r"|easily"
+    r"|spelled|spelt|pronounced|written|common|rare|unusual|short|long|the|an?|also|often|always"
+    r"|never"
     r"|misspelled|unknown|secret|important|getting|being|missing|wrong|right|what|who|mud)\b)"
 )
 _NAME = rf"{_NO_NAME}(?P<v>[^\W\d_][\w'’-]*(?: (?-i:[A-ZÀ-Þ])[\w'’-]*){{0,2}})"
@@ -124,9 +117,11 @@ _DATE = (
 )
 # The whole rest of the clause: part of a longer one would be junk.
 _SHORT = r"(?P<v>\S+(?: \S+){0,4})$"
+_ITS_NAME = r"(?: (?-i:[A-Z])[\w'-]+)?"
 _WHERE = (
     r"(?P<v>(?!(?:an?|my|fear|hope|peace|harmony|sin|pain|style|luxury|poverty|denial|shame|exile"
-    r"|time|work|there|here|home|now|then|where|constant|experience|sleep|bed|front|general|particular"
+    r"|time|work|there|here|home|now|then|where|constant|experience|sleep|bed|front|general"
+    r"|particular"
     r"|trouble|love|debt|danger)\b"
     r"|the (?!(?:netherlands|u\.?s|u\.?k|united|philippines|czech|hague|countryside|mountains|alps"
     r"|suburbs)))\S+(?: \S+){0,3})"
@@ -134,13 +129,14 @@ _WHERE = (
 _RULES: list[tuple[str, Make]] = [
     (rf"my name(?:'s| is) {_NAME}", _user("name", "My name is {}.", 0.95)),
     (rf"(?:you can |please |just )?call me {_NAME}$", _user("name", "My name is {}.", 0.85)),
+    (rf"{_I_AM} {PLAIN_NAME}$", _user("name", "My name is {}.", 0.8)),
     (
         rf"{_I_AM} called (?!away|back|up|out|for|to|on|by|in|off){_NAME}",
         _user("name", "My name is {}.", 0.9),
     ),
     (rf"i(?:'m| am)? (?:now )?liv(?:e|ing) in {_WHERE}", _user("home", "I live in {}.")),
     (
-        rf"i(?:'ve| have)? (?:just |recently )?moved to {_WHERE}",
+        rf"i(?:'ve| have)? (?:just |recently )?moved (?:from (?:\S+ ){{1,3}})?to {_WHERE}",
         _user("home", "I live in {}.", 0.85),
     ),
     (rf"(?:{_I_AM}|i come) (?:originally )?from {_WHERE}", _user("origin", "I am from {}.")),
@@ -156,7 +152,7 @@ _RULES: list[tuple[str, Make]] = [
     (rf"i work as an? {_SHORT}", _user("job", "I work as a {}.")),
     (rf"my job is (?!\w+ing\b)(?:an? )?{_SHORT}", _user("job", "I work as a {}.", 0.75)),
     (
-        rf"{_I_AM} an? (?P<v>(?:[\w-]+ ){{0,2}}(?:{_JOB}))\b(?! who)",
+        rf"{_I_AM} an? (?P<v>(?:[\w-]+ ){{0,2}}(?:{JOB}))\b(?! who)",
         _user("job", "I work as a {}.", 0.85),
     ),
     (rf"i work (?:at|for) {_WHERE}", _user("employer", "I work at {}.")),
@@ -178,32 +174,41 @@ _RULES: list[tuple[str, Make]] = [
     ),
     (rf"my favou?rite (?P<s>\w+(?: \w+)?) is {_SHORT}", _favourite),
     (
-        rf"my (?P<s>{_RELATION})(?:'s| is) (?:called|named) {_NAME}",
+        rf"my (?P<s>{RELATION})(?:'s| is) (?:called|named) {_NAME}",
         _of("name", "My {} is called {}.", 0.95),
     ),
-    (rf"my (?P<s>{_RELATION})'s name(?:'s| is) {_NAME}", _of("name", "My {} is called {}.", 0.95)),
-    (rf"the name of my (?P<s>{_RELATION}) is {_NAME}", _of("name", "My {} is called {}.", 0.95)),
+    (rf"my (?P<s>{RELATION})'s name(?:'s| is) {_NAME}", _of("name", "My {} is called {}.", 0.95)),
+    (rf"the name of my (?P<s>{RELATION}) is {_NAME}", _of("name", "My {} is called {}.", 0.95)),
     (
-        rf"(?:i|we)(?:'ve got| have| got)(?: an?)? (?P<s>{_RELATION}) (?:called|named) {_NAME}",
+        rf"(?:i|we)(?:'ve got| have| got)?(?: (?:adopted|bought"
+        rf"|found))?(?: an?)? (?P<s>{RELATION})"
+        rf",? (?:called|named) {_NAME}",
         _of("name", "My {} is called {}.", 0.95),
     ),
+    (rf"my (?P<s>{RELATION}){_ITS_NAME} lives in {_WHERE}", _of("home", "My {} lives in {}.")),
     (
-        rf"my (?P<s>{_RELATION}) (?P<v>(?-i:[A-Z])[\w'-]+) "
-        r"(?:is|was|has|works|lives|loves|likes|goes|starts)\b",
-        _of("name", "My {} is called {}.", 0.85),
+        rf"my (?P<s>{RELATION}){_ITS_NAME} works as an? {_SHORT}",
+        _of("job", "My {} works as a {}."),
     ),
-    (rf"my (?P<s>{_RELATION}) lives in {_WHERE}", _of("home", "My {} lives in {}.")),
-    (rf"my (?P<s>{_RELATION}) works as an? {_SHORT}", _of("job", "My {} works as a {}.")),
     (
-        rf"my (?P<s>{_RELATION})'s birthday is(?: on)? {_DATE}",
+        rf"my (?P<s>{RELATION}) is an? (?P<v>(?:[\w-]+ ){{0,2}}(?:{JOB}))\b",
+        _of("job", "My {} works as a {}.", 0.85),
+    ),
+    (
+        rf"my (?P<s>{RELATION}) is (?P<v>\d{{1,3}}|{AGE_WORD})(?: years old)?$",
+        _of("age", "My {} is {} years old.", 0.85),
+    ),
+    (rf"my (?P<s>{RELATION}) was born in {_WHERE}", _of("birthplace", "My {} was born in {}.")),
+    (
+        rf"my (?P<s>{RELATION})'s birthday is(?: on)? {_DATE}",
         _of("birthday", "My {}'s birthday is {}."),
     ),
     (
-        rf"my (?P<s>{_RELATION}) is {_VERY}allergic to {_SHORT}",
+        rf"my (?P<s>{RELATION}) is {_VERY}allergic to {_SHORT}",
         _of("allergy", "My {} is allergic to {}."),
     ),
     (
-        rf"i(?:'ve got| have) (?P<v>{_NUMBER} (?:{_RELATION}|{_PLURAL}))$",
+        rf"i(?:'ve got| have) (?P<v>{NUMBER} (?:{RELATION}|{PLURAL}))$",
         _user("has", "I have {}.", 0.85),
     ),
     (
@@ -212,13 +217,15 @@ _RULES: list[tuple[str, Make]] = [
     ),
     (
         r"i play (?:the )?(?P<v>piano|guitar|violin|cello|flute|drums|trumpet|saxophone|clarinet"
-        r"|bass|harp|organ|ukulele|chess|football|soccer|tennis|basketball|volleyball|golf|badminton"
+        r"|bass|harp|organ|ukulele|chess|football|soccer|tennis|basketball|volleyball|golf"
+        r"|badminton"
         r"|handball|hockey"
         r"|rugby|cricket)",
         _user("plays", "I play {}."),
     ),
     (
-        rf"i {_VERY}(?:hate|dislike|detest|can't stand|cannot stand) {_SHORT}",
+        rf"i {_VERY}(?:hate|dislike|detest|can't stand|can ?not stand|can't bear"
+        rf"|can ?not bear) {_SHORT}",
         _user("dislikes", "I do not like {}."),
     ),
     (
@@ -231,6 +238,11 @@ _RULES: list[tuple[str, Make]] = [
         _user("likes", "I like {}.", 0.85),
     ),
 ]
+_NAMED = re.compile(
+    rf"my (?P<s>{RELATION}) (?P<v>(?-i:[A-Z])[\w'-]+) "
+    r"(?:is|was|has|works|lives|loves|likes|hates|goes|starts)\b",
+    re.IGNORECASE,
+)
 _ENDINGS: list[tuple[str, Make]] = [
     (rf"i (?:no longer|don't|do not) live in {_WHERE}", _ended("home")),
     (rf"i (?:no longer|don't|do not) work (?:at|for) {_WHERE}", _ended("employer")),
@@ -249,7 +261,56 @@ _ENDINGS: list[tuple[str, Make]] = [
         lambda match: Replacement(old=match["old"], new=match["new"]),
     ),
 ]
+_LIST = r"(?P<v>(?-i:[A-ZÀ-Þ])[\w'-]+(?:(?:, and|,| and) (?-i:[A-ZÀ-Þ])[\w'-]+)+)"
+
+
+def _names(match: re.Match[str]) -> Sequence[Finding]:
+    """Reads "two dogs, Rex and Luna": the number, and a name for each."""
+    relation = singular(match["s"].lower())
+    named = [
+        Candidate(
+            subject=relation,
+            attribute="name",
+            value=name,
+            text=f"My {relation} is called {name}.",
+            confidence=0.9,
+        )
+        for name in re.split(r", and |, | and ", match["v"])
+    ]
+    if not (number := match.groupdict().get("n")):
+        return named
+    counted = f"{number} {match['s']}"
+    return [
+        Candidate(
+            subject=USER, attribute="has", value=counted, text=f"I have {counted}.", confidence=0.85
+        ),
+        *named,
+    ]
+
+
+_LISTS = [
+    (re.compile(rule, re.IGNORECASE), _names)
+    for rule in (
+        rf"(?:i|we)(?:'ve got| have| got) (?P<n>{NUMBER}) (?P<s>{PLURAL})(?:,? (?:called|named)"
+        rf"|,|:)"
+        rf" {_LIST}",
+        rf"my (?P<s>{PLURAL})(?:'s? names)? are (?:called |named )?{_LIST}",
+    )
+]
 _COMPILED = [(re.compile(rule, re.IGNORECASE), make) for rule, make in (*_ENDINGS, *_RULES)]
+
+
+_PLURALS = frozenset(PLURAL.strip("(?:)").split("|"))
+_SINGULAR = {"children": "child", "kids": "child", "grandchildren": "grandchild"}
+RELATIONS = rf"(?:{PLURAL}|{RELATION})"
+"""Relations, in the singular or the plural, as a regular expression."""
+_RELATION_FIRST = re.compile(rf"(?:my|our) (?P<s>{RELATIONS})\b", re.IGNORECASE)
+_FIRST_PERSON = re.compile(
+    r"(?:i|i'm|i've|i'd|i'll|we|we're|we've|my|our|call me)\b", re.IGNORECASE
+)
+_PRONOUN = re.compile(
+    r"^(?:he|she|it|they)(?= (?:is|was|has|lives|works|likes|loves|hates)\b)", re.IGNORECASE
+)
 
 
 def is_no_value(value: str) -> bool:
@@ -257,28 +318,54 @@ def is_no_value(value: str) -> bool:
     return _NO_VALUE.search(value) is not None
 
 
-def findings(sentence: str) -> Iterator[Finding]:
-    """Yields the findings of a sentence; at most one per clause."""
-    if sentence.rstrip().endswith("?"):
-        return
+def clauses(sentence: str) -> Iterator[str]:
+    """Splits a sentence into clauses, each with its subject: "My brother lives in Porto"."""
     for clause in _CLAUSE.split(sentence.replace("’", "'")):
-        finding = _read(clause)
-        if finding is not None:
-            yield finding
+        said = _PREFIX.sub("", clause.strip()).strip(" ,:-\"'")
+        subject = _SUBJECT.match(said)
+        first, *further = _FURTHER_VERB.split(said) if subject is not None else [said]
+        if first:
+            yield first
+        for part in further:
+            yield f"{subject.group() if subject else ''} {part}"
 
 
-def _read(clause: str) -> Finding | None:
-    said = _PREFIX.sub("", clause.strip()).strip(" ,:-\"'")
-    if not said or _UNREAL.search(said):
-        return None
-    replacing = _COMPILED[len(_ENDINGS) - 1][0].match(said)
-    cut = said if replacing else _TAIL.sub("", said)
-    for pattern, make in _COMPILED:
+def subject_of(clause: str) -> str:
+    """Returns `USER`, a relation such as "dog", or "" if a clause is about something else."""
+    clause = _WHEN_FIRST.sub("", clause)
+    if (match := _RELATION_FIRST.match(clause)) is not None:
+        return singular(match["s"].lower())
+    return USER if _FIRST_PERSON.match(clause) else ""
+
+
+def with_subject(clause: str, subject: str) -> str:
+    """Replaces the pronoun at the beginning of a clause: "He is four" -> "My dog is four"."""
+    return _PRONOUN.sub(f"My {subject}", clause, count=1) if subject not in {"", USER} else clause
+
+
+def singular(relation: str) -> str:
+    """Returns a relation in the singular."""
+    return _SINGULAR.get(relation, relation.removesuffix("s") if relation in _PLURALS else relation)
+
+
+def read(clause: str) -> Sequence[Finding]:
+    """Returns the findings of a clause; most have one at most."""
+    if _PAST.search(clause):
+        return ()
+    clause = _WHEN_FIRST.sub("", clause)
+    replacing = _COMPILED[len(_ENDINGS) - 1][0].match(clause)
+    cut = clause if replacing else _TAIL.sub("", clause)
+    for pattern, make in _LISTS:
+        if (match := pattern.fullmatch(clause)) is not None:
+            return make(match)
+    named = _NAMED.match(cut)
+    names = () if named is None else (_of("name", "My {} is called {}.", 0.85)(named),)
+    for pattern, make_one in _COMPILED:
         match = pattern.match(cut)
         if match is None:
             continue
         value = match.groupdict().get("v")
         if value is not None and _NO_VALUE.search(value):
-            return None
-        return make(match)
-    return None
+            break
+        return (*names, make_one(match))
+    return names

@@ -4,18 +4,14 @@ Only the person's own words are read: extracting from recalled or answered text 
 memory feed on itself.
 """
 
-import re
-from collections.abc import Iterator
-
-from text.facts import chinese, english
 from text.facts.candidate import Finding
+from text.facts.clauses import clauses
 from text.facts.feedback import feedback
-from text.languages import has_chinese
+from text.facts.forgetting import Scope, wish_to_forget
 
-EXTRACTOR = "rules-2"
+EXTRACTOR = "rules-3"
 """The name and version of the rules; a new version reads all items once more."""
 
-_SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
 MAX_CHARS = 2_000
 """The number of characters of a turn that are read."""
 
@@ -30,11 +26,10 @@ def findings(text: str) -> list[Finding]:
         The findings in the order of the text.
     """
     read = text[:MAX_CHARS]
+    wish = wish_to_forget(read)
+    if wish is not None and wish.scope is not Scope.LAST:
+        return []
     on_the_answer = feedback(read)
-    return list(_read(read)) if on_the_answer is None else on_the_answer
-
-
-def _read(text: str) -> Iterator[Finding]:
-    for sentence in _SENTENCE.findall(text):
-        reader = chinese if has_chinese(sentence) else english
-        yield from reader.findings(sentence)
+    if on_the_answer is not None:
+        return on_the_answer
+    return [finding for clause in clauses(read) for finding in clause.findings]

@@ -30,6 +30,15 @@ _SET_RIGHT = re.compile(
     rf"|{_WRONG_CHINESE}[，,。！! ]*(?:是|应该是|而是|[他她它]叫){_RIGHT_CHINESE}[。！!]*",
     re.IGNORECASE,
 )
+# What the person said just before was not what they meant.
+_MEANT = re.compile(
+    rf"(?:(?:no|sorry|oh|wait|oops|i mean|my mistake)[,.! ]+)*(?:i (?:meant|mean)(?: to say)?"
+    rf"|i should have said"
+    rf"|make that|correction)[,: ]+{_RIGHT}[.!]*"
+    rf"|(?:(?:不好意思|抱歉|对不起|哦|不|错了)[，,。！! ]*)*(?:我(?:是说|的意思是|想说的是|说错了)"
+    rf"|更正)[，,：: ]*(?:是)?{_RIGHT_CHINESE}[。！!]*",
+    re.IGNORECASE,
+)
 # Without the word "wrong", only a name or a number counts as the correct value.
 _INSTEAD = re.compile(
     r"(?i:no|nope)[,.!]* (?i:it's|it is|he's|she's|he is|she is)(?: called)? "
@@ -51,7 +60,8 @@ _FORGET = re.compile(
     r"(?:forget (?:that|it|about (?:that|it)|what i (?:just )?(?:said|told you))(?: again)?"
     r"|(?:do not|don't) remember (?:that|this)|never ?mind what i (?:just )?said)"
     r"(?:[, ]+please)?[.! ]*"
-    r"|(?:请|麻烦)?(?:你)?(?:忘(?:掉|了|记)(?:这个|那个|这件事|那件事|这些|它|我刚才说的|我刚说的)?吧?"
+    r"|(?:请|麻烦)?(?:你)?(?:忘(?:掉|了|记)(?:这个|那个|这件事|那件事|这些|它|我刚才说的"
+    r"|我刚说的)?吧?"
     r"|(?:不要|别)(?:记住?|记着)(?:这个|那个|它|我刚才说的)?)[。！! ]*",
     re.IGNORECASE,
 )
@@ -90,6 +100,9 @@ def feedback(text: str) -> list[Finding] | None:
                     confidence=0.95,
                 )
             ]
+    if (meant := _MEANT.fullmatch(said)) is not None:
+        right = next(value for value in meant.groups() if value)
+        return None if _NO_VALUE.match(right) else [Denial(right=right, also_told=True)]
     match = _SET_RIGHT.fullmatch(said) or _INSTEAD.fullmatch(said)
     if match is None:
         return None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
 from enum import Enum
 
 from services.llm.persona.persona import Persona
 from services.llm.prompt.citation import Citation
 from services.llm.prompt.tools import Tool, ToolCall, ToolResult
+from services.runtime.clock import unix_ms
 
 
 class Role(Enum):
@@ -71,6 +73,10 @@ class Prompt:
     """Tools that the model may call, if it supports them."""
     tool_results: tuple[ToolResult, ...] = ()
     """The calls made for this question and their results, in order."""
+    now: datetime = field(
+        default_factory=lambda: datetime.fromtimestamp(unix_ms() / 1000).astimezone()
+    )
+    """The time of the question, in the time zone of the person."""
 
     def without_tools(self) -> Prompt:
         """Returns the same question for an engine without tool support."""
@@ -90,6 +96,7 @@ def build_prompt(
     user_id: str = "",
     tools: Sequence[Tool] = (),
     tool_results: Sequence[ToolResult] = (),
+    time_zone: tzinfo | None = None,
 ) -> Prompt:
     """Builds a prompt from a question and the material for its answer.
 
@@ -105,6 +112,7 @@ def build_prompt(
         user_id: The user, or empty.
         tools: Tools that the model may call.
         tool_results: The calls made for this question and their results.
+        time_zone: The time zone of the person; None: that of this machine.
     """
     limits = persona.profile.limits
     return Prompt(
@@ -119,4 +127,5 @@ def build_prompt(
         user_id=user_id,
         tools=tuple(tools),
         tool_results=tuple(tool_results),
+        now=datetime.fromtimestamp(unix_ms() / 1000).astimezone(time_zone),
     )

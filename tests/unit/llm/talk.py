@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from services.llm.engines.retrieval.answerer import Answerer
 from services.llm.engines.retrieval.reply import Reply
@@ -38,8 +40,9 @@ def memory(text: str, *, role: Role = Role.USER) -> Memory:
 class Talk:
     """A conversation that goes on from question to question."""
 
-    def __init__(self, persona: Persona, answerer: Answerer) -> None:
+    def __init__(self, persona: Persona, answerer: Answerer, now: datetime | None = None) -> None:
         self.persona = persona
+        self._now = now
         self._answerer = answerer
         self.history: list[Message] = []
         self.memories: list[Memory] = []
@@ -52,6 +55,8 @@ class Talk:
             history=self.history,
             memories=self.memories,
         )
+        if self._now is not None:
+            prompt = replace(prompt, now=self._now)
         reply = self._answerer.reply(prompt)
         self.history.append(Message(role=Role.USER, text=question))
         self.history.append(Message(role=Role.ASSISTANT, text=reply.text))

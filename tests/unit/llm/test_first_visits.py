@@ -97,7 +97,8 @@ def _stands_in(word: str, text: str) -> bool:
     word = word.lower()
     if not word.isascii():
         return word in text
-    return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w])", text) is not None
+    # Between Chinese characters a number stands alone.
+    return re.search(rf"(?<![\w-]){re.escape(word)}(?!\w)", text, re.ASCII) is not None
 
 
 def _memories(rows: Sequence[tuple[int, str]]) -> list[Memory]:
@@ -120,7 +121,7 @@ def _judged(answerer: Answerer, persona: Persona, language: str) -> tuple[int, l
     count = 0
     for table in document["talk"]:
         judge = Judge(language, persona, words)
-        talk = Talk(persona, answerer)
+        talk = Talk(persona, answerer, now=NOW)
         talk.memories = _memories(table.get("memories", []))
         whole = ""
         for say, rule, *expected in table["turns"]:
@@ -145,3 +146,4 @@ def test_first_visitors_are_answered_right(
     right = count - len(faults)
     report(f"first visits {language}: {right} of {count} turns right ({right / count:.1%})")
     assert count >= 150
+    assert right >= 0.95 * count, faults

@@ -14,6 +14,7 @@ from memory import metrics
 from memory.attempts import Attempts
 from memory.facts import distiller
 from memory.facts.distiller import Distiller
+from memory.facts.forgetting import Forgetter
 from memory.facts.ledger import FactLedger
 from memory.reflection import job as reflection
 from memory.reflection.sentences import by_sentences
@@ -58,7 +59,14 @@ class Reader:
 @asynccontextmanager
 async def distilling(store: Truth) -> AsyncIterator[Distiller]:
     reading, writing = Compute(threads=1, name="reading"), Compute(threads=1, name="writing")
-    job = Distiller(FactLedger(store), embedder=None, model_id="", reading=reading, writing=writing)
+    job = Distiller(
+        FactLedger(store),
+        Forgetter(store),
+        embedder=None,
+        model_id="",
+        reading=reading,
+        writing=writing,
+    )
     yield job
     await job.stop()
     reading.close()

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from retrieval.hybrid import TextEmbedder
 from services.llm.engine import Source, SourceKind
+from services.llm.engines.retrieval.continuing import rest_of_the_cut
 from services.llm.engines.retrieval.conversation import Conversation
 from services.llm.engines.retrieval.entries import EntryIndex, Match
+from services.llm.engines.retrieval.notebook import Notebook
+from services.llm.engines.retrieval.offering import unknown
 from services.llm.engines.retrieval.passages import PassageIndex
 from services.llm.engines.retrieval.phrasebook import Said, phrasebook
 from services.llm.engines.retrieval.quotation import Quotation
 from services.llm.engines.retrieval.recollection import Recollection
+from services.llm.engines.retrieval.remembering import acknowledgement, forgetting, statements
 from services.llm.engines.retrieval.reply import Reply, unsaid
+from services.llm.engines.retrieval.small_talk import small_talk
+from services.llm.engines.retrieval.turn import Turn
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
-from services.llm.speech.words import count_words
+from text.facts.feedback import feedback
+from text.facts.sentences import is_question, sentences
 from text.languages import language_of, primary
 
 # Tuned on the questions of tests/unit/llm/questions.toml; docs/personas.md has the rates.
@@ -27,6 +33,8 @@ _ACCEPT_BY_WORDS: Final = {"en": 0.52, "zh": 0.41}
 _ACCEPT_BY_WORDS_ELSEWHERE: Final = 0.52
 # "I like tea" is not "I like you".
 _ACCEPT_FOR_STATEMENT: Final = 0.7
+# The persona's own words for small talk are taken if they are asked for almost literally.
+_ACCEPT_BEFORE_SMALL_TALK: Final = 0.9
 _ACCEPT_PASSAGE: Final = 0.45
 # An entry that is below the threshold by at most this is offered instead of spoken.
 _OFFER_MARGIN: Final = 0.1
@@ -34,23 +42,8 @@ _OFFER_MARGIN: Final = 0.1
 _CONTEXT_WEIGHT: Final = 0.3
 # "Tell me more" gets a further entry that matches the previous question by at least this much.
 _RELATED_FIT: Final = 0.35
-_MAX_OFFERED_WORDS: Final = 20
 # The embedding model supports English only; other languages are compared by words.
 _EMBEDDED_LANGUAGES: Final = frozenset({"en"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Turn:
-    """A question while it is being answered."""
-
-    prompt: Prompt
-    cleaned: str
-    talk: Conversation
-    said: Said
-    matches: list[Match]
-
-    def say(self, ways: tuple[str, ...], **values: str) -> str:
-        return unsaid(ways, self.prompt.history).format(**values)
 
 
 class Listener:
@@ -67,6 +60,7 @@ class Listener:
         self._passages = PassageIndex(persona.passages, language, self._phrases, used)
         self._recollection = Recollection(self._phrases)
         self._quotation = Quotation(self._phrases)
+        self._talk = small_talk(language)
         name = re.escape(persona.profile.display_name)
         misheard = "|".join(map(re.escape, persona.profile.heard_as.get(language, ())))
         self._misheard = re.compile(rf"\b(?:{misheard})\b", re.IGNORECASE) if misheard else None
@@ -89,9 +83,37 @@ class Listener:
         said = phrasebook(prompt.language).said
         if self._phrases.is_filler(heard):
             return Reply(text=unsaid(said.unclear, prompt.history))
-        turn = _Turn(
+        turn = self._turn(prompt, heard, said)
+        ways: tuple[Callable[[Turn], Reply | None], ...] = (
+            self._forgetting,
+            self._from_history,
+            self._small_talk,
+            self._acknowledge_a_fact,
+            self._about_the_person,
+            self._about_somebody,
+            self._from_corpus,
+            self._courtesy,
+            self._from_memory,
+            self._from_knowledge,
+            self._from_documents,
+        )
+        return next((found for way in ways if (found := way(turn))), None) or unknown(
+            turn, self._persona.profile, least_fit=self._accept - _OFFER_MARGIN
+        )
+
+    def _turn(self, prompt: Prompt, heard: str, said: Said) -> Turn:
+        notebook = Notebook(prompt.memories, prompt.history, prompt.now)
+        *before, last = sentences(heard) or [heard]
+        if before and is_question(last) and self._is_personal(prompt, last):
+            # "My name is Olga. What is my name?"
+            notebook.hear(" ".join(before))
+            heard = last
+        cleaned = self._clean(heard)
+        is_own = self._phrases.heard.statement.search(cleaned) is not None
+        return Turn(
             prompt=prompt,
-            cleaned=self._phrases.clean(heard),
+            heard=heard,
+            cleaned=cleaned,
             talk=Conversation(prompt.history, steers=self._steers),
             said=said,
             matches=[
@@ -99,27 +121,39 @@ class Listener:
                 for match in self._entries.find(heard)
                 if prompt.language in match.entry.wordings
             ],
+            notebook=notebook,
+            stated=() if is_question(heard) else statements(heard, cleaned, is_own),
         )
-        ways: tuple[Callable[[_Turn], Reply | None], ...] = (
-            self._from_history,
-            self._about_the_person,
-            self._from_corpus,
-            self._courtesy,
-            self._from_memory,
-            self._from_knowledge,
-            self._from_documents,
-        )
-        return next((found for way in ways if (found := way(turn))), None) or self._unknown(turn)
+
+    def _is_personal(self, prompt: Prompt, text: str) -> bool:
+        today = prompt.now.date()
+        return self._recollection.personal(text, self._clean(text), today) is not None
+
+    def _clean(self, text: str) -> str:
+        return self._phrases.clean(text)
 
     # Phrases that steer the conversation.
 
     def _steers(self, text: str) -> bool:
         """Whether a message of the user names no topic of its own."""
         cleaned, heard = self._phrases.clean(text), self._phrases.heard
-        patterns = (heard.more, heard.repeat, heard.what_i_asked, heard.what_you_said, heard.yes)
-        return any(pattern.fullmatch(cleaned) for pattern in (*patterns, heard.thanks))
+        patterns = (heard.more, heard.go_on, heard.repeat, heard.what_i_asked, heard.what_you_said)
+        return self._is_aside(text) or any(pattern.fullmatch(cleaned) for pattern in patterns)
 
-    def _from_history(self, turn: _Turn) -> Reply | None:
+    def _is_aside(self, text: str) -> bool:
+        """Whether a message of the user leaves the answer before it open."""
+        cleaned, heard = self._phrases.clean(text), self._phrases.heard
+        patterns = (heard.yes, heard.no, heard.thanks)
+        return bool(self._talk.kind_of(cleaned)) or any(
+            pattern.fullmatch(cleaned) for pattern in patterns
+        )
+
+    def _forgetting(self, turn: Turn) -> Reply | None:
+        is_refused = self._phrases.heard.no.fullmatch(turn.cleaned) is not None
+        ways = forgetting(turn.heard, turn.notebook, turn.said, is_refused=is_refused)
+        return Reply(text=turn.say(ways)) if ways else None
+
+    def _from_history(self, turn: Turn) -> Reply | None:
         heard, talk = self._phrases.heard, turn.talk
         if heard.what_i_asked.fullmatch(turn.cleaned):
             if not talk.last_question:
@@ -128,6 +162,12 @@ class Listener:
             return Reply(text=text, sources=(talk.source(talk.last_question),))
         if heard.repeat.fullmatch(turn.cleaned) or heard.what_you_said.fullmatch(turn.cleaned):
             return self._repeat(turn)
+        if heard.go_on.fullmatch(turn.cleaned):
+            rest = rest_of_the_cut(turn.prompt.history, self._persona.entries, self._is_aside)
+            if rest:
+                return Reply(text=rest, sources=(talk.source(talk.last_answer),))
+            if not heard.more.fullmatch(turn.cleaned):
+                return self._repeat(turn)
         if heard.more.fullmatch(turn.cleaned) and talk.last_topic:
             return self._more(turn)
         if heard.yes.fullmatch(turn.cleaned):
@@ -138,7 +178,7 @@ class Listener:
         heard = self._phrases.heard
         return any(one.fullmatch(plain) for one in (heard.greeting, heard.thanks, heard.goodbye))
 
-    def _repeat(self, turn: _Turn) -> Reply:
+    def _repeat(self, turn: Turn) -> Reply:
         last = turn.talk.last_answer
         if not last:
             return Reply(text=turn.say(turn.said.nothing_to_repeat))
@@ -151,7 +191,7 @@ class Listener:
         whole = next((text for text in texts if text and text.startswith(last.strip())), last)
         return Reply(text=whole, sources=(turn.talk.source(last),))
 
-    def _offered(self, turn: _Turn) -> Reply | None:
+    def _offered(self, turn: Turn) -> Reply | None:
         """Answers the question that the last answer offered."""
         language = turn.prompt.language
         for entry in self._persona.entries:
@@ -160,7 +200,7 @@ class Listener:
                 return self._speak(turn, Match(entry=entry, question="", fit=1.0))
         return None
 
-    def _more(self, turn: _Turn) -> Reply:
+    def _more(self, turn: Turn) -> Reply:
         talk, language = turn.talk, turn.prompt.language
         last = talk.last_entry(self._persona.entries)
         related = self._entries.find(talk.last_topic)
@@ -177,22 +217,54 @@ class Listener:
                 return self._speak(turn, match)
         return Reply(text=turn.say(turn.said.no_more))
 
+    def _small_talk(self, turn: Turn) -> Reply | None:
+        spoken, prompt = small_talk(turn.prompt.language), turn.prompt
+        text = spoken.sum_of(turn.heard, prompt.history)
+        kind = "" if text else self._talk.kind_of(turn.cleaned)
+        if kind:
+            enough = self._accept if self._talk.is_second(kind) else _ACCEPT_BEFORE_SMALL_TALK
+            if turn.matches and turn.matches[0].fit >= enough:
+                return self._speak(turn, turn.matches[0])
+            text = spoken.answer(kind, prompt.now, prompt.history)
+        return Reply(text=text) if text else None
+
     # Known answers.
 
-    def _about_the_person(self, turn: _Turn) -> Reply | None:
-        if not self._recollection.is_personal(turn.cleaned):
+    def _about_the_person(self, turn: Turn) -> Reply | None:
+        if turn.stated:
             return None
-        prompt = turn.prompt
-        told = self._recollection.recall(
-            turn.cleaned, prompt.memories, prompt.history, said=turn.said, personal=True
+        question = self._recollection.personal(turn.heard, turn.cleaned, turn.prompt.now.date())
+        if question is None:
+            return None
+        told = self._recollection.about_the_person(
+            question, turn.cleaned, turn.notebook, turn.prompt.history, turn.said
         )
+        if told is None and self._phrases.heard.about_all.fullmatch(turn.cleaned):
+            return Reply(text=turn.say(turn.said.not_told))
         if told is not None or self._best_about_the_person(turn):
             return told
         if quoted := self._from_knowledge(turn):
             return quoted
         return Reply(text=turn.say(turn.said.not_told))
 
-    def _best_about_the_person(self, turn: _Turn) -> bool:
+    def _acknowledge_a_fact(self, turn: Turn) -> Reply | None:
+        """Acknowledges what certainly is a fact: "I am an engineer" does not ask for engines."""
+        is_fact = any(clause.findings for clause in turn.stated)
+        return self._acknowledge(turn) if is_fact or feedback(turn.heard) else None
+
+    def _acknowledge(self, turn: Turn) -> Reply | None:
+        ways, name = acknowledgement(turn.heard, turn.stated, turn.said)
+        return Reply(text=turn.say(ways, name=name)) if ways else None
+
+    def _about_somebody(self, turn: Turn) -> Reply | None:
+        """Answers what a statement of the person covers: "Where does Jonas live?"."""
+        if turn.stated or self._phrases.heard.second_person.search(turn.cleaned):
+            return None
+        return self._recollection.about_anything(
+            turn.heard, turn.notebook, turn.prompt.history, turn.said, is_certain=True
+        )
+
+    def _best_about_the_person(self, turn: Turn) -> bool:
         """Whether the corpus is about the user: "What is my name?" is not "... your name?"."""
         best = turn.matches[0] if turn.matches else None
         return (
@@ -202,7 +274,7 @@ class Listener:
             is not None
         )
 
-    def _from_corpus(self, turn: _Turn) -> Reply | None:
+    def _from_corpus(self, turn: Turn) -> Reply | None:
         best = turn.matches[0] if turn.matches else None
         if self._phrases.heard.follow_up.search(turn.cleaned) and turn.talk.last_topic:
             best = self._in_context(turn) or best
@@ -213,12 +285,12 @@ class Listener:
             return None
         return self._speak(turn, best)
 
-    def _is_statement(self, turn: _Turn) -> bool:
-        """Whether the user makes a statement about themself."""
-        is_question = turn.prompt.question.endswith(("?", "？"))
-        return not is_question and bool(self._phrases.heard.statement.search(turn.cleaned))
+    def _is_statement(self, turn: Turn) -> bool:
+        """Whether the user makes a statement."""
+        is_own = self._phrases.heard.statement.search(turn.cleaned) is not None
+        return bool(turn.stated) or (is_own and not is_question(turn.heard))
 
-    def _in_context(self, turn: _Turn) -> Match | None:
+    def _in_context(self, turn: Turn) -> Match | None:
         """Returns the entry that matches a follow-up best, given the previous question."""
         context = {match.entry.id: match.fit for match in self._entries.find(turn.talk.last_topic)}
         last = turn.talk.last_entry(self._persona.entries)
@@ -233,7 +305,7 @@ class Listener:
         ]
         return max(found, key=lambda match: match.fit, default=None)
 
-    def _courtesy(self, turn: _Turn) -> Reply | None:
+    def _courtesy(self, turn: Turn) -> Reply | None:
         heard, said = self._phrases.heard, turn.said
         for pattern, ways in (
             (heard.greeting, said.greeting),
@@ -242,17 +314,16 @@ class Listener:
         ):
             if pattern.fullmatch(turn.cleaned):
                 return Reply(text=turn.say(ways))
-        if self._is_statement(turn):
-            return Reply(text=turn.say(said.noted))
-        return None
+        if acknowledged := self._acknowledge(turn):
+            return acknowledged
+        return Reply(text=turn.say(said.noted)) if self._is_statement(turn) else None
 
-    def _from_memory(self, turn: _Turn) -> Reply | None:
-        prompt = turn.prompt
-        return self._recollection.recall(
-            turn.cleaned, prompt.memories, prompt.history, said=turn.said, personal=False
+    def _from_memory(self, turn: Turn) -> Reply | None:
+        return self._recollection.about_anything(
+            turn.heard, turn.notebook, turn.prompt.history, turn.said
         )
 
-    def _from_knowledge(self, turn: _Turn) -> Reply | None:
+    def _from_knowledge(self, turn: Turn) -> Reply | None:
         """Quotes documents of the user or of the persona."""
         prompt, profile = turn.prompt, self._persona.profile
         passages = [
@@ -262,7 +333,7 @@ class Listener:
         ]
         return self._quotation.quote(turn.cleaned, passages, prompt.history, turn.said)
 
-    def _from_documents(self, turn: _Turn) -> Reply | None:
+    def _from_documents(self, turn: Turn) -> Reply | None:
         # A passage is in one language; a corpus entry may be in several.
         if turn.prompt.language != self._language:
             return None
@@ -272,24 +343,7 @@ class Listener:
         source = _source(SourceKind.DOCUMENT, found.passage.document, found.fit)
         return Reply(text=found.text, sources=(source,))
 
-    # No answer.
-
-    def _unknown(self, turn: _Turn) -> Reply:
-        language, profile = turn.prompt.language, self._persona.profile
-        best = turn.matches[0] if turn.matches else None
-        if best is not None and best.fit >= self._accept - _OFFER_MARGIN:
-            question = best.entry.wordings[language].questions[0]
-            if count_words(question) <= _MAX_OFFERED_WORDS:
-                return Reply(text=turn.say(turn.said.did_you_mean, question=question))
-        text = turn.say(profile.unknown.get(language) or turn.said.unknown)
-        suggestions = profile.suggestions.get(language, ())
-        if not suggestions:
-            return Reply(text=text)
-        question = unsaid(suggestions, turn.prompt.history)
-        offer = turn.say(turn.said.suggest, question=question)
-        return Reply(text=text + ("" if text[-1] in "。！？" else " ") + offer)
-
-    def _speak(self, turn: _Turn, match: Match) -> Reply:
+    def _speak(self, turn: Turn, match: Match) -> Reply:
         answers = match.entry.wordings[turn.prompt.language].answers
         source = _source(SourceKind.CORPUS, match.entry.id, match.fit)
         return Reply(text=unsaid(answers, turn.prompt.history), sources=(source,))

@@ -25,13 +25,6 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Alike(_Table):
-    """A question about the user and the memories that answer it in other words."""
-
-    question: re.Pattern[str]
-    memory: re.Pattern[str]
-
-
 class Heard(_Table):
     """Patterns for text as returned by `Phrasebook.clean`."""
 
@@ -45,15 +38,17 @@ class Heard(_Table):
     repeat: re.Pattern[str]
     what_i_asked: re.Pattern[str]
     what_you_said: re.Pattern[str]
+    go_on: re.Pattern[str]
     more: re.Pattern[str]
     yes: re.Pattern[str]
+    no: re.Pattern[str]
     follow_up: re.Pattern[str]
     personal: re.Pattern[str]
     about_all: re.Pattern[str]
     statement: re.Pattern[str]
     first_person: re.Pattern[str]
+    second_person: re.Pattern[str]
     asking: re.Pattern[str]
-    alike: tuple[Alike, ...]
 
 
 class Said(_Table):
@@ -64,6 +59,14 @@ class Said(_Table):
     goodbye: tuple[str, ...]
     unclear: tuple[str, ...]
     noted: tuple[str, ...]
+    met: tuple[str, ...]
+    heard: tuple[str, ...]
+    corrected: tuple[str, ...]
+    forget_all: tuple[str, ...]
+    all_forgotten: tuple[str, ...]
+    forgotten: tuple[str, ...]
+    nothing_forgotten: tuple[str, ...]
+    nothing_to_forget: tuple[str, ...]
     nothing_to_repeat: tuple[str, ...]
     you_asked: tuple[str, ...]
     nothing_asked: tuple[str, ...]
@@ -71,6 +74,7 @@ class Said(_Table):
     you_told_me: tuple[str, ...]
     i_told_you: tuple[str, ...]
     also: str
+    joined: str
     quoted: tuple[str, ...]
     quoted_page: tuple[str, ...]
     not_told: tuple[str, ...]

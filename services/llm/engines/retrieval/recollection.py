@@ -1,104 +1,112 @@
-"""Answers from memories about the user."""
+"""Answers from what the person told, in this session or an earlier one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Final
 
-from retrieval.tokeniser import FUNCTION_WORDS, tokens
+from retrieval.topics import topic_of
 from services.llm.engine import Source, SourceKind
+from services.llm.engines.retrieval.matching import covering, matching, told
+from services.llm.engines.retrieval.note import Note
+from services.llm.engines.retrieval.notebook import Notebook
 from services.llm.engines.retrieval.phrasebook import Phrasebook, Said
 from services.llm.engines.retrieval.reply import Reply, unsaid
-from services.llm.prompt.prompt import Memory, Message, Role
+from services.llm.prompt.prompt import Message
+from text.facts.asked import Asked, asked
+from text.facts.sentences import asks
+from text.facts.times import dated
 from text.scripts import is_ideographic
 
-_PERSONAL_FIT: Final = 0.5
+# How much of a question about anything but the person a clause must cover.
 _OTHER_FIT: Final = 0.75
-_ALIKE_FIT: Final = 0.9
-_MAX_TOLD: Final = 3
+_CERTAIN_FIT: Final = 0.8
+_CERTAIN_WORDS: Final = 2
+_MAX_TOLD: Final = 10
 _MAX_NAME_CHARS: Final = 200
 
 
 class Recollection:
-    """Finds and phrases memories in one language."""
+    """Finds and phrases what was told, in one language."""
 
     def __init__(self, phrases: Phrasebook) -> None:
         self._phrases = phrases
 
-    def is_personal(self, cleaned: str) -> bool:
-        """Whether a question asks for something that the user may have said."""
-        heard = self._phrases.heard
-        return bool(heard.about_all.fullmatch(cleaned) or heard.personal.search(cleaned))
+    def personal(self, heard: str, cleaned: str, today: date) -> Asked | None:
+        """Returns what a question asks about the person; None if it is no such question."""
+        patterns = self._phrases.heard
+        # "What did I do yesterday?" is answered by the date.
+        question = asked(dated(heard, said=today, today=today))
+        if patterns.about_all.fullmatch(cleaned) or patterns.personal.search(cleaned):
+            return question
+        return question if question.attributes and asks(heard) else None
 
-    def recall(
+    def about_the_person(
         self,
+        question: Asked,
         cleaned: str,
-        memories: Sequence[Memory],
+        notebook: Notebook,
         history: Sequence[Message],
-        *,
         said: Said,
-        personal: bool,
     ) -> Reply | None:
-        """Answers from memories; returns None if none matches.
+        """Answers a question about the person; returns None if nothing was told about it."""
+        if self._phrases.heard.about_all.fullmatch(cleaned):
+            return self._tell([(note, 1.0) for note in told(notebook.notes)], history, said)
+        found = matching(notebook.notes, question)
+        return self._tell([(note, note.score) for note in found], history, said)
+
+    def about_anything(
+        self,
+        question: str,
+        notebook: Notebook,
+        history: Sequence[Message],
+        said: Said,
+        *,
+        is_certain: bool = False,
+    ) -> Reply | None:
+        """Answers a question about anything else; returns None if nothing matches.
 
         Args:
-            cleaned: The question as returned by `Phrasebook.clean`.
-            memories: Best first.
+            question: What the person said.
+            notebook: The notes before it.
             history: The conversation.
-            said: The engine's phrases in the language of the answer.
-            personal: Whether the question is about the user, which lowers the threshold.
+            said: The engine's phrases.
+            is_certain: Only if most of several words of the question are covered.
         """
-        told = [
-            memory
-            for memory in memories
-            if memory.citation is None and not self._is_question(memory.text)
-        ]
-        if self._phrases.heard.about_all.fullmatch(cleaned):
-            mine = [memory for memory in told if memory.role is not Role.ASSISTANT]
-            return self._tell(
-                [(memory, memory.score) for memory in mine[:_MAX_TOLD]], history, said
-            )
-        scored = sorted(
-            ((memory, self._fit(cleaned, memory)) for memory in told), key=lambda pair: -pair[1]
-        )
-        enough = _PERSONAL_FIT if personal else _OTHER_FIT
-        return self._tell([pair for pair in scored[:1] if pair[1] >= enough], history, said)
-
-    def _fit(self, cleaned: str, memory: Memory) -> float:
-        """Returns how much of the question the memory covers, 0 to 1."""
-        text = self._phrases.plain(memory.text)
-        if any(
-            pair.question.search(cleaned) and pair.memory.search(text)
-            for pair in self._phrases.heard.alike
-        ):
-            return _ALIKE_FIT
-        asked = set(tokens(self._phrases.heard.asking.sub(" ", cleaned))) - FUNCTION_WORDS
-        if not asked:
-            return 0.0
-        return len(asked & set(tokens(text))) / len(asked)
-
-    def _is_question(self, text: str) -> bool:
-        return text.rstrip().endswith(("?", "？"))
+        if is_certain and len(topic_of(question)) < _CERTAIN_WORDS:
+            return None
+        enough = _CERTAIN_FIT if is_certain else _OTHER_FIT
+        found = [pair for pair in covering(notebook.notes, question)[:1] if pair[1] >= enough]
+        return self._tell(found, history, said)
 
     def _tell(
-        self, found: Sequence[tuple[Memory, float]], history: Sequence[Message], said: Said
+        self, found: Sequence[tuple[Note, float]], history: Sequence[Message], said: Said
     ) -> Reply | None:
         if not found:
             return None
-        parts: list[str] = []
-        for number, (memory, _) in enumerate(found):
-            by_engine = memory.role is Role.ASSISTANT
-            words = " ".join(memory.text.split())
-            text = words if by_engine else self._phrases.in_second_person(words)
-            ways = said.i_told_you if by_engine else said.you_told_me
-            frame = unsaid(ways, history) if number == 0 else said.also
-            parts.append(frame.format(text=_as_clause(text)))
-        joined = ("" if _ends_wide(parts[0]) else " ").join(parts)
-        sources = tuple(
-            Source(kind=SourceKind.MEMORY, name=memory.text[:_MAX_NAME_CHARS], score=min(fit, 1.0))
-            for memory, fit in found
+        best = found[0][0]
+        if best.by_engine:
+            first, rest = unsaid(said.i_told_you, history).format(text=_as_clause(best.text)), []
+        else:
+            clauses = list(dict.fromkeys(self._addressed(note) for note, _ in found[:_MAX_TOLD]))
+            first = unsaid(said.you_told_me, history).format(text=_as_clause(clauses[0]))
+            rest = [_without_stop(_as_clause(clause)) for clause in clauses[1:]]
+        text = first
+        if rest:
+            also = said.also.format(text=_as_clause(said.joined.join(rest)))
+            text += ("" if _ends_wide(first) else " ") + also
+        return Reply(
+            text=text, sources=tuple(_source(note, fit) for note, fit in found[:_MAX_TOLD])
         )
-        return Reply(text=joined, sources=sources)
+
+    def _addressed(self, note: Note) -> str:
+        return self._phrases.in_second_person(" ".join(note.text.split()))
+
+
+def _source(note: Note, fit: float) -> Source:
+    kind = SourceKind.HISTORY if note.in_session else SourceKind.MEMORY
+    return Source(kind=kind, name=note.source[:_MAX_NAME_CHARS], score=min(fit, 1.0))
 
 
 def _as_clause(text: str) -> str:
@@ -109,6 +117,10 @@ def _as_clause(text: str) -> str:
     if text[-1:] in ".!?。！？":
         return text
     return text + ("。" if is_ideographic(text[-1:]) else ".")
+
+
+def _without_stop(text: str) -> str:
+    return text.rstrip(".。")
 
 
 def _ends_wide(text: str) -> bool:
