@@ -18,7 +18,10 @@ OPENAI_RATE_HZ = 24_000
 MEDIA = ("fmp4", "pcm")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 """Half of a pair can only be written as an escape: a WebSocket carries only valid UTF-8."""
-_TEXTS = ("persona", "avatar", "language", "user_id", "session_id")
+_TEXTS = (
+    *("persona", "avatar", "language", "user_id", "session_id"),
+    *("time_zone", "notice_language"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,8 @@ class ClientConfig:
     language: str = ""
     user_id: str = ""
     session_id: str = ""
+    time_zone: str = ""
+    notice_language: str = ""
 
     def updated(self, session: object) -> Self:
         """Returns the configuration updated by the `session` of a `session.update`.
@@ -88,6 +93,8 @@ class ClientConfig:
             language=self.language,
             voice=self.voice,
             avatar=self.avatar,
+            time_zone=self.time_zone,
+            notice_language=self.notice_language,
             input_sample_rate_hz=self.input_rate_hz,
             text_only=self.text_only,
             audio_only=not self.text_only and (self.audio_only or self.media == "pcm"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from anima.llm.v1 import llm_pb2 as llm
 from gateway.turn.turn import TurnOutcome
+from services.runtime.clock import unix_ms
 
 _MAX_MESSAGES = 40
 
@@ -23,9 +24,13 @@ class History:
 
     def add(self, outcome: TurnOutcome) -> None:
         """Adds a question and the heard part of its answer."""
-        self._messages.append(llm.Message(role=llm.ROLE_USER, text=outcome.question))
-        if outcome.heard_text:
-            self._messages.append(llm.Message(role=llm.ROLE_ASSISTANT, text=outcome.heard_text))
+        said = {llm.ROLE_USER: outcome.question, llm.ROLE_ASSISTANT: outcome.heard_text}
+        now_unix_ms = unix_ms()
+        self._messages.extend(
+            llm.Message(role=role, text=text, said_unix_ms=now_unix_ms)
+            for role, text in said.items()
+            if text or role == llm.ROLE_USER
+        )
 
     def messages(self) -> list[llm.Message]:
         """Returns the messages, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from services.runtime.video_limits import check_video
 
 T = TypeVar("T", llm.Persona, tts.Voice, avatar.Avatar)
 
+_TIME_ZONE = re.compile(r"[A-Za-z0-9_+/-]{0,64}")
 _MAX_NAME_CHARS = 64
 _MAX_USER_ID_CHARS = 128
 _MAX_ENDPOINTING_MS = 600_000
@@ -74,6 +76,15 @@ def check_config(config: pb.ConverseConfig) -> None:
     check_name("config.user_id", config.user_id, _MAX_USER_ID_CHARS, min_chars=0)
     for field in ("persona", "voice", "avatar"):
         check_name(f"config.{field}", getattr(config, field), _MAX_NAME_CHARS, min_chars=0)
+    if not _TIME_ZONE.fullmatch(config.time_zone):
+        raise InvalidRequest(
+            f"config.time_zone: {config.time_zone[:80]!r} is not a name such as Europe/Berlin"
+        )
+    notices_in = config.notice_language
+    if notices_in and not langcodes.tag_is_valid(notices_in[:_MAX_NAME_CHARS]):
+        raise InvalidRequest(
+            f"config.notice_language: {notices_in[:_MAX_NAME_CHARS]!r} is not a BCP-47 language"
+        )
     if config.language and not langcodes.tag_is_valid(config.language[:_MAX_NAME_CHARS]):
         raise InvalidRequest(
             f"config.language: {config.language[:_MAX_NAME_CHARS]!r} is not a BCP-47 language"

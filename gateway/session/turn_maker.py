@@ -82,7 +82,9 @@ class TurnMaker:
             persona=opening.persona,
             language=opening.config.language,
             notice_language=notices.language_for(
-                text, chosen=opening.config.language, spoken=opening.listen_language
+                text,
+                chosen=opening.config.notice_language or opening.config.language,
+                spoken=opening.listen_language,
             ),
             voice=opening.config.voice,
             known_voices=opening.voices,
@@ -91,6 +93,7 @@ class TurnMaker:
             speech=opening.speech,
             face=video is not None,
             paced=opening.paced,
+            time_zone=opening.config.time_zone,
             history=self._history.messages(),
             ai_mark=opening.config.ai_mark,
             idle=self._idle,

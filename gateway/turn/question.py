@@ -33,6 +33,7 @@ class Question:
         speech: False: text only.
         face: False: no video.
         paced: False: media is sent as it is made.
+        time_zone: The IANA name of the user's time zone; empty: unknown.
         history: The conversation so far, with only the part of each answer that was heard.
         ai_mark: True: frames carry a mark that they are made by AI.
         idle: The idle loop that the client shows before the answer.
@@ -55,6 +56,7 @@ class Question:
     speech: bool
     face: bool
     paced: bool
+    time_zone: str
     history: Sequence[llm.Message]
     ai_mark: bool
     idle: IdleLoop

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from functools import cache
 from typing import Any, Final
+from zoneinfo import ZoneInfo, available_timezones
 
 from anima.llm.v1 import ROLE_ASSISTANT, ROLE_UNSPECIFIED, ROLE_USER, GenerateConfig
 from anima.llm.v1 import Memory as WireMemory
@@ -30,6 +32,7 @@ MAX_DESCRIPTION_CHARS: Final = 4_000
 MAX_CALL_ID_CHARS: Final = 256
 
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TIME_ZONE: Final = re.compile(r"[A-Za-z0-9_+/-]{1,64}")
 _NONE: Final = {"type": "object", "properties": {}}
 
 _ROLES: Final = {ROLE_USER: Role.USER, ROLE_ASSISTANT: Role.ASSISTANT}
@@ -67,7 +70,20 @@ def read_prompt(config: GenerateConfig, catalogue: PersonaCatalogue) -> Prompt:
         user_id=config.user_id,
         tools=tools,
         tool_results=_tool_results(config, tools),
+        time_zone=_time_zone(config.time_zone),
     )
+
+
+def _time_zone(name: str) -> ZoneInfo | None:
+    """Returns a time zone by its name; None if it is unknown here, as new ones are."""
+    if name and not _TIME_ZONE.fullmatch(name):
+        raise InvalidRequest(f"config.time_zone: {name[:80]!r} is not a name such as Europe/Berlin")
+    return ZoneInfo(name) if name in _known_time_zones() else None
+
+
+@cache
+def _known_time_zones() -> Set[str]:
+    return available_timezones()
 
 
 def _check_count(field: str, count: int, most: int, noun: str) -> None:
@@ -102,7 +118,8 @@ def _history(config: GenerateConfig) -> list[Message]:
         check_text(f"{field}.text", message.text, MAX_TEXT_CHARS, min_chars=0)
         # An answer that was interrupted before any word was heard has no text.
         if message.text.strip():
-            messages.append(Message(role=role, text=message.text.strip()))
+            said = message.said_unix_ms
+            messages.append(Message(role=role, text=message.text.strip(), said_unix_ms=said))
     return messages
 
 

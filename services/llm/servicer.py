@@ -235,6 +235,9 @@ def _persona(profile: Profile) -> Persona:
         avatar=profile.avatar,
         greetings=_texts(profile.languages, profile.greetings),
         suggestions=_texts(profile.languages, profile.suggestions),
+        descriptions=_texts(
+            profile.languages, {tag: (text,) for tag, text in profile.descriptions.items()}
+        ),
     )
 
 

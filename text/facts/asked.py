@@ -41,8 +41,8 @@ class Asked:
     """The words that do not name subject or attribute: "tea" of "Do I like tea?"."""
     is_yes_no: bool = False
     """Whether only facts with these words answer it."""
-    question: str = ""
-    """The whole question."""
+    stated: str = ""
+    """Words of statements that answer it if no fact does."""
 
     def covers(self, fact: Candidate) -> bool:
         """Whether a fact has the subject and one of the attributes."""
@@ -73,7 +73,10 @@ _YES_NO: Final = re.compile(r"^(?:do|does|did|am|is|are|have|has|can)\b|(?:å—|æ
 
 
 _RULES: Final = {
-    language: tuple((re.compile(rule["asks"]), tuple(rule["attributes"])) for rule in rules)
+    language: tuple(
+        (re.compile(rule["asks"]), tuple(rule["attributes"]), rule.get("stated", ""))
+        for rule in rules
+    )
     for language, rules in tomllib.loads(
         (files("text.facts") / "questions.toml").read_text(encoding="utf-8")
     ).items()
@@ -93,13 +96,11 @@ def asked(question: str) -> Asked:
     chinese = has_chinese(question)
     subject, text = _with_sign(question, chinese=chinese)
     if not subject:
-        return Asked(subject="", attributes=(), words=question, question=question)
+        return Asked(subject="", attributes=(), words=question)
     if (favourite := _FAVOURITE.search(text)) is not None:
         what = next(value for value in favourite.groups() if value)
-        return Asked(
-            subject=subject, attributes=(f"favourite {what}",), words="", question=question
-        )
-    for pattern, names in _RULES["zh" if chinese else "en"]:
+        return Asked(subject=subject, attributes=(f"favourite {what}",), words="")
+    for pattern, names, stated in _RULES["zh" if chinese else "en"]:
         if pattern.search(text) is not None:
             words = pattern.sub(" ", text).replace("@", " ")
             needs = _YES_NO.search(text) is not None or names == ("has",)
@@ -108,10 +109,10 @@ def asked(question: str) -> Asked:
                 attributes=names,
                 words=words,
                 is_yes_no=needs,
-                question=question,
+                stated=stated,
             )
     # "My dentist appointment" is not about the dentist.
-    return Asked(subject=USER, attributes=(), words=question, question=question)
+    return Asked(subject=USER, attributes=(), words=question)
 
 
 def _with_sign(question: str, *, chinese: bool) -> tuple[str, str]:

@@ -20,7 +20,8 @@ _JOB = (
     r"|飞行员|摄影师|建筑师|理发师))"
 )
 _PREFIX = re.compile(
-    r"^(?:你好|您好|嗨|嗯|哦|啊|对了|那个|其实|不对|不是|错了|你错了|你记错了|应该是|我是说"
+    r"^(?:你好|您好|嗨|别忘了|不要忘了|记得|嗯|哦|啊|对了|那个|其实|不对|不是|错了|你错了|你记错了"
+    r"|应该是|我是说"
     r"|顺便说一下|还有|而且"
     r"|但是|所以|因为|请记住|记住|告诉你|现在|呃)[，,、：: ]*"
 )
@@ -37,6 +38,7 @@ _WHEN_FIRST = re.compile(
 # A further statement about the same subject: "我哥哥住在广州，是一名厨师".
 _SUBJECT = re.compile(rf"我(?:的|家)?(?:{RELATION}(?:[\u4e00-\u9fff]{{2,3}}(?=住|在|是))?)?")
 _FURTHER_VERB = re.compile(r"[，,](?=(?:现在|目前)?(?:是|在|住|来自|今年|喜欢|讨厌|会))")
+_INTRODUCED = re.compile(rf"我(?:们|家)?(?:有|养|领养)了?(?:一?[个只条位匹辆])?(?P<s>{RELATION})")
 _RELATION_FIRST = re.compile(rf"我(?:们|家)?的?(?P<s>{RELATION})")
 _FIRST_PERSON = re.compile(r"(?:我|咱|叫我)")
 _PRONOUN = re.compile(r"^[他她它](?=今年|[\d一二三四五六七八九十]+岁|是|住|在|叫|喜欢|讨厌|会|有)")
@@ -162,6 +164,10 @@ _RULES: list[tuple[str, Make]] = [
     (rf"我的?(?P<s>{RELATION})的?生日是{_V}", _of("birthday", "我的{}的生日是{}。")),
     (rf"我的?(?P<s>{RELATION})对{_V}过敏", _of("allergy", "我的{}对{}过敏。")),
     (
+        r"我会(?:说|讲)(?P<v>[\u4e00-\u9fff]{1,4}[语文话](?:[、，,和与]+[\u4e00-\u9fff]{1,4}[语文话])*)$",
+        _user("speaks", "我会说{}。"),
+    ),
+    (
         r"我会(?:弹|拉|吹|打)(?P<v>钢琴|吉他|小提琴|大提琴|二胡|古筝|长笛|鼓|篮球|网球|羽毛球"
         r"|乒乓球)",
         _user("plays", "我会演奏或玩{}。"),
@@ -222,8 +228,10 @@ def clauses(sentence: str) -> Iterator[str]:
         first, *further = _FURTHER_VERB.split(said) if subject is not None else [said]
         if first:
             yield first
+        introduced = _INTRODUCED.match(said)
+        whose = f"我的{introduced['s']}" if introduced else subject.group() if subject else ""
         for part in further:
-            yield f"{subject.group() if subject else ''}{part}"
+            yield f"{whose}{part}"
 
 
 def subject_of(clause: str) -> str:

@@ -14,14 +14,18 @@ _PREFIX = re.compile(
     r"^(?:(?:hi|hello|hey|well|so|oh|ok|okay|yes|yeah|yep|no|nope|sorry|actually|and|but|also"
     r"|because"
     r"|by the way|you know|you see|as i said|in fact|to be honest|honestly|i mean|i meant|please"
-    r"|remember that|remember|note that|just so you know|for your information|these days|nowadays"
+    r"|remember that|remember|note that|just so you know|for your information|don't forget that"
+    r"|don't forget|do not forget|these days|nowadays"
     r"|that is wrong|that's wrong|that is not right|that's not right|not quite|wrong|there|anima"
     r"|originally|careful|now|wait|hang on|hold on)(?:[,:]?\s+|\s*[,:-]\s*))+",
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(
-    r"[.!?;\n]+\s*|,?\s+(?:and|but|so|because|although|though|while)\s+(?=(?:i|i'm|i've|my)\b)"
-    r"|\s+before\s+(?=i moved to\b)",
+    r"[;\n]+\s*|,\s+(?=(?:i|i'm|i've|my)\b)|,?\s+(?:and|but|so|because|although|though"
+    r"|while)\s+(?=(?:i|i'm|i've|my)\b)"
+    r"|\s+before\s+(?=i moved to\b)"
+    r"|,\s+(?:and\s+)?(?=(?:he|she|it|they)(?:'s|'re| is| are| was| has| lives?| works?| likes?"
+    r"| loves?)\b)",
     re.IGNORECASE,
 )
 # A further verb of the same subject: "My brother lives in Porto and works as a nurse".
@@ -309,7 +313,9 @@ _FIRST_PERSON = re.compile(
     r"(?:i|i'm|i've|i'd|i'll|we|we're|we've|my|our|call me)\b", re.IGNORECASE
 )
 _PRONOUN = re.compile(
-    r"^(?:he|she|it|they)(?= (?:is|was|has|lives|works|likes|loves|hates)\b)", re.IGNORECASE
+    r"^(?:he|she|it|they)(?: (?:is|are)|'s|'re)(?= )"
+    r"|^(?:he|she|it|they)(?= (?:was|has|lives?|works?|likes?|loves?|hates?)\b)",
+    re.IGNORECASE,
 )
 
 
@@ -321,7 +327,7 @@ def is_no_value(value: str) -> bool:
 def clauses(sentence: str) -> Iterator[str]:
     """Splits a sentence into clauses, each with its subject: "My brother lives in Porto"."""
     for clause in _CLAUSE.split(sentence.replace("’", "'")):
-        said = _PREFIX.sub("", clause.strip()).strip(" ,:-\"'")
+        said = _PREFIX.sub("", clause.strip()).strip(" ,:-\"'.!")
         subject = _SUBJECT.match(said)
         first, *further = _FURTHER_VERB.split(said) if subject is not None else [said]
         if first:
@@ -340,7 +346,11 @@ def subject_of(clause: str) -> str:
 
 def with_subject(clause: str, subject: str) -> str:
     """Replaces the pronoun at the beginning of a clause: "He is four" -> "My dog is four"."""
-    return _PRONOUN.sub(f"My {subject}", clause, count=1) if subject not in {"", USER} else clause
+    match = _PRONOUN.match(clause)
+    if match is None or subject in {"", USER}:
+        return clause
+    is_being = match.group().lower() not in {"he", "she", "it", "they"}
+    return f"My {subject}{' is' if is_being else ''}{clause[match.end() :]}"
 
 
 def singular(relation: str) -> str:

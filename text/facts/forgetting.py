@@ -40,9 +40,11 @@ _WISH: Final = re.compile(
     re.IGNORECASE,
 )
 _WISH_CHINESE: Final = re.compile(
-    r"(?P<yes>是的?[，,]?|对[，,]?|好的?[，,]?)?(?:请|麻烦|你|帮我|给我|现在|可以|能不能|能)*"
+    r"(?P<yes>是的?[，,]?|对[，,]?|好的?[，,]?)?(?!你忘了.*[^吧]$)(?:请|麻烦|你|帮我|给我|现在"
+    r"|可以|能不能|能)*"
     r"(?:(?:忘掉|忘记|忘了|删除|删掉|清除|抹掉|别记住?|不要记住?)(?P<what>.+)"
-    r"|(?:把)(?P<object>.+?)(?:都|全|全部|也)*(?:忘掉|忘记|忘了|删除|删掉|清除|清空|抹掉).{0,2})"
+    r"|(?P<object>(?:把|全部|所有|一切|关于我).*?)(?:都|全|全部|也)*"
+    r"(?:忘掉|忘记|忘了|删除|删掉|删了|清除|清空|抹掉).{0,2})"
 )
 _LAST: Final = re.compile(
     r"(?:about )?(?:that|it|this|(?:what|the thing|everything)? ?i (?:have )?(?:just )?(?:said"
@@ -105,7 +107,7 @@ def wish_to_forget(text: str) -> Wish | None:
     if match is None or _NOT_AN_ORDER.search(said):
         return None
     what = match["what"] or (match["object"] if chinese else "")
-    what = what.strip(" ，,")
+    what = what.strip(" ，,").removeprefix("把")
     if _LAST.fullmatch(what.lower()):
         return Wish(scope=Scope.LAST)
     if _EVERYTHING.fullmatch(what.lower()):

@@ -1,8 +1,9 @@
-"""Tells questions from statements, with or without punctuation."""
+"""Distinguishes questions from statements, with or without punctuation."""
 
 import re
 from typing import Final
 
+from text.abbreviations import surely_ends_in_abbreviation as ends_in_abbreviation
 from text.languages import has_chinese
 
 _SENTENCE: Final = re.compile(r"[^.!?。！？\n]+(?:\.(?=\d)[^.!?。！？\n]+)*[.!?。！？]*")
@@ -33,6 +34,12 @@ _STATES: Final = re.compile(
 _TO_THE_LISTENER: Final = re.compile(
     r"\b(?:you|your|yours|answer|question)\b|你|您|回答|问题", re.IGNORECASE
 )
+_REMARKS: Final = re.compile(
+    r"(?:you|that|this|it|there|they|we|i) (?!want|need|would like)[\w']+|(?:you|that|it|there"
+    r"|i)'(?:re|s|m) "
+    r"|(?:你|那|这|我们).*(?:了|是|很|太|真|不)",
+    re.IGNORECASE,
+)
 _STATES_CHINESE: Final = re.compile(
     r"^(?:[他她它]|我们|这|那|今天|昨天|前天|明天|最近|上个?周|下个?周|去年|今年|外面|天气|有(?:个"
     r"|一个)?人|大家)"
@@ -43,7 +50,14 @@ _STATES_CHINESE: Final = re.compile(
 
 def sentences(text: str) -> list[str]:
     """Splits a text at its full stops, question marks and line ends."""
-    return [one.strip() for one in _SENTENCE.findall(text) if one.strip()]
+    parts: list[str] = []
+    for found in _SENTENCE.findall(text):
+        is_open = bool(parts) and ends_in_abbreviation(parts[-1].rsplit(None, 1)[-1])
+        if is_open and found.strip():
+            parts[-1] += found
+        elif found.strip():
+            parts.append(found)
+    return [part.strip() for part in parts]
 
 
 def is_question(sentence: str) -> bool:
@@ -67,3 +81,9 @@ def states(sentence: str) -> bool:
     if has_chinese(said):
         return len(said) > 3 and _STATES_CHINESE.search(said) is not None
     return _STATES.search(said) is not None
+
+
+def remarks(sentence: str) -> bool:
+    """Whether a sentence says something about the listener or the talk: "You forgot me!"."""
+    said = sentence.strip()
+    return not asks(said) and _REMARKS.match(said) is not None

@@ -185,6 +185,8 @@ class ConverseConfig(google.protobuf.message.Message):
     PACING_FIELD_NUMBER: builtins.int
     ENDPOINTING_FIELD_NUMBER: builtins.int
     AI_MARK_FIELD_NUMBER: builtins.int
+    TIME_ZONE_FIELD_NUMBER: builtins.int
+    NOTICE_LANGUAGE_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """Identifies the session, 1 to 64 characters of [A-Za-z0-9_.-]; empty: the gateway chooses."""
     user_id: builtins.str
@@ -207,6 +209,12 @@ class ConverseConfig(google.protobuf.message.Message):
     """The pacing of media."""
     ai_mark: builtins.bool
     """True: every picture carries a visible mark that labels it as machine-made."""
+    time_zone: builtins.str
+    """The time zone of the user, an IANA name such as Europe/Berlin, at most 64 characters; empty or unknown: that of the
+    mesh.
+    """
+    notice_language: builtins.str
+    """BCP-47 language of notices; empty: `language`, otherwise the language of each question."""
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
         """The requested video format; 0: the avatar's own."""
@@ -231,9 +239,11 @@ class ConverseConfig(google.protobuf.message.Message):
         pacing: global___Pacing.ValueType = ...,
         endpointing: anima.asr.v1.asr_pb2.Endpointing | None = ...,
         ai_mark: builtins.bool = ...,
+        time_zone: builtins.str = ...,
+        notice_language: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["endpointing", b"endpointing", "video", b"video"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["ai_mark", b"ai_mark", "audio_only", b"audio_only", "avatar", b"avatar", "endpointing", b"endpointing", "input_sample_rate_hz", b"input_sample_rate_hz", "language", b"language", "pacing", b"pacing", "persona", b"persona", "session_id", b"session_id", "text_only", b"text_only", "user_id", b"user_id", "video", b"video", "voice", b"voice"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["ai_mark", b"ai_mark", "audio_only", b"audio_only", "avatar", b"avatar", "endpointing", b"endpointing", "input_sample_rate_hz", b"input_sample_rate_hz", "language", b"language", "notice_language", b"notice_language", "pacing", b"pacing", "persona", b"persona", "session_id", b"session_id", "text_only", b"text_only", "time_zone", b"time_zone", "user_id", b"user_id", "video", b"video", "voice", b"voice"]) -> None: ...
 
 global___ConverseConfig = ConverseConfig
 

@@ -122,6 +122,7 @@ class GenerateConfig(google.protobuf.message.Message):
     USER_ID_FIELD_NUMBER: builtins.int
     TOOLS_FIELD_NUMBER: builtins.int
     TOOL_RESULTS_FIELD_NUMBER: builtins.int
+    TIME_ZONE_FIELD_NUMBER: builtins.int
     turn_id: builtins.str
     """The turn; see ChunkHeader.turn_id."""
     epoch: builtins.int
@@ -139,6 +140,10 @@ class GenerateConfig(google.protobuf.message.Message):
     user_id: builtins.str
     """The user, as in anima.memory.v1; at most 256 characters. An engine that caches prompt prefixes
     shares them only within one user; empty: they are not shared.
+    """
+    time_zone: builtins.str
+    """The time zone of the user, an IANA name such as Europe/Berlin, at most 64 characters; empty or unknown: that of the
+    service.
     """
     @property
     def history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Message]:
@@ -176,9 +181,10 @@ class GenerateConfig(google.protobuf.message.Message):
         user_id: builtins.str = ...,
         tools: collections.abc.Iterable[global___Tool] | None = ...,
         tool_results: collections.abc.Iterable[global___ToolResult] | None = ...,
+        time_zone: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_word_interval_ms", b"_word_interval_ms", "word_interval_ms", b"word_interval_ms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_word_interval_ms", b"_word_interval_ms", "epoch", b"epoch", "history", b"history", "language", b"language", "max_words", b"max_words", "memories", b"memories", "persona", b"persona", "question", b"question", "tool_results", b"tool_results", "tools", b"tools", "turn_id", b"turn_id", "user_id", b"user_id", "word_interval_ms", b"word_interval_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_word_interval_ms", b"_word_interval_ms", "epoch", b"epoch", "history", b"history", "language", b"language", "max_words", b"max_words", "memories", b"memories", "persona", b"persona", "question", b"question", "time_zone", b"time_zone", "tool_results", b"tool_results", "tools", b"tools", "turn_id", b"turn_id", "user_id", b"user_id", "word_interval_ms", b"word_interval_ms"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_word_interval_ms", b"_word_interval_ms"]) -> typing.Literal["word_interval_ms"] | None: ...
 
 global___GenerateConfig = GenerateConfig
@@ -191,17 +197,21 @@ class Message(google.protobuf.message.Message):
 
     ROLE_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
+    SAID_UNIX_MS_FIELD_NUMBER: builtins.int
     role: global___Role.ValueType
     """The author."""
     text: builtins.str
     """The text that was said."""
+    said_unix_ms: builtins.int
+    """When it was said, ms since 1970-01-01 UTC; 0: now."""
     def __init__(
         self,
         *,
         role: global___Role.ValueType = ...,
         text: builtins.str = ...,
+        said_unix_ms: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["role", b"role", "text", b"text"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["role", b"role", "said_unix_ms", b"said_unix_ms", "text", b"text"]) -> None: ...
 
 global___Message = Message
 
@@ -504,6 +514,7 @@ class Persona(google.protobuf.message.Message):
     AVATAR_FIELD_NUMBER: builtins.int
     GREETINGS_FIELD_NUMBER: builtins.int
     SUGGESTIONS_FIELD_NUMBER: builtins.int
+    DESCRIPTIONS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name used to select it."""
     display_name: builtins.str
@@ -528,6 +539,10 @@ class Persona(google.protobuf.message.Message):
     def suggestions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PersonaText]:
         """Suggested first questions, by language."""
 
+    @property
+    def descriptions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PersonaText]:
+        """`description` by language; a language without one has the text of `description`."""
+
     def __init__(
         self,
         *,
@@ -539,8 +554,9 @@ class Persona(google.protobuf.message.Message):
         avatar: builtins.str = ...,
         greetings: collections.abc.Iterable[global___PersonaText] | None = ...,
         suggestions: collections.abc.Iterable[global___PersonaText] | None = ...,
+        descriptions: collections.abc.Iterable[global___PersonaText] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["avatar", b"avatar", "description", b"description", "display_name", b"display_name", "greetings", b"greetings", "languages", b"languages", "name", b"name", "suggestions", b"suggestions", "voices", b"voices"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["avatar", b"avatar", "description", b"description", "descriptions", b"descriptions", "display_name", b"display_name", "greetings", b"greetings", "languages", b"languages", "name", b"name", "suggestions", b"suggestions", "voices", b"voices"]) -> None: ...
 
 global___Persona = Persona
 

@@ -304,10 +304,8 @@ async function showMade(name) {
 
 function suggest() {
   if (byId("conversation").childElementCount > 1) return;
-  if (byId("conversation").childElementCount === 0) {
-    for (const text of settings.texts("greetings").slice(0, 1)) {
-      history.greet(text);
-    }
+  for (const text of settings.texts("greetings").slice(0, 1)) {
+    history.greet(text);
   }
   const buttons = settings.texts("suggestions").slice(0, 4).map((text) => {
     const button = document.createElement("button");
@@ -365,6 +363,8 @@ byId("language-switch").addEventListener("click", () => {
   switchLanguage();
   settings.draw();
   suggest();
+  // Notices come in the language of the page; an answer in progress is not cut off for that.
+  if (connection.isOpen && !activity) configure();
   drawTiming();
   setStatus(byId("status").dataset.state, { seconds: 1 });
   setActivity(activity);

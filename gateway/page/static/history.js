@@ -9,6 +9,7 @@ const LINES_ABOVE = 1.6; // of an answer, shown above the next words
 export class History {
   #list;
   #partial = null;
+  #greeting = null;
   #bubbles = new Map();
   #follows = true;
   #scrolledTo = 0;
@@ -73,9 +74,14 @@ export class History {
     this.#scroll();
   }
 
-  /** Shows a line of the digital human that is not an answer, such as a greeting. */
+  /** Greets at the start of a conversation; an earlier greeting, in another language, is replaced. */
   greet(text) {
-    this.#append(this.#bubble("them", text));
+    const [first] = this.#list.children;
+    if (first && first !== this.#greeting) return;
+    const bubble = this.#bubble("them", text);
+    if (first) first.replaceWith(bubble);
+    else this.#append(bubble);
+    this.#greeting = bubble;
   }
 
   /**

@@ -51,7 +51,14 @@ export class Settings extends EventTarget {
   /** The `anima` part of `session.update`. */
   get session() {
     const { persona, avatar, language } = this.#choices;
-    return { persona, avatar, language, user_id: userId() };
+    return {
+      persona,
+      avatar,
+      language,
+      user_id: userId(),
+      time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone ?? "",
+      notice_language: interfaceLanguage(),
+    };
   }
 
   get voice() {
@@ -91,7 +98,7 @@ export class Settings extends EventTarget {
     fill("language", languages.map((tag) => [tag, names.of(tag)]), this.#choices.language);
     byId("mic-mode").value = this.#choices.micMode;
     byId("persona-name").textContent = this.persona?.display_name ?? "";
-    byId("persona-about").textContent = this.persona?.description ?? "";
+    byId("persona-about").textContent = this.texts("descriptions")[0] ?? this.persona?.description ?? "";
     byId("stages").replaceChildren(...this.#mesh.stages.map(stageRow));
   }
 

@@ -118,6 +118,7 @@ class Writer(Part):
             history=question.history,
             memories=memories,
             user_id=question.user_id,
+            time_zone=question.time_zone,
         )
         request = llm.GenerateRequest(config=config)
         try:

@@ -17,6 +17,7 @@ _BY_LANGUAGE: Final = (
     "system",
     "voices",
     "greetings",
+    "descriptions",
     "suggestions",
     "unknown",
     "heard_as",
@@ -67,6 +68,8 @@ class Profile(_Table):
     name: Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
     display_name: Text
     description: Text
+    descriptions: dict[Language, Text] = {}
+    """The description in other words for a language; otherwise `description` is shown."""
     languages: tuple[Language, ...] = Field(min_length=1)
     avatar: Text
     system: dict[Language, Text]

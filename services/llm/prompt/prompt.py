@@ -28,6 +28,8 @@ class Message:
 
     role: Role
     text: str
+    said_unix_ms: int = 0
+    """When it was said; 0 if unknown."""
     call: ToolCall | None = None
     """For `ASSISTANT`: the call that it makes; for `TOOL`: the call whose result the text is."""
 

@@ -72,6 +72,7 @@ def question() -> Question:
         paced=False,
         history=(),
         ai_mark=False,
+        time_zone="",
         idle=IdleLoop(frame_rate_hz=0),
     )
 

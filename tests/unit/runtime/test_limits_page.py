@@ -12,7 +12,6 @@ OF_NO_INPUT = {
     "cli.addresses.MAX_PORT",
     "cli.mesh.logs.MAX_BYTES",
     "gateway.remember_queue.journal.MAX_AGE_MS",
-    "text.facts.extraction.MAX_CHARS",
     "memory.knowledge.messages.MAX_USER_ID_CHARS",
     "memory.knowledge.reading.splitting.MAX_CHARS",
     "memory.knowledge.reading.splitting.MAX_TOKENS",

@@ -23,8 +23,10 @@ from services.llm.engines.retrieval.small_talk import small_talk
 from services.llm.engines.retrieval.turn import Turn
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
+from text.facts.asked import asked
+from text.facts.candidate import USER, Denial
 from text.facts.feedback import feedback
-from text.facts.sentences import is_question, sentences
+from text.facts.sentences import asks, is_question, remarks, sentences
 from text.languages import language_of, primary
 
 # Tuned on the questions of tests/unit/llm/questions.toml; docs/personas.md has the rates.
@@ -97,9 +99,11 @@ class Listener:
             self._from_knowledge,
             self._from_documents,
         )
-        return next((found for way in ways if (found := way(turn))), None) or unknown(
-            turn, self._persona.profile, least_fit=self._accept - _OFFER_MARGIN
-        )
+        if found := next((found for way in ways if (found := way(turn))), None):
+            return found
+        if remarks(turn.heard):
+            return Reply(text=turn.say(turn.said.heard))
+        return unknown(turn, self._persona.profile, least_fit=self._accept - _OFFER_MARGIN)
 
     def _turn(self, prompt: Prompt, heard: str, said: Said) -> Turn:
         notebook = Notebook(prompt.memories, prompt.history, prompt.now)
@@ -241,7 +245,9 @@ class Listener:
         )
         if told is None and self._phrases.heard.about_all.fullmatch(turn.cleaned):
             return Reply(text=turn.say(turn.said.not_told))
-        if told is not None or self._best_about_the_person(turn):
+        is_vague = question.attributes in {(), ("has",)}
+        enough = self._accept if is_vague else _ACCEPT_BEFORE_SMALL_TALK
+        if told is not None or self._best_about_the_person(turn, enough):
             return told
         if quoted := self._from_knowledge(turn):
             return quoted
@@ -249,8 +255,11 @@ class Listener:
 
     def _acknowledge_a_fact(self, turn: Turn) -> Reply | None:
         """Acknowledges what certainly is a fact: "I am an engineer" does not ask for engines."""
-        is_fact = any(clause.findings for clause in turn.stated)
-        return self._acknowledge(turn) if is_fact or feedback(turn.heard) else None
+        corrections = feedback(turn.heard) or ()
+        is_fact = any(clause.findings for clause in turn.stated) or any(
+            not isinstance(one, Denial) or one.right for one in corrections
+        )
+        return self._acknowledge(turn) if is_fact else None
 
     def _acknowledge(self, turn: Turn) -> Reply | None:
         ways, name = acknowledgement(turn.heard, turn.stated, turn.said)
@@ -264,12 +273,12 @@ class Listener:
             turn.heard, turn.notebook, turn.prompt.history, turn.said, is_certain=True
         )
 
-    def _best_about_the_person(self, turn: Turn) -> bool:
+    def _best_about_the_person(self, turn: Turn, enough: float) -> bool:
         """Whether the corpus is about the user: "What is my name?" is not "... your name?"."""
         best = turn.matches[0] if turn.matches else None
         return (
             best is not None
-            and best.fit >= self._accept
+            and best.fit >= enough
             and self._phrases.heard.first_person.search(self._phrases.clean(best.question))
             is not None
         )
@@ -319,6 +328,13 @@ class Listener:
         return Reply(text=turn.say(said.noted)) if self._is_statement(turn) else None
 
     def _from_memory(self, turn: Turn) -> Reply | None:
+        question = asked(turn.heard)
+        if question.subject == USER and not turn.stated and asks(turn.heard):
+            told = self._recollection.about_the_person(
+                question, turn.cleaned, turn.notebook, turn.prompt.history, turn.said
+            )
+            if told is not None:
+                return told
         return self._recollection.about_anything(
             turn.heard, turn.notebook, turn.prompt.history, turn.said
         )

@@ -76,11 +76,12 @@ def _facts(notes: Sequence[Note], asked: Asked, topic: frozenset[str]) -> list[N
 
 
 def _clauses(notes: Sequence[Note], asked: Asked, topic: frozenset[str]) -> list[Note]:
-    if asked.attributes and not (asked.is_yes_no and topic):
+    stated = topic_of(asked.stated)
+    if asked.attributes and not asked.is_yes_no:
         # Of "Where do I work?" only the attribute is left: a clause has to name it.
-        topic |= topic_of(asked.question)
+        topic = frozenset()
     rated = [
-        (covered(topic, note.text), note.turn, note)
+        (_rate(topic, stated, note), note.turn, note)
         for note in notes
         if note.fact is None and note.reality is Reality.OWN and _may_answer(note, asked)
     ]
@@ -88,6 +89,11 @@ def _clauses(notes: Sequence[Note], asked: Asked, topic: frozenset[str]) -> list
     if best < _ENOUGH:
         return []
     return [note for rate, _, note in rated if rate == best][-1:]
+
+
+def _rate(topic: frozenset[str], stated: frozenset[str], note: Note) -> float:
+    """Returns how well a clause answers: by the topic, or by a word that states an attribute."""
+    return covered(topic, note.text) if topic else float(covered(stated, note.text) > 0)
 
 
 def _may_answer(note: Note, asked: Asked) -> bool:

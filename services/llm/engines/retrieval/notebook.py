@@ -1,6 +1,6 @@
 """What the person has told: in this session, and in earlier ones as far as it was recalled.
 
-The notebook is written anew for each question, from the memories and the history of its prompt. It
+The notebook is written again for each question, from the memories and the history of its prompt. It
 reads them with the rules by which the memory service extracts facts, so a fact is known as soon as
 it was said.
 """
@@ -53,16 +53,22 @@ class Notebook:
             if message.role is Role.ASSISTANT:
                 self._answer = message.text
             else:
-                self.hear(message.text)
+                self.hear(message.text, said=self._day_of(message.said_unix_ms))
 
     @property
     def awaits_confirmation(self) -> bool:
         """Whether the last message wished that everything be forgotten."""
         return self._unconfirmed is not None
 
-    def hear(self, text: str) -> int:
-        """Takes the words of a turn of this session; returns how many notes it changed."""
+    def hear(self, text: str, said: date | None = None) -> int:
+        """Takes the words of a turn of this session; returns how many notes it changed.
+
+        Args:
+            text: The words.
+            said: The day on which they were said; None: today.
+        """
         self._turn += 1
+        day = said or self._now.date()
         wish = wish_to_forget(text)
         unconfirmed, self._unconfirmed = self._unconfirmed, None
         if wish is not None and wish.scope is Scope.EVERYTHING and not wish.is_confirmed:
@@ -74,23 +80,25 @@ class Notebook:
             return self._forget(wish)
         on_the_answer = feedback(text)
         if on_the_answer is None:
-            said = clauses(text, about=self._about)
-            return sum(self._write(one, text, said=self._now.date()) for one in said)
+            found = clauses(text, about=self._about)
+            return sum(self._write(one, text, said=day) for one in found)
         changed = 0
         for finding in on_the_answer:
             if isinstance(finding, Denial):
                 changed += self._deny(finding)
             elif isinstance(finding, Candidate):
-                self._add_fact(finding, self._note(finding.text, text, said=self._now.date()))
+                self._add_fact(finding, self._note(finding.text, text, said=day))
                 changed += 1
         return changed
 
+    def _day_of(self, unix_ms: int) -> date:
+        if not unix_ms:
+            return self._now.date()
+        return datetime.fromtimestamp(unix_ms / 1000, self._now.tzinfo).date()
+
     def _recall(self, memory: Memory) -> None:
         self._turn += 1
-        said = self._now.date()
-        if memory.created_unix_ms:
-            moment = datetime.fromtimestamp(memory.created_unix_ms / 1000, self._now.tzinfo)
-            said = moment.date()
+        said = self._day_of(memory.created_unix_ms)
         if memory.role is Role.ASSISTANT:
             if not asks(memory.text):
                 note = self._note(memory.text, memory.text, said=said)
@@ -113,7 +121,7 @@ class Notebook:
     ) -> int:
         """Notes a clause and its facts; returns how many notes that makes."""
         known = len(self.notes)
-        self._about = clause.subject or self._about
+        self._about = clause.about
         if not clause.findings and (
             asks(clause.text) or not (clause.subject or states(clause.text))
         ):

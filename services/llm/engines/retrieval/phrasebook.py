@@ -48,6 +48,7 @@ class Heard(_Table):
     statement: re.Pattern[str]
     first_person: re.Pattern[str]
     second_person: re.Pattern[str]
+    when_or_where: re.Pattern[str]
     asking: re.Pattern[str]
 
 
@@ -62,6 +63,7 @@ class Said(_Table):
     met: tuple[str, ...]
     heard: tuple[str, ...]
     corrected: tuple[str, ...]
+    denied: tuple[str, ...]
     forget_all: tuple[str, ...]
     all_forgotten: tuple[str, ...]
     forgotten: tuple[str, ...]

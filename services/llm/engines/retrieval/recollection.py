@@ -74,7 +74,8 @@ class Recollection:
             said: The engine's phrases.
             is_certain: Only if most of several words of the question are covered.
         """
-        if is_certain and len(topic_of(question)) < _CERTAIN_WORDS:
+        has_a_place = self._phrases.heard.when_or_where.search(question.lower()) is not None
+        if is_certain and len(topic_of(question)) < (1 if has_a_place else _CERTAIN_WORDS):
             return None
         enough = _CERTAIN_FIT if is_certain else _OTHER_FIT
         found = [pair for pair in covering(notebook.notes, question)[:1] if pair[1] >= enough]

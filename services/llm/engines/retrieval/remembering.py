@@ -70,7 +70,7 @@ def acknowledgement(
     on_the_answer = feedback(heard)
     if on_the_answer is not None:
         is_right = any(not isinstance(one, Denial) or one.right for one in on_the_answer)
-        return (said.corrected, "") if is_right else ((), "")
+        return (said.corrected if is_right else said.denied), ""
     if not stated:
         return (), ""
     findings = [finding for clause in stated for finding in clause.findings]
