@@ -27,10 +27,15 @@ results: Final = Console(highlight=False, soft_wrap=True)
 
 def fail(problem: str, *, remedy: str = "", code: int = 1) -> NoReturn:
     """Prints a problem and its remedy and exits the command."""
+    report(problem, remedy=remedy)
+    raise typer.Exit(code)
+
+
+def report(problem: str, *, remedy: str = "") -> None:
+    """Prints a problem and its remedy; the command goes on."""
     console.print(f"[bold red]Error:[/] {escape(problem)}", soft_wrap=True)
     if remedy:
         console.print(remedy, markup=False, soft_wrap=True)
-    raise typer.Exit(code)
 
 
 def listing(*columns: str) -> Table:

