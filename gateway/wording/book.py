@@ -71,6 +71,8 @@ class EndOfTurnWords(_Table):
     """Words that begin a question."""
     unfinished: Phrases = ()
     """Words after which a sentence goes on."""
+    hanging: Phrases = ()
+    """Those of them after which not even a question ends, whatever mark the recogniser puts."""
     stranded: Phrases = ()
     """Words after which a statement goes on; a question may end with them: "where are you from"."""
     ends_questions: Phrases = ()

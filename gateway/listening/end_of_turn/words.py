@@ -96,6 +96,9 @@ class TextAndPause:
 def is_unfinished(text: str, language: str = DEFAULT) -> bool:
     """Returns whether a text certainly goes on.
 
+    A full stop is no sign: recognisers put one after whatever they have heard so far. A question
+    mark is, except after a word such as "the".
+
     Args:
         text: The words so far.
         language: The language of speech recognition.
@@ -103,26 +106,25 @@ def is_unfinished(text: str, language: str = DEFAULT) -> bool:
     stripped = text.rstrip()
     if stripped.endswith((",", "，", "、", "...", "…", ":", "-")):
         return True
-    if _ends_a_sentence(stripped):
-        return False
     known = _words_for(text, language)
-    return known is not None and known.is_unfinished
+    if known is None:
+        return False
+    return known.is_hanging if _is_marked(stripped) else known.is_unfinished
 
 
 def is_complete(text: str, language: str = DEFAULT) -> bool:
     """Returns whether a text looks like a complete question or answer; see `is_unfinished`."""
     if is_unfinished(text, language):
         return False
-    if _ends_a_sentence(text.rstrip()):
+    if _is_marked(text.rstrip()):
         return True
     known = _words_for(text, language)
     return known is not None and known.is_complete
 
 
-def _ends_a_sentence(text: str) -> bool:
-    return text.endswith(("?", "!", "。", "？", "！")) or (
-        text.endswith(".") and not text.endswith("..")
-    )
+def _is_marked(text: str) -> bool:
+    """Returns whether the recogniser has heard a question or an exclamation."""
+    return text.endswith(("?", "!", "？", "！"))
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,10 @@ class _Known:
     plain: str
     words: EndOfTurnWords
     spaced: bool
+
+    @property
+    def is_hanging(self) -> bool:
+        return self._ends_with(self.words.hanging)
 
     @property
     def is_unfinished(self) -> bool:
