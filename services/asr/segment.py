@@ -17,6 +17,7 @@ from services.asr.engine import (
     Word,
 )
 from services.asr.final_pass import DecoderSpeed, FinalPassPolicy
+from services.asr.stable_text import StableText
 from services.runtime.tasks import Tasks
 
 PADDING_SAMPLES = 200 * DECODER_RATE_HZ // 1000
@@ -46,6 +47,14 @@ class Segment(ABC):
     def decoded(self) -> bool:
         """Whether the last decoding of the segment is done."""
         return self._decoding is not None and self._decoding.done()
+
+    def may_go_on(self, end_sample: int) -> bool:
+        """Returns whether the closed segment and what follows it are better decoded as one.
+
+        Args:
+            end_sample: The end of what follows, so far.
+        """
+        return False
 
     @abstractmethod
     async def feed(self, audio: NDArray[np.int16]) -> bool:
@@ -191,7 +200,8 @@ class LiveSegment(Segment):
 class WholeSegment(Segment):
     """A segment whose decoder can only decode it as a whole.
 
-    While it is spoken, the audio so far is decoded from time to time.
+    While it is spoken, the audio so far is decoded from time to time. Words are published once two
+    results in a row agree on them.
 
     Args:
         decoder: Must not be used by another segment during this one's lifetime.
@@ -199,14 +209,25 @@ class WholeSegment(Segment):
         tasks: Owns the work that continues after a call.
     """
 
-    PARTIAL_SAMPLES: ClassVar[int] = DECODER_RATE_HZ // 2
+    PARTIAL_SAMPLES: ClassVar[int] = 2 * DECODER_RATE_HZ // 5
     """New audio before the next partial result, provided that the previous one is done."""
+    PARTIAL_SHARE: ClassVar[float] = 0.25
+    """The share of the time that partial results may take; after a slow one there is a pause."""
+    JOINED_SAMPLES: ClassVar[int] = 8 * DECODER_RATE_HZ
+    """Speech of this length that goes on after a pause is decoded again from its beginning, so that
+    a sentence with a pause in it stays one sentence."""
 
     def __init__(self, decoder: SegmentDecoder, *, start_sample: int, tasks: Tasks) -> None:
         super().__init__(start_sample=start_sample, tasks=tasks)
         self._decoder = decoder
         self._pieces: list[NDArray[np.int16]] = []
         self._new_samples = 0
+        self._wanted_samples = self.PARTIAL_SAMPLES
+        self._stable = StableText()
+
+    def may_go_on(self, end_sample: int) -> bool:
+        """Returns whether both are short enough; see `Segment.may_go_on`."""
+        return end_sample - self.start_sample <= self.JOINED_SAMPLES
 
     async def feed(self, audio: NDArray[np.int16]) -> bool:
         """Takes the next audio and any finished partial result; see `Segment.feed`."""
@@ -216,10 +237,12 @@ class WholeSegment(Segment):
         changed = False
         if self.decoded:
             changed = self._take_decoded()
-        if self._decoding is None and self._new_samples >= self.PARTIAL_SAMPLES:
+        if self._decoding is None and self._new_samples >= self._wanted_samples:
             self._pieces = [np.concatenate(self._pieces)]
             self._new_samples = 0
-            self._start_decoding(self._pieces[0], partial=True)
+            self._decoding = self._tasks.start(
+                self._decode_partly(self._pieces[0]), name="asr partial decoding"
+            )
         return changed
 
     def close(self, audio: NDArray[np.int16], *, silence_samples: int) -> None:
@@ -229,7 +252,9 @@ class WholeSegment(Segment):
         self._pieces = []
         if len(audio):
             whole = np.concatenate([audio, near_silence(PADDING_SAMPLES - silence_samples)])
-            self._start_decoding(whole, partial=False)
+            self._decoding = self._tasks.start(
+                self._decoder.decode(whole, partial=False), name="asr decoding"
+            )
 
     async def first_result(self, wait_s: float | None = None) -> bool:
         """Takes the result if it is available in time; a longer wait is never worthwhile."""
@@ -243,10 +268,13 @@ class WholeSegment(Segment):
         """Takes the result regardless of `wait_s`, because there is no other."""
         await self.first_result()
 
-    def _start_decoding(self, audio: NDArray[np.int16], *, partial: bool) -> None:
-        self._decoding = self._tasks.start(
-            self._decoder.decode(audio, partial=partial), name="asr decoding"
-        )
+    async def _decode_partly(self, audio: NDArray[np.int16]) -> Hypothesis:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        result = await self._decoder.decode(audio, partial=True)
+        took = (clock() - started) * DECODER_RATE_HZ
+        self._wanted_samples = max(self.PARTIAL_SAMPLES, round(took / self.PARTIAL_SHARE))
+        return Hypothesis(text=self._stable.take(result.text))
 
     def _take_decoded(self) -> bool:
         decoding, self._decoding = self._decoding, None

@@ -153,7 +153,7 @@ class RecognitionSession:
                     yield event
             segment = self._segment
             if segment is None:
-                self._history.forget_before(self._endpointer.keep_from_sample)
+                self._history.forget_before(self._keep_from())
             elif self._unfed(segment) >= FEED_SAMPLES and await self._feed(segment):
                 yield Partial(transcript=self._transcript(segment))
         if self._segment is not None and await self._feed(self._segment):
@@ -180,13 +180,29 @@ class RecognitionSession:
                         yield guess
             case SpeechWentOn():
                 yield SpeechResumed(at_sample=self._outside(endpoint.at_sample))
-                await self._settle()
-                self._open_segment(endpoint.audio_from_sample)
+                await self._go_on(endpoint.audio_from_sample)
             case UtteranceEnded():
                 if self._closed_segment is None:
                     await self._close_segment(endpoint.at_sample)
                 segment = await self._settle(wait_s=self._patience_s())
                 yield Final(transcript=self._transcript(None, end_sample=segment.end_sample))
+
+    async def _go_on(self, start_sample: int) -> None:
+        """Opens a segment for speech after a pause, or the closed one once more."""
+        closed = self._closed_segment
+        if closed is not None and closed.may_go_on(self._history.end_sample):
+            closed.abandon()
+            self._closed_segment = None
+            start_sample = closed.start_sample
+        else:
+            await self._settle()
+        self._open_segment(start_sample)
+
+    def _keep_from(self) -> int:
+        """Returns the oldest sample that is still needed while no segment is open."""
+        closed, end = self._closed_segment, self._history.end_sample
+        keep = self._endpointer.keep_from_sample
+        return min(keep, closed.start_sample) if closed and closed.may_go_on(end) else keep
 
     def _open_segment(self, start_sample: int) -> None:
         if isinstance(self._decoder, StreamingDecoder):
