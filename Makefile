@@ -17,7 +17,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-fast test-long test-vllm test-python check format protos bench bench-memory bench-llm bench-orchestration bench-floods soak locks audit wheel clean
+.PHONY: help setup setup-dev run test test-fast test-long test-vllm test-python check format protos bench bench-asr bench-memory bench-llm bench-orchestration bench-floods soak locks audit wheel clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,14 +31,17 @@ setup: .venv/.installed ## make .venv, install Anima and the model files of the 
 	$(call locked,$(BIN),pins/bootstrap.lock)
 	$(call locked,$(BIN),pins/anima.lock)
 	$(call checkout,$(BIN))
-	$(BIN)/anima models pull --embedded
+	@$(BIN)/anima models pull --embedded || { \
+	  printf '\n!!! NOT INSTALLED: a model (see above). %s\n\n' \
+	    'Anima works without it, but worse; try again with: .venv/bin/anima models pull --embedded'; \
+	  test "$$ANIMA_REQUIRE_ALL" != 1; }
 	@touch $@
 
 setup-dev: .venv/.installed-dev node_modules/.bin/buf ## what the tests also need
 
 .venv/.installed-dev: .venv/.installed pins/dev.lock
 	$(call locked,$(BIN),pins/dev.lock)
-	$(BIN)/anima models pull astronaut
+	$(BIN)/anima models pull astronaut moonshine-recordings
 	@touch $@
 
 node_modules/.bin/buf: package.json package-lock.json
@@ -114,6 +117,10 @@ protos: setup-dev ## generate the stubs from protos/
 
 bench: setup-dev ## figures of the mesh on this machine
 	$(BIN)/python -m bench
+
+bench-asr: setup-dev ## word error rates and delays of the recognisers on real recordings, on one core
+	-$(BIN)/anima models pull moonshine-recordings
+	$(BIN)/python -m bench.asr
 
 bench-memory: setup-dev ## figures of the memory; CONVERSATIONS=FILE measures what it recalls
 	$(BIN)/python -m bench.memory $(if $(CONVERSATIONS),--conversations '$(CONVERSATIONS)')

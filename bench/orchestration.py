@@ -60,9 +60,7 @@ MESSAGE_S: Final = 0.2
 OURS: Final = "Anima"
 BARE: Final = "bare forwarder"
 FEW: Final = 100
-"""With more sessions two cores have no room left, and other goals hold. From here on the paced
-round whose lateness is the median of several is reported: one pause of the machine delays 200
-sessions."""
+"""With more sessions two cores have no room left, and other goals hold."""
 MOST_BESIDE: Final = 50
 """The frameworks are measured up to this number of sessions: one process has no room for more."""
 MOST_FIRST_MS: Final = {1: 15.0, 50: 40.0}
@@ -251,18 +249,14 @@ async def measure(counts: Sequence[int], repeats: int, console: Console, goals: 
         await measurement.warm_up()
         for count in counts:
             times = max(repeats, LEAST_TURNS // count)
-            ours[count], bare[count] = Made(), Made()
-            # In turn, so that what else the machine does affects both.
-            for _ in range(times):
-                ours[count].join(await measurement.as_made(count, 1))
-                bare[count].join(await measurement.forwarded(bare_stub, count, 1))
+            ours[count] = await measurement.as_made(count, times)
             _add_made(made_table, count, OURS, ours[count])
+            bare[count] = await measurement.forwarded(bare_stub, count, times)
             _add_made(made_table, count, BARE, bare[count])
             for name, module in FRAMEWORKS.items() if count <= MOST_BESIDE and installed() else ():
                 made = await beside(module, count=count, repeats=times)
                 _add_made(made_table, count, name, made)
-            rounds = [await measurement.paced(count) for _ in range(1 if count < FEW else repeats)]
-            paced[count] = sorted(rounds, key=lambda each: each.lateness_p99_s)[len(rounds) // 2]
+            paced[count] = await measurement.paced(count)
             _add_paced(paced_table, count, paced[count])
     made_table.caption = (
         "CPU: of the gateway's process, in brackets that of model, voice and clients; of "

@@ -21,6 +21,8 @@ from cli.mesh.checks import CheckError, settings_of
 from cli.mesh.layout import Layout, fixed_layout, taken_addresses
 from cli.models import model_store
 from gateway.stages.spec import GATEWAY_PORT, STAGES
+from services.asr.choice import BEST_MODEL, choose_engine
+from services.asr.settings import AsrSettings
 from services.runtime.engines import engine_names
 from services.runtime.errors import Unavailable
 from services.runtime.models.store import ModelState, StoredModel
@@ -140,7 +142,7 @@ def _model(entry: StoredModel) -> Finding:
     return Finding(
         subject=f"model {entry.name}",
         verdict=Verdict.MISSING if entry.model.embedded else Verdict.OPTIONAL,
-        detail=f"{entry.state} {entry.detail}: {entry.model.description}",
+        detail=f"{entry.state} {entry.detail}: {entry.model.description}. {entry.model.without}",
         remedy=f"anima models pull {entry.name}",
     )
 
@@ -165,6 +167,16 @@ def _engines() -> list[Finding]:
         )
         for stage in STAGES
     ]
+
+
+def _recogniser() -> Finding:
+    choice = choose_engine(AsrSettings.from_environment())
+    return Finding(
+        subject="recogniser",
+        verdict=Verdict.FINE if choice.is_best else Verdict.OPTIONAL,
+        detail=f"{choice.engine}: {choice.reason}",
+        remedy="" if choice.is_best else f"anima models pull {BEST_MODEL}",
+    )
 
 
 def _ports() -> Finding:
@@ -209,6 +221,7 @@ _CHECKS: Final[tuple[Callable[[], Finding | list[Finding]], ...]] = (
     _models,
     _flite,
     _engines,
+    _recogniser,
     _ports,
     _otlp,
 )

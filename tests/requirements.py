@@ -117,6 +117,14 @@ REQUIREMENTS = {
         present=lambda: _has_model("minilm-l6-v2"),
         how_to_get="run: anima models pull minilm-l6-v2",
     ),
+    "moonshine": Requirement(
+        present=lambda: _has_model("moonshine-tiny-en"),
+        how_to_get="run: anima models pull moonshine-tiny-en",
+    ),
+    "moonshine-recordings": Requirement(
+        present=lambda: _has_model("moonshine-recordings"),
+        how_to_get="run: anima models pull moonshine-recordings",
+    ),
     "face-mesh": Requirement(
         present=lambda: _has_model("face-mesh"), how_to_get="run: anima models pull face-mesh"
     ),

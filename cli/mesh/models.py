@@ -11,6 +11,8 @@ from rich.markup import escape
 
 from cli.console import console
 from memory.settings import MemorySettings
+from services.asr.choice import BEST_MODEL, needs_model
+from services.asr.settings import AsrSettings
 from services.llm.settings import LlmSettings
 from services.runtime.models.store import ModelStore, StoredModel
 from services.runtime.settings import ServiceSettings
@@ -22,9 +24,8 @@ def missing_models(settings: Mapping[str, ServiceSettings]) -> list[StoredModel]
     """Returns the models that a mesh uses and that are missing or damaged.
 
     Args:
-            settings: The settings of the services by name. Services also work without the models,
-                but
-        worse: they compare words instead of meanings, and cannot create avatars from photos.
+        settings: The settings of the services by name. Services also work without the models, but
+            worse; `Model.without` says how.
     """
     compared = {
         (each.embedding_model, each.data_dir)
@@ -32,10 +33,12 @@ def missing_models(settings: Mapping[str, ServiceSettings]) -> list[StoredModel]
         if isinstance(each, LlmSettings | MemorySettings) and not getattr(each, "embeddings", "")
     }
     encoder = LlmSettings.model_fields["embedding_model"].default
+    listening = [each for each in settings.values() if isinstance(each, AsrSettings)]
+    spared = {encoder} if any(needs_model(each) for each in listening) else {encoder, BEST_MODEL}
     found: dict[str, StoredModel] = {}
     for folder in sorted({each.data_dir for each in settings.values()}):
         for stored in ModelStore(folder / "models").lacking():
-            other = stored.model.embedded and stored.name != encoder
+            other = stored.model.embedded and stored.name not in spared
             if other or (stored.name, folder) in compared:
                 found[stored.name] = stored
     return list(found.values())
@@ -47,11 +50,10 @@ def warn_about(models: list[StoredModel]) -> None:
         return
     for each in models:
         what = f"[bold yellow]The model {each.name} is {each.state}[/]"
-        where = f"in {each.folder.parent}: {each.model.description}."
+        where = f"in {each.folder.parent}: {each.model.description}. {each.model.without}"
         console.print(f"{what} {escape(where)}", soft_wrap=True)
     console.print(
-        "Answers are worse without it. Run this, then restart Anima:"
-        f"\n  [bold]{escape(pull_command(models))}[/]\n",
+        f"Run this, then restart Anima:\n  [bold]{escape(pull_command(models))}[/]\n",
         soft_wrap=True,
     )
 

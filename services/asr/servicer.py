@@ -17,6 +17,7 @@ from anima.asr.v1 import (
 )
 from anima.common.v1 import ChunkHeader, Interrupted
 from services.asr.answers import to_response
+from services.asr.choice import choose_engine
 from services.asr.engine import AsrEngine
 from services.asr.events import Final
 from services.asr.recogniser import Recogniser
@@ -28,6 +29,7 @@ from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
 from services.runtime.errors import InvalidRequest
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
+from services.runtime.logs import get_logger
 from services.runtime.server import Stage
 from services.runtime.streams import open_stream
 
@@ -37,9 +39,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AsrServicer(AsrServiceServicer):
     """Implements `anima.asr.v1.AsrService`."""
 
-    def __init__(self, recogniser: Recogniser, *, capacity: int) -> None:
+    def __init__(self, recogniser: Recogniser, *, capacity: int, reason: str = "") -> None:
         self._recogniser = recogniser
         self._capacity = capacity
+        self._reason = reason
 
     async def Recognize(  # noqa: N802
         self, request_iterator: AsyncIterator[RecognizeRequest], context: Context
@@ -63,7 +66,7 @@ class AsrServicer(AsrServiceServicer):
     ) -> DescribeEngineResponse:
         """Describes the engine."""
         return DescribeEngineResponse(
-            engine=self._recogniser.describe().message(capacity=self._capacity)
+            engine=self._recogniser.describe().message(capacity=self._capacity, reason=self._reason)
         )
 
 
@@ -131,14 +134,17 @@ class _Recognition:
 
 
 def build(settings: AsrSettings) -> Stage:
-    """Builds the stage with the engine named in the settings.
+    """Builds the stage with the engine that the settings name, or else the best one that can run.
 
     Raises:
         SettingsError: The engine is unknown or cannot run here.
     """
-    engine: AsrEngine = load_engine("asr", settings.engine, settings)
+    choice = choose_engine(settings)
+    engine: AsrEngine = load_engine("asr", choice.engine, settings)
+    log = get_logger().info if choice.is_best else get_logger().warning
+    log("recogniser chosen", engine=choice.engine, reason=choice.reason)
     recogniser = Recogniser(engine, settings)
-    servicer = AsrServicer(recogniser, capacity=settings.capacity)
+    servicer = AsrServicer(recogniser, capacity=settings.capacity, reason=choice.reason)
     return Stage(
         service="anima.asr.v1.AsrService",
         add_to_server=lambda server: add_AsrServiceServicer_to_server(servicer, server),

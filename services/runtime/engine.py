@@ -33,11 +33,12 @@ class EngineInfo:
     licence: str
     languages: tuple[str, ...] = ()
 
-    def message(self, *, capacity: int) -> EngineInfoMessage:
+    def message(self, *, capacity: int, reason: str = "") -> EngineInfoMessage:
         """Returns the description as a message.
 
         Args:
             capacity: How many concurrent streams its service accepts.
+            reason: Why the service has chosen the engine, if the settings name none.
         """
         return EngineInfoMessage(
             name=self.name,
@@ -45,6 +46,7 @@ class EngineInfo:
             licence=self.licence,
             languages=self.languages,
             capacity=capacity,
+            reason=reason,
         )
 
 

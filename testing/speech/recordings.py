@@ -1,4 +1,8 @@
-"""Recorded speech for tests: real people, from Debian's pocketsphinx-testdata."""
+"""Recorded speech for tests and benchmarks: real people.
+
+From Debian's pocketsphinx-testdata, and from the package of Moonshine's maker (`anima models pull
+moonshine-recordings`).
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 RATE_HZ = 16_000
 POCKETSPHINX_TESTDATA = Path("/usr/share/pocketsphinx/test/data")
+
+_BECKETT = "ever tried ever failed no matter try again fail again fail better"
+_TWO_CITIES = """
+it was the best of times it was the worst of times it was the age of wisdom it was the age of
+foolishness it was the epoch of belief it was the epoch of incredulity it was the season of light
+it was the season of darkness it was the spring of hope it was the winter of despair we had
+everything before us we had nothing before us we were all going direct to heaven we were all going
+direct the other way in short the period was so far like the present period that some of its
+noisiest authorities insisted on its being received for good or for evil in the superlative degree
+of comparison only
+"""
 
 _LINE = re.compile(r"<s> (?P<text>.*?) *</s> \((?P<name>.*)\)")
 
@@ -54,8 +70,16 @@ def go_forward() -> Recording:
     return robot_commands()[0]
 
 
+def readers(folder: Path) -> list[Recording]:
+    """Two people who read aloud, from the model store: Beckett (10 s) and Dickens (44 s)."""
+    return [
+        Recording(name=name, text=text, samples=_resampled(folder / name))
+        for name, text in (("beckett.wav", _BECKETT), ("two_cities.wav", _TWO_CITIES))
+    ]
+
+
 def all_recordings() -> list[Recording]:
-    """All of the above."""
+    """All recordings of pocketsphinx-testdata."""
     return [*card_commands(), *read_novel(), *robot_commands()]
 
 
@@ -84,6 +108,14 @@ def _wave(name: str, text: str) -> Recording:
             raise ValueError(f"{name} is not 16-bit mono at {RATE_HZ} Hz")
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
     return Recording(name=name, text=text, samples=samples)
+
+
+def _resampled(path: Path) -> NDArray[np.int16]:
+    with wave.open(str(path)) as file:
+        rate_hz = file.getframerate()
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
+    resampled: NDArray[np.int16] = soxr.resample(samples, rate_hz, RATE_HZ)
+    return resampled
 
 
 def _raw(name: str, text: str) -> Recording:

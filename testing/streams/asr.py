@@ -22,11 +22,13 @@ from anima.asr.v1 import (
 )
 from anima.common.v1 import AudioChunk, ChunkHeader, Interrupt
 from testing.speech.recordings import RATE_HZ
+from text.normal import normal
 
 if TYPE_CHECKING:
     from anima.asr.v1.asr_pb2_grpc import AsrServiceAsyncStub
 
 TURN_ID = "turn-1"
+_SPELLING = {"mister": "mr", "metres": "meters"}
 
 _LETTERS = {
     "started": "S",
@@ -169,8 +171,13 @@ async def read_until(
 
 
 def word_errors(expected: str, heard: str) -> float:
-    """Word error rate, 0 for equal texts."""
-    return float(jiwer.wer(expected, heard))
+    """Word error rate, 0 for equal texts; case and punctuation do not count."""
+    return float(jiwer.wer(plain_words(expected), plain_words(heard)))
+
+
+def plain_words(text: str) -> str:
+    """A text without case and punctuation, and with one spelling of each word."""
+    return " ".join(_SPELLING.get(word, word) for word in normal(text.replace("-", " ")).split())
 
 
 def at_rate(samples: NDArray[np.int16], rate_hz: int) -> NDArray[np.int16]:

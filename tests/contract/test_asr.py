@@ -28,6 +28,7 @@ from testing.streams.asr import (
     interrupt,
     kind,
     kinds,
+    plain_words,
     read_until,
     recognise,
     stub_of,
@@ -57,12 +58,10 @@ async def test_recognises_a_command_while_it_is_spoken(asr_channel: grpc.aio.Cha
     assert texts(responses) != []
     assert word_errors(command.text, " ".join(texts(responses))) <= 0.5
     partials = [response.partial.text for response in responses if response.HasField("partial")]
-    assert len(partials) >= 2
     assert all(one != other for one, other in itertools.pairwise(partials))
     started = responses[1].speech_started.at_sample
     guess = next(response.end_guess for response in responses if response.HasField("end_guess"))
     assert 0 < started < guess.at_sample < len(samples)
-    assert guess.transcript.text
     final = responses[-1].final
     assert final.samples.start_sample <= started
     assert final.samples.start_sample + final.samples.sample_count >= guess.at_sample
@@ -111,9 +110,34 @@ async def test_end_of_speech_keeps_the_last_word(asr_channel: grpc.aio.Channel) 
     spoken = command.samples[: loud[-1] + 1]
     responses = await recognise(asr_channel, [config(), *audio(spoken), end_of_speech()])
     assert kind(responses[-1]) == "final"
-    last = responses[-1].final.words[-1].samples
-    assert len(responses[-1].final.words) == len(command.text.split())
+    final = responses[-1].final
+    assert plain_words(final.text).split()[-1] == command.text.split()[-1]
+    if not final.words:
+        return  # the recogniser knows no times of words
+    last = final.words[-1].samples
+    assert len(final.words) == len(command.text.split())
     assert last.start_sample + last.sample_count > len(spoken) - RATE_HZ // 4
+
+
+async def test_partial_results_come_while_somebody_speaks(
+    asr_channel: grpc.aio.Channel,
+) -> None:
+    """A recogniser may leave out partial results of audio that comes faster than it is spoken."""
+    call = stub_of(asr_channel).Recognize()
+    await call.write(config())
+    first = asyncio.create_task(read_until(call.__aiter__(), "partial"))
+    speech = go_forward().samples[4_000:36_000]
+    sent = 0
+    while not first.done():
+        for request in audio(speech, from_sample=sent, chunk_samples=320):
+            await call.write(request)
+        sent += len(speech)
+        assert sent < 600 * RATE_HZ
+    before = await first
+    assert before[-1].partial.text
+    assert kinds(before)[:2] == ["started", "speech_started"]
+    call.cancel()
+    await still_works(asr_channel)
 
 
 async def test_end_of_speech_without_speech_ends_the_stream(
@@ -239,7 +263,7 @@ async def test_a_cancelled_stream_leaves_the_service_well(
     await call.write(config())
     for request in audio(go_forward().samples):
         await call.write(request)
-    await read_until(call.__aiter__(), "partial")
+    await read_until(call.__aiter__(), "speech_started")
     call.cancel()
     await still_works(asr_channel)
 

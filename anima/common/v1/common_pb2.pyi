@@ -513,6 +513,7 @@ class EngineInfo(google.protobuf.message.Message):
     LICENCE_FIELD_NUMBER: builtins.int
     LANGUAGES_FIELD_NUMBER: builtins.int
     CAPACITY_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name used to select it in the settings, such as "pocketsphinx"."""
     version: builtins.str
@@ -521,6 +522,10 @@ class EngineInfo(google.protobuf.message.Message):
     """SPDX expression of the licence of the engine and its model files."""
     capacity: builtins.int
     """How many concurrent streams the service accepts."""
+    reason: builtins.str
+    """Why the service uses this engine, if the settings name none, and what would give it a better
+    one.
+    """
     @property
     def languages(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """BCP-47 tags of the languages it handles; empty if language does not matter."""
@@ -533,7 +538,8 @@ class EngineInfo(google.protobuf.message.Message):
         licence: builtins.str = ...,
         languages: collections.abc.Iterable[builtins.str] | None = ...,
         capacity: builtins.int = ...,
+        reason: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["capacity", b"capacity", "languages", b"languages", "licence", b"licence", "name", b"name", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["capacity", b"capacity", "languages", b"languages", "licence", b"licence", "name", b"name", "reason", b"reason", "version", b"version"]) -> None: ...
 
 global___EngineInfo = EngineInfo
