@@ -5,7 +5,7 @@ BIN := .venv/bin
 VLLM_ENV := .cache/vllm-env
 BENCH_ENV := .cache/bench-env
 NEWER_PYTHONS := 3.12 3.13
-WORKERS ?= 2
+WORKERS ?= 3
 # Every file that pip installs has its sha256 in pins/, and no build fetches a tool of its own.
 PIP := -m pip install --quiet --disable-pip-version-check --no-build-isolation
 # $(call locked,BIN,LOCK) and $(call checkout,BIN): into an environment, whose programs a build may call.
@@ -53,7 +53,7 @@ node_modules/.bin/buf: package.json package-lock.json
 run: setup ## start every service, the gateway and the page; Ctrl-C stops all
 	$(BIN)/anima up
 
-test: setup-dev check ## the whole test suite; WORKERS=4 for more processes than two
+test: setup-dev check ## the whole test suite; WORKERS=4 for more processes than three
 	$(BIN)/python -m pytest -n $(WORKERS)
 	@$(MAKE) --no-print-directory test-vllm
 
