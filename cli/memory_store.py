@@ -11,17 +11,16 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from cli.console import console, fail, listing, print_table, results
+from memory.faults import StoreError
 from memory.settings import MemorySettings
 from memory.sqlite.checking import faults
 from memory.sqlite.encryption import read_key, write_new_key
-from memory.sqlite.reencryption import reencrypt
-from memory.sqlite.schema import StoreError
-from memory.sqlite.store import Store
 from services.runtime.errors import AnimaError
 
 if TYPE_CHECKING:
     from memory.postgres.moving import Moved
     from memory.postgres.store import PostgresStore
+    from memory.sqlite.store import Store
 
 _CONNECTIONS = 3
 
@@ -47,6 +46,8 @@ def migrate(
         from memory.postgres.store import PostgresStore
     except ImportError as error:
         fail(f"{error}", remedy="pip install 'anima[postgres]'")
+    from memory.sqlite.store import Store  # only now: other commands need no store
+
     folder = source / "memory"
     if not (folder / "memory.db").is_file():
         fail(f"{folder} has no memory.db.")
@@ -85,6 +86,8 @@ def _moved(moving: ModuleType, source: Store, target: PostgresStore) -> list[Mov
 
 def check() -> None:
     """Check all pages of the store; the memory service must be stopped."""
+    from memory.sqlite.store import Store  # only now: other commands need no store
+
     settings = MemorySettings.from_environment()
     folder = settings.data_dir / "memory"
     if settings.engine != "sqlite":
@@ -130,6 +133,8 @@ def encrypt(
     plain: Annotated[bool, typer.Option("--plain", help="Remove the encryption.")] = False,
 ) -> None:
     """Encrypt the store or change its key; ANIMA_MEMORY_KEY_FILE names the current key."""
+    from memory.sqlite.reencryption import reencrypt  # only now: other commands need no store
+
     if (new_key_file is None) != plain:
         fail("no key given.", remedy="Use --new-key-file FILE, or --plain.")
     settings = MemorySettings.from_environment()

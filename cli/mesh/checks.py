@@ -9,9 +9,9 @@ from typing import Final
 from cli.addresses import AddressError, is_free
 from cli.mesh.layout import Layout, child_environment
 from cli.mesh.record import running_mesh
+from memory.faults import StoreError
 from memory.settings import MemorySettings
-from memory.sqlite.schema import StoreError
-from memory.sqlite.store import lock
+from memory.sqlite.folder_lock import lock
 from services.runtime.known_variables import installed_settings, refuse_unknown
 from services.runtime.settings import ServiceSettings, SettingsError
 

@@ -16,7 +16,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from gateway.http import health, openapi
-from gateway.http.ask.answer import NotUnderstood, Reply, ask
+from gateway.http.ask.answer import NotUnderstood, Reply
+from gateway.http.ask.asking import ask
 from gateway.http.ask.media_files import to_mp4, to_wav
 from gateway.http.ask.recordings import Recordings
 from gateway.http.ask.reply import to_json

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from memory.sqlite.encryption import Key, as_sqlite_errors, check_form, connect
 from memory.sqlite.files import overwrite, sync
+from memory.sqlite.folder_lock import lock
 from memory.sqlite.schema import BUSY_TIMEOUT_MS, StoreError, damaged
-from memory.sqlite.store import COPY_NAME, lock
+from memory.sqlite.store import COPY_NAME
 
 
 def reencrypt(folder: Path, old: Key | None, new: Key | None) -> int:

@@ -1,7 +1,6 @@
 """The memory's storage: items and their vectors in one SQLite database."""
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import threading
@@ -14,6 +13,7 @@ from memory.faults import DiskFullError
 from memory.sqlite.checking import START_CHECK_S, checked_in
 from memory.sqlite.encryption import Key, as_sqlite_errors
 from memory.sqlite.files import overwrite, remove_database, sync
+from memory.sqlite.folder_lock import LOCK_NAME, lock
 from memory.sqlite.gate import Gate
 from memory.sqlite.identity import FileIdentity
 from memory.sqlite.live_copy import LiveCopy
@@ -24,7 +24,6 @@ from services.runtime.logs import get_logger
 from services.runtime.private_files import tighten
 
 COPY_NAME: Final = "memory.db.new"
-LOCK_NAME: Final = "memory.lock"
 RESERVE_NAME: Final = "memory.reserve"
 _MAX_ROUNDS: Final = 20
 _FEW_CHANGES: Final = 500
@@ -291,26 +290,6 @@ class Store(Truth):
             finally:
                 connection.rollback()
                 self._readers.append(connection)
-
-
-def lock(folder: Path) -> IO[bytes]:
-    """Acquires the lock of a folder, which is held until the file is closed.
-
-    Raises:
-        StoreError: Another process holds it.
-        OSError: The folder cannot be written.
-    """
-    path = folder / LOCK_NAME
-    file = path.open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise StoreError(f"{path.parent} is used by another memory service") from None
-    except BaseException:
-        file.close()
-        raise
-    return file
 
 
 def _mark_used(lock_file: IO[bytes]) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from anima.common import v1 as common
 from anima.gateway import v1 as gateway
 from anima.tts import v1 as tts
-from gateway.http.ask.answer import ask
+from gateway.http.ask.asking import ask
 from gateway.http.ask.media_files import to_mp4
 from services.avatar.servicer import build
 from services.avatar.settings import AvatarSettings

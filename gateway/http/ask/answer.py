@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
@@ -13,11 +12,7 @@ from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
 from gateway.http.ask.decoding import QUESTION_RATE_HZ
-from gateway.session.requests import feed
-from gateway.session.session import Session
-from gateway.stages.mesh import Mesh
-from services.runtime.errors import DeadlineExceeded, Unavailable
-from services.runtime.tasks import beside
+from services.runtime.errors import Unavailable
 
 _CHUNK_SAMPLES = QUESTION_RATE_HZ // 10
 # A recorded question is one utterance, however long its pauses are.
@@ -108,40 +103,6 @@ async def question_requests(
         chunk = common.AudioChunk(start_sample=start, sample_rate_hz=QUESTION_RATE_HZ, pcm=pcm)
         yield pb.ConverseRequest(audio=chunk)
     yield pb.ConverseRequest(end_of_speech=pb.EndOfSpeech())
-
-
-async def ask(
-    mesh: Mesh,
-    config: pb.ConverseConfig,
-    question: str | NDArray[np.int16],
-    *,
-    timeout_s: float,
-) -> Reply:
-    """Asks one question and collects the answer as fast as it is made.
-
-    Args:
-        mesh: The stages.
-        config: The config of the conversation; pacing, endpointing and input rate are set here.
-        question: Text, or mono samples at 16,000 Hz.
-        timeout_s: How long the whole answer may take.
-
-    Raises:
-        NotUnderstood: No question was recognised in the samples.
-        AnimaError: A field is invalid, the gateway is full, or a stage failed.
-    """
-    reply = Reply()
-    try:
-        async with (
-            asyncio.timeout(timeout_s),
-            Session.open(mesh, one_question(config)) as session,
-            beside(feed(session, question_requests(question)), name="ask-feed"),
-        ):
-            async for event in session.events():
-                reply.add(event)
-    except TimeoutError:
-        raise DeadlineExceeded(f"the answer was not ready within {timeout_s:g} s") from None
-    check_reply(reply)
-    return reply
 
 
 def check_reply(reply: Reply) -> None:

@@ -11,7 +11,7 @@ from cli import ask as ask_module
 from cli.main import app
 from cli.mesh.layout import fixed_layout
 from cli.mesh.record import recording
-from memory.sqlite.store import lock
+from memory.sqlite.folder_lock import lock
 
 
 @pytest.fixture(name="asked")

@@ -13,7 +13,7 @@ from cli.main import app
 from cli.mesh import up as up_module
 from cli.mesh.models import missing_models, pull_command, warn_about
 from memory.settings import MemorySettings
-from memory.sqlite.store import lock
+from memory.sqlite.folder_lock import lock
 from services.avatar.settings import AvatarSettings
 from services.llm.settings import LlmSettings
 from services.runtime.models.store import ModelState
