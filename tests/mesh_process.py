@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,10 +20,12 @@ import psutil
 
 from cli.mesh.layout import fixed_layout, taken_addresses
 from gateway.stages.spec import GATEWAY_PORT, STAGES
-from services.runtime.settings import ServiceSettings
+from services.runtime.settings import CHECKOUT, ServiceSettings
 from tests.workers import count, number
 
 READY_TIMEOUT_S = 100.0
+KNOWN_VECTORS = CHECKOUT / ".cache" / "test-vectors"
+"""Files of services.llm.engines.retrieval.vectors: each vector under the hash of its text."""
 
 
 @dataclass
@@ -99,13 +102,27 @@ def free_first_port() -> int:
 
 
 def _own_data(folder: Path) -> Path:
-    """Makes a data folder with the installed models and an empty memory."""
+    """Makes a data folder with the installed models, known vectors, and an empty memory."""
     data = folder / "data"
     data.mkdir()
     models = ServiceSettings.from_environment().data_dir / "models"
     if models.exists():
         (data / "models").symlink_to(models)
+    (data / "llm").mkdir(mode=0o700)
+    for file in KNOWN_VECTORS.glob("*.npz"):
+        shutil.copy(file, data / "llm")
     return data
+
+
+def _keep_vectors(data: Path) -> None:
+    """Keeps what the language model stage has computed of its personas for the next mesh."""
+    for file in (data / "llm").glob("*.npz"):
+        kept = KNOWN_VECTORS / file.name
+        if not kept.exists() or kept.read_bytes() != file.read_bytes():
+            KNOWN_VECTORS.mkdir(parents=True, exist_ok=True)
+            own = kept.with_suffix(f".{os.getpid()}")
+            shutil.copy(file, own)
+            own.replace(kept)
 
 
 @contextmanager
@@ -160,3 +177,4 @@ def running_mesh(
             process.wait()
         reader.join(10)
         process.stderr.close()
+        _keep_vectors(data)
