@@ -12,6 +12,7 @@ from typing import ClassVar, ParamSpec, TypeVar
 
 from memory.engine import Page, Recollection
 from memory.erasure.chunks import erase_user
+from memory.facts.answering import facts_for, with_facts
 from memory.facts.ledger import corrected
 from memory.item import Item, Position
 from memory.knowledge.base import KnowledgeBase
@@ -216,24 +217,28 @@ class StoredMemory(ABC):
     ) -> Recollection:
         """Returns the items that match a query, best first."""
         judged = judgement or await self.judge(query)
-        if judged.is_small_talk:
-            return Recollection(items=[], skipped=True)
-        best, found = await self._read(
-            self.opened.search.search,
-            Query(
-                user_id=user_id,
-                text=query,
-                max_items=max_items,
-                exclude_session_id=exclude_session_id,
-                kinds=frozenset(kinds),
-                include_past=include_past,
-            ),
+        asked = Query(
+            user_id=user_id,
+            text=query,
+            max_items=max_items,
+            exclude_session_id=exclude_session_id,
+            kinds=frozenset(kinds),
+            include_past=include_past,
         )
-        if found and not selector.fits(
-            judged.words,
-            best,
-            by_words_alone=self.opened.encoder is None,
-            judged_needless=judged.kind is Kind.NOTHING,
+        facts = await self._read(facts_for, self.opened.store, asked)
+        if judged.is_small_talk and not facts:
+            return Recollection(items=[], skipped=True)
+        best, found = await self._read(self.opened.search.search, asked)
+        found = with_facts(found, facts, max_items)
+        if (
+            not facts
+            and found
+            and not selector.fits(
+                judged.words,
+                best,
+                by_words_alone=self.opened.encoder is None,
+                judged_needless=judged.kind is Kind.NOTHING,
+            )
         ):
             return Recollection(items=[], skipped=True)
         given = [recalled for recalled in found if recalled.score >= min_score]

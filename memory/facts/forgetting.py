@@ -13,6 +13,7 @@ from text.facts.asked import Asked
 from text.facts.candidate import Candidate, key_of
 from text.facts.clauses import clauses
 from text.facts.forgetting import Scope, Wish, is_consent, wish_to_forget
+from text.facts.sentences import asks
 
 _PAGE: Final = 500
 # The value of a fact in an answer gives it away, unless it is as short as an age.
@@ -40,7 +41,7 @@ class Forgetter:
                 return None
             wish = wish_to_forget(self._said_before(source))
             return wish if wish is not None and wish.scope is Scope.EVERYTHING else None
-        if wish.scope is Scope.LAST or (wish.scope is Scope.EVERYTHING and not wish.is_confirmed):
+        if wish.scope is Scope.EVERYTHING and not wish.is_confirmed:
             return None
         return wish
 
@@ -61,6 +62,8 @@ class Forgetter:
                 for item in self._items(user_id)
                 if item.turn_id and item.turn_id == source.item.turn_id
             }
+        elif wish.scope is Scope.LAST:
+            named = {source.item.item_id, *_named_by_the_talk(source.item, earlier)}
         else:
             named = {source.item.item_id}
             for one in wish.about:
@@ -94,6 +97,26 @@ class Forgetter:
                 (source.user, item.session_id, SPEAKER_USER, item.created_unix_ms, item.item_id),
             ).fetchone()
         return "" if row is None else str(row[0])
+
+
+def _named_by_the_talk(wish: Item, items: list[Item]) -> set[str]:
+    """Returns the ids of what the turn before stated, or else of what the last answer told."""
+    talk = [
+        item
+        for item in items
+        if item.kind == ITEM_KIND_TURN and item.session_id and item.session_id == wish.session_id
+    ]
+    said = [one for one in talk if one.speaker == SPEAKER_USER and one.item_id != wish.item_id]
+    answers = [one for one in talk if one.speaker == SPEAKER_ASSISTANT]
+    if not said:
+        return set()
+    if not asks(said[-1].text):
+        facts = [one for one in items if one.fact and said[-1].item_id in one.fact.source_item_ids]
+        return {said[-1].item_id, *(fact.item_id for fact in facts)}
+    answer = answers[-1].text if answers else ""
+    told = [one for one in items if one.fact and stands_in(key_of(one.fact.value), answer)]
+    sources = {source for one in told if one.fact for source in one.fact.source_item_ids}
+    return sources | {one.item_id for one in told} | ({answers[-1].item_id} if told else set())
 
 
 def _named_by(asked: Asked, items: list[Item]) -> set[str]:

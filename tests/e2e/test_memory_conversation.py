@@ -65,14 +65,6 @@ class Person:
 
         await self._until(are_there, user)
 
-    async def ended(self, text: str, user: str = USER) -> None:
-        """Waits until a fact no longer holds."""
-
-        def has_ended(facts: Sequence[wire.Item]) -> bool:
-            return any(f.text == text and f.fact.valid_to_unix_ms for f in facts)
-
-        await self._until(has_ended, user)
-
     async def _until(self, condition: Callable[[list[wire.Item]], bool], user: str) -> None:
         facts: list[wire.Item] = []
         try:
@@ -170,7 +162,29 @@ async def test_feedback_corrects(person: Person) -> None:
     answers = await person.says("What is my name?", "What is my dog called?")
     assert ["Eve" in answers[0], "Max" in answers[1]] == [True] * 2, answers
     await person.says("I love opera.", "Forget that, please.")
-    # Wait for the end of the retracted fact: nothing else shows that the turn was read.
-    await person.ended("I like opera.")
     await person.says("不对，我叫小红。")
     await person.knows("我叫小红。", "My dog is called Max.", "I like hiking.")
+
+
+async def test_facts_are_told_and_forgotten_whatever_words_are_used(person: Person) -> None:
+    await person.says("I am allergic to shellfish.", "My name is Vera.", "I dislike olives.")
+    told = ["My name is Vera.", "I do not like olives."]
+    await person.knows(*told, "I am allergic to shellfish.")
+    answers = await person.says("What do I hate?", "What do you know about me?")
+    assert "olives" in answers[0]
+    assert all(word in answers[1] for word in ("Vera", "olives", "shellfish")), answers
+
+    (answer,) = await person.says("Please forget that I am allergic to shellfish.")
+    assert "forgotten" in answer
+    await person.knows(*told)
+    (answer,) = await person.says("What am I allergic to?")
+    assert "shellfish" not in answer
+    (answer,) = await person.says("Forget my birthday.")
+    assert "nothing" in answer
+
+    answers = await person.says("Forget everything about me.", "Yes.")
+    assert answers[0].endswith("?")
+    assert "forgotten everything" in answers[1]
+    await person.knows()
+    (answer,) = await person.says("What is my name?")
+    assert "Vera" not in answer

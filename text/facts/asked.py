@@ -46,7 +46,11 @@ class Asked:
 
     def covers(self, fact: Candidate) -> bool:
         """Whether a fact has the subject and one of the attributes."""
-        return same_relation(self.subject, fact.subject) and fact.attribute in self.attributes
+        return self.has_subject(fact.subject) and fact.attribute in self.attributes
+
+    def has_subject(self, subject: str) -> bool:
+        """Whether the question may be about a subject of facts."""
+        return same_relation(self.subject, subject)
 
 
 def same_relation(one: str, other: str) -> bool:
@@ -72,14 +76,14 @@ _OWN_RELATION_CHINESE: Final = re.compile(rf"我(?:们|家)?的?(?P<s>{RELATION_
 _YES_NO: Final = re.compile(r"^(?:do|does|did|am|is|are|have|has|can)\b|(?:吗|没有)$")
 
 
+_TABLES: Final = tomllib.loads((files("text.facts") / "questions.toml").read_text(encoding="utf-8"))
+_EVERYTHING: Final = {tag: re.compile(asks) for tag, asks in _TABLES["everything"].items()}
 _RULES: Final = {
     language: tuple(
         (re.compile(rule["asks"]), tuple(rule["attributes"]), rule.get("stated", ""))
-        for rule in rules
+        for rule in _TABLES[language]
     )
-    for language, rules in tomllib.loads(
-        (files("text.facts") / "questions.toml").read_text(encoding="utf-8")
-    ).items()
+    for language in ("en", "zh")
 }
 _FAVOURITE: Final = re.compile(
     r"@'s favou?rite (?P<what>\w+)|@最喜欢的(?P<zh>[\u4e00-\u9fff]{1,6}?)(?:是|叫|$)"
@@ -113,6 +117,14 @@ def asked(question: str) -> Asked:
             )
     # "My dentist appointment" is not about the dentist.
     return Asked(subject=USER, attributes=(), words=question)
+
+
+def asks_for_all(question: str) -> bool:
+    """Whether a question asks for all that is known about the person."""
+    chinese = has_chinese(question)
+    text = normalised(question)
+    text = re.sub(r"[^\w]|_", "", text) if chinese else " ".join(_MARKS.sub(" ", text).split())
+    return _EVERYTHING["zh" if chinese else "en"].fullmatch(text) is not None
 
 
 def _with_sign(question: str, *, chinese: bool) -> tuple[str, str]:

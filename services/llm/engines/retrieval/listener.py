@@ -23,7 +23,7 @@ from services.llm.engines.retrieval.small_talk import small_talk
 from services.llm.engines.retrieval.turn import Turn
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
-from text.facts.asked import asked
+from text.facts.asked import asked, asks_for_all
 from text.facts.candidate import USER, Denial
 from text.facts.feedback import feedback
 from text.facts.sentences import asks, is_question, remarks, sentences
@@ -241,9 +241,9 @@ class Listener:
         if question is None:
             return None
         told = self._recollection.about_the_person(
-            question, turn.cleaned, turn.notebook, turn.prompt.history, turn.said
+            question, turn.heard, turn.notebook, turn.prompt.history, turn.said
         )
-        if told is None and self._phrases.heard.about_all.fullmatch(turn.cleaned):
+        if told is None and asks_for_all(turn.heard):
             return Reply(text=turn.say(turn.said.not_told))
         is_vague = question.attributes in {(), ("has",)}
         enough = self._accept if is_vague else _ACCEPT_BEFORE_SMALL_TALK
@@ -331,7 +331,7 @@ class Listener:
         question = asked(turn.heard)
         if question.subject == USER and not turn.stated and asks(turn.heard):
             told = self._recollection.about_the_person(
-                question, turn.cleaned, turn.notebook, turn.prompt.history, turn.said
+                question, turn.heard, turn.notebook, turn.prompt.history, turn.said
             )
             if told is not None:
                 return told

@@ -44,7 +44,6 @@ class Heard(_Table):
     no: re.Pattern[str]
     follow_up: re.Pattern[str]
     personal: re.Pattern[str]
-    about_all: re.Pattern[str]
     statement: re.Pattern[str]
     first_person: re.Pattern[str]
     second_person: re.Pattern[str]

@@ -14,7 +14,7 @@ from services.llm.engines.retrieval.notebook import Notebook
 from services.llm.engines.retrieval.phrasebook import Phrasebook, Said
 from services.llm.engines.retrieval.reply import Reply, unsaid
 from services.llm.prompt.prompt import Message
-from text.facts.asked import Asked, asked
+from text.facts.asked import Asked, asked, asks_for_all
 from text.facts.sentences import asks
 from text.facts.times import dated
 from text.scripts import is_ideographic
@@ -38,20 +38,20 @@ class Recollection:
         patterns = self._phrases.heard
         # "What did I do yesterday?" is answered by the date.
         question = asked(dated(heard, said=today, today=today))
-        if patterns.about_all.fullmatch(cleaned) or patterns.personal.search(cleaned):
+        if asks_for_all(heard) or patterns.personal.search(cleaned):
             return question
         return question if question.attributes and asks(heard) else None
 
     def about_the_person(
         self,
         question: Asked,
-        cleaned: str,
+        heard: str,
         notebook: Notebook,
         history: Sequence[Message],
         said: Said,
     ) -> Reply | None:
         """Answers a question about the person; returns None if nothing was told about it."""
-        if self._phrases.heard.about_all.fullmatch(cleaned):
+        if asks_for_all(heard):
             return self._tell([(note, 1.0) for note in told(notebook.notes)], history, said)
         found = matching(notebook.notes, question)
         return self._tell([(note, note.score) for note in found], history, said)

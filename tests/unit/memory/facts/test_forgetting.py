@@ -68,6 +68,30 @@ def test_only_what_is_named_is_erased(store: Truth, told: str, wish: str, other:
     }
 
 
+@pytest.mark.parametrize(
+    ("turns", "left"),
+    [
+        (("I have a dog called Rex.", "A:Thanks.", "Forget that."), {"Thanks."}),
+        (("I like tea.", "My name is Vera.", "A:Hm.", "Forget that."), {"I like tea.", "Hm."}),
+        (
+            (
+                "My name is Vera.",
+                "A:Hm.",
+                "What is my name?",
+                "A:Your name is Vera.",
+                "Forget that.",
+            ),
+            {"Hm.", "What is my name?"},
+        ),
+    ],
+)
+def test_that_means_what_was_said_or_told_just_before(
+    store: Truth, turns: tuple[str, ...], left: set[str]
+) -> None:
+    converse(store, *turns)
+    assert set(kept(store)) == left
+
+
 @pytest.mark.parametrize("yes", ["Yes.", "OK, do it"])
 def test_everything_is_erased_once_it_is_confirmed(store: Truth, yes: str) -> None:
     converse(store, "My name is Ines.", "Forget everything about me.", "A:Shall I really?", yes)
