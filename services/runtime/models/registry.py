@@ -117,6 +117,18 @@ class ModelFile(_Entry):
     size_bytes: int = Field(ge=0)
 
 
+class Variant(_Entry):
+    """Other files that do the same as those of a model, such as another conversion of its weights.
+
+    Attributes:
+        source: The source of the files that name none of their own.
+        files: The files.
+    """
+
+    source: Source
+    files: tuple[ModelFile, ...] = Field(min_length=1)
+
+
 class Model(_Entry):
     """A model and its files.
 
@@ -126,6 +138,7 @@ class Model(_Entry):
         source: The source of the files that name none of their own.
         alternates: Sources of the same bytes, tried in order if `source` does not have a file.
         files: The files.
+        variants: What is pulled instead, in this order, if no source has all the files.
         build: "module:function", called with the model's folder after the pull to derive files.
         embedded: Whether it is used by a default engine.
         without: What Anima does while the model is missing, as one sentence.
@@ -136,6 +149,7 @@ class Model(_Entry):
     source: Source
     alternates: tuple[Source, ...] = ()
     files: tuple[ModelFile, ...] = Field(min_length=1)
+    variants: tuple[Variant, ...] = ()
     build: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
     embedded: bool = False
     without: str = ""

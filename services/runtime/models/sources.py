@@ -53,7 +53,7 @@ class PullFailed(FailedPrecondition):
     default_reason = "PULL_FAILED"
 
 
-def fetch(model: Model, folder: Path, progress: Progress) -> None:
+def fetch(model: Model, folder: Path, progress: Progress) -> tuple[ModelFile, ...]:
     """Writes the files of a model into a folder and checks their sizes and hashes.
 
     Args:
@@ -61,16 +61,42 @@ def fetch(model: Model, folder: Path, progress: Progress) -> None:
         folder: An empty folder.
         progress: Called for every piece.
 
+    Returns:
+        The files: those of the model, or of the first variant that is whole.
+
     Raises:
         PullFailed: A file is unavailable or does not match the registry.
     """
+    faults: list[str] = []
+    for files, places in _offers(model):
+        try:
+            _fetch_all(files, places, folder, progress)
+        except PullFailed as fault:
+            faults.append(str(fault))
+            shutil.rmtree(folder)
+            folder.mkdir()
+        else:
+            return files
+    raise PullFailed("; ".join(faults))
+
+
+def _offers(model: Model) -> Iterator[tuple[tuple[ModelFile, ...], tuple[Source, ...]]]:
+    yield model.files, (model.source, *model.alternates)
+    for variant in model.variants:
+        yield variant.files, (variant.source,)
+
+
+def _fetch_all(
+    files: tuple[ModelFile, ...], places: tuple[Source, ...], folder: Path, progress: Progress
+) -> None:
+    total_bytes = sum(file.size_bytes for file in files)
     done_bytes = 0
     with _Sources(progress) as sources:
-        for file in model.files:
+        for file in files:
             target = folder / file.name
             target.parent.mkdir(parents=True, exist_ok=True)
-            for written_bytes in _fetched(model, file, sources, target):
-                progress(done_bytes + written_bytes, model.size_bytes, file.name)
+            for written_bytes in _fetched(file, places, sources, target):
+                progress(done_bytes + written_bytes, total_bytes, file.name)
             done_bytes += file.size_bytes
 
 
@@ -100,9 +126,11 @@ class _Sources:
         return self._opened[source]
 
 
-def _fetched(model: Model, file: ModelFile, sources: _Sources, target: Path) -> Iterator[int]:
+def _fetched(
+    file: ModelFile, places: tuple[Source, ...], sources: _Sources, target: Path
+) -> Iterator[int]:
     """Writes a file from the first source that has it; yields the bytes written so far."""
-    own = (file.source,) if file.source else (model.source, *model.alternates)
+    own = (file.source,) if file.source else places
     faults: list[str] = []
     for source in own:
         try:

@@ -7,14 +7,20 @@ import hashlib
 import importlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from services.runtime.errors import FailedPrecondition, NotFound
-from services.runtime.models.registry import FILE, Model, installed_registry, read_registry
+from services.runtime.models.registry import (
+    FILE,
+    Model,
+    ModelFile,
+    installed_registry,
+    read_registry,
+)
 from services.runtime.models.sources import Progress, PullFailed, fetch
 
 MANIFEST = "anima-model.json"
@@ -120,9 +126,9 @@ class ModelStore:
             with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=self._folder) as staging:
                 fresh = Path(staging) / "new"
                 fresh.mkdir()
-                fetch(model, fresh, progress)
+                files = fetch(model, fresh, progress)
                 _build(model, fresh, progress)
-                _write_manifest(model, fresh)
+                _write_manifest(files, fresh)
                 if stored.folder.exists():
                     stored.folder.rename(Path(staging) / "old")
                 fresh.rename(stored.folder)
@@ -161,9 +167,11 @@ def _fault(model: Model, folder: Path, *, hashes: bool) -> str:
         pinned, derived = manifest["files"], manifest["derived"]
     except (OSError, ValueError, KeyError, TypeError):
         return "the pull did not finish"
-    if pinned != _pins(model):
+    known = (model.files, *(variant.files for variant in model.variants))
+    files = next((files for files in known if _pins(files) == pinned), None)
+    if files is None:
         return "another version of the model is present"
-    sizes = {file.name: file.size_bytes for file in model.files} | derived
+    sizes = {file.name: file.size_bytes for file in files} | derived
     for name, size_bytes in sizes.items():
         path = folder / name
         found_bytes = path.stat().st_size if path.is_file() else None
@@ -172,26 +180,26 @@ def _fault(model: Model, folder: Path, *, hashes: bool) -> str:
         if found_bytes != size_bytes:
             return f"{name} has {found_bytes} bytes, not {size_bytes}"
     if hashes:
-        for file in model.files:
+        for file in files:
             if _sha256(folder / file.name) != file.sha256:
                 return f"{file.name} has another sha256"
     return ""
 
 
-def _write_manifest(model: Model, folder: Path) -> None:
-    fetched = {file.name for file in model.files}
+def _write_manifest(files: Iterable[ModelFile], folder: Path) -> None:
+    pins = _pins(files)
     present = {
         path.relative_to(folder).as_posix(): path.stat().st_size
         for path in folder.rglob("*")
         if path.is_file()
     }
-    derived = {name: size for name, size in present.items() if name not in fetched}
-    manifest = {"files": _pins(model), "derived": derived}
+    derived = {name: size for name, size in present.items() if name not in pins}
+    manifest = {"files": pins, "derived": derived}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), "utf-8")
 
 
-def _pins(model: Model) -> dict[str, str]:
-    return {file.name: file.sha256 for file in model.files}
+def _pins(files: Iterable[ModelFile]) -> dict[str, str]:
+    return {file.name: file.sha256 for file in files}
 
 
 def _build(model: Model, folder: Path, progress: Progress) -> None:
