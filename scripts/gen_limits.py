@@ -91,6 +91,7 @@ LIMITS: Final[dict[str, tuple[Limit, ...]]] = {
         Limit("download of a URL", "cli.knowledge.fetching", "MAX_FETCH_S"),
     ),
     "Speech": (
+        Limit("candidate languages", "services.asr.requests", "MAX_CANDIDATES"),
         Limit("phrase hints", "services.asr.requests", "MAX_PHRASE_HINTS"),
         Limit("phrase hint", "services.asr.requests", "MAX_PHRASE_CHARS"),
         Limit("utterance", "services.asr.requests", "MAX_UTTERANCE_MS"),

@@ -125,6 +125,10 @@ REQUIREMENTS = {
         present=lambda: _has_model("moonshine-recordings"),
         how_to_get="run: anima models pull moonshine-recordings",
     ),
+    "whisper-base": Requirement(
+        present=lambda: _has_model("whisper-base"),
+        how_to_get="run: anima models pull whisper-base",
+    ),
     "face-mesh": Requirement(
         present=lambda: _has_model("face-mesh"), how_to_get="run: anima models pull face-mesh"
     ),

@@ -34,6 +34,7 @@ def _transcript(transcript: events.Transcript) -> asr.Transcript:
             start_sample=transcript.start_sample, sample_count=transcript.sample_count
         ),
         confidence=transcript.confidence,
+        language=transcript.language,
     )
 
 

@@ -46,11 +46,13 @@ class Hypothesis:
             the recogniser has no word times.
         confidence: The recogniser's confidence in the text, 0 to 1; None if it is unknown or if the
             words carry it.
+        language: BCP-47 language that was recognised; empty: that of the stream.
     """
 
     text: str = ""
     words: tuple[Word, ...] = ()
     confidence: float | None = None
+    language: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +61,14 @@ class DecoderConfig:
 
     Attributes:
         language: BCP-47, one of the languages that the engine lists.
+        candidates: Languages among which the decoder detects the one that is spoken, of those that
+            the engine lists, the likeliest first; empty: there is nothing to detect. A decoder that
+            cannot detect languages ignores them.
         phrase_hints: Likely words; a decoder may ignore them.
     """
 
     language: str
+    candidates: tuple[str, ...] = ()
     phrase_hints: tuple[str, ...] = ()
 
 

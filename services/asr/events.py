@@ -20,6 +20,7 @@ class Transcript:
         start_sample: The first sample of the audio it was recognised in.
         sample_count: The length of that audio.
         confidence: The recogniser's confidence, 0 to 1; None if it is unknown.
+        language: BCP-47 language that was recognised; empty: that of the stream.
     """
 
     text: str
@@ -27,6 +28,7 @@ class Transcript:
     start_sample: int
     sample_count: int
     confidence: float | None = None
+    language: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,11 @@
 """An engine together with everything it needs to recognise streams."""
 
+import asyncio
+from dataclasses import replace
+
 from services.asr.engine import AsrEngine
 from services.asr.final_pass import DecoderSpeed, FinalPassPolicy
+from services.asr.more_languages import how_to_hear_more
 from services.asr.session import RecognitionSession, SessionConfig
 from services.asr.settings import AsrSettings
 from services.runtime.compute import Compute
@@ -16,14 +20,19 @@ class Recogniser:
         self._settings = settings
         self._compute = Compute(threads=settings.capacity, name="asr-vad")
         self._speed = DecoderSpeed()
+        self._more_languages = ""
 
     async def open(self) -> None:
         """Opens the engine."""
         await self._engine.open()
+        info = self._engine.describe()
+        self._more_languages = info.more_languages
+        if not self._more_languages and len(info.languages) == 1:
+            self._more_languages = await asyncio.to_thread(how_to_hear_more, self._settings)
 
     def describe(self) -> EngineInfo:
         """Returns the description of the engine."""
-        return self._engine.describe()
+        return replace(self._engine.describe(), more_languages=self._more_languages)
 
     async def open_session(self, config: SessionConfig) -> RecognitionSession:
         """Opens a recognition session for one stream.

@@ -1,6 +1,7 @@
 """Validates the requests of a stream."""
 
 import re
+from collections.abc import Sequence
 from types import MappingProxyType
 
 from anima.asr.v1 import Endpointing, RecognizeConfig
@@ -9,12 +10,14 @@ from services.asr.session import SessionConfig
 from services.runtime.engine import EngineInfo
 from services.runtime.errors import FailedPrecondition, InvalidRequest
 from services.runtime.validation import check_range, check_rate, check_text, check_turn_id
+from text.languages import spoken
 
 MAX_START_SPEECH_MS = 5_000
 MAX_SILENCE_MS = 120_000
 MAX_UTTERANCE_MS = 120_000
 MAX_PHRASE_HINTS = 1_000
 MAX_PHRASE_CHARS = 200
+MAX_CANDIDATES = 100
 
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _NAMES = MappingProxyType({"en": "English", "zh": "Chinese"})
@@ -39,6 +42,7 @@ def check_config(config: RecognizeConfig, engine: EngineInfo) -> SessionConfig:
     return SessionConfig(
         sample_rate_hz=config.sample_rate_hz,
         language=choose_language(config.language, engine),
+        candidates=check_candidates(config.candidate_languages, engine),
         limits=check_endpointing(config.endpointing),
         phrase_hints=tuple(config.phrase_hints),
     )
@@ -66,6 +70,22 @@ def check_endpointing(given: Endpointing) -> EndpointingLimits:
     )
 
 
+def check_candidates(tags: Sequence[str], engine: EngineInfo) -> tuple[str, ...]:
+    """Returns the engine's languages for BCP-47 tags, without those that it does not support.
+
+    Raises:
+        InvalidRequest: There are too many tags, or one is malformed.
+    """
+    if len(tags) > MAX_CANDIDATES:
+        raise InvalidRequest(
+            f"config.candidate_languages: must be at most {MAX_CANDIDATES}, got {len(tags)}"
+        )
+    for index, tag in enumerate(tags):
+        _check_tag(f"config.candidate_languages[{index}]", tag)
+    known = (spoken(tag, engine.languages) for tag in tags)
+    return tuple(dict.fromkeys(language for language in known if language is not None))
+
+
 def choose_language(tag: str, engine: EngineInfo) -> str:
     """Returns the engine's language for a BCP-47 tag: "en" for "en-GB"; its first one for "".
 
@@ -75,20 +95,22 @@ def choose_language(tag: str, engine: EngineInfo) -> str:
     """
     if not tag:
         return engine.languages[0]
-    if not _LANGUAGE_TAG.fullmatch(tag):
-        raise InvalidRequest(
-            f"config.language: {tag[:64]!r} is not a BCP-47 language tag such as 'en'"
-        )
-    wanted = tag.lower()
-    for language in engine.languages:
-        if wanted == language.lower() or wanted.split("-")[0] == language.lower():
-            return language
+    _check_tag("config.language", tag)
+    if (language := spoken(tag, engine.languages)) is not None:
+        return language
     known = ", ".join(engine.languages)
-    spoken = ", ".join(_NAMES.get(language, language) for language in engine.languages)
-    raise FailedPrecondition(
-        f"config.language: the engine {engine.name!r} understands {spoken} only, not {tag!r}; "
-        "to choose another engine, set ANIMA_ASR_ENGINE to an installed entry point of "
-        "'anima.asr.engines'",
-        reason="LANGUAGE_NOT_SUPPORTED",
-        metadata={"language": tag, "known": known},
+    names = ", ".join(_NAMES.get(language, language) for language in engine.languages)
+    remedy = engine.more_languages or (
+        "set ANIMA_ASR_ENGINE to an installed entry point of 'anima.asr.engines'"
     )
+    raise FailedPrecondition(
+        f"config.language: the engine {engine.name!r} understands {names} only, not {tag!r}; "
+        f"to understand more: {remedy}",
+        reason="LANGUAGE_NOT_SUPPORTED",
+        metadata={"language": tag, "known": known, "remedy": engine.more_languages},
+    )
+
+
+def _check_tag(field: str, tag: str) -> None:
+    if not _LANGUAGE_TAG.fullmatch(tag):
+        raise InvalidRequest(f"{field}: {tag[:64]!r} is not a BCP-47 language tag such as 'en'")

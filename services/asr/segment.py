@@ -274,7 +274,7 @@ class WholeSegment(Segment):
         result = await self._decoder.decode(audio, partial=True)
         took = (clock() - started) * DECODER_RATE_HZ
         self._wanted_samples = max(self.PARTIAL_SAMPLES, round(took / self.PARTIAL_SHARE))
-        return Hypothesis(text=self._stable.take(result.text))
+        return Hypothesis(text=self._stable.take(result.text), language=result.language)
 
     def _take_decoded(self) -> bool:
         decoding, self._decoding = self._decoding, None

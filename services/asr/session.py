@@ -1,7 +1,5 @@
 """The recognition of one stream: combines voice activity, endpointing and decoding."""
 
-import itertools
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
@@ -36,16 +34,15 @@ from services.asr.events import (
     Transcript,
 )
 from services.asr.final_pass import DecoderSpeed, FinalPassPolicy
+from services.asr.joining import join
 from services.asr.segment import LiveSegment, Segment, WholeSegment
 from services.asr.voice_activity import WINDOW_SAMPLES, SpeechDetector
 from services.runtime.compute import Compute
 from services.runtime.tasks import Tasks
-from text.scripts import CJK_PUNCTUATION, UNSPACED
 
 FEED_SAMPLES = 3 * WINDOW_SAMPLES
 # How long a guess waits for stable words; after a long utterance it is first sent without them.
 _GUESS_WAIT_S = 0.1
-_UNSPACED = re.compile(f"[{UNSPACED}{CJK_PUNCTUATION}]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +52,7 @@ class SessionConfig:
     Attributes:
         sample_rate_hz: The sample rate of its audio, 8,000 to 48,000.
         language: BCP-47, one of the languages that the engine lists.
+        candidates: The languages among which the one that is spoken is detected; empty: none.
         limits: When utterances start and end.
         phrase_hints: Likely words; an engine may ignore them.
     """
@@ -62,12 +60,15 @@ class SessionConfig:
     sample_rate_hz: int
     language: str
     limits: EndpointingLimits
+    candidates: tuple[str, ...] = ()
     phrase_hints: tuple[str, ...] = ()
 
     @property
     def decoder(self) -> DecoderConfig:
         """The part of it that the decoder needs."""
-        return DecoderConfig(language=self.language, phrase_hints=self.phrase_hints)
+        return DecoderConfig(
+            language=self.language, candidates=self.candidates, phrase_hints=self.phrase_hints
+        )
 
 
 class RecognitionSession:
@@ -274,6 +275,7 @@ class RecognitionSession:
             start_sample=start,
             sample_count=count,
             confidence=whole.confidence,
+            language=whole.language,
         )
 
     def _word_outside(self, word: Word) -> Word:
@@ -286,29 +288,3 @@ class RecognitionSession:
 
     def _outside(self, sample: int) -> int:
         return sample * self._rate // DECODER_RATE_HZ
-
-
-def join(parts: tuple[Hypothesis, ...]) -> Hypothesis:
-    """Returns one hypothesis for the segments of an utterance.
-
-    Its confidence is the mean over its words, or over its parts where there are no words; None if
-    any of these is unknown.
-    """
-    parts = tuple(part for part in parts if part.text)
-    words = tuple(itertools.chain.from_iterable(part.words for part in parts))
-    rated = [word.confidence for word in words] or [part.confidence for part in parts]
-    known = [confidence for confidence in rated if confidence is not None]
-    text = ""
-    for part in parts:
-        text += (" " if _is_spaced(text, part.text) else "") + part.text
-    return Hypothesis(
-        text=text,
-        words=words,
-        confidence=sum(known) / len(known) if known and len(known) == len(rated) else None,
-    )
-
-
-def _is_spaced(before: str, after: str) -> bool:
-    if not before:
-        return False
-    return not (_UNSPACED.match(before[-1]) or _UNSPACED.match(after[0]))

@@ -26,12 +26,15 @@ class EngineInfo:
         version: Its version, with the model's version if that differs.
         licence: SPDX expression of the engine and its model files.
         languages: BCP-47 tags, the default first; empty if language does not matter.
+        more_languages: What an operator can do so that more languages are handled, such as a
+            command; empty: nothing is known.
     """
 
     name: str
     version: str
     licence: str
     languages: tuple[str, ...] = ()
+    more_languages: str = ""
 
     def message(self, *, capacity: int, reason: str = "") -> EngineInfoMessage:
         """Returns the description as a message.
@@ -47,6 +50,7 @@ class EngineInfo:
             languages=self.languages,
             capacity=capacity,
             reason=reason,
+            more_languages=self.more_languages,
         )
 
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from anima.common.v1 import common_pb2 as anima_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61nima/asr/v1/asr.proto\x12\x0c\x61nima.asr.v1\x1a\x1c\x61nima/common/v1/common.proto\"\xe1\x01\n\x10RecognizeRequest\x12/\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.anima.asr.v1.RecognizeConfigH\x00\x12,\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x1b.anima.common.v1.AudioChunkH\x00\x12\x32\n\rend_of_speech\x18\x03 \x01(\x0b\x32\x19.anima.asr.v1.EndOfSpeechH\x00\x12/\n\tinterrupt\x18\x04 \x01(\x0b\x32\x1a.anima.common.v1.InterruptH\x00\x42\t\n\x07message\"\xbb\x01\n\x0fRecognizeConfig\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\x16\n\x0esample_rate_hz\x18\x03 \x01(\r\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x18\n\x10single_utterance\x18\x05 \x01(\x08\x12.\n\x0b\x65ndpointing\x18\x06 \x01(\x0b\x32\x19.anima.asr.v1.Endpointing\x12\x14\n\x0cphrase_hints\x18\x07 \x03(\t\"r\n\x0b\x45ndpointing\x12\x17\n\x0fstart_speech_ms\x18\x01 \x01(\r\x12\x18\n\x10guess_silence_ms\x18\x02 \x01(\r\x12\x16\n\x0e\x65nd_silence_ms\x18\x03 \x01(\r\x12\x18\n\x10max_utterance_ms\x18\x04 \x01(\r\"\r\n\x0b\x45ndOfSpeech\"\x9c\x03\n\x11RecognizeResponse\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12(\n\x07started\x18\x02 \x01(\x0b\x32\x15.anima.asr.v1.StartedH\x00\x12\x35\n\x0espeech_started\x18\x03 \x01(\x0b\x32\x1b.anima.asr.v1.SpeechStartedH\x00\x12+\n\x07partial\x18\x04 \x01(\x0b\x32\x18.anima.asr.v1.TranscriptH\x00\x12+\n\tend_guess\x18\x05 \x01(\x0b\x32\x16.anima.asr.v1.EndGuessH\x00\x12\x35\n\x0espeech_resumed\x18\x06 \x01(\x0b\x32\x1b.anima.asr.v1.SpeechResumedH\x00\x12)\n\x05\x66inal\x18\x07 \x01(\x0b\x32\x18.anima.asr.v1.TranscriptH\x00\x12\x33\n\x0binterrupted\x18\x08 \x01(\x0b\x32\x1c.anima.common.v1.InterruptedH\x00\x42\x07\n\x05\x65vent\"\x1b\n\x07Started\x12\x10\n\x08language\x18\x01 \x01(\t\"\"\n\rSpeechStarted\x12\x11\n\tat_sample\x18\x01 \x01(\x03\"K\n\x08\x45ndGuess\x12\x11\n\tat_sample\x18\x01 \x01(\x03\x12,\n\ntranscript\x18\x02 \x01(\x0b\x32\x18.anima.asr.v1.Transcript\"\"\n\rSpeechResumed\x12\x11\n\tat_sample\x18\x01 \x01(\x03\"\x9a\x01\n\nTranscript\x12\x0c\n\x04text\x18\x01 \x01(\t\x12(\n\x05words\x18\x02 \x03(\x0b\x32\x19.anima.common.v1.WordMark\x12,\n\x07samples\x18\x03 \x01(\x0b\x32\x1b.anima.common.v1.SampleSpan\x12\x17\n\nconfidence\x18\x04 \x01(\x02H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"\x17\n\x15\x44\x65scribeEngineRequest\"E\n\x16\x44\x65scribeEngineResponse\x12+\n\x06\x65ngine\x18\x01 \x01(\x0b\x32\x1b.anima.common.v1.EngineInfo2\xbb\x01\n\nAsrService\x12P\n\tRecognize\x12\x1e.anima.asr.v1.RecognizeRequest\x1a\x1f.anima.asr.v1.RecognizeResponse(\x01\x30\x01\x12[\n\x0e\x44\x65scribeEngine\x12#.anima.asr.v1.DescribeEngineRequest\x1a$.anima.asr.v1.DescribeEngineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61nima/asr/v1/asr.proto\x12\x0c\x61nima.asr.v1\x1a\x1c\x61nima/common/v1/common.proto\"\xe1\x01\n\x10RecognizeRequest\x12/\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.anima.asr.v1.RecognizeConfigH\x00\x12,\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x1b.anima.common.v1.AudioChunkH\x00\x12\x32\n\rend_of_speech\x18\x03 \x01(\x0b\x32\x19.anima.asr.v1.EndOfSpeechH\x00\x12/\n\tinterrupt\x18\x04 \x01(\x0b\x32\x1a.anima.common.v1.InterruptH\x00\x42\t\n\x07message\"\xd8\x01\n\x0fRecognizeConfig\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\x16\n\x0esample_rate_hz\x18\x03 \x01(\r\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x18\n\x10single_utterance\x18\x05 \x01(\x08\x12.\n\x0b\x65ndpointing\x18\x06 \x01(\x0b\x32\x19.anima.asr.v1.Endpointing\x12\x14\n\x0cphrase_hints\x18\x07 \x03(\t\x12\x1b\n\x13\x63\x61ndidate_languages\x18\x08 \x03(\t\"r\n\x0b\x45ndpointing\x12\x17\n\x0fstart_speech_ms\x18\x01 \x01(\r\x12\x18\n\x10guess_silence_ms\x18\x02 \x01(\r\x12\x16\n\x0e\x65nd_silence_ms\x18\x03 \x01(\r\x12\x18\n\x10max_utterance_ms\x18\x04 \x01(\r\"\r\n\x0b\x45ndOfSpeech\"\x9c\x03\n\x11RecognizeResponse\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12(\n\x07started\x18\x02 \x01(\x0b\x32\x15.anima.asr.v1.StartedH\x00\x12\x35\n\x0espeech_started\x18\x03 \x01(\x0b\x32\x1b.anima.asr.v1.SpeechStartedH\x00\x12+\n\x07partial\x18\x04 \x01(\x0b\x32\x18.anima.asr.v1.TranscriptH\x00\x12+\n\tend_guess\x18\x05 \x01(\x0b\x32\x16.anima.asr.v1.EndGuessH\x00\x12\x35\n\x0espeech_resumed\x18\x06 \x01(\x0b\x32\x1b.anima.asr.v1.SpeechResumedH\x00\x12)\n\x05\x66inal\x18\x07 \x01(\x0b\x32\x18.anima.asr.v1.TranscriptH\x00\x12\x33\n\x0binterrupted\x18\x08 \x01(\x0b\x32\x1c.anima.common.v1.InterruptedH\x00\x42\x07\n\x05\x65vent\"\x1b\n\x07Started\x12\x10\n\x08language\x18\x01 \x01(\t\"\"\n\rSpeechStarted\x12\x11\n\tat_sample\x18\x01 \x01(\x03\"K\n\x08\x45ndGuess\x12\x11\n\tat_sample\x18\x01 \x01(\x03\x12,\n\ntranscript\x18\x02 \x01(\x0b\x32\x18.anima.asr.v1.Transcript\"\"\n\rSpeechResumed\x12\x11\n\tat_sample\x18\x01 \x01(\x03\"\xac\x01\n\nTranscript\x12\x0c\n\x04text\x18\x01 \x01(\t\x12(\n\x05words\x18\x02 \x03(\x0b\x32\x19.anima.common.v1.WordMark\x12,\n\x07samples\x18\x03 \x01(\x0b\x32\x1b.anima.common.v1.SampleSpan\x12\x17\n\nconfidence\x18\x04 \x01(\x02H\x00\x88\x01\x01\x12\x10\n\x08language\x18\x05 \x01(\tB\r\n\x0b_confidence\"\x17\n\x15\x44\x65scribeEngineRequest\"E\n\x16\x44\x65scribeEngineResponse\x12+\n\x06\x65ngine\x18\x01 \x01(\x0b\x32\x1b.anima.common.v1.EngineInfo2\xbb\x01\n\nAsrService\x12P\n\tRecognize\x12\x1e.anima.asr.v1.RecognizeRequest\x1a\x1f.anima.asr.v1.RecognizeResponse(\x01\x30\x01\x12[\n\x0e\x44\x65scribeEngine\x12#.anima.asr.v1.DescribeEngineRequest\x1a$.anima.asr.v1.DescribeEngineResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,27 +35,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECOGNIZEREQUEST']._serialized_start=71
   _globals['_RECOGNIZEREQUEST']._serialized_end=296
   _globals['_RECOGNIZECONFIG']._serialized_start=299
-  _globals['_RECOGNIZECONFIG']._serialized_end=486
-  _globals['_ENDPOINTING']._serialized_start=488
-  _globals['_ENDPOINTING']._serialized_end=602
-  _globals['_ENDOFSPEECH']._serialized_start=604
-  _globals['_ENDOFSPEECH']._serialized_end=617
-  _globals['_RECOGNIZERESPONSE']._serialized_start=620
-  _globals['_RECOGNIZERESPONSE']._serialized_end=1032
-  _globals['_STARTED']._serialized_start=1034
-  _globals['_STARTED']._serialized_end=1061
-  _globals['_SPEECHSTARTED']._serialized_start=1063
-  _globals['_SPEECHSTARTED']._serialized_end=1097
-  _globals['_ENDGUESS']._serialized_start=1099
-  _globals['_ENDGUESS']._serialized_end=1174
-  _globals['_SPEECHRESUMED']._serialized_start=1176
-  _globals['_SPEECHRESUMED']._serialized_end=1210
-  _globals['_TRANSCRIPT']._serialized_start=1213
-  _globals['_TRANSCRIPT']._serialized_end=1367
-  _globals['_DESCRIBEENGINEREQUEST']._serialized_start=1369
-  _globals['_DESCRIBEENGINEREQUEST']._serialized_end=1392
-  _globals['_DESCRIBEENGINERESPONSE']._serialized_start=1394
-  _globals['_DESCRIBEENGINERESPONSE']._serialized_end=1463
-  _globals['_ASRSERVICE']._serialized_start=1466
-  _globals['_ASRSERVICE']._serialized_end=1653
+  _globals['_RECOGNIZECONFIG']._serialized_end=515
+  _globals['_ENDPOINTING']._serialized_start=517
+  _globals['_ENDPOINTING']._serialized_end=631
+  _globals['_ENDOFSPEECH']._serialized_start=633
+  _globals['_ENDOFSPEECH']._serialized_end=646
+  _globals['_RECOGNIZERESPONSE']._serialized_start=649
+  _globals['_RECOGNIZERESPONSE']._serialized_end=1061
+  _globals['_STARTED']._serialized_start=1063
+  _globals['_STARTED']._serialized_end=1090
+  _globals['_SPEECHSTARTED']._serialized_start=1092
+  _globals['_SPEECHSTARTED']._serialized_end=1126
+  _globals['_ENDGUESS']._serialized_start=1128
+  _globals['_ENDGUESS']._serialized_end=1203
+  _globals['_SPEECHRESUMED']._serialized_start=1205
+  _globals['_SPEECHRESUMED']._serialized_end=1239
+  _globals['_TRANSCRIPT']._serialized_start=1242
+  _globals['_TRANSCRIPT']._serialized_end=1414
+  _globals['_DESCRIBEENGINEREQUEST']._serialized_start=1416
+  _globals['_DESCRIBEENGINEREQUEST']._serialized_end=1439
+  _globals['_DESCRIBEENGINERESPONSE']._serialized_start=1441
+  _globals['_DESCRIBEENGINERESPONSE']._serialized_end=1510
+  _globals['_ASRSERVICE']._serialized_start=1513
+  _globals['_ASRSERVICE']._serialized_end=1700
 # @@protoc_insertion_point(module_scope)

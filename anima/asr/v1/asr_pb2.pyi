@@ -66,6 +66,7 @@ class RecognizeConfig(google.protobuf.message.Message):
     SINGLE_UTTERANCE_FIELD_NUMBER: builtins.int
     ENDPOINTING_FIELD_NUMBER: builtins.int
     PHRASE_HINTS_FIELD_NUMBER: builtins.int
+    CANDIDATE_LANGUAGES_FIELD_NUMBER: builtins.int
     turn_id: builtins.str
     """The turn that the utterance will start; see ChunkHeader.turn_id."""
     epoch: builtins.int
@@ -84,6 +85,12 @@ class RecognizeConfig(google.protobuf.message.Message):
     def phrase_hints(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Words and names that are likely to occur; an engine that cannot use them ignores them."""
 
+    @property
+    def candidate_languages(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """BCP-47 languages among which the one that is spoken is detected, the likeliest first, at most 100; those that the
+        engine does not support are ignored. Empty, or an engine that does not detect languages: the speech is in `language`.
+        """
+
     def __init__(
         self,
         *,
@@ -94,9 +101,10 @@ class RecognizeConfig(google.protobuf.message.Message):
         single_utterance: builtins.bool = ...,
         endpointing: global___Endpointing | None = ...,
         phrase_hints: collections.abc.Iterable[builtins.str] | None = ...,
+        candidate_languages: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["endpointing", b"endpointing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["endpointing", b"endpointing", "epoch", b"epoch", "language", b"language", "phrase_hints", b"phrase_hints", "sample_rate_hz", b"sample_rate_hz", "single_utterance", b"single_utterance", "turn_id", b"turn_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["candidate_languages", b"candidate_languages", "endpointing", b"endpointing", "epoch", b"epoch", "language", b"language", "phrase_hints", b"phrase_hints", "sample_rate_hz", b"sample_rate_hz", "single_utterance", b"single_utterance", "turn_id", b"turn_id"]) -> None: ...
 
 global___RecognizeConfig = RecognizeConfig
 
@@ -297,10 +305,13 @@ class Transcript(google.protobuf.message.Message):
     WORDS_FIELD_NUMBER: builtins.int
     SAMPLES_FIELD_NUMBER: builtins.int
     CONFIDENCE_FIELD_NUMBER: builtins.int
+    LANGUAGE_FIELD_NUMBER: builtins.int
     text: builtins.str
     """The text; empty if nothing was recognised."""
     confidence: builtins.float
     """The recogniser's confidence, 0 to 1; not set if unknown."""
+    language: builtins.str
+    """BCP-47 language that was recognised; empty: the language of the stream."""
     @property
     def words(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[anima.common.v1.common_pb2.WordMark]:
         """The words with their times; empty in partials of engines without word times."""
@@ -316,9 +327,10 @@ class Transcript(google.protobuf.message.Message):
         words: collections.abc.Iterable[anima.common.v1.common_pb2.WordMark] | None = ...,
         samples: anima.common.v1.common_pb2.SampleSpan | None = ...,
         confidence: builtins.float | None = ...,
+        language: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "samples", b"samples"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "samples", b"samples", "text", b"text", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "language", b"language", "samples", b"samples", "text", b"text", "words", b"words"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_confidence", b"_confidence"]) -> typing.Literal["confidence"] | None: ...
 
 global___Transcript = Transcript

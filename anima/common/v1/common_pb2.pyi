@@ -514,6 +514,7 @@ class EngineInfo(google.protobuf.message.Message):
     LANGUAGES_FIELD_NUMBER: builtins.int
     CAPACITY_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
+    MORE_LANGUAGES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name used to select it in the settings, such as "pocketsphinx"."""
     version: builtins.str
@@ -526,6 +527,8 @@ class EngineInfo(google.protobuf.message.Message):
     """Why the service uses this engine, if the settings name none, and what would give it a better
     one.
     """
+    more_languages: builtins.str
+    """What an operator can do so that more languages are handled, such as a command; empty: nothing is known."""
     @property
     def languages(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """BCP-47 tags of the languages it handles; empty if language does not matter."""
@@ -539,7 +542,8 @@ class EngineInfo(google.protobuf.message.Message):
         languages: collections.abc.Iterable[builtins.str] | None = ...,
         capacity: builtins.int = ...,
         reason: builtins.str = ...,
+        more_languages: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["capacity", b"capacity", "languages", b"languages", "licence", b"licence", "name", b"name", "reason", b"reason", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["capacity", b"capacity", "languages", b"languages", "licence", b"licence", "more_languages", b"more_languages", "name", b"name", "reason", b"reason", "version", b"version"]) -> None: ...
 
 global___EngineInfo = EngineInfo

@@ -92,6 +92,8 @@ class _NoticeKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """No speech was understood."""
     NOTICE_KIND_GOING_AWAY: _NoticeKind.ValueType  # 4
     """The gateway is shutting down: finish and reconnect."""
+    NOTICE_KIND_LANGUAGE_NOT_HEARD: _NoticeKind.ValueType  # 5
+    """Speech in the language of the session is not understood, so the microphone is of no use."""
 
 class NoticeKind(_NoticeKind, metaclass=_NoticeKindEnumTypeWrapper):
     """The subject of a notice."""
@@ -106,6 +108,8 @@ NOTICE_KIND_NOT_UNDERSTOOD: NoticeKind.ValueType  # 3
 """No speech was understood."""
 NOTICE_KIND_GOING_AWAY: NoticeKind.ValueType  # 4
 """The gateway is shutting down: finish and reconnect."""
+NOTICE_KIND_LANGUAGE_NOT_HEARD: NoticeKind.ValueType  # 5
+"""Speech in the language of the session is not understood, so the microphone is of no use."""
 global___NoticeKind = NoticeKind
 
 @typing.final
@@ -509,10 +513,13 @@ class UserTranscript(google.protobuf.message.Message):
     TEXT_FIELD_NUMBER: builtins.int
     FINAL_FIELD_NUMBER: builtins.int
     WORDS_FIELD_NUMBER: builtins.int
+    LANGUAGE_FIELD_NUMBER: builtins.int
     text: builtins.str
     """The text."""
     final: builtins.bool
     """True: this is the result. False: the next message replaces it."""
+    language: builtins.str
+    """BCP-47 language that was recognised; empty: unknown, or the language of the session."""
     @property
     def words(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[anima.common.v1.common_pb2.WordMark]:
         """The words with their times from the start of the session's microphone audio; with `final` only."""
@@ -523,8 +530,9 @@ class UserTranscript(google.protobuf.message.Message):
         text: builtins.str = ...,
         final: builtins.bool = ...,
         words: collections.abc.Iterable[anima.common.v1.common_pb2.WordMark] | None = ...,
+        language: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["final", b"final", "text", b"text", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["final", b"final", "language", b"language", "text", b"text", "words", b"words"]) -> None: ...
 
 global___UserTranscript = UserTranscript
 

@@ -1,0 +1,3 @@
+"""The engine `auto`: the best recogniser for each language that is spoken."""
+
+from services.asr.engines.auto.engine import AutoEngine as AutoEngine
