@@ -22,6 +22,7 @@ from cli.mesh.layout import Layout, fixed_layout, taken_addresses
 from cli.models import model_store
 from gateway.stages.spec import GATEWAY_PORT, STAGES
 from services.asr.choice import BEST_MODEL, choose_engine
+from services.asr.more_languages import OF_MANY_LANGUAGES, how_to_hear_more, missing_steps
 from services.asr.settings import AsrSettings
 from services.runtime.engines import engine_names
 from services.runtime.errors import Unavailable
@@ -32,6 +33,7 @@ from services.runtime.settings import ServiceSettings, SettingsError
 
 _DISK_NEEDED_BYTES: Final = 500 * 2**20
 _MEMORY_NEEDED_BYTES: Final = 2 * 2**30
+_ENGLISH_ONLY: Final = frozenset({"auto", "moonshine", "pocketsphinx"})
 
 
 class Verdict(StrEnum):
@@ -157,6 +159,26 @@ def _flite() -> Finding:
     )
 
 
+def _hearing() -> Finding:
+    settings = AsrSettings.from_environment()
+    engine = choose_engine(settings).engine
+    missing = missing_steps(settings)
+    if engine in OF_MANY_LANGUAGES and not missing:
+        detail, verdict = "99 languages, by Whisper", Verdict.FINE
+    elif engine == "whisper":
+        detail, verdict = "none: the engine whisper cannot start", Verdict.MISSING
+    elif engine in _ENGLISH_ONLY:
+        detail, verdict = f"English only, by the engine {engine}", Verdict.OPTIONAL
+    else:
+        detail, verdict = f"those of the engine {engine}", Verdict.FINE
+    return Finding(
+        subject="speech understood in",
+        verdict=verdict,
+        detail=detail,
+        remedy="" if verdict is Verdict.FINE else how_to_hear_more(settings),
+    )
+
+
 def _engines() -> list[Finding]:
     return [
         Finding(
@@ -220,6 +242,7 @@ _CHECKS: Final[tuple[Callable[[], Finding | list[Finding]], ...]] = (
     _sandbox,
     _models,
     _flite,
+    _hearing,
     _engines,
     _recogniser,
     _ports,

@@ -56,6 +56,20 @@ def not_understood(language: str) -> pb.Notice:
     return pb.Notice(kind=pb.NOTICE_KIND_NOT_UNDERSTOOD, stage="asr", text=text)
 
 
+def language_not_heard(language: str, remedy: str) -> pb.Notice:
+    """Returns the notice that speech in the language of the session is not understood.
+
+    Args:
+        language: BCP-47 language of the notice.
+        remedy: What the operator can do about it; empty: nothing is known.
+    """
+    words = _words(language)
+    text = words.language_not_heard
+    if remedy:
+        text = words.with_remedy.format(text=text, remedy=remedy)
+    return pb.Notice(kind=pb.NOTICE_KIND_LANGUAGE_NOT_HEARD, stage="asr", text=text)
+
+
 def going_away(language: str) -> pb.Notice:
     """Returns the notice that the gateway is shutting down."""
     return pb.Notice(kind=pb.NOTICE_KIND_GOING_AWAY, text=_words(language).going_away)

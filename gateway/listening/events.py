@@ -24,9 +24,15 @@ class SpeechStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class Partial:
-    """The text recognised so far."""
+    """The text recognised so far.
+
+    Attributes:
+        text: The text.
+        language: BCP-47 language that was recognised; empty: unknown.
+    """
 
     text: str
+    language: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +61,14 @@ class Utterance:
 
     Attributes:
         text: The text; empty if nothing was understood.
+        language: BCP-47 language that was recognised; empty: unknown.
         words: The words on the clock of the session's microphone audio.
         started_at: The start of the speech on the loop's clock, seconds.
         ended_at: The end of the speech on the loop's clock, seconds.
     """
 
     text: str
+    language: str = ""
     words: tuple[common.WordMark, ...] = ()
     started_at: float
     ended_at: float
@@ -77,6 +85,17 @@ class RecogniserAway:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LanguageNotHeard:
+    """The recogniser does not understand the language of the session; reported likewise.
+
+    Attributes:
+        remedy: What the operator can do about it; empty: nothing is known.
+    """
+
+    remedy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settled:
     """No utterance is pending any more."""
 
@@ -89,6 +108,7 @@ ListeningEvent: TypeAlias = (
     | Utterance
     | UtteranceLost
     | RecogniserAway
+    | LanguageNotHeard
     | Settled
 )
 OnListeningEvent: TypeAlias = Callable[[ListeningEvent], Awaitable[None]]

@@ -11,6 +11,7 @@ from gateway import metrics
 from gateway.listening.end_of_turn.words import EndOfTurn, Pause
 from gateway.listening.events import (
     EndGuess,
+    LanguageNotHeard,
     OnListeningEvent,
     Partial,
     RecogniserAway,
@@ -40,6 +41,8 @@ _MICROPHONE_OFF_S = 1.0
 _RELEASE_AFTER_S = 30.0
 # After this the recogniser ends the utterance by itself, after the longest pause.
 _JUDGE_TIMEOUT_S = 1.0
+LANGUAGE_NOT_SUPPORTED = "LANGUAGE_NOT_SUPPORTED"
+"""The reason of an error of a recogniser that does not understand the language of a stream."""
 
 RecognizeStream = StageStream[asr.RecognizeRequest, asr.RecognizeResponse]
 
@@ -82,6 +85,7 @@ class Listening:
         self._started_sample = 0
         self._enough: int | None = None
         self._fed = False
+        self._heard_language = ""
 
     @property
     def waiting(self) -> bool:
@@ -136,6 +140,8 @@ class Listening:
         config = asr.RecognizeConfig()
         config.CopyFrom(self._config)
         config.turn_id = f"utterance-{self._count}"
+        # A person seldom changes the language, and the first one is that of doubtful cases.
+        config.candidate_languages.sort(key=lambda tag: tag != self._heard_language)
         stream: RecognizeStream = await StageStream.open(
             "asr",
             self._mesh.asr.Recognize,
@@ -211,7 +217,8 @@ class Listening:
                 self._enough = None
                 await self._on_event(SpeechResumed())
             elif event == "partial":
-                await self._on_event(Partial(text=response.partial.text))
+                partial = response.partial
+                await self._on_event(Partial(text=partial.text, language=partial.language))
             elif event == "final":
                 final = response.final
             return final is not None
@@ -256,7 +263,7 @@ class Listening:
         last = transcript.words[-1] if transcript.words else common.WordMark()
         pause = Pause(
             text=transcript.text.strip(),
-            language=self._config.language or DEFAULT,
+            language=transcript.language or self._config.language or DEFAULT,
             confidence=transcript.confidence if transcript.HasField("confidence") else None,
             last_confidence=last.confidence if last.HasField("confidence") else None,
             sample_rate_hz=self._rate_hz,
@@ -289,9 +296,14 @@ class Listening:
             ended_at = self._microphone.arrived_at(end if known else self._sent)
             words = tuple(_moved(word, base) for word in final.words)
             started_at = self._microphone.arrived_at(base + final.samples.start_sample)
+            self._heard_language = final.language or self._heard_language
             await self._on_event(
                 Utterance(
-                    text=final.text.strip(), words=words, started_at=started_at, ended_at=ended_at
+                    text=final.text.strip(),
+                    language=final.language,
+                    words=words,
+                    started_at=started_at,
+                    ended_at=ended_at,
                 )
             )
         elif by_hand and not already_heard:
@@ -305,7 +317,7 @@ class Listening:
         get_logger().warning("recognition failed", problem=str(failure.error))
         metrics.STAGE_FAILURES.labels("asr").inc()
         if not self._away or self._ends:
-            await self._on_event(RecogniserAway())
+            await self._on_event(_reason(failure))
         self._away = True
         self._hearing = False
         self._ends.clear()
@@ -317,6 +329,12 @@ class Listening:
     def _notify(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _reason(failure: StageFailed) -> RecogniserAway | LanguageNotHeard:
+    if failure.error.reason != LANGUAGE_NOT_SUPPORTED:
+        return RecogniserAway()
+    return LanguageNotHeard(remedy=failure.error.metadata.get("remedy", ""))
 
 
 def _end(span: common.SampleSpan) -> int:

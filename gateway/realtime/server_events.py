@@ -29,6 +29,7 @@ _NOTICE_KINDS = {
     pb.NOTICE_KIND_DEGRADED: "degraded",
     pb.NOTICE_KIND_NOT_UNDERSTOOD: "not_understood",
     pb.NOTICE_KIND_GOING_AWAY: "going_away",
+    pb.NOTICE_KIND_LANGUAGE_NOT_HEARD: "language_not_heard",
 }
 _VIDEO_LEVELS = {
     pb.VIDEO_LEVEL_REDUCED_RATE: "reduced_rate",
@@ -106,7 +107,13 @@ class Translator:
         head = {"item_id": self._item_id, "content_index": 0}
         name = "conversation.item.input_audio_transcription"
         if transcript.final:
-            yield {"type": f"{name}.completed", **head, "transcript": transcript.text}
+            heard = {"language": transcript.language}
+            yield {
+                "type": f"{name}.completed",
+                **head,
+                "transcript": transcript.text,
+                "anima": heard,
+            }
             self._item_id = ""
             return
         appended = transcript.text.startswith(self._partial)

@@ -10,6 +10,7 @@ from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import notices
 from gateway.listening.events import (
     EndGuess,
+    LanguageNotHeard,
     ListeningEvent,
     Partial,
     RecogniserAway,
@@ -101,16 +102,21 @@ class SessionEvents:
             case Partial():
                 # Without room it is skipped: the next one contains all the recognised text.
                 if self._outbox.has_room:
-                    transcript = pb.UserTranscript(text=event.text)
+                    transcript = pb.UserTranscript(text=event.text, language=event.language)
                     self._outbox.post(pb.ConverseResponse(user_transcript=transcript))
             case Utterance() if event.text:
-                transcript = pb.UserTranscript(text=event.text, final=True, words=event.words)
+                transcript = pb.UserTranscript(
+                    text=event.text, final=True, words=event.words, language=event.language
+                )
                 self._outbox.post(pb.ConverseResponse(user_transcript=transcript))
             case Utterance() if not self._turns.answering:
                 notice = notices.not_understood(self._language)
                 self._outbox.post(pb.ConverseResponse(notice=notice))
             case RecogniserAway():
                 notice = notices.degraded("asr", self._language)
+                self._outbox.post(pb.ConverseResponse(notice=notice))
+            case LanguageNotHeard():
+                notice = notices.language_not_heard(self._language, event.remedy)
                 self._outbox.post(pb.ConverseResponse(notice=notice))
 
     def _report(self, event: Played) -> None:
@@ -141,7 +147,7 @@ class SessionEvents:
                 self._report(event)
             case Settled():
                 self._on_settled()
-            case RecogniserAway():
+            case RecogniserAway() | LanguageNotHeard():
                 pass  # the client was informed; the utterance was reported as lost
             case _:
                 assert_never(event)

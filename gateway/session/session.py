@@ -274,6 +274,8 @@ class Session:
         config = asr.RecognizeConfig(
             sample_rate_hz=opening.input_rate_hz,
             language=opening.listen_language,
+            # The person has chosen the language, or else speaks one of those of the persona.
+            candidate_languages=() if opening.config.language else opening.persona.languages,
             single_utterance=True,
             endpointing=opening.config.endpointing,
         )

@@ -60,6 +60,10 @@ class Notices(_Table):
     apology: str
     """Spoken when an answer cannot be finished."""
     not_understood: str
+    language_not_heard: str
+    """The language of this file is spoken, but the recogniser does not understand it."""
+    with_remedy: str
+    """A sentence `{text}` and what the operator can do about it, `{remedy}`."""
     going_away: str
     stages: dict[str, StageWording] = {}
 

@@ -26,6 +26,9 @@ class FakeAsr(Fake, asr.AsrServiceServicer):
             "|" comes as two guesses at the same sample.
         confidence: How sure it says it is of a guess; None: it does not tell.
         partial: What is recognised at the start of speech.
+        languages: The languages of the results, in order; then they are not told.
+        knows: The languages that it says it understands; empty: it does not tell.
+        more_languages: What it says an operator can do.
         fail_after_start: Raised once speech has started.
         fail_with: Raised at the next audio.
         received: Which stream got which audio.
@@ -37,6 +40,9 @@ class FakeAsr(Fake, asr.AsrServiceServicer):
     guesses: list[str] = field(default_factory=list)
     confidence: float | None = None
     partial: str = "wh"
+    languages: list[str] = field(default_factory=list)
+    knows: list[str] = field(default_factory=list)
+    more_languages: str = ""
     fail_after_start: AnimaError | None = None
     fail_with: AnimaError | None = None
     received: list[tuple[int, bytes]] = field(default_factory=list)
@@ -86,11 +92,15 @@ class FakeAsr(Fake, asr.AsrServiceServicer):
         text = self.texts.pop(0)
         span = common.SampleSpan(start_sample=heard.first, sample_count=heard.last - heard.first)
         words = [common.WordMark(text=text, samples=span)] if text else []
-        final = asr.Transcript(text=text, words=words, samples=span)
+        language = self.languages.pop(0) if self.languages else ""
+        final = asr.Transcript(text=text, words=words, samples=span, language=language)
         await context.write(asr.RecognizeResponse(final=final))
 
     async def DescribeEngine(self, request: Any, context: Any) -> asr.DescribeEngineResponse:
-        return asr.DescribeEngineResponse(engine=common.EngineInfo(name="scripted"))
+        engine = common.EngineInfo(
+            name="scripted", languages=self.knows, more_languages=self.more_languages
+        )
+        return asr.DescribeEngineResponse(engine=engine)
 
 
 class _Ear:

@@ -109,11 +109,11 @@ def check_reply(reply: Reply) -> None:
     """Checks that the answer is complete.
 
     Raises:
-        NotUnderstood: No question was recognised.
+        NotUnderstood: No question was recognised, or its language cannot be.
         Unavailable: A stage failed; the metadata name it as `stage`, and the text is for people.
     """
     for notice in reply.notices:
-        if notice.kind == pb.NOTICE_KIND_NOT_UNDERSTOOD:
+        if notice.kind in (pb.NOTICE_KIND_NOT_UNDERSTOOD, pb.NOTICE_KIND_LANGUAGE_NOT_HEARD):
             raise NotUnderstood(notice.text)
         if notice.kind == pb.NOTICE_KIND_STAGE_FAILED:
             raise Unavailable(notice.text, reason="STAGE_FAILED", metadata={"stage": notice.stage})

@@ -150,6 +150,7 @@ const HANDLERS = {
   "anima.notice": ({ text, kind }) => {
     notice(text, kind === "degraded" || kind === "not_understood");
     if (kind === "not_understood") history.dropPartial();
+    if (kind === "language_not_heard") composer.mute();
     if (kind !== "degraded") setActivity("");
     if (kind === "degraded") refreshMesh();
   },
@@ -283,6 +284,7 @@ function configure() {
 async function refreshMesh() {
   try {
     if (settings.show(await describeMesh())) configure();
+    composer.mindHearing();
     if (connection.isOpen) setStatus(settings.allReady ? "online" : "degraded");
     suggest();
     await loops.show(settings.avatar);
@@ -346,6 +348,7 @@ settings.addEventListener("changed", () => {
   silence();
   kept.renew();
   configure();
+  composer.mindHearing();
   loops.show(settings.avatar).catch(({ message }) => notice(t("failed", { reason: message })));
   history.remark(t("newConversation"));
 });

@@ -135,7 +135,24 @@ export class Composer extends EventTarget {
     else this.#start();
   }
 
+  /** Turns the microphone off, and says why, while nobody understands the language of the person. */
+  mindHearing() {
+    const problem = this.#settings.deafness;
+    if (!problem || !this.#microphone.isOn) return;
+    this.#turnOff();
+    this.#say(problem);
+  }
+
+  /** Turns the microphone off because it is of no use. */
+  mute() {
+    if (this.#microphone.isOn) this.#turnOff();
+  }
+
   async #start() {
+    if (this.#settings.deafness) {
+      this.#say(this.#settings.deafness);
+      return;
+    }
     const starting = this.#microphone.start();
     this.#show();
     const problem = await starting;

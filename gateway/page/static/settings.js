@@ -65,11 +65,23 @@ export class Settings extends EventTarget {
     return this.#choices.voice;
   }
 
+  /** The language of the conversation, or else of the page. */
+  get #language() {
+    return this.#choices.language || interfaceLanguage();
+  }
+
+  /** What to tell a person whose language is not understood when it is spoken; empty if it is. */
+  get deafness() {
+    const { languages = [], more_languages: more = "" } = engineOf(this.#mesh, "asr") ?? {};
+    if (!languages.length || speaks(languages, this.#language)) return "";
+    const places = { language: nameOf(this.#language), known: languages.map(nameOf).join(", ") };
+    return [t("micLanguage", places), more && t("micMore", { more })].filter(Boolean).join(" ");
+  }
+
   /** Texts of the persona in the language of the conversation, or else of the page. */
   texts(kind) {
-    const wanted = this.#choices.language || interfaceLanguage();
+    const wanted = this.#language;
     const all = this.persona?.[kind] ?? [];
-    const primary = (tag) => tag.toLowerCase().split("-")[0];
     return all.filter(({ language }) => primary(language) === primary(wanted)).map(({ text }) => text);
   }
 
@@ -87,15 +99,17 @@ export class Settings extends EventTarget {
 
   /** Fills the settings sheet. */
   draw() {
-    const names = new Intl.DisplayNames(interfaceLanguage(), { type: "language" });
     const { personas, avatars, voices } = this.#mesh;
     const languages = this.persona?.languages ?? [];
-    const speaks = (voice) =>
+    const heard = engineOf(this.#mesh, "asr")?.languages ?? [];
+    const labelOf = (tag) =>
+      !heard.length || speaks(heard, tag) ? nameOf(tag) : t("typedOnly", { language: nameOf(tag) });
+    const fits = (voice) =>
       !this.#choices.language || voice.languages.some((tag) => tag.startsWith(this.#choices.language));
     fill("persona", personas.map(labelled), this.persona?.name ?? "", false);
     fill("avatar", avatars.map(labelled), this.#choices.avatar);
-    fill("voice", voices.filter(speaks).map(labelled), this.#choices.voice);
-    fill("language", languages.map((tag) => [tag, names.of(tag)]), this.#choices.language);
+    fill("voice", voices.filter(fits).map(labelled), this.#choices.voice);
+    fill("language", languages.map((tag) => [tag, labelOf(tag)]), this.#choices.language);
     byId("mic-mode").value = this.#choices.micMode;
     byId("persona-name").textContent = this.persona?.display_name ?? "";
     byId("persona-about").textContent = this.texts("descriptions")[0] ?? this.persona?.description ?? "";
@@ -122,6 +136,11 @@ export class Settings extends EventTarget {
     localStorage.setItem(KEY, JSON.stringify(this.#choices));
   }
 }
+
+const primary = (tag) => tag.toLowerCase().split("-")[0];
+const speaks = (languages, wanted) => languages.some((tag) => primary(tag) === primary(wanted));
+const nameOf = (tag) => new Intl.DisplayNames(interfaceLanguage(), { type: "language" }).of(tag);
+const engineOf = ({ stages }, name) => stages.find(({ stage }) => stage === name)?.engine;
 
 const labelled = ({ name, display_name }) => [name, display_name || name];
 

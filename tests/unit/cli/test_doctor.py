@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -33,6 +35,34 @@ def test_a_wrong_setting_is_named_and_ends_the_examination(variable: str) -> Non
     assert code == 1
     assert variable in printed
     assert "disk" not in printed
+
+
+@pytest.mark.parametrize(
+    ("engine", "verdict", "restart"),
+    [
+        ("pocketsphinx", doctor.Verdict.OPTIONAL, "start Anima with ANIMA_ASR_ENGINE=auto"),
+        ("auto", doctor.Verdict.OPTIONAL, "restart Anima"),
+        ("whisper", doctor.Verdict.MISSING, "restart Anima"),
+    ],
+)
+def test_languages_that_are_not_heard_come_with_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    engine: str,
+    verdict: doctor.Verdict,
+    restart: str,
+) -> None:
+    monkeypatch.setenv("ANIMA_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("ANIMA_ASR_ENGINE", engine)
+    finding = doctor._hearing()
+    assert finding.verdict is verdict
+    assert finding.remedy.endswith(f"anima models pull whisper-base, then {restart}")
+
+
+def test_a_model_of_the_operator_needs_no_pull(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANIMA_ASR_ENGINE", "whisper")
+    monkeypatch.setenv("ANIMA_ASR_WHISPER_MODEL", "/models/whisper-small")
+    assert doctor._hearing().detail == "99 languages, by Whisper"
 
 
 def test_every_finding_that_is_not_fine_says_what_to_do() -> None:

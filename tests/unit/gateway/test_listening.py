@@ -9,7 +9,7 @@ import pytest
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
-from services.runtime.errors import InvalidRequest, Unavailable
+from services.runtime.errors import FailedPrecondition, InvalidRequest, Unavailable
 from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import conversation, run
 from tests.unit.gateway.speaking import MICROPHONE_RATE, Speaker, speech
@@ -154,6 +154,52 @@ def test_recogniser_that_is_away_is_told_once_and_comes_back() -> None:
             await microphone.say(speech(2.0, 1.0, 0.8))
             await said.until_kind("turn_ended", 2)
             assert len(said.all("notice")) == 1
+
+    run(main)
+
+
+def test_language_that_is_not_heard_is_told_once_with_the_remedy() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.asr.refuse = FailedPrecondition(
+            "config.language: the engine understands English only",
+            reason="LANGUAGE_NOT_SUPPORTED",
+            metadata={"remedy": "anima models pull ears"},
+        )
+        async with conversation(stages.mesh(), pb.ConverseConfig(language="zh")) as (session, said):
+            await Speaker(session).say(speech(0.5, 1.0, 3.0))
+            (notice,) = said.all("notice")
+            assert (notice.kind, notice.stage) == (pb.NOTICE_KIND_LANGUAGE_NOT_HEARD, "asr")
+            assert notice.text == (
+                "我在这里听不懂中文语音，请打字提问。（管理员可运行：anima models pull ears）"
+            )
+
+    run(main)
+
+
+def test_language_is_detected_among_those_of_the_persona_the_last_one_first() -> None:
+    async def main(stages: DirectStages) -> None:
+        stages.asr.texts = ["你好", "再见", "bye"]
+        stages.asr.languages = ["zh", "", "en"]
+        async with conversation(stages.mesh()) as (session, said):
+            microphone = Speaker(session)
+            for number in (1, 2, 3):
+                await microphone.say(speech(0.5, 1.0, 0.7))
+                await said.until_kind("turn_ended", number)
+            heard = [t.language for t in said.all("user_transcript") if t.final]
+        assert heard == ["zh", "", "en"]
+        offered = [list(config.candidate_languages) for config in stages.asr.configs]
+        assert offered[:3] == [["en", "zh"], ["zh", "en"], ["zh", "en"]]
+
+    run(main)
+
+
+def test_language_that_the_person_has_chosen_is_not_detected() -> None:
+    async def main(stages: DirectStages) -> None:
+        async with conversation(stages.mesh(), pb.ConverseConfig(language="zh")) as (session, said):
+            await Speaker(session).say(speech(0.5, 1.0, 0.7))
+            await said.until_kind("turn_ended")
+        assert [config.language for config in stages.asr.configs][:1] == ["zh"]
+        assert not stages.asr.configs[0].candidate_languages
 
     run(main)
 

@@ -26,6 +26,8 @@ failed = "{part} ist ausgefallen. Bitte frag gleich noch einmal."
 degraded = "{part} fehlt gerade, es geht ohne weiter."
 apology = "Es tut mir leid, ich kann nicht zu Ende sprechen."
 not_understood = "Das habe ich nicht verstanden."
+language_not_heard = "Ich verstehe hier kein gesprochenes Deutsch."
+with_remedy = "{text} (Für den Betreiber: {remedy})"
 going_away = "Ich werde neu gestartet."
 
 [notices.stages.avatar]
