@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes.util
 import importlib.metadata
 import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -24,16 +26,20 @@ from gateway.stages.spec import GATEWAY_PORT, STAGES
 from services.asr.choice import BEST_MODEL, choose_engine
 from services.asr.more_languages import OF_MANY_LANGUAGES, how_to_hear_more, missing_steps
 from services.asr.settings import AsrSettings
-from services.runtime.engines import engine_names
+from services.runtime.engines import engine_names, load_engine
 from services.runtime.errors import Unavailable
 from services.runtime.models.store import ModelState, StoredModel
 from services.runtime.sandbox.jobs import LEAST
 from services.runtime.sandbox.sandbox import Sandbox
 from services.runtime.settings import ServiceSettings, SettingsError
+from services.tts.engine import EngineUnavailableError, TtsEngine
+from services.tts.settings import TtsSettings
+from services.tts.voices import AUTO, VoiceBook
 
 _DISK_NEEDED_BYTES: Final = 500 * 2**20
 _MEMORY_NEEDED_BYTES: Final = 2 * 2**30
 _ENGLISH_ONLY: Final = frozenset({"auto", "moonshine", "pocketsphinx"})
+_SHOWN_LANGUAGES: Final = ("en-US", "zh")
 
 
 class Verdict(StrEnum):
@@ -179,6 +185,37 @@ def _hearing() -> Finding:
     )
 
 
+def _voices() -> list[Finding]:
+    """Speaks a sentence with every engine, because only that shows which are fast enough here."""
+    settings = TtsSettings.from_environment()
+    if settings.engine != AUTO:
+        return []
+    book = asyncio.run(_opened_voices(settings))
+    notes = book.notes()
+    return [
+        Finding(
+            subject=f"voice for {language}",
+            verdict=Verdict.FINE,
+            detail=f"{best.name}; {notes[language]}" if language in notes else best.name,
+        )
+        for language in _SHOWN_LANGUAGES
+        if (best := next(iter(book.speaking(language, field="language")), None)) is not None
+    ]
+
+
+async def _opened_voices(settings: TtsSettings) -> VoiceBook:
+    engines: list[TtsEngine] = []
+    for name in engine_names("tts"):
+        with suppress(EngineUnavailableError, SettingsError):
+            engine: TtsEngine = load_engine("tts", name, settings)
+            await engine.open()
+            engines.append(engine)
+    book = VoiceBook(engines, by_preference=True)
+    for engine in engines:
+        await engine.close()
+    return book
+
+
 def _engines() -> list[Finding]:
     return [
         Finding(
@@ -243,6 +280,7 @@ _CHECKS: Final[tuple[Callable[[], Finding | list[Finding]], ...]] = (
     _models,
     _flite,
     _hearing,
+    _voices,
     _engines,
     _recogniser,
     _ports,

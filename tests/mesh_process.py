@@ -21,6 +21,7 @@ import psutil
 from cli.mesh.layout import fixed_layout, taken_addresses
 from gateway.stages.spec import GATEWAY_PORT, STAGES
 from services.runtime.settings import CHECKOUT, ServiceSettings
+from services.tts.engines.kokoro.model import MODEL_NAME as VOICES
 from tests.workers import count, number
 
 READY_TIMEOUT_S = 100.0
@@ -102,15 +103,19 @@ def free_first_port() -> int:
 
 
 def _own_data(folder: Path) -> Path:
-    """Makes a data folder with the installed models, known vectors, and an empty memory."""
+    """Makes a data folder with the installed models, known vectors, and an empty memory.
+
+    The natural voices are left out: how busy the machine is decides whether they speak.
+    """
     data = folder / "data"
-    data.mkdir()
+    (data / "models").mkdir(parents=True)
     models = ServiceSettings.from_environment().data_dir / "models"
-    if models.exists():
-        (data / "models").symlink_to(models)
     (data / "llm").mkdir(mode=0o700)
     for file in KNOWN_VECTORS.glob("*.npz"):
         shutil.copy(file, data / "llm")
+    for model in models.glob("[!.]*"):
+        if model.name != VOICES:
+            (data / "models" / model.name).symlink_to(model)
     return data
 
 

@@ -129,6 +129,9 @@ REQUIREMENTS = {
         present=lambda: _has_model("whisper-base"),
         how_to_get="run: anima models pull whisper-base",
     ),
+    "kokoro": Requirement(
+        present=lambda: _has_model("voices"), how_to_get="run: anima models pull voices"
+    ),
     "face-mesh": Requirement(
         present=lambda: _has_model("face-mesh"), how_to_get="run: anima models pull face-mesh"
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,6 +121,19 @@ class EngineUnavailableError(Exception):
     """A requirement of the engine is missing; the text says which and how to install it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How fast an engine speaks on this machine.
+
+    Attributes:
+        first_clause_s: Seconds until a short clause is spoken, on average.
+        real_time_factor: Seconds of computation for a second of speech, on one thread of a stream.
+    """
+
+    first_clause_s: float
+    real_time_factor: float
+
+
 DEFAULT_PREFERENCE = 50
 """For an engine whose `preferences` contain neither the language nor "*"."""
 
@@ -150,6 +163,20 @@ class TtsEngine(Engine, Protocol):
 
         Called from several threads at the same time and never from the event loop.
         """
+        ...
+
+
+@runtime_checkable
+class MeasuredEngine(Protocol):
+    """An engine that may be too slow for this machine.
+
+    With `ANIMA_TTS_ENGINE=auto` it speaks a language only if it does so in time; see
+    `services.tts.selection`.
+    """
+
+    @property
+    def pace(self) -> Pace | None:
+        """How fast it is, measured by `open`; None: not measured."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.tts.engine import Samples
 
@@ -23,9 +24,17 @@ def with_volume(samples: Samples, percent: int) -> Samples:
     if percent == 100:
         return samples
     scaled = samples.astype(np.float64) * (percent / 100)
-    if percent > 100:
-        size = np.abs(scaled)
-        over = size > _KNEE
-        room = _FULL_SCALE - _KNEE
-        scaled[over] = np.sign(scaled[over]) * (_KNEE + room * np.tanh((size[over] - _KNEE) / room))
+    return limited(scaled) if percent > 100 else np.round(scaled).astype(np.int16)
+
+
+def limited(scaled: NDArray[np.float64]) -> Samples:
+    """Converts samples to 16 bits; those above 70 % of full scale are compressed, never clipped.
+
+    Args:
+        scaled: 32,767 is full scale; changed in place.
+    """
+    size = np.abs(scaled)
+    over = size > _KNEE
+    room = _FULL_SCALE - _KNEE
+    scaled[over] = np.sign(scaled[over]) * (_KNEE + room * np.tanh((size[over] - _KNEE) / room))
     return np.round(scaled).astype(np.int16)

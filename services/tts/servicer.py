@@ -25,6 +25,7 @@ from anima.tts.v1 import (
 )
 from services.runtime.compute import Compute
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
+from services.runtime.logs import get_logger
 from services.runtime.server import Stage
 from services.runtime.streams import open_stream
 from services.tts.engine import Gender, SpeechChunk, SpeechRequest, TtsEngine, VoiceInfo
@@ -66,6 +67,9 @@ class TtsServicer(TtsServiceServicer):
         self._book = VoiceBook(self._engines, by_preference=self._settings.engine == AUTO)
         for engine in self._engines:
             await self._compute.run(_speak_a_word, engine)
+        for language, note in self._book.notes().items():
+            best = self._book.speaking(language, field="language")[0]
+            get_logger().info("voice chosen", language=language, voice=best.name, why=note)
 
     async def close(self) -> None:
         """Closes the engines, including those that could not be opened."""
@@ -97,7 +101,9 @@ class TtsServicer(TtsServiceServicer):
             if request.language
             else self._book.all()
         )
-        return ListVoicesResponse(voices=[_voice(voice) for voice in voices])
+        return ListVoicesResponse(
+            voices=[_voice(voice, note=self._book.reason(voice)) for voice in voices]
+        )
 
     async def DescribeEngine(  # noqa: N802
         self, request: DescribeEngineRequest, context: Context
@@ -111,7 +117,7 @@ class TtsServicer(TtsServiceServicer):
         )
 
 
-def _voice(voice: VoiceInfo) -> Voice:
+def _voice(voice: VoiceInfo, *, note: str) -> Voice:
     return Voice(
         name=voice.name,
         display_name=voice.display_name,
@@ -120,6 +126,7 @@ def _voice(voice: VoiceInfo) -> Voice:
         sample_rate_hz=voice.sample_rate_hz,
         engine=voice.engine,
         licence=voice.licence,
+        note=note,
     )
 
 

@@ -17,7 +17,7 @@ class TtsSettings(ServiceSettings):
 
     engine: str = "auto"
     """Names of engines in order of preference, separated by commas; "auto": for each language the
-    installed engine that declares the highest preference for it."""
+    most natural installed engine that speaks in time on this machine (docs/tts.md)."""
     capacity: int = Field(default=8, ge=1, le=10_000)
     """How many streams are spoken at the same time."""
 

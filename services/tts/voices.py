@@ -12,12 +12,8 @@ from services.runtime.engines import engine_names, load_engine
 from services.runtime.errors import FailedPrecondition, InvalidRequest, NotFound
 from services.runtime.logs import get_logger
 from services.runtime.settings import SettingsError
-from services.tts.engine import (
-    DEFAULT_PREFERENCE,
-    EngineUnavailableError,
-    TtsEngine,
-    VoiceInfo,
-)
+from services.tts.engine import EngineUnavailableError, TtsEngine, VoiceInfo
+from services.tts.selection import Selection, declared_preference
 from services.tts.settings import TtsSettings
 from text.scripts import script_of
 
@@ -50,7 +46,7 @@ def load_engines(settings: TtsSettings) -> list[TtsEngine]:
             get_logger().info("engine skipped", engine=name, message=str(error))
     if not engines:
         raise SettingsError(f"ANIMA_TTS_ENGINE: none of {', '.join(installed)} is available")
-    return sorted(engines, key=lambda engine: -_preference(engine, DEFAULT_LANGUAGE))
+    return sorted(engines, key=lambda engine: -declared_preference(engine, DEFAULT_LANGUAGE))
 
 
 async def open_engines(engines: Sequence[TtsEngine], settings: TtsSettings) -> list[TtsEngine]:
@@ -90,11 +86,12 @@ class VoiceBook:
 
     Args:
         engines: In order of preference.
-        by_preference: Whether the preferences declared by engines take precedence over their order.
+        by_preference: Whether the preferences declared by engines take precedence over their order,
+            and engines that are too slow for this machine speak only on request.
     """
 
     def __init__(self, engines: Sequence[TtsEngine], *, by_preference: bool = False) -> None:
-        self._by_preference = by_preference
+        self._selection = Selection(engines) if by_preference else None
         self._order = {id(engine): number for number, engine in enumerate(engines)}
         self._engines: dict[str, TtsEngine] = {}
         self._voices: dict[str, VoiceInfo] = {}
@@ -132,7 +129,8 @@ class VoiceBook:
             NotFound: The one name given is unknown.
             FailedPrecondition: No voice speaks the language.
         """
-        known = [self._voices[name] for name in names if name in self._voices]
+        language = check_language("config.language", language) if language else ""
+        known = self._named(names, language)
         if len(names) == 1 and not known:
             shown = ", ".join(voice.name for voice in self.all()[:_MAX_NAMES_SHOWN])
             raise NotFound(
@@ -155,7 +153,8 @@ class VoiceBook:
             FailedPrecondition: No voice speaks the segment's language.
         """
         if language:
-            known = [stream_voice, *(self._voices[name] for name in names if name in self._voices)]
+            language = check_language("text.language", language)
+            known = [stream_voice, *self._named(names, language)]
             return self._best(known, language, field="text.language")
         script = script_of(text)
         if script is None or not script.languages:
@@ -173,22 +172,49 @@ class VoiceBook:
             reason="LANGUAGE_WITHOUT_VOICE",
         )
 
+    def reason(self, voice: VoiceInfo) -> str:
+        """Returns why a voice is or is not used by default on this machine; empty: no reason."""
+        if self._selection is None:
+            return ""
+        return self._selection.suitability(self.engine(voice), voice.languages[0]).reason
+
+    def notes(self) -> dict[str, str]:
+        """Returns the reasons by the language that they are about."""
+        return {
+            voice.languages[0]: f"{voice.engine}: {reason}"
+            for voice in self._voices.values()
+            if (reason := self.reason(voice))
+        }
+
+    def _named(self, names: Sequence[str], language: str) -> list[VoiceInfo]:
+        """Returns the known voices of names; of several, only those that speak in time.
+
+        A single name is the wish of a person; several are the preferences of a persona.
+        """
+        known = [self._voices[name] for name in names if name in self._voices]
+        if self._selection is None or len(names) == 1:
+            return known
+        return [
+            voice
+            for voice in known
+            if self._preference(self.engine(voice), language or voice.languages[0]) > 0
+        ]
+
+    def _preference(self, engine: TtsEngine, language: str) -> int:
+        if self._selection is None:
+            return 0
+        return self._selection.suitability(engine, language).preference
+
     def _rank(self, language: str) -> tuple[VoiceInfo, ...]:
         ranked: list[tuple[int, int, int, VoiceInfo]] = []
         for voice in self._voices.values():
             nearest = min(_distance(language, tag) for tag in voice.languages)
             if nearest <= _MAX_DISTANCE:
                 engine = self._engines[voice.name]
-                preference = _preference(engine, language) if self._by_preference else 0
+                preference = self._preference(engine, language)
                 ranked.append((-preference, self._order[id(engine)], nearest, voice))
         ranked.sort(key=lambda entry: entry[:-1])
         return tuple(voice for *_, voice in ranked)
-
-
-def _preference(engine: TtsEngine, language: str) -> int:
-    preferences = engine.preferences
-    others = preferences.get("*", DEFAULT_PREFERENCE)
-    return preferences.get(langcodes.Language.get(language).language or "", others)
 
 
 def _distance(language: str, tag: str) -> int:

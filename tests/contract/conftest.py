@@ -19,6 +19,9 @@ import pytest_asyncio
 from services.runtime.channels import open_channel
 from services.runtime.server import serving
 from services.runtime.settings import ServiceSettings
+from services.tts.servicer import build as build_tts
+from services.tts.settings import TtsSettings
+from tests.requirements import need
 
 _FOLDER = Path(__file__).parent
 
@@ -59,8 +62,10 @@ def _private_data(stage: str, data_dir: Path) -> dict[str, Path]:
     """Returns where the stage keeps its data: a test must not write to the user's.
 
     The model store is shared, since pulling a model takes minutes: it is linked into the test's
-    folder.
+    folder. Only speech has none there: which voice speaks would depend on how busy the machine is.
     """
+    if stage == "tts":
+        return {"data_dir": data_dir}
     if stage not in ("memory", "avatar"):
         return {}
     models = ServiceSettings.from_environment().data_dir / "models"
@@ -127,3 +132,14 @@ async def avatar_channel(
     """A channel to the avatar."""
     async with stage_channel(request, "avatar", tmp_path_factory.mktemp("avatar")) as channel:
         yield channel
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def kokoro_channel() -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to a synthesiser of ours that speaks with the pulled voices."""
+    need("kokoro")
+    settings = TtsSettings.from_environment(listen="127.0.0.1:0", engine="kokoro,espeak")
+    async with serving(build_tts(settings), settings) as server:
+        await server.ready
+        async with open_channel(server.address, token=settings.token) as channel:
+            yield channel

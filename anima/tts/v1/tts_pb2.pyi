@@ -378,6 +378,7 @@ class Voice(google.protobuf.message.Message):
     SAMPLE_RATE_HZ_FIELD_NUMBER: builtins.int
     ENGINE_FIELD_NUMBER: builtins.int
     LICENCE_FIELD_NUMBER: builtins.int
+    NOTE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name used to select it."""
     display_name: builtins.str
@@ -390,6 +391,8 @@ class Voice(google.protobuf.message.Message):
     """The engine that speaks it."""
     licence: builtins.str
     """SPDX expression of its licence."""
+    note: builtins.str
+    """Why it is, or is not, used by default on this machine: how fast its engine is here. Empty: it was not measured."""
     @property
     def languages(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """BCP-47 tags of the languages it speaks."""
@@ -404,8 +407,9 @@ class Voice(google.protobuf.message.Message):
         sample_rate_hz: builtins.int = ...,
         engine: builtins.str = ...,
         licence: builtins.str = ...,
+        note: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["display_name", b"display_name", "engine", b"engine", "gender", b"gender", "languages", b"languages", "licence", b"licence", "name", b"name", "sample_rate_hz", b"sample_rate_hz"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["display_name", b"display_name", "engine", b"engine", "gender", b"gender", "languages", b"languages", "licence", b"licence", "name", b"name", "note", b"note", "sample_rate_hz", b"sample_rate_hz"]) -> None: ...
 
 global___Voice = Voice
 

@@ -109,6 +109,9 @@ export class Settings extends EventTarget {
     fill("persona", personas.map(labelled), this.persona?.name ?? "", false);
     fill("avatar", avatars.map(labelled), this.#choices.avatar);
     fill("voice", voices.filter(fits).map(labelled), this.#choices.voice);
+    const { voice } = this.#choices;
+    const noted = voices.filter(fits).find(({ name, note }) => (voice ? name === voice : note));
+    byId("voice-note").textContent = noted?.note ? `${noted.display_name}: ${noted.note}` : "";
     fill("language", languages.map((tag) => [tag, labelOf(tag)]), this.#choices.language);
     byId("mic-mode").value = this.#choices.micMode;
     byId("persona-name").textContent = this.persona?.display_name ?? "";

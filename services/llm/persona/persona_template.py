@@ -20,7 +20,7 @@ Say when you do not know something.
 """
 
 [voices]                         # voices of the TTS service, the preferred one first
-en = ["slt", "espeak-en-us"]
+en = ["kokoro-af_heart", "slt", "espeak-en-us"]
 
 [greetings]                      # spoken when a conversation starts
 en = ["Hello, I am {display_name}."]

@@ -1,13 +1,14 @@
 """eSpeak NG through ctypes: the library of the wheel `espeakng-loader`, in synchronous mode.
 
-The declarations follow espeak-ng/speak_lib.h of version 1.52. Everything in the library is global:
-all calls must come from one thread.
+The declarations follow espeak-ng/speak_lib.h of version 1.52. Everything in the library is global,
+so one user at a time has it.
 """
 
 from __future__ import annotations
 
 import _ctypes
 import ctypes
+import threading
 from ctypes import (
     CFUNCTYPE,
     POINTER,
@@ -35,6 +36,8 @@ _UTF8 = 1
 _RATE, _PITCH, _RANGE = 1, 3, 4
 
 _WORD, _PHONEME = 1, 7
+
+_in_use = threading.Lock()
 
 
 class _EventStruct(Structure):
@@ -103,7 +106,9 @@ EspeakEvent = WordEvent | PhonemeEvent
 
 
 class EspeakLibrary:
-    """One fresh copy of the library, to be used once and closed.
+    """One fresh copy of the library, to be used once in a `with` statement.
+
+    Other threads that want one wait until it is closed: two would share their variables.
 
     eSpeak's output depends on everything it has spoken before: its pitch flutter, noise and wave
     phase are in static variables that nothing resets (espeak-ng 1.52, wavegen.c). Unloading and
@@ -113,7 +118,21 @@ class EspeakLibrary:
         sample_rate_hz: The rate of all voices.
     """
 
-    def __init__(self) -> None:
+    def __enter__(self) -> Self:
+        """Loads the library.
+
+        Raises:
+            EngineUnavailableError: It or its data cannot be loaded.
+        """
+        _in_use.acquire()
+        try:
+            self._load()
+        except BaseException:
+            _in_use.release()
+            raise
+        return self
+
+    def _load(self) -> None:
         try:
             self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         except OSError as error:
@@ -133,13 +152,13 @@ class EspeakLibrary:
         if self.sample_rate_hz <= 0:
             raise EngineUnavailableError("eSpeak NG cannot read its data files")
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
         """Frees the library's memory and unloads it."""
-        self._library.espeak_Terminate()
-        _ctypes.dlclose(self._library._handle)
+        try:
+            self._library.espeak_Terminate()
+            _ctypes.dlclose(self._library._handle)
+        finally:
+            _in_use.release()
 
     @property
     def version(self) -> str:

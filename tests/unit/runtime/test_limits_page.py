@@ -26,6 +26,7 @@ OF_NO_INPUT = {
     "services.runtime.errors.MAX_MESSAGE_CHARS",
     "services.runtime.identity.key_sources.MAX_KEYS_BYTES",
     "services.runtime.sandbox.wire.MAX_HEADER_BYTES",
+    "services.tts.engines.kokoro.model.MAX_SYMBOLS",
 }
 """Limits of what the installation itself makes, and those that a line of the page implies."""
 

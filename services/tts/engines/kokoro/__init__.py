@@ -1,0 +1,1 @@
+"""Kokoro-82M: natural voices in eight languages, with exact times of every sound."""

@@ -1,0 +1,97 @@
+"""Speaks clauses: read, spoken by the model, cut, and kept for the next time."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Final
+
+from services.tts.engine import Pace, SpeechRequest, VoiceInfo
+from services.tts.engines.kokoro.clause import Clause, clause_of, joined, with_pitch
+from services.tts.engines.kokoro.clause_cache import ClauseCache, key_of
+from services.tts.engines.kokoro.model import MAX_SYMBOLS, SAMPLE_RATE_HZ, KokoroModel
+from services.tts.engines.kokoro.reading import CHINESE, read
+from services.tts.engines.kokoro.units import Unit, split_units
+from services.tts.engines.kokoro.voices import file_of
+
+_FIRST_CLAUSE: Final = "Hello, I am Anima,"
+_SENTENCE: Final = "The museum opens at ten in the morning."
+_MEASURED_TIMES: Final = 3
+_MEASURING_S: Final = 2.0
+_MAX_CACHED_CHARS: Final = 80
+
+
+class KokoroSpeaker:
+    """A model and the clauses that it has spoken; `clause` may be called from several threads."""
+
+    def __init__(self, model: KokoroModel, cache: ClauseCache) -> None:
+        self._model = model
+        self._cache = cache
+        # More calls at a time than cores would only make each of them late.
+        self._places = threading.BoundedSemaphore(os.cpu_count() or 1)
+
+    def clause(self, phrase: str, request: SpeechRequest) -> Clause:
+        """Returns a spoken phrase of a request, from the cache if it is there."""
+        if len(phrase) > _MAX_CACHED_CHARS:
+            return self._synthesize(phrase, request)
+        key = key_of(
+            self._model.sha256,
+            request.voice.name,
+            request.rate_percent,
+            request.pitch_percent,
+            phrase,
+        )
+        clause = self._cache.get(key)
+        if clause is None:
+            clause = self._synthesize(phrase, request)
+            self._cache.put(key, clause)
+        return clause
+
+    def measure(self, voice: VoiceInfo) -> Pace:
+        """Measures how fast the model speaks on this machine; clauses in the cache count as 0 s."""
+        read("你好", language=CHINESE)  # loads the dictionaries before the first user waits
+
+        def measured(text: str) -> tuple[float, float]:
+            # One thread's own time: other services that start now would make the clock's a guess.
+            clock = time.thread_time if self._model.threads == 1 else time.perf_counter
+            started_s = clock()
+            clause = self._synthesize(text, SpeechRequest(text=text, voice=voice))
+            return clock() - started_s, len(clause.samples) / SAMPLE_RATE_HZ
+
+        until_s = time.perf_counter() + _MEASURING_S
+        first_clause_s = measured(_FIRST_CLAUSE)[0]
+        # the first call also allocates; a busy machine should not start later for it
+        for _ in range(_MEASURED_TIMES):
+            if time.perf_counter() < until_s:
+                first_clause_s = min(first_clause_s, measured(_FIRST_CLAUSE)[0])
+        computed_s, spoken_s = measured(_SENTENCE)
+        return Pace(
+            first_clause_s=first_clause_s * (1 - self._cache.share),
+            real_time_factor=computed_s / spoken_s,
+        )
+
+    def close(self) -> None:
+        """Writes down how often clauses were said again."""
+        self._cache.close()
+
+    def _synthesize(self, phrase: str, request: SpeechRequest) -> Clause:
+        units = [
+            Unit(known, unit.ipa, unit.stress, unit.char)
+            for unit in read(phrase, language=request.voice.languages[0])
+            if (known := self._model.known(unit.symbols))
+        ]
+        if not any(unit.ipa for unit in units):
+            return Clause.silent()
+        clauses: list[Clause] = []
+        for part in split_units(units, max_symbols=MAX_SYMBOLS):
+            symbols = "".join(unit.symbols for unit in part)
+            with self._places:
+                spoken = self._model.speak(
+                    symbols,
+                    voice=file_of(request.voice),
+                    # then played faster by the pitch
+                    speed=request.rate_percent / request.pitch_percent,
+                )
+            clauses.append(clause_of(part, spoken))
+        return with_pitch(joined(clauses), request.pitch_percent)
