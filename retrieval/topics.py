@@ -17,11 +17,30 @@ _NO_TOPIC: Final = FUNCTION_WORDS | frozenset(
 )
 
 
+_PRESENT: Final = {
+    stem: tokens(present)[0]
+    for stem, present in (
+        ("bought", "buy"), ("went", "go"), ("ate", "eat"), ("saw", "see"), ("seen", "see"),
+        ("lost", "lose"), ("found", "find"), ("made", "make"), ("met", "meet"), ("left", "leave"),
+        ("sold", "sell"), ("wrote", "write"), ("written", "write"), ("read", "read"),
+        ("drove", "drive"), ("flew", "fly"), ("took", "take"), ("got", "get"), ("gave", "give"),
+        ("began", "begin"), ("broke", "break"), ("broken", "break"), ("won", "win"),
+        ("came", "come"), ("ran", "run"), ("swam", "swim"), ("sang", "sing"), ("drank", "drink"),
+        ("spoke", "speak"), ("taught", "teach"), ("slept", "sleep"), ("built", "build"),
+    )
+}  # fmt: skip
+
+
+def _words(text: str) -> list[str]:
+    """Returns the tokens of a text, irregular verbs in the present: "bought" as "buy"."""
+    return [_PRESENT.get(word, word) for word in tokens(text)]
+
+
 def topic_of(words: str) -> frozenset[str]:
     """Returns the words of a question that name its topic, as tokens."""
     return frozenset(
         word
-        for word in tokens(words)
+        for word in _words(words)
         # A pair of characters with one of them is no word of the topic either.
         if word not in _NO_TOPIC and not (is_ideographic(word[0]) and _NO_TOPIC & set(word))
     )
@@ -29,4 +48,4 @@ def topic_of(words: str) -> frozenset[str]:
 
 def covered(topic: frozenset[str], text: str) -> float:
     """Returns how much of a topic stands in a text, 0 to 1."""
-    return len(topic & set(tokens(text))) / len(topic) if topic else 0.0
+    return len(topic & set(_words(text))) / len(topic) if topic else 0.0

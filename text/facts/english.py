@@ -195,14 +195,17 @@ _RULES: list[tuple[str, Make]] = [
         _of("job", "My {} works as a {}."),
     ),
     (
-        rf"my (?P<s>{RELATION}) is an? (?P<v>(?:[\w-]+ ){{0,2}}(?:{JOB}))\b",
+        rf"my (?P<s>{RELATION}){_ITS_NAME} is an? (?P<v>(?:[\w-]+ ){{0,2}}(?:{JOB}))\b",
         _of("job", "My {} works as a {}.", 0.85),
     ),
     (
-        rf"my (?P<s>{RELATION}) is (?P<v>\d{{1,3}}|{AGE_WORD})(?: years old)?$",
+        rf"my (?P<s>{RELATION}){_ITS_NAME} is (?P<v>\d{{1,3}}|{AGE_WORD})(?: years old)?$",
         _of("age", "My {} is {} years old.", 0.85),
     ),
-    (rf"my (?P<s>{RELATION}) was born in {_WHERE}", _of("birthplace", "My {} was born in {}.")),
+    (
+        rf"my (?P<s>{RELATION}){_ITS_NAME} was born in {_WHERE}",
+        _of("birthplace", "My {} was born in {}."),
+    ),
     (
         rf"my (?P<s>{RELATION})'s birthday is(?: on)? {_DATE}",
         _of("birthday", "My {}'s birthday is {}."),
@@ -244,7 +247,7 @@ _RULES: list[tuple[str, Make]] = [
 ]
 _NAMED = re.compile(
     rf"my (?P<s>{RELATION}) (?P<v>(?-i:[A-Z])[\w'-]+) "
-    r"(?:is|was|has|works|lives|loves|likes|hates|goes|starts)\b",
+    r"(?:is|was|has|works|lives|loves|likes|hates|goes|starts|plays|studies|speaks)\b",
     re.IGNORECASE,
 )
 _ENDINGS: list[tuple[str, Make]] = [

@@ -26,6 +26,7 @@ from services.llm.prompt.prompt import Prompt
 from text.facts.asked import asked, asks_for_all
 from text.facts.candidate import USER, Denial
 from text.facts.feedback import feedback
+from text.facts.names import question_about, statement_about
 from text.facts.sentences import asks, is_question, remarks, sentences
 from text.languages import language_of, primary
 
@@ -126,7 +127,9 @@ class Listener:
                 if prompt.language in match.entry.wordings
             ],
             notebook=notebook,
-            stated=() if is_question(heard) else statements(heard, cleaned, is_own),
+            stated=()
+            if is_question(heard)
+            else statements(statement_about(heard, notebook.names), cleaned, is_own),
         )
 
     def _is_personal(self, prompt: Prompt, text: str) -> bool:
@@ -237,7 +240,8 @@ class Listener:
     def _about_the_person(self, turn: Turn) -> Reply | None:
         if turn.stated:
             return None
-        question = self._recollection.personal(turn.heard, turn.cleaned, turn.prompt.now.date())
+        meant = question_about(turn.heard, turn.notebook.names)
+        question = self._recollection.personal(meant, self._clean(meant), turn.prompt.now.date())
         if question is None:
             return None
         told = self._recollection.about_the_person(

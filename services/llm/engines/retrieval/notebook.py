@@ -19,6 +19,7 @@ from text.facts.candidate import OPPOSITES, USER, Candidate, Denial, Ending, Rep
 from text.facts.clauses import Clause, clauses
 from text.facts.feedback import feedback
 from text.facts.forgetting import Scope, Wish, is_consent, wish_to_forget
+from text.facts.names import names_of, statement_about
 from text.facts.reality import Reality
 from text.facts.sentences import asks, states
 from text.facts.times import dated
@@ -56,6 +57,11 @@ class Notebook:
                 self.hear(message.text, said=self._day_of(message.said_unix_ms))
 
     @property
+    def names(self) -> dict[str, str]:
+        """The relation of each name that was told."""
+        return names_of(note.fact for note in self.notes if note.fact)
+
+    @property
     def awaits_confirmation(self) -> bool:
         """Whether the last message wished that everything be forgotten."""
         return self._unconfirmed is not None
@@ -80,7 +86,7 @@ class Notebook:
             return self._forget(wish)
         on_the_answer = feedback(text)
         if on_the_answer is None:
-            found = clauses(text, about=self._about)
+            found = clauses(statement_about(text, self.names), about=self._about)
             return sum(self._write(one, text, said=day) for one in found)
         changed = 0
         for finding in on_the_answer:
