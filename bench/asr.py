@@ -112,6 +112,8 @@ def cpu_s(processes: Iterable[psutil.Process]) -> float:
 
 def spread(label: str, values_ms: Sequence[float]) -> str:
     ordered = sorted(values_ms)
+    if not ordered:
+        return f"{label}: never"
     p95 = ordered[min(len(ordered) - 1, round(0.95 * (len(ordered) - 1)))]
     return (
         f"{label}: p50 {statistics.median(ordered):.0f} ms, p95 {p95:.0f} ms, "

@@ -31,6 +31,9 @@ class Segment(ABC):
         end_sample: The end of the audio received so far.
     """
 
+    GUESS_WAIT_S: ClassVar[float] = 0.1
+    """How long a guess of the end waits for the first result after it."""
+
     def __init__(self, *, start_sample: int, tasks: Tasks) -> None:
         self.start_sample = start_sample
         self.end_sample = start_sample
@@ -213,6 +216,9 @@ class WholeSegment(Segment):
     """New audio before the next partial result, provided that the previous one is done."""
     PARTIAL_SHARE: ClassVar[float] = 0.25
     """The share of the time that partial results may take; after a slow one there is a pause."""
+    GUESS_WAIT_S: ClassVar[float] = 0.4
+    """Longer than for live decoding, whose words are known by then: an answer to half of a question
+    is worth nothing."""
     JOINED_SAMPLES: ClassVar[int] = 8 * DECODER_RATE_HZ
     """Speech of this length that goes on after a pause is decoded again from its beginning, so that
     a sentence with a pause in it stays one sentence."""

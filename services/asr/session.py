@@ -41,8 +41,6 @@ from services.runtime.compute import Compute
 from services.runtime.tasks import Tasks
 
 FEED_SAMPLES = 3 * WINDOW_SAMPLES
-# How long a guess waits for stable words; after a long utterance it is first sent without them.
-_GUESS_WAIT_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +167,7 @@ class RecognitionSession:
                 self._open_segment(endpoint.audio_from_sample)
             case EndGuessed():
                 segment = await self._close_segment(endpoint.at_sample)
-                sure = await segment.first_result(_GUESS_WAIT_S)
+                sure = await segment.first_result(segment.GUESS_WAIT_S)
                 self._guess = EndGuess(
                     at_sample=self._outside(endpoint.at_sample),
                     transcript=self._transcript(segment),
