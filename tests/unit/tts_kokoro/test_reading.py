@@ -17,7 +17,7 @@ def symbols(text: str, language: str = "en-US") -> str:
     ("text", "expected"),
     [
         ("Hello, world.", "həlˈO, wˈɜɹld."),
-        ("I like chocolate and jam.", "I lˈIk ʧˈɑklət ænd ʤˈæm."),
+        ("I like chocolate and jam.", "ˌI lˈIk ʧˈɑklət ænd ʤˈæm."),
         ("Boys now say hey!", "bˈYz nˈW sˈA hˈA!"),
         ("water bottle", "wˈɔTəɹ bˈɑTᵊl"),
         ("Is it true? Yes; no.", "ɪz ɪt tɹˈu? jˈɛs; nˈO."),
@@ -34,6 +34,15 @@ def test_english(text: str, expected: str) -> None:
 
 def test_british_english_has_sounds_of_its_own() -> None:
     assert symbols("go home", "en-GB") == "ɡˌQ hˈQm"
+
+
+@pytest.mark.parametrize("text", ["I have it", "I'm here", "So I went", "我说I think"])
+def test_the_pronoun_i_is_stressed(text: str) -> None:
+    assert "ˌI" in symbols(text, "en-US")
+
+
+def test_other_words_with_that_sound_keep_their_stress() -> None:
+    assert symbols("ideas").startswith("Id")
 
 
 def test_marks_inside_numbers_and_abbreviations_are_no_pauses() -> None:

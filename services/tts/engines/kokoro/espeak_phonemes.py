@@ -33,6 +33,7 @@ _AMERICAN: Final = _ENGLISH | {
 }  # fmt: skip
 _BRITISH: Final = _ENGLISH | {"əʊ": "Q", "eə": "ɛː", "iə": "ɪə", "o": "ɔ"}
 _NORMAL_WORDS_PER_MINUTE: Final = 175
+_PRONOUN: Final = re.compile(r"I(?![\w.])")
 _STRESS: Final = MappingProxyType({"ˈ": 2, "ˌ": 1})
 
 
@@ -72,7 +73,17 @@ def words_of(text: str, *, language: str, start_char: int) -> list[Word]:
             if not words:
                 words.append(Word(start_char))
             _add(words[-1], event.ipa, language)
-    return [word for word in words if word.units]
+    spoken = [word for word in words if word.units]
+    if language.startswith("en"):
+        for word in spoken:
+            if _PRONOUN.match(text, word.char - start_char):
+                word.units[0] = _stressed(word.units[0])
+    return spoken
+
+
+def _stressed(unit: Unit) -> Unit:
+    """Returns "I" with the stress of the training data, without which it is hardly heard."""
+    return unit if unit.stress else Unit(f"ˌ{unit.symbols}", unit.ipa, 1, unit.char)
 
 
 def _add(word: Word, spoken: str, language: str) -> None:
