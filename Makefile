@@ -12,6 +12,8 @@ PIP := -m pip install --quiet --disable-pip-version-check --no-build-isolation
 locked = PATH="$(abspath $(1)):$$PATH" $(1)/python $(PIP) --require-hashes --requirement $(2)
 checkout = PYTHONWARNINGS=ignore $(1)/python $(PIP) --no-deps --no-index --editable .
 export OMP_NUM_THREADS ?= 1
+# Images set it; each process of a mesh and of the tests would then compile our modules again.
+unexport PYTHONDONTWRITEBYTECODE
 # Python sets these in every process of Anima (services/runtime/telemetry.py); these are for others.
 export ORT_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1

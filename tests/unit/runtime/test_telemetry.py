@@ -17,6 +17,8 @@ from tests.requirements import ROOT
 
 _OWNER = Path("services/runtime/onnx.py")
 _LIBRARIES = {library for reporter in REPORTERS for library in reporter.libraries}
+_NAMED = _LIBRARIES | {"peft", "tokenizers", "torch"}
+"""Those of the table, and those that import them."""
 _PROCESSES = (
     "cli.main",
     "gateway.__main__",
@@ -65,9 +67,13 @@ def _modules() -> list[Path]:
 
 @cache
 def _imports(path: Path) -> frozenset[str]:
-    """The top-level packages that a module imports, also within its functions."""
+    """The top-level packages that a module imports, also within its functions; none if it names
+    no library of the table."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+    source = (ROOT / path).read_text(encoding="utf-8")
+    if not any(library in source for library in _NAMED):
+        return frozenset()
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -77,11 +83,10 @@ def _imports(path: Path) -> frozenset[str]:
 
 def _importers() -> list[str]:
     """Our modules, tests left out, that import a library of the table or what imports one."""
-    libraries = _LIBRARIES | {"peft", "tokenizers", "torch"}
     return sorted(
         ".".join(path.with_suffix("").parts).removesuffix(".__init__")
         for path in _modules()
-        if path.parts[0] not in ("tests", "docs") and _imports(path) & libraries
+        if path.parts[0] not in ("tests", "docs") and _imports(path) & _NAMED
     )
 
 
