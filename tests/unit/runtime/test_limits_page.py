@@ -17,6 +17,7 @@ OF_NO_INPUT = {
     "memory.knowledge.reading.splitting.MAX_TOKENS",
     "memory.messages.MAX_UNIX_MS",
     "services.asr.engines.pocketsphinx.process.MAX_ANSWER_BYTES",
+    "services.asr.engines.whisper.model.MAX_SPEECH_S",
     "services.avatar.photo.decoding.MAX_DECODED_PIXELS",
     "services.avatar.requests.MAX_SAMPLE",
     "services.avatar.session.MAX_WAITING_S",
