@@ -17,8 +17,8 @@ from services.llm.persona.persona import (
     load_persona,
 )
 from services.llm.speech.words import count_words, pieces, sentences
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import NotFound
-from services.runtime.settings import SettingsError
 from tests.unit.llm.conftest import PERSONAS
 from tests.unit.llm.talk import prompt_for
 
@@ -83,7 +83,7 @@ FAULTS: list[tuple[Callable[[Path], None], str]] = [
         edit("persona.toml", "[greetings]", "[greetings]\nfr = ['Salut']"),
         "greetings.fr: 'fr' is not",
     ),
-    (edit("persona.toml", '"espeak-en-us"]', "3]"), "persona.toml: voices.en.names.1"),
+    (edit("persona.toml", '"espeak-en-us"]', "3]"), "persona.toml: voices.en.names.2"),
     (edit(CORPUS, "answer =", "anser ="), f"{CORPUS}: entry 1 (who-are-you): en.answer: Field"),
     (edit(CORPUS, "answer =", "anser ="), f"{CORPUS}: entry 1 (who-are-you): en.anser: Extra"),
     (edit(CORPUS, "[entry.en]", "[entry.fr]"), f"{CORPUS}: entry 1 (who-are-you): fr: neither"),
