@@ -14,7 +14,7 @@ checkout = PYTHONWARNINGS=ignore $(1)/python $(PIP) --no-deps --no-index --edita
 export OMP_NUM_THREADS ?= 1
 # Images set it; each process of a mesh and of the tests would then compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
-# Python sets these in every process of Anima (services/runtime/telemetry.py); these are for others.
+# Python sets these in every process of Anima (services/runtime/observing/telemetry.py); these are for others.
 export ORT_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 

@@ -13,7 +13,7 @@ PACKAGE = "anima_data"
 
 
 class BuildWithData(build_py):
-    """Copies the folders of the checkout to where `services.runtime.settings` looks for them."""
+    """Copies the folders of the checkout to where `services.runtime.config.settings` seeks them."""
 
     def run(self) -> None:
         """Builds the packages, then adds the folders; an editable install uses the checkout's."""

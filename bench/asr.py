@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from anima.asr.v1 import AsrServiceStub, RecognizeRequest
 from services.asr.servicer import build
 from services.asr.settings import AsrSettings
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from services.runtime.errors import AnimaError
 from services.runtime.models.store import ModelStore
 from services.runtime.server import serving

@@ -23,7 +23,7 @@ from services.avatar.settings import AvatarSettings
 from services.avatar.turn import Turn
 from services.avatar.video.clock import FrameClock
 from services.avatar.video.x264 import X264Encoder
-from services.runtime.compute import Compute
+from services.runtime.process.compute import Compute
 
 RATE_HZ = 24_000
 LEAST_FRAMES_PER_S = 100

@@ -37,8 +37,8 @@ from bench.processor_time import ProcessorTime
 from bench.talking import Fate, Outcome, Talker
 from cli.mesh.layout import free_layout
 from cli.mesh.supervisor import Supervisor
-from services.runtime.channels import open_channel
-from services.runtime.settings import ServiceSettings
+from services.runtime.calls.channels import open_channel
+from services.runtime.config.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from anima.gateway.v1.gateway_pb2_grpc import GatewayServiceAsyncStub

@@ -14,7 +14,7 @@ import websockets
 
 from anima.gateway import v1 as gateway
 from anima.memory import v1 as memory
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from testing.streams.avatar import png, upload
 
 PHOTO_BYTES: Final = 31 << 20

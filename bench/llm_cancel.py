@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from anima.llm.v1 import GenerateConfig, GenerateRequest, LlmServiceStub
 from bench.llm_client import QUESTION
 from services.llm.engines.vllm import VllmEngine
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 
 if TYPE_CHECKING:
     from anima.llm.v1.llm_pb2_grpc import LlmServiceAsyncStub

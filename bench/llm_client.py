@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from anima.llm.v1 import GenerateConfig, GenerateRequest, LlmServiceStub
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 
 if TYPE_CHECKING:
     from anima.llm.v1.llm_pb2_grpc import LlmServiceAsyncStub

@@ -23,16 +23,16 @@ from numpy.typing import NDArray
 
 from anima.memory import v1 as wire
 from bench import recall
-from memory.item import Item
+from memory.items.item import Item
 from memory.servicer import build
 from memory.settings import MemorySettings
 from memory.sqlite.store import Store
 from retrieval.embedding import Embedder
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import AnimaError
 from services.runtime.models.store import ModelStore
 from services.runtime.server import serving
-from services.runtime.settings import ServiceSettings
 from text.facts.extraction import EXTRACTOR
 
 if TYPE_CHECKING:

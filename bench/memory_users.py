@@ -18,13 +18,13 @@ import psutil
 
 from anima.memory.v1 import ITEM_KIND_TURN, SPEAKER_USER
 from bench.memory import question, sentences, shown
-from memory.item import Item
+from memory.items.item import Item
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
 from memory.sqlite.store import Store
 from retrieval.embedding import Embedder
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelStore
-from services.runtime.settings import ServiceSettings
 from text.facts.extraction import EXTRACTOR
 
 MIB = 1024 * 1024

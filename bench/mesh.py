@@ -31,8 +31,8 @@ from anima.tts import v1 as tts
 from cli.mesh.layout import free_layout
 from cli.mesh.supervisor import Supervisor
 from gateway.stages.spec import AnswerKind, needed_for
-from services.runtime.channels import open_channel
-from services.runtime.settings import ServiceSettings
+from services.runtime.calls.channels import open_channel
+from services.runtime.config.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from anima.gateway.v1.gateway_pb2_grpc import GatewayServiceAsyncStub

@@ -43,7 +43,7 @@ from bench.workload import IDEAL_DONE_S, IDEAL_FIRST_S, SPREAD_S
 from cli.mesh.layout import Layout, Member, free_addresses, gateway_targets
 from cli.mesh.supervisor import Supervisor
 from gateway.stages.spec import GATEWAY, GATEWAY_SERVICE, STAGES
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 
 if TYPE_CHECKING:
     from anima.gateway.v1.gateway_pb2_grpc import GatewayServiceAsyncStub

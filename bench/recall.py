@@ -19,8 +19,8 @@ import numpy as np
 from memory.search.index import UserIndex
 from memory.store import IndexRow
 from retrieval.embedding import Embedder
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelStore
-from services.runtime.settings import ServiceSettings
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop"}
 DEPTHS = (5, 10, 20)

@@ -18,10 +18,10 @@ import anima.tts.v1 as tts
 from bench.workload import FIRST_AUDIO_S, SENTENCE_S, written
 from gateway.stages.spec import STAGES
 from services.runtime.audio import chunk_sizes
+from services.runtime.calls.streams import open_stream
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.limits.progress import StreamLimits, same_limits
 from services.runtime.server import Stage, run
-from services.runtime.settings import ServiceSettings
-from services.runtime.streams import open_stream
 
 
 class ScriptedSettings(ServiceSettings):

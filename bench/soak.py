@@ -35,7 +35,7 @@ from bench.mesh import QUESTIONS, VOICES, spoken
 from bench.talking import Fate, Outcome, Talker
 from bench.watching import Gauges, Usage, watched_mesh
 from cli.mesh.supervisor import Supervisor
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 
 if TYPE_CHECKING:
     from anima.gateway.v1.gateway_pb2_grpc import GatewayServiceAsyncStub

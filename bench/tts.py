@@ -7,7 +7,7 @@ import asyncio
 import time
 from statistics import median
 
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from services.runtime.server import serving
 from services.tts.engine import SpeechChunk, SpeechRequest, TtsEngine, VoiceInfo
 from services.tts.servicer import build

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cli.mesh.layout import free_address, free_layout
 from cli.mesh.supervisor import Supervisor
-from services.runtime.settings import ServiceSettings
+from services.runtime.config.settings import ServiceSettings
 
 _LOOKS: Final = 60
 _LOOK_EVERY_S: Final = 0.5

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from cli.console import fail
-from services.runtime.settings import TARGET_SCHEMES
+from services.runtime.config.settings import TARGET_SCHEMES
 
 LOOPBACK: Final = "127.0.0.1"
 MAX_PORT: Final = 65_535

@@ -38,12 +38,12 @@ from gateway.http.ask.media_files import to_mp4, to_wav
 from gateway.http.ask.recordings import NotAudio, Recordings, TooLong
 from gateway.http.ask.reply import to_json
 from gateway.stages.spec import GATEWAY, GATEWAY_PORT
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import Unavailable
 from services.runtime.identity.call_tokens import call_token
-from services.runtime.private_files import write_private
-from services.runtime.settings import ServiceSettings
-from services.runtime.tasks import beside
+from services.runtime.process.private_files import write_private
+from services.runtime.process.tasks import beside
 
 _TIMEOUT_S: Final = 300.0
 _DESCRIBE_TIMEOUT_S: Final = 10.0

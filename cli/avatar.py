@@ -16,9 +16,9 @@ from services.avatar.engine import AvatarInfo, AvatarKind, Creation
 from services.avatar.engines.painted import PaintedFaces
 from services.avatar.photo.inspection import MIN_FACE_PX
 from services.avatar.settings import AvatarSettings
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import AnimaError, FailedPrecondition
-from services.runtime.private_files import write_private
-from services.runtime.settings import SettingsError
+from services.runtime.process.private_files import write_private
 
 app = typer.Typer(
     help="Create avatars from photos, list, show and delete them.", no_args_is_help=True

@@ -26,12 +26,12 @@ from gateway.stages.spec import GATEWAY_PORT, STAGES
 from services.asr.choice import BEST_MODEL, choose_engine
 from services.asr.more_languages import OF_MANY_LANGUAGES, how_to_hear_more, missing_steps
 from services.asr.settings import AsrSettings
+from services.runtime.config.settings import ServiceSettings, SettingsError
 from services.runtime.engines import engine_names, load_engine
 from services.runtime.errors import Unavailable
 from services.runtime.models.store import ModelState, StoredModel
 from services.runtime.sandbox.jobs import LEAST
 from services.runtime.sandbox.sandbox import Sandbox
-from services.runtime.settings import ServiceSettings, SettingsError
 from services.tts.engine import EngineUnavailableError, TtsEngine
 from services.tts.settings import TtsSettings
 from services.tts.voices import AUTO, VoiceBook

@@ -99,7 +99,9 @@ def _options(
 ) -> None:
     """Options before the command."""
     if context.invoked_subcommand not in _SHARED:
-        from services.runtime.private_files import keep_private  # only now: help needs no services
+        from services.runtime.process.private_files import (
+            keep_private,  # only now: help needs no services
+        )
 
         keep_private()
 
@@ -109,7 +111,9 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        from services.runtime.settings import SettingsError  # only now: help needs no services
+        from services.runtime.config.settings import (
+            SettingsError,  # only now: help needs no services
+        )
 
         if isinstance(error, SettingsError):
             console.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)

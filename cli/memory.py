@@ -19,9 +19,9 @@ from cli.console import console, fail, listing, print_table
 from cli.mesh.record import target_of
 from cli.refusals import CALLER, refusal
 from memory.settings import MemorySettings
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from services.runtime.identity.call_tokens import call_token
-from services.runtime.private_files import make_private
+from services.runtime.process.private_files import make_private
 
 if TYPE_CHECKING:  # this name is in the stubs' types only
     from anima.memory.v1.memory_pb2_grpc import MemoryServiceAsyncStub

@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from cli.console import console, fail, listing, print_table, results
-from memory.faults import StoreError
+from memory.service.faults import StoreError
 from memory.settings import MemorySettings
 from memory.sqlite.checking import faults
 from memory.sqlite.encryption import read_key, write_new_key

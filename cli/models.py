@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from cli.console import console, fail, listing, print_table, progress, report
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import AnimaError
 from services.runtime.models.store import ModelState, ModelStore, StoredModel
-from services.runtime.settings import ServiceSettings
 
 app = typer.Typer(help="List and pull model files.", no_args_is_help=True)
 

@@ -17,7 +17,7 @@ from services.llm.persona.persona import (
     load_persona,
 )
 from services.llm.settings import LlmSettings
-from services.runtime.settings import PACKAGED
+from services.runtime.config.settings import PACKAGED
 
 app = typer.Typer(help="List, check and create personas.", no_args_is_help=True)
 

@@ -13,12 +13,12 @@ import jwt
 import typer
 
 from cli.console import console, fail, results
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import AnimaError
 from services.runtime.identity.caller import Identity, Mode, Role, check_user_id
 from services.runtime.identity.keys import KeyFormatError, parse_keys
 from services.runtime.identity.signing import Signer, SigningKey
 from services.runtime.identity.verifier import verifier_of
-from services.runtime.settings import ServiceSettings
 
 app = typer.Typer(help="Make keys and signed tokens, and read tokens.", no_args_is_help=True)
 

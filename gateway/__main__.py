@@ -10,7 +10,7 @@ from gateway.http.ask.recordings import Recordings
 from gateway.http.server import HttpServer
 from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Mesh
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 from services.runtime.server import Stage, run
 
 

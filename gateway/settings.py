@@ -19,9 +19,9 @@ from pydantic import (
 
 from gateway.remember_queue.sealing import read_key
 from gateway.stages.spec import GATEWAY, GATEWAY_PORT, STAGES
+from services.runtime.config.settings import ServiceSettings, Target, is_loopback, split_address
 from services.runtime.identity.caller import Mode
 from services.runtime.identity.settings import HOW_TO_AUTHENTICATE
-from services.runtime.settings import ServiceSettings, Target, is_loopback, split_address
 
 
 class IceServer(BaseModel, frozen=True, extra="forbid"):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from memory.item import Item, Position, RecalledItem
+from memory.items.item import Item, Position, RecalledItem
 from memory.knowledge.base import KnowledgeBase
 from memory.search.selector import Judgement
 from services.runtime.engine import Engine

@@ -9,7 +9,7 @@ import grpc
 from anima.llm.v1 import llm_pb2 as llm
 from anima.llm.v1 import llm_pb2_grpc
 from memory.settings import MemorySettings
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from services.runtime.identity.call_tokens import CallToken, call_token
 from services.runtime.identity.caller import Mode
 

@@ -3,28 +3,28 @@
 from dataclasses import dataclass
 from typing import Final, Self
 
-from memory.background import Background, Once
 from memory.erasure.scrubbing import Scrubbing
 from memory.facts.decay import Decay, Uses
 from memory.facts.distiller import Distiller
 from memory.facts.forgetting import Forgetter
 from memory.facts.ledger import FactLedger
 from memory.facts.llm_reader import reader_of
+from memory.items.retention import Retention
 from memory.knowledge.library import Library
 from memory.knowledge.tables import KnowledgeTables
 from memory.reflection.job import Reflection
 from memory.reflection.llm_condenser import condenser_of
 from memory.reflection.tables import SummaryTables
-from memory.retention import Retention
-from memory.running import DatabaseRunner
 from memory.search.encoder import Encoder
 from memory.search.index import IndexCache
 from memory.search.re_embedding import ReEmbedding
 from memory.search.searching import Search
 from memory.search.selector_model import SelectorModel
+from memory.service.background import Background, Once
+from memory.service.running import DatabaseRunner
 from memory.settings import MemorySettings
 from memory.store import Truth
-from services.runtime.compute import Compute
+from services.runtime.process.compute import Compute
 
 _ERASING_THREADS: Final = 4
 

@@ -9,26 +9,26 @@ import grpc
 from anima.memory import v1 as wire
 from memory.engine import MemoryEngine
 from memory.erasure.notes import MAX_AGE_MS
-from memory.filling import MAX_ANSWER_BYTES, fitting, max_answer_bytes
+from memory.items.filling import MAX_ANSWER_BYTES, fitting, max_answer_bytes
+from memory.items.paging import page_token, position_of
 from memory.knowledge import calls as knowledge
 from memory.knowledge.allowance import DocumentAllowance
 from memory.knowledge.calls import KnowledgeCalls
-from memory.messages import (
+from memory.search.recalling import recalled
+from memory.service.messages import (
     MAX_TEXT_CHARS,
     MAX_VALUE_CHARS,
     checked_item,
     message_of,
 )
-from memory.paging import page_token, position_of
-from memory.search.recalling import recalled
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
-from services.runtime.clock import unix_ms
 from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
 from services.runtime.errors import InvalidRequest
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.limits.rates import Rate
+from services.runtime.process.clock import unix_ms
 from services.runtime.server import Stage
 from services.runtime.validation import (
     check_name,

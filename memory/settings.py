@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from memory.sqlite.checking import START_CHECK_S
 from memory.sqlite.encryption import Key, read_key
-from services.runtime.settings import ServiceSettings, Target
+from services.runtime.config.settings import ServiceSettings, Target
 
 
 class MemorySettings(ServiceSettings):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_SUMMARY, SPEAKER_ASSISTANT
 from memory.erasure import notes
-from memory.item import Item, Position
+from memory.items.item import Item, Position
 from memory.sqlite import rows
 from memory.sqlite.connection import Connection
 

@@ -14,7 +14,7 @@ from memory.engine import Page, Recollection
 from memory.erasure.chunks import erase_user
 from memory.facts.answering import facts_for, with_facts
 from memory.facts.ledger import corrected
-from memory.item import Item, Position
+from memory.items.item import Item, Position
 from memory.knowledge.base import KnowledgeBase
 from memory.knowledge.document import Owner
 from memory.opened import Opened, Threads
@@ -26,12 +26,12 @@ from memory.search.selector_model import Kind, SelectorModel
 from memory.settings import MemorySettings
 from memory.sqlite.schema import StoreError
 from memory.store import Truth, Vector
-from services.runtime.clock import unix_ms
+from services.runtime.config.settings import SettingsError
 from services.runtime.engine import EngineInfo, Report
 from services.runtime.errors import NotFound
-from services.runtime.logs import get_logger
-from services.runtime.settings import SettingsError
-from services.runtime.tasks import Tasks
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.clock import unix_ms
+from services.runtime.process.tasks import Tasks
 from text.facts.extraction import EXTRACTOR
 
 P = ParamSpec("P")

@@ -44,15 +44,17 @@ LIMITS: Final[dict[str, tuple[Limit, ...]]] = {
     ),
     "Memory": (
         Limit("user id", "memory.servicer", "MAX_USER_ID_CHARS"),
-        Limit("text of an item, query", "memory.messages", "MAX_TEXT_CHARS"),
-        Limit("name of a speaker, attribute of a fact", "memory.messages", "MAX_NAME_CHARS"),
-        Limit("value of a fact", "memory.messages", "MAX_VALUE_CHARS"),
-        Limit("sources of a fact or a summary", "memory.messages", "MAX_SOURCES"),
+        Limit("text of an item, query", "memory.service.messages", "MAX_TEXT_CHARS"),
+        Limit(
+            "name of a speaker, attribute of a fact", "memory.service.messages", "MAX_NAME_CHARS"
+        ),
+        Limit("value of a fact", "memory.service.messages", "MAX_VALUE_CHARS"),
+        Limit("sources of a fact or a summary", "memory.service.messages", "MAX_SOURCES"),
         Limit("items per message", "memory.servicer", "MAX_ITEMS"),
         Limit("items per recall", "memory.servicer", "MAX_RECALLED"),
         Limit("items per page", "memory.servicer", "MAX_PAGE_SIZE"),
         Limit("ids per call", "memory.servicer", "MAX_ITEM_IDS"),
-        Limit("lists in an answer", "memory.filling", "MAX_ANSWER_BYTES"),
+        Limit("lists in an answer", "memory.items.filling", "MAX_ANSWER_BYTES"),
         Limit("age of a delayed turn", "memory.erasure.notes", "MAX_AGE_MS"),
     ),
     "Documents": (
@@ -113,7 +115,7 @@ LIMITS: Final[dict[str, tuple[Limit, ...]]] = {
         Limit("interval of words", "services.llm.requests", "MAX_WORD_INTERVAL_MS"),
     ),
     "Avatars": (
-        Limit("photo over HTTP", "gateway.http.avatars", "MAX_PHOTO_BYTES"),
+        Limit("photo over HTTP", "gateway.http.routes.avatars", "MAX_PHOTO_BYTES"),
         Limit("photo", "services.avatar.creation", "MAX_PHOTO_BYTES"),
         Limit("piece of a photo per message", "services.avatar.creation", "MAX_PIECE_BYTES"),
         Limit("pixels of a photo", "services.avatar.photo.decoding", "MAX_PIXELS"),

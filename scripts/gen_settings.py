@@ -20,10 +20,10 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from services.runtime.config.known_variables import installed_settings
+from services.runtime.config.settings import ServiceSettings
+from services.runtime.config.variables import PREFIX, stage_prefix
 from services.runtime.engines import engine_option_types
-from services.runtime.known_variables import installed_settings
-from services.runtime.settings import ServiceSettings
-from services.runtime.variables import PREFIX, stage_prefix
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 

@@ -89,7 +89,7 @@ async def _ready(address: str, stage: subprocess.Popen[bytes]) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
     from services.llm.servicer import SERVICE
-    from services.runtime.channels import open_channel
+    from services.runtime.calls.channels import open_channel
 
     async def serving() -> None:
         request = health_pb2.HealthCheckRequest(service=SERVICE)

@@ -16,8 +16,8 @@ from memory.search import selector_model
 from memory.search.selector_model import Kind, Thresholds, chances, features
 from retrieval.embedding import Embedder
 from scripts.selector.turns import training_turns
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelStore
-from services.runtime.settings import ServiceSettings
 
 STEPS = 600
 RATE = 0.05

@@ -20,7 +20,7 @@ import psutil
 
 from cli.mesh.layout import fixed_layout, taken_addresses
 from gateway.stages.spec import GATEWAY_PORT, STAGES
-from services.runtime.settings import CHECKOUT, ServiceSettings
+from services.runtime.config.settings import CHECKOUT, ServiceSettings
 from services.tts.engines.kokoro.model import MODEL_NAME as VOICES
 from tests.workers import count, number
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import AnimaError
 from services.runtime.models.store import ModelStore
 from services.runtime.sandbox.jobs import LEAST
 from services.runtime.sandbox.sandbox import Sandbox
-from services.runtime.settings import ServiceSettings
 from testing.browsers.chromium import chromium_path
 from testing.speech.recordings import POCKETSPHINX_TESTDATA
 from tests import closed_network, postgres

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 import anima.gateway.v1 as gateway_api
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 
 _READY_TIMEOUT_S = 100.0
 

@@ -12,7 +12,7 @@ import grpc
 
 from anima.memory import v1 as wire
 from services.runtime.errors import Unavailable
-from services.runtime.tasks import beside
+from services.runtime.process.tasks import beside
 
 if TYPE_CHECKING:  # this name is in the stubs' types only
     from anima.memory.v1.memory_pb2_grpc import MemoryServiceAsyncStub

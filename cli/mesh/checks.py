@@ -9,11 +9,11 @@ from typing import Final
 from cli.addresses import AddressError, is_free
 from cli.mesh.layout import Layout, child_environment
 from cli.mesh.record import running_mesh
-from memory.faults import StoreError
+from memory.service.faults import StoreError
 from memory.settings import MemorySettings
 from memory.sqlite.folder_lock import lock
-from services.runtime.known_variables import installed_settings, refuse_unknown
-from services.runtime.settings import ServiceSettings, SettingsError
+from services.runtime.config.known_variables import installed_settings, refuse_unknown
+from services.runtime.config.settings import ServiceSettings, SettingsError
 
 _OPTIONS: Final = {"ANIMA_GATEWAY_HTTP_LISTEN:": "--http:"}
 """Variables of members that are set by an option of the command."""

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from cli.addresses import LOOPBACK, is_free, url
 from gateway.stages.spec import GATEWAY, GATEWAY_PORT, GATEWAY_SERVICE, STAGES
-from services.runtime.settings import ServiceSettings
-from services.runtime.variables import StageVariables
+from services.runtime.config.settings import ServiceSettings
+from services.runtime.config.variables import StageVariables
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from services.runtime.private_files import make_private
+from services.runtime.process.private_files import make_private
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 """A larger log is rotated."""

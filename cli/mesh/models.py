@@ -14,8 +14,8 @@ from memory.settings import MemorySettings
 from services.asr.choice import BEST_MODEL, needs_model
 from services.asr.settings import AsrSettings
 from services.llm.settings import LlmSettings
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelStore, StoredModel
-from services.runtime.settings import ServiceSettings
 
 _DATA_DIR: Final = "ANIMA_DATA_DIR"
 

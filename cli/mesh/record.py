@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cli.addresses import checked, grpc_target
 from cli.mesh.layout import Layout
-from services.runtime.settings import ServiceSettings
+from services.runtime.config.settings import ServiceSettings
 
 NAME: Final = "mesh.json"
 _MAX_BYTES: Final = 64 * 1024

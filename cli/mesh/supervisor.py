@@ -20,8 +20,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 from cli.mesh.layout import Layout, Member, child_environment, drain_timeout_s
 from cli.mesh.logs import LogFile
 from gateway.wakeup import Changes
-from services.runtime.channels import open_channel
-from services.runtime.tasks import Tasks, beside, first_of
+from services.runtime.calls.channels import open_channel
+from services.runtime.process.tasks import Tasks, beside, first_of
 
 EXIT_SETTINGS: Final = 2
 """The exit status of a server with invalid settings: a restart would not help."""

@@ -19,9 +19,9 @@ from cli.mesh.models import missing_models, warn_about
 from cli.mesh.record import recording
 from cli.mesh.supervisor import State, Status, Supervisor
 from gateway.stages.spec import GATEWAY_PORT, STAGES
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import StoredModel
-from services.runtime.settings import ServiceSettings
-from services.runtime.tasks import first_of
+from services.runtime.process.tasks import first_of
 
 MIN_FIRST_PORT: Final = 1024
 

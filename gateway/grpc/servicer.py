@@ -14,10 +14,10 @@ from gateway.session.session import Session
 from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Mesh
 from gateway.stages.spec import GATEWAY_SERVICE
+from services.runtime.calls.streams import open_stream
 from services.runtime.limits.progress import StreamLimits
+from services.runtime.process.tasks import beside, first_of
 from services.runtime.server import Stage
-from services.runtime.streams import open_stream
-from services.runtime.tasks import beside, first_of
 
 _MORE_CALLS = 16
 

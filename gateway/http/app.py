@@ -15,7 +15,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from gateway.http import health, openapi
 from gateway.http.ask.answer import NotUnderstood, Reply
 from gateway.http.ask.asking import ask
 from gateway.http.ask.media_files import to_mp4, to_wav
@@ -23,21 +22,22 @@ from gateway.http.ask.recordings import Recordings
 from gateway.http.ask.reply import to_json
 from gateway.http.ask.request import AskRequest, read_ask
 from gateway.http.bodies import PacedBodies
-from gateway.http.departure import while_connected
+from gateway.http.connection.departure import while_connected
 from gateway.http.guard import HttpGuard
 from gateway.http.headers import SecurityHeaders
-from gateway.http.idle_loops import idle_loop_routes
-from gateway.http.page_sessions import PageSessions, page_session_routes
 from gateway.http.problems import Problem, problem_of
+from gateway.http.routes import health, openapi
+from gateway.http.routes.idle_loops import idle_loop_routes
+from gateway.http.routes.page_sessions import PageSessions, page_session_routes
 from gateway.page import routes as page
 from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
-from services.runtime.admission import Admission
+from services.runtime.calls.admission import Admission
 from services.runtime.errors import AnimaError
 from services.runtime.identity.caller import Role, caller
 from services.runtime.limits.callers import counted_as
-from services.runtime.logs import get_logger
-from services.runtime.shared import SharedWork
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.shared import SharedWork
 
 MP4, WAV, JSON = "video/mp4", "audio/wav", "application/json"
 _FORMATS = {"mp4": MP4, "wav": WAV, "json": JSON}

@@ -14,10 +14,11 @@ from typing import NamedTuple
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.http.connections import authenticated
+from gateway.http.connection.connections import authenticated
 from gateway.http.permissions import permission_for
 from gateway.http.problems import Problem, problem_of
 from gateway.settings import GatewaySettings
+from services.runtime.config.settings import split_address
 from services.runtime.errors import AnimaError, Busy, Unauthenticated
 from services.runtime.identity.authorisation import Permission
 from services.runtime.identity.bearer import AUTHORIZATION
@@ -25,8 +26,7 @@ from services.runtime.identity.caller import Identity, Mode, acting_as
 from services.runtime.identity.verifier import Verifier
 from services.runtime.limits.callers import counted_as
 from services.runtime.limits.rates import requests_a_minute
-from services.runtime.logs import get_logger
-from services.runtime.settings import split_address
+from services.runtime.observing.logs import get_logger
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _AUTHORITY = re.compile(

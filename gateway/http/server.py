@@ -13,13 +13,13 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.http import client_faults
-from gateway.http.accepting import accept_connections
-from gateway.http.connections import ConnectionTable
-from gateway.http.protocol import EdgeProtocol, EdgeWebSocket, SilentProtocol
+from gateway.http.connection import client_faults
+from gateway.http.connection.accepting import accept_connections
+from gateway.http.connection.connections import ConnectionTable
+from gateway.http.connection.protocol import EdgeProtocol, EdgeWebSocket, SilentProtocol
 from gateway.settings import GatewaySettings
-from services.runtime.settings import SettingsError, split_address
-from services.runtime.tasks import Tasks, beside
+from services.runtime.config.settings import SettingsError, split_address
+from services.runtime.process.tasks import Tasks, beside
 
 _GRACE_S = 5
 _KEEP_ALIVE_S = 5

@@ -27,8 +27,8 @@ from gateway.stages.mesh import Mesh
 from gateway.stages.stream import StageStream
 from gateway.wording.book import DEFAULT
 from services.runtime.audio import AudioReceiver
-from services.runtime.logs import get_logger
-from services.runtime.tasks import beside
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.tasks import beside
 
 _CHUNK_MS = 100
 _BACKLOG_S = 10

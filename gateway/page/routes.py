@@ -12,9 +12,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from gateway.http.avatars import avatar_routes
-from gateway.http.connections import authenticated
-from gateway.http.memory import memory_routes
+from gateway.http.connection.connections import authenticated
+from gateway.http.routes.avatars import avatar_routes
+from gateway.http.routes.memory import memory_routes
 from gateway.realtime.client_events import ClientConfig
 from gateway.realtime.connection import Connection
 from gateway.realtime.ending import TRY_LATER, ConnectionEndError

@@ -38,13 +38,13 @@ from gateway.stages.mesh import Mesh
 from gateway.webrtc.link import LiveLink, LiveMedia
 from gateway.webrtc.program import Playing
 from gateway.webrtc.recent import Recent
-from services.runtime.compute import Compute
 from services.runtime.errors import AnimaError, Busy, InvalidRequest, Unauthenticated
 from services.runtime.identity.caller import acting_as, caller, not_yours, while_accepted
 from services.runtime.identity.verifier import Verifier
 from services.runtime.limits.rates import RATE_LIMITED
-from services.runtime.logs import get_logger
-from services.runtime.tasks import first_of
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.compute import Compute
+from services.runtime.process.tasks import first_of
 
 _CLOSE_TIMEOUT_S = 2.0
 _HEARD_LATER_MS = 100

@@ -9,10 +9,10 @@ from gateway.realtime.client_events import ClientConfig
 from gateway.realtime.histories import Histories
 from gateway.session.session import IDLE, Session
 from gateway.stages.mesh import Mesh
-from services.runtime.admission import PLACE_NEEDED
+from services.runtime.calls.admission import PLACE_NEEDED
 from services.runtime.errors import AnimaError, InvalidRequest
-from services.runtime.logs import get_logger
-from services.runtime.tasks import Tasks
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.tasks import Tasks
 
 Deliver = Callable[[ConverseResponse], Awaitable[None]]
 Begin = Callable[[ClientConfig, Session], Deliver]

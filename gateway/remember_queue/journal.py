@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, Final, Self
 
 from gateway.remember_queue.sealing import Seal
-from services.runtime.clock import unix_ms
-from services.runtime.logs import get_logger
-from services.runtime.private_files import tighten
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.clock import unix_ms
+from services.runtime.process.private_files import tighten
 
 _VERSION: Final = 1
 _MAX_FILES: Final = 256

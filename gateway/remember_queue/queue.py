@@ -20,7 +20,6 @@ from gateway import metrics
 from gateway.remember_queue.journal import MAX_AGE_MS
 from gateway.remember_queue.pending import PendingTurn, PendingTurns
 from gateway.remember_queue.writer import JournalWriter
-from services.runtime.clock import unix_ms
 from services.runtime.errors import (
     DISK_FULL_REASON,
     AnimaError,
@@ -29,8 +28,9 @@ from services.runtime.errors import (
     InvalidRequest,
     error_from_rpc,
 )
-from services.runtime.logs import get_logger
-from services.runtime.tasks import Tasks
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.clock import unix_ms
+from services.runtime.process.tasks import Tasks
 
 _TIMEOUT_S: Final = 10.0
 _CONCURRENT: Final = 4

@@ -13,9 +13,9 @@ from google.protobuf.message import DecodeError
 from anima.memory.v1 import memory_pb2 as memory
 from gateway.remember_queue.journal import Journal, JournalError, Record
 from gateway.remember_queue.pending import PendingTurn
-from services.runtime.compute import Compute
 from services.runtime.errors import InternalError
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.compute import Compute
 
 _REMOVE_S: Final = 1.0
 """How long delivered turns may stay on disk; until then they are removed with the next write."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from anima.llm.v1 import llm_pb2 as llm
 from gateway.turn.turn import TurnOutcome
-from services.runtime.clock import unix_ms
+from services.runtime.process.clock import unix_ms
 
 _MAX_MESSAGES = 40
 

@@ -6,8 +6,8 @@ import threading
 from collections import deque
 from pathlib import Path
 
-from services.runtime.logs import get_logger
-from services.runtime.private_files import make_private
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.private_files import make_private
 
 _MAX_WAITING = 10_000
 

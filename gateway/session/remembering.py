@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anima.memory.v1 import memory_pb2 as memory
 from gateway.turn.turn import TurnOutcome
-from services.runtime.clock import unix_ms
+from services.runtime.process.clock import unix_ms
 
 _MAX_ITEM_CHARS = 8000
 

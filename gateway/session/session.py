@@ -36,7 +36,7 @@ from gateway.turn.playout.outbox import Outbox
 from services.runtime.errors import DeadlineExceeded, InvalidRequest
 from services.runtime.identity.caller import caller
 from services.runtime.limits.callers import counted_as
-from services.runtime.tasks import Tasks
+from services.runtime.process.tasks import Tasks
 from services.runtime.validation import check_range, check_turn_id, cleaned_text
 
 __all__ = ["Mesh", "Session"]

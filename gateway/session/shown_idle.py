@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anima.avatar.v1 import avatar_pb2 as avatar
-from services.runtime.clock import loop_time_s
+from services.runtime.process.clock import loop_time_s
 
 # Time from opening the talking head to its first frame at the client, until it is measured.
 _FIRST_FRAME_S = 0.25

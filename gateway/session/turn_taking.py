@@ -24,9 +24,9 @@ from gateway.session.utterances import Said, classify
 from gateway.stages.mesh import Mesh
 from gateway.turn.playout.outbox import Outbox
 from gateway.turn.turn import Turn, TurnOutcome
-from services.runtime.clock import loop_time_s
 from services.runtime.errors import Unavailable
-from services.runtime.tasks import Tasks
+from services.runtime.process.clock import loop_time_s
+from services.runtime.process.tasks import Tasks
 
 # A backchannel this shortly before the end of an answer is a reply to it: "yes".
 _ANSWERABLE_S = 1.0

@@ -14,8 +14,8 @@ from gateway.stages.spec import STAGES, AnswerKind, StageSpec
 from gateway.stages.unary import ask
 from services.runtime.errors import AnimaError
 from services.runtime.identity.caller import Identity
-from services.runtime.logs import get_logger
-from services.runtime.tasks import Tasks
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.tasks import Tasks
 
 _MAX_AGE_S: Final = 5.0
 

@@ -24,16 +24,16 @@ from gateway.stages.drain import Drain
 from gateway.stages.overload import Overload
 from gateway.stages.spec import STAGES, StageSpec
 from gateway.stages.states import StageStates
-from services.runtime.admission import Admission
-from services.runtime.channels import open_channel
-from services.runtime.clock import loop_time_s
+from services.runtime.calls.admission import Admission
+from services.runtime.calls.channels import open_channel
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import AnimaError, DeadlineExceeded
 from services.runtime.identity.call_tokens import CallToken, call_token
 from services.runtime.identity.caller import Mode, caller
 from services.runtime.identity.verifier import verifier_of
 from services.runtime.limits.rates import Rate, requests_a_minute
-from services.runtime.settings import SettingsError
-from services.runtime.tasks import Tasks
+from services.runtime.process.clock import loop_time_s
+from services.runtime.process.tasks import Tasks
 
 _BACKGROUND_TIMEOUT_S: Final = 5.0
 

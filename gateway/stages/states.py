@@ -15,8 +15,8 @@ from gateway import metrics
 from gateway.stages.spec import STAGES, AnswerKind, StageSpec, needed_for
 from gateway.stages.unary import ASK_TIMEOUT_S, ask
 from services.runtime.errors import AnimaError
-from services.runtime.logs import get_logger
-from services.runtime.tasks import Tasks, beside
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.tasks import Tasks, beside
 
 _LOOK_EVERY_S: Final = 10.0
 _FIRST_ANSWERS_S: Final = 2 * ASK_TIMEOUT_S

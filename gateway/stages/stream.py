@@ -36,7 +36,7 @@ from services.runtime.errors import (
     Unavailable,
     error_from_rpc,
 )
-from services.runtime.tasks import Tasks, cancelled
+from services.runtime.process.tasks import Tasks, cancelled
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)

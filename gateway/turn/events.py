@@ -10,7 +10,7 @@ from gateway.stages.spec import GATEWAY
 from gateway.turn.playout.gate import Gate
 from gateway.turn.state import TurnState
 from services.runtime.errors import InternalError
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 
 
 class TurnEvents:

@@ -24,7 +24,7 @@ from gateway.turn.streams import TurnStreams
 from gateway.turn.timing.spans import SpanLog, StageSpan
 from gateway.wakeup import Changes
 from services.runtime.errors import Busy, DeadlineExceeded
-from services.runtime.tasks import beside
+from services.runtime.process.tasks import beside
 
 RenderStream = StageStream[avatar.RenderRequest, avatar.RenderResponse]
 

@@ -35,8 +35,8 @@ from gateway.turn.state import TurnState
 from gateway.turn.streams import TurnStreams
 from gateway.turn.timing.spans import SpanLog
 from gateway.turn.writing.writer import Writer
-from services.runtime.logs import get_logger
-from services.runtime.tasks import Tasks
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.tasks import Tasks
 from text.normal import normal
 
 

@@ -9,7 +9,7 @@ import av
 
 from anima.avatar.v1.avatar_pb2 import Activity
 from gateway.webrtc.recoding import CodedPicture, coded, decoded, dissolved
-from services.runtime.compute import Compute
+from services.runtime.process.compute import Compute
 
 _MAX_ENTRIES = 64
 _MAX_CROSSINGS = 32

@@ -10,8 +10,8 @@ from anima.common.v1.common_pb2 import VideoFormat
 from gateway.stages.mesh import Mesh
 from gateway.webrtc.idle_loop import IdleLoop
 from gateway.webrtc.recoding import CodedPicture
+from services.runtime.calls.streams import received
 from services.runtime.errors import InternalError
-from services.runtime.streams import received
 
 _FETCH_TIMEOUT_S = 30.0
 _MAX_LOOPS = 24

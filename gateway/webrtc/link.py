@@ -20,11 +20,11 @@ from gateway.webrtc.idle_loop import IdleLoop
 from gateway.webrtc.idle_loops import IdleLoops
 from gateway.webrtc.peer import Peer
 from gateway.webrtc.program import Playing, Program
-from services.runtime.compute import Compute
 from services.runtime.errors import AnimaError, Busy, FailedPrecondition, InvalidRequest
 from services.runtime.identity.caller import caller
-from services.runtime.logs import get_logger
-from services.runtime.tasks import Tasks
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.compute import Compute
+from services.runtime.process.tasks import Tasks
 
 WATCH_S = 0.5
 SUSPECT_S = 2.0

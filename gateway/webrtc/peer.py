@@ -18,8 +18,8 @@ from gateway.settings import IceServer
 from gateway.webrtc.program import Playing, Program
 from gateway.webrtc.tracks import Pump
 from services.runtime.errors import InvalidRequest
-from services.runtime.logs import get_logger
-from services.runtime.tasks import Tasks
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.tasks import Tasks
 
 _MAX_SDP_CHARS = 65_536
 

@@ -3,13 +3,13 @@
 import time
 from typing import Final
 
-from memory import metrics
-from memory.background import Periodic
 from memory.erasure import notes
 from memory.erasure.chunks import erase_hidden_users, hidden_users
+from memory.service import metrics
+from memory.service.background import Periodic
 from memory.store import Truth
-from services.runtime.compute import Compute
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.compute import Compute
 
 _LOOK_S: Final = 5.0
 _REST_FACTOR: Final = 9

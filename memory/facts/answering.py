@@ -7,7 +7,7 @@ with anything: their attributes match, so a search by words or vectors is not ne
 from typing import Final
 
 from anima.memory.v1 import ITEM_KIND_FACT
-from memory.item import Item, RecalledItem
+from memory.items.item import Item, RecalledItem
 from memory.search.searching import Query
 from memory.store import Truth
 from retrieval.topics import covered, topic_of

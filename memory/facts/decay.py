@@ -2,8 +2,8 @@
 
 The strength of a fact is its confidence, raised by each use in a recall and halved with each
 half-life since it was last stated or used. A fact that is too weak ends or is erased, unless it is
-pinned. This differs from retention, which erases by age (`memory.retention`), and from erasure at
-a person's request (`memory.erasure`).
+pinned. This differs from retention, which erases by age (`memory.items.retention`), and from
+erasure at a person's request (`memory.erasure`).
 """
 
 import math
@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from memory import metrics
-from memory.background import Periodic
 from memory.erasure.chunks import erase_items
-from memory.item import Item
+from memory.items.item import Item
+from memory.service import metrics
+from memory.service.background import Periodic
 from memory.store import Truth
-from services.runtime.clock import unix_ms
-from services.runtime.compute import Compute
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.clock import unix_ms
+from services.runtime.process.compute import Compute
 
 DecayMode = Literal["off", "end", "erase"]
 """How weak facts are treated: not at all; their validity ends; they are erased."""

@@ -3,15 +3,15 @@
 import asyncio
 from contextlib import suppress
 
-from memory.attempts import Run
 from memory.facts.forgetting import Forgetter
 from memory.facts.ledger import FactLedger, Undistilled
 from memory.facts.llm_reader import LlmReader
+from memory.service.attempts import Run
 from memory.sqlite.rows import Vector
 from retrieval.hybrid import TextEmbedder
-from services.runtime.compute import Compute
-from services.runtime.logs import get_logger
-from services.runtime.tasks import Tasks
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.compute import Compute
+from services.runtime.process.tasks import Tasks
 from text.facts.candidate import Candidate, Finding
 from text.facts.extraction import findings
 

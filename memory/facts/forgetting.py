@@ -6,7 +6,7 @@ from typing import Final
 from anima.memory.v1 import ITEM_KIND_TURN, SPEAKER_ASSISTANT, SPEAKER_USER
 from memory.facts.ledger import Undistilled
 from memory.facts.matching import stands_in
-from memory.item import Item
+from memory.items.item import Item
 from memory.store import Truth
 from retrieval.topics import covered, topic_of
 from text.facts.asked import Asked

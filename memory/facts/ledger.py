@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_TURN, SPEAKER_ASSISTANT, SPEAKER_USER
-from memory.attempts import SET_ASIDE, Attempts
 from memory.facts.matching import stands_in
-from memory.item import Fact, Item
+from memory.items.item import Fact, Item
+from memory.service.attempts import SET_ASIDE, Attempts
 from memory.sqlite import rows
 from memory.sqlite.connection import Connection
 from memory.sqlite.rows import Vector
 from memory.store import Truth
-from services.runtime.clock import unix_ms
+from services.runtime.process.clock import unix_ms
 from text.facts.candidate import (
     OPPOSITES,
     Candidate,

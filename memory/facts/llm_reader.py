@@ -4,13 +4,13 @@ import uuid
 from typing import Final
 
 from anima.llm.v1 import llm_pb2 as llm
-from memory import metrics
 from memory.facts.llm_facts import SCHEMA, TOOL, UnreadableError, believed, question_of
 from memory.language_model import LanguageModel, token_of
+from memory.service import metrics
 from memory.settings import MemorySettings
+from services.runtime.calls.streams import received
 from services.runtime.errors import AnimaError
-from services.runtime.logs import get_logger
-from services.runtime.streams import received
+from services.runtime.observing.logs import get_logger
 from text.facts.candidate import Candidate, Denial, Finding
 from text.facts.extraction import MAX_CHARS
 

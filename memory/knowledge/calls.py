@@ -8,7 +8,7 @@ from typing import Final
 import grpc
 
 from anima.memory import v1 as wire
-from memory.filling import Room, fitting
+from memory.items.filling import Room, fitting
 from memory.knowledge.allowance import DocumentAllowance
 from memory.knowledge.base import KnowledgeBase
 from memory.knowledge.document import Added, File, Progress
@@ -23,9 +23,9 @@ from memory.knowledge.messages import (
 from memory.knowledge.paging import page_token, position_of
 from memory.knowledge.receiving import Receiver
 from memory.knowledge.uris import without_user_info
+from services.runtime.calls.streams import open_stream
 from services.runtime.errors import InvalidRequest
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
-from services.runtime.streams import open_stream
 from services.runtime.validation import check_range, check_text, check_turn_id, cleaned_line
 from text.cleaning import clean_line
 

@@ -7,7 +7,6 @@ from pathlib import PurePath
 from typing import Final, ParamSpec, Protocol, TypeVar
 
 from anima.memory import v1 as wire
-from memory.background import Once
 from memory.knowledge.document import (
     Added,
     Document,
@@ -24,10 +23,11 @@ from memory.knowledge.reader import ReadDocument, Reader
 from memory.knowledge.rows import LibraryState, PassageRow, Vector
 from memory.knowledge.tables import KnowledgeTables
 from memory.search.encoder import Encoder
-from services.runtime.clock import unix_ms
-from services.runtime.compute import Compute
+from memory.service.background import Once
 from services.runtime.errors import NotFound
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.clock import unix_ms
+from services.runtime.process.compute import Compute
 
 P = ParamSpec("P")
 T = TypeVar("T")

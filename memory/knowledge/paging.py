@@ -33,7 +33,7 @@ def position_of(owner: Owner, token: str) -> DocumentPosition:
 
 
 def _seal(owner: Owner, position: DocumentPosition) -> str:
-    # Not a secret, as in `memory.paging`: it detects tokens that were truncated, mixed up or
+    # Not a secret, as in `memory.items.paging`: it detects tokens that were truncated, mixed up or
     # invented.
     text = "\0".join((owner.user_id, owner.persona, position.title, position.document_id))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -10,7 +10,7 @@ from memory.knowledge.document import File
 from memory.knowledge.reading.blocks import MAX_PAGES, MAX_PASSAGE_CHARS, MAX_PASSAGES
 from memory.knowledge.reading.forms import FORMS
 from services.runtime.errors import FailedPrecondition
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 from services.runtime.sandbox.jobs import Limits, RefusedError
 from services.runtime.sandbox.sandbox import Sandbox, WorkerError
 

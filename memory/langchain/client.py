@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import grpc
 
 from anima.memory import v1 as wire
-from services.runtime.channels import call_metadata
+from services.runtime.calls.channels import call_metadata
 from services.runtime.errors import AnimaError, error_from_rpc
 
 RequestT = TypeVar("RequestT")

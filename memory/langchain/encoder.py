@@ -10,8 +10,8 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import InternalError
-from services.runtime.settings import SettingsError
 
 VARIABLE: Final = "ANIMA_MEMORY_EMBEDDINGS"
 _MODEL_NAMES: Final = ("model", "model_name", "model_id", "deployment")

@@ -4,7 +4,7 @@ import sqlite3
 
 import asyncpg
 
-from memory.faults import disk_full
+from memory.service.faults import disk_full
 from services.runtime.errors import InternalError, Unavailable
 
 LOST = (

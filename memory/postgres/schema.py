@@ -8,7 +8,7 @@ from memory.postgres.connections import SCHEMA, Pool, PostgresConnection
 from memory.postgres.dialect import definitions
 from memory.sqlite.migrations import MIGRATIONS
 from memory.sqlite.schema import StoreError, sha256_of
-from services.runtime.clock import unix_ms
+from services.runtime.process.clock import unix_ms
 
 # The lock that is held while tables are created and for every write.
 WRITE_LOCK = 0x616E696D61

@@ -8,18 +8,18 @@ from functools import partial
 
 import numpy as np
 
-from memory import metrics
-from memory.attempts import Run
-from memory.background import Periodic
-from memory.item import Item
+from memory.items.item import Item
 from memory.reflection.condensed import Condensed
 from memory.reflection.llm_condenser import LlmCondenser
 from memory.reflection.sentences import Vectors, by_sentences
 from memory.reflection.tables import DAY_MS, Group, SummaryTables
 from memory.search.encoder import Encoder
-from services.runtime.clock import unix_ms
-from services.runtime.compute import Compute
-from services.runtime.logs import get_logger
+from memory.service import metrics
+from memory.service.attempts import Run
+from memory.service.background import Periodic
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.clock import unix_ms
+from services.runtime.process.compute import Compute
 
 _FIRST_S = 60.0
 """Requests that arrive right after the start take priority."""

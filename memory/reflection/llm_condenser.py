@@ -7,16 +7,16 @@ from typing import Final
 
 from anima.llm.v1 import llm_pb2 as llm
 from anima.memory.v1 import SPEAKER_ASSISTANT
-from memory import metrics
-from memory.item import Item
+from memory.items.item import Item
 from memory.language_model import LanguageModel, token_of
 from memory.reflection.condensed import Condensed
 from memory.reflection.sentences import dated
+from memory.service import metrics
 from memory.settings import MemorySettings
 from retrieval.tokeniser import tokens
+from services.runtime.calls.streams import received
 from services.runtime.errors import AnimaError
-from services.runtime.logs import get_logger
-from services.runtime.streams import received
+from services.runtime.observing.logs import get_logger
 from text.languages import is_chinese
 
 EXTRACTOR: Final = "llm-summary-1"

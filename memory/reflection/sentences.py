@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anima.memory.v1 import SPEAKER_USER
-from memory.item import Item, searched_text
+from memory.items.item import Item, searched_text
 from memory.reflection.condensed import Condensed
 from retrieval.tokeniser import tokens
 from text.languages import is_chinese

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anima.memory.v1 import ITEM_KIND_SUMMARY, ITEM_KIND_TURN, SPEAKER_UNSPECIFIED, SPEAKER_USER
-from memory.attempts import SET_ASIDE, Attempts
-from memory.item import Item, Summary
+from memory.items.item import Item, Summary
 from memory.reflection.condensed import Condensed
 from memory.reflection.sentences import EXTRACTOR
+from memory.service.attempts import SET_ASIDE, Attempts
 from memory.sqlite import rows
 from memory.sqlite.rows import Vector
 from memory.store import Truth

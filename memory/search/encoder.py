@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from memory.settings import MemorySettings
 from retrieval.embedding import Embedder
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import FailedPrecondition
-from services.runtime.logs import get_logger
 from services.runtime.models.loading import load_fault
 from services.runtime.models.store import ModelStore
-from services.runtime.settings import SettingsError
+from services.runtime.observing.logs import get_logger
 
 
 class Encoder(Protocol):

@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.item import searched_text
+from memory.items.item import searched_text
 from memory.search.ranking import (
     ASSISTANT,
     FULL_RANK,

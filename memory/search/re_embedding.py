@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from memory.attempts import Attempts, Run
-from memory.item import searched_text
+from memory.items.item import searched_text
 from memory.search.encoder import Encoder
+from memory.service.attempts import Attempts, Run
 from memory.store import IndexRow, Truth, Vector
-from services.runtime.compute import Compute
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.compute import Compute
 
 _BATCH = 64
 

@@ -7,13 +7,13 @@ from typing import Final
 
 from anima.memory import v1 as wire
 from memory.engine import MemoryEngine, Recollection
-from memory.filling import Room
+from memory.items.filling import Room
 from memory.knowledge.document import FoundPassage
 from memory.knowledge.messages import found_message
 from memory.knowledge.recalling import recall_passages
-from memory.messages import recalled_message_of
 from memory.search.selector import Judgement
 from memory.search.selector_model import Kind
+from memory.service.messages import recalled_message_of
 
 DEFAULT_RECALLED: Final = 5
 _NEEDS: Final = {

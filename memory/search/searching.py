@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_SUMMARY, ITEM_KIND_TURN, SPEAKER_ASSISTANT
 from memory.facts.ledger import FactLedger
 from memory.facts.matching import stands_in
-from memory.item import Item, RecalledItem
+from memory.items.item import Item, RecalledItem
 from memory.reflection.tables import SummaryTables
 from memory.search.encoder import Encoder
 from memory.search.index import Found, IndexCache

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from memory.faults import StoreError
+from memory.service.faults import StoreError
 
 KEY_BYTES = 32
 _PLAIN_HEADER = b"SQLite format 3\0"

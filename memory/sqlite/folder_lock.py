@@ -4,7 +4,7 @@ import fcntl
 from pathlib import Path
 from typing import IO, Final
 
-from memory.faults import StoreError
+from memory.service.faults import StoreError
 
 LOCK_NAME: Final = "memory.lock"
 

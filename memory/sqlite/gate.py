@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from memory.faults import StoreError
+from memory.service.faults import StoreError
 
 
 class Gate:

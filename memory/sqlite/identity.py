@@ -6,7 +6,7 @@ SQLite would go on writing to files without a name, and everything would be lost
 import os
 from pathlib import Path
 
-from memory.faults import StoreError
+from memory.service.faults import StoreError
 
 Identity = tuple[int, int]
 

@@ -143,7 +143,7 @@ CREATE TABLE scrub (
 INSERT INTO scrub (id, wanted, done) VALUES (1, 0, 0);
 """
 
-# How often background work has failed on an item, see `memory.attempts`.
+# How often background work has failed on an item, see `memory.service.attempts`.
 _WORK_FAILURES = """
 CREATE TABLE work_failure (
     work TEXT NOT NULL,

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 
 _SHARE_OF_FREE: Final = 4
 """On a small disk the reserve takes at most this part of the free space."""

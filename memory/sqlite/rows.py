@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anima.memory.v1 import ITEM_KIND_TURN, SPEAKER_USER
-from memory.item import Fact, Item, Summary
+from memory.items.item import Fact, Item, Summary
 from memory.sqlite.connection import Connection
 from text.facts.candidate import key_of
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from memory.faults import StoreError as StoreError
+from memory.service.faults import StoreError as StoreError
 from memory.sqlite import encryption
 from memory.sqlite.migrations import MIGRATIONS
-from services.runtime.clock import unix_ms
+from services.runtime.process.clock import unix_ms
 
 BUSY_TIMEOUT_MS = 5_000
 

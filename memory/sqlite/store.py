@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, Literal
 
-from memory.faults import DiskFullError
+from memory.service.faults import DiskFullError
 from memory.sqlite.checking import START_CHECK_S, checked_in
 from memory.sqlite.encryption import Key, as_sqlite_errors
 from memory.sqlite.files import overwrite, remove_database, sync
@@ -20,8 +20,8 @@ from memory.sqlite.live_copy import LiveCopy
 from memory.sqlite.reserve import Reserve
 from memory.sqlite.schema import StoreError, connect, damaged, prepare
 from memory.store import Truth
-from services.runtime.logs import get_logger
-from services.runtime.private_files import tighten
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.private_files import tighten
 
 COPY_NAME: Final = "memory.db.new"
 RESERVE_NAME: Final = "memory.reserve"

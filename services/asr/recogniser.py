@@ -8,8 +8,8 @@ from services.asr.final_pass import DecoderSpeed, FinalPassPolicy
 from services.asr.more_languages import how_to_hear_more
 from services.asr.session import RecognitionSession, SessionConfig
 from services.asr.settings import AsrSettings
-from services.runtime.compute import Compute
 from services.runtime.engine import EngineInfo
+from services.runtime.process.compute import Compute
 
 
 class Recogniser:

@@ -18,7 +18,7 @@ from services.asr.engine import (
 )
 from services.asr.final_pass import DecoderSpeed, FinalPassPolicy
 from services.asr.stable_text import StableText
-from services.runtime.tasks import Tasks
+from services.runtime.process.tasks import Tasks
 
 PADDING_SAMPLES = 200 * DECODER_RATE_HZ // 1000
 

@@ -25,13 +25,13 @@ from services.asr.requests import check_config
 from services.asr.session import RecognitionSession
 from services.asr.settings import AsrSettings
 from services.runtime.audio import AudioReceiver
+from services.runtime.calls.streams import open_stream
 from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
 from services.runtime.errors import InvalidRequest
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 from services.runtime.server import Stage
-from services.runtime.streams import open_stream
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

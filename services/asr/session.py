@@ -37,8 +37,8 @@ from services.asr.final_pass import DecoderSpeed, FinalPassPolicy
 from services.asr.joining import join
 from services.asr.segment import LiveSegment, Segment, WholeSegment
 from services.asr.voice_activity import WINDOW_SAMPLES, SpeechDetector
-from services.runtime.compute import Compute
-from services.runtime.tasks import Tasks
+from services.runtime.process.compute import Compute
+from services.runtime.process.tasks import Tasks
 
 FEED_SAMPLES = 3 * WINDOW_SAMPLES
 

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from services.runtime.settings import ServiceSettings
+from services.runtime.config.settings import ServiceSettings
 
 FinalPass = Literal["auto", "always", "never"]
 

@@ -30,9 +30,9 @@ from services.avatar.engine import (
     VideoSpec,
 )
 from services.avatar.requests import choose_video
+from services.runtime.calls.streams import open_stream
 from services.runtime.errors import Busy, InvalidRequest
 from services.runtime.limits.rates import REFUSED
-from services.runtime.streams import open_stream
 from services.runtime.validation import check_name, cleaned_line, cleaned_text
 
 MAX_PIECE_BYTES = 1 << 20

@@ -27,8 +27,8 @@ from services.avatar.engine import (
     VideoSpec,
     VisemeSpan,
 )
-from services.runtime.compute import Compute
 from services.runtime.engine import EngineInfo
+from services.runtime.process.compute import Compute
 
 _LIBRARY_THREADS: Final = 2
 _LOOP_WINDOW: Final = 4

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.runtime.settings import SettingsError
+from services.runtime.config.settings import SettingsError
 
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 _DIGITS = 16

@@ -53,13 +53,13 @@ from services.avatar.settings import AvatarSettings
 from services.avatar.turn import Turn
 from services.avatar.video.ai_mark import open_encoder
 from services.avatar.video.clock import FrameClock
-from services.runtime.compute import Compute
+from services.runtime.calls.streams import open_stream
 from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
 from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
+from services.runtime.process.compute import Compute
 from services.runtime.server import Stage
-from services.runtime.streams import open_stream
 
 SERVICE = "anima.avatar.v1.AvatarService"
 IDLE_CLOCK_HZ = 48_000

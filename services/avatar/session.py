@@ -11,7 +11,7 @@ from services.avatar.requests import MarksReceiver
 from services.avatar.turn import RenderedChunk, Turn
 from services.runtime.audio import AudioReceiver
 from services.runtime.errors import InvalidRequest
-from services.runtime.tasks import Tasks
+from services.runtime.process.tasks import Tasks
 
 MAX_WAITING_S = 10
 """Audio that may be queued for rendering; above that, flow control slows down the sender."""

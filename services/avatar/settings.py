@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from services.runtime.settings import ServiceSettings, shipped
+from services.runtime.config.settings import ServiceSettings, shipped
 
 
 class AvatarSettings(ServiceSettings):

@@ -17,7 +17,7 @@ from services.avatar.engine import FaceStream, Frame, FrameWindow, VisemeSpan
 from services.avatar.sample_queue import SampleQueue
 from services.avatar.video.clock import FrameClock
 from services.avatar.video.encoder import CodedFrame, VideoEncoder
-from services.runtime.compute import Compute
+from services.runtime.process.compute import Compute
 
 CHUNKS_PER_S = 10
 """The first message has one frame; each later one holds about 100 ms."""

@@ -13,7 +13,7 @@ from anima.llm.v1 import GenerateRequest
 from services.llm.engine import Item, LlmEngine
 from services.llm.prompt.prompt import Prompt
 from services.runtime.errors import InternalError, InvalidRequest
-from services.runtime.tasks import Tasks, cancelled
+from services.runtime.process.tasks import Tasks, cancelled
 
 Event = Item | Interrupt
 

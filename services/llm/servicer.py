@@ -47,11 +47,11 @@ from services.llm.prompt.prompt import Prompt
 from services.llm.prompt.tools import ToolCall
 from services.llm.requests import read_prompt
 from services.llm.settings import LlmSettings
+from services.runtime.calls.streams import open_stream
 from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.server import Stage
-from services.runtime.streams import open_stream
 
 SERVICE: Final = "anima.llm.v1.LlmService"
 

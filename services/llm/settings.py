@@ -7,7 +7,7 @@ from typing import ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
-from services.runtime.settings import ServiceSettings
+from services.runtime.config.settings import ServiceSettings
 
 NO_MODEL: Final = "none"
 

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from services.runtime.settings import ServiceSettings, SettingsError
+from services.runtime.config.settings import ServiceSettings, SettingsError
 
 
 def _parsed(value: object) -> object:

@@ -6,8 +6,8 @@ import contextlib
 from importlib.metadata import entry_points
 from typing import Any
 
+from services.runtime.config.settings import ServiceSettings, SettingsError
 from services.runtime.engine_options import EngineOptions
-from services.runtime.settings import ServiceSettings, SettingsError
 
 
 def engine_names(stage: str) -> list[str]:

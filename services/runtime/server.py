@@ -21,29 +21,29 @@ from grpc_health.v1 import (  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 from opentelemetry import trace
 
-from services.runtime import event_loop
-from services.runtime.admission import Admission
-from services.runtime.channels import keepalive_options
-from services.runtime.descriptors import raise_descriptor_limit
+from services.runtime.calls.admission import Admission
+from services.runtime.calls.channels import keepalive_options
+from services.runtime.calls.descriptors import raise_descriptor_limit
+from services.runtime.calls.interceptor import CallGuard, CallInterceptor
+from services.runtime.config.known_variables import refuse_unknown
+from services.runtime.config.settings import ServiceSettings, SettingsError, split_address
 from services.runtime.errors import AnimaError
-from services.runtime.heap import (
+from services.runtime.identity.verifier import Verifier, verifier_of
+from services.runtime.limits.progress import StreamLimits, check_limits
+from services.runtime.limits.rates import requests_a_minute
+from services.runtime.observing.logs import configure_logging, get_logger
+from services.runtime.observing.metrics import ServerMetrics
+from services.runtime.observing.metrics_page import MetricsPage
+from services.runtime.observing.tracing import create_tracer_provider, tracer_provider
+from services.runtime.process import event_loop
+from services.runtime.process.heap import (
     collect_regularly,
     give_back_regularly,
     set_up_allocator,
     settle,
 )
-from services.runtime.identity.verifier import Verifier, verifier_of
-from services.runtime.interceptor import CallGuard, CallInterceptor
-from services.runtime.known_variables import refuse_unknown
-from services.runtime.limits.progress import StreamLimits, check_limits
-from services.runtime.limits.rates import requests_a_minute
-from services.runtime.logs import configure_logging, get_logger
-from services.runtime.metrics import ServerMetrics
-from services.runtime.metrics_page import MetricsPage
-from services.runtime.private_files import keep_private
-from services.runtime.settings import ServiceSettings, SettingsError, split_address
-from services.runtime.tasks import Tasks
-from services.runtime.tracing import create_tracer_provider, tracer_provider
+from services.runtime.process.private_files import keep_private
+from services.runtime.process.tasks import Tasks
 
 S = TypeVar("S", bound=ServiceSettings)
 

@@ -23,11 +23,11 @@ from anima.tts.v1 import (
     Voice,
     add_TtsServiceServicer_to_server,
 )
-from services.runtime.compute import Compute
+from services.runtime.calls.streams import open_stream
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.compute import Compute
 from services.runtime.server import Stage
-from services.runtime.streams import open_stream
 from services.tts.engine import Gender, SpeechChunk, SpeechRequest, TtsEngine, VoiceInfo
 from services.tts.requests import check_config
 from services.tts.settings import TtsSettings

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from services.runtime.settings import ServiceSettings
+from services.runtime.config.settings import ServiceSettings
 
 
 class TtsSettings(ServiceSettings):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 
-from services.runtime.compute import Compute
-from services.runtime.tasks import Tasks
-from services.runtime.tracing import tracer
+from services.runtime.observing.tracing import tracer
+from services.runtime.process.compute import Compute
+from services.runtime.process.tasks import Tasks
 from services.tts.engine import SpeechChunk, SpeechRequest, TtsEngine
 from services.tts.requests import Segment, SpeechConfig
 from services.tts.settings import TtsSettings

@@ -10,10 +10,10 @@ from typing import NoReturn, TypeVar
 
 from anima.common.v1 import END_REASON_COMPLETE, END_REASON_ERROR, END_REASON_INTERRUPTED
 from anima.tts.v1 import Flush, SynthesizeRequest, SynthesizeResponse
-from services.runtime.compute import Compute
 from services.runtime.errors import InvalidRequest
-from services.runtime.logs import get_logger
-from services.runtime.tasks import Tasks, first_of
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.compute import Compute
+from services.runtime.process.tasks import Tasks, first_of
 from services.tts.answers import Answers
 from services.tts.requests import Segment, SpeechConfig, check_interrupt, check_segment
 from services.tts.settings import TtsSettings

@@ -8,10 +8,10 @@ from functools import lru_cache
 import langcodes
 from langcodes.tag_parser import LanguageTagError
 
+from services.runtime.config.settings import SettingsError
 from services.runtime.engines import engine_names, load_engine
 from services.runtime.errors import FailedPrecondition, InvalidRequest, NotFound
-from services.runtime.logs import get_logger
-from services.runtime.settings import SettingsError
+from services.runtime.observing.logs import get_logger
 from services.tts.engine import EngineUnavailableError, TtsEngine, VoiceInfo
 from services.tts.selection import Selection, declared_preference
 from services.tts.settings import TtsSettings

@@ -14,10 +14,10 @@ from gateway.grpc.servicer import build
 from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Mesh
 from gateway.stages.spec import STAGES
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.limits.progress import StreamLimits, same_limits
 from services.runtime.server import Stage, serving
-from services.runtime.settings import ServiceSettings
 from testing.fakes.raw import RawServer
 from testing.fakes.recogniser import FakeAsr
 from testing.fakes.stages import FakeAvatar, FakeLlm, FakeMemory, FakeTts

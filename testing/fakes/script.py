@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from services.runtime.calls.streams import open_stream
 from services.runtime.errors import AnimaError
-from services.runtime.streams import open_stream
 
 FakeT = TypeVar("FakeT", bound="Fake")
 Handler = Callable[[FakeT, Any, Any], Awaitable[None]]

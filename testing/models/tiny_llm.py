@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from services.runtime.settings import CHECKOUT
+from services.runtime.config.settings import CHECKOUT
 
 ADAPTERS = ("calm", "loud")
 CONTEXT_TOKENS = 4_096

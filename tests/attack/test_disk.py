@@ -16,7 +16,7 @@ import pytest
 
 from anima.memory import v1 as memory
 from cli.mesh.layout import free_addresses
-from services.runtime.settings import ServiceSettings
+from services.runtime.config.settings import ServiceSettings
 from tests.requirements import need
 
 pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(300)]

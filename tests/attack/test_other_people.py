@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from anima.memory import v1 as memory
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from tests.attack.attacked import Attacked, refusal
 from tests.attack.test_documents import add
 from tests.unit.identity.tokens import token

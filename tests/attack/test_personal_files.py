@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from anima.memory import v1 as memory
-from services.runtime.settings import ServiceSettings
+from services.runtime.config.settings import ServiceSettings
 from tests.attack.attacked import Attacked
 from tests.attack.test_held_bytes import try_upload
 from tests.requirements import need

@@ -16,9 +16,9 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.server import serving
-from services.runtime.settings import ServiceSettings
 from services.tts.servicer import build as build_tts
 from services.tts.settings import TtsSettings
 from tests.requirements import need

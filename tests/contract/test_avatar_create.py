@@ -24,9 +24,9 @@ from anima.avatar.v1 import (
     ListAvatarsRequest,
 )
 from anima.common.v1 import VideoFormat
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import AnimaError, Busy, error_from_rpc
 from services.runtime.models.store import ModelStore
-from services.runtime.settings import ServiceSettings
 from tests.contract.avatar_turn import END, config, decode, pieces, render, sound, works
 from tests.requirements import need
 

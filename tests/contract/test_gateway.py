@@ -18,7 +18,7 @@ import pytest_asyncio
 import anima.common.v1 as common
 import anima.gateway.v1 as pb
 from gateway.stages.spec import STAGES
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from services.runtime.errors import error_from_rpc
 from testing.fakes.mesh import FakeMesh
 from tests.unit.gateway.conversing import grpc_conversation

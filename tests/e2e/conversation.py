@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from anima.common import v1 as common
 from anima.gateway import v1 as gateway
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 
 if TYPE_CHECKING:
     from anima.gateway.v1.gateway_pb2_grpc import GatewayServiceAsyncStub

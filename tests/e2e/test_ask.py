@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.avatar.painted.package import load_package
-from services.runtime.settings import CHECKOUT
+from services.runtime.config.settings import CHECKOUT
 from tests.mesh_process import MeshProcess
 from tests.mouth import opening
 from tests.synthesis import RATE_HZ, spoken

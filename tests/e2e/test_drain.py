@@ -11,7 +11,7 @@ import anima.gateway.v1 as pb
 from anima.common import v1 as common
 from gateway.grpc.servicer import build, stage_of
 from gateway.stages.mesh import Mesh
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from services.runtime.server import serving
 from testing.fakes.mesh import FakeMesh
 from tests.unit.gateway.conversing import grpc_conversation

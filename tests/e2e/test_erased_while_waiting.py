@@ -10,7 +10,7 @@ from anima.memory.v1 import memory_pb2_grpc
 from gateway.remember_queue.queue import RememberQueue
 from memory.servicer import build
 from memory.settings import MemorySettings
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from services.runtime.errors import Unavailable
 from services.runtime.server import serving
 from testing.fakes.direct import rpc_error

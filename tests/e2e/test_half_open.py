@@ -9,7 +9,7 @@ import grpc
 
 import anima.common.v1 as common
 import anima.gateway.v1 as pb
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from services.runtime.errors import Busy, error_from_rpc
 from testing.fakes.mesh import FakeMesh
 from tests.silent_proxy import silent_proxy

@@ -19,9 +19,9 @@ from memory.servicer import build as build_memory
 from memory.settings import MemorySettings
 from services.llm.servicer import build as build_llm
 from services.llm.settings import LlmSettings
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.server import serving
-from services.runtime.settings import ServiceSettings
 from testing.fakes.mesh import FakeMesh
 from tests.documents import HEADINGS, added, pdf
 from tests.e2e.conversation import conversation

@@ -11,8 +11,8 @@ from pathlib import Path
 import av
 import pytest
 
-from services.runtime.settings import ServiceSettings
-from services.runtime.telemetry import REPORTERS
+from services.runtime.config.settings import ServiceSettings
+from services.runtime.observing.telemetry import REPORTERS
 from tests import closed_network
 from tests.closed_network.packets import describe
 from tests.requirements import need

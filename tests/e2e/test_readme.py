@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.settings import CHECKOUT
+from services.runtime.config.settings import CHECKOUT
 from tests.mesh_process import MeshProcess
 from tests.requirements import need
 from tests.synthesis import RATE_HZ, spoken

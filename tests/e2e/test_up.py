@@ -21,7 +21,7 @@ import pytest_asyncio
 
 from anima.common import v1 as common
 from anima.gateway import v1 as gateway
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from tests.e2e.conversation import conversation
 from tests.mesh_process import free_first_port, running_mesh
 from tests.requirements import need

@@ -27,10 +27,10 @@ from services.llm.engine import LlmEngine
 from services.llm.persona.catalogue import PersonaCatalogue
 from services.llm.servicer import stage_of
 from services.llm.settings import LlmSettings
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from services.runtime.engines import load_engine
+from services.runtime.observing.telemetry import REPORTERS
 from services.runtime.server import Server, serving
-from services.runtime.telemetry import REPORTERS
 from testing.models.tiny_llm import CONTEXT_TOKENS, make_tiny_model
 from tests.requirements import ROOT
 

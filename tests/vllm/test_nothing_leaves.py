@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.telemetry import REPORTERS
+from services.runtime.observing.telemetry import REPORTERS
 from tests import closed_network
 from tests.requirements import need
 

@@ -11,7 +11,7 @@ import pytest
 from services.llm.engines.vllm import VllmEngine
 from services.llm.prompt.prompt import build_prompt
 from services.llm.requests import read_prompt
-from services.runtime.settings import SettingsError
+from services.runtime.config.settings import SettingsError
 from tests.contract.test_llm import CALLED, CLOCK, Answer, ask, config, stub
 from tests.vllm.conftest import (
     LOCAL,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from services.runtime.settings import ServiceSettings
+from services.runtime.config.settings import ServiceSettings
 from tests.requirements import need
 from tests.web.conftest import WebMesh
 from tests.web.talking import talking

@@ -7,8 +7,8 @@ import pytest
 from anima_morse import MorseEngine
 from anima_morse.code import CODE, signals
 
+from services.runtime.config.settings import SettingsError
 from services.runtime.engines import engine_names, load_engine
-from services.runtime.settings import SettingsError
 from services.tts.engine import SpeechChunk, SpeechRequest
 from services.tts.settings import TtsSettings
 

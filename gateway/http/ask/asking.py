@@ -13,7 +13,7 @@ from gateway.session.requests import feed
 from gateway.session.session import Session
 from gateway.stages.mesh import Mesh
 from services.runtime.errors import DeadlineExceeded
-from services.runtime.tasks import beside
+from services.runtime.process.tasks import beside
 
 
 async def ask(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.http.ask.decoding import QUESTION_RATE_HZ, TOO_LONG
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 from services.runtime.sandbox.jobs import Limits, RefusedError
 from services.runtime.sandbox.sandbox import Answer, Sandbox, WorkerError
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from gateway.listening.end_of_turn.words import EndOfTurn, TextAndPause
 from gateway.settings import GatewaySettings
-from services.runtime.settings import SettingsError
+from services.runtime.config.settings import SettingsError
 
 GROUP = "anima.end_of_turn"
 WORDS = "words"

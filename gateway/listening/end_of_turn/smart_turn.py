@@ -26,11 +26,11 @@ from gateway.listening.end_of_turn.words import (
     is_unfinished,
 )
 from gateway.settings import GatewaySettings
-from services.runtime.compute import Compute
-from services.runtime.logs import get_logger
+from services.runtime.config.settings import SettingsError
 from services.runtime.models.loading import is_out_of_memory
+from services.runtime.observing.logs import get_logger
 from services.runtime.onnx import onnxruntime
-from services.runtime.settings import SettingsError
+from services.runtime.process.compute import Compute
 
 WINDOW_S = 8
 _INPUT = "input_features"

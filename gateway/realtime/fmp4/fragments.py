@@ -12,7 +12,7 @@ from anima.common.v1.common_pb2 import MediaChunk, VideoFormat, VideoFrame
 from gateway.realtime.fmp4.boxes import Run, Sample, Track, avc_sample_entry, fragment, init_segment
 from gateway.realtime.fmp4.h264 import ParameterSets, to_length_prefixed
 from gateway.realtime.fmp4.speech_track import AudioCodec, SpeechTrack
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 
 _AUDIO = 1
 _VIDEO = 2

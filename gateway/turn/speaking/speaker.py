@@ -30,8 +30,8 @@ from gateway.turn.streams import TurnStreams
 from gateway.turn.timing.spans import SpanLog, StageSpan
 from gateway.turn.writing.segmenter import Segment
 from gateway.turn.writing.writer import Writer
-from services.runtime.logs import get_logger
-from services.runtime.tasks import beside
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.tasks import beside
 
 # One segment is being spoken and the next one is ready at the stage, so that it never waits for a
 # round trip.

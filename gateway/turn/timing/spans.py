@@ -12,8 +12,8 @@ from opentelemetry.context import Context
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics
 from gateway.turn.timing.waits import waits_us
-from services.runtime.clock import loop_time_s
-from services.runtime.tracing import tracer
+from services.runtime.observing.tracing import tracer
+from services.runtime.process.clock import loop_time_s
 
 
 class StageSpan:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from services.avatar.engine import Activity, AvatarEngine, AvatarInfo, Frame, VideoSpec
 from services.avatar.video.ai_mark import open_encoder
 from services.avatar.video.encoder import CodedFrame, VideoEncoder
-from services.runtime.compute import Compute
-from services.runtime.shared import SharedWork
+from services.runtime.process.compute import Compute
+from services.runtime.process.shared import SharedWork
 
 _MAX_LOOPS = 24
 _MAX_BYTES = 64 * 1024 * 1024

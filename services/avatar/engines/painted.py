@@ -34,10 +34,10 @@ from services.avatar.photo.package import PhotoPackage
 from services.avatar.photo.picture import PhotoReader
 from services.avatar.photo.scene import PhotoScene
 from services.avatar.settings import AvatarSettings
+from services.runtime.config.settings import SettingsError
 from services.runtime.engine import EngineInfo
 from services.runtime.errors import FailedPrecondition, NotFound
-from services.runtime.logs import get_logger
-from services.runtime.settings import SettingsError
+from services.runtime.observing.logs import get_logger
 
 _MAX_SCENES = 8
 _Package = AvatarPackage | PhotoPackage

@@ -23,7 +23,7 @@ from services.avatar.package_files import (
     load_picture,
     version_of,
 )
-from services.runtime.settings import SettingsError
+from services.runtime.config.settings import SettingsError
 
 Layer = NDArray[np.uint8]
 """A picture of shape (height, width, 4), in the order blue, green, red, straight alpha."""

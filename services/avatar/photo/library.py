@@ -15,11 +15,11 @@ from services.avatar.photo.networks import MODEL, FaceNetworks
 from services.avatar.photo.package import PhotoPackage, load_package, save_package
 from services.avatar.photo.picture import PhotoReader
 from services.avatar.requests import check_owner
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import Busy, FailedPrecondition, NotFound, Unavailable
-from services.runtime.logs import get_logger
 from services.runtime.models.store import ModelStore
-from services.runtime.private_files import tighten
-from services.runtime.settings import SettingsError
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.private_files import tighten
 
 MAX_AVATARS = 64
 _PATIENCE_S = 10

@@ -36,7 +36,7 @@ from services.avatar.photo.fields import LIPS, SHARED, Fields, Lattice
 from services.avatar.photo.geometry import Axes, Curve, Eye, Geometry
 from services.avatar.photo.inner_mouth import Tones
 from services.avatar.photo.picture import PhotoReader
-from services.runtime.settings import SettingsError
+from services.runtime.config.settings import SettingsError
 
 FORMAT = 1
 _FILES = ("avatar.toml", "portrait.png", "face.json", "fields.npz")

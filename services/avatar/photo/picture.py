@@ -13,7 +13,7 @@ from services.avatar.photo.decoding import (
     NOT_AN_IMAGE,
 )
 from services.avatar.photo.faults import PhotoFault
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 from services.runtime.sandbox.jobs import Limits, RefusedError
 from services.runtime.sandbox.sandbox import Answer, Sandbox, WorkerError
 

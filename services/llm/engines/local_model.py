@@ -12,9 +12,9 @@ from pydantic import Field
 
 from services.llm.options import WritingOptions
 from services.llm.settings import LlmSettings
+from services.runtime.config.settings import SettingsError
 from services.runtime.engine_options import JsonObject
 from services.runtime.errors import NotFound
-from services.runtime.settings import SettingsError
 
 
 class LocalModelOptions(WritingOptions):

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from services.llm.persona.persona import Persona, PersonaError, load_persona
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import NotFound
-from services.runtime.logs import get_logger
-from services.runtime.settings import SettingsError
+from services.runtime.observing.logs import get_logger
 
 _MAX_NAMES_TOLD: Final = 20
 

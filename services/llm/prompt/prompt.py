@@ -10,7 +10,7 @@ from enum import Enum
 from services.llm.persona.persona import Persona
 from services.llm.prompt.citation import Citation
 from services.llm.prompt.tools import Tool, ToolCall, ToolResult
-from services.runtime.clock import unix_ms
+from services.runtime.process.clock import unix_ms
 
 
 class Role(Enum):

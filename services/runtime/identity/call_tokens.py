@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from services.runtime.config.settings import SettingsError
 from services.runtime.identity.caller import Mode
 from services.runtime.identity.settings import IdentitySettings, read_token_file
-from services.runtime.logs import get_logger
-from services.runtime.settings import SettingsError
+from services.runtime.observing.logs import get_logger
 
 CallToken = Callable[[], str | None]
 """Returns the token of the next call; None: none is sent."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from services.runtime.identity.keys import KeyFormatError, VerificationKey, parse_keys
-from services.runtime.logs import get_logger
-from services.runtime.tasks import Tasks
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.tasks import Tasks
 
 MAX_KEYS_BYTES: Final = 256 * 1024
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 
 MIN_SECRET_BYTES: Final = 32
 _MIN_RSA_BITS: Final = 2048

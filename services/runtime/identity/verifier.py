@@ -6,10 +6,10 @@ import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+from services.runtime.config.settings import SettingsError
 from services.runtime.identity.bearer import token_missing, token_of, token_wrong
 from services.runtime.identity.caller import Identity, Mode
 from services.runtime.identity.settings import IdentitySettings
-from services.runtime.settings import SettingsError
 
 
 class Verifier(ABC):

@@ -16,7 +16,7 @@ from typing import Any, Final, Self, TypeVar
 
 from google.protobuf.descriptor_pool import Default
 
-from services.runtime.admission import PLACE_NEEDED
+from services.runtime.calls.admission import PLACE_NEEDED
 from services.runtime.errors import DeadlineExceeded
 
 T = TypeVar("T")

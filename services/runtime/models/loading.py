@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 from typing import Final
 
-from services.runtime.settings import SettingsError
+from services.runtime.config.settings import SettingsError
 
 # onnxruntime, tokenizers and OpenCV report it in words only.
 _NO_MEMORY: Final = ("bad_alloc", "cannot allocate memory", "out of memory", "insufficient memory")

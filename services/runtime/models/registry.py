@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from services.runtime.logs import get_logger
-from services.runtime.settings import SettingsError
+from services.runtime.config.settings import SettingsError
+from services.runtime.observing.logs import get_logger
 
 ENTRY_POINTS = "anima.models"
 FILE = "models.toml"

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 import structlog
 
 from services.runtime.errors import Busy, Unavailable
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 from services.runtime.sandbox import wire
 from services.runtime.sandbox.confinement import Protection
 from services.runtime.sandbox.fork_server import ENDED

@@ -16,8 +16,8 @@ from typing import ClassVar
 import langcodes
 from langcodes.tag_parser import LanguageTagError
 
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.engine import EngineInfo
-from services.runtime.settings import ServiceSettings
 from services.tts.engine import (
     Emit,
     Gender,

@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 
 from services.runtime.audio import StreamResampler
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.engine import EngineInfo
-from services.runtime.settings import ServiceSettings
 from services.tts.engine import (
     Emit,
     Gender,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from services.asr.choice import choose_engine, needs_model
 from services.asr.settings import AsrSettings
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelStore
-from services.runtime.settings import ServiceSettings
 from tests.requirements import need
 
 

@@ -30,10 +30,10 @@ from services.asr.engines.moonshine.plausible import is_plausible
 from services.asr.engines.moonshine.repetition import without_repetition
 from services.asr.engines.moonshine.tokenizer import Vocabulary
 from services.asr.settings import AsrSettings
-from services.runtime.compute import Compute
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import FailedPrecondition
 from services.runtime.models.store import ModelStore
-from services.runtime.settings import SettingsError
+from services.runtime.process.compute import Compute
 from tests.unit.asr.tiny_moonshine import WORDS, TinyReference, make_tiny_moonshine
 
 RATE_HZ = 16_000

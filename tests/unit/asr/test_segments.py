@@ -20,7 +20,7 @@ from services.asr.session import SessionConfig
 from services.asr.settings import AsrSettings
 from services.runtime.engine import EngineInfo
 from services.runtime.errors import Unavailable
-from services.runtime.tasks import Tasks
+from services.runtime.process.tasks import Tasks
 from testing.virtual_time import in_virtual_time
 from tests.speech import RATE_HZ, go_forward, with_silence
 

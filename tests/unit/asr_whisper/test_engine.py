@@ -17,8 +17,8 @@ from services.asr.engines.whisper.decoder import pieces_of
 from services.asr.engines.whisper.engine import WhisperEngine
 from services.asr.recogniser import Recogniser
 from services.asr.settings import AsrSettings
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import Busy, FailedPrecondition
-from services.runtime.settings import SettingsError
 from testing.models.tiny_whisper import make_tiny_whisper
 
 SECOND = 16_000

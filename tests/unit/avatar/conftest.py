@@ -5,7 +5,7 @@ import pytest
 from services.avatar.engines.painted import PaintedFaces
 from services.avatar.painted.package import AvatarPackage, load_package
 from services.avatar.settings import AvatarSettings
-from services.runtime.settings import CHECKOUT
+from services.runtime.config.settings import CHECKOUT
 
 
 @pytest.fixture(scope="session")

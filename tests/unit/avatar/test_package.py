@@ -9,8 +9,8 @@ import structlog
 from services.avatar.engines.painted import PaintedFaces
 from services.avatar.painted.package import AvatarPackage, load_package
 from services.avatar.settings import AvatarSettings
+from services.runtime.config.settings import SettingsError
 from services.runtime.engines import load_engine
-from services.runtime.settings import SettingsError
 
 
 @pytest.fixture

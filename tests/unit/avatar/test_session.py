@@ -28,9 +28,9 @@ from services.avatar.settings import AvatarSettings
 from services.avatar.turn import Turn
 from services.avatar.video.clock import FrameClock
 from services.avatar.video.x264 import X264Encoder
-from services.runtime.compute import Compute
+from services.runtime.process.compute import Compute
+from services.runtime.process.tasks import Tasks
 from services.runtime.server import serving
-from services.runtime.tasks import Tasks
 
 if TYPE_CHECKING:
     from anima.avatar.v1.avatar_pb2_grpc import AvatarServiceAsyncStub

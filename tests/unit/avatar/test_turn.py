@@ -13,8 +13,8 @@ from services.avatar.settings import AvatarSettings
 from services.avatar.turn import RenderedChunk, Turn
 from services.avatar.video.clock import FrameClock
 from services.avatar.video.x264 import X264Encoder
-from services.runtime.compute import Compute
-from services.runtime.settings import SettingsError
+from services.runtime.config.settings import SettingsError
+from services.runtime.process.compute import Compute
 from tests.unit.avatar.speech import AA, RATE, spans, vowel
 from tests.unit.avatar.video import decode
 

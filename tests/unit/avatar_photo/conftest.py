@@ -16,8 +16,8 @@ from services.avatar.photo.networks import MODEL, FaceNetworks
 from services.avatar.photo.package import PhotoPackage
 from services.avatar.photo.picture import PhotoReader
 from services.avatar.photo.scene import PhotoScene
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelStore
-from services.runtime.settings import ServiceSettings
 from tests.requirements import need
 
 ORDER = CreationOrder(name="astronaut", consent="NASA portrait, public domain")

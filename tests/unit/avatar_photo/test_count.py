@@ -16,11 +16,11 @@ from anima.avatar.v1 import (
 )
 from services.avatar.servicer import build
 from services.avatar.settings import AvatarSettings
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import error_from_rpc
 from services.runtime.models.store import ModelStore
 from services.runtime.server import serving
-from services.runtime.settings import ServiceSettings
 from tests.requirements import need
 
 

@@ -18,7 +18,7 @@ from services.avatar.photo.inspection import inspect
 from services.avatar.photo.networks import FaceNetworks
 from services.avatar.photo.picture import PhotoReader
 from services.avatar.photo.scene import PhotoScene
-from services.runtime.settings import CHECKOUT
+from services.runtime.config.settings import CHECKOUT
 from tests.unit.avatar_photo.conftest import make, png
 
 ANIMA, LEO = CHECKOUT / "personas" / "anima" / "avatar", CHECKOUT / "avatars" / "leo"

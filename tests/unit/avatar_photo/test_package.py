@@ -19,9 +19,9 @@ from services.avatar.photo.networks import FaceNetworks
 from services.avatar.photo.package import PhotoPackage, load_package, save_package
 from services.avatar.photo.picture import PhotoReader
 from services.avatar.photo.scene import PhotoScene
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import Busy, FailedPrecondition, NotFound, PermissionDenied
 from services.runtime.models.store import ModelStore
-from services.runtime.settings import SettingsError
 from tests.unit.avatar_photo.conftest import ORDER, make
 
 FILES = {"avatar.toml", "portrait.png", "face.json", "fields.npz"}

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelStore
-from services.runtime.settings import ServiceSettings
 from tests.requirements import need
 
 CONSENT = "A portrait by NASA, in the public domain."

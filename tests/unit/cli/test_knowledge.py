@@ -18,7 +18,7 @@ from cli.main import app
 from memory.knowledge.receiving import MAX_FILE_BYTES
 from memory.servicer import build
 from memory.settings import MemorySettings
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from services.runtime.server import serving
 from tests.documents import HEADINGS, pdf
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cli.main import Commands, app
 
-HEAVY = ("numpy", "grpc", "av", "cv2", "gateway", "memory", "services.runtime.settings")
+HEAVY = ("numpy", "grpc", "av", "cv2", "gateway", "memory", "services.runtime.config.settings")
 
 
 def imported(*arguments: str) -> str:

@@ -13,7 +13,7 @@ from anima.memory import v1 as wire
 from cli.main import app
 from memory.servicer import build
 from memory.settings import MemorySettings
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from services.runtime.server import serving
 
 if TYPE_CHECKING:  # this name is in the stubs' types only

@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 
 from cli.mesh.layout import Layout, Member, drain_timeout_s, free_addresses
 from cli.mesh.supervisor import State, Status, Supervisor
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from tests.unit.runtime.tiny_service import SERVICE, open_tiny_stream, tiny_stub
 
 pytestmark = pytest.mark.process

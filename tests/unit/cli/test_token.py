@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.identity.caller import Role
 from services.runtime.identity.verifier import verifier_of
-from services.runtime.settings import ServiceSettings
 
 RUNNER = CliRunner()
 

@@ -16,8 +16,8 @@ from memory.settings import MemorySettings
 from memory.sqlite.folder_lock import lock
 from services.avatar.settings import AvatarSettings
 from services.llm.settings import LlmSettings
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelState
-from services.runtime.settings import ServiceSettings
 from tests.mesh_process import free_first_port
 from tests.requirements import need
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 from services.runtime.server import Stage, run
 from tests.unit.runtime.tiny_service import TinySettings, tiny_stage
 

@@ -15,7 +15,7 @@ import anima.llm.v1 as llm
 import anima.tts.v1 as tts
 from gateway.stages.catalogue import Catalogue, CatalogueReader
 from services.runtime.errors import Unavailable
-from services.runtime.tasks import Tasks, cancelled
+from services.runtime.process.tasks import Tasks, cancelled
 from testing.fakes.direct import rpc_error
 from testing.virtual_time import in_virtual_time
 

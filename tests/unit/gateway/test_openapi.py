@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.http.app import create_app
 from gateway.http.ask.request import AskFields
-from gateway.http.openapi import description, operations, undescribed
+from gateway.http.routes.openapi import description, operations, undescribed
 from testing.fakes.mesh import FakeMesh
 
 

@@ -16,8 +16,8 @@ from anima.memory.v1 import memory_pb2 as memory
 from gateway.remember_queue.journal import MAX_AGE_MS, Journal, JournalError, Record
 from gateway.remember_queue.queue import RememberQueue
 from gateway.remember_queue.sealing import read_key
-from services.runtime.clock import unix_ms
 from services.runtime.errors import AnimaError, InvalidRequest, Unavailable
+from services.runtime.process.clock import unix_ms
 from tests.unit.gateway.test_remember_queue import ScriptedMemory, queue_of, turn
 
 AWAY = Unavailable("the memory is away")

@@ -23,8 +23,8 @@ from gateway.session.session import Session
 from gateway.settings import GatewaySettings
 from gateway.stages.mesh import Mesh
 from gateway.stages.spec import STAGES
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import Unavailable
-from services.runtime.settings import SettingsError
 from testing.fakes.mesh import FakeMesh
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from anima.gateway.v1 import gateway_pb2 as pb
-from services.runtime.tasks import Tasks
+from services.runtime.process.tasks import Tasks
 from tests.unit.gateway.test_rest import problem, site
 
 NOT_ON_OFFER = ["-1", "1918", "1920", "0512", "99999999999", "6.4", "²", ""]

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.settings import GatewaySettings
 from gateway.stages.spec import STAGES
-from services.runtime.settings import SettingsError
+from services.runtime.config.settings import SettingsError
 
 
 def test_the_defaults_of_a_stage_are_those_of_the_table() -> None:

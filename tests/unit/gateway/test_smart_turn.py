@@ -26,7 +26,7 @@ from gateway.listening.end_of_turn.words import (
     TextAndPause,
 )
 from gateway.settings import GatewaySettings
-from services.runtime.settings import SettingsError
+from services.runtime.config.settings import SettingsError
 from testing.fakes.direct import DirectStages
 from tests.unit.gateway import make_whisper_reference as whisper
 from tests.unit.gateway.conversing import conversation, run

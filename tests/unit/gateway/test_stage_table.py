@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from gateway.stages.spec import STAGES, AnswerKind, StageSpec, chain, needed_for
-from services.runtime.settings import ServiceSettings
+from services.runtime.config.settings import ServiceSettings
 
 SPECS = pytest.mark.parametrize("spec", STAGES.values(), ids=lambda spec: spec.name)
 

@@ -18,8 +18,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
-from gateway.http.accepting import accept_connections
-from gateway.http.connections import ConnectionTable, authenticated
+from gateway.http.connection.accepting import accept_connections
+from gateway.http.connection.connections import ConnectionTable, authenticated
 from gateway.http.server import HttpServer
 from gateway.settings import GatewaySettings
 
@@ -272,7 +272,7 @@ def no_descriptor_left() -> Iterator[Callable[[], None]]:
 async def test_a_connection_that_is_closed_makes_room_without_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gateway.http.accepting._LONGEST_PAUSE_S", 3600.0)
+    monkeypatch.setattr("gateway.http.connection.accepting._LONGEST_PAUSE_S", 3600.0)
     open_transports: list[asyncio.Transport] = []
     served = 0
 

@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.turn.timing.waits import parts, waits_us
-from services.runtime.tracing import tracer_provider
+from services.runtime.observing.tracing import tracer_provider
 from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import Transcript, conversation, now, run
 from tests.unit.gateway.speaking import Speaker, speech

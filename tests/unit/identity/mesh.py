@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from testing.fakes.mesh import FakeMesh
 from tests.unit.identity.tokens import key_file, signing_key_file
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import jwt
 import pytest
 
+from services.runtime.config.settings import ServiceSettings, SettingsError
 from services.runtime.identity import call_tokens
 from services.runtime.identity.call_tokens import TokenFile, call_token
 from services.runtime.identity.signing import SignedCalls
-from services.runtime.settings import ServiceSettings, SettingsError
 from tests.unit.identity.tokens import KEY, SIGNER, key_file, signing_key_file
 
 

@@ -12,8 +12,8 @@ from anima.gateway.v1 import GatewayServiceStub
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.memory.v1 import MemoryServiceStub, RecallRequest
 from gateway.stages.mesh import Mesh
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import PermissionDenied, error_from_rpc
-from services.runtime.settings import SettingsError
 from tests.unit.identity.mesh import calling, identity_mesh, identity_settings
 from tests.unit.identity.tokens import token
 

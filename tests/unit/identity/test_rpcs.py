@@ -20,13 +20,13 @@ from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection_pb2  # type: ignore[import-untyped]
 
 from gateway.stages.spec import GATEWAY_SERVICE, STAGES
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import error_from_rpc
 from services.runtime.identity.authorisation import RPCS
 from services.runtime.identity.caller import caller
 from services.runtime.limits.progress import StreamLimits, same_limits
 from services.runtime.server import Stage, serving
-from services.runtime.settings import ServiceSettings
 from tests.unit.identity.tokens import key_file, token
 
 SERVICES = (GATEWAY_SERVICE, *(f"{spec.api}.{spec.service}" for spec in STAGES.values()))
@@ -294,7 +294,7 @@ async def test_later_messages_of_a_stream_are_restricted_too(servers: Servers) -
 async def test_a_method_without_a_row_is_refused_to_everybody(
     settings: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from services.runtime import interceptor
+    from services.runtime.calls import interceptor
 
     name = "anima.memory.v1.MemoryService/List"
     rows = {other: row for other, row in RPCS.items() if other != name}

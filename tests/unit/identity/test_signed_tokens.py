@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 from structlog.testing import capture_logs
 
+from services.runtime.config.settings import ServiceSettings, SettingsError
 from services.runtime.errors import PermissionDenied, Unauthenticated
 from services.runtime.identity.caller import EVERY_ROLE, Mode, Role
 from services.runtime.identity.key_sources import KeyFile
@@ -26,7 +27,6 @@ from services.runtime.identity.settings import IdentitySettings
 from services.runtime.identity.signed_tokens import SignedTokenVerifier
 from services.runtime.identity.signing import SigningKey
 from services.runtime.identity.verifier import Verifier, verifier_of
-from services.runtime.settings import ServiceSettings, SettingsError
 from tests.unit.identity.tokens import KEY, jwks, key_file, token
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from services.llm.engines.local_model import LocalModelOptions, find_adapter, import_library
 from services.llm.settings import LlmSettings
+from services.runtime.config.settings import SettingsError
 from services.runtime.engines import load_engine
 from services.runtime.errors import NotFound
-from services.runtime.settings import SettingsError
 
 
 def settings_for(**options: str) -> LlmSettings:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.item import Item
+from memory.items.item import Item
 from retrieval.tokeniser import tokens
 
 DIMENSIONS = 64

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from anima.llm.v1 import llm_pb2_grpc
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.limits.progress import StreamLimits, same_limits
 from services.runtime.server import Stage, serving
-from services.runtime.settings import ServiceSettings
 from testing.fakes.stages import FakeLlm
 
 

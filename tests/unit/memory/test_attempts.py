@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 
 from anima.memory.v1 import ITEM_KIND_FACT
-from memory import metrics
-from memory.attempts import Attempts
 from memory.facts import distiller
 from memory.facts.distiller import Distiller
 from memory.facts.forgetting import Forgetter
@@ -19,9 +17,11 @@ from memory.facts.ledger import FactLedger
 from memory.reflection import job as reflection
 from memory.reflection.sentences import by_sentences
 from memory.search.re_embedding import ReEmbedding
+from memory.service import metrics
+from memory.service.attempts import Attempts
 from memory.store import Truth
-from services.runtime.compute import Compute
 from services.runtime.errors import Unavailable
+from services.runtime.process.compute import Compute
 from tests.unit.memory.items import MODEL_ID, WordEmbedder, make_item
 from tests.unit.memory.reflection.talks import (
     CELLO,

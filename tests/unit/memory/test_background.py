@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from memory.background import Periodic
+from memory.service.background import Periodic
 from testing.virtual_time import in_virtual_time
 
 

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from cli.main import app
-from memory.faults import StoreError
+from memory.service.faults import StoreError
 from memory.sqlite import checking
 from memory.sqlite.checking import checked_in, faults
 from memory.sqlite.encryption import Key

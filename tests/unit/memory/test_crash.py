@@ -18,7 +18,7 @@ import grpc
 import pytest
 
 from anima.memory import v1 as wire
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 
 if TYPE_CHECKING:
     from anima.memory.v1.memory_pb2_grpc import MemoryServiceAsyncStub

@@ -16,7 +16,7 @@ from memory.sqlite.engine import SqliteMemory
 from memory.sqlite.reencryption import reencrypt
 from memory.sqlite.schema import StoreError
 from memory.sqlite.store import Store
-from services.runtime.settings import SettingsError
+from services.runtime.config.settings import SettingsError
 from tests.unit.memory.items import MODEL_ID, make_item
 from tests.unit.memory.test_store import bytes_of, texts_of
 from text.facts.extraction import EXTRACTOR

@@ -12,8 +12,8 @@ from memory.servicer import build
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
 from memory.sqlite.store import Store
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import Busy, InternalError
-from services.runtime.settings import SettingsError
 from tests.unit.memory.items import make_item
 from tests.unit.memory.tiny_model import pull_tiny_model
 

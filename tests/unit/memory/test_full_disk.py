@@ -15,7 +15,7 @@ import grpc
 import pytest
 
 from anima.memory import v1 as wire
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from services.runtime.errors import DISK_FULL_REASON, Busy, error_from_rpc
 from tests.requirements import need
 from tests.unit.memory.services import address_of

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from memory.faults import StoreError
+from memory.service.faults import StoreError
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
 from memory.sqlite.store import Store

@@ -6,7 +6,7 @@ import pytest
 
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
-from services.runtime.settings import ServiceSettings
+from services.runtime.config.settings import ServiceSettings
 from tests.requirements import need
 from tests.unit.memory.items import make_item
 

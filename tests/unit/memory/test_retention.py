@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from memory.facts.ledger import FactLedger
-from memory.retention import expire
+from memory.items.retention import expire
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
 from memory.sqlite.store import Store

@@ -18,7 +18,7 @@ from memory.erasure import chunks
 from memory.erasure.chunks import erase_user, hidden_users
 from memory.erasure.scrubbing import Scrubbing
 from memory.facts.ledger import FactLedger
-from memory.faults import StoreError
+from memory.service.faults import StoreError
 from memory.sqlite.encryption import Key
 from memory.sqlite.live_copy import LiveCopy
 from memory.sqlite.store import Store

@@ -9,8 +9,8 @@ from memory.search.selector import judgement_of
 from memory.search.selector_model import BUCKETS, Kind, SelectorModel, Thresholds, features
 from retrieval.embedding import Embedder
 from scripts.selector.turns import training_turns
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelStore
-from services.runtime.settings import ServiceSettings
 from tests.requirements import need
 from tests.unit.memory.selector_turns import held_out_turns
 

@@ -21,12 +21,12 @@ from memory.knowledge.document import Added, Document, File, Owner, Passage
 from memory.knowledge.index import LibraryIndexes
 from memory.knowledge.library import Library
 from memory.knowledge.tables import KnowledgeTables
-from memory.running import DatabaseRunner
+from memory.service.running import DatabaseRunner
 from memory.servicer import MemoryServicer
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
 from memory.sqlite.store import Store
-from services.runtime.compute import Compute
+from services.runtime.process.compute import Compute
 from tests.unit.memory.items import MODEL_ID, WordEmbedder
 
 ADA, EVE, PERSONA = Owner(user_id="ada"), Owner(user_id="eve"), Owner(persona="ada")

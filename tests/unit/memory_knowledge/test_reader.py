@@ -18,8 +18,8 @@ from tokenizers import Tokenizer
 from memory.knowledge.document import File
 from memory.knowledge.reader import MAX_CPU_S, MIN_CPU_S, Reader, cpu_s_for
 from retrieval.embedding import Embedder
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import FailedPrecondition
-from services.runtime.settings import ServiceSettings
 from tests.documents import endless_pdf, pdf, word
 from tests.requirements import need
 

@@ -13,8 +13,8 @@ import pytest
 
 from memory.servicer import build
 from memory.settings import MemorySettings
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.server import serving
-from services.runtime.settings import ServiceSettings
 from tests.requirements import need
 
 EMBEDDINGS = f"{__package__}.embeddings"

@@ -12,8 +12,8 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from anima.memory import v1 as wire
 from memory.langchain import AnimaRetriever, AnimaVectorStore
 from memory.langchain.encoder import LangChainEncoder
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import InternalError, InvalidRequest
-from services.runtime.settings import SettingsError
 from tests.unit.memory_langchain.conftest import EMBEDDINGS, memory_service
 from tests.unit.memory_langchain.test_standard import closed, nobody
 

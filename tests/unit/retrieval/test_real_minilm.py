@@ -8,8 +8,8 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from retrieval.embedding import Embedder
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelStore
-from services.runtime.settings import ServiceSettings
 from tests.requirements import need
 from tests.unit.retrieval.tiny_bert import NumpyBert
 

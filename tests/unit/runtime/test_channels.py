@@ -14,9 +14,9 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from anima.asr.v1 import DescribeEngineRequest, EndOfSpeech, RecognizeRequest
-from services.runtime.channels import call_metadata
+from services.runtime.calls.channels import call_metadata
 from services.runtime.errors import Unavailable, error_from_rpc
-from services.runtime.tracing import OTLP_ENDPOINT
+from services.runtime.observing.tracing import OTLP_ENDPOINT
 from tests.unit.runtime.tiny_service import (
     SERVICE,
     config_request,

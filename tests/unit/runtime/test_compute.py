@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from services.runtime.compute import Compute
+from services.runtime.process.compute import Compute
 
 WAIT_S = 10
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")

@@ -12,9 +12,9 @@ import pytest
 from pydantic import Field
 
 from services.runtime import engines
+from services.runtime.config.settings import ServiceSettings, SettingsError
 from services.runtime.engine_options import EngineOptions, JsonObject, Texts
 from services.runtime.engines import engine_names, engine_option_names, load_engine
-from services.runtime.settings import ServiceSettings, SettingsError
 
 OWN = EntryPoints(
     [

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from services.runtime import event_loop
+from services.runtime.process import event_loop
 
 
 def test_servers_run_on_uvloop() -> None:

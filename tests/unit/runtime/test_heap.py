@@ -13,14 +13,14 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from services.runtime.heap import collect_regularly, give_back, settle
-from services.runtime.tasks import beside
+from services.runtime.process.heap import collect_regularly, give_back, settle
+from services.runtime.process.tasks import beside
 from testing.virtual_time import in_virtual_time
 
 _COUNT_ARENAS = """
 import ctypes, sys, threading
 if sys.argv[1] == "shared":
-    from services.runtime.heap import set_up_allocator
+    from services.runtime.process.heap import set_up_allocator
     assert set_up_allocator()
 held, done = [], threading.Barrier(7)
 def work():
@@ -40,7 +40,7 @@ _LOAD_A_PICTURE = """
 import sys
 import psutil
 if sys.argv[1] == "shared":
-    from services.runtime.heap import set_up_allocator
+    from services.runtime.process.heap import set_up_allocator
     assert set_up_allocator()
 process = psutil.Process()
 MIB = 1 << 20

@@ -14,10 +14,10 @@ from memory.settings import MemorySettings
 from services.avatar.settings import AvatarSettings
 from services.llm.settings import LlmSettings
 from services.runtime import engines
+from services.runtime.config.known_variables import installed_settings, refuse_unknown
+from services.runtime.config.settings import ServiceSettings, SettingsError
+from services.runtime.config.variables import is_service_link
 from services.runtime.engines import load_engine
-from services.runtime.known_variables import installed_settings, refuse_unknown
-from services.runtime.settings import ServiceSettings, SettingsError
-from services.runtime.variables import is_service_link
 from services.tts.settings import TtsSettings
 
 ALL = (GatewaySettings, LlmSettings, MemorySettings, TtsSettings, AvatarSettings)
@@ -117,7 +117,7 @@ def test_all_unknown_names_are_reported_together_without_values() -> None:
 def test_nothing_is_imported_for_an_environment_that_is_right() -> None:
     code = (
         "import os, sys; from services.asr.settings import AsrSettings;"
-        "from services.runtime.known_variables import refuse_unknown;"
+        "from services.runtime.config.known_variables import refuse_unknown;"
         "refuse_unknown(AsrSettings, os.environ);"
         "print([name for name in sys.modules if name.startswith(('gateway', 'memory'))])"
     )
@@ -137,7 +137,9 @@ def test_without_metadata_only_the_own_variables_are_judged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     nothing = entry_points(group="anima.nothing")
-    monkeypatch.setattr("services.runtime.known_variables.entry_points", lambda group: nothing)
+    monkeypatch.setattr(
+        "services.runtime.config.known_variables.entry_points", lambda group: nothing
+    )
     refuse_unknown(GatewaySettings, {"ANIMA_LLM_ENGINE": "x", "ANIMA_AVATARS_DIR": "/a"})
     with pytest.raises(SettingsError, match="ANIMA_GATEWAY_LEED_MS"):
         refuse_unknown(GatewaySettings, {"ANIMA_GATEWAY_LEED_MS": "1"})

@@ -8,9 +8,9 @@ import logging
 import pytest
 import structlog
 
-from services.runtime.log_limits import ALL_BURST, BURST, LineLimit
-from services.runtime.logs import configure_logging, get_logger
-from services.runtime.settings import ServiceSettings
+from services.runtime.config.settings import ServiceSettings
+from services.runtime.observing.log_limits import ALL_BURST, BURST, LineLimit
+from services.runtime.observing.logs import configure_logging, get_logger
 
 
 class Clock:

@@ -10,8 +10,8 @@ import pytest
 import structlog
 from opentelemetry.sdk.trace import TracerProvider
 
-from services.runtime.logs import configure_logging, get_logger
-from services.runtime.settings import ServiceSettings
+from services.runtime.config.settings import ServiceSettings
+from services.runtime.observing.logs import configure_logging, get_logger
 
 
 @pytest.fixture(autouse=True)

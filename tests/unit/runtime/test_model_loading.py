@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.loading import is_out_of_memory, load_fault
-from services.runtime.settings import ServiceSettings
 from tests.requirements import need
 
 _LOAD = """

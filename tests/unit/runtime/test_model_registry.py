@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from services.runtime.config.settings import SettingsError
 from services.runtime.models import registry
 from services.runtime.models.registry import installed_registry
 from services.runtime.models.store import OWN_REGISTRY, ModelStore
-from services.runtime.settings import SettingsError
 
 VOCABULARY = b"hello\nworld\n"
 

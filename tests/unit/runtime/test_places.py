@@ -14,8 +14,8 @@ import pytest
 from anima.memory.v1 import AddDocumentRequest, DocumentConfig, KnowledgeOwner, MemoryServiceStub
 from memory.servicer import build
 from memory.settings import MemorySettings
-from services.runtime.admission import Admission
-from services.runtime.channels import open_channel
+from services.runtime.calls.admission import Admission
+from services.runtime.calls.channels import open_channel
 from services.runtime.errors import AnimaError, Busy, DeadlineExceeded, error_from_rpc
 from services.runtime.identity.caller import Identity, Mode, Role
 from services.runtime.limits import progress

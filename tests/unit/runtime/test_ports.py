@@ -11,7 +11,7 @@ import pytest
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from tests.unit.runtime.tiny_service import tiny_server
 
 
@@ -61,7 +61,7 @@ async def _until_closed(reader: asyncio.StreamReader) -> None:
 
 
 async def test_health_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.runtime.interceptor.MOST_PROBES", 2)
+    monkeypatch.setattr("services.runtime.calls.interceptor.MOST_PROBES", 2)
     async with (
         asyncio.timeout(90),
         tiny_server() as server,
@@ -112,7 +112,7 @@ async def test_metrics_are_not_for_pages_with_a_name_of_their_own(host: str, sta
 async def test_idle_connections_to_the_metrics_page_are_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.runtime.metrics_page._REQUEST_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("services.runtime.observing.metrics_page._REQUEST_TIMEOUT_S", 0.3)
     async with tiny_server(metrics_listen="127.0.0.1:0") as server, asyncio.timeout(90):
         assert server.metrics_address is not None
         host, port = server.metrics_address.split(":")

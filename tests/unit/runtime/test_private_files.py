@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from services.runtime.private_files import make_private, tighten, write_private
+from services.runtime.process.private_files import make_private, tighten, write_private
 
 
 def mode(path: Path) -> int:

@@ -20,7 +20,7 @@ from anima.memory.v1 import (
 )
 from memory.servicer import build
 from memory.settings import MemorySettings
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
 from services.runtime.errors import AnimaError, Busy, error_from_rpc
 from services.runtime.limits import rates
 from services.runtime.limits.rates import Rate

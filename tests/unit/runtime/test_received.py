@@ -9,8 +9,8 @@ import grpc
 import pytest
 
 from anima.avatar import v1 as avatar
+from services.runtime.calls.streams import received
 from services.runtime.errors import InternalError, NotFound, Unavailable
-from services.runtime.streams import received
 
 PROGRESS = avatar.CreateAvatarResponse(progress=avatar.CreationProgress(percent=30))
 DONE = avatar.CreateAvatarResponse(done=avatar.CreationDone())

@@ -11,8 +11,8 @@ import pytest
 from anima.asr.v1 import EndOfSpeech, RecognizeConfig, RecognizeRequest
 from anima.common.v1 import AudioChunk, ChunkHeader
 from services.runtime.audio import AudioReceiver, StreamResampler, chunk_sizes
+from services.runtime.calls.streams import open_stream
 from services.runtime.errors import InvalidRequest
-from services.runtime.streams import open_stream
 from services.runtime.validation import check_range, check_rate, check_text, check_turn_id
 
 CONFIG = RecognizeRequest(config=RecognizeConfig(turn_id="t1"))

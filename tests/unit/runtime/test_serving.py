@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY, Gauge
 
 from anima.asr.v1 import DescribeEngineRequest, EndOfSpeech, RecognizeRequest
 from anima.common.v1 import AudioChunk
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import (
     TOO_LARGE_REASON,
     Busy,
@@ -27,7 +28,6 @@ from services.runtime.errors import (
     error_from_rpc,
 )
 from services.runtime.server import serving
-from services.runtime.settings import SettingsError
 from tests.unit.runtime.tiny_service import (
     SERVICE,
     TinyServicer,

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from gateway.settings import GatewaySettings
 from memory.settings import MemorySettings
-from services.runtime.settings import CHECKOUT, ServiceSettings, SettingsError, is_loopback
+from services.runtime.config.settings import CHECKOUT, ServiceSettings, SettingsError, is_loopback
 
 
 class ToneSettings(ServiceSettings):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from scripts.gen_settings import PAGE, page
+from services.runtime.config.known_variables import installed_settings
 from services.runtime.engines import engine_option_names
-from services.runtime.known_variables import installed_settings
 from tests.requirements import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from services.runtime.shared import SharedWork
-from services.runtime.tasks import Tasks
+from services.runtime.process.shared import SharedWork
+from services.runtime.process.tasks import Tasks
 
 
 class Maker:

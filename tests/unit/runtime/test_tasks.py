@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.runtime.tasks import Tasks, beside, cancelled, first_of
+from services.runtime.process.tasks import Tasks, beside, cancelled, first_of
 
 
 class BrokenError(Exception):

@@ -1,4 +1,4 @@
-"""No task is started outside `services/runtime/tasks.py`, where failures are never lost."""
+"""No task is started outside `services/runtime/process/tasks.py`, where failures are never lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("cli", "gateway", "memory", "retrieval", "services", "text")
 STARTS = ("create_task", "ensure_future")
-OWNER = "services/runtime/tasks.py"
+OWNER = "services/runtime/process/tasks.py"
 NOT_YET = frozenset(
     {
         "memory/facts/distiller.py",
@@ -45,7 +45,9 @@ def test_tasks_are_started_in_one_place() -> None:
         if str(path.relative_to(ROOT)) not in NOT_YET | {OWNER}
         for line in bare_tasks(path.read_text("utf-8"))
     ]
-    assert found == [], "start them by `beside`, `first_of` or `Tasks` of services/runtime/tasks.py"
+    assert found == [], (
+        "start them by `beside`, `first_of` or `Tasks` of services/runtime/process/tasks.py"
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.telemetry import REPORTERS
+from services.runtime.observing.telemetry import REPORTERS
 from tests.requirements import ROOT
 
 _OWNER = Path("services/runtime/onnx.py")
@@ -115,7 +115,7 @@ def test_the_variables_are_set_before_any_library_is_imported(module: str) -> No
 def test_a_setting_of_the_user_does_not_bring_the_reports_back() -> None:
     environment = {reporter.variable: "" for reporter in REPORTERS}
     code = (
-        "import os, services.runtime.telemetry as telemetry;"
+        "import os, services.runtime.observing.telemetry as telemetry;"
         "print(*(os.environ[each.variable] for each in telemetry.REPORTERS))"
     )
     printed = subprocess.run(

@@ -9,9 +9,9 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 
-from services.runtime.settings import ServiceSettings
-from services.runtime.trace_ids import IdProvider
-from services.runtime.tracing import (
+from services.runtime.config.settings import ServiceSettings
+from services.runtime.observing.trace_ids import IdProvider
+from services.runtime.observing.tracing import (
     create_tracer_provider,
     inject,
     server_span,

@@ -25,13 +25,13 @@ from anima.asr.v1 import (
     add_AsrServiceServicer_to_server,
 )
 from anima.common.v1 import EngineInfo
-from services.runtime.channels import open_channel
+from services.runtime.calls.channels import open_channel
+from services.runtime.calls.streams import open_stream
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import FailedPrecondition, InvalidRequest, NotFound
 from services.runtime.limits.progress import StreamLimits
+from services.runtime.observing.tracing import tracer
 from services.runtime.server import Server, Stage, serving
-from services.runtime.settings import ServiceSettings
-from services.runtime.streams import open_stream
-from services.runtime.tracing import tracer
 
 if TYPE_CHECKING:  # the stub's awaitable form exists for type checkers only
     from anima.asr.v1.asr_pb2_grpc import AsrServiceAsyncStub

@@ -11,8 +11,8 @@ import pytest
 
 from anima.common.v1 import END_REASON_COMPLETE, END_REASON_ERROR
 from anima.tts.v1 import SynthesizeConfig, SynthesizeRequest
-from services.runtime.compute import Compute
 from services.runtime.engine import EngineInfo
+from services.runtime.process.compute import Compute
 from services.tts.engine import (
     Emit,
     Gender,

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from services.runtime.config.settings import SettingsError
 from services.runtime.engine import EngineInfo
 from services.runtime.errors import FailedPrecondition, InvalidRequest, NotFound
-from services.runtime.settings import SettingsError
 from services.tts.engine import (
     Emit,
     EngineUnavailableError,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.runtime.settings import SettingsError
+from services.runtime.config.settings import SettingsError
 from services.tts.engine import EngineUnavailableError, MeasuredEngine, SpeechChunk, SpeechRequest
 from services.tts.engines.kokoro.engine import KokoroEngine
 from services.tts.engines.kokoro.model import FRAME_SAMPLES, KokoroModel, with_output

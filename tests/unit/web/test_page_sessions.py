@@ -8,12 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.http import page_sessions
-from gateway.http.page_sessions import PageSessions
+from gateway.http.routes import page_sessions
+from gateway.http.routes.page_sessions import PageSessions
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import Unauthenticated
 from services.runtime.identity.caller import Identity, Mode, Role
 from services.runtime.identity.verifier import verifier_of
-from services.runtime.settings import ServiceSettings
 from testing.fakes.mesh import FakeMesh
 from tests.unit.identity.test_routes import running_site
 from tests.unit.identity.tokens import key_file, token

@@ -12,7 +12,7 @@ import pytest
 import anima.avatar.v1 as avatar
 import anima.memory.v1 as memory
 from gateway.http.app import create_app
-from gateway.http.avatars import MAX_PHOTO_BYTES
+from gateway.http.routes.avatars import MAX_PHOTO_BYTES
 from services.runtime.errors import FailedPrecondition, InvalidRequest, Unavailable
 from testing.fakes.mesh import FakeMesh
 from testing.fakes.stages import FakeAvatar, FakeMemory

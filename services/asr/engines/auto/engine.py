@@ -17,7 +17,7 @@ from services.runtime.engine import EngineInfo
 from services.runtime.engine_options import EngineOptions, Texts
 from services.runtime.engines import engine_names, load_engine
 from services.runtime.errors import FailedPrecondition
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 
 _PREFERRED: Final = ("moonshine", "pocketsphinx")
 

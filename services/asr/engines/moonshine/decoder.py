@@ -16,7 +16,7 @@ from services.asr.engines.moonshine.decoded import Decoded
 from services.asr.engines.moonshine.long_audio import pieces
 from services.asr.engines.moonshine.plausible import is_plausible
 from services.asr.engines.moonshine.repetition import without_repetition
-from services.runtime.compute import Compute
+from services.runtime.process.compute import Compute
 
 if TYPE_CHECKING:
     from services.asr.engines.moonshine.model import MoonshineModel

@@ -15,10 +15,10 @@ import numpy as np
 from services.asr.engine import DECODER_RATE_HZ, DecoderConfig
 from services.asr.engines.moonshine.decoder import Job, MoonshineDecoder
 from services.asr.settings import AsrSettings
-from services.runtime.compute import Compute
 from services.runtime.engine import EngineInfo
 from services.runtime.models.loading import load_fault
 from services.runtime.models.store import ModelStore
+from services.runtime.process.compute import Compute
 
 if TYPE_CHECKING:
     from services.asr.engines.moonshine.model import MoonshineModel

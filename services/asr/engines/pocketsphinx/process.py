@@ -11,8 +11,8 @@ from typing import Any
 
 from services.asr.engines.pocketsphinx.worker import ANSWER_HEADER, REQUEST_HEADER
 from services.runtime.errors import Busy, Unavailable
-from services.runtime.logs import get_logger
-from services.runtime.tasks import Tasks
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.tasks import Tasks
 
 WORKER = Path(__file__).with_name("worker.py")
 START_TIMEOUT_S = 60.0

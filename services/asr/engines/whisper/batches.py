@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.asr.engines.whisper.model import Heard, Job, WhisperModel
-from services.runtime.compute import Compute
-from services.runtime.tasks import Tasks
+from services.runtime.process.compute import Compute
+from services.runtime.process.tasks import Tasks
 
 _SIMILAR_FRAMES: Final = 200
 

@@ -21,12 +21,12 @@ from services.asr.engines.whisper.decoder import WhisperDecoder
 from services.asr.engines.whisper.model import WhisperModel
 from services.asr.more_languages import MODEL
 from services.asr.settings import AsrSettings
+from services.runtime.config.settings import SettingsError
 from services.runtime.engine import EngineInfo
 from services.runtime.engine_options import EngineOptions
 from services.runtime.errors import Busy, FailedPrecondition
 from services.runtime.models.loading import load_fault
 from services.runtime.models.store import ModelStore
-from services.runtime.settings import SettingsError
 
 _CPU_TYPE: Final = "int8"
 _CUDA_TYPE: Final = "float16"

@@ -26,7 +26,7 @@ from services.runtime.errors import (
     NotFound,
     Unavailable,
 )
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 
 _FIRST_PAUSE_S: Final = 0.2
 _MAX_ERROR_BYTES: Final = 64 * 1024

@@ -30,7 +30,7 @@ from services.llm.settings import LlmSettings
 from services.llm.speech.speaking import Written, cache_salt, speak
 from services.runtime.engine import Report
 from services.runtime.errors import AnimaError, FailedPrecondition, Unavailable
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 
 _NAME: Final = "openai"
 _START_PAUSE_S: Final = 0.5

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from services.llm.options import WritingOptions
 from services.llm.settings import LlmSettings
+from services.runtime.config.settings import SettingsError
 from services.runtime.engine_options import JsonObject
-from services.runtime.settings import SettingsError
 
 _PRESETS: Final = Path(__file__).with_name("presets.toml")
 

@@ -16,11 +16,11 @@ from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
 from services.llm.settings import NO_MODEL, LlmSettings
 from services.llm.speech.words import pieces, shorten
-from services.runtime.compute import Compute
 from services.runtime.errors import FailedPrecondition
-from services.runtime.logs import get_logger
 from services.runtime.models.loading import load_fault
 from services.runtime.models.store import ModelStore
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.compute import Compute
 
 
 class RetrievalEngine:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.embedding import Embedder
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 
 Vector = NDArray[np.float32]
 

@@ -13,9 +13,9 @@ from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
 from services.llm.settings import LlmSettings
 from services.llm.speech.speaking import Written, speak
-from services.runtime.compute import Compute
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import Unavailable
-from services.runtime.settings import SettingsError
+from services.runtime.process.compute import Compute
 
 _NAME: Final = "transformers"
 _MAX_BUFFERED: Final = 32_768

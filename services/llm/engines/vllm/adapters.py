@@ -11,7 +11,7 @@ from typing import Any
 from services.llm.engines.local_model import AdapterVersion, find_adapter
 from services.llm.engines.vllm.options import VllmOptions
 from services.runtime.errors import Busy, FailedPrecondition
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 
 
 @dataclass

@@ -27,11 +27,11 @@ from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
 from services.llm.settings import LlmSettings
 from services.llm.speech.speaking import Written, cache_salt, speak
-from services.runtime.compute import Compute
 from services.runtime.engine import Report
 from services.runtime.errors import AnimaError, Busy, FailedPrecondition, NotFound, Unavailable
-from services.runtime.heap import settle
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.compute import Compute
+from services.runtime.process.heap import settle
 
 _NAME: Final = "vllm"
 

@@ -12,7 +12,7 @@ from services.llm.engines.vllm.options import VllmOptions, import_vllm, leave_a_
 from services.llm.metrics import ENGINE_RESTARTS, ENGINE_UP
 from services.runtime.engine import Report
 from services.runtime.errors import Unavailable
-from services.runtime.logs import get_logger
+from services.runtime.observing.logs import get_logger
 
 _NAME: Final = "vllm"
 _POLL_S: Final = 0.25

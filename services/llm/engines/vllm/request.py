@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from services.llm.engines.vllm.pace import CLAUSE_ENDS
-from services.runtime.tasks import Tasks
+from services.runtime.process.tasks import Tasks
 
 MERGE_S: Final = 0.1
 """As often as the page shows new text; output of a slower model is never delayed."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.llm.prompt.tools import Tool, ToolCall, read_call
-from services.runtime.settings import SettingsError
+from services.runtime.config.settings import SettingsError
 
 
 def tool_parser(name: str) -> Any:

@@ -18,8 +18,8 @@ from typing import Final
 
 import numpy as np
 
-from services.runtime.logs import get_logger
-from services.runtime.private_files import write_private
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.private_files import write_private
 from services.tts.engines.kokoro.clause import Clause
 from services.tts.timing import Sound
 

@@ -9,11 +9,11 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
+from services.runtime.config.settings import ServiceSettings, SettingsError
 from services.runtime.engine import EngineInfo
 from services.runtime.engine_options import EngineOptions
 from services.runtime.errors import AnimaError
 from services.runtime.models.store import ModelStore
-from services.runtime.settings import ServiceSettings, SettingsError
 from services.tts.engine import (
     Emit,
     EngineUnavailableError,

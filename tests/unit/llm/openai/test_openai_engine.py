@@ -10,8 +10,8 @@ from services.llm.engines.openai import OpenAiEngine
 from services.llm.engines.openai.options import OpenAiOptions, presets
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import AnimaError, Busy, FailedPrecondition, NotFound, Unavailable
-from services.runtime.settings import SettingsError
 from tests.unit.llm.openai.conftest import KEY, MakeEngine, read, settings_for
 from tests.unit.llm.openai.model_server import ModelServer, Script, answer, chunk, event
 from tests.unit.llm.talk import prompt_for

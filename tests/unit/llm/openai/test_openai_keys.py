@@ -11,8 +11,8 @@ import pytest
 
 from services.llm.engines.openai import OpenAiEngine
 from services.llm.prompt.prompt import Prompt
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import FailedPrecondition
-from services.runtime.settings import SettingsError
 from tests.unit.llm.openai.conftest import KEY, read, settings_for
 from tests.unit.llm.openai.model_server import ModelServer
 

@@ -7,11 +7,11 @@ import pytest
 
 from memory.facts.decay import Decay, DecayMode, Uses, decay, strength
 from memory.facts.ledger import FactLedger
-from memory.item import Item
+from memory.items.item import Item
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
 from memory.sqlite.store import Store
-from services.runtime.compute import Compute
+from services.runtime.process.compute import Compute
 from tests.unit.memory.items import make_item
 from text.facts.extraction import findings
 

@@ -9,7 +9,7 @@ import pytest
 from anima.memory.v1 import ITEM_KIND_FACT, SPEAKER_ASSISTANT
 from memory.erasure.chunks import erase_user
 from memory.facts.ledger import CORRECTION, FactLedger, corrected
-from memory.item import Item
+from memory.items.item import Item
 from memory.sqlite.store import Store
 from tests.unit.memory.items import make_item
 from text.facts.extraction import EXTRACTOR, findings

@@ -16,7 +16,7 @@ import anima.llm.v1 as llm
 from anima.memory.v1 import ITEM_KIND_FACT
 from memory.facts.llm_facts import EXTRACTOR, TOOL, UnreadableError, believed
 from memory.facts.llm_reader import LlmReader
-from memory.item import Item
+from memory.items.item import Item
 from memory.language_model import LanguageModel
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory

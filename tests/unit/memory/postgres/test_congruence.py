@@ -10,8 +10,8 @@ import pytest
 
 from memory.erasure.chunks import erase_user
 from memory.facts.ledger import FactLedger
+from memory.items.retention import expire
 from memory.postgres.store import PostgresStore
-from memory.retention import expire
 from memory.search.index import IndexCache
 from memory.sqlite.store import Store
 from memory.store import Truth

@@ -3,10 +3,10 @@ import sqlite3
 import asyncpg
 import pytest
 
-from memory.faults import StoreError
 from memory.postgres.dialect import definitions, statement
 from memory.postgres.faults import fault
 from memory.postgres.store import PostgresStore, place_of
+from memory.service.faults import StoreError
 from services.runtime.errors import DISK_FULL_REASON, AnimaError, Busy, InternalError, Unavailable
 
 PLACE = "postgresql://db.example/anima"

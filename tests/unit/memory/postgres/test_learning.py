@@ -10,7 +10,7 @@ import pytest
 from anima.memory.v1 import SPEAKER_ASSISTANT, SPEAKER_USER
 from memory.facts.decay import DecayMode, Uses, decay
 from memory.facts.ledger import FactLedger
-from memory.item import Item
+from memory.items.item import Item
 from memory.postgres.store import PostgresStore
 from memory.sqlite.store import Store
 from memory.store import Truth

@@ -10,8 +10,8 @@ import pytest
 
 from memory.postgres.engine import PostgresMemory
 from memory.settings import MemorySettings
+from services.runtime.config.settings import SettingsError
 from services.runtime.errors import Unavailable
-from services.runtime.settings import SettingsError
 from tests.postgres import Server
 from tests.unit.memory.items import make_item
 

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from anima.memory.v1 import ITEM_KIND_SUMMARY, SPEAKER_ASSISTANT
-from memory.item import Item
+from memory.items.item import Item
 from memory.reflection.job import Reflection
 from memory.reflection.llm_condenser import LlmCondenser
 from memory.reflection.tables import SummaryTables
 from memory.search.encoder import Encoder
 from memory.store import Truth
-from services.runtime.compute import Compute
+from services.runtime.process.compute import Compute
 from tests.unit.memory.items import make_item
 
 DAY_MS = 86_400_000

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_SUMMARY, ITEM_KIND_TURN
-from memory.item import Item
-from memory.messages import checked_item, message_of
+from memory.items.item import Item
+from memory.service.messages import checked_item, message_of
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
+from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import InvalidRequest
-from services.runtime.settings import ServiceSettings
 from tests.requirements import need
 from tests.unit.memory.reflection.talks import CELLO, GARDEN, MAY_3, talk
 

@@ -9,10 +9,10 @@ import pytest
 
 from memory.erasure.chunks import erase_user
 from memory.facts.ledger import FactLedger
-from memory.item import Item
+from memory.items.item import Item
+from memory.items.retention import expire
 from memory.reflection.condensed import Condensed
 from memory.reflection.tables import Group, SummaryTables
-from memory.retention import expire
 from memory.sqlite.store import Store
 from memory.store import Truth
 from services.runtime.errors import Unavailable

@@ -12,8 +12,8 @@ from anima.avatar.v1.avatar_pb2 import Activity
 from gateway.webrtc.idle_loop import IdleCursor, IdleLoop
 from gateway.webrtc.idle_loops import IdleLoops
 from gateway.webrtc.recoding import CodedPicture, coded
-from services.runtime.compute import Compute
 from services.runtime.errors import NotFound
+from services.runtime.process.compute import Compute
 from testing.fakes.frames import FRAME_RATE_HZ, clip
 from testing.fakes.mesh import FakeMesh
 

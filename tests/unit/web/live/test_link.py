@@ -16,7 +16,7 @@ from gateway.webrtc.idle_loop import IdleLoop
 from gateway.webrtc.link import LiveLink, LiveMedia
 from gateway.webrtc.peer import Peer
 from gateway.webrtc.program import Program
-from services.runtime.compute import Compute
+from services.runtime.process.compute import Compute
 from testing.fakes.mesh import FakeMesh
 from tests.unit.web.live.browser import browser_that_offers
 

@@ -1,0 +1,1 @@
+"""Connections before a request is read: accepted, counted, and limited in time."""

@@ -1,0 +1,1 @@
+"""What surrounds a gRPC call, as server and as client."""

@@ -1,0 +1,1 @@
+"""The process itself: its event loop, tasks, threads, memory and private files."""
