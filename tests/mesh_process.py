@@ -108,7 +108,8 @@ def _own_data(folder: Path) -> Path:
     The natural voices are left out: how busy the machine is decides whether they speak.
     """
     data = folder / "data"
-    (data / "models").mkdir(parents=True)
+    data.mkdir()
+    (data / "models").mkdir(mode=0o700)
     models = ServiceSettings.from_environment().data_dir / "models"
     (data / "llm").mkdir(mode=0o700)
     for file in KNOWN_VECTORS.glob("*.npz"):

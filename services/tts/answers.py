@@ -15,7 +15,7 @@ from anima.common.v1 import (
     VisemeMark,
     WordMark,
 )
-from anima.tts.v1 import Flushed, SegmentEnd, Started, SynthesizeResponse
+from anima.tts.v1 import Flushed, SegmentEnd, Started, SynthesizeResponse, Working
 from services.tts.requests import Segment, SpeechConfig
 from services.tts.shaping import Piece, VisemeSpan, WordSpan
 
@@ -40,6 +40,10 @@ class Answers:
                 voice=self._config.voice.name, sample_rate_hz=self._config.sample_rate_hz
             )
         )
+
+    def working(self) -> SynthesizeResponse:
+        """Returns the message that the engine needs longer."""
+        return SynthesizeResponse(working=Working())
 
     def begin(self) -> None:
         """Starts a segment at the current time of the clock."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 
 from services.runtime.observing.tracing import tracer
@@ -14,6 +15,11 @@ from services.tts.shaping import Piece, SegmentShaper, Shape
 from services.tts.text_spans import ending, has_speech, speakable
 
 _MAX_PIECES_AHEAD = 3
+_STILL_WORKING_EVERY_S = 1.0
+
+
+class StillWorking:
+    """The engine has produced nothing for a second."""
 
 
 class Speech:
@@ -35,12 +41,22 @@ class Speech:
             _next(self._pieces), name=f"speech of segment {segment.number}"
         )
 
-    async def pieces(self) -> AsyncGenerator[Piece, None]:
-        """Yields the messages in order; raises any error of the engine."""
-        piece = await self._first
-        while piece is not None:
+    async def pieces(self) -> AsyncGenerator[Piece | StillWorking, None]:
+        """Yields the messages in order; raises any error of the engine.
+
+        An engine that speaks clause by clause may need seconds for one on a busy machine.
+        """
+        coming = self._first
+        while True:
+            await asyncio.wait({coming}, timeout=_STILL_WORKING_EVERY_S)
+            if not coming.done():
+                yield StillWorking()
+                continue
+            piece = coming.result()
+            if piece is None:
+                return
             yield piece
-            piece = await _next(self._pieces)
+            coming = self._tasks.start(_next(self._pieces), name=coming.get_name())
 
     async def close(self) -> None:
         """Stops the engine if it is still running."""

@@ -17,7 +17,7 @@ from services.runtime.process.tasks import Tasks, first_of
 from services.tts.answers import Answers
 from services.tts.requests import Segment, SpeechConfig, check_interrupt, check_segment
 from services.tts.settings import TtsSettings
-from services.tts.speech import Speech, producer
+from services.tts.speech import Speech, StillWorking, producer
 from services.tts.voices import VoiceBook
 
 T = TypeVar("T")
@@ -170,6 +170,9 @@ class SynthesisStream:
                 while (
                     piece := await self._unless_stopped(lambda: anext(pieces, None))
                 ) is not None:
+                    if isinstance(piece, StillWorking):
+                        yield self._answers.working()
+                        continue
                     for answer in self._answers.piece(segment, piece):
                         yield answer
         except _Stopped as stopped:

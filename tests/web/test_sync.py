@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 
 LARGEST_MEDIAN_MS = 45.0
 CLICKS = 7
-ROUNDS = 3
+ROUNDS = 5
 """On a quiet machine the first one is enough; a busy one fills and empties buffers meanwhile."""
 
 KEEP_PEERS = """
@@ -120,9 +120,14 @@ def test_flash_and_click_meet_in_the_browser(
     if media == "webrtc":
         page.wait_for_selector("#screen[data-media=live]")
     medians: list[float] = []
-    while len(medians) < ROUNDS and not (medians and abs(medians[-1]) < LARGEST_MEDIAN_MS):
-        medians.append(float(np.median(offsets_ms(talk))))
+    for _ in range(ROUNDS):
+        # A browser that had no time to show the flashes measures nothing; another round may.
+        if (offsets := offsets_ms(talk)).size >= CLICKS - 1:
+            medians.append(float(np.median(offsets)))
+            if abs(medians[-1]) < LARGEST_MEDIAN_MS:
+                break
     page.close()
+    assert medians, f"no round in {ROUNDS} had {CLICKS} flashes and clicks"
     print(f"{media}: picture after sound, medians of the rounds {np.round(medians, 1)} ms")
 
     assert abs(medians[-1]) < LARGEST_MEDIAN_MS
@@ -135,9 +140,9 @@ def offsets_ms(talk: Talk) -> NDArray[np.float64]:
     talk.until("document.getElementById('screen').dataset.state === 'talk'")
     seen = talk.evaluate(MEASURE, {"wanted": CLICKS})
     flashes, clicks = np.array(seen["flashes"]), np.array(seen["clicks"])
-    assert min(flashes.size, clicks.size) >= CLICKS, seen
+    if min(flashes.size, clicks.size) < CLICKS:
+        return np.array([])
     nearest = flashes[np.abs(flashes[:, None] - clicks[None, :]).argmin(axis=0)]
     offsets = nearest - clicks
     paired: NDArray[np.float64] = offsets[np.abs(offsets) < CLICK_EVERY_MS / 2]
-    assert paired.size >= CLICKS - 1, seen
     return paired

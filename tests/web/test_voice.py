@@ -94,8 +94,6 @@ def test_spoken_question_is_shown_and_answered(listener: Browser, mesh: WebMesh)
         talk.until_speaking()
         asked = talk.page.locator(".message.me").last.inner_text()
         talk.page.click("#microphone")
-        talk.until("document.querySelector('#captions .lit').textContent.includes('talk')")
-        talk.page.keyboard.press("Escape")
         talk.until_idle()
 
         assert "what can you do" in asked.lower()

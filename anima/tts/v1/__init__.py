@@ -19,6 +19,7 @@ from anima.tts.v1.tts_pb2 import (
     SynthesizeResponse,
     TextSegment,
     Voice,
+    Working,
 )
 from anima.tts.v1.tts_pb2_grpc import (
     TtsServiceServicer,
@@ -47,5 +48,6 @@ __all__ = [
     "TtsServiceServicer",
     "TtsServiceStub",
     "Voice",
+    "Working",
     "add_TtsServiceServicer_to_server",
 ]

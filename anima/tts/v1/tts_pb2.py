@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from anima.common.v1 import common_pb2 as anima_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61nima/tts/v1/tts.proto\x12\x0c\x61nima.tts.v1\x1a\x1c\x61nima/common/v1/common.proto\"\x82\x02\n\x11SynthesizeRequest\x12\x30\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1e.anima.tts.v1.SynthesizeConfigH\x00\x12)\n\x04text\x18\x02 \x01(\x0b\x32\x19.anima.tts.v1.TextSegmentH\x00\x12$\n\x05\x66lush\x18\x03 \x01(\x0b\x32\x13.anima.tts.v1.FlushH\x00\x12.\n\x0b\x65nd_of_text\x18\x04 \x01(\x0b\x32\x17.anima.tts.v1.EndOfTextH\x00\x12/\n\tinterrupt\x18\x05 \x01(\x0b\x32\x1a.anima.common.v1.InterruptH\x00\x42\t\n\x07message\"\xb1\x01\n\x10SynthesizeConfig\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\x0e\n\x06voices\x18\x03 \x03(\t\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x16\n\x0esample_rate_hz\x18\x05 \x01(\r\x12\x14\n\x0crate_percent\x18\x06 \x01(\r\x12\x15\n\rpitch_percent\x18\x07 \x01(\r\x12\x16\n\x0evolume_percent\x18\x08 \x01(\r\"R\n\x0bTextSegment\x12\x0f\n\x07segment\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x12\n\nstart_char\x18\x03 \x01(\r\x12\x10\n\x08language\x18\x04 \x01(\t\"\x19\n\x05\x46lush\x12\x10\n\x08\x66lush_id\x18\x01 \x01(\r\"\x0b\n\tEndOfText\"\xae\x02\n\x12SynthesizeResponse\x12(\n\x07started\x18\x01 \x01(\x0b\x32\x15.anima.tts.v1.StartedH\x00\x12,\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x1b.anima.common.v1.AudioChunkH\x00\x12\'\n\x05marks\x18\x03 \x01(\x0b\x32\x16.anima.common.v1.MarksH\x00\x12/\n\x0bsegment_end\x18\x04 \x01(\x0b\x32\x18.anima.tts.v1.SegmentEndH\x00\x12(\n\x07\x66lushed\x18\x05 \x01(\x0b\x32\x15.anima.tts.v1.FlushedH\x00\x12\x33\n\x0binterrupted\x18\x06 \x01(\x0b\x32\x1c.anima.common.v1.InterruptedH\x00\x42\x07\n\x05\x65vent\"0\n\x07Started\x12\r\n\x05voice\x18\x01 \x01(\t\x12\x16\n\x0esample_rate_hz\x18\x02 \x01(\r\"\xa3\x01\n\nSegmentEnd\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12,\n\x07samples\x18\x02 \x01(\x0b\x32\x1b.anima.common.v1.SampleSpan\x12*\n\x06reason\x18\x03 \x01(\x0e\x32\x1a.anima.common.v1.EndReason\x12\r\n\x05\x65rror\x18\x04 \x01(\t\"\x1b\n\x07\x46lushed\x12\x10\n\x08\x66lush_id\x18\x01 \x01(\r\"%\n\x11ListVoicesRequest\x12\x10\n\x08language\x18\x01 \x01(\t\"9\n\x12ListVoicesResponse\x12#\n\x06voices\x18\x01 \x03(\x0b\x32\x13.anima.tts.v1.Voice\"\xab\x01\n\x05Voice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x11\n\tlanguages\x18\x03 \x03(\t\x12$\n\x06gender\x18\x04 \x01(\x0e\x32\x14.anima.tts.v1.Gender\x12\x16\n\x0esample_rate_hz\x18\x05 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x0f\n\x07licence\x18\x07 \x01(\t\x12\x0c\n\x04note\x18\x08 \x01(\t\"\x17\n\x15\x44\x65scribeEngineRequest\"F\n\x16\x44\x65scribeEngineResponse\x12,\n\x07\x65ngines\x18\x01 \x03(\x0b\x32\x1b.anima.common.v1.EngineInfo*D\n\x06Gender\x12\x16\n\x12GENDER_UNSPECIFIED\x10\x00\x12\x11\n\rGENDER_FEMALE\x10\x01\x12\x0f\n\x0bGENDER_MALE\x10\x02\x32\x8f\x02\n\nTtsService\x12S\n\nSynthesize\x12\x1f.anima.tts.v1.SynthesizeRequest\x1a .anima.tts.v1.SynthesizeResponse(\x01\x30\x01\x12O\n\nListVoices\x12\x1f.anima.tts.v1.ListVoicesRequest\x1a .anima.tts.v1.ListVoicesResponse\x12[\n\x0e\x44\x65scribeEngine\x12#.anima.tts.v1.DescribeEngineRequest\x1a$.anima.tts.v1.DescribeEngineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61nima/tts/v1/tts.proto\x12\x0c\x61nima.tts.v1\x1a\x1c\x61nima/common/v1/common.proto\"\x82\x02\n\x11SynthesizeRequest\x12\x30\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1e.anima.tts.v1.SynthesizeConfigH\x00\x12)\n\x04text\x18\x02 \x01(\x0b\x32\x19.anima.tts.v1.TextSegmentH\x00\x12$\n\x05\x66lush\x18\x03 \x01(\x0b\x32\x13.anima.tts.v1.FlushH\x00\x12.\n\x0b\x65nd_of_text\x18\x04 \x01(\x0b\x32\x17.anima.tts.v1.EndOfTextH\x00\x12/\n\tinterrupt\x18\x05 \x01(\x0b\x32\x1a.anima.common.v1.InterruptH\x00\x42\t\n\x07message\"\xb1\x01\n\x10SynthesizeConfig\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\x0e\n\x06voices\x18\x03 \x03(\t\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x16\n\x0esample_rate_hz\x18\x05 \x01(\r\x12\x14\n\x0crate_percent\x18\x06 \x01(\r\x12\x15\n\rpitch_percent\x18\x07 \x01(\r\x12\x16\n\x0evolume_percent\x18\x08 \x01(\r\"R\n\x0bTextSegment\x12\x0f\n\x07segment\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x12\n\nstart_char\x18\x03 \x01(\r\x12\x10\n\x08language\x18\x04 \x01(\t\"\x19\n\x05\x46lush\x12\x10\n\x08\x66lush_id\x18\x01 \x01(\r\"\x0b\n\tEndOfText\"\xd8\x02\n\x12SynthesizeResponse\x12(\n\x07started\x18\x01 \x01(\x0b\x32\x15.anima.tts.v1.StartedH\x00\x12,\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x1b.anima.common.v1.AudioChunkH\x00\x12\'\n\x05marks\x18\x03 \x01(\x0b\x32\x16.anima.common.v1.MarksH\x00\x12/\n\x0bsegment_end\x18\x04 \x01(\x0b\x32\x18.anima.tts.v1.SegmentEndH\x00\x12(\n\x07\x66lushed\x18\x05 \x01(\x0b\x32\x15.anima.tts.v1.FlushedH\x00\x12\x33\n\x0binterrupted\x18\x06 \x01(\x0b\x32\x1c.anima.common.v1.InterruptedH\x00\x12(\n\x07working\x18\x07 \x01(\x0b\x32\x15.anima.tts.v1.WorkingH\x00\x42\x07\n\x05\x65vent\"\t\n\x07Working\"0\n\x07Started\x12\r\n\x05voice\x18\x01 \x01(\t\x12\x16\n\x0esample_rate_hz\x18\x02 \x01(\r\"\xa3\x01\n\nSegmentEnd\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1c.anima.common.v1.ChunkHeader\x12,\n\x07samples\x18\x02 \x01(\x0b\x32\x1b.anima.common.v1.SampleSpan\x12*\n\x06reason\x18\x03 \x01(\x0e\x32\x1a.anima.common.v1.EndReason\x12\r\n\x05\x65rror\x18\x04 \x01(\t\"\x1b\n\x07\x46lushed\x12\x10\n\x08\x66lush_id\x18\x01 \x01(\r\"%\n\x11ListVoicesRequest\x12\x10\n\x08language\x18\x01 \x01(\t\"9\n\x12ListVoicesResponse\x12#\n\x06voices\x18\x01 \x03(\x0b\x32\x13.anima.tts.v1.Voice\"\xab\x01\n\x05Voice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x11\n\tlanguages\x18\x03 \x03(\t\x12$\n\x06gender\x18\x04 \x01(\x0e\x32\x14.anima.tts.v1.Gender\x12\x16\n\x0esample_rate_hz\x18\x05 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x0f\n\x07licence\x18\x07 \x01(\t\x12\x0c\n\x04note\x18\x08 \x01(\t\"\x17\n\x15\x44\x65scribeEngineRequest\"F\n\x16\x44\x65scribeEngineResponse\x12,\n\x07\x65ngines\x18\x01 \x03(\x0b\x32\x1b.anima.common.v1.EngineInfo*D\n\x06Gender\x12\x16\n\x12GENDER_UNSPECIFIED\x10\x00\x12\x11\n\rGENDER_FEMALE\x10\x01\x12\x0f\n\x0bGENDER_MALE\x10\x02\x32\x8f\x02\n\nTtsService\x12S\n\nSynthesize\x12\x1f.anima.tts.v1.SynthesizeRequest\x1a .anima.tts.v1.SynthesizeResponse(\x01\x30\x01\x12O\n\nListVoices\x12\x1f.anima.tts.v1.ListVoicesRequest\x1a .anima.tts.v1.ListVoicesResponse\x12[\n\x0e\x44\x65scribeEngine\x12#.anima.tts.v1.DescribeEngineRequest\x1a$.anima.tts.v1.DescribeEngineResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'anima.tts.v1.tts_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GENDER']._serialized_start=1554
-  _globals['_GENDER']._serialized_end=1622
+  _globals['_GENDER']._serialized_start=1607
+  _globals['_GENDER']._serialized_end=1675
   _globals['_SYNTHESIZEREQUEST']._serialized_start=71
   _globals['_SYNTHESIZEREQUEST']._serialized_end=329
   _globals['_SYNTHESIZECONFIG']._serialized_start=332
@@ -45,23 +45,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENDOFTEXT']._serialized_start=622
   _globals['_ENDOFTEXT']._serialized_end=633
   _globals['_SYNTHESIZERESPONSE']._serialized_start=636
-  _globals['_SYNTHESIZERESPONSE']._serialized_end=938
-  _globals['_STARTED']._serialized_start=940
-  _globals['_STARTED']._serialized_end=988
-  _globals['_SEGMENTEND']._serialized_start=991
-  _globals['_SEGMENTEND']._serialized_end=1154
-  _globals['_FLUSHED']._serialized_start=1156
-  _globals['_FLUSHED']._serialized_end=1183
-  _globals['_LISTVOICESREQUEST']._serialized_start=1185
-  _globals['_LISTVOICESREQUEST']._serialized_end=1222
-  _globals['_LISTVOICESRESPONSE']._serialized_start=1224
-  _globals['_LISTVOICESRESPONSE']._serialized_end=1281
-  _globals['_VOICE']._serialized_start=1284
-  _globals['_VOICE']._serialized_end=1455
-  _globals['_DESCRIBEENGINEREQUEST']._serialized_start=1457
-  _globals['_DESCRIBEENGINEREQUEST']._serialized_end=1480
-  _globals['_DESCRIBEENGINERESPONSE']._serialized_start=1482
-  _globals['_DESCRIBEENGINERESPONSE']._serialized_end=1552
-  _globals['_TTSSERVICE']._serialized_start=1625
-  _globals['_TTSSERVICE']._serialized_end=1896
+  _globals['_SYNTHESIZERESPONSE']._serialized_end=980
+  _globals['_WORKING']._serialized_start=982
+  _globals['_WORKING']._serialized_end=991
+  _globals['_STARTED']._serialized_start=993
+  _globals['_STARTED']._serialized_end=1041
+  _globals['_SEGMENTEND']._serialized_start=1044
+  _globals['_SEGMENTEND']._serialized_end=1207
+  _globals['_FLUSHED']._serialized_start=1209
+  _globals['_FLUSHED']._serialized_end=1236
+  _globals['_LISTVOICESREQUEST']._serialized_start=1238
+  _globals['_LISTVOICESREQUEST']._serialized_end=1275
+  _globals['_LISTVOICESRESPONSE']._serialized_start=1277
+  _globals['_LISTVOICESRESPONSE']._serialized_end=1334
+  _globals['_VOICE']._serialized_start=1337
+  _globals['_VOICE']._serialized_end=1508
+  _globals['_DESCRIBEENGINEREQUEST']._serialized_start=1510
+  _globals['_DESCRIBEENGINEREQUEST']._serialized_end=1533
+  _globals['_DESCRIBEENGINERESPONSE']._serialized_start=1535
+  _globals['_DESCRIBEENGINERESPONSE']._serialized_end=1605
+  _globals['_TTSSERVICE']._serialized_start=1678
+  _globals['_TTSSERVICE']._serialized_end=1949
 # @@protoc_insertion_point(module_scope)

@@ -212,6 +212,7 @@ class SynthesizeResponse(google.protobuf.message.Message):
     SEGMENT_END_FIELD_NUMBER: builtins.int
     FLUSHED_FIELD_NUMBER: builtins.int
     INTERRUPTED_FIELD_NUMBER: builtins.int
+    WORKING_FIELD_NUMBER: builtins.int
     @property
     def started(self) -> global___Started:
         """The stream is open."""
@@ -236,6 +237,12 @@ class SynthesizeResponse(google.protobuf.message.Message):
     def interrupted(self) -> anima.common.v1.common_pb2.Interrupted:
         """Confirms an interrupt."""
 
+    @property
+    def working(self) -> global___Working:
+        """The engine needs longer for the next audio. Sent once a second meanwhile, so that a busy service is not taken
+        for a frozen one.
+        """
+
     def __init__(
         self,
         *,
@@ -245,12 +252,25 @@ class SynthesizeResponse(google.protobuf.message.Message):
         segment_end: global___SegmentEnd | None = ...,
         flushed: global___Flushed | None = ...,
         interrupted: anima.common.v1.common_pb2.Interrupted | None = ...,
+        working: global___Working | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["audio", b"audio", "event", b"event", "flushed", b"flushed", "interrupted", b"interrupted", "marks", b"marks", "segment_end", b"segment_end", "started", b"started"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["audio", b"audio", "event", b"event", "flushed", b"flushed", "interrupted", b"interrupted", "marks", b"marks", "segment_end", b"segment_end", "started", b"started"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["started", "audio", "marks", "segment_end", "flushed", "interrupted"] | None: ...
+    def HasField(self, field_name: typing.Literal["audio", b"audio", "event", b"event", "flushed", b"flushed", "interrupted", b"interrupted", "marks", b"marks", "segment_end", b"segment_end", "started", b"started", "working", b"working"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["audio", b"audio", "event", b"event", "flushed", b"flushed", "interrupted", b"interrupted", "marks", b"marks", "segment_end", b"segment_end", "started", b"started", "working", b"working"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["started", "audio", "marks", "segment_end", "flushed", "interrupted", "working"] | None: ...
 
 global___SynthesizeResponse = SynthesizeResponse
+
+@typing.final
+class Working(google.protobuf.message.Message):
+    """The engine needs longer for the next audio."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___Working = Working
 
 @typing.final
 class Started(google.protobuf.message.Message):

@@ -13,6 +13,7 @@ from anima.common.v1 import END_REASON_COMPLETE, END_REASON_ERROR
 from anima.tts.v1 import SynthesizeConfig, SynthesizeRequest
 from services.runtime.engine import EngineInfo
 from services.runtime.process.compute import Compute
+from services.tts import speech
 from services.tts.engine import (
     Emit,
     Gender,
@@ -155,6 +156,30 @@ async def test_the_next_segment_is_made_while_one_is_sent(
         assert await asyncio.to_thread(engine.ended.acquire, timeout=10)
         assert not engine.ended.acquire(blocking=False)
     assert await asyncio.to_thread(engine.ended.acquire, timeout=10)
+
+
+async def test_an_engine_that_needs_seconds_is_not_taken_for_a_frozen_one(
+    engine: ToneEngine, compute: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thinking = threading.Event()
+    tone = engine._tone
+
+    def slow_tone(number: int) -> SpeechChunk:
+        if number == 1:
+            thinking.wait(60)
+        return tone(number)
+
+    monkeypatch.setattr(engine, "_tone", slow_tone)
+    monkeypatch.setattr(speech, "_STILL_WORKING_EVERY_S", 0.01)
+    requests = [*segments(["aa"]), end_of_text()]
+    working = samples = 0
+    async for answer in stream_of(engine, compute).run(sent(requests)):
+        working += answer.HasField("working")
+        samples += len(answer.audio.pcm) // 2
+        if working == 3:
+            thinking.set()
+    assert working >= 3
+    assert samples > RATE
 
 
 async def test_leaving_stops_the_engine(engine: ToneEngine, compute: Compute) -> None:
