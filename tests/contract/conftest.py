@@ -11,6 +11,7 @@ import importlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -19,8 +20,6 @@ import pytest_asyncio
 from services.runtime.calls.channels import open_channel
 from services.runtime.config.settings import ServiceSettings
 from services.runtime.server import serving
-from services.tts.servicer import build as build_tts
-from services.tts.settings import TtsSettings
 from tests.requirements import need
 
 _FOLDER = Path(__file__).parent
@@ -44,14 +43,26 @@ async def stage_channel(
         async with open_channel(address, token=request.config.getoption("--token")) as channel:
             yield channel
         return
+    async with own_channel(stage, **_private_data(stage, data_dir)) as channel:
+        yield channel
+
+
+@asynccontextmanager
+async def own_channel(stage: str, **changes: Any) -> AsyncIterator[grpc.aio.Channel]:
+    """Starts a stage for the body and opens a channel to it.
+
+    Only its own packages are imported: the environment of one engine lacks those of others.
+
+    Args:
+        stage: Its name.
+        changes: Settings that differ from the environment.
+    """
     package = STARTED_HERE[stage]
     settings_class = getattr(
         importlib.import_module(f"{package}.settings"), f"{stage.capitalize()}Settings"
     )
     build = importlib.import_module(f"{package}.servicer").build
-    settings: ServiceSettings = settings_class.from_environment(
-        listen="127.0.0.1:0", **_private_data(stage, data_dir)
-    )
+    settings: ServiceSettings = settings_class.from_environment(listen="127.0.0.1:0", **changes)
     async with serving(build(settings), settings) as server:
         await server.ready
         async with open_channel(server.address, token=settings.token) as channel:
@@ -138,8 +149,5 @@ async def avatar_channel(
 async def kokoro_channel() -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a synthesiser of ours that speaks with the pulled voices."""
     need("kokoro")
-    settings = TtsSettings.from_environment(listen="127.0.0.1:0", engine="kokoro,espeak")
-    async with serving(build_tts(settings), settings) as server:
-        await server.ready
-        async with open_channel(server.address, token=settings.token) as channel:
-            yield channel
+    async with own_channel("tts", engine="kokoro,espeak") as channel:
+        yield channel
