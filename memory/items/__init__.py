@@ -1,1 +1,1 @@
-"""What is remembered, and how it is filled, paged and kept."""
+"""Items of the memory: their fields, filling, paging and retention."""

@@ -1,1 +1,1 @@
-"""What surrounds a gRPC call, as server and as client."""
+"""The code around a gRPC call, in the server and in the client."""

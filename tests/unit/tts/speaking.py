@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from services.tts.engine import (
+    Gender,
     PhonemeTiming,
     Samples,
     SpeechChunk,
@@ -16,6 +17,19 @@ from services.tts.engine import (
     VoiceInfo,
     WordTiming,
 )
+
+
+def voice_of(engine: str, language: str) -> VoiceInfo:
+    """Returns a voice of an engine that never speaks, named after both."""
+    return VoiceInfo(
+        name=f"{engine}-{language}",
+        display_name=engine,
+        languages=(language,),
+        gender=Gender.UNKNOWN,
+        sample_rate_hz=16_000,
+        engine=engine,
+        licence="MIT",
+    )
 
 
 @dataclass

@@ -8,8 +8,9 @@ import pytest
 
 from services.runtime.engine import EngineInfo
 from services.runtime.errors import InvalidRequest
-from services.tts.engine import Emit, Gender, Pace, SpeechRequest, VoiceInfo
+from services.tts.engine import Emit, Pace, SpeechRequest, VoiceInfo
 from services.tts.voices import VoiceBook
+from tests.unit.tts.speaking import voice_of
 
 
 class Engine:
@@ -28,18 +29,7 @@ class Engine:
         return EngineInfo(name=self.name, version="1", licence="MIT")
 
     def voices(self) -> list[VoiceInfo]:
-        return [
-            VoiceInfo(
-                name=f"{self.name}-{language}",
-                display_name=self.name,
-                languages=(language,),
-                gender=Gender.UNKNOWN,
-                sample_rate_hz=16_000,
-                engine=self.name,
-                licence="MIT",
-            )
-            for language in self.languages
-        ]
+        return [voice_of(self.name, language) for language in self.languages]
 
     def synthesize(self, request: SpeechRequest, emit: Emit) -> None: ...
 

@@ -10,7 +10,6 @@ from services.runtime.errors import FailedPrecondition, InvalidRequest, NotFound
 from services.tts.engine import (
     Emit,
     EngineUnavailableError,
-    Gender,
     SpeechRequest,
     VoiceInfo,
 )
@@ -18,6 +17,7 @@ from services.tts.engines.espeak import EspeakEngine
 from services.tts.engines.flite import FliteEngine
 from services.tts.settings import TtsSettings
 from services.tts.voices import VoiceBook, load_engines, open_engines
+from tests.unit.tts.speaking import voice_of
 
 
 @pytest.fixture
@@ -140,18 +140,7 @@ class NamedEngine:
         return EngineInfo(name=self.name, version="1", licence="MIT")
 
     def voices(self) -> Sequence[VoiceInfo]:
-        return [
-            VoiceInfo(
-                name=f"{self.name}-{language}",
-                display_name=self.name,
-                languages=(language,),
-                gender=Gender.UNKNOWN,
-                sample_rate_hz=16_000,
-                engine=self.name,
-                licence="MIT",
-            )
-            for language in self.languages
-        ]
+        return [voice_of(self.name, language) for language in self.languages]
 
     def synthesize(self, request: SpeechRequest, emit: Emit) -> None:
         raise NotImplementedError

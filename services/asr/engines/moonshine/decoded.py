@@ -1,4 +1,4 @@
-"""What the model has written for a piece of audio."""
+"""The result of the model for a piece of audio."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """What the model has written.
+    """The text of a piece of audio.
 
     Attributes:
         text: The text, with case and punctuation.
