@@ -43,6 +43,13 @@ class Made:
         self.first_s += [each.first_audio_s for each in turns]
         self.done_s += [each.done_s for each in turns]
 
+    def join(self, more: Made) -> None:
+        """Adds the turns of another round."""
+        self.first_s += more.first_s
+        self.done_s += more.done_s
+        self.cpu_s += more.cpu_s
+        self.others_cpu_s += more.others_cpu_s
+
     @property
     def cpu_s_per_turn(self) -> float:
         """The processor time of one turn."""
