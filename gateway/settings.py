@@ -138,13 +138,19 @@ class GatewaySettings(ServiceSettings):
     """The longest answer; any text beyond it is cut off."""
     http_hosts: tuple[str, ...] = ()
     """More host names that the Host header may contain, separated by commas."""
+    http_first_byte_timeout_s: float = Field(default=20.0, gt=0, le=600, allow_inf_nan=False)
+    """How long a client may take to send the first byte after connecting."""
     http_head_timeout_s: float = Field(default=5.0, gt=0, le=60, allow_inf_nan=False)
-    """How long a client may take to send the first byte after connecting, and then the rest of the
-    head of a request."""
+    """How long it may take to send the rest of the head of a request."""
+    http_waiting: int = Field(default=4_096, ge=1, le=100_000)
+    """The most connections that have not sent the head of a request yet. Each takes a descriptor
+    and about 4 KB. When all are taken, the oldest one is closed for a new one."""
+    http_waiting_per_address: int = Field(default=1_024, ge=1, le=100_000)
+    """The same for one address, or one /64 network of IPv6. It does not apply to `http_proxies`."""
     http_connections: int = Field(default=4_096, ge=2, le=100_000)
-    """The most connections to the HTTP port."""
+    """The most connections whose client has sent the head of a request."""
     http_unauthenticated: int = Field(default=1_024, ge=1, le=100_000)
-    """The most connections whose client has not named its token yet, or without a token has sent no
+    """The most of them whose client has not named its token yet, or without a token has sent no
     valid request. When they are all taken, the one that has been idle longest is closed for a new
     one."""
     http_unauthenticated_per_address: int = Field(default=64, ge=1, le=100_000)

@@ -14,15 +14,17 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.http.connection import client_faults
-from gateway.http.connection.accepting import accept_connections
 from gateway.http.connection.connections import ConnectionTable
-from gateway.http.connection.protocol import EdgeProtocol, EdgeWebSocket, SilentProtocol
+from gateway.http.connection.places import AddressGroups
+from gateway.http.connection.protocol import EdgeProtocol, EdgeWebSocket
+from gateway.http.connection.waiting_room import WaitingRoom
 from gateway.settings import GatewaySettings
 from services.runtime.config.settings import SettingsError, split_address
 from services.runtime.process.tasks import Tasks, beside
 
 _GRACE_S = 5
 _KEEP_ALIVE_S = 5
+_BACKLOG = 1024
 
 
 class HttpServer:
@@ -65,7 +67,7 @@ class HttpServer:
         host, port = split_address("http_listen", listen)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            listener = socket.create_server((host, port), family=family)
+            listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         except OSError as error:
             raise SettingsError(
                 f"ANIMA_GATEWAY_HTTP_LISTEN: cannot listen on {listen}: {error}"
@@ -105,11 +107,21 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self.servers = []  # none of asyncio's
         self._head_timeout_s = settings.http_head_timeout_s
+        groups = AddressGroups(settings.http_proxies)
         self._table = ConnectionTable(
             most=settings.http_connections,
             unauthenticated=settings.http_unauthenticated,
             per_address=settings.http_unauthenticated_per_address,
-            proxies=settings.http_proxies,
+            groups=groups,
+        )
+        self._waiting_room = WaitingRoom(
+            most=settings.http_waiting,
+            per_address=settings.http_waiting_per_address,
+            groups=groups,
+            first_byte_timeout_s=settings.http_first_byte_timeout_s,
+            head_timeout_s=settings.http_head_timeout_s,
+            admit=self._admit,
+            make_room=self._table.close_oldest,
         )
         self._listeners: list[socket.socket] = []
 
@@ -123,20 +135,25 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Accepts connections until the server is told to end."""
-        accepting = (
-            accept_connections(listener, self._protocol, self._table.close_oldest)
-            for listener in self._listeners
-        )
-        async with beside(*accepting, name="http-accept"):
+        waiting = self._waiting_room.serve(self._listeners)
+        async with beside(waiting, name="http-accept"):
             await super().main_loop()
 
-    def _protocol(self) -> SilentProtocol:
-        return SilentProtocol(
-            config=self.config,
-            server_state=self.server_state,
-            table=self._table,
-            head_timeout_s=self._head_timeout_s,
-        )
+    async def _admit(self, connection: socket.socket, head: bytes) -> None:
+        def protocol() -> EdgeProtocol:
+            return EdgeProtocol(
+                config=self.config,
+                server_state=self.server_state,
+                table=self._table,
+                head=head,
+                head_timeout_s=self._head_timeout_s,
+            )
+
+        connection.setblocking(False)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
+        except OSError:  # it was closed meanwhile
+            connection.close()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

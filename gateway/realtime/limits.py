@@ -23,7 +23,7 @@ class EdgeLimits:
     """The same limit in messages."""
     send_timeout_s: float = 15.0
     """How long sending one message may take."""
-    authenticate_timeout_s: float = 2.5
+    authenticate_timeout_s: float = 5.0
     """How long a client may take to send its token."""
     idle_timeout_s: float = 600.0
     """After this time without input the conversation frees its place; the connection stays open."""

@@ -8,22 +8,18 @@ gets it however many connections are idle.
 
 from __future__ import annotations
 
-import collections
-import ipaddress
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from prometheus_client import Counter
 from starlette.types import Scope
 
+from gateway.http.connection.places import AddressGroups, Places
 from gateway.metrics import HTTP_CLOSED
 from services.runtime.observing.logs import get_logger
 
 _STATE: Final = "connection"
-_IPV6_SITE_BITS: Final = 64
-"""One client of IPv6 usually has all addresses of such a network."""
 
 
 class ClientConnection:
@@ -33,9 +29,8 @@ class ClientConnection:
         authenticated: Whether its client has shown that it may use the gateway.
     """
 
-    def __init__(self, table: ConnectionTable, group: str, close: Callable[[], None]) -> None:
+    def __init__(self, table: ConnectionTable, close: Callable[[], None]) -> None:
         self.authenticated = False
-        self.group = group
         self.close = close
         self._table = table
         self._on_authenticated: list[Callable[[], None]] = []
@@ -66,28 +61,24 @@ class ClientConnection:
 
 
 class ConnectionTable:
-    """The open connections.
+    """The open connections whose client has sent the head of a request.
 
     Args:
         most: The most connections in all.
         unauthenticated: The most connections that are not authenticated.
         per_address: The same for one address.
-        proxies: Addresses and networks without a limit of their own, because many clients share
-            them.
+        groups: Which addresses count as one.
     """
 
     def __init__(
-        self, *, most: int, unauthenticated: int, per_address: int, proxies: Sequence[str]
+        self, *, most: int, unauthenticated: int, per_address: int, groups: AddressGroups
     ) -> None:
         self._most = most
-        self._unauthenticated = unauthenticated
-        self._per_address = per_address
-        self._proxies = [ipaddress.ip_network(each, strict=False) for each in proxies]
-        self._group = lru_cache(maxsize=1_024)(self._new_group)
+        self._groups = groups
         self._open: set[ClientConnection] = set()
-        # The first one has made no progress for the longest time.
-        self._waiting: OrderedDict[ClientConnection, None] = OrderedDict()
-        self._groups: collections.Counter[str] = collections.Counter()
+        self._unauthenticated: Places[ClientConnection] = Places(
+            most=unauthenticated, per_group=per_address
+        )
 
     def __len__(self) -> int:
         return len(self._open)
@@ -102,41 +93,34 @@ class ConnectionTable:
         Returns:
             The connection; None if all are in use by authenticated clients.
         """
-        group = self._group(address)
-        if group and self._groups[group] >= self._per_address:
-            self._close(next(each for each in self._waiting if each.group == group), "address")
-        elif len(self._waiting) >= self._unauthenticated:
-            self.close_oldest()
+        group = self._groups.of(address)
+        if in_the_way := self._unauthenticated.in_the_way(group):
+            self._close(*in_the_way)
         elif len(self._open) >= self._most and not self.close_oldest():
             return None
-        connection = ClientConnection(self, group, close)
+        connection = ClientConnection(self, close)
         self._open.add(connection)
-        self._waiting[connection] = None
-        self._groups[group] += 1
+        self._unauthenticated.add(connection, group)
         return connection
 
     def close_oldest(self) -> bool:
         """Closes the connection that has been idle longest, unless all are authenticated."""
-        oldest = next(iter(self._waiting), None)
+        oldest = self._unauthenticated.oldest()
         if oldest is not None:
             self._close(oldest, "full")
         return oldest is not None
 
     def progress(self, connection: ClientConnection) -> None:
         """Makes a connection the last one to be closed."""
-        if connection in self._waiting:
-            self._waiting.move_to_end(connection)
+        self._unauthenticated.progress(connection)
 
     def authenticated(self, connection: ClientConnection) -> None:
         """Takes a connection out of those that may be closed for others."""
-        if self._waiting.pop(connection, self) is not self:
-            self._groups[connection.group] -= 1
-            if not self._groups[connection.group]:
-                del self._groups[connection.group]
+        self._unauthenticated.remove(connection)
 
     def closed(self, connection: ClientConnection) -> None:
         """Forgets a connection."""
-        self.authenticated(connection)
+        self._unauthenticated.remove(connection)
         self._open.discard(connection)
 
     def _close(self, connection: ClientConnection, reason: str) -> None:
@@ -144,29 +128,16 @@ class ConnectionTable:
         self.closed(connection)
         connection.close()
 
-    def _new_group(self, address: str) -> str:
-        """Returns what counts as one address; empty: it is not limited."""
-        try:
-            client = ipaddress.ip_address(address)
-        except ValueError:
-            return address
-        client = getattr(client, "ipv4_mapped", None) or client
-        if any(client in network for network in self._proxies):
-            return ""
-        if client.version == 4:
-            return str(client)
-        return str(ipaddress.ip_network((client, _IPV6_SITE_BITS), strict=False))
-
 
 @cache
 def _closed(reason: str) -> Counter:
     return HTTP_CLOSED.labels(reason)
 
 
-def report_closed(reason: str) -> None:
-    """Reports that the connection of a client was closed before it was authenticated."""
-    _closed(reason).inc()
-    get_logger().info("unauthenticated connection closed", reason=reason)
+def report_closed(reason: str, count: int = 1) -> None:
+    """Reports that connections of clients were closed before they were authenticated."""
+    _closed(reason).inc(count)
+    get_logger().info("unauthenticated connections closed", reason=reason, count=count)
 
 
 def state_of(connection: ClientConnection) -> dict[str, ClientConnection]:

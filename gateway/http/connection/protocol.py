@@ -30,81 +30,6 @@ _MAX_FIRST_BYTES: Final = 16 * 1024
 """The largest message of a WebSocket before its token was accepted."""
 
 
-class SilentProtocol(asyncio.Protocol):
-    """A connection that has sent nothing yet: it costs a place and a timer, no parser.
-
-    Args:
-        config: The configuration of the server.
-        server_state: Its state.
-        table: The connections.
-        head_timeout_s: How long the first byte may take, and then the rest of a request's head.
-    """
-
-    def __init__(
-        self,
-        *,
-        config: uvicorn.Config,
-        server_state: ServerState,
-        table: ConnectionTable,
-        head_timeout_s: float,
-    ) -> None:
-        self._config = config
-        self._server_state = server_state
-        self._table = table
-        self._head_timeout_s = head_timeout_s
-        self._transport: asyncio.Transport
-        self._entry: ClientConnection | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes a place, and waits for the first byte."""
-        self._transport = cast(asyncio.Transport, transport)
-        peer = transport.get_extra_info("peername")
-        self._entry = self._table.opened(str(peer[0]) if peer else "", self._transport.abort)
-        if self._entry is None:
-            report_closed("connections")
-            self._transport.abort()
-            return
-        self._server_state.connections.add(cast(Any, self))
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._head_timeout_s, self._abort)
-
-    def data_received(self, data: bytes) -> None:
-        """Makes the protocol that reads the request."""
-        if self._entry is None:
-            return
-        self._leave()
-        protocol = EdgeProtocol(
-            config=self._config,
-            server_state=self._server_state,
-            entry=self._entry,
-            head_timeout_s=self._head_timeout_s,
-        )
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)
-        protocol.data_received(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Frees the place."""
-        self._leave()
-        if self._entry is not None:
-            self._entry.closed()
-
-    def shutdown(self) -> None:
-        """Closes the connection, because the server stops."""
-        self._transport.close()
-
-    def _abort(self) -> None:
-        report_closed("head")
-        self._transport.abort()
-
-    def _leave(self) -> None:
-        self._server_state.connections.discard(cast(Any, self))
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-
 class EdgeProtocol(H11Protocol):
     """HTTP/1.1 in which a request's head must arrive in time.
 
@@ -114,7 +39,8 @@ class EdgeProtocol(H11Protocol):
     Args:
         config: The configuration of the server.
         server_state: Its state.
-        entry: The connection.
+        table: The connections.
+        head: What the client has sent already, usually the head of its first request.
         head_timeout_s: How long the head of a request may take from its first byte.
     """
 
@@ -123,22 +49,45 @@ class EdgeProtocol(H11Protocol):
         *,
         config: uvicorn.Config,
         server_state: ServerState,
-        entry: ClientConnection,
+        table: ConnectionTable,
+        head: bytes,
         head_timeout_s: float,
     ) -> None:
-        super().__init__(config=config, server_state=server_state, app_state=state_of(entry))
+        super().__init__(config=config, server_state=server_state, app_state={})
+        self._table = table
+        self._head = head
         self._head_timeout_s = head_timeout_s
         self._timer: asyncio.TimerHandle | None = None
-        self._entry = entry
+        self._accepted = False
+        self._entry: ClientConnection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Takes a place, and reads what the client has sent already."""
+        transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        entry = self._table.opened(str(peer[0]) if peer else "", transport.abort)
+        if entry is None:
+            report_closed("connections")
+            transport.abort()
+            return
+        self._accepted, self._entry = True, entry
+        self.app_state = state_of(entry)
+        super().connection_made(transport)
+        head, self._head = self._head, b""
+        self.data_received(head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Frees the place."""
+        if not self._accepted:
+            return
         self._stop_timer()
         super().connection_lost(exc)
         self._entry.closed()
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes of a head or a body."""
+        if not self._accepted:
+            return
         before = self.cycle
         super().data_received(data)
         if self.transport.is_closing() or self.transport.get_protocol() is not self:

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import resource
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
-from typing import cast
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from structlog.testing import capture_logs
 
-from gateway.http.connection.accepting import accept_connections
 from gateway.http.connection.connections import ConnectionTable, authenticated
+from gateway.http.connection.places import AddressGroups
 from gateway.http.server import HttpServer
 from gateway.settings import GatewaySettings
 
@@ -100,7 +94,12 @@ async def site(**settings: object) -> AsyncIterator[Site]:
         return PlainTextResponse("known")
 
     app = Starlette(routes=[Route("/page", page), Route("/known", known)])
-    values = {"http_listen": "127.0.0.1:0", "http_head_timeout_s": FOR_EVER, **settings}
+    values = {
+        "http_listen": "127.0.0.1:0",
+        "http_first_byte_timeout_s": FOR_EVER,
+        "http_head_timeout_s": FOR_EVER,
+        **settings,
+    }
     server = HttpServer(app, GatewaySettings.model_validate(values))
     await server.start()
     served = Site(server.address)
@@ -114,7 +113,7 @@ async def site(**settings: object) -> AsyncIterator[Site]:
 
 @pytest.mark.parametrize("start", [b"", b"G", HEAD, HEAD + b"x-a: "])
 async def test_a_client_that_sends_no_whole_head_is_disconnected(start: bytes) -> None:
-    async with site(http_head_timeout_s=0.2) as served:
+    async with site(http_first_byte_timeout_s=0.2, http_head_timeout_s=0.2) as served:
         client = await served.connect()
         await client.send(start)
         assert await client.rest() == b""
@@ -154,7 +153,7 @@ async def test_requests_in_one_packet_are_all_answered() -> None:
 
 
 async def test_a_page_gets_a_place_among_idle_connections() -> None:
-    async with site(http_unauthenticated=4) as served:
+    async with site(http_waiting=4) as served:
         idle = [await served.connect() for _ in range(40)]
         page = await served.connect()
         assert await page.get("/page") == "HTTP/1.1 200 OK a page"
@@ -167,6 +166,7 @@ async def test_the_connection_that_is_idle_longest_is_closed() -> None:
     async with site(http_unauthenticated=2) as served:
         busy = await served.connect()
         idle = await served.connect()
+        assert await idle.get("/page")
         assert await busy.get("/page")
         assert await (await served.connect()).get("/page")
         assert await idle.rest() == b""
@@ -178,6 +178,8 @@ async def test_a_client_that_is_known_is_not_closed_for_others() -> None:
         known = await served.connect()
         await known.get("/known")
         strangers = [await served.connect() for _ in range(10)]
+        for stranger in strangers:
+            assert await stranger.get("/page")
         assert await strangers[0].rest() == b""
         assert await known.get("/known") == "HTTP/1.1 200 OK known"
 
@@ -187,14 +189,16 @@ async def test_clients_that_are_known_are_bounded_too() -> None:
         known = [await served.connect() for _ in range(3)]
         for client in known:
             await client.get("/known")
-        assert await (await served.connect()).rest() == b""
+        refused = await served.connect()
+        await refused.send(HEAD + b"\r\n")
+        assert await refused.rest() == b""
         known[0].close()
         await known[0].rest()
         assert await known[1].get("/page") == "HTTP/1.1 200 OK a page"
 
 
 async def test_one_address_does_not_close_the_connections_of_another() -> None:
-    limits = {"http_unauthenticated_per_address": 2, "http_proxies": ()}
+    limits = {"http_waiting_per_address": 2, "http_proxies": ()}
     async with site(**limits) as served:
         quiet = await served.connect("127.0.0.1")
         many = [await served.connect("127.0.0.2") for _ in range(20)]
@@ -204,8 +208,26 @@ async def test_one_address_does_not_close_the_connections_of_another() -> None:
         assert await many[-1].get("/page") == "HTTP/1.1 200 OK a page"
 
 
+async def test_one_address_has_few_places_after_its_requests_too() -> None:
+    limits = {"http_unauthenticated_per_address": 2, "http_proxies": ()}
+    async with site(**limits) as served:
+        quiet = await served.connect("127.0.0.1")
+        assert await quiet.get("/page")
+        many = [await served.connect("127.0.0.2") for _ in range(20)]
+        for client in many:
+            assert await client.get("/page")
+        for client in many[:18]:
+            assert await client.rest() == b""
+        assert await quiet.get("/page") == "HTTP/1.1 200 OK a page"
+        assert await many[-1].get("/page") == "HTTP/1.1 200 OK a page"
+
+
 async def test_connections_through_a_proxy_are_not_limited_per_address() -> None:
-    limits = {"http_unauthenticated_per_address": 2, "http_proxies": ("127.0.0.0/8",)}
+    limits: dict[str, object] = {
+        "http_waiting_per_address": 2,
+        "http_unauthenticated_per_address": 2,
+        "http_proxies": ("127.0.0.0/8",),
+    }
     async with site(**limits) as served:
         clients = [await served.connect() for _ in range(20)]
         assert [await client.get("/page") for client in clients] == ["HTTP/1.1 200 OK a page"] * 20
@@ -236,7 +258,8 @@ def test_addresses_of_one_ipv6_network_count_as_one() -> None:
     def closes(name: str) -> Callable[[], None]:
         return lambda: closed.append(name)
 
-    table = ConnectionTable(most=9, unauthenticated=9, per_address=1, proxies=("10.0.0.0/8",))
+    groups = AddressGroups(proxies=("10.0.0.0/8",))
+    table = ConnectionTable(most=9, unauthenticated=9, per_address=1, groups=groups)
     table.opened("2001:db8::1", closes("first"))
     table.opened("2001:db8::2", closes("second"))
     table.opened("2001:db8:0:1::1", closes("other network"))
@@ -246,96 +269,3 @@ def test_addresses_of_one_ipv6_network_count_as_one() -> None:
     table.opened("::ffff:10.0.0.1", closes("proxy"))
     assert closed == ["first", "mapped"]
     assert len(table) == 5
-
-
-@contextmanager
-def no_descriptor_left() -> Iterator[Callable[[], None]]:
-    """Lowers the limit of descriptors to what is open; yields a function that raises it again."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-
-    def release() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-    highest = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
-    holes = [os.open("/dev/null", os.O_RDONLY)]
-    while holes[-1] < highest:
-        holes.append(os.open("/dev/null", os.O_RDONLY))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(holes[-1], highest) + 1, hard))
-    try:
-        yield release
-    finally:
-        release()
-        for descriptor in holes:
-            os.close(descriptor)
-
-
-async def test_a_connection_that_is_closed_makes_room_without_a_pause(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("gateway.http.connection.accepting._LONGEST_PAUSE_S", 3600.0)
-    open_transports: list[asyncio.Transport] = []
-    served = 0
-
-    class Counted(asyncio.Protocol):
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            nonlocal served
-            served += 1
-            open_transports.append(cast(asyncio.Transport, transport))
-
-    def make_room() -> bool:
-        if not open_transports:
-            return False
-        open_transports.pop(0).abort()
-        return True
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
-        waiting = [socket.create_connection(listener.getsockname()) for _ in range(50)]
-        first = asyncio.create_task(accept_connections(listener, Counted, make_room))
-        async with asyncio.timeout(90):
-            while served < 50:
-                await asyncio.wait([first], timeout=0.01)
-        first.cancel()
-        await asyncio.wait([first])
-        late = [socket.create_connection(listener.getsockname()) for _ in range(30)]
-        before = served
-        with capture_logs(), no_descriptor_left():
-            accepting = asyncio.create_task(accept_connections(listener, Counted, make_room))
-            async with asyncio.timeout(90):
-                while served < before + 30:
-                    await asyncio.wait([accepting], timeout=0.01)
-            accepting.cancel()
-            await asyncio.wait([accepting])
-        for transport in open_transports:
-            transport.abort()
-        for client in (*waiting, *late):
-            client.close()
-
-
-async def test_without_descriptors_the_loop_is_quiet_and_goes_on_later() -> None:
-    made: list[asyncio.Protocol] = []
-    asked_for_room = asyncio.Event()
-
-    def protocol() -> asyncio.Protocol:
-        made.append(asyncio.Protocol())
-        return made[-1]
-
-    def make_room() -> bool:
-        asked_for_room.set()
-        return False
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
-        waiting = [socket.create_connection(listener.getsockname()) for _ in range(50)]
-        with capture_logs() as lines, no_descriptor_left() as release:
-            accepting = asyncio.create_task(accept_connections(listener, protocol, make_room))
-            await asyncio.wait_for(asked_for_room.wait(), 90)
-            release()
-            async with asyncio.timeout(90):
-                while len(made) < 50:
-                    await asyncio.wait([accepting], timeout=0.01)
-        accepting.cancel()
-        await asyncio.wait([accepting])
-        assert [line["event"] for line in lines] == ["no connection can be accepted"]
-        for client in waiting:
-            client.close()
