@@ -26,7 +26,7 @@ from tests.workers import count, number
 
 READY_TIMEOUT_S = 100.0
 KNOWN_VECTORS = CHECKOUT / ".cache" / "test-vectors"
-"""Files of services.llm.engines.retrieval.vectors: each vector under the hash of its text."""
+"""Files of services.llm.engines.retrieval.matching.vectors: vectors by the hash of their text."""
 
 
 @dataclass

@@ -12,7 +12,7 @@ from anima.llm.v1 import GenerateRequest
 from retrieval.embedding import Embedder
 from services.llm.engine import Delta, End, EndReason, LlmEngineInfo
 from services.llm.engines.retrieval import RetrievalEngine
-from services.llm.engines.retrieval.vectors import KeptVectors
+from services.llm.engines.retrieval.matching.vectors import KeptVectors
 from services.llm.generation import Generation
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Message, Prompt, Role

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.llm.engines.retrieval.sums import DividedByZeroError, result_of
+from services.llm.engines.retrieval.dialogue.sums import DividedByZeroError, result_of
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 from retrieval.embedding import Embedder
 from services.llm.engine import Delta, End, EndReason, LlmEngineInfo
 from services.llm.engines.retrieval.answerer import Answerer
-from services.llm.engines.retrieval.vectors import KeptVectors
+from services.llm.engines.retrieval.matching.vectors import KeptVectors
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
 from services.llm.settings import NO_MODEL, LlmSettings

@@ -8,18 +8,18 @@ from typing import Final
 
 from retrieval.hybrid import TextEmbedder
 from services.llm.engine import Source, SourceKind
-from services.llm.engines.retrieval.continuing import rest_of_the_cut
-from services.llm.engines.retrieval.conversation import Conversation
-from services.llm.engines.retrieval.entries import EntryIndex, Match
-from services.llm.engines.retrieval.notebook import Notebook
-from services.llm.engines.retrieval.offering import unknown
-from services.llm.engines.retrieval.passages import PassageIndex
+from services.llm.engines.retrieval.dialogue.continuing import rest_of_the_cut
+from services.llm.engines.retrieval.dialogue.conversation import Conversation
+from services.llm.engines.retrieval.dialogue.offering import unknown
+from services.llm.engines.retrieval.dialogue.small_talk import small_talk
+from services.llm.engines.retrieval.matching.entries import EntryIndex, Match
+from services.llm.engines.retrieval.matching.passages import PassageIndex
+from services.llm.engines.retrieval.notes.notebook import Notebook
+from services.llm.engines.retrieval.notes.recollection import Recollection
+from services.llm.engines.retrieval.notes.remembering import acknowledgement, forgetting, statements
 from services.llm.engines.retrieval.phrasebook import Said, phrasebook
 from services.llm.engines.retrieval.quotation import Quotation
-from services.llm.engines.retrieval.recollection import Recollection
-from services.llm.engines.retrieval.remembering import acknowledgement, forgetting, statements
 from services.llm.engines.retrieval.reply import Reply, unsaid
-from services.llm.engines.retrieval.small_talk import small_talk
 from services.llm.engines.retrieval.turn import Turn
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt

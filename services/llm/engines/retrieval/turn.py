@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.llm.engines.retrieval.conversation import Conversation
-from services.llm.engines.retrieval.entries import Match
-from services.llm.engines.retrieval.notebook import Notebook
+from services.llm.engines.retrieval.dialogue.conversation import Conversation
+from services.llm.engines.retrieval.matching.entries import Match
+from services.llm.engines.retrieval.notes.notebook import Notebook
 from services.llm.engines.retrieval.phrasebook import Said
 from services.llm.engines.retrieval.reply import unsaid
 from services.llm.prompt.prompt import Prompt

@@ -8,9 +8,9 @@ from typing import Final
 
 from retrieval.topics import topic_of
 from services.llm.engine import Source, SourceKind
-from services.llm.engines.retrieval.matching import covering, matching, told
-from services.llm.engines.retrieval.note import Note
-from services.llm.engines.retrieval.notebook import Notebook
+from services.llm.engines.retrieval.notes.matching import covering, matching, told
+from services.llm.engines.retrieval.notes.note import Note
+from services.llm.engines.retrieval.notes.notebook import Notebook
 from services.llm.engines.retrieval.phrasebook import Phrasebook, Said
 from services.llm.engines.retrieval.reply import Reply, unsaid
 from services.llm.prompt.prompt import Message

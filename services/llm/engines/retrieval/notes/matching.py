@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from retrieval.topics import covered, topic_of
-from services.llm.engines.retrieval.note import Note
+from services.llm.engines.retrieval.notes.note import Note
 from text.facts.asked import Asked
 from text.facts.candidate import USER
 from text.facts.reality import Reality

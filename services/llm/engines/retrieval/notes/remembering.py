@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.llm.engines.retrieval.notebook import Notebook
+from services.llm.engines.retrieval.notes.notebook import Notebook
 from services.llm.engines.retrieval.phrasebook import Said
 from text.facts.candidate import USER, Candidate, Denial
 from text.facts.clauses import Clause, clauses

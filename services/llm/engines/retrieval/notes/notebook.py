@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Final
 
-from services.llm.engines.retrieval.matching import named
-from services.llm.engines.retrieval.note import Note
+from services.llm.engines.retrieval.notes.matching import named
+from services.llm.engines.retrieval.notes.note import Note
 from services.llm.prompt.prompt import Memory, Message, Role
 from text.facts.candidate import OPPOSITES, USER, Candidate, Denial, Ending, Replacement, key_of
 from text.facts.clauses import Clause, clauses

@@ -12,8 +12,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
+from services.llm.engines.retrieval.dialogue.sums import DividedByZeroError, result_of
 from services.llm.engines.retrieval.reply import unsaid
-from services.llm.engines.retrieval.sums import DividedByZeroError, result_of
 from services.llm.prompt.prompt import Message
 from text.languages import primary
 

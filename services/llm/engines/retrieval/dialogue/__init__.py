@@ -1,0 +1,1 @@
+"""The conversation: its history, small talk, continuing, and what to offer."""

@@ -1,0 +1,1 @@
+"""Finds the entries and passages of a persona that match a question."""

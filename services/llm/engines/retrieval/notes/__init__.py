@@ -1,0 +1,1 @@
+"""What the person told: kept, acknowledged, found again and forgotten."""
