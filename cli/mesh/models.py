@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from cli.console import console
 from memory.settings import MemorySettings
-from services.asr.choice import BEST_MODEL, needs_model
+from services.asr.choosing.choice import BEST_MODEL, needs_model
 from services.asr.settings import AsrSettings
 from services.llm.settings import LlmSettings
 from services.runtime.config.settings import ServiceSettings

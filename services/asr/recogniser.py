@@ -3,9 +3,9 @@
 import asyncio
 from dataclasses import replace
 
+from services.asr.choosing.more_languages import how_to_hear_more
+from services.asr.decoding.final_pass import DecoderSpeed, FinalPassPolicy
 from services.asr.engine import AsrEngine
-from services.asr.final_pass import DecoderSpeed, FinalPassPolicy
-from services.asr.more_languages import how_to_hear_more
 from services.asr.session import RecognitionSession, SessionConfig
 from services.asr.settings import AsrSettings
 from services.runtime.engine import EngineInfo

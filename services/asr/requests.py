@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from types import MappingProxyType
 
 from anima.asr.v1 import Endpointing, RecognizeConfig
-from services.asr.endpointing import EndpointingLimits
+from services.asr.front_end.endpointing import EndpointingLimits
 from services.asr.session import SessionConfig
 from services.runtime.engine import EngineInfo
 from services.runtime.errors import FailedPrecondition, InvalidRequest

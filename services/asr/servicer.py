@@ -17,7 +17,7 @@ from anima.asr.v1 import (
 )
 from anima.common.v1 import ChunkHeader, Interrupted
 from services.asr.answers import to_response
-from services.asr.choice import choose_engine
+from services.asr.choosing.choice import choose_engine
 from services.asr.engine import AsrEngine
 from services.asr.events import Final
 from services.asr.recogniser import Recogniser

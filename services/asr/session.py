@@ -6,16 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.asr.audio_history import AudioHistory
-from services.asr.endpointing import (
-    EndGuessed,
-    Endpointer,
-    EndpointEvent,
-    EndpointingLimits,
-    SpeechWentOn,
-    UtteranceEnded,
-    UtteranceStarted,
-)
+from services.asr.decoding.final_pass import DecoderSpeed, FinalPassPolicy
+from services.asr.decoding.joining import join
+from services.asr.decoding.segment import LiveSegment, Segment, WholeSegment
 from services.asr.engine import (
     DECODER_RATE_HZ,
     DecoderConfig,
@@ -33,10 +26,17 @@ from services.asr.events import (
     SpeechStarted,
     Transcript,
 )
-from services.asr.final_pass import DecoderSpeed, FinalPassPolicy
-from services.asr.joining import join
-from services.asr.segment import LiveSegment, Segment, WholeSegment
-from services.asr.voice_activity import WINDOW_SAMPLES, SpeechDetector
+from services.asr.front_end.audio_history import AudioHistory
+from services.asr.front_end.endpointing import (
+    EndGuessed,
+    Endpointer,
+    EndpointEvent,
+    EndpointingLimits,
+    SpeechWentOn,
+    UtteranceEnded,
+    UtteranceStarted,
+)
+from services.asr.front_end.voice_activity import WINDOW_SAMPLES, SpeechDetector
 from services.runtime.process.compute import Compute
 from services.runtime.process.tasks import Tasks
 

@@ -8,8 +8,8 @@ import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
-from services.asr.endpointing import EndpointingLimits
 from services.asr.events import Final, SpeechEvent
+from services.asr.front_end.endpointing import EndpointingLimits
 from services.asr.recogniser import Recogniser
 from services.asr.session import SessionConfig
 from testing.streams.asr import plain_words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.asr.choice import choose_engine, needs_model
+from services.asr.choosing.choice import choose_engine, needs_model
 from services.asr.settings import AsrSettings
 from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelStore

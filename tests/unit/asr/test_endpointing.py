@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.asr.endpointing import (
+from services.asr.front_end.endpointing import (
     EndGuessed,
     Endpointer,
     EndpointEvent,

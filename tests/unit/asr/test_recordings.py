@@ -11,9 +11,9 @@ import numpy as np
 import psutil
 import pytest
 
-from services.asr.endpointing import EndpointingLimits
 from services.asr.engines.pocketsphinx import PocketsphinxEngine
 from services.asr.events import EndGuess, Final, Partial
+from services.asr.front_end.endpointing import EndpointingLimits
 from services.asr.recogniser import Recogniser
 from services.asr.session import SessionConfig
 from services.asr.settings import AsrSettings

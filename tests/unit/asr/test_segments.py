@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.asr.endpointing import EndpointingLimits
+from services.asr.decoding.final_pass import DecoderSpeed, FinalPassPolicy
+from services.asr.decoding.joining import join
+from services.asr.decoding.segment import PADDING_SAMPLES, LiveSegment, WholeSegment
 from services.asr.engine import DecoderConfig, Hypothesis, StreamingDecoder, Word
 from services.asr.events import EndGuess, Final, Partial, SpeechEvent, SpeechStarted
-from services.asr.final_pass import DecoderSpeed, FinalPassPolicy
-from services.asr.joining import join
+from services.asr.front_end.endpointing import EndpointingLimits
 from services.asr.recogniser import Recogniser
-from services.asr.segment import PADDING_SAMPLES, LiveSegment, WholeSegment
 from services.asr.session import SessionConfig
 from services.asr.settings import AsrSettings
 from services.runtime.engine import EngineInfo

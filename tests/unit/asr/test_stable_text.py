@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.asr.stable_text import StableText
+from services.asr.decoding.stable_text import StableText
 
 
 @pytest.mark.parametrize(

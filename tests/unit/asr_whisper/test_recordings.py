@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.asr.endpointing import EndpointingLimits
 from services.asr.engine import AsrEngine, DecoderConfig, Hypothesis
 from services.asr.engines.whisper.engine import WhisperEngine
 from services.asr.events import EndGuess, Final, Partial, SpeechEvent
+from services.asr.front_end.endpointing import EndpointingLimits
 from services.asr.recogniser import Recogniser
 from services.asr.session import SessionConfig
 from services.asr.settings import AsrSettings

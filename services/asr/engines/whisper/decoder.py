@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from services.asr.decoding.joining import join
 from services.asr.engine import DECODER_RATE_HZ, Hypothesis, Word
 from services.asr.engines.whisper.batches import Batches
 from services.asr.engines.whisper.model import MAX_SPEECH_S, Job
-from services.asr.joining import join
 
 _MAX_SAMPLES: Final = round(MAX_SPEECH_S * DECODER_RATE_HZ)
 _CUT_WITHIN_SAMPLES: Final = 8 * DECODER_RATE_HZ

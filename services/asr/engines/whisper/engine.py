@@ -15,11 +15,11 @@ from typing import ClassVar, Final, Literal
 import numpy as np
 from pydantic import Field
 
+from services.asr.choosing.more_languages import MODEL
 from services.asr.engine import DECODER_RATE_HZ, DecoderConfig
 from services.asr.engines.whisper.batches import Batches
 from services.asr.engines.whisper.decoder import WhisperDecoder
 from services.asr.engines.whisper.model import WhisperModel
-from services.asr.more_languages import MODEL
 from services.asr.settings import AsrSettings
 from services.runtime.config.settings import SettingsError
 from services.runtime.engine import EngineInfo

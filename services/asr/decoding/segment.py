@@ -9,6 +9,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from services.asr.decoding.final_pass import DecoderSpeed, FinalPassPolicy
+from services.asr.decoding.stable_text import StableText
 from services.asr.engine import (
     DECODER_RATE_HZ,
     Hypothesis,
@@ -16,8 +18,6 @@ from services.asr.engine import (
     StreamingDecoder,
     Word,
 )
-from services.asr.final_pass import DecoderSpeed, FinalPassPolicy
-from services.asr.stable_text import StableText
 from services.runtime.process.tasks import Tasks
 
 PADDING_SAMPLES = 200 * DECODER_RATE_HZ // 1000

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from typing import Final
 
-from services.asr.choice import choose_engine
+from services.asr.choosing.choice import choose_engine
 from services.asr.settings import AsrSettings
 from services.runtime.errors import AnimaError
 from services.runtime.models.store import ModelStore

@@ -1,0 +1,1 @@
+"""Which recogniser an installation uses, and which languages it understands."""

@@ -1,0 +1,1 @@
+"""Before recognition: speech is told from silence, and utterances begin and end."""
