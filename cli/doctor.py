@@ -24,7 +24,8 @@ from cli.mesh.layout import Layout, fixed_layout, taken_addresses
 from cli.models import model_store
 from gateway.stages.spec import GATEWAY_PORT, STAGES
 from services.asr.choosing.choice import BEST_MODEL, choose_engine
-from services.asr.choosing.more_languages import OF_MANY_LANGUAGES, how_to_hear_more, missing_steps
+from services.asr.choosing.more_languages import OF_MANY_LANGUAGES, how_to_hear_more
+from services.asr.choosing.whisper import missing_steps
 from services.asr.settings import AsrSettings
 from services.runtime.config.settings import ServiceSettings, SettingsError
 from services.runtime.engines import engine_names, load_engine

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from cli.console import console, fail, listing, print_table, progress, report
+from services.asr.choosing.more_languages import how_to_hear_more
+from services.asr.choosing.whisper import MODEL as WHISPER_MODEL
+from services.asr.settings import AsrSettings
 from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import AnimaError
 from services.runtime.models.store import ModelState, ModelStore, StoredModel
@@ -63,6 +67,9 @@ def pull(
     pulled = [_pull(store, known[name]) for name in wanted]
     if not all(pulled):
         raise typer.Exit(1)
+    if WHISPER_MODEL in wanted:
+        steps = how_to_hear_more(AsrSettings.from_environment())
+        console.print(f"To understand more languages: {escape(steps)}.", soft_wrap=True)
 
 
 def _pull(store: ModelStore, entry: StoredModel) -> bool:

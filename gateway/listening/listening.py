@@ -86,6 +86,7 @@ class Listening:
         self._enough: int | None = None
         self._fed = False
         self._heard_language = ""
+        self._stream_language = ""
 
     @property
     def waiting(self) -> bool:
@@ -148,6 +149,8 @@ class Listening:
             asr.RecognizeRequest(config=config),
             timeout_ms=self._mesh.settings.stages["asr"].open_ms,
         )
+        if stream.started is not None:
+            self._stream_language = stream.started.started.language
         self._away = False
         self._enough = None
         self._fed = False
@@ -263,7 +266,7 @@ class Listening:
         last = transcript.words[-1] if transcript.words else common.WordMark()
         pause = Pause(
             text=transcript.text.strip(),
-            language=transcript.language or self._config.language or DEFAULT,
+            language=transcript.language or self._stream_language or DEFAULT,
             confidence=transcript.confidence if transcript.HasField("confidence") else None,
             last_confidence=last.confidence if last.HasField("confidence") else None,
             sample_rate_hz=self._rate_hz,

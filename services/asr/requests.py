@@ -39,10 +39,11 @@ def check_config(config: RecognizeConfig, engine: EngineInfo) -> SessionConfig:
         )
     for index, phrase in enumerate(config.phrase_hints):
         check_text(f"config.phrase_hints[{index}]", phrase, MAX_PHRASE_CHARS)
+    candidates = check_candidates(config.candidate_languages, engine)
     return SessionConfig(
         sample_rate_hz=config.sample_rate_hz,
-        language=choose_language(config.language, engine),
-        candidates=check_candidates(config.candidate_languages, engine),
+        language=choose_language(config.language, engine, candidates),
+        candidates=candidates,
         limits=check_endpointing(config.endpointing),
         phrase_hints=tuple(config.phrase_hints),
     )
@@ -86,17 +87,24 @@ def check_candidates(tags: Sequence[str], engine: EngineInfo) -> tuple[str, ...]
     return tuple(dict.fromkeys(language for language in known if language is not None))
 
 
-def choose_language(tag: str, engine: EngineInfo) -> str:
+def choose_language(tag: str, engine: EngineInfo, candidates: Sequence[str] = ()) -> str:
     """Returns the engine's language for a BCP-47 tag: "en" for "en-GB"; its first one for "".
+
+    Args:
+        tag: The language that the caller expects.
+        engine: Describes the engine.
+        candidates: The engine's languages that the person may speak as well; the first one stands
+            in for a language that the engine does not support.
 
     Raises:
         InvalidRequest: The tag is malformed.
-        FailedPrecondition: The engine does not support the language.
+        FailedPrecondition: The engine supports neither the language nor a candidate.
     """
     if not tag:
         return engine.languages[0]
     _check_tag("config.language", tag)
-    if (language := spoken(tag, engine.languages)) is not None:
+    language = spoken(tag, engine.languages) or next(iter(candidates), None)
+    if language is not None:
         return language
     known = ", ".join(engine.languages)
     names = ", ".join(_NAMES.get(language, language) for language in engine.languages)

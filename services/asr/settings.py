@@ -16,8 +16,9 @@ class AsrSettings(ServiceSettings):
     default_port: ClassVar[int] = 50051
 
     engine: str = ""
-    """The name of an engine: an entry point in `anima.asr.engines`. Empty: `moonshine` if its model
-    is installed, otherwise `pocketsphinx`."""
+    """The name of an engine: an entry point in `anima.asr.engines`. Empty: `auto` if the extra and
+    the model of Whisper are installed, otherwise `moonshine` if its model is, otherwise
+    `pocketsphinx`."""
     capacity: int = Field(default=4, ge=1, le=10_000)
     """How many streams are recognised at the same time."""
     final_pass: FinalPass = "auto"  # noqa: S105 (not a password)

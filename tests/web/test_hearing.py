@@ -77,11 +77,24 @@ def choose_language(talk: Talk, tag: str) -> None:
     talk.page.keyboard.press("Escape")
 
 
-def test_chinese_page_says_in_chinese_that_chinese_is_not_heard(
+def test_chinese_page_says_in_chinese_that_only_english_is_heard_and_hears_it(
     microphone: Browser, english_only: str
 ) -> None:
     with open_page(microphone, english_only, SIZE, "zh-CN") as talk:
         talk.until("document.querySelectorAll('#language option').length > 1")
+        talk.page.click("#microphone")
+        assert notice(talk) == (
+            f"这里的语音识别只能听懂英语，中文请打字输入。 管理员可运行：{COMMAND}"
+        )
+        talk.until("document.getElementById('microphone').getAttribute('aria-pressed') === 'true'")
+
+
+def test_chinese_that_was_chosen_and_is_not_heard_keeps_the_microphone_off(
+    microphone: Browser, english_only: str
+) -> None:
+    with open_page(microphone, english_only, SIZE, "zh-CN") as talk:
+        talk.until("document.querySelectorAll('#language option').length > 1")
+        choose_language(talk, "zh")
         talk.page.click("#microphone")
         assert notice(talk) == (
             "这里听不懂中文语音，只能听懂英语。请打字提问，或在设置中选择其他对话语言。"

@@ -156,7 +156,7 @@ export class Composer extends EventTarget {
     const starting = this.#microphone.start();
     this.#show();
     const problem = await starting;
-    if (problem) this.#say(t(problem));
+    if (problem || this.#settings.halfDeafness) this.#say(problem ? t(problem) : this.#settings.halfDeafness);
     this.#show();
   }
 

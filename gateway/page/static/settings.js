@@ -70,12 +70,32 @@ export class Settings extends EventTarget {
     return this.#choices.language || interfaceLanguage();
   }
 
-  /** What to tell a person whose language is not understood when it is spoken; empty if it is. */
+  /** What to tell a person who speaks none of the languages that are understood; empty if one is. */
   get deafness() {
-    const { languages = [], more_languages: more = "" } = engineOf(this.#mesh, "asr") ?? {};
-    if (!languages.length || speaks(languages, this.#language)) return "";
-    const places = { language: nameOf(this.#language), known: languages.map(nameOf).join(", ") };
-    return [t("micLanguage", places), more && t("micMore", { more })].filter(Boolean).join(" ");
+    const { language } = this.#choices;
+    const { languages: offered = [] } = this.persona ?? {};
+    const spoken = language ? [language] : offered.length ? offered : [this.#language];
+    return spoken.some((tag) => this.#hears(tag)) ? "" : this.#told("micLanguage", spoken[0]);
+  }
+
+  /**
+   * What to tell a person who has chosen no language and may speak that of the page, which is not
+   * understood; empty if it is. The microphone is of use all the same: people speak more than one.
+   */
+  get halfDeafness() {
+    if (this.#choices.language || this.#hears(interfaceLanguage())) return "";
+    return this.#told("micOnly", interfaceLanguage());
+  }
+
+  #hears(tag) {
+    const { languages = [] } = engineOf(this.#mesh, "asr") ?? {};
+    return !languages.length || speaks(languages, tag);
+  }
+
+  #told(key, tag) {
+    const { languages, more_languages: more = "" } = engineOf(this.#mesh, "asr");
+    const places = { language: nameOf(tag), known: languages.map(nameOf).join(", ") };
+    return [t(key, places), more && t("micMore", { more })].filter(Boolean).join(" ");
   }
 
   /** Texts of the persona in the language of the conversation, or else of the page. */
@@ -101,9 +121,7 @@ export class Settings extends EventTarget {
   draw() {
     const { personas, avatars, voices } = this.#mesh;
     const languages = this.persona?.languages ?? [];
-    const heard = engineOf(this.#mesh, "asr")?.languages ?? [];
-    const labelOf = (tag) =>
-      !heard.length || speaks(heard, tag) ? nameOf(tag) : t("typedOnly", { language: nameOf(tag) });
+    const labelOf = (tag) => (this.#hears(tag) ? nameOf(tag) : t("typedOnly", { language: nameOf(tag) }));
     const fits = (voice) =>
       !this.#choices.language || voice.languages.some((tag) => tag.startsWith(this.#choices.language));
     fill("persona", personas.map(labelled), this.persona?.name ?? "", false);

@@ -55,3 +55,15 @@ def test_language_that_is_not_understood_comes_with_the_remedy() -> None:
     assert caught.value.metadata["remedy"] == "anima models pull ears"
     with pytest.raises(FailedPrecondition, match="ANIMA_ASR_ENGINE"):
         check_config(config("zh-CN"), engine("en"))
+
+
+def test_person_who_may_speak_a_language_that_is_understood_is_heard() -> None:
+    checked = check_config(config("zh-CN", "zh-CN", "en-GB"), engine("en"))
+    assert checked.language == "en"
+    assert checked.candidates == ("en",)
+    assert check_config(config("zh-CN", "en", "zh"), engine("en", "zh")).language == "zh"
+
+
+def test_nobody_is_heard_of_whom_no_language_is_understood() -> None:
+    with pytest.raises(FailedPrecondition, match="not 'zh-CN'"):
+        check_config(config("zh-CN", "zh-CN", "ja"), engine("en"))

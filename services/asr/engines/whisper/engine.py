@@ -15,7 +15,7 @@ from typing import ClassVar, Final, Literal
 import numpy as np
 from pydantic import Field
 
-from services.asr.choosing.more_languages import MODEL
+from services.asr.choosing.whisper import MODEL
 from services.asr.engine import DECODER_RATE_HZ, DecoderConfig
 from services.asr.engines.whisper.batches import Batches
 from services.asr.engines.whisper.decoder import WhisperDecoder
