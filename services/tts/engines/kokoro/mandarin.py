@@ -8,9 +8,11 @@ and has learned itself how the third tone changes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from services.tts.engines.kokoro.mandarin_polyphones import readings_of
 from services.tts.engines.kokoro.units import Unit, Word
 
 _INITIALS: Final = MappingProxyType(
@@ -53,9 +55,10 @@ def words_of(characters: str, *, chars: list[int]) -> list[Word]:
 
     words: list[Word] = []
     start = 0
-    for piece in rjieba.cut(characters):
+    pieces = rjieba.cut(characters)
+    for piece, readings in zip(pieces, readings_of(pieces), strict=True):
         word = Word(chars[start])
-        for offset, (initial, final) in enumerate(_syllables(piece)):
+        for offset, (initial, final) in enumerate(_syllables(piece, readings)):
             word.units += _units(initial, final, chars[start + offset])
         start += len(piece)
         if word.units:
@@ -63,9 +66,10 @@ def words_of(characters: str, *, chars: list[int]) -> list[Word]:
     return words
 
 
-def _syllables(word: str) -> list[tuple[str, str]]:
+def _syllables(word: str, readings: Mapping[int, str]) -> list[tuple[str, str]]:
     """Returns initial and final, such as ("n", "i3"), of each character; empty: not known."""
     from pypinyin import Style, lazy_pinyin
+    from pypinyin.contrib.tone_convert import to_finals_tone3, to_initials
 
     # The stubs of pypinyin do not know that a list is one item per character.
     each_unknown: Any = lambda unknown: [""] * len(unknown)  # noqa: E731
@@ -79,7 +83,10 @@ def _syllables(word: str) -> list[tuple[str, str]]:
             errors=each_unknown,
         )
 
-    syllables = zip(parts(Style.INITIALS), parts(Style.FINALS_TONE3), strict=True)
+    syllables = list(zip(parts(Style.INITIALS), parts(Style.FINALS_TONE3), strict=True))
+    for index, reading in readings.items():
+        final = to_finals_tone3(reading, strict=True, neutral_tone_with_five=True)
+        syllables[index] = to_initials(reading, strict=True), final
     whole = parts(Style.TONE3)
     # 嗯 is n2: neither initial nor final
     return [
