@@ -28,6 +28,12 @@ class Sound:
     end_sample: int
 
 
+def moved(sound: Sound, samples: int) -> Sound:
+    """Returns a sound that is spoken so many samples later."""
+    start, end = sound.start_sample + samples, sound.end_sample + samples
+    return Sound(sound.ipa, sound.stress, sound.char, start, end)
+
+
 def marks_of(
     phrase: str, sounds: Sequence[Sound], *, start_char: int, start_sample: int
 ) -> tuple[tuple[WordTiming, ...], tuple[PhonemeTiming, ...]]:
@@ -39,6 +45,8 @@ def marks_of(
         start_char: The position of the phrase in the segment's text.
         start_sample: Its position in the segment's audio.
     """
+    if not sounds:
+        return (), ()
     captions = CaptionWords(phrase)
     spans = _spans(captions, sounds)
     words: list[WordTiming] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import langcodes
@@ -22,7 +22,6 @@ from services.tts.engine import (
     Emit,
     Gender,
     Samples,
-    SpeechChunk,
     SpeechRequest,
     VoiceInfo,
     languages_of,
@@ -35,8 +34,8 @@ from services.tts.engines.espeak_library import (
     WordEvent,
 )
 from services.tts.engines.library_thread import LibraryThread
-from services.tts.text_spans import has_speech, phrases, speakable
-from services.tts.timing import Sound, marks_of
+from services.tts.phrase_by_phrase import Phrase, Spoken, speak_phrases
+from services.tts.timing import Sound
 
 _NAME = "espeak"
 _LICENCE = "GPL-3.0-or-later"
@@ -91,22 +90,13 @@ class EspeakEngine:
 
     def synthesize(self, request: SpeechRequest, emit: Emit) -> None:
         """Speaks a segment phrase by phrase."""
-        text = speakable(request.text)
-        start_sample = 0
-        for start, end in phrases(text):
-            phrase = text[start:end]
-            if not has_speech(phrase):
-                continue
-            for samples, events in self._thread.stream(self._job(phrase, request)):
-                sounds = sounds_of(
-                    events, sample_count=len(samples), closure=self._closure_samples(request)
-                )
-                words, phonemes = marks_of(
-                    phrase, sounds, start_char=start, start_sample=start_sample
-                )
-                start_sample += len(samples)
-                if not emit(SpeechChunk(samples=samples, words=words, phonemes=phonemes)):
-                    return
+
+        def speak(phrase: Phrase) -> Iterator[Spoken]:
+            for samples, events in self._thread.stream(self._job(phrase.text, request)):
+                closure = self._closure_samples(request)
+                yield Spoken(samples, sounds_of(events, sample_count=len(samples), closure=closure))
+
+        speak_phrases(request, emit, speak)
 
     async def close(self) -> None:
         """Ends the library's thread."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -17,15 +17,15 @@ from services.tts.engine import (
     Emit,
     Gender,
     Samples,
-    SpeechChunk,
     SpeechRequest,
     VoiceInfo,
     languages_of,
 )
 from services.tts.engines.flite_library import VERSION, FliteItem, FliteLibrary, FlitePhone
 from services.tts.engines.library_thread import LibraryThread
-from services.tts.text_spans import has_speech, phrases, speakable
-from services.tts.timing import Sound, marks_of
+from services.tts.phrase_by_phrase import Phrase, Spoken, speak_phrases
+from services.tts.text_spans import has_speech
+from services.tts.timing import Sound, moved
 
 _NAME = "flite"
 # The terms are SPDX's "MIT Festival Variant"; see /usr/share/doc/libflite1/copyright.
@@ -54,6 +54,7 @@ _IPA = MappingProxyType(
 )  # fmt: skip
 _FIXED_PITCH = frozenset(("rms",))
 _VOWELS = frozenset("aeiou")
+_NOTHING: Samples = np.zeros(0, np.int16)
 
 # Characters that NFKD does not reduce to ASCII, and characters that flite does not speak.
 _ASCII = MappingProxyType(
@@ -98,28 +99,23 @@ class FliteEngine:
 
     def synthesize(self, request: SpeechRequest, emit: Emit) -> None:
         """Speaks a segment phrase by phrase, and streams within the phrase."""
-        text = speakable(request.text)
-        start_sample = 0
-        for start, end in phrases(text):
-            phrase = text[start:end]
-            ascii_text, chars = transliterate(phrase)
+
+        def speak(phrase: Phrase) -> Iterator[Spoken]:
+            ascii_text, chars = transliterate(phrase.text)
             if not has_speech(ascii_text):
-                continue
-            speaker = _PhraseSpeaker(
-                phrase,
-                chars,
-                start_char=start,
-                start_sample=start_sample,
-                resampled_pitch=_resampled_pitch(request),
+                return
+            aligned = _AlignedPhrase(
+                chars, is_first=phrase.is_first, resampled_pitch=_resampled_pitch(request)
             )
             for item in self._thread.stream(self._job(ascii_text, request)):
-                chunk = speaker.take(item)
-                if chunk is not None and not emit(chunk):
-                    return
-            rest = speaker.finish()
-            if len(rest.samples) and not emit(rest):
-                return
-            start_sample = speaker.end_sample
+                spoken = aligned.take(item)
+                if len(spoken.samples) or spoken.sounds:
+                    yield spoken
+            rest = aligned.finish()
+            if len(rest.samples):
+                yield rest
+
+        speak_phrases(request, emit, speak)
 
     async def close(self) -> None:
         """Ends the library's thread."""
@@ -142,44 +138,33 @@ class FliteEngine:
         return produce
 
 
-class _PhraseSpeaker:
-    """Aligns the audio of one phrase with the clock of its marks.
+class _AlignedPhrase:
+    """Aligns the audio of one phrase with the clock of its sounds.
 
     flite predicts the end of each phone first. The audio then is some milliseconds shorter or
     longer, entirely in the closing pause, which is padded or trimmed here. The opening pause of a
     later phrase is omitted, because the closing pause of the previous phrase is long enough.
     """
 
-    def __init__(
-        self,
-        phrase: str,
-        chars: Sequence[int],
-        *,
-        start_char: int,
-        start_sample: int,
-        resampled_pitch: float,
-    ) -> None:
-        self._phrase = phrase
+    def __init__(self, chars: Sequence[int], *, is_first: bool, resampled_pitch: float) -> None:
         self._chars = chars
-        self._start_char = start_char
+        self._is_first = is_first
         self._left = 0
         self._skip = 0
         self._speedup = resampled_pitch
         rate = FliteLibrary.sample_rate_hz
         self._resampler = StreamResampler(round(rate * resampled_pitch), rate)
-        self.end_sample = start_sample
 
-    def take(self, item: FliteItem) -> SpeechChunk | None:
-        """Takes flite's next output; returns the audio that can be sent."""
+    def take(self, item: FliteItem) -> Spoken:
+        """Takes flite's next output; returns the sounds, or the audio that can be sent."""
         if isinstance(item, list):
-            return self._begin(item)
-        samples = self._cut(self._resampler.process(item))
-        return SpeechChunk(samples=samples) if len(samples) else None
+            return Spoken(_NOTHING, self._begin(item))
+        return Spoken(self._cut(self._resampler.process(item)), ())
 
-    def finish(self) -> SpeechChunk:
+    def finish(self) -> Spoken:
         """Returns the silence missing at the end of flite's audio."""
         tail = self._cut(self._resampler.finish())
-        return SpeechChunk(samples=np.concatenate([tail, np.zeros(self._left, np.int16)]))
+        return Spoken(np.concatenate([tail, np.zeros(self._left, np.int16)]), ())
 
     def _cut(self, samples: Samples) -> Samples:
         skipped = min(self._skip, len(samples))
@@ -188,19 +173,12 @@ class _PhraseSpeaker:
         self._left -= len(kept)
         return kept
 
-    def _begin(self, phones: Sequence[FlitePhone]) -> SpeechChunk:
+    def _begin(self, phones: Sequence[FlitePhone]) -> list[Sound]:
         sounds = _sounds(phones, self._chars, speedup=self._speedup)
-        if self.end_sample > 0 and sounds and not sounds[0].ipa:
+        if not self._is_first and sounds and not sounds[0].ipa:
             self._skip = sounds.pop(0).end_sample
-        words, marks = marks_of(
-            self._phrase,
-            sounds,
-            start_char=self._start_char,
-            start_sample=self.end_sample - self._skip,
-        )
         self._left = sounds[-1].end_sample - self._skip if sounds else 0
-        self.end_sample += self._left
-        return SpeechChunk(samples=np.zeros(0, np.int16), words=words, phonemes=marks)
+        return [moved(sound, -self._skip) for sound in sounds]
 
 
 def _resampled_pitch(request: SpeechRequest) -> float:

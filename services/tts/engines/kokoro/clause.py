@@ -14,7 +14,8 @@ from services.tts.engine import Samples
 from services.tts.engines.kokoro.model import FRAME_SAMPLES, SAMPLE_RATE_HZ, Utterance
 from services.tts.engines.kokoro.units import BLANK, Unit
 from services.tts.loudness import limited
-from services.tts.timing import Sound
+from services.tts.phrase_by_phrase import Spoken
+from services.tts.timing import Sound, moved
 
 _LEAD_FRAMES: Final = 2
 _TAIL_FRAMES: Final = 3
@@ -31,11 +32,8 @@ _MAX_GAIN: Final = 3.0
 
 
 @dataclass(frozen=True)
-class Clause:
+class Clause(Spoken):
     """Speech and its sounds, which cover it without gaps."""
-
-    samples: Samples
-    sounds: tuple[Sound, ...]
 
     @classmethod
     def silent(cls) -> Clause:
@@ -104,11 +102,7 @@ def joined(clauses: Sequence[Clause]) -> Clause:
     sounds: list[Sound] = []
     for clause in clauses:
         start = sounds[-1].end_sample if sounds else 0
-        sounds += [
-            Sound(each.ipa, each.stress, each.char, start + each.start_sample,
-                  start + each.end_sample)
-            for each in clause.sounds
-        ]  # fmt: skip
+        sounds += [moved(sound, start) for sound in clause.sounds]
     samples = np.concatenate([np.zeros(0, np.int16), *(each.samples for each in clauses)])
     return Clause(samples, tuple(sounds))
 

@@ -18,7 +18,6 @@ from services.tts.engine import (
     Emit,
     EngineUnavailableError,
     Pace,
-    SpeechChunk,
     SpeechRequest,
     VoiceInfo,
     languages_of,
@@ -27,8 +26,7 @@ from services.tts.engines.kokoro.clause_cache import ClauseCache
 from services.tts.engines.kokoro.model import MODEL_NAME, VOICES_FOLDER, KokoroModel
 from services.tts.engines.kokoro.speaker import KokoroSpeaker
 from services.tts.engines.kokoro.voices import ENGINE, LICENCE, voices_of
-from services.tts.text_spans import has_speech, phrases, speakable
-from services.tts.timing import marks_of
+from services.tts.phrase_by_phrase import Phrase, Spoken, speak_phrases
 
 _MIB: Final = 2**20
 
@@ -112,19 +110,12 @@ class KokoroEngine:
 
     def synthesize(self, request: SpeechRequest, emit: Emit) -> None:
         """Speaks a segment phrase by phrase."""
-        text = speakable(request.text)
-        start_sample = 0
-        for start, end in phrases(text):
-            phrase = text[start:end]
-            clause = self._speaker.clause(phrase, request) if has_speech(phrase) else None
-            if clause is None or not clause.sounds:
-                continue
-            words, phonemes = marks_of(
-                phrase, clause.sounds, start_char=start, start_sample=start_sample
-            )
-            start_sample += len(clause.samples)
-            if not emit(SpeechChunk(samples=clause.samples, words=words, phonemes=phonemes)):
-                return
+
+        def speak(phrase: Phrase) -> list[Spoken]:
+            clause = self._speaker.clause(phrase.text, request)
+            return [clause] if clause.sounds else []
+
+        speak_phrases(request, emit, speak)
 
     async def close(self) -> None:
         """Writes down what the cache has learned."""
