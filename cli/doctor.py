@@ -33,7 +33,7 @@ from services.runtime.errors import Unavailable
 from services.runtime.models.store import ModelState, StoredModel
 from services.runtime.sandbox.jobs import LEAST
 from services.runtime.sandbox.sandbox import Sandbox
-from services.tts.engine import EngineUnavailableError, TtsEngine
+from services.tts.engine import EngineUnavailableError, MeasuredEngine, TtsEngine
 from services.tts.settings import TtsSettings
 from services.tts.voices import AUTO, VoiceBook
 
@@ -210,6 +210,8 @@ async def _opened_voices(settings: TtsSettings) -> VoiceBook:
         with suppress(EngineUnavailableError, SettingsError):
             engine: TtsEngine = load_engine("tts", name, settings)
             await engine.open()
+            if isinstance(engine, MeasuredEngine):
+                await engine.warm_up()
             engines.append(engine)
     book = VoiceBook(engines, by_preference=True)
     for engine in engines:

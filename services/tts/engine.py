@@ -168,15 +168,25 @@ class TtsEngine(Engine, Protocol):
 
 @runtime_checkable
 class MeasuredEngine(Protocol):
-    """An engine that may be too slow for this machine.
+    """An engine that takes seconds to load, and that may be too slow for this machine.
 
-    With `ANIMA_TTS_ENGINE=auto` it speaks a language only if it does so in time; see
-    `services.tts.selection`.
+    Its `open` only checks that it can be loaded. With `ANIMA_TTS_ENGINE=auto` the other engines
+    speak until `warm_up` has returned, and then this one speaks a language if it does so in time;
+    see `services.tts.selection`. A voice that is asked for by name is spoken as soon as it can be:
+    `synthesize` waits for `warm_up`.
     """
 
     @property
     def pace(self) -> Pace | None:
-        """How fast it is, measured by `open`; None: not measured."""
+        """How fast it is, measured by `warm_up`; None: not measured yet."""
+        ...
+
+    async def warm_up(self) -> None:
+        """Loads what is slow to load and measures the pace; called once, after `open`.
+
+        Raises:
+            EngineUnavailableError: It cannot be loaded.
+        """
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 import langcodes
@@ -18,21 +19,59 @@ _ROBOTIC: Final = 10
 """Up to this preference a voice is understood with effort; a later answer is better."""
 
 
+class Use(Enum):
+    """When the voices of an engine are used."""
+
+    ALWAYS = "always"
+    """Whenever they are the best; their speed does not matter."""
+    LOADING = "loading"
+    """Only on request, until the engine is loaded and measured."""
+    IN_TIME = "in time"
+    """By default: fast enough."""
+    LATE = "late"
+    """By default: too late, but the other voices are hard to understand."""
+    TOO_LATE = "too late"
+    """Only on request: the first clause takes too long."""
+    TOO_SLOW = "too slow"
+    """Only on request: the speech would stop between clauses."""
+
+
 @dataclass(frozen=True)
 class Suitability:
     """How well an engine suits a language on this machine.
 
     Attributes:
         preference: 0 to 100; 0: it speaks the language only if its voice is asked for by name.
-        reason: A sentence; empty: it was not measured.
+        use: When it is used.
+        pace: How fast it is; None: not measured.
     """
 
     preference: int
-    reason: str
+    use: Use
+    pace: Pace | None = None
+
+    @property
+    def reason(self) -> str:
+        """A sentence for operators and logs; empty: its speed does not matter."""
+        if self.use is Use.LOADING:
+            return "only on request until it is loaded and measured"
+        if self.pace is None:
+            return ""
+        first = f"a first clause takes {self.pace.first_clause_s:.2f} s on this machine"
+        if self.use is Use.IN_TIME:
+            return f"in time: {first}"
+        if self.use is Use.LATE:
+            return f"late, but the other voices are hard to understand: {first}"
+        if self.use is Use.TOO_LATE:
+            return f"only on request, because {LATEST_CLAUSE_S} s is the limit: {first}"
+        return (
+            f"only on request, because {SLOWEST_FACTOR} s is the limit: "
+            f"a second of speech takes {self.pace.real_time_factor:.2f} s on this machine"
+        )
 
 
 class Selection:
-    """Weighs the quality of engines against their speed on this machine.
+    """Weighs the quality of engines against their speed on this machine, as known now.
 
     Args:
         engines: All that are open.
@@ -51,36 +90,26 @@ class Selection:
 
     def _suitability(self, engine: TtsEngine, language: str) -> Suitability:
         declared = declared_preference(engine, language)
-        pace = engine.pace if isinstance(engine, MeasuredEngine) else None
+        if not isinstance(engine, MeasuredEngine):
+            return Suitability(declared, Use.ALWAYS)
+        pace = engine.pace
         if pace is None:
-            return Suitability(declared, "")
+            return Suitability(0, Use.LOADING)
         others = [
             declared_preference(each, language)
             for each in self._engines
             if each is not engine and speaks(each, language)
         ]
-        alternative = max(others, default=0)
-        in_time, reason = _judge(pace, has_good_alternative=alternative > _ROBOTIC)
-        return Suitability(declared if in_time else 0, reason)
+        use = _use(pace, has_good_alternative=max(others, default=0) > _ROBOTIC)
+        return Suitability(declared if use in (Use.IN_TIME, Use.LATE) else 0, use, pace)
 
 
-def _judge(pace: Pace, *, has_good_alternative: bool) -> tuple[bool, str]:
-    first, factor = pace.first_clause_s, pace.real_time_factor
-    if factor >= SLOWEST_FACTOR:
-        measured = f"a second of speech takes {factor:.2f} s on this machine"
-        return (
-            False,
-            f"only on request, because {SLOWEST_FACTOR} s is the limit: {measured}",
-        )
-    measured = f"a first clause takes {first:.2f} s on this machine"
-    if first <= LATEST_CLAUSE_S:
-        return True, f"in time: {measured}"
-    if has_good_alternative:
-        return (
-            False,
-            f"only on request, because {LATEST_CLAUSE_S} s is the limit: {measured}",
-        )
-    return True, f"late, but the other voices are hard to understand: {measured}"
+def _use(pace: Pace, *, has_good_alternative: bool) -> Use:
+    if pace.real_time_factor >= SLOWEST_FACTOR:
+        return Use.TOO_SLOW
+    if pace.first_clause_s <= LATEST_CLAUSE_S:
+        return Use.IN_TIME
+    return Use.TOO_LATE if has_good_alternative else Use.LATE
 
 
 def declared_preference(engine: TtsEngine, language: str) -> int:

@@ -13,6 +13,12 @@ from anima.tts.v1 import (
     GENDER_FEMALE,
     GENDER_MALE,
     GENDER_UNSPECIFIED,
+    VOICE_USE_ALWAYS,
+    VOICE_USE_IN_TIME,
+    VOICE_USE_LATE,
+    VOICE_USE_LOADING,
+    VOICE_USE_TOO_LATE,
+    VOICE_USE_TOO_SLOW,
     DescribeEngineRequest,
     DescribeEngineResponse,
     ListVoicesRequest,
@@ -27,12 +33,21 @@ from services.runtime.calls.streams import open_stream
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.observing.logs import get_logger
 from services.runtime.process.compute import Compute
+from services.runtime.process.tasks import Tasks
 from services.runtime.server import Stage
-from services.tts.engine import Gender, SpeechChunk, SpeechRequest, TtsEngine, VoiceInfo
+from services.tts.engine import (
+    Gender,
+    MeasuredEngine,
+    SpeechChunk,
+    SpeechRequest,
+    TtsEngine,
+    VoiceInfo,
+)
 from services.tts.requests import check_config
+from services.tts.selection import Suitability, Use
 from services.tts.settings import TtsSettings
 from services.tts.stream import SEGMENTS_AT_WORK, SynthesisStream
-from services.tts.voices import AUTO, VoiceBook, load_engines, open_engines
+from services.tts.voices import AUTO, VoiceBook, load_engines, open_engines, warm_engines
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -41,6 +56,18 @@ _GENDERS = MappingProxyType(
         Gender.UNKNOWN: GENDER_UNSPECIFIED,
         Gender.FEMALE: GENDER_FEMALE,
         Gender.MALE: GENDER_MALE,
+    }
+)
+
+
+_USES = MappingProxyType(
+    {
+        Use.ALWAYS: VOICE_USE_ALWAYS,
+        Use.LOADING: VOICE_USE_LOADING,
+        Use.IN_TIME: VOICE_USE_IN_TIME,
+        Use.LATE: VOICE_USE_LATE,
+        Use.TOO_LATE: VOICE_USE_TOO_LATE,
+        Use.TOO_SLOW: VOICE_USE_TOO_SLOW,
     }
 )
 
@@ -60,19 +87,37 @@ class TtsServicer(TtsServiceServicer):
         self._book = VoiceBook(())
         self._compute = compute
         self._settings = settings
+        self._tasks = Tasks("tts engines")
 
     async def warm_up(self) -> None:
-        """Opens the engines and synthesises a word with each."""
-        self._engines = await open_engines(self._all, self._settings)
-        self._book = VoiceBook(self._engines, by_preference=self._settings.engine == AUTO)
-        for engine in self._engines:
+        """Opens the engines and synthesises a word with each.
+
+        With "auto" those that take seconds to load are loaded while the others speak already.
+        """
+        opened = await open_engines(self._all, self._settings)
+        prompt = [engine for engine in opened if not isinstance(engine, MeasuredEngine)]
+        if self._settings.engine != AUTO or not prompt:
+            opened = await warm_engines(opened, self._settings)
+        elif len(prompt) < len(opened):
+            self._tasks.start(self._take_in_late_engines(opened), name="late voices")
+        self._use(opened)
+        for engine in prompt:
             await self._compute.run(_speak_a_word, engine)
+
+    async def _take_in_late_engines(self, opened: Sequence[TtsEngine]) -> None:
+        self._use(await warm_engines(opened, self._settings))
+
+    def _use(self, engines: Sequence[TtsEngine]) -> None:
+        """Chooses among these engines from now on; open streams keep the voice they have."""
+        self._engines = engines
+        self._book = VoiceBook(engines, by_preference=self._settings.engine == AUTO)
         for language, note in self._book.notes().items():
             best = self._book.speaking(language, field="language")[0]
             get_logger().info("voice chosen", language=language, voice=best.name, why=note)
 
     async def close(self) -> None:
         """Closes the engines, including those that could not be opened."""
+        await self._tasks.close()
         self._compute.close()
         for engine in self._all:
             await engine.close()
@@ -102,7 +147,7 @@ class TtsServicer(TtsServiceServicer):
             else self._book.all()
         )
         return ListVoicesResponse(
-            voices=[_voice(voice, note=self._book.reason(voice)) for voice in voices]
+            voices=[_voice(voice, self._book.suitability(voice)) for voice in voices]
         )
 
     async def DescribeEngine(  # noqa: N802
@@ -117,8 +162,8 @@ class TtsServicer(TtsServiceServicer):
         )
 
 
-def _voice(voice: VoiceInfo, *, note: str) -> Voice:
-    return Voice(
+def _voice(voice: VoiceInfo, suitability: Suitability | None) -> Voice:
+    message = Voice(
         name=voice.name,
         display_name=voice.display_name,
         languages=voice.languages,
@@ -126,8 +171,14 @@ def _voice(voice: VoiceInfo, *, note: str) -> Voice:
         sample_rate_hz=voice.sample_rate_hz,
         engine=voice.engine,
         licence=voice.licence,
-        note=note,
     )
+    if suitability is not None:
+        message.note = suitability.reason
+        message.use = _USES[suitability.use]
+        if suitability.pace is not None:
+            message.first_clause_ms = round(1000 * suitability.pace.first_clause_s)
+            message.real_time_factor = round(suitability.pace.real_time_factor, 2)
+    return message
 
 
 def build(settings: TtsSettings) -> Stage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import lru_cache
 
 import langcodes
@@ -12,8 +12,8 @@ from services.runtime.config.settings import SettingsError
 from services.runtime.engines import engine_names, load_engine
 from services.runtime.errors import FailedPrecondition, InvalidRequest, NotFound
 from services.runtime.observing.logs import get_logger
-from services.tts.engine import EngineUnavailableError, TtsEngine, VoiceInfo
-from services.tts.selection import Selection, declared_preference
+from services.tts.engine import EngineUnavailableError, MeasuredEngine, TtsEngine, VoiceInfo
+from services.tts.selection import Selection, Suitability, declared_preference
 from services.tts.settings import TtsSettings
 from text.scripts import script_of
 
@@ -57,20 +57,39 @@ async def open_engines(engines: Sequence[TtsEngine], settings: TtsSettings) -> l
     Raises:
         SettingsError: A named engine is unavailable, or no engine is available.
     """
-    opened: list[TtsEngine] = []
-    for engine in engines:
-        try:
-            await engine.open()
-        except EngineUnavailableError as error:
-            name = engine.describe().name
-            if settings.engine != AUTO:
-                raise SettingsError(f"ANIMA_TTS_ENGINE: {name}: {error}") from error
-            get_logger().info("engine skipped", engine=name, message=str(error))
-        else:
-            opened.append(engine)
+    opened = [engine for engine in engines if await _succeeds(engine.open(), engine, settings)]
     if not opened:
         raise SettingsError("ANIMA_TTS_ENGINE: none of the installed engines is available")
     return opened
+
+
+async def warm_engines(engines: Sequence[TtsEngine], settings: TtsSettings) -> list[TtsEngine]:
+    """Warms the measured ones of open engines up; returns all but those that cannot be loaded.
+
+    Raises:
+        SettingsError: A named engine cannot be loaded, or no engine is left.
+    """
+    warm = [
+        engine
+        for engine in engines
+        if not isinstance(engine, MeasuredEngine)
+        or await _succeeds(engine.warm_up(), engine, settings)
+    ]
+    if not warm:
+        raise SettingsError("ANIMA_TTS_ENGINE: none of the installed engines is available")
+    return warm
+
+
+async def _succeeds(work: Awaitable[None], engine: TtsEngine, settings: TtsSettings) -> bool:
+    try:
+        await work
+    except EngineUnavailableError as error:
+        name = engine.describe().name
+        if settings.engine != AUTO:
+            raise SettingsError(f"ANIMA_TTS_ENGINE: {name}: {error}") from error
+        get_logger().info("engine skipped", engine=name, message=str(error))
+        return False
+    return True
 
 
 def _load(name: str, settings: TtsSettings) -> TtsEngine:
@@ -172,18 +191,19 @@ class VoiceBook:
             reason="LANGUAGE_WITHOUT_VOICE",
         )
 
-    def reason(self, voice: VoiceInfo) -> str:
-        """Returns why a voice is or is not used by default on this machine; empty: no reason."""
+    def suitability(self, voice: VoiceInfo) -> Suitability | None:
+        """Returns how well a voice suits its language; None: the order in the settings decides."""
         if self._selection is None:
-            return ""
-        return self._selection.suitability(self.engine(voice), voice.languages[0]).reason
+            return None
+        return self._selection.suitability(self.engine(voice), voice.languages[0])
 
     def notes(self) -> dict[str, str]:
-        """Returns the reasons by the language that they are about."""
+        """Returns why measured engines are or are not used, by the language that it is about."""
+        found = {voice: self.suitability(voice) for voice in self._voices.values()}
         return {
-            voice.languages[0]: f"{voice.engine}: {reason}"
-            for voice in self._voices.values()
-            if (reason := self.reason(voice))
+            voice.languages[0]: f"{voice.engine}: {suitability.reason}"
+            for voice, suitability in found.items()
+            if suitability and suitability.reason
         }
 
     def _named(self, names: Sequence[str], language: str) -> list[VoiceInfo]:

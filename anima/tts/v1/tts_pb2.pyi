@@ -20,6 +20,46 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
+class _VoiceUse:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _VoiceUseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_VoiceUse.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    VOICE_USE_UNSPECIFIED: _VoiceUse.ValueType  # 0
+    """The settings order the engines."""
+    VOICE_USE_ALWAYS: _VoiceUse.ValueType  # 1
+    """Whenever it is the best; its speed does not matter."""
+    VOICE_USE_LOADING: _VoiceUse.ValueType  # 2
+    """Not yet: its engine is being loaded and measured."""
+    VOICE_USE_IN_TIME: _VoiceUse.ValueType  # 3
+    """Whenever it is the best: it is fast enough."""
+    VOICE_USE_LATE: _VoiceUse.ValueType  # 4
+    """Whenever it is the best: it is late, but the other voices of its language are hard to understand."""
+    VOICE_USE_TOO_LATE: _VoiceUse.ValueType  # 5
+    """Never: the first clause takes more than 0.35 s."""
+    VOICE_USE_TOO_SLOW: _VoiceUse.ValueType  # 6
+    """Never: a second of speech takes 0.6 s or more."""
+
+class VoiceUse(_VoiceUse, metaclass=_VoiceUseEnumTypeWrapper):
+    """When a voice is used if nobody asks for it by name."""
+
+VOICE_USE_UNSPECIFIED: VoiceUse.ValueType  # 0
+"""The settings order the engines."""
+VOICE_USE_ALWAYS: VoiceUse.ValueType  # 1
+"""Whenever it is the best; its speed does not matter."""
+VOICE_USE_LOADING: VoiceUse.ValueType  # 2
+"""Not yet: its engine is being loaded and measured."""
+VOICE_USE_IN_TIME: VoiceUse.ValueType  # 3
+"""Whenever it is the best: it is fast enough."""
+VOICE_USE_LATE: VoiceUse.ValueType  # 4
+"""Whenever it is the best: it is late, but the other voices of its language are hard to understand."""
+VOICE_USE_TOO_LATE: VoiceUse.ValueType  # 5
+"""Never: the first clause takes more than 0.35 s."""
+VOICE_USE_TOO_SLOW: VoiceUse.ValueType  # 6
+"""Never: a second of speech takes 0.6 s or more."""
+global___VoiceUse = VoiceUse
+
 class _Gender:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -399,6 +439,9 @@ class Voice(google.protobuf.message.Message):
     ENGINE_FIELD_NUMBER: builtins.int
     LICENCE_FIELD_NUMBER: builtins.int
     NOTE_FIELD_NUMBER: builtins.int
+    USE_FIELD_NUMBER: builtins.int
+    FIRST_CLAUSE_MS_FIELD_NUMBER: builtins.int
+    REAL_TIME_FACTOR_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name used to select it."""
     display_name: builtins.str
@@ -412,7 +455,15 @@ class Voice(google.protobuf.message.Message):
     licence: builtins.str
     """SPDX expression of its licence."""
     note: builtins.str
-    """Why it is, or is not, used by default on this machine: how fast its engine is here. Empty: it was not measured."""
+    """Why it is, or is not, used by default on this machine, in English: how fast its engine is here. Empty: its speed
+    does not matter.
+    """
+    use: global___VoiceUse.ValueType
+    """When it is used, as in `note`, for words in other languages."""
+    first_clause_ms: builtins.int
+    """How long a short first clause takes on this machine; 0: not measured."""
+    real_time_factor: builtins.float
+    """Seconds of computation for a second of speech on this machine; 0: not measured."""
     @property
     def languages(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """BCP-47 tags of the languages it speaks."""
@@ -428,8 +479,11 @@ class Voice(google.protobuf.message.Message):
         engine: builtins.str = ...,
         licence: builtins.str = ...,
         note: builtins.str = ...,
+        use: global___VoiceUse.ValueType = ...,
+        first_clause_ms: builtins.int = ...,
+        real_time_factor: builtins.float = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["display_name", b"display_name", "engine", b"engine", "gender", b"gender", "languages", b"languages", "licence", b"licence", "name", b"name", "note", b"note", "sample_rate_hz", b"sample_rate_hz"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["display_name", b"display_name", "engine", b"engine", "first_clause_ms", b"first_clause_ms", "gender", b"gender", "languages", b"languages", "licence", b"licence", "name", b"name", "note", b"note", "real_time_factor", b"real_time_factor", "sample_rate_hz", b"sample_rate_hz", "use", b"use"]) -> None: ...
 
 global___Voice = Voice
 

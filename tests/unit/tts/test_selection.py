@@ -39,9 +39,11 @@ class Measured(Engine):
 
     def __init__(self, first_clause_s: float, real_time_factor: float) -> None:
         super().__init__("natural", {"*": 70}, "en-US zh")
-        self.pace: Pace | None = Pace(
-            first_clause_s=first_clause_s, real_time_factor=real_time_factor
-        )
+        self.measured = Pace(first_clause_s=first_clause_s, real_time_factor=real_time_factor)
+        self.pace: Pace | None = self.measured
+
+    async def warm_up(self) -> None:
+        self.pace = self.measured
 
 
 def book(natural: Measured, *, flite: bool = True) -> VoiceBook:
@@ -94,7 +96,8 @@ def test_the_reason_is_told() -> None:
     slow, fast, late = book(Measured(5, 5)), book(Measured(0.2, 0.2)), book(Measured(0.9, 0.5))
 
     def reason(voices: VoiceBook, name: str) -> str:
-        return voices.reason(next(voice for voice in voices.all() if voice.name == name))
+        found = voices.suitability(next(each for each in voices.all() if each.name == name))
+        return found.reason if found else ""
 
     assert reason(slow, "natural-en-US").startswith("only on request, because 0.6 s is the limit")
     assert reason(fast, "natural-en-US") == "in time: a first clause takes 0.20 s on this machine"
@@ -102,6 +105,17 @@ def test_the_reason_is_told() -> None:
     assert reason(late, "natural-zh").startswith("late, but the other voices are hard to")
     assert reason(late, "flite-en-US") == ""
     assert set(late.notes()) == {"en-US", "zh"}
+
+
+def test_until_it_is_measured_it_speaks_only_on_request() -> None:
+    natural = Measured(0.2, 0.2)
+    natural.pace = None
+    voices = book(natural)
+    assert voices.choose([], "en").engine == "flite"
+    assert voices.choose([], "zh").engine == "espeak"
+    assert voices.choose(["natural-zh", "espeak-zh"], "zh").engine == "espeak"
+    assert voices.choose(["natural-zh"], "zh").engine == "natural"
+    assert voices.notes()["zh"].endswith("only on request until it is loaded and measured")
 
 
 def test_an_order_in_the_settings_is_kept_however_slow() -> None:

@@ -14,6 +14,12 @@ from tests.requirements import need
 from tests.unit.tts_kokoro.tiny_kokoro import install_tiny_kokoro
 
 
+async def loaded(engine: KokoroEngine) -> None:
+    """Prepares an engine as the service does."""
+    await engine.open()
+    await engine.warm_up()
+
+
 @pytest.fixture(scope="session")
 def tiny_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with the tiny model."""
@@ -25,7 +31,7 @@ def tiny_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_data_dir: Path) -> Iterator[KokoroEngine]:
     engine = KokoroEngine(TtsSettings(data_dir=tiny_data_dir))
-    asyncio.run(engine.open())
+    asyncio.run(loaded(engine))
     yield engine
     asyncio.run(engine.close())
 
@@ -44,6 +50,6 @@ def kokoro(loaded_kokoro: list[KokoroEngine]) -> KokoroEngine:
     need("kokoro")
     if not loaded_kokoro:
         engine = KokoroEngine(TtsSettings.from_environment())
-        asyncio.run(engine.open())
+        asyncio.run(loaded(engine))
         loaded_kokoro.append(engine)
     return loaded_kokoro[0]

@@ -15,6 +15,7 @@ from services.tts.engines.kokoro.model import FRAME_SAMPLES, KokoroModel, with_o
 from services.tts.engines.kokoro.reading import read
 from services.tts.settings import TtsSettings
 from tests.unit.tts.speaking import utter, voice_named
+from tests.unit.tts_kokoro.conftest import loaded
 from tests.unit.tts_kokoro.tiny_kokoro import (
     VOCABULARY,
     frames_of,
@@ -121,7 +122,7 @@ def test_a_clause_said_again_is_not_computed_again(
     tiny_data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = KokoroEngine(TtsSettings(data_dir=tiny_data_dir))
-    asyncio.run(engine.open())
+    asyncio.run(loaded(engine))
     calls: list[str] = []
     speak = KokoroModel.speak
 
@@ -154,8 +155,12 @@ async def test_a_broken_model_is_unavailable(tmp_path: Path) -> None:
     path = tmp_path / "models" / "voices" / "kokoro.onnx"
     path.write_bytes(path.read_bytes()[::-1])
     engine = KokoroEngine(TtsSettings(data_dir=tmp_path))
+    await engine.open()
     with pytest.raises(EngineUnavailableError, match="cannot be loaded"):
-        await engine.open()
+        await engine.warm_up()
+    with pytest.raises(EngineUnavailableError, match="cannot be loaded"):
+        utter(engine, "kokoro-af_heart", "One.")
+    await engine.close()
 
 
 async def test_voices_of_unknown_languages_only(tmp_path: Path) -> None:
@@ -191,5 +196,31 @@ async def test_a_model_whose_durations_do_not_fit_is_refused(
         "tests.unit.tts_kokoro.tiny_kokoro.tiny_kokoro", lambda: tiny_kokoro(frame_samples=500)
     )
     install_tiny_kokoro(tmp_path)
+    engine = KokoroEngine(TtsSettings(data_dir=tmp_path))
+    await engine.open()
     with pytest.raises(EngineUnavailableError, match=r"not \d+ frames of 600"):
-        await KokoroEngine(TtsSettings(data_dir=tmp_path)).open()
+        await engine.warm_up()
+
+
+async def test_a_voice_asked_for_by_name_waits_for_the_model(tiny_data_dir: Path) -> None:
+    engine = KokoroEngine(TtsSettings(data_dir=tiny_data_dir))
+    await engine.open()
+    assert engine.voices()[0].name == "kokoro-af_heart"
+    assert engine.pace is None
+    speaking = asyncio.create_task(asyncio.to_thread(utter, engine, "kokoro-af_heart", "Hello."))
+    await engine.warm_up()
+    assert (await speaking).word_texts == ["Hello"]
+    await engine.close()
+
+
+async def test_an_engine_closed_before_it_was_loaded_keeps_nobody_waiting(
+    tiny_data_dir: Path,
+) -> None:
+    engine = KokoroEngine(TtsSettings(data_dir=tiny_data_dir))
+    await engine.open()
+    speaking = asyncio.create_task(asyncio.to_thread(utter, engine, "kokoro-af_heart", "Hello."))
+    await engine.close()
+    with pytest.raises(EngineUnavailableError, match="closing"):
+        await speaking
+    await engine.warm_up()
+    assert engine.pace is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar, Final
 
 from pydantic import Field
@@ -26,6 +27,7 @@ from services.tts.engines.kokoro.clause_cache import ClauseCache
 from services.tts.engines.kokoro.model import MODEL_NAME, VOICES_FOLDER, KokoroModel
 from services.tts.engines.kokoro.speaker import KokoroSpeaker
 from services.tts.engines.kokoro.voices import ENGINE, LICENCE, voices_of
+from services.tts.engines.late import Late
 from services.tts.phrase_by_phrase import Phrase, Spoken, speak_phrases
 
 _MIB: Final = 2**20
@@ -56,42 +58,50 @@ class KokoroEngine:
     def __init__(self, settings: ServiceSettings) -> None:
         self._options = KokoroOptions.read(settings)
         self._data_dir = settings.data_dir
-        self._opened: KokoroSpeaker | None = None
+        self._folder = Path()
         self._voices: list[VoiceInfo] = []
+        self._speaker: Late[KokoroSpeaker] = Late("no natural voices")
         self._pace: Pace | None = None
 
     async def open(self) -> None:
+        """Looks for the voices.
+
+        Raises:
+            EngineUnavailableError: They have not been pulled.
+        """
+        await asyncio.to_thread(self._find)
+
+    def _find(self) -> None:
+        try:
+            self._folder = ModelStore(self._data_dir / "models").path(MODEL_NAME)
+        except (AnimaError, SettingsError) as error:
+            raise EngineUnavailableError(f"no natural voices: {error}") from error
+        self._voices = voices_of(path.stem for path in (self._folder / VOICES_FOLDER).glob("*.bin"))
+        if not self._voices:
+            raise EngineUnavailableError(f"no natural voices: there are none in {self._folder}")
+
+    async def warm_up(self) -> None:
         """Loads the model and measures how fast it speaks here.
 
         Raises:
-            EngineUnavailableError: The voices have not been pulled, or cannot be loaded.
+            EngineUnavailableError: It cannot be loaded.
         """
-        await asyncio.to_thread(self._open)
+        await asyncio.to_thread(self._speaker.load, self._load)
 
-    def _open(self) -> None:
-        try:
-            folder = ModelStore(self._data_dir / "models").path(MODEL_NAME)
-            model = KokoroModel(folder, threads=self._options.kokoro_threads)
-        except (AnimaError, SettingsError) as error:
-            raise EngineUnavailableError(f"no natural voices: {error}") from error
-        voices = voices_of(path.stem for path in (folder / VOICES_FOLDER).glob("*.bin"))
-        if not voices:
-            raise EngineUnavailableError(f"no natural voices: there are none in {folder}")
+    def _load(self) -> KokoroSpeaker:
+        model = KokoroModel(self._folder, threads=self._options.kokoro_threads)
         cache = ClauseCache(
             max_bytes=self._options.clause_cache_mb * _MIB,
             folder=self._data_dir / "tts" / "clauses",
             max_disk_bytes=self._options.clause_cache_disk_mb * _MIB,
         )
         speaker = KokoroSpeaker(model, cache)
-        try:
-            self._pace = speaker.measure(voices[0])
-        except RuntimeError as error:
-            raise EngineUnavailableError(f"no natural voices: {error}") from error
-        self._opened, self._voices = speaker, voices
+        self._pace = speaker.measure(self._voices[0])
+        return speaker
 
     @property
     def pace(self) -> Pace | None:
-        """How fast it speaks on this machine; None before `open`."""
+        """How fast it speaks on this machine; None before `warm_up`."""
         return self._pace
 
     def describe(self) -> EngineInfo:
@@ -109,21 +119,16 @@ class KokoroEngine:
         return self._voices
 
     def synthesize(self, request: SpeechRequest, emit: Emit) -> None:
-        """Speaks a segment phrase by phrase."""
+        """Speaks a segment phrase by phrase, once the model is loaded."""
+        speaker = self._speaker.get()
 
         def speak(phrase: Phrase) -> list[Spoken]:
-            clause = self._speaker.clause(phrase.text, request)
+            clause = speaker.clause(phrase.text, request)
             return [clause] if clause.sounds else []
 
         speak_phrases(request, emit, speak)
 
     async def close(self) -> None:
         """Writes down what the cache has learned."""
-        if self._opened is not None:
-            await asyncio.to_thread(self._opened.close)
-
-    @property
-    def _speaker(self) -> KokoroSpeaker:
-        if self._opened is None:
-            raise RuntimeError("the engine is not open")
-        return self._opened
+        if (speaker := self._speaker.close()) is not None:
+            await asyncio.to_thread(speaker.close)
