@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anima.memory import v1 as wire
-from bench import recall
+from bench.recalling import turns
 from memory.items.item import Item
 from memory.servicer import build
 from memory.settings import MemorySettings
@@ -212,13 +212,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=100, help="calls of each kind")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="items of the user")
-    parser.add_argument("--conversations", type=Path, help="a file for bench.recall")
+    parser.add_argument("--conversations", type=Path, help="a file for bench.recalling.turns")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     bench(arguments.calls, arguments.sizes)
     if arguments.conversations is not None:
         models = ServiceSettings.from_environment().data_dir / "models"
-        recall.bench(arguments.conversations, Embedder(ModelStore(models).path("minilm-l6-v2")))
+        turns.bench(arguments.conversations, Embedder(ModelStore(models).path("minilm-l6-v2")))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ class IndexRow:
     by_assistant: bool = False
     is_fact: bool = False
     is_summary: bool = False
+    created_unix_ms: int = 0
 
 
 class Truth(ABC):
@@ -212,7 +213,8 @@ class Truth(ABC):
         """Returns the items after a row, ordered by row, with the vectors of a model."""
         with self.reading() as connection:
             found = connection.execute(
-                "SELECT item.id, text, session_id, vector, speaker_name, speaker, kind FROM item"
+                "SELECT item.id, text, session_id, vector, speaker_name, speaker, kind,"
+                " created_unix_ms FROM item"
                 " LEFT JOIN vec ON vec.item = item.id AND vec.model_id = ?"
                 " WHERE user = ? AND item.id > ? ORDER BY item.id",
                 (model_id, user.row_id, after_row_id),
@@ -227,8 +229,18 @@ class Truth(ABC):
                     by_assistant=speaker == SPEAKER_ASSISTANT,
                     is_fact=kind == ITEM_KIND_FACT,
                     is_summary=kind == ITEM_KIND_SUMMARY,
+                    created_unix_ms=created_unix_ms,
                 )
-                for row_id, text, session_id, blob, speaker_name, speaker, kind in found
+                for (
+                    row_id,
+                    text,
+                    session_id,
+                    blob,
+                    speaker_name,
+                    speaker,
+                    kind,
+                    created_unix_ms,
+                ) in found
             ]
 
     def items(self, row_ids: Sequence[int]) -> dict[int, Item]:

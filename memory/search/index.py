@@ -3,7 +3,7 @@
 import threading
 from array import array
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import faiss
@@ -11,19 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.items.item import searched_text
+from memory.search.names import without_names
 from memory.search.ranking import (
     ASSISTANT,
     FULL_RANK,
     USER,
+    WEIGHTS,
     Neighbours,
+    Weights,
     asked_speakers,
     favour,
     prior,
     with_surroundings,
 )
+from memory.search.telling import asks_how_many, asks_when, tells_how_many, tells_when
+from memory.search.times import Months, periods_in
 from memory.store import IndexRow, Truth, UserState
 from retrieval.hybrid import best_first, blend
 from retrieval.lexical import LexicalIndex
+
+Embed = Callable[[str], NDArray[np.float32]]
+"""Returns the vector of a question, shape [dimensions]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,13 +56,17 @@ class _Columns:
     speaker_of: NDArray[np.int32]
     is_fact: NDArray[np.bool_]
     prior: NDArray[np.float32]
+    months: Months
+    tells_when: NDArray[np.bool_]
+    tells_how_many: NDArray[np.bool_]
 
 
 class UserIndex:
     """All items of one user in memory. Not thread-safe: `IndexCache` holds a lock."""
 
-    def __init__(self, dimensions: int | None) -> None:
+    def __init__(self, dimensions: int | None, weights: Weights = WEIGHTS) -> None:
         """Creates an empty index; `dimensions` is the length of a vector, None without vectors."""
+        self._weights = weights
         self._lexical = LexicalIndex()
         self._row_ids = array("q")
         self._sessions: dict[str, int] = {}
@@ -66,6 +78,9 @@ class UserIndex:
         self._speaker_of = array("i")
         self._is_question = array("b")
         self._is_fact = array("b")
+        self._tells_when = array("b")
+        self._tells_how_many = array("b")
+        self._created_unix_ms = array("q")
         self._position_of_vector = array("q")
         self._vectors = None if dimensions is None else faiss.IndexFlatIP(dimensions)
         self._made_columns: _Columns | None = None
@@ -83,6 +98,9 @@ class UserIndex:
             self._speaker_of.append(self._speakers.setdefault(label, len(self._speakers)))
             self._is_question.append(row.text.rstrip().endswith(("?", "？")))
             self._is_fact.append(row.is_fact)
+            self._tells_when.append(tells_when(row.text))
+            self._tells_how_many.append(tells_how_many(row.text))
+            self._created_unix_ms.append(row.created_unix_ms)
             if self._vectors is not None and row.vector is not None:
                 with_vector.append(row.vector)
                 self._position_of_vector.append(position)
@@ -113,7 +131,7 @@ class UserIndex:
     def size_bytes(self) -> int:
         """The approximate memory use of the index."""
         vectors = 0 if self._vectors is None else self._vectors.ntotal * (4 * self._vectors.d + 8)
-        columns = 1_500 + 60 * len(self._row_ids) + 200 * len(self._sessions)
+        columns = 1_500 + 90 * len(self._row_ids) + 200 * len(self._sessions)
         return columns + self._lexical.size_bytes + vectors
 
     def search(
@@ -123,6 +141,7 @@ class UserIndex:
         k: int,
         exclude_session_id: str,
         facts: bool | None = None,
+        embed: Embed | None = None,
     ) -> list[Found]:
         """Returns the rows with the highest scores; the search is exact.
 
@@ -132,6 +151,8 @@ class UserIndex:
             k: The maximum number of rows.
             exclude_session_id: A session whose rows are excluded; empty means none.
             facts: True for facts only, False for everything but facts, None for both.
+            embed: Computes the vector of the query without the names of the speakers, by which rows
+                are ordered; None means that it is ordered by `vector`.
 
         Returns:
             At most k rows with a score above 0, best first; among equal ones the newest first.
@@ -142,19 +163,19 @@ class UserIndex:
         lexical, sessions = self._lexical.scores_with_groups(
             query, columns.session_of, len(self._sessions)
         )
-        cosines = None if vector is None else self._cosines(vector)
+        cosines = unnamed = None if vector is None else self._cosines(vector)
+        bare = without_names(query, self._speakers)
+        if vector is not None and embed is not None and bare != query:
+            unnamed = self._cosines(embed(bare))
         ranks = with_surroundings(
-            lexical, cosines, sessions[columns.session_of], columns.neighbours
+            lexical, unnamed, sessions[columns.session_of], columns.neighbours, self._weights
         )
-        ranks *= columns.prior
-        asked = asked_speakers(query, set(self._speakers))
-        if not asked.isdisjoint(self._speakers):
-            codes = [code for label, code in self._speakers.items() if label in asked]
-            ranks *= favour(codes, columns.speaker_of, len(self._speakers))
+        ranks *= self._factors(query, columns)
         if exclude_session_id in self._sessions:
             ranks[columns.session_of == self._sessions[exclude_session_id]] = 0
         if facts is not None:
             ranks[columns.is_fact != facts] = 0
+        # Of the whole question, because the thresholds of the selector were measured with its name.
         own = blend(cosines, lexical)
         count = len(ranks)
         return [
@@ -169,6 +190,21 @@ class UserIndex:
             if ranks[position] > 0
         ]
 
+    def _factors(self, query: str, columns: _Columns) -> NDArray[np.float32]:
+        """Returns the factor of each row's relevance: for its kind, speaker, time and content."""
+        weights, factors = self._weights, columns.prior.copy()
+        asked = asked_speakers(query, set(self._speakers))
+        if not asked.isdisjoint(self._speakers):
+            codes = [code for label, code in self._speakers.items() if label in asked]
+            factors *= favour(codes, columns.speaker_of, len(self._speakers), weights)
+        if periods := periods_in(query):
+            factors *= 1 + np.float32(weights.period) * columns.months.matches(periods)
+        if asks_when(query):
+            factors *= 1 + np.float32(weights.when) * columns.tells_when
+        if asks_how_many(query):
+            factors *= 1 + np.float32(weights.how_many) * columns.tells_how_many
+        return factors
+
     def _columns(self) -> _Columns:
         if self._made_columns is None:
             is_fact = np.array(self._is_fact, dtype=np.bool_)
@@ -178,7 +214,10 @@ class UserIndex:
                 neighbours=Neighbours(previous=_copied(self._previous), next=_copied(self._next)),
                 speaker_of=_copied(self._speaker_of),
                 is_fact=is_fact,
-                prior=prior(self._lexical.lengths, is_question, is_fact),
+                prior=prior(self._lexical.lengths, is_question, is_fact, self._weights),
+                months=Months(self._created_unix_ms),
+                tells_when=np.array(self._tells_when, dtype=np.bool_),
+                tells_how_many=np.array(self._tells_how_many, dtype=np.bool_),
             )
         return self._made_columns
 
@@ -257,6 +296,7 @@ class IndexCache:
         exclude_session_id: str,
         facts: bool | None = None,
         summaries: bool = False,
+        embed: Embed | None = None,
     ) -> list[Found]:
         """Searches a user's current items, without summaries or only them; see `UserIndex`."""
         with self._lock:
@@ -266,7 +306,9 @@ class IndexCache:
             self._refresh(user_id, entry)
             index = entry.summaries if summaries else entry.index
             found = (
-                [] if index is None else index.search(query, vector, k, exclude_session_id, facts)
+                []
+                if index is None
+                else index.search(query, vector, k, exclude_session_id, facts, embed)
             )
         self._shrink(user_id)
         return found

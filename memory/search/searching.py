@@ -76,6 +76,7 @@ class Search:
             exclude_session_id=query.exclude_session_id,
             facts=facts,
             summaries=summaries,
+            embed=None if self._encoder is None else self._encoder.embed_query,
         )
 
     def _said(self, query: Query) -> tuple[float, list[RecalledItem]]:

@@ -104,11 +104,15 @@ def test_recall(tmp_path: Path) -> None:
         {"dia_id": "D1:2", "speaker": "Bob", "text": "I planted tomatoes."},
     ]
     asked = [{"question": "Where is the cello from?", "evidence": ["D1:1"], "category": 4}]
-    conversations = [{"conversation": {"session_1": spoken}, "qa": asked}] * 2
+    talk = {"session_1": spoken, "session_1_date_time": "1:56 pm on 8 May, 2023"}
+    conversations = [{"conversation": talk, "qa": asked}] * 2
     file = tmp_path / "conversations.json"
     file.write_text(json.dumps(conversations))
-    printed = bench("recall", str(file), "--words-only")
-    assert figures(rf"all others +1 +{NUMBER} +{NUMBER} +{NUMBER}", printed) == [100.0] * 3
+    printed = bench("recalling.turns", str(file), "--words-only")
+    row = rf" +{NUMBER} +{NUMBER} +{NUMBER} +{NUMBER}"
+    assert figures(rf"all questions +2{row}", printed) == [100.0] * 4
+    assert figures(rf"conversation 2 +1{row}", printed) == [100.0] * 4
+    assert re.search("in the first person, without names +0 +no questions", printed)
 
 
 def test_fit_mouth() -> None:
