@@ -42,14 +42,14 @@ class MemoryEngine(Engine, Protocol):
         ...
 
     async def remember(
-        self, user_id: str, items: Sequence[Item], *, asked_unix_ns: int | None = None
+        self, user_id: str, items: Sequence[Item], *, said_unix_ns: int | None = None
     ) -> None:
         """Stores items; returns once they are durable. Known `item_id`s have no effect.
 
         Args:
             user_id: The user whose items they are.
             items: The items.
-            asked_unix_ns: The time of the request, ns since 1970-01-01 UTC. Items erased since
+            said_unix_ns: The time of the request, ns since 1970-01-01 UTC. Items erased since
                 then, and all items if the user was erased since then, are left out. None means now.
         """
         ...

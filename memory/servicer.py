@@ -124,14 +124,15 @@ class MemoryServicer(KnowledgeCalls):
         check_range("age_ms", request.age_ms, 0, MAX_AGE_MS)
         now_unix_ns = time.time_ns()
         now_unix_ms = now_unix_ns // 1_000_000
+        said_unix_ns = _said_unix_ns(request, now_unix_ns)
         items = [
             checked_item(f"items[{at}]", item, now_unix_ms) for at, item in enumerate(request.items)
         ]
         self._remembered.take(request.user_id, request.ByteSize())
-        await self._engine.remember(
-            request.user_id, items, asked_unix_ns=now_unix_ns - request.age_ms * 1_000_000
+        await self._engine.remember(request.user_id, items, said_unix_ns=said_unix_ns)
+        return wire.RememberResponse(
+            item_ids=[item.item_id for item in items], clock_unix_ns=time.time_ns()
         )
-        return wire.RememberResponse(item_ids=[item.item_id for item in items])
 
     async def Recall(  # noqa: N802
         self, request: wire.RecallRequest, context: _Context
@@ -187,7 +188,7 @@ class MemoryServicer(KnowledgeCalls):
             count = await self._engine.forget_everything(request.user_id)
         else:
             raise InvalidRequest("what: items or everything must be set")
-        return wire.ForgetResponse(forgotten_count=count)
+        return wire.ForgetResponse(forgotten_count=count, clock_unix_ns=time.time_ns())
 
     async def Export(  # noqa: N802
         self, request: wire.ExportRequest, context: _Context
@@ -248,8 +249,20 @@ class MemoryServicer(KnowledgeCalls):
     ) -> wire.DescribeEngineResponse:
         """Returns the description of the engine."""
         return wire.DescribeEngineResponse(
-            engine=self._engine.describe().message(capacity=self._capacity)
+            engine=self._engine.describe().message(capacity=self._capacity),
+            clock_unix_ns=time.time_ns(),
         )
+
+
+def _said_unix_ns(request: wire.RememberRequest, now_unix_ns: int) -> int:
+    """Returns when the items of a request were said, by this clock, ns since 1970-01-01 UTC.
+
+    From the age alone it is later than that by the time that the request has travelled.
+    """
+    if not request.said_unix_ns:
+        return now_unix_ns - request.age_ms * 1_000_000
+    check_range("said_unix_ns", request.said_unix_ns, now_unix_ns - MAX_AGE_MS * 1_000_000, 2**63)
+    return min(request.said_unix_ns, now_unix_ns)
 
 
 def _check_user(user_id: str) -> None:

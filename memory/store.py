@@ -128,7 +128,7 @@ class Truth(ABC):
         model_id: str,
         *,
         distilled_by: str = "",
-        asked_unix_ns: int | None = None,
+        said_unix_ns: int | None = None,
     ) -> int:
         """Stores items in one transaction and returns after the commit.
 
@@ -140,7 +140,7 @@ class Truth(ABC):
             vectors: One for each item, None where there is none.
             model_id: The model that made the vectors.
             distilled_by: The rules that have extracted facts from them; empty means none.
-            asked_unix_ns: The time of the request, ns since 1970-01-01 UTC: items erased since then
+            said_unix_ns: The time of the request, ns since 1970-01-01 UTC: items erased since then
                 are left out. None means that none are.
 
         Returns:
@@ -149,8 +149,8 @@ class Truth(ABC):
         count = 0
         with self.transaction() as connection:
             erased = None
-            if asked_unix_ns is not None:
-                erased = notes.since(connection, user_id, asked_unix_ns)
+            if said_unix_ns is not None:
+                erased = notes.since(connection, user_id, said_unix_ns)
             new = [
                 (item, vector)
                 for item, vector in zip(items, vectors, strict=True)

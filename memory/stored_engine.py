@@ -144,21 +144,21 @@ class StoredMemory(ABC):
         return ""
 
     async def remember(
-        self, user_id: str, items: Sequence[Item], *, asked_unix_ns: int | None = None
+        self, user_id: str, items: Sequence[Item], *, said_unix_ns: int | None = None
     ) -> None:
         """Stores items; returns after the commit.
 
         They are stored even if the caller gives up in the meantime.
         """
-        asked = time.time_ns() if asked_unix_ns is None else asked_unix_ns
+        asked = time.time_ns() if said_unix_ns is None else said_unix_ns
         storing = self._store(user_id, items, asked)
         if len(self._storing) < self._settings.capacity:
             await asyncio.shield(self._storing.start(storing))
         else:  # limits the work left behind by callers that gave up
             await storing
 
-    async def _store(self, user_id: str, items: Sequence[Item], asked_unix_ns: int) -> None:
-        await self._add(user_id, items, asked_unix_ns=asked_unix_ns)
+    async def _store(self, user_id: str, items: Sequence[Item], said_unix_ns: int) -> None:
+        await self._add(user_id, items, said_unix_ns=said_unix_ns)
         self.opened.distiller.wake()
 
     async def restore(self, user_id: str, items: Sequence[Item]) -> int:
@@ -172,7 +172,7 @@ class StoredMemory(ABC):
         items: Sequence[Item],
         *,
         distilled_by: str = "",
-        asked_unix_ns: int | None = None,
+        said_unix_ns: int | None = None,
     ) -> int:
         vectors = await self._read(self._vectors_of_new, user_id, items)
         return await self._write(
@@ -182,7 +182,7 @@ class StoredMemory(ABC):
             vectors,
             self.opened.model_id,
             distilled_by=distilled_by,
-            asked_unix_ns=asked_unix_ns,
+            said_unix_ns=said_unix_ns,
         )
 
     def _vectors_of_new(self, user_id: str, items: Sequence[Item]) -> list[Vector | None]:

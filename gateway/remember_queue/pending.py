@@ -16,7 +16,8 @@ class PendingTurn:
     Attributes:
         user_id: The user of the turn.
         request: The request that is sent.
-        created_unix_ms: When the turn was added to the queue, ms since 1970-01-01 UTC.
+        created_unix_ms: When the turn was said, ms since 1970-01-01 UTC.
+        said_ns: The same on the clock of `time.monotonic_ns`; None: it was said to another process.
         row: Its row on disk; 0: none.
         failed: Whether an attempt has failed.
         refusals: How often the memory has refused this turn.
@@ -26,6 +27,7 @@ class PendingTurn:
     user_id: str
     request: memory.RememberRequest
     created_unix_ms: int
+    said_ns: int | None = None
     row: int = 0
     failed: bool = False
     refusals: int = 0
@@ -106,7 +108,9 @@ class PendingTurns:
         if not kept:
             self.remove(turn)
             return True
-        turn.request = memory.RememberRequest(user_id=turn.user_id, items=kept)
+        turn.request = memory.RememberRequest(
+            user_id=turn.user_id, items=kept, said_unix_ns=turn.request.said_unix_ns
+        )
         size = turn.request.ByteSize()
         self._size_bytes += size - self._held[turn]
         self._held[turn] = size

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -18,6 +19,7 @@ import grpc
 from anima.memory.v1 import memory_pb2 as memory
 from gateway import metrics
 from gateway.remember_queue.journal import MAX_AGE_MS
+from gateway.remember_queue.memory_clock import MemoryClock
 from gateway.remember_queue.pending import PendingTurn, PendingTurns
 from gateway.remember_queue.writer import JournalWriter
 from services.runtime.errors import (
@@ -57,6 +59,7 @@ class RememberQueue:
         send: Sends a request to the memory.
         max_turns: The most turns that wait; beyond that the oldest ones are dropped.
         max_bytes: The most bytes of them all.
+        clock: The memory's clock; None: the memory counts the age of a turn back from its arrival.
         now_unix_ms: Returns the current time, ms since 1970-01-01 UTC.
     """
 
@@ -66,9 +69,11 @@ class RememberQueue:
         *,
         max_turns: int,
         max_bytes: int,
+        clock: MemoryClock | None = None,
         now_unix_ms: Callable[[], int] = unix_ms,
     ) -> None:
         self._send = send
+        self._clock = clock
         self._now_unix_ms = now_unix_ms
         self._pending = PendingTurns(max_turns=max_turns, max_bytes=max_bytes)
         self._writer: JournalWriter | None = None
@@ -94,10 +99,23 @@ class RememberQueue:
         self._writer = JournalWriter(folder, key, on_written=self._written)
         self._writing = self._supervised.start(self._writer.run())
 
-    def add(self, request: memory.RememberRequest) -> None:
-        """Adds a turn to the queue and returns at once."""
+    def add(self, request: memory.RememberRequest, *, said_ns: int | None = None) -> None:
+        """Adds a turn to the queue and returns at once.
+
+        Args:
+            request: The turn.
+            said_ns: When it began, on the clock of `time.monotonic_ns`; None: now. What the person
+                erases after that is not stored.
+        """
+        now_ns = time.monotonic_ns()
+        said_ns = now_ns if said_ns is None else said_ns
+        if self._clock is not None:
+            request.said_unix_ns = self._clock.at(said_ns)
         turn = PendingTurn(
-            user_id=request.user_id, request=request, created_unix_ms=self._now_unix_ms()
+            user_id=request.user_id,
+            request=request,
+            created_unix_ms=self._now_unix_ms() - (now_ns - said_ns) // 1_000_000,
+            said_ns=said_ns,
         )
         metrics.REMEMBER.labels("queued").inc()
         self._hold(turn)
@@ -180,18 +198,32 @@ class RememberQueue:
             self._settle(turn, "dropped")
             return 0.0
         try:
-            # From the age the memory knows what was erased after the turn, which must not come
-            # back.
+            # From these the memory knows what was erased after the turn, which must not come back.
             turn.request.age_ms = max(0, age_ms)
-            await self._send(turn.request, timeout=_TIMEOUT_S)
+            await self._date(turn)
+            answer = await self._send(turn.request, timeout=_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             return 0.0 if turn.is_gone else self._failed(turn, error_from_rpc(error))
+        if self._clock is not None:
+            self._clock.answered(answer.clock_unix_ns)
         self._failures = 0
         self.is_memory_full = False
         self._resume_at = 0.0
         if not turn.is_gone:
             self._settle(turn, "delivered")
         return 0.0
+
+    async def _date(self, turn: PendingTurn) -> None:
+        """Sets when a turn was said on the memory's clock, if the memory says its clock."""
+        if self._clock is None:
+            return
+        await self._clock.refresh()
+        said_ns = turn.said_ns
+        if said_ns is None:  # an earlier gateway has written it
+            waited_ms = self._now_unix_ms() - turn.created_unix_ms + 1
+            said_ns = time.monotonic_ns() - waited_ms * 1_000_000
+        # Each of the two is a lower bound.
+        turn.request.said_unix_ns = max(turn.request.said_unix_ns, self._clock.at(said_ns))
 
     def _failed(self, turn: PendingTurn, error: AnimaError) -> float:
         self.is_memory_full = error.reason == DISK_FULL_REASON

@@ -118,7 +118,8 @@ class TurnMaker:
         config = self._opening.config
         if config.user_id:
             self._mesh.remember_queue.add(
-                request_of(outcome, user_id=config.user_id, session_id=self._opening.session_id)
+                request_of(outcome, user_id=config.user_id, session_id=self._opening.session_id),
+                said_ns=outcome.begun_ns,
             )
 
     def record_unanswered(self, question: str) -> None:

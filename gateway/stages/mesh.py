@@ -13,10 +13,11 @@ from anima.asr.v1 import asr_pb2_grpc
 from anima.avatar.v1 import avatar_pb2_grpc
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2_grpc
-from anima.memory.v1 import memory_pb2_grpc
+from anima.memory.v1 import memory_pb2, memory_pb2_grpc
 from anima.tts.v1 import tts_pb2_grpc
 from gateway import metrics
 from gateway.listening.end_of_turn.rule import EndOfTurnRule, Words, load_rule
+from gateway.remember_queue.memory_clock import MemoryClock
 from gateway.remember_queue.queue import RememberQueue
 from gateway.settings import GatewaySettings
 from gateway.stages.catalogue import CatalogueReader
@@ -36,6 +37,7 @@ from services.runtime.process.clock import loop_time_s
 from services.runtime.process.tasks import Tasks
 
 _BACKGROUND_TIMEOUT_S: Final = 5.0
+_CLOCK_TIMEOUT_S: Final = 5.0
 
 
 class Mesh:
@@ -57,6 +59,7 @@ class Mesh:
         end_of_turn: The rule that decides when a person has finished speaking.
         asr: The stub of speech recognition; `llm`, `memory`, `tts` and `avatar` likewise.
         verifier: Checks the tokens of callers.
+        memory_clock: The memory's clock, by which erasures and turns are ordered.
         remember_queue: The queue of turns that wait for the memory.
         llm_fallback: The stub to retry with when `llm` fails; `tts_fallback` likewise.
     """
@@ -87,8 +90,10 @@ class Mesh:
         self._questions = Tasks("stages")
         self.catalogue = CatalogueReader(self.stub, self._questions)
         self.states = StageStates(self._questions, on_up=self.catalogue.expire)
+        self.memory_clock = MemoryClock(self._ask_memory_clock)
         self.remember_queue = RememberQueue(
             lambda request, timeout: self.memory.Remember(request, timeout=timeout),
+            clock=self.memory_clock,
             max_turns=settings.remember_queue_turns,
             max_bytes=settings.remember_queue_bytes,
         )
@@ -152,6 +157,12 @@ class Mesh:
             if settings.fallback_target:
                 stub = spec.stub(await self._channel(spec, settings.fallback_target))
             setattr(self, f"{spec.name}_fallback", stub)
+
+    async def _ask_memory_clock(self) -> int:
+        described = await self.memory.DescribeEngine(
+            memory_pb2.DescribeEngineRequest(), timeout=_CLOCK_TIMEOUT_S
+        )
+        return described.clock_unix_ns
 
     async def _channel(self, spec: StageSpec, target: str) -> grpc.aio.Channel:
         settings = self.settings

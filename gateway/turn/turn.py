@@ -14,8 +14,9 @@ A part that is behind holds back its upstream parts. They share `TurnState` (dat
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
@@ -52,6 +53,7 @@ class TurnOutcome:
         face_late_s: The largest delay of the face, seconds.
         face_lost: True if the answer went on without video.
         sent_s: The length of the speech that was sent, seconds.
+        begun_ns: When the turn began, on the clock of `time.monotonic_ns`.
     """
 
     turn_id: str
@@ -61,6 +63,7 @@ class TurnOutcome:
     face_late_s: float = 0.0
     face_lost: bool = False
     sent_s: float = 0.0
+    begun_ns: int = field(default_factory=time.monotonic_ns)
 
 
 class Turn:
@@ -111,6 +114,7 @@ class Turn:
         self._heard_text = ""
         self._held_at: float | None = None
         self._silence_us = 0
+        self._begun_ns = time.monotonic_ns()
 
     @property
     def turn_id(self) -> str:
@@ -341,6 +345,7 @@ class Turn:
             face_late_s=state.face_late_s,
             face_lost=state.face_lost,
             sent_s=self._schedule.sent_samples / self._mesh.settings.sample_rate_hz,
+            begun_ns=self._begun_ns,
         )
         try:
             self._on_end(outcome)

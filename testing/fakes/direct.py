@@ -83,7 +83,9 @@ class DirectStages:
         mesh.memory = cast(
             Any,
             SimpleNamespace(
-                Recall=_unary(self.memory.Recall), Remember=_unary(self.memory.Remember)
+                Recall=_unary(self.memory.Recall),
+                Remember=_unary(self.memory.Remember),
+                DescribeEngine=_unary(self.memory.DescribeEngine),
             ),
         )
         return mesh

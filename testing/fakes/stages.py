@@ -8,6 +8,7 @@ public fields, which a test may change at any time.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -46,6 +47,9 @@ class FakeLlm(Fake, llm.LlmServiceServicer):
     interval_s: float = 0.0
     language: str = "en"
     stuck: bool = False
+    sources: Sequence[llm.Source] = (
+        llm.Source(kind=llm.SOURCE_KIND_CORPUS, name="hello", score=0.9),
+    )
 
     @breakable
     async def Generate(self, requests: Any, context: Any) -> None:  # type: ignore[override]
@@ -68,8 +72,7 @@ class FakeLlm(Fake, llm.LlmServiceServicer):
                 await context.write(llm.GenerateResponse(header=header(number), delta=delta))
             if self.stuck:
                 await asyncio.Event().wait()
-            source = llm.Source(kind=llm.SOURCE_KIND_CORPUS, name="hello", score=0.9)
-            finished = llm.Finished(reason=common.END_REASON_COMPLETE, sources=[source])
+            finished = llm.Finished(reason=common.END_REASON_COMPLETE, sources=self.sources)
             await context.write(llm.GenerateResponse(header=header(99), finished=finished))
 
         epoch = await self.interruptible(work(), rest, lambda _: None)
@@ -127,7 +130,9 @@ class FakeMemory(Fake, memory.MemoryServiceServicer):
         return memory.RememberResponse(item_ids=[item.item_id for item in request.items])
 
     async def DescribeEngine(self, request: Any, context: Any) -> memory.DescribeEngineResponse:
-        return memory.DescribeEngineResponse(engine=common.EngineInfo(name="scripted"))
+        return memory.DescribeEngineResponse(
+            engine=common.EngineInfo(name="scripted"), clock_unix_ns=time.time_ns()
+        )
 
 
 @dataclass(kw_only=True)

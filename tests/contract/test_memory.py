@@ -203,38 +203,6 @@ async def test_export_gives_everything_oldest_first(
     assert [i.item_id for i in await exported(memory, user)] == [f"i{n}" for n in range(400)]
 
 
-async def test_what_waited_during_an_erasure_does_not_come_back(
-    memory: MemoryServiceAsyncStub, user: str
-) -> None:
-    ids = ("a", "b", "c")
-    items = [wire.Item(item_id=item_id, text=f"item {item_id}") for item_id in ids]
-    waited = wire.RememberRequest(user_id=user, items=items, age_ms=60_000)
-    again = wire.RememberRequest(user_id=user, items=items)
-    await memory.Remember(again)
-    await memory.Forget(wire.ForgetRequest(user_id=user, items=wire.ItemIds(item_ids=["b", "x"])))
-    # The caller received no response to the first request, and sends it again.
-    response = await memory.Remember(waited)
-    assert list(response.item_ids) == list(ids)
-    assert sorted(item.item_id for item in await listed(memory, user)) == ["a", "c"]
-    await memory.Forget(wire.ForgetRequest(user_id=user, everything=True))
-    response = await memory.Remember(waited)
-    assert list(response.item_ids) == list(ids)
-    assert await listed(memory, user) == []
-    # Turns after the erasure are remembered, and so is an import of an earlier export.
-    await memory.Remember(again)
-    assert len(await listed(memory, user)) == 3
-
-
-async def test_erasure_of_a_user_does_not_concern_another(
-    memory: MemoryServiceAsyncStub, user: str
-) -> None:
-    item = wire.Item(item_id="a", text="item a")
-    await remember(memory, f"{user}-other", "hello")
-    await memory.Forget(wire.ForgetRequest(user_id=f"{user}-other", everything=True))
-    await memory.Remember(wire.RememberRequest(user_id=user, items=[item], age_ms=60_000))
-    assert [item.item_id for item in await listed(memory, user)] == ["a"]
-
-
 async def test_forget_erases_items_and_then_everything(
     memory: MemoryServiceAsyncStub, user: str
 ) -> None:
@@ -313,6 +281,8 @@ BAD_REQUESTS: list[tuple[str, Message, str]] = [
     ("Remember", items_request(wire.Item(text="x", created_unix_ms=2**62)), "created_unix_ms"),
     ("Remember", wire.RememberRequest(user_id="u", items=[GOOD], age_ms=-1), "age_ms"),
     ("Remember", wire.RememberRequest(user_id="u", items=[GOOD], age_ms=31 * DAY_MS), "age_ms"),
+    ("Remember", wire.RememberRequest(user_id="u", items=[GOOD], said_unix_ns=1), "said_unix_ns"),
+    ("Remember", wire.RememberRequest(user_id="u", items=[GOOD], said_unix_ns=-1), "said_unix_ns"),
     ("Recall", wire.RecallRequest(user_id="", query="x"), "user_id"),
     ("Recall", wire.RecallRequest(user_id="u"), "query"),
     ("Recall", wire.RecallRequest(user_id="u", query="  "), "query"),

@@ -326,11 +326,17 @@ class RememberRequest(google.protobuf.message.Message):
     USER_ID_FIELD_NUMBER: builtins.int
     ITEMS_FIELD_NUMBER: builtins.int
     AGE_MS_FIELD_NUMBER: builtins.int
+    SAID_UNIX_NS_FIELD_NUMBER: builtins.int
     user_id: builtins.str
     """The user whose memory it is, 1 to 128 characters."""
     age_ms: builtins.int
     """For how long the caller has held the request back, such as in a queue, by its own clock, ms; at most 30 days. Items
     that were erased since then, or whose user was, are not stored; the answer is the same.
+    """
+    said_unix_ns: builtins.int
+    """When the items were said, by the memory's clock, ns since 1970-01-01 UTC; used instead of `age_ms`, which is measured
+    only when the request arrives. Callers compute it from a `clock_unix_ns` that the memory sent, plus the time from its
+    arrival to the moment when the items were said, or minus the time back to that moment. At most 30 days ago; 0: not known.
     """
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Item]:
@@ -342,8 +348,9 @@ class RememberRequest(google.protobuf.message.Message):
         user_id: builtins.str = ...,
         items: collections.abc.Iterable[global___Item] | None = ...,
         age_ms: builtins.int = ...,
+        said_unix_ns: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["age_ms", b"age_ms", "items", b"items", "user_id", b"user_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["age_ms", b"age_ms", "items", b"items", "said_unix_ns", b"said_unix_ns", "user_id", b"user_id"]) -> None: ...
 
 global___RememberRequest = RememberRequest
 
@@ -354,6 +361,9 @@ class RememberResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ITEM_IDS_FIELD_NUMBER: builtins.int
+    CLOCK_UNIX_NS_FIELD_NUMBER: builtins.int
+    clock_unix_ns: builtins.int
+    """The memory's clock after the commit, ns since 1970-01-01 UTC; 0: not known."""
     @property
     def item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The ids of the items, in the order of the request."""
@@ -362,8 +372,9 @@ class RememberResponse(google.protobuf.message.Message):
         self,
         *,
         item_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        clock_unix_ns: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["item_ids", b"item_ids"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["clock_unix_ns", b"clock_unix_ns", "item_ids", b"item_ids"]) -> None: ...
 
 global___RememberResponse = RememberResponse
 
@@ -611,14 +622,18 @@ class ForgetResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     FORGOTTEN_COUNT_FIELD_NUMBER: builtins.int
+    CLOCK_UNIX_NS_FIELD_NUMBER: builtins.int
     forgotten_count: builtins.int
     """How many items were erased."""
+    clock_unix_ns: builtins.int
+    """The memory's clock after the erasure, ns since 1970-01-01 UTC; 0: not known."""
     def __init__(
         self,
         *,
         forgotten_count: builtins.int = ...,
+        clock_unix_ns: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["forgotten_count", b"forgotten_count"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["clock_unix_ns", b"clock_unix_ns", "forgotten_count", b"forgotten_count"]) -> None: ...
 
 global___ForgetResponse = ForgetResponse
 
@@ -1511,6 +1526,9 @@ class DescribeEngineResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ENGINE_FIELD_NUMBER: builtins.int
+    CLOCK_UNIX_NS_FIELD_NUMBER: builtins.int
+    clock_unix_ns: builtins.int
+    """The memory's clock, ns since 1970-01-01 UTC; 0: not known."""
     @property
     def engine(self) -> anima.common.v1.common_pb2.EngineInfo:
         """The engine."""
@@ -1519,8 +1537,9 @@ class DescribeEngineResponse(google.protobuf.message.Message):
         self,
         *,
         engine: anima.common.v1.common_pb2.EngineInfo | None = ...,
+        clock_unix_ns: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["engine", b"engine"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["engine", b"engine"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["clock_unix_ns", b"clock_unix_ns", "engine", b"engine"]) -> None: ...
 
 global___DescribeEngineResponse = DescribeEngineResponse

@@ -101,6 +101,7 @@ class _Calls:
             forgotten = await self._mesh.memory.Forget(request, timeout=_FORGET_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) from None
+        self._mesh.memory_clock.answered(forgotten.clock_unix_ns)
         item_ids = None if request.everything else request.items.item_ids
         await self._mesh.remember_queue.forget(request.user_id, item_ids)
         return JSONResponse({"forgotten_count": forgotten.forgotten_count})
