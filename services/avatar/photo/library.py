@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+import shutil
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,13 +28,15 @@ from services.runtime.process.private_files import tighten
 
 MAX_AVATARS = 64
 _PATIENCE_S = 10
+_STAGING = ".new-"
+_GRAVE = ".deleted-"
 
 
 class PhotoLibrary:
     """Creates, stores and deletes avatars of photos. Its methods may run in any thread.
 
     A package appears and disappears as a whole, by a rename; other processes that use the folder
-    see it at their next `refresh`.
+    see it at their next `refresh`. What a killed process has left half done is undone by the next.
 
     Args:
         data_dir: The data folder of the services, with packages in `avatars`, models in `models`.
@@ -46,6 +53,8 @@ class PhotoLibrary:
         self._changing = threading.Lock()
         self._packages: dict[str, PhotoPackage] = {}
         self._stamps: dict[str, int] = {}
+        if self.folder.is_dir():
+            self._undo_half_done()
 
     def refresh(self) -> dict[str, PhotoPackage]:
         """Returns the packages by name; loads those that are new or changed on disk.
@@ -103,7 +112,10 @@ class PhotoLibrary:
         folder = self.folder / name
         if not re.match(NAME_PATTERN, name) or not (folder / "avatar.toml").is_file():
             raise NotFound(f"name: there is no avatar {name[:64]!r} made of a photo")
-        with tempfile.TemporaryDirectory(prefix=".deleted-", dir=self.folder) as grave:
+        with (
+            self._locked(),
+            tempfile.TemporaryDirectory(prefix=_GRAVE, dir=self.folder) as grave,
+        ):
             folder.rename(Path(grave) / name)
         self.refresh()
 
@@ -128,14 +140,46 @@ class PhotoLibrary:
     def _keep(self, package: PhotoPackage) -> None:
         # It holds portraits of people.
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        target = self.folder / package.manifest.name
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder) as staging:
+        name = package.manifest.name
+        target = self.folder / name
+        with (
+            self._locked(),
+            tempfile.TemporaryDirectory(prefix=_STAGING, dir=self.folder) as staging,
+        ):
             fresh = Path(staging) / "new"
             fresh.mkdir(mode=0o700)
             save_package(package, fresh)
+            _sync(fresh)
             if target.exists():
-                target.rename(Path(staging) / "old")
+                # Under its own name, so that a replacement that is cut off here can be undone.
+                replaced = Path(staging) / "old"
+                replaced.mkdir(mode=0o700)
+                target.rename(replaced / name)
             fresh.rename(target)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keeps other processes from changing the folder; the kernel unlocks for a killed one."""
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _undo_half_done(self) -> None:
+        """Puts back what was being replaced, and removes pictures that nobody can see any more."""
+        try:
+            with self._locked():
+                for staging in self.folder.glob(f"{_STAGING}*"):
+                    for replaced in staging.glob("old/*"):
+                        if not (self.folder / replaced.name).exists():
+                            replaced.rename(self.folder / replaced.name)
+                    shutil.rmtree(staging)
+                for grave in self.folder.glob(f"{_GRAVE}*"):
+                    shutil.rmtree(grave)
+        except OSError as error:
+            get_logger().warning("half made avatars could not be removed", problem=str(error))
 
     def _load(self, name: str, stamp: int) -> PhotoPackage | None:
         if self._stamps.get(name) == stamp:
@@ -153,6 +197,16 @@ class PhotoLibrary:
             get_logger().warning("an avatar is in a folder of another name", folder=str(folder))
             return None
         return package
+
+
+def _sync(folder: Path) -> None:
+    """Waits until the files of a folder are on disk."""
+    for path in (*folder.iterdir(), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _stamps(folder: Path) -> dict[str, int]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +25,7 @@ from services.avatar.photo.scene import PhotoScene
 from services.runtime.config.settings import SettingsError
 from services.runtime.errors import Busy, FailedPrecondition, NotFound, PermissionDenied
 from services.runtime.models.store import ModelStore
+from tests.requirements import ROOT
 from tests.unit.avatar_photo.conftest import ORDER, make
 
 FILES = {"avatar.toml", "portrait.png", "face.json", "fields.npz"}
@@ -181,6 +185,67 @@ def test_a_damaged_avatar_is_left_out_and_can_be_deleted(
     assert fresh.refresh() == {}  # the copy has another name than its folder
     fresh.delete("astronaut")
     assert not (library.folder / "astronaut").exists()
+
+
+KILLED_IN = """
+import os, shutil, signal, sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from services.avatar.photo import library
+from services.avatar.photo.picture import PhotoReader
+from tests.unit.avatar_photo.conftest import ORDER
+
+folder, name, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+owner = {"_sync": library, "rename": Path, "rmtree": shutil}[name]
+real, calls = getattr(owner, name), 0
+
+def killing(*arguments, **options):
+    global calls
+    calls += 1
+    if calls == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*arguments, **options)
+
+with closing(PhotoReader()) as reader:
+    photos = library.PhotoLibrary(folder, reader)
+    setattr(owner, name, killing)
+    if name == "rmtree":
+        photos.delete("astronaut")
+    else:
+        photo = (folder / "photo.png").read_bytes()
+        photos.create(photo, replace(ORDER, replace=True, display_name="new"), lambda *_: None)
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("killed_in", "call", "kept"),
+    [("_sync", 1, True), ("rename", 1, True), ("rename", 2, True), ("rmtree", 1, False)],
+    ids=["written", "before the swap", "in the swap", "in the deletion"],
+)
+def test_a_process_that_is_killed_leaves_no_half(
+    library: PhotoLibrary,
+    reader: PhotoReader,
+    photo: bytes,
+    killed_in: str,
+    call: int,
+    kept: bool,
+) -> None:
+    library.create(photo, ORDER, quiet)
+    data_dir = library.folder.parent
+    (data_dir / "photo.png").write_bytes(photo)
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED_IN, str(data_dir), killed_in, str(call)],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    found = PhotoLibrary(data_dir, reader).refresh()
+    assert list(found) == (["astronaut"] if kept else [])
+    assert [path.name for path in library.folder.iterdir()] == list(found)
 
 
 def test_a_bad_photo_leaves_nothing(library: PhotoLibrary) -> None:
