@@ -32,6 +32,8 @@ SUSPECT_S = 2.0
 PONG_S = 1.2
 GIVE_UP_S = 6.0
 """A page that responds but has received nothing for this long gets its media another way."""
+CONNECT_S = 15.0
+"""A peer that has not connected by then is closed: ICE waits without end for one that is silent."""
 _MAX_OFFSET_US = 60_000_000
 _CROSS_AGAIN_S = 0.2
 _LOOK_FOR_ANOTHER_VERSION = 20
@@ -153,6 +155,7 @@ class LiveLink:
             self.hang_up()
             raise
         self._post({"type": "anima.webrtc.answer", "sdp": sdp})
+        self._tasks.start(self._await_connection(peer), name="webrtc connection")
 
     async def candidate(self, event: dict[str, Any]) -> None:
         """Adds an ICE candidate of the page."""
@@ -325,6 +328,12 @@ class LiveLink:
         if peer is self._peer:
             self._post({"type": "anima.webrtc.closed"})
             self.hang_up()
+
+    async def _await_connection(self, peer: Peer) -> None:
+        await asyncio.sleep(CONNECT_S)
+        if peer is self._peer and not peer.has_connected:
+            get_logger().info("a peer has not connected", after_s=CONNECT_S)
+            self._lose(peer)
 
     async def _watch(self, peer: Peer) -> None:
         """Detects within seconds a loss that ICE would detect only after half a minute."""

@@ -68,6 +68,11 @@ class Peer:
         return self._connection.connectionState == "connected"
 
     @property
+    def has_connected(self) -> bool:
+        """True once media has flowed."""
+        return self._connected_at is not None
+
+    @property
     def lost(self) -> bool:
         """True if the connection has ended or failed."""
         return self._connection.connectionState in ("failed", "closed")
