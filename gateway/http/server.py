@@ -25,6 +25,8 @@ from services.runtime.process.tasks import Tasks, beside
 _GRACE_S = 5
 _KEEP_ALIVE_S = 5
 _BACKLOG = 1024
+_UNREAD_S = 30
+"""How long a client may leave an answer unread, or its machine may not respond."""
 
 
 class HttpServer:
@@ -72,6 +74,11 @@ class HttpServer:
             raise SettingsError(
                 f"ANIMA_GATEWAY_HTTP_LISTEN: cannot listen on {listen}: {error}"
             ) from error
+        # Connections inherit both. asyncio sets the first one only where it makes the listener: an
+        # answer of a head and a body then waits for 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_S * 1000)
         self._listener = listener
         bound = listener.getsockname()[1]
         self.address = f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
