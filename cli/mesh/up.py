@@ -21,6 +21,7 @@ from cli.mesh.supervisor import State, Status, Supervisor
 from gateway.stages.spec import GATEWAY_PORT, STAGES
 from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import StoredModel
+from services.runtime.process.stop_signals import stop_signals
 from services.runtime.process.tasks import first_of
 
 MIN_FIRST_PORT: Final = 1024
@@ -93,15 +94,17 @@ def _stop_signal(supervisor: Supervisor) -> asyncio.Event:
     """Returns the event set by the first signal; the second signal skips the drain."""
     stop = asyncio.Event()
 
-    def on_signal() -> None:
+    def on_signal(number: signal.Signals) -> None:
+        if number is signal.SIGHUP:
+            console.quiet = True  # its terminal is gone
         if stop.is_set():
             supervisor.stop_at_once()
             return
         console.print("\nStopping; press Ctrl-C again to stop without finishing current answers.")
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    for number in stop_signals():
+        asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
     return stop
 
 

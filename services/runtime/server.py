@@ -43,6 +43,7 @@ from services.runtime.process.heap import (
     settle,
 )
 from services.runtime.process.private_files import keep_private
+from services.runtime.process.stop_signals import stop_signals
 from services.runtime.process.tasks import Tasks
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -286,7 +287,7 @@ async def serving(stage: Stage, settings: ServiceSettings) -> AsyncIterator[Serv
 
 
 def run(build: Callable[[S], Stage], settings_class: type[S]) -> NoReturn:
-    """Serves until SIGTERM or SIGINT; for `__main__`.
+    """Serves until SIGTERM, SIGINT or SIGHUP; for `__main__`.
 
     The first signal drains: health NOT_SERVING, open streams finish within `drain_timeout_s`,
     telemetry is flushed. A second signal ends the process at once. Exit codes: 0 drained, 1 the
@@ -316,7 +317,7 @@ async def _run(build: Callable[[S], Stage], settings: S) -> int:
         stop.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         loop.add_signal_handler(number, on_signal, number)
     try:
         stage = build(settings)

@@ -98,16 +98,32 @@ async def test_soft_limit_of_descriptors_is_raised_to_the_hard_one() -> None:
     assert limits == (min(hard, 1 << 20), hard)
 
 
-async def test_second_signal_ends_at_once() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_second_signal_ends_at_once(number: signal.Signals) -> None:
     async with tiny_process() as tiny:
         ready = await tiny.event("ready")
         async with tiny_stub(ready["address"]) as stub:
             call = await open_tiny_stream(stub)
-            tiny.process.send_signal(signal.SIGINT)
+            tiny.process.send_signal(number)
             await tiny.event("draining")
-            tiny.process.send_signal(signal.SIGINT)
-            assert await tiny.exit_code() == 128 + signal.SIGINT
+            tiny.process.send_signal(number)
+            assert await tiny.exit_code() == 128 + number
             assert await call.code() == grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_process_that_was_started_with_nohup_outlives_its_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the process inherits it
+    try:
+        async with tiny_process() as tiny:
+            ready = await tiny.event("ready")
+            tiny.process.send_signal(signal.SIGHUP)
+            async with tiny_stub(ready["address"]) as stub:
+                await open_tiny_stream(stub)
+            tiny.process.send_signal(signal.SIGTERM)
+            assert (await tiny.event("draining"))["signal"] == "SIGTERM"
+            assert await tiny.exit_code() == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 async def test_failure_is_logged_with_its_trace_and_without_locals() -> None:
