@@ -7,6 +7,7 @@ rebinding). A GET of an `<img>` or `<video>` carries no Origin: `Sec-Fetch-Site`
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.http.connection.connections import authenticated
 from gateway.http.permissions import permission_for
 from gateway.http.problems import Problem, problem_of
+from gateway.http.strangers import Strangers
 from gateway.settings import GatewaySettings
 from services.runtime.config.settings import split_address
 from services.runtime.errors import AnimaError, Busy, Unauthenticated
@@ -64,6 +66,7 @@ class HttpGuard:
         self._app = app
         self._verifier = verifier
         self._requests = requests_a_minute(settings.requests_per_minute)
+        self._strangers = Strangers()
         own_host, _ = split_address("http_listen", settings.http_listen)
         names = (own_host, *settings.http_hosts)
         self._names = _LOOPBACK_NAMES | {_configured_name(name) for name in names}
@@ -73,6 +76,8 @@ class HttpGuard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        if (wait_s := self._strangers.wait_s(scope)) > 0:
+            await asyncio.sleep(wait_s)
         headers = Headers(scope=scope)
         try:
             self._check_headers(scope, headers)

@@ -41,6 +41,7 @@ from gateway.webrtc.recent import Recent
 from services.runtime.errors import AnimaError, Busy, InvalidRequest, Unauthenticated
 from services.runtime.identity.caller import acting_as, caller, not_yours, while_accepted
 from services.runtime.identity.verifier import Verifier
+from services.runtime.limits.pace import Pace
 from services.runtime.limits.rates import RATE_LIMITED
 from services.runtime.observing.logs import get_logger
 from services.runtime.process.compute import Compute
@@ -86,6 +87,7 @@ class Connection:
             max_bytes=limits.max_waiting_bytes, max_messages=limits.max_waiting_messages
         )
         self._allowance = Allowance(per_second=limits.messages_per_s, burst=limits.burst_messages)
+        self._pace = Pace(per_second=limits.bytes_per_s, burst=limits.burst_bytes)
         self._conversation = Conversation(
             mesh=mesh, histories=histories, begin=self._begin, failed=self._failed
         )
@@ -155,7 +157,10 @@ class Connection:
                 raise WebSocketDisconnect(message.get("code", 1000))
             if not self._allowance.take():
                 raise ConnectionEndError(RULE_BROKEN, "too many messages a second")
-            await self._take(message.get("bytes"), message.get("text"))
+            audio, text = message.get("bytes"), message.get("text")
+            await self._take(audio, text)
+            if (wait_s := self._pace.wait_s(len(audio or text or ""))) > 0:
+                await asyncio.sleep(wait_s)
 
     async def _take(self, audio: bytes | None, text: str | None) -> None:
         event: dict[str, Any] = {}

@@ -17,6 +17,11 @@ class EdgeLimits:
     """The long-term rate of a client's messages."""
     burst_messages: int = 400
     """The most messages in a burst."""
+    bytes_per_s: float = 1024 * 1024
+    """The long-term rate of what a client sends; what exceeds it is read later. A microphone sends
+    64 KiB/s."""
+    burst_bytes: int = 8 * 1024 * 1024
+    """The most that is read at once: a recording of a minute."""
     max_waiting_bytes: int = 4 * 1024 * 1024
     """The most data that waits for a slow client before it is disconnected."""
     max_waiting_messages: int = 512

@@ -32,6 +32,7 @@ from services.avatar.engine import (
 from services.avatar.requests import choose_video
 from services.runtime.calls.streams import open_stream
 from services.runtime.errors import Busy, InvalidRequest
+from services.runtime.limits.pace import Pace
 from services.runtime.limits.rates import REFUSED
 from services.runtime.validation import check_name, cleaned_line, cleaned_text
 
@@ -41,6 +42,9 @@ MAX_CREATIONS = 2
 """The most calls at a time: one avatar is made while the photo of another may arrive. Each holds
 its place until its avatar is made, so at most so many photos are in memory."""
 MAX_USER_ID_CHARS = 128
+_BYTES_PER_S = 16 << 20
+"""How fast photos are received in all, after the first one: otherwise uploads that follow each
+other take the processor from the faces that speak."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _LICENCE = re.compile(r"[A-Za-z0-9.+() -]{0,200}")
 _MIN_CONSENT_CHARS = 10
@@ -64,6 +68,7 @@ class AvatarCreation:
         self._describe = describe
         self._per_user = per_user
         self._making = asyncio.Lock()
+        self._pace = Pace(per_second=_BYTES_PER_S, burst=MAX_PHOTO_BYTES)
 
     async def create(
         self, requests: AsyncIterator[CreateAvatarRequest]
@@ -82,7 +87,7 @@ class AvatarCreation:
         await self._check_count(order)
         # A client that waits for this answer before it sends the photo gets any refusal in full.
         yield _progress("receiving the photo", 0)
-        photo = await _receive(pieces)
+        photo = await _receive(pieces, self._pace)
         yield _progress("checking the photo", 1)
         async with self._making, aclosing(self._maker.create_avatar(photo, order)) as steps:
             async for step in steps:
@@ -121,7 +126,7 @@ def _progress(step: str, percent: int) -> CreateAvatarResponse:
     return CreateAvatarResponse(progress=CreationProgress(step=step, percent=percent))
 
 
-async def _receive(pieces: AsyncIterator[CreateAvatarRequest]) -> ImageFile:
+async def _receive(pieces: AsyncIterator[CreateAvatarRequest], pace: Pace) -> ImageFile:
     photo = bytearray()
     async for request in pieces:
         if request.WhichOneof("message") == "end_of_photo":
@@ -136,6 +141,8 @@ async def _receive(pieces: AsyncIterator[CreateAvatarRequest]) -> ImageFile:
                 f"photo: must be at most {MAX_PHOTO_BYTES >> 20} MiB; send a smaller file",
                 reason="IMAGE_TOO_LARGE",
             )
+        if (wait_s := pace.wait_s(len(request.photo))) > 0:
+            await asyncio.sleep(wait_s)
     # A cancel looks like this end too.
     raise InvalidRequest("end_of_photo: the stream ended without it")
 

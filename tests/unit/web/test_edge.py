@@ -293,6 +293,21 @@ async def test_flood_of_messages_is_disconnected(stages: FakeMesh) -> None:
         assert await client.closed() == (1008, "too many messages a second")
 
 
+async def test_who_sends_much_is_read_later(stages: FakeMesh) -> None:
+    limits = EdgeLimits(bytes_per_s=100_000, burst_bytes=1_000)
+    async with (
+        stages.mesh() as mesh,
+        serving_page(mesh, limits) as page,
+        page.client() as client,
+    ):
+        for number in range(20):
+            await client.send({"type": "nothing", "event_id": f"{number}", "filler": "x" * 2_000})
+        answers = [await client.until("error") for _ in range(20)]
+
+    told = [answer["error"]["event_id"] for answer in answers]
+    assert told == [str(number) for number in range(20)]
+
+
 async def test_who_has_used_its_speech_is_told_to_come_later(
     stages: FakeMesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
