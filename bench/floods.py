@@ -3,7 +3,8 @@
 2,000 idle connections, 200 halves of request heads a second and 80 WebSockets without a token; what
 the gateway closes is opened again at once. The mesh demands a token. Phases with and without floods
 alternate in one mesh, so that what else the machine does affects both. Then all floods of the
-review come together: also probes, photos of 31 MiB, typed items and streams without progress.
+review come together: also probes, photos of 31 MiB, typed items and streams without progress. With
+`--each` every kind of them comes alone, too.
 
 A frame is late if it arrives more than 45 ms after its time at a player that holds 270 ms, or if it
 does not arrive: a face that is given up to save time counts too.
@@ -15,15 +16,17 @@ import argparse
 import asyncio
 import contextlib
 import itertools
+import os
 import platform
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import psutil
 from rich.console import Console
@@ -31,7 +34,7 @@ from rich.table import Table
 
 from anima.gateway import v1 as gateway
 from bench.goals import Goals
-from bench.heavy_floods import heavy_floods
+from bench.heavy_floods import KINDS
 from bench.mesh import QUESTIONS
 from bench.processor_time import ProcessorTime
 from bench.talking import Fate, Outcome, Talker
@@ -88,6 +91,11 @@ class Phase:
         """Returns the number of questions that were answered completely."""
         return sum(outcome.fate is Fate.WHOLE for outcome in self.outcomes)
 
+    def problems(self) -> Counter[str]:
+        """Returns why the others were not, each with its number."""
+        others = (each for each in self.outcomes if each.fate is not Fate.WHOLE)
+        return Counter(f"{each.fate}: {each.why}" for each in others)
+
 
 @dataclass(frozen=True)
 class Mesh:
@@ -138,15 +146,34 @@ async def guarded_mesh() -> AsyncIterator[Mesh]:
 
 @contextlib.asynccontextmanager
 async def flooded(mesh: Mesh, **counts: int) -> AsyncIterator[None]:
-    """Floods a mesh from another process for the body.
+    """Floods a mesh from other processes for the body.
 
     Args:
         mesh: The mesh.
-        **counts: How many of each kind (bench/flooding.py).
+        **counts: How many of each kind (bench/flooding.py, bench/heavy_floods.py).
     """
+    heavy = {name: counts.pop(name) for name in KINDS if name in counts}
+    addresses = {name: mesh.address(name) for name in ("gateway", "avatar", "memory")}
+    async with contextlib.AsyncExitStack() as stack:
+        if counts:
+            arguments = ["-m", "bench.flooding", mesh.http, *_options(counts)]
+            await stack.enter_async_context(_flooding(arguments))
+        if heavy:
+            options = _options(addresses | {"http": mesh.http} | heavy)
+            await stack.enter_async_context(_flooding(["-m", "bench.heavy_floods", *options]))
+        yield
+
+
+def _options(values: dict[str, Any]) -> list[str]:
+    return [f"--{name}={value}" for name, value in values.items()]
+
+
+@contextlib.asynccontextmanager
+async def _flooding(arguments: Sequence[str]) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.flooding", mesh.http),
-        *(f"--{name}={count}" for name, count in counts.items()),
+        sys.executable,
+        *arguments,
+        env={**os.environ, "ANIMA_TOKEN": TOKEN},
         stdout=asyncio.subprocess.PIPE,
     )
     try:
@@ -200,11 +227,23 @@ async def _watch_memory(mesh: Mesh, into: Phase) -> None:
         await asyncio.sleep(_SAMPLE_EVERY_S)
 
 
+ALL_ELSE: Final = {"probes": 16, "photos": 24, "items": 8, "held": 8, "imports": 8}
+"""The floods that come at the end, beside those whose cost is compared."""
+
+
 async def measure(
-    rounds: int, seconds: float, floods: dict[str, int]
-) -> tuple[Phase, Phase, Phase]:
-    """Measures phases without floods, with them, and one with all floods of the review."""
+    rounds: int, seconds: float, floods: dict[str, int], *, each: bool
+) -> dict[str, Phase]:
+    """Measures phases without floods, with them, and with all floods of the review.
+
+    Args:
+        rounds: How often phases without and with floods alternate.
+        seconds: The length of a phase.
+        floods: How many there are of each kind.
+        each: Whether each kind of flood comes alone, too.
+    """
     calm, stormy, worst = Phase(), Phase(), Phase()
+    alone = {f"{name} alone": Phase() for name in (floods | ALL_ELSE)} if each else {}
     async with guarded_mesh() as mesh:
         await talk(mesh, 0, Phase())  # what is done once is not counted
         await talk(mesh, 0, Phase())
@@ -213,35 +252,38 @@ async def measure(
             async with flooded(mesh, **floods):
                 await talk(mesh, seconds, stormy)
         # A photo is normal work: its peak belongs to the normal one.
-        async with heavy_floods(mesh.address, mesh.http, TOKEN, photos=1, others=0):
+        async with flooded(mesh, photos=1):
             await talk(mesh, seconds, calm_with_a_photo := Phase())
         for service, peak in calm_with_a_photo.peak_bytes.items():
             calm.peak_bytes[service] = max(peak, calm.peak_bytes[service])
-        async with (
-            flooded(mesh, **floods, probes=16),
-            heavy_floods(mesh.address, mesh.http, TOKEN, photos=24, others=8),
-        ):
+        for (kind, count), phase in zip((floods | ALL_ELSE).items(), alone.values(), strict=False):
+            async with flooded(mesh, **{kind: count}):
+                await talk(mesh, seconds, phase)
+        async with flooded(mesh, **floods, **ALL_ELSE):
             await talk(mesh, seconds, worst)
-    return calm, stormy, worst
+    return {"without": calm, "with floods": stormy, **alone, "all floods": worst}
 
 
-def show(calm: Phase, stormy: Phase, worst: Phase, console: Console) -> None:
+def show(phases: dict[str, Phase], console: Console) -> None:
     """Prints the figures."""
     machine = f"{psutil.cpu_count()} cores {platform.machine()}"
     table = Table(
         "", "questions", "whole", "frames", "late or missing %", "gateway CPU %", "log bytes",
         title=f"{SESSIONS} sessions talk with a picture ({machine})",
     )  # fmt: skip
-    for name, phase in (("without", calm), ("with floods", stormy), ("all floods", worst)):
+    for name, phase in phases.items():
         frames = sum(len(outcome.av_offsets_s) for outcome in phase.outcomes)
         table.add_row(
             name, str(len(phase.outcomes)), str(phase.whole()), str(frames),
             f"{phase.late_percent():.2f}", f"{phase.cpu_percent():.1f}", str(phase.log_bytes),
         )  # fmt: skip
     console.print(table)
-    memory = Table("service", "MiB without", "with floods", "all floods", title="peak memory")
-    for service, normal in calm.peak_bytes.items():
-        peaks = (normal, stormy.peak_bytes[service], worst.peak_bytes[service])
+    for name, phase in phases.items():
+        for why, count in phase.problems().items():
+            console.print(f"{name}: {count} x {why}", highlight=False)
+    memory = Table("service", *(f"MiB {name}" for name in phases), title="peak memory")
+    for service in phases["without"].peak_bytes:
+        peaks = (phase.peak_bytes[service] for phase in phases.values())
         memory.add_row(service, *(f"{peak / 2**20:.0f}" for peak in peaks))
     console.print(memory)
 
@@ -268,6 +310,7 @@ def main() -> None:
     parser.add_argument("--idle", type=int, default=2_000)
     parser.add_argument("--half-heads", type=int, default=200)
     parser.add_argument("--silent", type=int, default=80)
+    parser.add_argument("--each", action="store_true", help="let each kind come alone, too")
     parser.add_argument("--no-goals", action="store_true", help="print the figures alone")
     options = parser.parse_args()
     floods = {
@@ -275,9 +318,9 @@ def main() -> None:
         "half_heads": options.half_heads,
         "silent": options.silent,
     }
-    phases = asyncio.run(measure(options.rounds, options.seconds, floods))
-    show(*phases, Console(width=120))
-    goals = judge(*phases)
+    phases = asyncio.run(measure(options.rounds, options.seconds, floods, each=options.each))
+    show(phases, Console(width=160))
+    goals = judge(phases["without"], phases["with floods"], phases["all floods"])
     if not options.no_goals:
         goals.exit_if_missed()
 

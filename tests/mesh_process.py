@@ -102,7 +102,7 @@ def free_first_port() -> int:
     raise RuntimeError("no free ports")
 
 
-def _own_data(folder: Path) -> Path:
+def own_data(folder: Path) -> Path:
     """Makes a data folder with the installed models, known vectors, and an empty memory.
 
     The natural voices are left out: how busy the machine is decides whether they speak.
@@ -142,7 +142,7 @@ def running_mesh(
     """Runs `anima up` on free ports, and stops it as Ctrl-C would."""
     port = free_first_port()
     http_address = f"127.0.0.1:{port + 8}"
-    data = _own_data(folder)
+    data = own_data(folder)
     process = subprocess.Popen(
         [
             *command,

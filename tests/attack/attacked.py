@@ -21,6 +21,7 @@ from tests.mesh_process import MeshProcess, running_mesh
 
 TOKEN: Final = "attacked-0123456789abcdef0123456789abcdef"
 MIB: Final = 1 << 20
+_LOOK_EVERY_S: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,12 @@ def attacked_mesh(folder: Path, environment: Mapping[str, str]) -> Iterator[Atta
 def refusal(error: grpc.aio.AioRpcError) -> str:
     """Returns the status and the text of a refused call, for messages of tests."""
     return f"{error.code().name}: {error.details()}"
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Waits until a process has reached a state; the timeout of the test is the limit."""
+    while not is_so():  # noqa: ASYNC110 (another process has no event here)
+        await asyncio.sleep(_LOOK_EVERY_S)
 
 
 _CUT_WHILE_WRITING: Final = "Internal error from Core"

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(300)]
 async def test_nobody_else_can_read_what_is_personal(open_mesh: Attacked, tmp_path: Path) -> None:
     need("face-mesh")
     need("astronaut")
-    await try_upload(open_mesh, 1, _portrait())
+    await try_upload(open_mesh, 1, portrait())
     async with open_mesh.channel("memory") as channel:
         stub: Any = memory.MemoryServiceStub(channel)
         item = memory.Item(text="I live in Rome.", kind=memory.ITEM_KIND_TURN)
@@ -47,6 +47,6 @@ async def test_nobody_else_can_read_what_is_personal(open_mesh: Attacked, tmp_pa
     assert not readable
 
 
-def _portrait() -> bytes:
+def portrait() -> bytes:
     models = ServiceSettings.from_environment().data_dir / "models"
     return next((models / "astronaut").glob("*.png")).read_bytes()
