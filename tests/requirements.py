@@ -144,6 +144,11 @@ REQUIREMENTS = {
         how_to_get="run: anima models pull voices",
         may_vanish=True,
     ),
+    "smollm2": Requirement(
+        present=lambda: _has_model("smollm2-135m"),
+        how_to_get="run: anima models pull smollm2-135m",
+        may_vanish=True,
+    ),
     "face-mesh": Requirement(
         present=lambda: _has_model("face-mesh"), how_to_get="run: anima models pull face-mesh"
     ),

@@ -31,4 +31,8 @@ class WritingOptions(EngineOptions):
     @property
     def prompt_tokens(self) -> int:
         """The tokens left for the prompt: at least half of the context."""
-        return max(self.context_tokens - self.max_tokens, self.context_tokens // 2)
+        return self.prompt_tokens_of(self.context_tokens)
+
+    def prompt_tokens_of(self, context_tokens: int) -> int:
+        """Returns the tokens left for the prompt by a model whose context may be shorter."""
+        return max(context_tokens - self.max_tokens, context_tokens // 2)

@@ -5,18 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from services.runtime.config.settings import CHECKOUT
+from testing.models.tiny_tokeniser import CHAT_TEMPLATE, CONTEXT_TOKENS, END, trained_tokeniser
 
 ADAPTERS = ("calm", "loud")
-CONTEXT_TOKENS = 4_096
-_TEMPLATE = (
-    "{% if tools %}<|im_start|>system\n{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}"
-    "<|im_end|>\n{% endif %}"
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}"
-    "{% for call in message.tool_calls or [] %}<tool_call>\n{{ call.function | tojson }}\n"
-    "</tool_call>{% endfor %}<|im_end|>\n"
-    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 
 
 def make_tiny_model(folder: Path) -> None:
@@ -56,29 +47,13 @@ def make_tiny_model(folder: Path) -> None:
 
 
 def _tokeniser() -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    texts = [
-        path.read_text(encoding="utf-8")
-        for path in sorted((CHECKOUT / "personas" / "anima").rglob("*"))
-        if path.suffix in (".toml", ".md")
-    ]
-    bare = Tokenizer(models.BPE())
-    bare.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bare.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=1024,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
-        show_progress=False,
-    )
-    bare.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=bare,
-        eos_token="<|im_end|>",
+        tokenizer_object=trained_tokeniser(),
+        eos_token=END,
         pad_token="<|endoftext|>",
-        chat_template=_TEMPLATE,
+        chat_template=CHAT_TEMPLATE,
         model_max_length=CONTEXT_TOKENS,
     )
 

@@ -31,7 +31,8 @@ from services.runtime.calls.channels import open_channel
 from services.runtime.engines import load_engine
 from services.runtime.observing.telemetry import REPORTERS
 from services.runtime.server import Server, serving
-from testing.models.tiny_llm import CONTEXT_TOKENS, make_tiny_model
+from testing.models.tiny_llm import make_tiny_model
+from testing.models.tiny_tokeniser import CONTEXT_TOKENS
 from tests.requirements import ROOT
 
 HERE = Path(__file__).parent

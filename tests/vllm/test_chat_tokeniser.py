@@ -12,7 +12,7 @@ from services.llm.engines.local_model import LocalModelOptions
 from services.llm.persona.catalogue import PersonaCatalogue
 from services.llm.prompt.prompt import Memory, Message, Prompt, Role, build_prompt
 from services.runtime.errors import FailedPrecondition
-from testing.models.tiny_llm import CONTEXT_TOKENS
+from testing.models.tiny_tokeniser import CONTEXT_TOKENS
 
 NO_SYSTEM = (
     "{% for message in messages %}{% if message.role == 'system' %}"

@@ -109,14 +109,13 @@ def build_chat(prompt: Prompt, *, max_tokens: int, count: TokenCounter = estimat
         max_tokens: The maximum tokens of the chat, including the template.
         count: The tokeniser's count, or an estimate.
     """
-    system = Message(role=Role.SYSTEM, text=_system(prompt))
-    fixed = [system, *_examples(prompt)]
+    fixed = fixed_part(prompt)
     max_tokens -= sum(count(json.dumps(tool.as_function())) for tool in prompt.tools)
     called = _called(prompt, max_tokens // _RESULT_SHARE, count)
     max_tokens -= sum(_tokens(message, count) for message in called)
     room = max_tokens - sum(_tokens(message, count) for message in fixed)
     if room < max_tokens // 4:  # a small model: drop examples before shortening the question
-        fixed, room = [system], max_tokens - _tokens(system, count)
+        fixed, room = fixed[:1], max_tokens - _tokens(fixed[0], count)
     question = _shortened(prompt.question, room - _MESSAGE_TOKENS, count)
     room -= count(question) + _MESSAGE_TOKENS
     memories = _kept_memories(prompt, room // _MEMORY_SHARE, count)
@@ -129,6 +128,11 @@ def build_chat(prompt: Prompt, *, max_tokens: int, count: TokenCounter = estimat
         dropped_memories=len(prompt.memories) - len(memories),
         tools=prompt.tools,
     )
+
+
+def fixed_part(prompt: Prompt) -> list[Message]:
+    """Returns the beginning of the chat that is the same for all users: rules and examples."""
+    return [Message(role=Role.SYSTEM, text=_system(prompt)), *_examples(prompt)]
 
 
 def _texts(prompt: Prompt) -> str:

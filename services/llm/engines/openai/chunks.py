@@ -93,6 +93,22 @@ def error_text(body: Any) -> str:
     return " ".join(str(error).split())[:300]
 
 
+def is_too_long(body: bytes) -> bool:
+    """Returns whether a server's error says that the chat exceeds the context of the model.
+
+    It is `type` of llama.cpp's server and `code` of OpenAI; vLLM only says so in words.
+    """
+    try:
+        error = _table(_table(json.loads(body)).get("error"))
+    except ValueError:
+        return False
+    if error.get("type") == "exceed_context_size_error":
+        return True
+    if error.get("code") == "context_length_exceeded":
+        return True
+    return "maximum context length" in str(error.get("message"))
+
+
 def _first(value: object) -> dict[str, Any]:
     return _table(value[0]) if isinstance(value, list) and value else {}
 

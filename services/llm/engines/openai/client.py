@@ -8,17 +8,17 @@ import random
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from time import time
 from typing import Any, Final
 
 import httpx
 
 from services.llm.engines.openai.api_key import ApiKey
-from services.llm.engines.openai.chunks import Chunk, error_text, read_chunk
+from services.llm.engines.openai.chunks import Chunk, error_text, is_too_long, read_chunk
 from services.llm.engines.openai.options import OpenAiOptions
 from services.llm.engines.openai.sse import EventStream
 from services.llm.metrics import RETRIES
-from services.llm.settings import LlmSettings
 from services.runtime.errors import (
     AnimaError,
     Busy,
@@ -32,6 +32,8 @@ _FIRST_PAUSE_S: Final = 0.2
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _MAX_MODELS_BYTES: Final = 4 * 1024 * 1024
 _DONE: Final = "[DONE]"
+TOO_LONG: Final = "CONTEXT"
+"""The reason of the error for a chat that exceeds the context of the model."""
 
 
 class _FailedError(Exception):
@@ -53,16 +55,26 @@ class _FailedError(Exception):
 
 
 class ChatClient:
-    """Client of one server."""
+    """Client of one server.
 
-    def __init__(self, options: OpenAiOptions, settings: LlmSettings) -> None:
+    Args:
+        options: Its URL, time limits and retries.
+        key: The key that it asks for; None: it asks for none.
+        socket: The Unix socket on which it listens instead of at the address in its URL.
+    """
+
+    def __init__(
+        self, options: OpenAiOptions, key: ApiKey | None = None, *, socket: Path | None = None
+    ) -> None:
         self._options = options
-        self._key = ApiKey(settings)
+        self._key = key
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(None, connect=options.connect_timeout_s),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+            limits=limits,
             # loading the certificates takes a tenth of a second; plain HTTP does not need them
             verify=options.base_url.startswith("https:"),
+            transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=limits) if socket else None,
             follow_redirects=False,  # a redirect would carry the key to another server
         )
 
@@ -162,13 +174,13 @@ class ChatClient:
             raise _FailedError(Unavailable("the model's server ended the answer early"))
 
     async def _headers(self) -> dict[str, str]:
-        key = await self._key.current()
+        key = await self._key.current() if self._key else None
         return {"authorization": f"Bearer {key}"} if key else {}
 
     def _refused(self, response: httpx.Response, body: bytes) -> _FailedError:
         """Returns the error for a status; only some requests may be sent again."""
         status = response.status_code
-        said = self._key.hidden(_said(body))
+        said = self._key.hidden(_said(body)) if self._key else _said(body)
         if status in (401, 403):
             refused = FailedPrecondition(
                 f"the model's server rejected the key (HTTP {status}): set ANIMA_LLM_API_KEY_FILE"
@@ -190,7 +202,8 @@ class ChatClient:
             failed = Unavailable(f"the model's server failed (HTTP {status}): {said}")
             return _FailedError(failed, wait_s=wait_s)
         refused = FailedPrecondition(
-            f"the model's server rejected the request (HTTP {status}): {said}", reason="MODEL"
+            f"the model's server rejected the request (HTTP {status}): {said}",
+            reason=TOO_LONG if is_too_long(body) else "MODEL",
         )
         return _FailedError(refused, again=False)
 

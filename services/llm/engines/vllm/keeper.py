@@ -7,17 +7,15 @@ import contextlib
 from functools import cache
 from typing import Any, Final
 
+from services.llm.engines.revival import revive
 from services.llm.engines.vllm.adapters import Adapters
 from services.llm.engines.vllm.options import VllmOptions, import_vllm, leave_a_core
 from services.llm.metrics import ENGINE_RESTARTS, ENGINE_UP
 from services.runtime.engine import Report
 from services.runtime.errors import Unavailable
-from services.runtime.observing.logs import get_logger
 
 _NAME: Final = "vllm"
 _POLL_S: Final = 0.25
-_FIRST_PAUSE_S: Final = 0.5
-_LONGEST_PAUSE_S: Final = 30.0
 _SHUTDOWN_S: Final = 5.0
 
 
@@ -69,22 +67,13 @@ class EngineKeeper:
                 continue
             ENGINE_UP.labels(_NAME).set(0)
             await report("the engine has died and is being restarted; try again")
-            await self._revive()
+            await revive(self._restart)
+            ENGINE_RESTARTS.labels(_NAME).inc()
             await report("")
 
-    async def _revive(self) -> None:
-        pause_s = _FIRST_PAUSE_S
-        while True:
-            try:
-                await self.stop()
-                await self.start()
-            except Exception as error:
-                get_logger().error("engine not restarted", why=str(error), again_in_s=pause_s)
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-            else:
-                ENGINE_RESTARTS.labels(_NAME).inc()
-                return
+    async def _restart(self) -> None:
+        await self.stop()
+        await self.start()
 
     def _make(self) -> Any:
         vllm = import_vllm()
