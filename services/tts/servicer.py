@@ -43,6 +43,7 @@ from services.tts.engine import (
     TtsEngine,
     VoiceInfo,
 )
+from services.tts.reading import words
 from services.tts.requests import check_config
 from services.tts.selection import Suitability, Use
 from services.tts.settings import TtsSettings
@@ -101,6 +102,7 @@ class TtsServicer(TtsServiceServicer):
         elif len(prompt) < len(opened):
             self._tasks.start(self._take_in_late_engines(opened), name="late voices")
         self._use(opened)
+        await self._compute.run(words.load)
         for engine in prompt:
             await self._compute.run(_speak_a_word, engine)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -49,6 +49,16 @@ class Piece:
     samples: Samples
     words: tuple[WordSpan, ...]
     visemes: tuple[VisemeSpan, ...]
+
+    def later(self, samples: int) -> Piece:
+        """Returns the piece with its marks later by a number of samples."""
+        if not samples:
+            return self
+        return Piece(
+            self.samples,
+            tuple(replace(word, start_sample=word.start_sample + samples) for word in self.words),
+            tuple(replace(each, start_sample=each.start_sample + samples) for each in self.visemes),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

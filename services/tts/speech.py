@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 
 from services.runtime.observing.tracing import tracer
 from services.runtime.process.compute import Compute
 from services.runtime.process.tasks import Tasks
-from services.tts.engine import SpeechChunk, SpeechRequest, TtsEngine
+from services.tts.engine import SpeechRequest, TtsEngine
+from services.tts.reading.parts import Part, parts_of
+from services.tts.reading.spoken import ShownMarks
 from services.tts.requests import Segment, SpeechConfig
 from services.tts.settings import TtsSettings
 from services.tts.shaping import Piece, SegmentShaper, Shape
-from services.tts.text_spans import ending, has_speech, speakable
+from services.tts.text_spans import ending
+from services.tts.voices import VoiceBook
 
 _MAX_PIECES_AHEAD = 3
 _STILL_WORKING_EVERY_S = 1.0
@@ -69,43 +72,82 @@ async def _next(pieces: AsyncGenerator[Piece, None]) -> Piece | None:
 
 
 def producer(
-    segment: Segment, *, engine: TtsEngine, config: SpeechConfig, settings: TtsSettings
+    segment: Segment, *, book: VoiceBook, config: SpeechConfig, settings: TtsSettings
 ) -> Callable[[Callable[[Piece], bool]], None]:
     """Returns the function that produces a segment's messages in a thread."""
-    shape = Shape(
-        from_hz=segment.voice.sample_rate_hz,
-        to_hz=config.sample_rate_hz,
-        lead_ms=settings.lead_silence_ms,
-        pause_ms=_pause_ms(segment.text, settings) * 100 // config.rate_percent,
-        volume_percent=config.volume_percent,
-    )
-    request = SpeechRequest(
-        text=segment.text,
-        voice=segment.voice,
-        rate_percent=config.rate_percent,
-        pitch_percent=config.pitch_percent,
-    )
 
     def produce(emit: Callable[[Piece], bool]) -> None:
-        if not has_speech(speakable(segment.text)):
-            return
-        shaper = SegmentShaper(shape)
-        listening = True
-
-        def emit_chunk(chunk: SpeechChunk) -> bool:
-            nonlocal listening
-            listening = listening and all(emit(piece) for piece in shaper.feed(chunk))
-            return listening
-
+        parts = parts_of(segment.text, voices=(segment.voice, config.voice), book=book)
         with tracer().start_as_current_span("tts.speak_segment") as span:
             span.set_attribute("anima.segment", segment.number)
             span.set_attribute("anima.voice", segment.voice.name)
             span.set_attribute("anima.characters", len(segment.text))
-            engine.synthesize(request, emit_chunk)
-            if listening:
-                all(emit(piece) for piece in shaper.finish())
+            sent_samples = 0
+            for number, part in enumerate(parts, 1):
+                shape = _shape(
+                    part,
+                    config,
+                    settings,
+                    is_first=number == 1,
+                    ended_by=segment.text if number == len(parts) else part.text,
+                )
+                made = _produce_part(
+                    part,
+                    emit,
+                    engine=book.engine(part.voice),
+                    config=config,
+                    shape=shape,
+                    start_sample=sent_samples,
+                )
+                if made is None:
+                    return
+                sent_samples += made
 
     return produce
+
+
+def _produce_part(
+    part: Part,
+    emit: Callable[[Piece], bool],
+    *,
+    engine: TtsEngine,
+    config: SpeechConfig,
+    shape: Shape,
+    start_sample: int,
+) -> int | None:
+    """Produces what one voice speaks; returns its samples, or None: the reader is gone."""
+    shaper = SegmentShaper(shape)
+    marks = ShownMarks(part.spoken, shown=part.text, start_char=part.start_char)
+    made_samples = 0
+    listening = True
+
+    def emit_pieces(pieces: Iterable[Piece]) -> bool:
+        nonlocal listening, made_samples
+        for piece in pieces:
+            made_samples += len(piece.samples)
+            listening = listening and emit(piece.later(start_sample))
+        return listening
+
+    request = SpeechRequest(
+        text=part.spoken.text,
+        voice=part.voice,
+        rate_percent=config.rate_percent,
+        pitch_percent=config.pitch_percent,
+    )
+    engine.synthesize(request, lambda chunk: emit_pieces(shaper.feed(marks.convert(chunk))))
+    return made_samples if listening and emit_pieces(shaper.finish()) else None
+
+
+def _shape(
+    part: Part, config: SpeechConfig, settings: TtsSettings, *, is_first: bool, ended_by: str
+) -> Shape:
+    return Shape(
+        from_hz=part.voice.sample_rate_hz,
+        to_hz=config.sample_rate_hz,
+        lead_ms=settings.lead_silence_ms if is_first else 0,
+        pause_ms=_pause_ms(ended_by, settings) * 100 // config.rate_percent,
+        volume_percent=config.volume_percent,
+    )
 
 
 def _pause_ms(text: str, settings: TtsSettings) -> int:

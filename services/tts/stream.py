@@ -141,10 +141,7 @@ class SynthesisStream:
                 continue
             await self._places.acquire()
             produce = producer(
-                request,
-                engine=self._book.engine(request.voice),
-                config=self._config,
-                settings=self._settings,
+                request, book=self._book, config=self._config, settings=self._settings
             )
             speech = Speech(request, produce, self._compute)
             self._speeches.add(speech)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,13 +12,14 @@ from pysubs2.formats.webvtt import WebVTTFormat
 
 from anima.common.v1 import common_pb2 as common
 from gateway.turn.writing import punctuation
-from text.abbreviations import ends_in_abbreviation
+from text.abbreviations import ends_sentence, may_go_on_after
 from text.scripts import is_ideographic
 
 _MAX_WEIGHT = 84
 _MAX_MS = 6000
 _PAUSE_MS = 700
 _MIN_MS = 500
+_WORD = re.compile(r"[\w'’-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,9 @@ def _breaks(
 ) -> bool:
     last = text[group[-1].chars.start_char : word.chars.start_char].strip()
     bare = last.rstrip("".join(punctuation.CLOSING) + "\"'")
-    if bare[-1:] in punctuation.SENTENCE_MARKS and not ends_in_abbreviation(bare):
+    if bare[-1:] in punctuation.SENTENCE_MARKS and _ends_sentence(
+        bare, text[word.chars.start_char :]
+    ):
         return True
     start_ms = _start_ms(word, rate_hz)
     if start_ms - _end_ms(group[-1], rate_hz) > _PAUSE_MS:
@@ -102,6 +106,13 @@ def _breaks(
         return True
     line = text[group[0].chars.start_char : word.chars.end_char]
     return sum(2 if is_ideographic(character) else 1 for character in line) > _MAX_WEIGHT
+
+
+def _ends_sentence(word: str, following: str) -> bool:
+    if not may_go_on_after(word):
+        return True
+    next_word = _WORD.match(following)
+    return ends_sentence(word, next_word[0] if next_word else "")
 
 
 def _start_ms(word: common.WordMark, rate_hz: int) -> int:

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 
 from gateway.turn.writing import punctuation
-from text.abbreviations import ends_in_abbreviation
+from text.abbreviations import ends_sentence, may_go_on_after
 from text.scripts import is_ideographic
 
 # TTS accepts 2,000 characters; a run without any place to cut is cut at this length.
@@ -70,6 +70,7 @@ class Segmenter:
         self._clause_ends: list[int] = []
         self._spaces: list[int] = []
         self._waiting: _Waiting | None = None
+        self._after_dot: int | None = None  # a place where the next word decides
         self._open: list[str] = []
         self._number = 0
 
@@ -110,13 +111,16 @@ class Segmenter:
 
         They are most of the text, and taking them one by one costs ten times as much.
         """
-        run = _PLAIN.match(text, at) if self._waiting is None else None
+        decides = self._waiting is not None or self._after_dot == len(self._held)
+        run = None if decides else _PLAIN.match(text, at)
         limit = self._max_weight if self._number else self._first_max_weight
         if run is None or self._weight + run.end() - at > limit:
             return at
         return run.end()
 
     def _feed(self, character: str, segments: list[Segment]) -> None:
+        if self._after_dot is not None:
+            self._decide_dot(character, segments)
         if self._waiting is not None and not self._extends(character):
             if self._confirms(character):
                 self._end(self._waiting, segments)
@@ -140,6 +144,7 @@ class Segmenter:
         if character in punctuation.SENTENCE_MARKS:
             kind = _Waiting.SENTENCE
             if character == "." and self._dot_belongs_to_word():
+                self._after_dot = len(self._held)
                 return
         elif character in punctuation.CLAUSE_MARKS:
             kind = _Waiting.CLAUSE
@@ -151,8 +156,23 @@ class Segmenter:
             self._waiting = kind
 
     def _dot_belongs_to_word(self) -> bool:
-        words = self._held.split()
-        return ends_in_abbreviation(words[-1]) or punctuation.is_list_number(self._held)
+        return may_go_on_after(self._held.split()[-1]) or punctuation.is_list_number(self._held)
+
+    def _decide_dot(self, character: str, segments: list[Segment]) -> None:
+        """Ends the sentence at an earlier dot if the word after it, now whole, begins another."""
+        place = self._after_dot or 0
+        if len(self._held) == place and not character.isspace():
+            # 3.14, e.g.: no word follows; after a number the dot may still be a full stop
+            self._after_dot = None
+            self._waiting = _Waiting.SENTENCE if self._held[-2:-1].isdigit() else None
+            return
+        following = self._held[place:].lstrip(" \"'“‘(")
+        if not following or character.isalnum() or character in "'’-":
+            return
+        self._after_dot = None
+        is_list_number = punctuation.is_list_number(self._held[:place])
+        if not is_list_number and ends_sentence(self._held[:place].split()[-1], following):
+            self._cut(place, segments)
 
     def _decides_at_once(self, mark: str) -> bool:
         if self._open:
@@ -249,5 +269,6 @@ class Segmenter:
         self._weight = sum(_CJK_WEIGHT if is_ideographic(c) else 1 for c in self._held)
         self._clause_ends = [end - place for end in self._clause_ends if end > place]
         self._spaces = [end - place for end in self._spaces if end > place]
+        self._after_dot = None
         if not self._held:
             self._waiting = None

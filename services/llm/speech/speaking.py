@@ -12,9 +12,11 @@ from typing import Final, TypeAlias
 from services.llm.engine import Delta, End, EndReason, Item
 from services.llm.prompt.prompt import Prompt
 from services.llm.prompt.tools import ToolCall
+from services.llm.speech.reasoning import ReasoningHabit
 from services.llm.speech.words import pieces
 from services.llm.speech.writing import Writing
 from services.runtime.errors import Unavailable
+from services.runtime.observing.logs import get_logger
 
 Written: TypeAlias = str | ToolCall | EndReason
 """Output of a model: text, calls, and finally the end reason."""
@@ -25,7 +27,7 @@ async def speak(
     prompt: Prompt,
     written: AsyncGenerator[Written, None],
     *,
-    opens_in_reasoning: bool = False,
+    habit: ReasoningHabit | None = None,
     as_written: bool = False,
 ) -> AsyncGenerator[Item, None]:
     """Converts a model's output to an answer.
@@ -35,7 +37,8 @@ async def speak(
         written: Text and calls of tools, then the end reason. It is closed at the end of the
             answer,
             which may come before the model's end; cancelling it must stop the model.
-        opens_in_reasoning: See `WritingOptions.opens_in_reasoning`.
+        habit: Whether the model's answers begin inside a block of reasoning; an engine keeps one,
+            and this answer may change it.
         as_written: Whether markup is kept, because the answer is structured and not for speech.
 
     Returns:
@@ -45,7 +48,8 @@ async def speak(
     Raises:
         Unavailable: The output contains nothing that can be spoken.
     """
-    writing = Writing(prompt, opens_in_reasoning=opens_in_reasoning, as_written=as_written)
+    habit = habit or ReasoningHabit()
+    writing = Writing(prompt, habit=habit, as_written=as_written)
     pace = _Pace(prompt.word_interval_ms)
     reason = EndReason.COMPLETE
     spoke = False
@@ -59,6 +63,11 @@ async def speak(
                 yield item
                 continue
             said = writing.feed(item)
+            if writing.ended_unopened and habit.learn():
+                get_logger().warning(
+                    "the model ends its reasoning without beginning it: from now on its answers are"
+                    " read as beginning in reasoning; set ANIMA_LLM_OPENS_IN_REASONING=true"
+                )
             if said and not prompt.word_interval_ms:
                 spoke = True
                 yield Delta(said)
@@ -69,6 +78,8 @@ async def speak(
             if writing.full:
                 yield End(reason=EndReason.LENGTH)
                 return
+    if writing.is_unclosed:
+        habit.forget()
     async for delta in pace.deltas(writing.finish()):
         spoke = True
         yield delta

@@ -13,7 +13,7 @@ from anima.common.v1 import END_REASON_COMPLETE, END_REASON_ERROR
 from anima.tts.v1 import SynthesizeConfig, SynthesizeRequest
 from services.runtime.engine import EngineInfo
 from services.runtime.process.compute import Compute
-from services.tts import speech
+from services.tts import speech, stream
 from services.tts.engine import (
     Emit,
     Gender,
@@ -196,10 +196,10 @@ async def test_leaving_stops_the_engine(engine: ToneEngine, compute: Compute) ->
 async def test_a_fault_in_the_look_ahead_ends_the_stream(
     engine: ToneEngine, compute: Compute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fault(book: VoiceBook, voice: VoiceInfo) -> ToneEngine:
+    def fault(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("a fault of the stage")
 
-    monkeypatch.setattr(VoiceBook, "engine", fault)
+    monkeypatch.setattr(stream, "producer", fault)
     with pytest.raises(ZeroDivisionError):
         async for _ in stream_of(engine, compute).run(sent([*segments(["aa."]), end_of_text()])):
             pass

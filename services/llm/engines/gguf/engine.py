@@ -24,6 +24,7 @@ from services.llm.metrics import ENGINE_RESTARTS, ENGINE_UP
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
 from services.llm.settings import LlmSettings
+from services.llm.speech.reasoning import ReasoningHabit
 from services.llm.speech.speaking import Written, speak
 from services.runtime.engine import Report
 from services.runtime.errors import Unavailable
@@ -50,6 +51,7 @@ class GgufEngine:
         """
         options = GgufOptions.of(settings)
         self._options = options
+        self._habit = ReasoningHabit(options.opens_in_reasoning)
         self.process = ModelProcess(options)
         http = OpenAiOptions(
             base_url=URL,
@@ -113,7 +115,7 @@ class GgufEngine:
         return speak(
             prompt,
             self._written(prompt),
-            opens_in_reasoning=self._options.opens_in_reasoning,
+            habit=self._habit,
             as_written=self._options.response_format is not None,
         )
 

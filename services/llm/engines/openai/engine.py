@@ -16,6 +16,7 @@ from services.llm.metrics import ENGINE_UP
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
 from services.llm.settings import LlmSettings
+from services.llm.speech.reasoning import ReasoningHabit
 from services.llm.speech.speaking import Written, cache_salt, speak
 from services.runtime.engine import Report
 from services.runtime.errors import AnimaError, FailedPrecondition, Unavailable
@@ -37,6 +38,7 @@ class OpenAiEngine:
             SettingsError: An option is invalid, or no server is set.
         """
         self._options = OpenAiOptions.of(settings)
+        self._habit = ReasoningHabit(self._options.opens_in_reasoning)
         self._client = ChatClient(self._options, ApiKey(settings))
         self._completion = ChatCompletion(_NAME, self._client, self._options)
         self._model = self._options.model
@@ -95,7 +97,7 @@ class OpenAiEngine:
         return speak(
             prompt,
             self._written(prompt),
-            opens_in_reasoning=self._options.opens_in_reasoning,
+            habit=self._habit,
             as_written=self._options.response_format is not None,
         )
 

@@ -12,6 +12,7 @@ from services.llm.engines.local_model import LocalModelOptions, import_library
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
 from services.llm.settings import LlmSettings
+from services.llm.speech.reasoning import ReasoningHabit
 from services.llm.speech.speaking import Written, speak
 from services.runtime.config.settings import SettingsError
 from services.runtime.errors import Unavailable
@@ -37,6 +38,7 @@ class TransformersEngine:
             SettingsError: An option is invalid, or the library is not installed.
         """
         self._options = LocalModelOptions.of(settings)
+        self._habit = ReasoningHabit(self._options.opens_in_reasoning)
         if self._options.response_format is not None:
             raise SettingsError("ANIMA_LLM_RESPONSE_FORMAT: only vllm and openai support it")
         import_library("transformers")
@@ -66,9 +68,7 @@ class TransformersEngine:
     def answer(self, prompt: Prompt) -> AsyncGenerator[Item, None]:
         """Streams the model's answer."""
         prompt = prompt.without_tools()
-        return speak(
-            prompt, self._written(prompt), opens_in_reasoning=self._options.opens_in_reasoning
-        )
+        return speak(prompt, self._written(prompt), habit=self._habit)
 
     async def close(self) -> None:
         """Frees the model."""

@@ -26,6 +26,7 @@ from services.llm.metrics import (
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
 from services.llm.settings import LlmSettings
+from services.llm.speech.reasoning import ReasoningHabit
 from services.llm.speech.speaking import Written, cache_salt, speak
 from services.runtime.engine import Report
 from services.runtime.errors import AnimaError, Busy, FailedPrecondition, NotFound, Unavailable
@@ -53,6 +54,7 @@ class VllmEngine:
         """
         self._vllm = import_vllm()
         self._options = VllmOptions.of(settings)
+        self._habit = ReasoningHabit(self._options.opens_in_reasoning)
         name = self._options.tool_parser
         self._tool_parser = tool_parser(name) if name else None
         self.keeper = EngineKeeper(self._options, settings.capacity)
@@ -103,7 +105,7 @@ class VllmEngine:
         return speak(
             prompt,
             self._written(prompt),
-            opens_in_reasoning=self._options.opens_in_reasoning,
+            habit=self._habit,
             as_written=self._options.response_format is not None,
         )
 

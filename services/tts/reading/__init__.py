@@ -1,0 +1,1 @@
+"""What is spoken for a text: which voice reads which part, and in which words."""
