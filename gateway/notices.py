@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.wording.book import BOOKS, DEFAULT, Notices, StageWording, book_for
-from text.languages import language_of
+from text.languages import is_spaced, language_of, primary
+
+_MOST_NAMED: Final = 5
+"""So many languages are named; a recogniser may know a hundred."""
 
 
 def language_for(question: str, *, chosen: str, spoken: str) -> str:
@@ -56,18 +62,29 @@ def not_understood(language: str) -> pb.Notice:
     return pb.Notice(kind=pb.NOTICE_KIND_NOT_UNDERSTOOD, stage="asr", text=text)
 
 
-def language_not_heard(language: str, remedy: str) -> pb.Notice:
+def language_not_heard(
+    language: str, remedy: str, *, spoken: str = "", known: Sequence[str] = ()
+) -> pb.Notice:
     """Returns the notice that speech in the language of the session is not understood.
 
     Args:
         language: BCP-47 language of the notice.
         remedy: What the operator can do about it; empty: nothing is known.
+        spoken: The language that is not understood; empty: that of the notice.
+        known: Languages that are; the first ones are named.
     """
     words = _words(language)
-    text = words.language_not_heard
+    text = words.language_not_heard.format(language=_name_of(spoken or language, words))
+    if known:
+        names = words.between.join(_name_of(tag, words) for tag in known[:_MOST_NAMED])
+        text += (" " if is_spaced(language) else "") + words.heard_instead.format(known=names)
     if remedy:
         text = words.with_remedy.format(text=text, remedy=remedy)
     return pb.Notice(kind=pb.NOTICE_KIND_LANGUAGE_NOT_HEARD, stage="asr", text=text)
+
+
+def _name_of(tag: str, words: Notices) -> str:
+    return words.languages.get(primary(tag), tag)
 
 
 def going_away(language: str) -> pb.Notice:

@@ -89,9 +89,13 @@ class LanguageNotHeard:
     """The recogniser does not understand the language of the session; reported likewise.
 
     Attributes:
+        language: BCP-47 language that it does not understand; empty: unknown.
+        known: Languages that it understands; empty: unknown.
         remedy: What the operator can do about it; empty: nothing is known.
     """
 
+    language: str = ""
+    known: tuple[str, ...] = ()
     remedy: str = ""
 
 

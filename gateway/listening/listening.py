@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Sequence
 
 from anima.asr.v1 import asr_pb2 as asr
 from anima.common.v1 import common_pb2 as common
@@ -55,6 +56,7 @@ class Listening:
         on_event: Called with each event.
         config: The config of every stream, without turn and epoch.
         end_of_turn: Decides how long a pause ends an utterance; None: the recogniser alone decides.
+        likely_words: Returns names that are likely to be said; called for every stream.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Listening:
         config: asr.RecognizeConfig,
         *,
         end_of_turn: EndOfTurn | None = None,
+        likely_words: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._mesh = mesh
         self._on_event = on_event
@@ -82,6 +85,7 @@ class Listening:
         self._count = 0
         self._changed = asyncio.Event()
         self._end_of_turn = end_of_turn
+        self._likely_words = likely_words
         self._started_sample = 0
         self._enough: int | None = None
         self._fed = False
@@ -141,6 +145,7 @@ class Listening:
         config = asr.RecognizeConfig()
         config.CopyFrom(self._config)
         config.turn_id = f"utterance-{self._count}"
+        config.phrase_hints.extend(self._likely_words())
         # A person seldom changes the language, and the first one is that of doubtful cases.
         config.candidate_languages.sort(key=lambda tag: tag != self._heard_language)
         stream: RecognizeStream = await StageStream.open(
@@ -337,7 +342,12 @@ class Listening:
 def _reason(failure: StageFailed) -> RecogniserAway | LanguageNotHeard:
     if failure.error.reason != LANGUAGE_NOT_SUPPORTED:
         return RecogniserAway()
-    return LanguageNotHeard(remedy=failure.error.metadata.get("remedy", ""))
+    about = failure.error.metadata
+    return LanguageNotHeard(
+        language=about.get("language", ""),
+        known=tuple(filter(None, about.get("known", "").split(", "))),
+        remedy=about.get("remedy", ""),
+    )
 
 
 def _end(span: common.SampleSpan) -> int:

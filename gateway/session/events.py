@@ -116,7 +116,9 @@ class SessionEvents:
                 notice = notices.degraded("asr", self._language)
                 self._outbox.post(pb.ConverseResponse(notice=notice))
             case LanguageNotHeard():
-                notice = notices.language_not_heard(self._language, event.remedy)
+                notice = notices.language_not_heard(
+                    self._language, event.remedy, spoken=event.language, known=event.known
+                )
                 self._outbox.post(pb.ConverseResponse(notice=notice))
 
     def _report(self, event: Played) -> None:

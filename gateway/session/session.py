@@ -26,6 +26,7 @@ from gateway.listening.end_of_turn.words import UNFINISHED_MS
 from gateway.listening.listening import Listening
 from gateway.session.events import Played, SessionEvent, SessionEvents, StopCommand, Typed
 from gateway.session.history import History
+from gateway.session.likely_names import LikelyNames
 from gateway.session.opening import Opening, check_config, open_with, stages_of
 from gateway.session.recording import Recording, recording_file
 from gateway.session.shown_idle import IdleLoop
@@ -92,10 +93,11 @@ class Session:
         self._events = SessionEvents(
             turns=self._turns,
             outbox=self._outbox,
-            language=opening.listen_language,
+            language=opening.config.notice_language or opening.listen_language,
             record=self._record,
             on_settled=self._finish_if_idle,
         )
+        self._likely_names = LikelyNames(mesh, opening, history)
         self._listening = self._listen()
         self._hears = False
         self._tasks = Tasks("session", on_failure=self._outbox.finish)
@@ -281,7 +283,13 @@ class Session:
         )
         if self._end_of_turn is not None:
             config.endpointing.end_silence_ms = UNFINISHED_MS
-        return Listening(self._mesh, self._events.take, config, end_of_turn=self._end_of_turn)
+        return Listening(
+            self._mesh,
+            self._events.take,
+            config,
+            end_of_turn=self._end_of_turn,
+            likely_words=self._likely_names.words,
+        )
 
     def _start_listening(self) -> None:
         if not self._hears:
@@ -289,6 +297,7 @@ class Session:
             # It runs until it is cancelled; a failure is an internal error that the client must
             # see.
             self._tasks.start(self._listening.run(), name="listening")
+            self._tasks.start(self._likely_names.load(), name="likely names")
 
     def _record(self, event: SessionEvent) -> None:
         if self._recording is not None:

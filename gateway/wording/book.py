@@ -61,7 +61,13 @@ class Notices(_Table):
     """Spoken when an answer cannot be finished."""
     not_understood: str
     language_not_heard: str
-    """The language of this file is spoken, but the recogniser does not understand it."""
+    """`{language}` is spoken, but the recogniser does not understand it."""
+    heard_instead: str
+    """The languages that it understands, `{known}`."""
+    languages: dict[str, str] = {}
+    """Names of languages by their BCP-47 tags; those of other languages are their tags."""
+    between: str = ", "
+    """What stands between the names of languages."""
     with_remedy: str
     """A sentence `{text}` and what the operator can do about it, `{remedy}`."""
     going_away: str

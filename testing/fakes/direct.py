@@ -86,6 +86,8 @@ class DirectStages:
                 Recall=_unary(self.memory.Recall),
                 Remember=_unary(self.memory.Remember),
                 DescribeEngine=_unary(self.memory.DescribeEngine),
+                List=_unary(self.memory.List),
+                ListDocuments=_unary(self.memory.ListDocuments),
             ),
         )
         return mesh

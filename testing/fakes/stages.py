@@ -101,12 +101,15 @@ class FakeLlm(Fake, llm.LlmServiceServicer):
 class FakeMemory(Fake, memory.MemoryServiceServicer):
     """Recalls `recalled`, or with `garbage` an invalid message, and keeps remembered items.
 
-    With `refuse_remember` nothing is kept: that error is the answer.
+    With `refuse_remember` nothing is kept: that error is the answer. It has the `facts` about each
+    user, and documents with the `titles`.
     """
 
     recalled: Sequence[str] = ()
     delay_s: float = 0.0
     garbage: bool = False
+    facts: Sequence[str] = ()
+    titles: Sequence[str] = ()
     refuse_remember: AnimaError | None = None
     requests: list[memory.RecallRequest] = field(default_factory=list)
     remembered: asyncio.Queue[memory.RememberRequest] = field(default_factory=asyncio.Queue)
@@ -128,6 +131,18 @@ class FakeMemory(Fake, memory.MemoryServiceServicer):
             raise self.refuse_remember
         self.remembered.put_nowait(request)
         return memory.RememberResponse(item_ids=[item.item_id for item in request.items])
+
+    async def List(self, request: Any, context: Any) -> memory.ListResponse:
+        if self.refuse is not None:
+            raise self.refuse
+        facts = [memory.Fact(subject="user", attribute="a", value=value) for value in self.facts]
+        return memory.ListResponse(items=[memory.Item(fact=fact) for fact in facts])
+
+    async def ListDocuments(self, request: Any, context: Any) -> memory.ListDocumentsResponse:
+        if self.refuse is not None:
+            raise self.refuse
+        documents = [memory.Document(title=title) for title in self.titles]
+        return memory.ListDocumentsResponse(documents=documents)
 
     async def DescribeEngine(self, request: Any, context: Any) -> memory.DescribeEngineResponse:
         return memory.DescribeEngineResponse(

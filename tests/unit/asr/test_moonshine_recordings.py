@@ -56,7 +56,11 @@ async def test_a_command_is_written_with_case_and_full_stop(engine: Recogniser) 
     assert plain_words(final.transcript.text) == "go forward ten meters"
     assert final.transcript.text.startswith("Go ")
     assert final.transcript.text.endswith(".")
-    assert final.transcript.words == ()
+    words = final.transcript.words
+    assert [plain_words(word.text) for word in words] == ["go", "forward", "ten", "meters"]
+    starts = [word.start_sample / RATE_HZ for word in words]
+    assert starts == sorted(starts)
+    assert all(0.0 < (word.confidence or 0.0) <= 1.0 for word in words)
     assert final.transcript.confidence is not None
     assert 0.6 < final.transcript.confidence <= 1
     assert [event for event in events if isinstance(event, EndGuess)]

@@ -163,14 +163,19 @@ def test_language_that_is_not_heard_is_told_once_with_the_remedy() -> None:
         stages.asr.refuse = FailedPrecondition(
             "config.language: the engine understands English only",
             reason="LANGUAGE_NOT_SUPPORTED",
-            metadata={"remedy": "anima models pull ears"},
+            metadata={
+                "language": "zh-CN",
+                "known": "en",
+                "remedy": "anima models pull ears",
+            },
         )
         async with conversation(stages.mesh(), pb.ConverseConfig(language="zh")) as (session, said):
             await Speaker(session).say(speech(0.5, 1.0, 3.0))
             (notice,) = said.all("notice")
             assert (notice.kind, notice.stage) == (pb.NOTICE_KIND_LANGUAGE_NOT_HEARD, "asr")
             assert notice.text == (
-                "我在这里听不懂中文语音，请打字提问。（管理员可运行：anima models pull ears）"
+                "我在这里听不懂中文语音，请打字提问。我能听懂英语语音。"
+                "（管理员可运行：anima models pull ears）"
             )
 
     run(main)

@@ -14,6 +14,17 @@ def test_a_stage_is_named_as_a_part_of_the_digital_human() -> None:
     assert "hear you" in notices.degraded("asr", "en").text
 
 
+def test_languages_are_named_in_the_language_of_the_notice() -> None:
+    told = notices.language_not_heard("en", "", spoken="zh-CN", known=("en",)).text
+    assert told == (
+        "I do not understand spoken Chinese here. Please type your question. "
+        "When it is spoken, I understand English."
+    )
+    told = notices.language_not_heard("zh", "", spoken="de", known=("en", "zh")).text
+    assert told == "我在这里听不懂de语音，请打字提问。我能听懂英语、中文语音。"
+    assert notices.language_not_heard("zh", "").text == "我在这里听不懂中文语音，请打字提问。"
+
+
 @pytest.mark.parametrize(
     ("language", "part"), [("en", "of me that thinks"), ("zh", "我的思考部分")]
 )

@@ -6,39 +6,54 @@ import collections
 import math
 import threading
 import zlib
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.asr.engine import Hypothesis
+from services.asr.engine import Hypothesis, Word
 from services.asr.engines.moonshine.decoded import Decoded
 from services.asr.engines.moonshine.long_audio import pieces
 from services.asr.engines.moonshine.plausible import is_plausible
 from services.asr.engines.moonshine.repetition import without_repetition
+from services.asr.engines.moonshine.word_times import spans
 from services.runtime.process.compute import Compute
 
 if TYPE_CHECKING:
+    from services.asr.engines.moonshine.hot_words import HotWords
     from services.asr.engines.moonshine.model import MoonshineModel
+
+NOTHING: Final = Decoded(words=(), log_probability=0.0, finished=True)
 
 
 class MoonshineDecoder:
     """A `services.asr.engine.SegmentDecoder`.
 
-    Its results have a confidence but no word times: the model does not give away where it listens.
+    The times of words are approximate; partial results have none.
 
     Args:
         model: Shared by all decoders.
         compute: Runs the model; shared likewise.
         urgent: The complete segments that wait for a thread; shared likewise.
+        phrases: Phrases that are likely to be said; partial results do without them.
     """
 
     KEPT_PIECES: ClassVar[int] = 8
 
-    def __init__(self, model: MoonshineModel, *, compute: Compute, urgent: set[Job]) -> None:
+    def __init__(
+        self,
+        model: MoonshineModel,
+        *,
+        compute: Compute,
+        urgent: set[Job],
+        phrases: tuple[str, ...] = (),
+    ) -> None:
         self._model = model
         self._compute = compute
         self._urgent = urgent
+        self._phrases = phrases
+        self._hot_words: HotWords | None = None
         self._known: collections.OrderedDict[tuple[int, int], Decoded] = collections.OrderedDict()
 
     async def decode(self, samples: NDArray[np.int16], *, partial: bool) -> Hypothesis:
@@ -57,26 +72,29 @@ class MoonshineDecoder:
 
     def _recognise(self, samples: NDArray[np.int16], job: Job) -> Hypothesis:
         job.begin()
+        if self._phrases and not job.partial and self._hot_words is None:
+            self._hot_words = self._model.hot_words(self._phrases)
         *earlier, last = pieces(samples)
-        parts: list[Decoded] = []
+        parts: list[tuple[Decoded, NDArray[np.int16]]] = []
         for piece in earlier:
             key = (len(piece), zlib.crc32(piece.tobytes()))
             known = self._known.get(key) or self._heard(piece, job)
             if known is None:
                 return Hypothesis()
             self._keep(key, known)
-            parts.append(known)
+            parts.append((known, piece))
         heard = self._heard(last, job)
         if heard is None:
             return Hypothesis()
-        return _hypothesis([*parts, heard])
+        return _hypothesis([*parts, (heard, last)], timed=not job.partial)
 
     def _heard(self, samples: NDArray[np.int16], job: Job) -> Decoded | None:
         scaled = (samples / 32768).astype(np.float32)
-        decoded = self._model.decode(scaled, job.is_stopped)
+        hot_words = None if job.partial else self._hot_words
+        decoded = self._model.decode(scaled, job.is_stopped, hot_words)
         if decoded is None or is_plausible(decoded, samples):
             return decoded
-        return Decoded(text="", log_probability=0.0, finished=True)
+        return NOTHING
 
     def _keep(self, key: tuple[int, int], decoded: Decoded) -> None:
         self._known[key] = decoded
@@ -93,8 +111,8 @@ class Job:
     """
 
     def __init__(self, urgent: set[Job], *, partial: bool) -> None:
+        self.partial = partial
         self._urgent = urgent
-        self._partial = partial
         self._cancelled = threading.Event()
         if not partial:
             urgent.add(self)
@@ -110,13 +128,31 @@ class Job:
 
     def is_stopped(self) -> bool:
         """Returns whether nobody waits for the result, or others need the thread more."""
-        return self._cancelled.is_set() or (self._partial and bool(self._urgent))
+        return self._cancelled.is_set() or (self.partial and bool(self._urgent))
 
 
-def _hypothesis(parts: list[Decoded]) -> Hypothesis:
-    spoken = [part for part in parts if part.text]
-    text = without_repetition(" ".join(part.text for part in spoken))
-    if not text:
+def _hypothesis(parts: Sequence[tuple[Decoded, NDArray[np.int16]]], *, timed: bool) -> Hypothesis:
+    """Joins the results for consecutive pieces of audio."""
+    words: list[Word] = []
+    start = 0
+    for decoded, samples in parts:
+        texts = [word.text for word in decoded.words]
+        for word, (first, end) in zip(decoded.words, spans(texts, samples), strict=True):
+            words.append(
+                Word(
+                    text=word.text,
+                    start_sample=start + first,
+                    sample_count=end - first,
+                    confidence=math.exp(word.log_probability),
+                )
+            )
+        start += len(samples)
+    kept = [words[index] for index in without_repetition([word.text for word in words])]
+    if not kept:
         return Hypothesis()
-    mean = sum(part.log_probability for part in spoken) / len(spoken)
-    return Hypothesis(text=text, confidence=math.exp(mean))
+    spoken = [decoded.log_probability for decoded, _ in parts if decoded.words]
+    return Hypothesis(
+        text=" ".join(word.text for word in kept),
+        words=tuple(kept) if timed else (),
+        confidence=math.exp(sum(spoken) / len(spoken)),
+    )

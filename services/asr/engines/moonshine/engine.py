@@ -50,11 +50,15 @@ class MoonshineEngine:
         return EngineInfo(name="moonshine", version="tiny-en", licence="MIT", languages=("en",))
 
     async def open_decoder(self, config: DecoderConfig) -> MoonshineDecoder:
-        """Opens a decoder, which takes no memory; phrase hints are ignored."""
-        del config
+        """Opens a decoder, which takes hardly any memory."""
         if self._model is None:
             raise RuntimeError("the engine is not open")
-        return MoonshineDecoder(self._model, compute=self._compute, urgent=self._urgent)
+        return MoonshineDecoder(
+            self._model,
+            compute=self._compute,
+            urgent=self._urgent,
+            phrases=config.phrase_hints,
+        )
 
     async def close(self) -> None:
         """Stops the threads."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from services.asr.engine import DECODER_RATE_HZ
 from services.asr.engines.moonshine.decoded import Decoded
 
-_FRAME: Final = DECODER_RATE_HZ // 50
+FRAME_SAMPLES: Final = DECODER_RATE_HZ // 50
 _QUIETEST: Final = 10.0
 _OVER_FLOOR: Final = 2.0
 _LEAST_SOUND_S: Final = 0.1
@@ -52,14 +52,25 @@ def is_plausible(decoded: Decoded, samples: NDArray[np.int16]) -> bool:
 def sound_seconds(samples: NDArray[np.int16]) -> float:
     """Returns how long there was a sound clearly above that of the room.
 
-    The room is the quietest tenth of the frames of 20 ms.
-
     Args:
         samples: Mono at 16 kHz.
     """
-    frames = samples[: len(samples) // _FRAME * _FRAME].astype(np.float64).reshape(-1, _FRAME)
+    return float(np.count_nonzero(sounding(samples)) * FRAME_SAMPLES / DECODER_RATE_HZ)
+
+
+def sounding(samples: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Returns for each frame of 20 ms whether there was a sound clearly above that of the room.
+
+    The room is the quietest tenth of the frames.
+
+    Args:
+        samples: Mono at 16 kHz; what is no whole frame at the end is left out.
+    """
+    whole = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES].astype(np.float64)
+    frames = whole.reshape(-1, FRAME_SAMPLES)
     if not len(frames):
-        return 0.0
+        return np.zeros(0, np.bool_)
     level = np.sqrt(np.mean(frames**2, axis=1))
     floor = max(float(np.quantile(level, 0.1)), _QUIETEST)
-    return float(np.count_nonzero(level > floor * _OVER_FLOOR) * _FRAME / DECODER_RATE_HZ)
+    loud: NDArray[np.bool_] = level > floor * _OVER_FLOOR
+    return loud

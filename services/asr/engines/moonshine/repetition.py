@@ -12,24 +12,20 @@ _LONG_PHRASE: Final = 4
 _MOST_REPEATS: Final = 4
 
 
-def without_repetition(text: str) -> str:
-    """Returns a text in which no phrase follows itself more often than people would say it.
+def without_repetition(words: Sequence[str]) -> list[int]:
+    """Returns the indexes of words in which no phrase follows itself more often than people say it.
 
     A phrase of four words or more is kept once, a shorter one at most four times.
-
-    Args:
-        text: Words separated by spaces.
     """
-    words = text.split()
     keys = [normal(word) for word in words]
-    kept: list[str] = []
+    kept: list[int] = []
     position = 0
     while position < len(words):
         length, repeats = _loop_at(keys, position)
         allowed = 1 if length >= _LONG_PHRASE else _MOST_REPEATS
-        kept += words[position : position + length * min(repeats, allowed)]
+        kept += range(position, position + length * min(repeats, allowed))
         position += length * repeats
-    return " ".join(kept)
+    return kept
 
 
 def _loop_at(keys: Sequence[str], start: int) -> tuple[int, int]:
