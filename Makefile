@@ -129,6 +129,8 @@ bench-memory: setup-dev ## figures of the memory; CONVERSATIONS=FILE measures wh
 
 bench-llm: $(VLLM_ENV)/.installed ## figures of the language model stage beside the bare engine's
 	$(VLLM_ENV)/bin/python -m bench.llm
+	$(VLLM_ENV)/bin/python -m bench.llm_prefill vllm
+	@if test -x $(BIN)/python; then $(BIN)/python -m bench.llm_prefill gguf; fi
 
 bench-orchestration: setup-dev ## what the gateway costs with 1 to 200 sessions, beside other frameworks
 	@make --no-print-directory $(BENCH_ENV)/.installed || printf '\n!!! %s\n' \

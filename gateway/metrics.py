@@ -45,6 +45,11 @@ SPECULATIONS = Counter(
     "Answers started on a guess that the person had finished.",
     ["result"],
 )
+PREFILLS = Counter(
+    "anima_gateway_prefills",
+    "Conversations that the language model was asked to read while the person spoke.",
+    ["result"],
+)
 HOLDS = Counter(
     "anima_gateway_holds", "Answers paused because somebody spoke, by outcome.", ["result"]
 )

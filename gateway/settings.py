@@ -105,6 +105,9 @@ class GatewaySettings(ServiceSettings):
     limit of its own."""
     speculation: bool = True
     """Whether an answer is started as soon as the person has probably finished."""
+    prefill: bool = True
+    """Whether the language model reads the conversation as soon as the person speaks, so that it
+    only has to read the question afterwards."""
     semantic_end_of_turn: bool = True
     """Whether the words so far decide how long a pause ends an utterance; a session that sets
     `end_silence_ms` gets exactly that."""

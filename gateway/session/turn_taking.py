@@ -18,6 +18,7 @@ from gateway.listening.events import EndGuess, Utterance
 from gateway.session.barge_in import HOLD_S, BargeIn, Move
 from gateway.session.history import History
 from gateway.session.opening import Opening
+from gateway.session.prefill import Prefill
 from gateway.session.shown_idle import IdleLoop
 from gateway.session.turn_maker import TurnMaker
 from gateway.session.utterances import Said, classify
@@ -72,6 +73,7 @@ class TurnTaking:
             idle=idle,
             on_end=self._keep,
         )
+        self._prefill = Prefill(mesh=mesh, opening=opening, history=history)
         self._on_idle = on_idle
         self._epoch = 0
         self._changing = asyncio.Lock()
@@ -145,7 +147,10 @@ class TurnTaking:
         """
         async with self._changing:
             turn = self._turn
-            if turn is None or turn.over or self._barge_in is not None:
+            if turn is None or turn.over:
+                self._prefill.start()
+                return
+            if self._barge_in is not None:
                 return
             self._barge_in = BargeIn(answerable=turn.is_ending(_ANSWERABLE_S))
             self._barged_at = at
@@ -175,6 +180,7 @@ class TurnTaking:
                 return
             if classify(text) in (Said.NOTHING, Said.STOP):
                 return
+            self._prefill.stop()
             self._guess = self._maker.make(
                 self._whole(text),
                 epoch=self._epoch,
@@ -264,6 +270,7 @@ class TurnTaking:
         self.refuse()
         self._settle_hold()
         await self._tasks.close()
+        await self._prefill.close()
         async with self._changing:
             await self._drop_guess("closed")
             if self._turn is not None:
@@ -308,6 +315,7 @@ class TurnTaking:
         await self._outbox.until_room()
         if self._closed:
             return False
+        self._prefill.stop()
         turn = self._maker.make(text, epoch=self._epoch, asked_at=asked_at, spoken=spoken)
         turn.start()
         self._take(turn)
@@ -361,6 +369,7 @@ class TurnTaking:
             self._end_of_turn.went_on()
         self._still_asking = turn.turn_id if cut_off and turn.unheard else ""
         await self._interrupt(cause_at=self._barged_at)
+        self._prefill.start()
 
     def _settle_hold(self) -> None:
         if self._expiry is not None:

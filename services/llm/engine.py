@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
@@ -66,6 +66,22 @@ class LlmEngineInfo(EngineInfo):
 
     calls_tools: bool = False
     """Whether it can call the tools of a prompt; otherwise it answers without them."""
+
+
+@runtime_checkable
+class PrefillingEngine(Protocol):
+    """An engine that keeps the beginnings of prompts."""
+
+    async def prefill(self, prompt: Prompt) -> None:
+        """Reads a prompt whose question is not complete, without writing an answer.
+
+        An answer to the same conversation then starts sooner. Cancelling it stops the engine's
+        work; what it has read so far stays.
+
+        Raises:
+            AnimaError: The engine cannot read it.
+        """
+        ...
 
 
 Item: TypeAlias = Delta | ToolCall | End

@@ -13,6 +13,11 @@ CACHED_TOKENS: Final = Counter(
     "anima_llm_cached_prompt_tokens", "Tokens of prompts found in the engine's cache.", _ENGINE
 )
 ANSWER_TOKENS: Final = Counter("anima_llm_answer_tokens", "Tokens that were generated.", _ENGINE)
+PREFILLED_TOKENS: Final = Counter(
+    "anima_llm_prefilled_tokens",
+    "Tokens of prompts read before their question was complete.",
+    _ENGINE,
+)
 FIRST_TOKEN_SECONDS: Final = Histogram(
     "anima_llm_first_token_seconds",
     "From the question to the model's first token, including reasoning.",

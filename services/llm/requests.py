@@ -31,6 +31,7 @@ MAX_TOOL_RESULTS: Final = 32
 MAX_DESCRIPTION_CHARS: Final = 4_000
 MAX_CALL_ID_CHARS: Final = 256
 
+_UNHEARD: Final = "?"
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TIME_ZONE: Final = re.compile(r"[A-Za-z0-9_+/-]{1,64}")
 _NONE: Final = {"type": "object", "properties": {}}
@@ -38,6 +39,22 @@ _NONE: Final = {"type": "object", "properties": {}}
 _ROLES: Final = {ROLE_USER: Role.USER, ROLE_ASSISTANT: Role.ASSISTANT}
 # Scores are sums of floats, so a perfect score may be slightly above 1.
 _SCORE_TOLERANCE: Final = 1e-3
+
+
+def read_prefill(config: GenerateConfig, catalogue: PersonaCatalogue) -> Prompt:
+    """Converts the config of a question that is not complete.
+
+    Where nothing has been heard of the question yet, the last one tells the language.
+
+    Raises:
+        InvalidRequest: A field is invalid; the text names it.
+        NotFound: The persona does not exist.
+    """
+    if not config.question.strip():
+        asked = [message.text for message in config.history if message.role == ROLE_USER]
+        config.question = (asked[-1] if asked else "")[:MAX_QUESTION_CHARS].strip() or _UNHEARD
+    del config.memories[:]
+    return read_prompt(config, catalogue)
 
 
 def read_prompt(config: GenerateConfig, catalogue: PersonaCatalogue) -> Prompt:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -32,20 +33,22 @@ from anima.llm.v1 import (
     Persona,
     PersonaText,
     PersonaVoice,
+    PrefillRequest,
+    PrefillResponse,
     Source,
     Started,
     TextDelta,
     add_LlmServiceServicer_to_server,
 )
 from anima.llm.v1 import ToolCall as WireToolCall
-from services.llm.engine import Delta, End, EndReason, LlmEngine, SourceKind
+from services.llm.engine import Delta, End, EndReason, LlmEngine, PrefillingEngine, SourceKind
 from services.llm.generation import Generation
 from services.llm.persona.catalogue import PersonaCatalogue
 from services.llm.persona.profile import Profile
 from services.llm.prompt.citing import cited
 from services.llm.prompt.prompt import Prompt
 from services.llm.prompt.tools import ToolCall
-from services.llm.requests import read_prompt
+from services.llm.requests import read_prefill, read_prompt
 from services.llm.settings import LlmSettings
 from services.runtime.calls.streams import open_stream
 from services.runtime.engine import watch_of
@@ -78,6 +81,7 @@ class LlmServicer(LlmServiceServicer):
         self._engine = engine
         self._catalogue = catalogue
         self._settings = settings
+        self._busy = 0
 
     async def warm_up(self) -> None:
         """Opens the engine and prepares it for the personas."""
@@ -97,20 +101,46 @@ class LlmServicer(LlmServiceServicer):
         prompt = read_prompt(config, self._catalogue)
         _describe_turn(prompt)
         writer = _Responses(config)
-        async with Generation(self._engine, prompt, requests, config.epoch) as generation:
-            yield writer.started(prompt)  # the engine has already started
-            while True:
-                event = await generation.next_event()
-                if isinstance(event, Interrupt):
-                    await generation.stop()
-                    yield writer.interrupted(event)
-                    return
-                if isinstance(event, End):
-                    yield writer.finished(event, prompt)
-                    return
-                yield (
-                    writer.tool_call(event) if isinstance(event, ToolCall) else writer.delta(event)
-                )
+        with self._counted():
+            async with Generation(self._engine, prompt, requests, config.epoch) as generation:
+                yield writer.started(prompt)  # the engine has already started
+                async for response in self._answer(generation, writer, prompt):
+                    yield response
+
+    async def _answer(
+        self, generation: Generation, writer: _Responses, prompt: Prompt
+    ) -> AsyncIterator[GenerateResponse]:
+        while True:
+            event = await generation.next_event()
+            if isinstance(event, Interrupt):
+                await generation.stop()
+                yield writer.interrupted(event)
+                return
+            if isinstance(event, End):
+                yield writer.finished(event, prompt)
+                return
+            yield (writer.tool_call(event) if isinstance(event, ToolCall) else writer.delta(event))
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Counts an answer or a prefill, so that prefills take no place of an answer."""
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+
+    async def Prefill(  # noqa: N802
+        self, request: PrefillRequest, context: _Context
+    ) -> PrefillResponse:
+        """See the proto."""
+        prompt = read_prefill(request.config, self._catalogue)
+        engine = self._engine
+        if not isinstance(engine, PrefillingEngine) or self._busy >= self._settings.capacity:
+            return PrefillResponse()
+        with self._counted():
+            await engine.prefill(prompt)
+        return PrefillResponse(read=True)
 
     async def ListPersonas(  # noqa: N802
         self, request: ListPersonasRequest, context: _Context

@@ -96,7 +96,7 @@ class DirectStages:
 def direct(servicer: Any) -> Any:
     """Returns the stub of a scripted stage."""
     streaming = ("Recognize", "Generate", "Synthesize", "Render")
-    unary = ("DescribeEngine", "ListPersonas", "ListVoices", "ListAvatars")
+    unary = ("DescribeEngine", "ListPersonas", "ListVoices", "ListAvatars", "Prefill")
     methods = {n: _streaming(getattr(servicer, n)) for n in streaming if hasattr(servicer, n)}
     methods |= {n: _unary(getattr(servicer, n)) for n in unary if hasattr(servicer, n)}
     return SimpleNamespace(**methods)

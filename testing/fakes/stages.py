@@ -40,7 +40,11 @@ LOUD = 8000
 
 @dataclass(kw_only=True)
 class FakeLlm(Fake, llm.LlmServiceServicer):
-    """Answers with the pieces of `answer`, `interval_s` between them."""
+    """Answers with the pieces of `answer`, `interval_s` between them.
+
+    Attributes:
+        prefills: What it was asked to read before a question; `prefill_s` is how long that takes.
+    """
 
     answer: Sequence[Piece] = ("This is the first clause,", " and this is the rest.", " Bye now.")
     answers: dict[str, Sequence[Piece]] = field(default_factory=dict)
@@ -50,6 +54,21 @@ class FakeLlm(Fake, llm.LlmServiceServicer):
     sources: Sequence[llm.Source] = (
         llm.Source(kind=llm.SOURCE_KIND_CORPUS, name="hello", score=0.9),
     )
+    prefills: list[llm.GenerateConfig] = field(default_factory=list)
+    prefills_open: int = 0
+    prefill_s: float = 0.0
+    refuse_prefill: AnimaError | None = None
+
+    async def Prefill(self, request: Any, context: Any) -> llm.PrefillResponse:
+        if self.refuse_prefill is not None:
+            raise self.refuse_prefill
+        self.prefills.append(request.config)
+        self.prefills_open += 1
+        try:
+            await asyncio.sleep(self.prefill_s)
+        finally:
+            self.prefills_open -= 1
+        return llm.PrefillResponse(read=True)
 
     @breakable
     async def Generate(self, requests: Any, context: Any) -> None:  # type: ignore[override]

@@ -10,8 +10,13 @@ from testing.models.tiny_tokeniser import CHAT_TEMPLATE, CONTEXT_TOKENS, END, tr
 ADAPTERS = ("calm", "loud")
 
 
-def make_tiny_model(folder: Path) -> None:
-    """Writes model, tokeniser and adapters; the same each time."""
+def make_tiny_model(folder: Path, *, context_tokens: int = CONTEXT_TOKENS) -> None:
+    """Writes model, tokeniser and adapters; the same each time.
+
+    Args:
+        folder: Where to.
+        context_tokens: The context of the model.
+    """
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -27,7 +32,7 @@ def make_tiny_model(folder: Path) -> None:
         num_key_value_heads=2,
         # vLLM's attention for CPUs knows 32 but not the 16 that would follow from the sizes
         head_dim=32,
-        max_position_embeddings=CONTEXT_TOKENS,
+        max_position_embeddings=context_tokens,
         initializer_range=0.4,
         tie_word_embeddings=False,
         eos_token_id=tokeniser.eos_token_id,

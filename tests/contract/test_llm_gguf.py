@@ -17,6 +17,7 @@ from tests.contract.conftest import own_channel
 from tests.contract.test_llm import *  # noqa: F403 (the whole suite)
 from tests.contract.test_llm import llm
 from tests.contract.test_llm_interrupt import *  # noqa: F403
+from tests.contract.test_llm_prefill import *  # noqa: F403
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -14,6 +14,7 @@ import pytest_asyncio
 from tests.contract.test_llm import *  # noqa: F403 (the whole suite)
 from tests.contract.test_llm import llm
 from tests.contract.test_llm_interrupt import *  # noqa: F403
+from tests.contract.test_llm_prefill import *  # noqa: F403
 from tests.vllm.conftest import Served, channel_to
 
 

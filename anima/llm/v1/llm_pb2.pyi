@@ -105,6 +105,47 @@ class GenerateRequest(google.protobuf.message.Message):
 global___GenerateRequest = GenerateRequest
 
 @typing.final
+class PrefillRequest(google.protobuf.message.Message):
+    """What is known of a question before it is complete."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONFIG_FIELD_NUMBER: builtins.int
+    @property
+    def config(self) -> global___GenerateConfig:
+        """As for `Generate`, with the same history, language and user; `question` is what has been heard so far and may be
+        empty, and `memories` are not read.
+        """
+
+    def __init__(
+        self,
+        *,
+        config: global___GenerateConfig | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["config", b"config"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["config", b"config"]) -> None: ...
+
+global___PrefillRequest = PrefillRequest
+
+@typing.final
+class PrefillResponse(google.protobuf.message.Message):
+    """The end of a prefill."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    READ_FIELD_NUMBER: builtins.int
+    read: builtins.bool
+    """Whether the engine has read the chat."""
+    def __init__(
+        self,
+        *,
+        read: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["read", b"read"]) -> None: ...
+
+global___PrefillResponse = PrefillResponse
+
+@typing.final
 class GenerateConfig(google.protobuf.message.Message):
     """The question and the material for the answer."""
 

@@ -40,6 +40,11 @@ class LlmServiceStub(object):
                 request_serializer=anima_dot_llm_dot_v1_dot_llm__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=anima_dot_llm_dot_v1_dot_llm__pb2.GenerateResponse.FromString,
                 _registered_method=True)
+        self.Prefill = channel.unary_unary(
+                '/anima.llm.v1.LlmService/Prefill',
+                request_serializer=anima_dot_llm_dot_v1_dot_llm__pb2.PrefillRequest.SerializeToString,
+                response_deserializer=anima_dot_llm_dot_v1_dot_llm__pb2.PrefillResponse.FromString,
+                _registered_method=True)
         self.ListPersonas = channel.unary_unary(
                 '/anima.llm.v1.LlmService/ListPersonas',
                 request_serializer=anima_dot_llm_dot_v1_dot_llm__pb2.ListPersonasRequest.SerializeToString,
@@ -67,6 +72,15 @@ class LlmServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Prefill(self, request, context):
+        """Reads the beginning of a chat before its question is complete, so that the answer starts sooner: called when a person
+        begins to speak, cancelled when the question is asked or the person leaves. It writes nothing, and its end means
+        nothing: `Generate` answers the same without it. An engine that keeps no prompts, or has no place now, does nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListPersonas(self, request, context):
         """Lists the personas that the service can speak as.
         """
@@ -88,6 +102,11 @@ def add_LlmServiceServicer_to_server(servicer, server):
                     servicer.Generate,
                     request_deserializer=anima_dot_llm_dot_v1_dot_llm__pb2.GenerateRequest.FromString,
                     response_serializer=anima_dot_llm_dot_v1_dot_llm__pb2.GenerateResponse.SerializeToString,
+            ),
+            'Prefill': grpc.unary_unary_rpc_method_handler(
+                    servicer.Prefill,
+                    request_deserializer=anima_dot_llm_dot_v1_dot_llm__pb2.PrefillRequest.FromString,
+                    response_serializer=anima_dot_llm_dot_v1_dot_llm__pb2.PrefillResponse.SerializeToString,
             ),
             'ListPersonas': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPersonas,
@@ -128,6 +147,33 @@ class LlmService(object):
             '/anima.llm.v1.LlmService/Generate',
             anima_dot_llm_dot_v1_dot_llm__pb2.GenerateRequest.SerializeToString,
             anima_dot_llm_dot_v1_dot_llm__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Prefill(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/anima.llm.v1.LlmService/Prefill',
+            anima_dot_llm_dot_v1_dot_llm__pb2.PrefillRequest.SerializeToString,
+            anima_dot_llm_dot_v1_dot_llm__pb2.PrefillResponse.FromString,
             options,
             channel_credentials,
             insecure,

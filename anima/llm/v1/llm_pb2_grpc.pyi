@@ -32,6 +32,15 @@ class LlmServiceStub:
     empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
     """
 
+    Prefill: grpc.UnaryUnaryMultiCallable[
+        anima.llm.v1.llm_pb2.PrefillRequest,
+        anima.llm.v1.llm_pb2.PrefillResponse,
+    ]
+    """Reads the beginning of a chat before its question is complete, so that the answer starts sooner: called when a person
+    begins to speak, cancelled when the question is asked or the person leaves. It writes nothing, and its end means
+    nothing: `Generate` answers the same without it. An engine that keeps no prompts, or has no place now, does nothing.
+    """
+
     ListPersonas: grpc.UnaryUnaryMultiCallable[
         anima.llm.v1.llm_pb2.ListPersonasRequest,
         anima.llm.v1.llm_pb2.ListPersonasResponse,
@@ -56,6 +65,15 @@ class LlmServiceAsyncStub:
     Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. The stream
     ends with OK only after one of these two; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for an
     empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
+    """
+
+    Prefill: grpc.aio.UnaryUnaryMultiCallable[
+        anima.llm.v1.llm_pb2.PrefillRequest,
+        anima.llm.v1.llm_pb2.PrefillResponse,
+    ]
+    """Reads the beginning of a chat before its question is complete, so that the answer starts sooner: called when a person
+    begins to speak, cancelled when the question is asked or the person leaves. It writes nothing, and its end means
+    nothing: `Generate` answers the same without it. An engine that keeps no prompts, or has no place now, does nothing.
     """
 
     ListPersonas: grpc.aio.UnaryUnaryMultiCallable[
@@ -84,6 +102,17 @@ class LlmServiceServicer(metaclass=abc.ABCMeta):
         Order of answers: `started`, any number of `delta` and `tool_call`, then `finished` or `interrupted`. The stream
         ends with OK only after one of these two; one that ends earlier counts as failed. Errors: INVALID_ARGUMENT for an
         empty or too long question, NOT_FOUND for an unknown persona, RESOURCE_EXHAUSTED when full.
+        """
+
+    @abc.abstractmethod
+    def Prefill(
+        self,
+        request: anima.llm.v1.llm_pb2.PrefillRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[anima.llm.v1.llm_pb2.PrefillResponse, collections.abc.Awaitable[anima.llm.v1.llm_pb2.PrefillResponse]]:
+        """Reads the beginning of a chat before its question is complete, so that the answer starts sooner: called when a person
+        begins to speak, cancelled when the question is asked or the person leaves. It writes nothing, and its end means
+        nothing: `Generate` answers the same without it. An engine that keeps no prompts, or has no place now, does nothing.
         """
 
     @abc.abstractmethod

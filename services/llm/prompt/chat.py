@@ -19,7 +19,8 @@ from text.languages import is_chinese_tag
 _MESSAGE_TOKENS: Final = 8
 """Tokens that a chat template adds to a message; common templates need 4 to 7."""
 _MEMORY_SHARE: Final = 3
-"""Memories get at most a third of the space left by persona, rules and question."""
+"""Memories get at most a third of the space left by persona, rules and question; a third of the
+space is kept from the history for question and memories."""
 _HISTORY_STEP: Final = 4
 """History is dropped in steps: each cut changes the prefix, which must be processed again."""
 _RESULT_SHARE: Final = 3
@@ -116,12 +117,14 @@ def build_chat(prompt: Prompt, *, max_tokens: int, count: TokenCounter = estimat
     room = max_tokens - sum(_tokens(message, count) for message in fixed)
     if room < max_tokens // 4:  # a small model: drop examples before shortening the question
         fixed, room = fixed[:1], max_tokens - _tokens(fixed[0], count)
+    # Independent of the question, so that a chat that was read before it has the same beginning.
+    history_room = room - room // _MEMORY_SHARE
     question = _shortened(prompt.question, room - _MESSAGE_TOKENS, count)
     room -= count(question) + _MESSAGE_TOKENS
     memories = _kept_memories(prompt, room // _MEMORY_SHARE, count)
     asked = Message(role=Role.USER, text=_with_memories(prompt, question, memories))
     room -= count(asked.text) - count(question)
-    history = _kept_history(prompt.history, room, count)
+    history = _kept_history(prompt.history, min(room, history_room), count)
     return Chat(
         messages=(*fixed, *history, asked, *called),
         dropped_history=len(prompt.history) - len(history),

@@ -109,6 +109,7 @@ RPCS: Final[Mapping[str, Permission]] = MappingProxyType(
         "anima.tts.v1.TtsService/ListVoices": _ALL,
         "anima.tts.v1.TtsService/DescribeEngine": _ALL,
         "anima.llm.v1.LlmService/Generate": _STAGE,
+        "anima.llm.v1.LlmService/Prefill": _STAGE,
         "anima.llm.v1.LlmService/ListPersonas": _ALL,
         "anima.llm.v1.LlmService/DescribeEngine": _ALL,
         "anima.avatar.v1.AvatarService/Render": _STAGE,

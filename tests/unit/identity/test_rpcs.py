@@ -62,6 +62,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], str]] = {
     "anima.tts.v1.TtsService/ListVoices": (ALL, ""),
     "anima.tts.v1.TtsService/DescribeEngine": (ALL, ""),
     "anima.llm.v1.LlmService/Generate": (STAGE, ""),
+    "anima.llm.v1.LlmService/Prefill": (STAGE, ""),
     "anima.llm.v1.LlmService/ListPersonas": (ALL, ""),
     "anima.llm.v1.LlmService/DescribeEngine": (ALL, ""),
     "anima.avatar.v1.AvatarService/Render": (STAGE, ""),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -14,7 +14,7 @@ from services.llm.engines.chat_tokeniser import first_prompts
 from services.llm.engines.gguf.control import URL, Control
 from services.llm.engines.gguf.options import LIBRARY, GgufOptions
 from services.llm.engines.gguf.process import ModelProcess
-from services.llm.engines.gguf.slots import Slots
+from services.llm.engines.gguf.slots import Slot, Slots
 from services.llm.engines.gguf.system_parts import SystemParts
 from services.llm.engines.openai.client import ChatClient
 from services.llm.engines.openai.completion import ChatCompletion
@@ -29,6 +29,7 @@ from services.llm.speech.speaking import Written, speak
 from services.runtime.engine import Report
 from services.runtime.errors import Unavailable
 from services.runtime.observing.logs import get_logger
+from services.runtime.process.tasks import first_of
 
 _NAME: Final = "gguf"
 
@@ -90,8 +91,8 @@ class GgufEngine:
     async def prepare(self, personas: Sequence[Persona]) -> None:
         """Computes the system parts of the first persona, so that first questions are fast."""
         for prompt in first_prompts(personas[:1]):
-            async with self._slots.use(prompt) as (slot, _):
-                await self._parts.load(slot, prompt)
+            async with self._slots.use(prompt) as slot:
+                await self._parts.load(slot.number, prompt)
         for persona in personas:
             if persona.profile.adapter:
                 get_logger().warning(
@@ -119,6 +120,17 @@ class GgufEngine:
             as_written=self._options.response_format is not None,
         )
 
+    async def prefill(self, prompt: Prompt) -> None:
+        """Reads a prompt into a free slot, where the question that follows finds it."""
+        if self._slots.full:
+            return
+        async with self._ready_slot(prompt, prefilling=True) as (slot, fields):
+            await first_of(
+                self._completion.prefill(prompt, fields, prompt_tokens=self._prompt_tokens),
+                _set(slot.wanted),
+                name="gguf prefill",
+            )
+
     async def close(self) -> None:
         """Ends the process."""
         ENGINE_UP.labels(_NAME).set(0)
@@ -142,24 +154,36 @@ class GgufEngine:
         )
 
     async def _written(self, prompt: Prompt) -> AsyncGenerator[Written, None]:
-        async with self._slots.use(prompt) as (slot, strange):
+        async with self._ready_slot(prompt) as (_, fields):
+            written = self._completion.written(prompt, fields, prompt_tokens=self._prompt_tokens)
+            async with aclosing(written):
+                async for item in written:
+                    yield item
+
+    @asynccontextmanager
+    async def _ready_slot(
+        self, prompt: Prompt, *, prefilling: bool = False
+    ) -> AsyncIterator[tuple[Slot, dict[str, Any]]]:
+        """Occupies a slot that holds nothing of others; yields it and the fields of requests."""
+        async with self._slots.use(prompt, prefilling=prefilling) as slot:
             if not self.process.alive:
                 raise Unavailable(
                     "the process of the model is being started again; try again",
                     reason="ENGINE_DOWN",
                 )
-            fields: dict[str, Any] = {
-                "id_slot": slot,
-                "cache_prompt": not strange or await self._parts.load(slot, prompt),
-                "chat_template_kwargs": self._options.chat_template_kwargs,
-                "stream_options": {"include_usage": True},
-            }
-            written = self._completion.written(
-                prompt, fields, prompt_tokens=self._options.prompt_tokens_of(self.context_tokens)
+            yield (
+                slot,
+                {
+                    "id_slot": slot.number,
+                    "cache_prompt": not slot.strange or await self._parts.load(slot.number, prompt),
+                    "chat_template_kwargs": self._options.chat_template_kwargs,
+                    "stream_options": {"include_usage": True},
+                },
             )
-            async with aclosing(written):
-                async for item in written:
-                    yield item
+
+    @property
+    def _prompt_tokens(self) -> int:
+        return self._options.prompt_tokens_of(self.context_tokens)
 
 
 def _context_tokens(loaded: dict[str, Any]) -> int:
@@ -167,3 +191,7 @@ def _context_tokens(loaded: dict[str, Any]) -> int:
     settings = loaded.get("default_generation_settings")
     found = settings.get("n_ctx") if isinstance(settings, dict) else None
     return found if isinstance(found, int) else 0
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()

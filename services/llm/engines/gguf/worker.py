@@ -102,6 +102,7 @@ def _server(settings: WorkerSettings) -> Any:
     params.n_ctx_checkpoints = _CHECKPOINTS
     params.verbosity = _ERRORS_ONLY
     params.endpoint_metrics = False
+    params.ui = False
     return xllamacpp.Server(params)
 
 

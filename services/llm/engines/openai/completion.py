@@ -18,6 +18,7 @@ from services.llm.metrics import (
     CACHED_TOKENS,
     DROPPED,
     FIRST_TOKEN_SECONDS,
+    PREFILLED_TOKENS,
     PROMPT_TOKENS,
 )
 from services.llm.options import WritingOptions
@@ -75,6 +76,25 @@ class ChatCompletion:
                 if error.reason != TOO_LONG or not tries_left:
                     raise
                 prompt_tokens = int(prompt_tokens * _SHORTER)
+
+    async def prefill(
+        self, prompt: Prompt, fields: Mapping[str, Any], *, prompt_tokens: int
+    ) -> None:
+        """Makes the server read a prompt; cancelling it closes the connection.
+
+        Args:
+            prompt: The beginning of a question.
+            fields: As for `written`.
+            prompt_tokens: The maximum tokens of the chat.
+
+        Raises:
+            AnimaError: The server rejected the request or failed.
+        """
+        chat = build_chat(prompt, max_tokens=prompt_tokens)
+        body = self._body(chat) | dict(fields) | {"max_tokens": 1}
+        async with aclosing(self._client.stream(body)) as chunks:
+            async for chunk in chunks:
+                PREFILLED_TOKENS.labels(self._engine).inc(chunk.prompt_tokens)
 
     async def _answer(
         self, prompt: Prompt, chat: Chat, body: Mapping[str, Any]

@@ -101,6 +101,13 @@ class OpenAiEngine:
             as_written=self._options.response_format is not None,
         )
 
+    async def prefill(self, prompt: Prompt) -> None:
+        """Makes the server read a prompt, if `OpenAiOptions.prefill` is set."""
+        if self._options.prefill:
+            await self._completion.prefill(
+                prompt, self._fields(prompt), prompt_tokens=self._options.prompt_tokens
+            )
+
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.close()

@@ -29,6 +29,7 @@ class Preset(BaseModel):
     salts: bool = False
     adapters: bool = False
     stream_usage: bool = True
+    prefill: bool = False
 
 
 class OpenAiOptions(WritingOptions):
@@ -47,6 +48,10 @@ class OpenAiOptions(WritingOptions):
     """Whether the adapter of a persona is requested as the model."""
     stream_usage: bool = True
     """Whether the server is asked for the token counts of a stream."""
+    prefill: bool = False
+    """Whether the server is asked to read a conversation as soon as the person speaks, with a
+    request for one token. It needs a server that caches prompts, and one that charges for tokens
+    charges for these too."""
     extra: JsonObject = Field(default={})
     """Further fields of each request; they override those of the preset."""
     connect_timeout_s: float = Field(default=5, gt=0, le=300)

@@ -21,6 +21,7 @@ from services.llm.metrics import (
     CACHED_TOKENS,
     DROPPED,
     FIRST_TOKEN_SECONDS,
+    PREFILLED_TOKENS,
     PROMPT_TOKENS,
 )
 from services.llm.persona.persona import Persona
@@ -108,6 +109,32 @@ class VllmEngine:
             habit=self._habit,
             as_written=self._options.response_format is not None,
         )
+
+    async def prefill(self, prompt: Prompt) -> None:
+        """Reads a prompt, whose full blocks then stay in the prefix cache.
+
+        vLLM always writes a token, which is dropped.
+        """
+        if self._tool_parser is None:
+            prompt = prompt.without_tools()
+        engine, adapters = self.keeper.living()
+        tokens = await self.encode(prompt)
+        sampling = self.sampling()
+        sampling.max_tokens = 1
+        async with adapters.use(prompt.persona.profile.adapter) as lora_request:
+            request = EngineRequest(
+                engine,
+                uuid.uuid4().hex,
+                prompt=engine_input(tokens, cache_salt(prompt)),
+                params=sampling,
+                lora_request=lora_request,
+            )
+            try:
+                async with request:
+                    async for _ in request.outputs():
+                        PREFILLED_TOKENS.labels(_NAME).inc(len(tokens))
+            except Exception as error:
+                raise self._told(error) from error
 
     async def close(self) -> None:
         """Stops the engine and its process."""

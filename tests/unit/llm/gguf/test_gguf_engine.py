@@ -83,6 +83,28 @@ async def test_the_system_part_is_read_once_for_all_users(
     assert counted(CACHED_TOKENS) - cached == hit, "nothing of what another user said was found"
 
 
+async def test_a_prefill_leaves_only_the_question_to_read(
+    engine: GgufEngine, anima: Persona
+) -> None:
+    said = [user("We went to the mill."), assistant("That is far.")] * 8
+    await engine.prefill(ask(anima, "?", *said, user="prefilled"))
+    cached, sent = counted(CACHED_TOKENS), counted(PROMPT_TOKENS)
+    await read(engine, ask(anima, "And then?", *said, user="prefilled"))
+    new = counted(PROMPT_TOKENS) - sent - (counted(CACHED_TOKENS) - cached)
+    assert counted(PROMPT_TOKENS) - sent > 400
+    assert new < 40
+
+
+async def test_an_answer_does_not_wait_for_a_prefill(tiny: Path, anima: Persona) -> None:
+    said = [user("We went to the mill."), assistant("That is far.")] * 8
+    async with opened(tiny, slots="1") as engine:
+        reading = asyncio.create_task(engine.prefill(ask(anima, "?", *said)))
+        await asyncio.sleep(0)
+        text, _, _ = await read(engine, ask(anima, "Who are you?"))
+        assert text
+        await reading
+
+
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that is still writing when a test looks."""

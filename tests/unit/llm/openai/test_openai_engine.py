@@ -9,7 +9,7 @@ from services.llm.engine import Delta, EndReason
 from services.llm.engines.openai import OpenAiEngine
 from services.llm.engines.openai.options import OpenAiOptions, presets
 from services.llm.persona.persona import Persona
-from services.llm.prompt.prompt import Prompt
+from services.llm.prompt.prompt import Message, Prompt, Role
 from services.runtime.config.settings import SettingsError
 from services.runtime.errors import AnimaError, Busy, FailedPrecondition, NotFound, Unavailable
 from tests.unit.llm.openai.conftest import KEY, MakeEngine, read, settings_for
@@ -319,3 +319,40 @@ def test_presets_can_be_overridden() -> None:
     assert made.base_url == presets()["qwen"].base_url
     assert made.model == "qwen-max"
     assert made.extra == {"enable_thinking": False, "a": 1}
+
+
+async def test_a_prefill_asks_for_one_token_where_it_costs_nothing(
+    server: ModelServer, engine: MakeEngine, prompt: Prompt
+) -> None:
+    await engine().prefill(prompt)
+    assert not server.requests
+    await engine(prefill="true").prefill(prompt)
+    (sent,) = server.requests
+    assert sent["max_tokens"] == 1
+    await read(engine(prefill="true"), prompt)
+    assert server.requests[1]["messages"] == sent["messages"]
+
+
+async def test_a_chat_that_the_server_finds_too_long_is_shortened(
+    server: ModelServer, engine: MakeEngine, anima: Persona
+) -> None:
+    history = [
+        Message(role=Role.USER if number % 2 == 0 else Role.ASSISTANT, text="word " * 60)
+        for number in range(24)
+    ]
+    said = {"error": {"code": "context_length_exceeded", "message": "too long"}}
+    server.scripts += [Script(status=400, body=said), Script(status=400, body=said), Script()]
+    text, _ = await read(engine(), prompt_for(anima, "Who are you?", history=history))
+    assert text == "Hello there."
+    lengths = [len(sent["messages"]) for sent in server.requests]
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[-1] < lengths[0]
+
+
+async def test_a_server_that_finds_every_chat_too_long_is_told_of(
+    server: ModelServer, engine: MakeEngine, prompt: Prompt
+) -> None:
+    said = {"error": {"message": "This model's maximum context length is 10 tokens."}}
+    server.scripts += [Script(status=400, body=said)] * 10
+    with pytest.raises(FailedPrecondition, match="maximum context length"):
+        await read(engine(), prompt)
