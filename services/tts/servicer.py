@@ -33,6 +33,7 @@ from services.runtime.calls.streams import open_stream
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.observing.logs import get_logger
 from services.runtime.process.compute import Compute
+from services.runtime.process.heap import settle_again
 from services.runtime.process.tasks import Tasks
 from services.runtime.server import Stage
 from services.tts.engine import (
@@ -108,6 +109,7 @@ class TtsServicer(TtsServiceServicer):
 
     async def _take_in_late_engines(self, opened: Sequence[TtsEngine]) -> None:
         self._use(await warm_engines(opened, self._settings))
+        settle_again()
 
     def _use(self, engines: Sequence[TtsEngine]) -> None:
         """Chooses among these engines from now on; open streams keep the voice they have."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.tts.engines.kokoro.clause import clause_of
-from services.tts.engines.kokoro.model import FRAME_SAMPLES, Utterance
-from services.tts.engines.kokoro.units import Unit
+from services.tts.engines.kokoro.model import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from services.tts.neural.clause import Utterance, clause_of
+from services.tts.neural.units import Unit
 
 UNITS = [Unit("ˈa", "a", 2, 0), Unit("n", "n", 0, 0), Unit(".", "", 0, 1)]
 FRAMES = [14, 1, 4, 10, 6, 1]
@@ -19,7 +19,12 @@ def spoken(*, first: int, last: int, level: float = 0.3) -> Utterance:
     heard = slice(first * FRAME_SAMPLES, (last + 1) * FRAME_SAMPLES)
     noise = np.random.default_rng(1).uniform(-level, level, len(samples))
     samples[heard] = noise.astype(np.float32)[heard]
-    return Utterance(samples=samples, frames=np.array(FRAMES))
+    return Utterance(
+        samples=samples,
+        frames=np.array(FRAMES),
+        frame_samples=FRAME_SAMPLES,
+        sample_rate_hz=SAMPLE_RATE_HZ,
+    )
 
 
 def spans(utterance: Utterance) -> list[tuple[str, int, int]]:

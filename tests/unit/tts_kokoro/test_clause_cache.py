@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.tts.engines.kokoro.clause import Clause
 from services.tts.engines.kokoro.clause_cache import ClauseCache, key_of
+from services.tts.neural.clause import Clause
 from services.tts.timing import Sound
 
 SECOND = 24_000

@@ -6,7 +6,7 @@ import pytest
 
 from services.tts.engines.kokoro.mandarin_numbers import spoken
 from services.tts.engines.kokoro.reading import read
-from services.tts.engines.kokoro.units import Unit, split_units
+from services.tts.neural.units import Unit, split_units
 
 
 def symbols(text: str, language: str = "en-US") -> str:

@@ -20,7 +20,7 @@ import numpy as np
 
 from services.runtime.observing.logs import get_logger
 from services.runtime.process.private_files import write_private
-from services.tts.engines.kokoro.clause import Clause
+from services.tts.neural.clause import Clause
 from services.tts.timing import Sound
 
 _ENDING: Final = ".clause"

@@ -11,8 +11,8 @@ import re
 from types import MappingProxyType
 from typing import Final
 
-from services.tts.engines.espeak_library import EspeakLibrary, PhonemeEvent, WordEvent
-from services.tts.engines.kokoro.units import Unit, Word
+from services.tts.neural.espeak_words import spoken_words, stress_of, unstressed
+from services.tts.neural.units import Unit, Word
 
 _IDENTIFIERS: Final = MappingProxyType(
     {
@@ -32,9 +32,7 @@ _AMERICAN: Final = _ENGLISH | {
     "oʊ": "O", "ɜːɹ": "ɜɹ", "ɜː": "ɜɹ", "ɪə": "iə", "ː": "", "ɾ": "T", "o": "ɔ"
 }  # fmt: skip
 _BRITISH: Final = _ENGLISH | {"əʊ": "Q", "eə": "ɛː", "iə": "ɪə", "o": "ɔ"}
-_NORMAL_WORDS_PER_MINUTE: Final = 175
 _PRONOUN: Final = re.compile(r"I(?![\w.])")
-_STRESS: Final = MappingProxyType({"ˈ": 2, "ˌ": 1})
 
 
 def _replacer(table: dict[str, str]) -> tuple[re.Pattern[str], dict[str, str]]:
@@ -50,35 +48,22 @@ _NOTATION: Final = MappingProxyType(
 def words_of(text: str, *, language: str, start_char: int) -> list[Word]:
     """Returns the words that eSpeak NG speaks for a text, with their positions.
 
-    The phonemes come with the events of a synthesis, which takes about 2 ms per second of speech:
-    only they say which character a sound belongs to.
-
     Args:
         text: Without control characters.
         language: One of `LANGUAGES`.
         start_char: The position of the text in its phrase.
     """
-    with EspeakLibrary() as library:
-        _, events = library.synthesize(
-            text,
-            identifier=_IDENTIFIERS[language],
-            words_per_minute=_NORMAL_WORDS_PER_MINUTE,
-            pitch=(50, 50),
-        )
     words: list[Word] = []
-    for event in events:
-        if isinstance(event, WordEvent):
-            words.append(Word(start_char + event.char))
-        elif isinstance(event, PhonemeEvent) and event.ipa and not event.ipa.startswith("("):
-            if not words:
-                words.append(Word(start_char))
-            _add(words[-1], event.ipa, language)
-    spoken = [word for word in words if word.units]
-    if language.startswith("en"):
-        for word in spoken:
-            if _PRONOUN.match(text, word.char - start_char):
-                word.units[0] = _stressed(word.units[0])
-    return spoken
+    for spoken in spoken_words(text, identifier=_IDENTIFIERS[language]):
+        word = Word(start_char + spoken.char)
+        for phoneme in spoken.phonemes:
+            _add(word, phoneme, language)
+        if not word.units:
+            continue
+        if language.startswith("en") and _PRONOUN.match(text, spoken.char):
+            word.units[0] = _stressed(word.units[0])
+        words.append(word)
+    return words
 
 
 def _stressed(unit: Unit) -> Unit:
@@ -86,12 +71,12 @@ def _stressed(unit: Unit) -> Unit:
     return unit if unit.stress else Unit(f"ˌ{unit.symbols}", unit.ipa, 1, unit.char)
 
 
-def _add(word: Word, spoken: str, language: str) -> None:
-    ipa = spoken.lstrip("ˈˌ")
+def _add(word: Word, phoneme: str, language: str) -> None:
+    ipa = unstressed(phoneme)
     pattern, table = _NOTATION.get(language, _NOTATION[""])
     symbols = pattern.sub(lambda match: table[match.group()], ipa)
     if symbols == "ɹ" and word.units and word.units[-1].symbols.endswith("ɹ"):
         return  # eSpeak's link after a vowel that has the sound already: "euros"
     if symbols:
-        mark = spoken[: len(spoken) - len(ipa)]
-        word.units.append(Unit(mark + symbols, ipa, _STRESS.get(mark[:1], 0), word.char))
+        mark = phoneme[: len(phoneme) - len(ipa)]
+        word.units.append(Unit(mark + symbols, ipa, stress_of(phoneme), word.char))

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from services.tts.engines.kokoro.mandarin_polyphones import readings_of
-from services.tts.engines.kokoro.units import Unit, Word
+from services.tts.neural.units import Unit, Word
 
 _INITIALS: Final = MappingProxyType(
     {

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.runtime.models.loading import load_fault
+from services.tts.neural.clause import Utterance
+from services.tts.neural.session import Session
 
 MODEL_NAME: Final = "voices"
 MODEL_FILE: Final = "kokoro.onnx"
@@ -32,19 +33,6 @@ _EDGE: Final = 0
 """The symbol at both ends: the silence before and after the speech."""
 _FRAMES: Final = "/encoder/Clip_output_0"
 _KEPT_STYLES: Final = 8
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """What the model has spoken.
-
-    Attributes:
-        samples: float32 [sum(frames) * 600], -1 to 1.
-        frames: int64 [symbols + 2]: frames of the silence before, of each symbol, and after.
-    """
-
-    samples: NDArray[np.float32]
-    frames: NDArray[np.int64]
 
 
 class KokoroModel:
@@ -63,9 +51,9 @@ class KokoroModel:
         try:
             vocabulary = json.loads((folder / VOCABULARY_FILE).read_text("utf-8"))
             self._vocabulary: dict[str, int] = vocabulary["vocab"]
-            graph = (folder / MODEL_FILE).read_bytes()
-            self.sha256 = hashlib.sha256(graph).hexdigest()
-            self._session = _session(with_output(graph, _FRAMES), threads)
+            with (folder / MODEL_FILE).open("rb") as file:
+                self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            self._session = Session(folder / MODEL_FILE, threads=threads, more_output=_FRAMES)
         except Exception as error:
             raise load_fault(MODEL_NAME, folder, error) from error
         self._voices = folder / VOICES_FOLDER
@@ -99,6 +87,8 @@ class KokoroModel:
         spoken = Utterance(
             samples=np.asarray(samples, np.float32).reshape(-1),
             frames=np.rint(frames).astype(np.int64).reshape(-1),
+            frame_samples=FRAME_SAMPLES,
+            sample_rate_hz=SAMPLE_RATE_HZ,
         )
         if len(spoken.samples) != spoken.frames.sum() * FRAME_SAMPLES:
             raise RuntimeError(
@@ -110,34 +100,3 @@ class KokoroModel:
     def _read_style(self, voice: str) -> NDArray[np.float32]:
         """Returns the style vectors of a voice by the number of symbols: float32 [510, 256]."""
         return np.fromfile(self._voices / f"{voice}.bin", "<f4").reshape(-1, _STYLE_SIZE)
-
-
-def _session(graph: bytes, threads: int) -> Any:
-    from services.runtime.onnx import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Spinning threads would take the cores on which the face is drawn.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-
-def with_output(graph: bytes, name: str) -> bytes:
-    """Returns an ONNX file with one more output: a tensor that the graph computes anyway.
-
-    In protobuf, files joined end to end are one message in which repeated fields are joined. So the
-    output is added as a second ModelProto behind the first, with no need to decode 92 MB.
-
-    Args:
-        graph: A serialised ModelProto.
-        name: The tensor, at most 100 characters.
-    """
-    value_info = _field(1, name.encode())  # ValueInfoProto.name
-    return graph + _field(7, _field(12, value_info))  # ModelProto.graph, GraphProto.output
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """Encodes a short length-delimited field of protobuf."""
-    return bytes([number << 3 | 2, len(content)]) + content

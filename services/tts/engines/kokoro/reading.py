@@ -6,8 +6,8 @@ import re
 from typing import Final
 
 from services.tts.engines.kokoro import espeak_phonemes, mandarin, mandarin_numbers
-from services.tts.engines.kokoro.marks import punctuated
-from services.tts.engines.kokoro.units import Unit, Word
+from services.tts.neural.marks import punctuated
+from services.tts.neural.units import Unit, Word
 from services.tts.text_spans import has_speech
 from text.scripts import HAN
 

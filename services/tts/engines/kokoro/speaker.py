@@ -8,12 +8,12 @@ import time
 from typing import Final
 
 from services.tts.engine import Pace, SpeechRequest, VoiceInfo
-from services.tts.engines.kokoro.clause import Clause, clause_of, joined, with_pitch
 from services.tts.engines.kokoro.clause_cache import ClauseCache, key_of
 from services.tts.engines.kokoro.model import MAX_SYMBOLS, SAMPLE_RATE_HZ, KokoroModel
 from services.tts.engines.kokoro.reading import CHINESE, read
-from services.tts.engines.kokoro.units import Unit, split_units
 from services.tts.engines.kokoro.voices import file_of
+from services.tts.neural.clause import Clause, clause_of, joined, with_pitch
+from services.tts.neural.units import Unit, split_units
 
 _FIRST_CLAUSE: Final = "Hello, I am Anima,"
 _SENTENCE: Final = "The museum opens at ten in the morning and closes at six."
@@ -100,4 +100,4 @@ class KokoroSpeaker:
                     speed=request.rate_percent / request.pitch_percent,
                 )
             clauses.append(clause_of(part, spoken))
-        return with_pitch(joined(clauses), request.pitch_percent)
+        return with_pitch(joined(clauses), request.pitch_percent, sample_rate_hz=SAMPLE_RATE_HZ)

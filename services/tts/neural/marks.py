@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final
 
-from services.tts.engines.kokoro.units import BLANK, Unit, Word
+from services.tts.neural.units import BLANK, Unit, Word
 from text.abbreviations import surely_ends_in_abbreviation
 
 _OPENERS: Final = "“("

@@ -1,0 +1,1 @@
+"""What engines share whose model speaks symbols and predicts how long it speaks each of them."""
