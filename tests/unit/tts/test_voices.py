@@ -113,7 +113,7 @@ async def test_engines_by_name() -> None:
 async def test_auto_leaves_out_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.tts.engines.flite_library.LIBRARY", "libflite-missing.so.1")
     engines = load_engines(TtsSettings())
-    assert {engine.describe().name for engine in engines} == {"espeak", "kokoro"}
+    assert {engine.describe().name for engine in engines} == {"espeak", "kokoro", "piper"}
     for engine in engines:
         await engine.close()
     with pytest.raises(SettingsError, match="apt-get install libflite1"):
