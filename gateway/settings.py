@@ -122,6 +122,9 @@ class GatewaySettings(ServiceSettings):
     speech_minutes_per_hour: float = Field(default=240.0, ge=0, allow_inf_nan=False)
     """How many minutes of microphone audio and spoken answers together a caller may use in an hour,
     over all its conversations. Callers are those whose places are counted. 0: no limit."""
+    speech_by_asking: bool = True
+    """Whether the language model is offered the tool with which people change voice and speed by
+    asking; it takes about 150 tokens of each prompt of a model that calls tools."""
     recall_timeout_ms: int = Field(default=400, ge=1, le=10_000)
     """How long an answer waits for memories."""
     remember_queue_turns: int = Field(default=10_000, ge=1, le=1_000_000)

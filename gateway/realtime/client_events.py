@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from anima.gateway.v1.gateway_pb2 import ConverseConfig
+from anima.gateway.v1.gateway_pb2 import ConverseConfig, SpeechChanged
 from gateway.realtime.fmp4.speech_track import AudioCodec
 from gateway.session.turn_maker import MAX_QUESTION_CHARS
+from gateway.turn.speaking.manner import FASTEST_PERCENT, SLOWEST_PERCENT, USUAL_PERCENT
 from services.runtime.errors import InvalidRequest
 
 OPENAI_RATE_HZ = 24_000
@@ -36,6 +37,7 @@ class ClientConfig:
         input_rate_hz: The rate of the microphone audio.
         output_rate_hz: The rate of PCM to the client.
         voice: The name of the voice; empty: the persona's.
+        rate_percent: How fast it speaks, percent of the persona's speed.
     """
 
     media: str = "pcm"
@@ -45,6 +47,7 @@ class ClientConfig:
     input_rate_hz: int = OPENAI_RATE_HZ
     output_rate_hz: int = OPENAI_RATE_HZ
     voice: str = ""
+    rate_percent: int = USUAL_PERCENT
     persona: str = ""
     avatar: str = ""
     language: str = ""
@@ -70,6 +73,8 @@ class ClientConfig:
             changes["output_rate_hz"] = _rate(speech_out["format"], "session.audio.output.format")
         if "voice" in speech_out:
             changes["voice"] = _text(speech_out["voice"], "session.audio.output.voice")
+        if "speed" in speech_out:
+            changes["rate_percent"] = _percent(speech_out["speed"], "session.audio.output.speed")
         if "output_modalities" in given:
             changes["text_only"] = _modalities(given["output_modalities"]) == ["text"]
         own = _mapping(given.get("anima", {}), "session.anima")
@@ -92,6 +97,7 @@ class ClientConfig:
             persona=self.persona,
             language=self.language,
             voice=self.voice,
+            rate_percent=self.rate_percent,
             avatar=self.avatar,
             time_zone=self.time_zone,
             notice_language=self.notice_language,
@@ -99,6 +105,10 @@ class ClientConfig:
             text_only=self.text_only,
             audio_only=not self.text_only and (self.audio_only or self.media == "pcm"),
         )
+
+    def speaking(self, changed: SpeechChanged) -> Self:
+        """Returns the configuration of the next session after a person has changed the speech."""
+        return replace(self, voice=changed.voice, rate_percent=changed.rate_percent)
 
     def as_event(self) -> dict[str, Any]:
         """Returns the `session` of `session.created` and `session.updated`."""
@@ -112,6 +122,7 @@ class ClientConfig:
                 "output": {
                     "format": {"type": "audio/pcm", "rate": self.output_rate_hz},
                     "voice": self.voice,
+                    "speed": self.rate_percent / 100,
                 },
             },
             "anima": own
@@ -213,6 +224,13 @@ def _rate(value: object, name: str) -> int:
     if isinstance(rate, bool) or not isinstance(rate, int) or not 8_000 <= rate <= 48_000:
         raise InvalidRequest(f"{name}.rate: {str(rate)[:20]} is not in 8000..48000")
     return rate
+
+
+def _percent(value: object, name: str) -> int:
+    least, most = SLOWEST_PERCENT / 100, FASTEST_PERCENT / 100
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise InvalidRequest(f"{name}: {str(value)[:20]} is not in {least}..{most}")
+    return round(100 * value)
 
 
 def _modalities(value: object) -> list[str]:

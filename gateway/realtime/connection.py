@@ -260,6 +260,8 @@ class Connection:
             idle_frame = ended.idle_frame if ended.HasField("idle_frame") else None
             self._link.finish(ended.header.turn_id, idle_frame)
             self._put_media(await self._compute.run(media.finish), ended.header.epoch)
+        elif kind == "speech_changed":
+            self._config = self._config.speaking(response.speech_changed)
         elif kind in ("turn_paused", "turn_resumed"):
             self._link.hold(kind == "turn_paused")
         for event in translator.translate(response):

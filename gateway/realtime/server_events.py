@@ -68,6 +68,7 @@ class Translator:
             "turn_paused": self._turn_paused,
             "turn_resumed": self._turn_resumed,
             "quality": self._quality,
+            "speech_changed": self._speech_changed,
             "notice": self._notice,
         }
 
@@ -167,6 +168,14 @@ class Translator:
                 }
                 for word in marks.words
             ],
+        }
+
+    def _speech_changed(self, changed: pb.SpeechChanged) -> Iterator[Event]:
+        yield {
+            "type": "anima.speech",
+            **_address(changed.header),
+            "voice": changed.voice,
+            "speed": changed.rate_percent / 100,
         }
 
     def _turn_interrupted(self, interrupted: pb.TurnInterrupted) -> Iterator[Event]:

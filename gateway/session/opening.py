@@ -17,6 +17,7 @@ from anima.llm.v1 import llm_pb2 as llm
 from anima.tts.v1 import tts_pb2 as tts
 from gateway.stages.catalogue import Catalogue
 from gateway.stages.spec import AnswerKind, needed_for
+from gateway.turn.speaking.manner import FASTEST_PERCENT, SLOWEST_PERCENT
 from services.runtime.errors import InvalidRequest, NotFound, Unavailable
 from services.runtime.validation import check_name, check_range, check_rate, check_turn_id
 from services.runtime.video_limits import check_video
@@ -95,6 +96,8 @@ def check_config(config: pb.ConverseConfig) -> None:
         raise InvalidRequest("config.audio_only: cannot be combined with text_only")
     if config.pacing not in pb.Pacing.values():
         raise InvalidRequest(f"config.pacing: {config.pacing} is not a known pacing")
+    if config.rate_percent:
+        check_range("config.rate_percent", config.rate_percent, SLOWEST_PERCENT, FASTEST_PERCENT)
     _check_video(config.video)
     for field in ("start_speech_ms", "guess_silence_ms", "end_silence_ms", "max_utterance_ms"):
         value = getattr(config.endpointing, field)

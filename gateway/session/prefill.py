@@ -13,6 +13,7 @@ from gateway import metrics
 from gateway.session.history import History
 from gateway.session.opening import Opening
 from gateway.stages.mesh import Mesh
+from gateway.turn.speaking.manner import offered
 from services.runtime.errors import error_from_rpc
 from services.runtime.observing.logs import get_logger
 from services.runtime.process.tasks import Tasks
@@ -66,6 +67,7 @@ class Prefill:
             history=self._history.messages(),
             user_id=opening.config.user_id,
             time_zone=opening.config.time_zone,
+            tools=offered(speech=opening.speech, wanted=self._mesh.settings.speech_by_asking),
         )
         result = "stopped"
         try:

@@ -16,6 +16,7 @@ from gateway.session.shown_idle import IdleLoop
 from gateway.stages.mesh import Mesh
 from gateway.turn.playout.outbox import Outbox
 from gateway.turn.question import Question
+from gateway.turn.speaking.manner import USUAL_PERCENT, Manner
 from gateway.turn.turn import Turn, TurnOutcome
 from services.runtime.identity.caller import caller
 from services.runtime.limits.callers import counted_as
@@ -51,6 +52,7 @@ class TurnMaker:
         self._history = history
         self._idle = idle
         self._on_end = on_end
+        self._manner = Manner(opening.config.voice, opening.config.rate_percent or USUAL_PERCENT)
         self._quality = Quality()
         self._shown: pb.VideoLevel.ValueType = pb.VIDEO_LEVEL_FULL
 
@@ -86,7 +88,7 @@ class TurnMaker:
                 chosen=opening.config.notice_language or opening.config.language,
                 spoken=opening.listen_language,
             ),
-            voice=opening.config.voice,
+            manner=self._manner,
             known_voices=opening.voices,
             avatar=opening.avatar,
             video=video or common.VideoFormat(),
@@ -127,6 +129,7 @@ class TurnMaker:
         self.record(TurnOutcome(turn_id=uuid.uuid4().hex, question=question, heard_text=""))
 
     def _ended(self, outcome: TurnOutcome) -> None:
+        self._manner = outcome.manner or self._manner
         self._mesh.speech.use(counted_as(caller(), by_address=True), outcome.sent_s)
         if self._opening.video is not None and self._opening.paced:
             self._quality.answered(late_s=outcome.face_late_s)

@@ -8,6 +8,7 @@ from gateway import metrics, notices
 from gateway.stages.failure import StageFailed
 from gateway.stages.spec import GATEWAY
 from gateway.turn.playout.gate import Gate
+from gateway.turn.speaking.manner import Manner
 from gateway.turn.state import TurnState
 from services.runtime.errors import InternalError
 from services.runtime.observing.logs import get_logger
@@ -58,6 +59,13 @@ class TurnEvents:
         """Reports that no more video follows."""
         self._state.face_lost = True
         self.quality(pb.VIDEO_LEVEL_IDLE_LOOP, 0)
+
+    def change_manner(self, manner: Manner) -> None:
+        """Reports with which voice and how fast the face speaks from now on."""
+        changed = pb.SpeechChanged(
+            header=self.header(), voice=manner.voice, rate_percent=manner.rate_percent
+        )
+        self._outbox.post(pb.ConverseResponse(speech_changed=changed))
 
     def degrade(self, stage: str, problem: str) -> None:
         """Reports that the answer goes on without a stage, or without a part of its work."""

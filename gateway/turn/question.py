@@ -9,6 +9,7 @@ from anima.common.v1 import common_pb2 as common
 from anima.llm.v1 import llm_pb2 as llm
 from anima.tts.v1 import tts_pb2 as tts
 from gateway.session.shown_idle import IdleLoop
+from gateway.turn.speaking.manner import Manner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class Question:
         persona: The persona that answers.
         language: BCP-47 language to answer in; empty: the question's.
         notice_language: The language of notices.
-        voice: The name of a voice; empty: the persona's.
+        manner: How the face speaks.
         known_voices: The voices of the mesh.
         avatar: The name of the avatar; empty: the service's first.
         video: The format of the video.
@@ -49,7 +50,7 @@ class Question:
     persona: llm.Persona
     language: str
     notice_language: str
-    voice: str
+    manner: Manner
     known_voices: Sequence[tts.Voice]
     avatar: str
     video: common.VideoFormat

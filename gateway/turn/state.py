@@ -9,6 +9,7 @@ from anima.common.v1 import common_pb2 as common
 from anima.llm.v1 import llm_pb2 as llm
 from gateway.stages.failure import StageFailed
 from gateway.turn.question import Question
+from gateway.turn.speaking.manner import Manner
 
 
 @dataclass(kw_only=True)
@@ -18,6 +19,7 @@ class TurnState:
     Attributes:
         question: The question; `Turn` replaces it when a guess is confirmed.
         text: The text that has been written and handed on (`Captions`).
+        manner: How the face speaks; the answer may change it (`Writer`).
         words: When each word is spoken, on the sample clock of the turn (`Speaker`).
         sources: The sources of the answer (`Writer`).
         reason: Why the answer ended (`Writer`, `TurnEvents`, `Turn`).
@@ -32,6 +34,7 @@ class TurnState:
     """
 
     question: Question
+    manner: Manner
     text: str = ""
     words: list[common.WordMark] = field(default_factory=list)
     sources: Sequence[llm.Source] = ()

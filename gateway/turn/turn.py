@@ -31,6 +31,7 @@ from gateway.turn.playout.outbox import Outbox
 from gateway.turn.playout.player import Player
 from gateway.turn.playout.schedule import Schedule
 from gateway.turn.question import Question
+from gateway.turn.speaking.manner import Manner
 from gateway.turn.speaking.speaker import Speaker
 from gateway.turn.state import TurnState
 from gateway.turn.streams import TurnStreams
@@ -54,6 +55,7 @@ class TurnOutcome:
         face_lost: True if the answer went on without video.
         sent_s: The length of the speech that was sent, seconds.
         begun_ns: When the turn began, on the clock of `time.monotonic_ns`.
+        manner: How the face speaks from now on; None: as before.
     """
 
     turn_id: str
@@ -64,6 +66,7 @@ class TurnOutcome:
     face_lost: bool = False
     sent_s: float = 0.0
     begun_ns: int = field(default_factory=time.monotonic_ns)
+    manner: Manner | None = None
 
 
 class Turn:
@@ -92,7 +95,7 @@ class Turn:
         self._client = outbox
         self._on_end = on_end
         self._speculative = speculative
-        self._state = state = TurnState(question=question)
+        self._state = state = TurnState(question=question, manner=question.manner)
         self._outbox = Gate(outbox, is_open=not speculative)
         self._spans = SpanLog(turn_id=question.turn_id, asked_at=question.asked_at)
         self._schedule = Schedule(
@@ -346,6 +349,7 @@ class Turn:
             face_lost=state.face_lost,
             sent_s=self._schedule.sent_samples / self._mesh.settings.sample_rate_hz,
             begun_ns=self._begun_ns,
+            manner=state.manner,
         )
         try:
             self._on_end(outcome)

@@ -22,6 +22,7 @@ import anima.memory.v1 as memory
 import anima.tts.v1 as tts
 from services.runtime.errors import AnimaError, InvalidRequest, NotFound, Unavailable
 from testing.fakes.frames import FRAME_RATE_HZ, HEIGHT_PX, WIDTH_PX, clip
+from testing.fakes.marks import header_of, marks_of
 from testing.fakes.rendering import Renderer
 from testing.fakes.script import GARBAGE, Fake, breakable
 
@@ -42,12 +43,16 @@ LOUD = 8000
 class FakeLlm(Fake, llm.LlmServiceServicer):
     """Answers with the pieces of `answer`, `interval_s` between them.
 
+    A question in `calls` is answered with a call of the first tool, with those arguments, until its
+    result is there.
+
     Attributes:
         prefills: What it was asked to read before a question; `prefill_s` is how long that takes.
     """
 
     answer: Sequence[Piece] = ("This is the first clause,", " and this is the rest.", " Bye now.")
     answers: dict[str, Sequence[Piece]] = field(default_factory=dict)
+    calls: dict[str, str] = field(default_factory=dict)
     interval_s: float = 0.0
     language: str = "en"
     stuck: bool = False
@@ -80,6 +85,15 @@ class FakeLlm(Fake, llm.LlmServiceServicer):
         async def work() -> None:
             started = llm.Started(persona="ani", language=config.language or self.language)
             await context.write(llm.GenerateResponse(header=header(1), started=started))
+            arguments = self.calls.get(config.question)
+            if arguments is not None and config.tools and not config.tool_results:
+                call = llm.ToolCall(
+                    id="call-1", name=config.tools[0].name, arguments_json=arguments
+                )
+                await context.write(llm.GenerateResponse(header=header(2), tool_call=call))
+                done = llm.Finished(reason=common.END_REASON_COMPLETE)
+                await context.write(llm.GenerateResponse(header=header(3), finished=done))
+                return
             text = ""
             for number, piece in enumerate(self.answers.get(config.question, self.answer), 2):
                 if isinstance(piece, asyncio.Event):
@@ -208,7 +222,7 @@ class FakeTts(Fake, tts.TtsServiceServicer):
                     await context.write(response)
                     made += samples
                 end = tts.SegmentEnd(
-                    header=_header(config, segment.segment),
+                    header=header_of(config, segment.segment),
                     samples=common.SampleSpan(start_sample=start, sample_count=made - start),
                     reason=common.END_REASON_COMPLETE,
                 )
@@ -224,11 +238,11 @@ class FakeTts(Fake, tts.TtsServiceServicer):
     ) -> AsyncIterator[tuple[tts.SynthesizeResponse, int]]:
         rate = config.sample_rate_hz
         total = len(segment.text) * self.ms_per_char * rate // 1000
-        marks = _marks(config, segment, made, total)
+        marks = marks_of(config, segment, made, total)
         yield tts.SynthesizeResponse(marks=marks), 0
         times = np.arange(total) / rate
         pcm = (LOUD * np.sin(2 * np.pi * (200 + 100 * segment.segment) * times)).astype("<i2")
-        header = _header(config, segment.segment)
+        header = header_of(config, segment.segment)
         done = 0
         for number in range(10_000):
             size = rate * (20 if number == 0 else 100) // 1000
@@ -248,8 +262,8 @@ class FakeTts(Fake, tts.TtsServiceServicer):
 
     async def ListVoices(self, request: Any, context: Any) -> tts.ListVoicesResponse:
         voices = [
-            tts.Voice(name="amy", languages=["en"], sample_rate_hz=22050),
-            tts.Voice(name="bob", languages=["en"], sample_rate_hz=22050),
+            tts.Voice(name="amy", languages=["en"], sample_rate_hz=22050, gender=tts.GENDER_FEMALE),
+            tts.Voice(name="bob", languages=["en"], sample_rate_hz=22050, gender=tts.GENDER_MALE),
             tts.Voice(name="mei", languages=["zh"], sample_rate_hz=22050),
         ]
         return tts.ListVoicesResponse(voices=voices)
@@ -367,27 +381,3 @@ class FakeAvatar(Fake, avatar.AvatarServiceServicer):
 
     async def DescribeEngine(self, request: Any, context: Any) -> avatar.DescribeEngineResponse:
         return avatar.DescribeEngineResponse(engine=common.EngineInfo(name="scripted"))
-
-
-def _header(config: tts.SynthesizeConfig, segment: int) -> common.ChunkHeader:
-    return common.ChunkHeader(turn_id=config.turn_id, epoch=config.epoch, segment=segment)
-
-
-def _marks(
-    config: tts.SynthesizeConfig, segment: tts.TextSegment, made: int, total: int
-) -> common.Marks:
-    marks = common.Marks(header=_header(config, segment.segment))
-    place = 0
-    per_char = total / max(1, len(segment.text))
-    for word in segment.text.split():
-        start = segment.text.index(word, place)
-        place = start + len(word)
-        span = common.SampleSpan(
-            start_sample=made + round(start * per_char), sample_count=round(len(word) * per_char)
-        )
-        chars = common.CharSpan(
-            start_char=segment.start_char + start, end_char=segment.start_char + place
-        )
-        marks.words.append(common.WordMark(text=word, chars=chars, samples=span))
-        marks.visemes.append(common.VisemeMark(viseme=common.VISEME_AA, chars=chars, samples=span))
-    return marks

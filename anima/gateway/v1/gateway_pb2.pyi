@@ -191,6 +191,7 @@ class ConverseConfig(google.protobuf.message.Message):
     AI_MARK_FIELD_NUMBER: builtins.int
     TIME_ZONE_FIELD_NUMBER: builtins.int
     NOTICE_LANGUAGE_FIELD_NUMBER: builtins.int
+    RATE_PERCENT_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """Identifies the session, 1 to 64 characters of [A-Za-z0-9_.-]; empty: the gateway chooses."""
     user_id: builtins.str
@@ -219,6 +220,8 @@ class ConverseConfig(google.protobuf.message.Message):
     """
     notice_language: builtins.str
     """BCP-47 language of notices; empty: `language`, otherwise the language of each question."""
+    rate_percent: builtins.int
+    """How fast answers are spoken, percent of the persona's speed, 60 to 160; 0: 100."""
     @property
     def video(self) -> anima.common.v1.common_pb2.VideoFormat:
         """The requested video format; 0: the avatar's own."""
@@ -245,9 +248,10 @@ class ConverseConfig(google.protobuf.message.Message):
         ai_mark: builtins.bool = ...,
         time_zone: builtins.str = ...,
         notice_language: builtins.str = ...,
+        rate_percent: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["endpointing", b"endpointing", "video", b"video"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["ai_mark", b"ai_mark", "audio_only", b"audio_only", "avatar", b"avatar", "endpointing", b"endpointing", "input_sample_rate_hz", b"input_sample_rate_hz", "language", b"language", "notice_language", b"notice_language", "pacing", b"pacing", "persona", b"persona", "session_id", b"session_id", "text_only", b"text_only", "time_zone", b"time_zone", "user_id", b"user_id", "video", b"video", "voice", b"voice"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["ai_mark", b"ai_mark", "audio_only", b"audio_only", "avatar", b"avatar", "endpointing", b"endpointing", "input_sample_rate_hz", b"input_sample_rate_hz", "language", b"language", "notice_language", b"notice_language", "pacing", b"pacing", "persona", b"persona", "rate_percent", b"rate_percent", "session_id", b"session_id", "text_only", b"text_only", "time_zone", b"time_zone", "user_id", b"user_id", "video", b"video", "voice", b"voice"]) -> None: ...
 
 global___ConverseConfig = ConverseConfig
 
@@ -371,6 +375,7 @@ class ConverseResponse(google.protobuf.message.Message):
     TURN_PAUSED_FIELD_NUMBER: builtins.int
     TURN_RESUMED_FIELD_NUMBER: builtins.int
     QUALITY_FIELD_NUMBER: builtins.int
+    SPEECH_CHANGED_FIELD_NUMBER: builtins.int
     @property
     def session_started(self) -> global___SessionStarted:
         """The session is open."""
@@ -427,6 +432,10 @@ class ConverseResponse(google.protobuf.message.Message):
     def quality(self) -> global___VideoQuality:
         """The video of the answer is reduced or restored."""
 
+    @property
+    def speech_changed(self) -> global___SpeechChanged:
+        """The user has asked for another voice or speed."""
+
     def __init__(
         self,
         *,
@@ -444,10 +453,11 @@ class ConverseResponse(google.protobuf.message.Message):
         turn_paused: global___TurnPaused | None = ...,
         turn_resumed: global___TurnResumed | None = ...,
         quality: global___VideoQuality | None = ...,
+        speech_changed: global___SpeechChanged | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["event", b"event", "marks", b"marks", "media", b"media", "notice", b"notice", "quality", b"quality", "segment_started", b"segment_started", "session_started", b"session_started", "speech_started", b"speech_started", "text_delta", b"text_delta", "turn_ended", b"turn_ended", "turn_interrupted", b"turn_interrupted", "turn_paused", b"turn_paused", "turn_resumed", b"turn_resumed", "turn_started", b"turn_started", "user_transcript", b"user_transcript"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["event", b"event", "marks", b"marks", "media", b"media", "notice", b"notice", "quality", b"quality", "segment_started", b"segment_started", "session_started", b"session_started", "speech_started", b"speech_started", "text_delta", b"text_delta", "turn_ended", b"turn_ended", "turn_interrupted", b"turn_interrupted", "turn_paused", b"turn_paused", "turn_resumed", b"turn_resumed", "turn_started", b"turn_started", "user_transcript", b"user_transcript"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["session_started", "speech_started", "user_transcript", "turn_started", "text_delta", "segment_started", "marks", "media", "turn_interrupted", "turn_ended", "notice", "turn_paused", "turn_resumed", "quality"] | None: ...
+    def HasField(self, field_name: typing.Literal["event", b"event", "marks", b"marks", "media", b"media", "notice", b"notice", "quality", b"quality", "segment_started", b"segment_started", "session_started", b"session_started", "speech_changed", b"speech_changed", "speech_started", b"speech_started", "text_delta", b"text_delta", "turn_ended", b"turn_ended", "turn_interrupted", b"turn_interrupted", "turn_paused", b"turn_paused", "turn_resumed", b"turn_resumed", "turn_started", b"turn_started", "user_transcript", b"user_transcript"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["event", b"event", "marks", b"marks", "media", b"media", "notice", b"notice", "quality", b"quality", "segment_started", b"segment_started", "session_started", b"session_started", "speech_changed", b"speech_changed", "speech_started", b"speech_started", "text_delta", b"text_delta", "turn_ended", b"turn_ended", "turn_interrupted", b"turn_interrupted", "turn_paused", b"turn_paused", "turn_resumed", b"turn_resumed", "turn_started", b"turn_started", "user_transcript", b"user_transcript"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["session_started", "speech_started", "user_transcript", "turn_started", "text_delta", "segment_started", "marks", "media", "turn_interrupted", "turn_ended", "notice", "turn_paused", "turn_resumed", "quality", "speech_changed"] | None: ...
 
 global___ConverseResponse = ConverseResponse
 
@@ -620,6 +630,35 @@ class SegmentStarted(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["chars", b"chars", "header", b"header", "text", b"text"]) -> None: ...
 
 global___SegmentStarted = SegmentStarted
+
+@typing.final
+class SpeechChanged(google.protobuf.message.Message):
+    """With which voice and how fast the face speaks from this answer on, because the user has asked for it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: builtins.int
+    VOICE_FIELD_NUMBER: builtins.int
+    RATE_PERCENT_FIELD_NUMBER: builtins.int
+    voice: builtins.str
+    """The name of the voice; empty: the persona's."""
+    rate_percent: builtins.int
+    """Percent of the persona's speed, 60 to 160."""
+    @property
+    def header(self) -> anima.common.v1.common_pb2.ChunkHeader:
+        """The address: turn and epoch."""
+
+    def __init__(
+        self,
+        *,
+        header: anima.common.v1.common_pb2.ChunkHeader | None = ...,
+        voice: builtins.str = ...,
+        rate_percent: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["header", b"header"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["header", b"header", "rate_percent", b"rate_percent", "voice", b"voice"]) -> None: ...
+
+global___SpeechChanged = SpeechChanged
 
 @typing.final
 class TurnInterrupted(google.protobuf.message.Message):

@@ -198,7 +198,8 @@ class GenerateConfig(google.protobuf.message.Message):
     def tools(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Tool]:
         """Tools that the model may call; at most 64, with distinct names. The service runs none of them: a call is returned as
         `tool_call`, and the caller asks the same question again with the results in `tool_results`. An engine that does
-        not support tools (DescribeEngineResponse.calls_tools) answers without them.
+        not support tools (DescribeEngineResponse.calls_tools) answers without them. The gateway offers `change_speech`, with
+        which a user changes voice and speed by asking.
         """
 
     @property

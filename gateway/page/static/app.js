@@ -133,6 +133,7 @@ const HANDLERS = {
       startSample: media.start_sample,
     });
   },
+  "anima.speech": ({ voice, speed }) => settings.follow(voice, speed),
   "anima.interrupted": ({ turn_id, epoch: newEpoch, heard_text }) => {
     epoch = Math.max(epoch, newEpoch);
     if (player.turnId === turn_id) silence();
@@ -274,7 +275,7 @@ function configure() {
       output_modalities: [codecs.length ? "audio" : "text"],
       audio: {
         input: { format: { type: "audio/pcm", rate: MICROPHONE_RATE_HZ } },
-        output: { voice: settings.voice },
+        output: { voice: settings.voice, speed: settings.speed },
       },
       anima: { ...settings.session, session_id: kept.id, ...media },
     },

@@ -5,16 +5,26 @@ import { interfaceLanguage, stageName, t } from "./i18n.js";
 
 const KEY = "anima.choices";
 const USER_KEY = "anima.user";
+/** Of the persona's speed; the gateway takes 0.6 to 1.6. */
+const SPEEDS = [0.6, 0.8, 1, 1.2, 1.4, 1.6];
 const byId = (id) => document.getElementById(id);
 
 /** Events: "changed" when the choice has changed. */
 export class Settings extends EventTarget {
   #mesh = { stages: [], personas: [], voices: [], avatars: [] };
-  #choices = { persona: "", avatar: "", voice: "", language: "", micMode: "open", ...stored(KEY) };
+  #choices = {
+    persona: "",
+    avatar: "",
+    voice: "",
+    speed: "1",
+    language: "",
+    micMode: "open",
+    ...stored(KEY),
+  };
 
   constructor() {
     super();
-    for (const name of ["persona", "avatar", "voice", "language"]) {
+    for (const name of ["persona", "avatar", "voice", "speed", "language"]) {
       byId(name).addEventListener("change", ({ target }) => this.#choose(name, target.value));
     }
     byId("mic-mode").addEventListener("change", ({ target }) => {
@@ -63,6 +73,17 @@ export class Settings extends EventTarget {
 
   get voice() {
     return this.#choices.voice;
+  }
+
+  get speed() {
+    return Number(this.#choices.speed);
+  }
+
+  /** Takes over what the person has asked the face for: another voice or speed. */
+  follow(voice, speed) {
+    Object.assign(this.#choices, { voice, speed: String(speed) });
+    this.#keep();
+    this.draw();
   }
 
   /** The language of the conversation, or else of the page. */
@@ -129,7 +150,9 @@ export class Settings extends EventTarget {
     fill("voice", voices.filter(fits).map(labelled), this.#choices.voice);
     const { voice } = this.#choices;
     const noted = voices.filter(fits).find(({ name, note }) => (voice ? name === voice : note));
-    byId("voice-note").textContent = noted?.note ? `${noted.display_name}: ${noted.note}` : "";
+    byId("voice-note").textContent = noted?.note ? noteOf(noted) : "";
+    const speeds = new Set([...SPEEDS, this.speed]);
+    fill("speed", [...speeds].sort().map((speed) => [String(speed), percent(speed)]), String(this.speed), false);
     fill("language", languages.map((tag) => [tag, labelOf(tag)]), this.#choices.language);
     byId("mic-mode").value = this.#choices.micMode;
     byId("persona-name").textContent = this.persona?.display_name ?? "";
@@ -164,6 +187,18 @@ const nameOf = (tag) => new Intl.DisplayNames(interfaceLanguage(), { type: "lang
 const engineOf = ({ stages }, name) => stages.find(({ stage }) => stage === name)?.engine;
 
 const labelled = ({ name, display_name }) => [name, display_name || name];
+
+const percent = (share) =>
+  new Intl.NumberFormat(interfaceLanguage(), { style: "percent" }).format(share);
+
+/** Says when a voice whose speed matters is used on this machine. */
+function noteOf({ display_name, use, first_clause_ms, real_time_factor }) {
+  return t(`voice_${use}`, {
+    voice: display_name,
+    first: (first_clause_ms / 1000).toFixed(2),
+    factor: real_time_factor.toFixed(2),
+  });
+}
 
 function fill(id, options, value, automatic = true) {
   const all = automatic ? [["", t("automatic")], ...options] : options;

@@ -112,13 +112,14 @@ class Speaker(Part):
         await self._sink.end()
 
     def _config(self, language: str) -> tts.SynthesizeConfig:
-        question = self._state.question
+        question, manner = self._state.question, self._state.manner
         return synthesis_config(
             turn_id=question.turn_id,
             epoch=question.epoch,
             sample_rate_hz=self._settings.sample_rate_hz,
             language=language,
-            voice=question.voice,
+            voice=manner.voice,
+            rate_percent=manner.rate_percent,
             persona=question.persona,
             known_voices=question.known_voices,
         )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from anima.llm.v1 import llm_pb2 as llm
 from anima.tts.v1 import tts_pb2 as tts
 
+_SLOWEST_PERCENT, _USUAL_PERCENT, _FASTEST_PERCENT = 50, 100, 200
+
 
 def same_language(one: str, other: str) -> bool:
     """Returns whether two BCP-47 tags name the same language, apart from region and script."""
@@ -20,6 +22,7 @@ def synthesis_config(
     sample_rate_hz: int,
     language: str,
     voice: str,
+    rate_percent: int,
     persona: llm.Persona,
     known_voices: Sequence[tts.Voice],
 ) -> tts.SynthesizeConfig:
@@ -34,6 +37,7 @@ def synthesis_config(
         sample_rate_hz: Samples per second of the audio.
         language: BCP-47 language of the answer; empty: not known.
         voice: The name of the requested voice; empty: none.
+        rate_percent: The requested speed, percent of the persona's.
         persona: The persona that speaks.
         known_voices: The voices of the mesh; empty: not known.
     """
@@ -50,4 +54,7 @@ def synthesis_config(
     if voice and (known is None or any(same_language(tag, language) for tag in known.languages)):
         config.ClearField("voices")
         config.voices.append(voice)
+    if rate_percent != _USUAL_PERCENT:
+        rate = (config.rate_percent or _USUAL_PERCENT) * rate_percent // 100
+        config.rate_percent = min(max(rate, _SLOWEST_PERCENT), _FASTEST_PERCENT)
     return config

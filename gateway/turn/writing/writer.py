@@ -17,6 +17,7 @@ from gateway.stages.mesh import Mesh
 from gateway.turn.events import TurnEvents
 from gateway.turn.part import Part
 from gateway.turn.playout.gate import Gate
+from gateway.turn.speaking.manner import changed, offered
 from gateway.turn.state import TurnState
 from gateway.turn.streams import TurnStreams
 from gateway.turn.timing.spans import SpanLog, StageSpan
@@ -26,6 +27,8 @@ from gateway.turn.writing.segmenter import Segment, Segmenter
 from services.runtime.errors import error_from_rpc
 
 _MAX_SEGMENTS = 256
+_MAX_ROUNDS = 3
+"""How often the model is asked for one answer: each time it has called a tool, once more."""
 
 
 class Writer(Part):
@@ -40,7 +43,7 @@ class Writer(Part):
         outbox: The destination of the text.
 
     Attributes:
-        language: The language of the answer, known as soon as the model has started.
+        language: The language of the answer, known with its first text.
         segments: The segments to speak, None at the end.
     """
 
@@ -63,6 +66,7 @@ class Writer(Part):
         self._events = events
         self._spans = spans
         self._settings = mesh.settings
+        self._answered_in = state.question.language
         self._segmenter = Segmenter()
         self._captions = Captions(state, events=events, outbox=outbox)
 
@@ -79,7 +83,7 @@ class Writer(Part):
             span.end()
             self._captions.close()
         if not self.language.done():
-            self.language.set_result(self._state.question.language)
+            self.language.set_result(self._answered_in)
         self._captions.flush()
         await self._hand_on(self._segmenter.finish())
         await self.segments.put(None)
@@ -119,17 +123,40 @@ class Writer(Part):
             memories=memories,
             user_id=question.user_id,
             time_zone=question.time_zone,
+            tools=offered(speech=question.speech, wanted=self._settings.speech_by_asking),
         )
-        request = llm.GenerateRequest(config=config)
+        for _ in range(_MAX_ROUNDS):
+            calls = await self._ask(llm.GenerateRequest(config=config), span)
+            if not calls:
+                return
+            config.tool_results.extend(map(self._change, calls))
+
+    async def _ask(self, request: llm.GenerateRequest, span: StageSpan) -> list[llm.ToolCall]:
+        """Takes an answer of the model; returns its calls."""
         try:
-            await self._take_answer(self._mesh.llm.Generate, request, span)
+            return await self._take_answer(self._mesh.llm.Generate, request, span)
         except StageFailed as failure:
             # Nothing was heard or read yet, so another model, or another replica, may still answer.
             if self._state.text or not self._mesh.may_help("llm", failure.error):
                 raise
-            await self._take_answer(
+            return await self._take_answer(
                 self._mesh.llm_fallback.Generate, request, span, timeout_ms=reopen_ms(failure.error)
             )
+
+    def _change(self, call: llm.ToolCall) -> llm.ToolResult:
+        """Changes how the face speaks, as the model asks."""
+        state = self._state
+        manner, result = changed(
+            state.manner,
+            call,
+            language=self._answered_in,
+            persona=state.question.persona,
+            known_voices=state.question.known_voices,
+        )
+        if manner != state.manner:
+            state.manner = manner
+            self._events.change_manner(manner)
+        return result
 
     async def _take_answer(
         self,
@@ -138,19 +165,23 @@ class Writer(Part):
         span: StageSpan,
         *,
         timeout_ms: int | None = None,
-    ) -> None:
+    ) -> list[llm.ToolCall]:
         stream = await self._streams.open("llm", method, request, span=span, timeout_ms=timeout_ms)
-        if not self.language.done():
-            started = stream.started
-            language = started.started.language if started is not None else ""
-            self.language.set_result(language or self._state.question.language)
+        if stream.started is not None and stream.started.started.language:
+            self._answered_in = stream.started.started.language
+        calls: list[llm.ToolCall] = []
 
         async def take(response: llm.GenerateResponse) -> bool:
             if self._streams.is_stale("llm", response.header):
                 return False
             event = response.WhichOneof("event")
+            if event == "tool_call":
+                calls.append(response.tool_call)
             if event == "delta":
                 span.first_output()
+                # Not earlier: a call may still change the voice.
+                if not self.language.done():
+                    self.language.set_result(self._answered_in)
                 return not await self._add(response.delta.text)
             if event == "finished":
                 self._state.sources = response.finished.sources
@@ -162,6 +193,7 @@ class Writer(Part):
         await stream.consume(take, silence_timeout_ms=silence_ms)
         if not stream.ended:  # the answer is as long as it may be
             await stream.close()
+        return calls
 
     async def _apologise(self) -> None:
         """Ends the answer with an apology that it could not be finished."""

@@ -37,6 +37,7 @@ def test_the_conversation_is_read_as_soon_as_somebody_speaks() -> None:
             assert (read.user_id, read.language) == ("eve", "en")
             assert read.time_zone == "Europe/Berlin"
             assert not read.question
+            assert read.tools == stages.llm.configs[0].tools, "they are a part of the prompt"
             assert len(stages.llm.configs) == 1
 
     run(main)

@@ -14,6 +14,7 @@ from gateway.turn.playout.gate import Gate
 from gateway.turn.playout.outbox import Outbox
 from gateway.turn.playout.schedule import Schedule
 from gateway.turn.question import Question
+from gateway.turn.speaking.manner import Manner
 from gateway.turn.speaking.speaker import Speaker
 from gateway.turn.state import TurnState
 from gateway.turn.streams import TurnStreams
@@ -63,7 +64,7 @@ def question() -> Question:
         persona=llm.Persona(),
         language="en",
         notice_language="en",
-        voice="",
+        manner=Manner(),
         known_voices=(),
         avatar="",
         video=common.VideoFormat(),
@@ -84,7 +85,7 @@ async def spoken(stages: DirectStages, sink: Recorder) -> tuple[TurnState, bool]
         The state of the turn, and whether the writer, which goes on writing, was stopped.
     """
     mesh = stages.mesh()
-    state = TurnState(question=question())
+    state = TurnState(question=question(), manner=Manner())
     outbox = Gate(Outbox(), is_open=True)
     spans = SpanLog(turn_id="turn-1", asked_at=0.0)
     shared: dict[str, Any] = {

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from retrieval.embedding import Embedder
-from services.llm.engine import Delta, End, EndReason, LlmEngineInfo
+from services.llm.engine import Delta, End, EndReason, Item, LlmEngineInfo
 from services.llm.engines.retrieval.answerer import Answerer
 from services.llm.engines.retrieval.matching.vectors import KeptVectors
 from services.llm.persona.persona import Persona
@@ -39,7 +39,11 @@ class RetrievalEngine:
         """Describes the engine."""
         # Words of every language are compared; the phrases that steer a conversation exist in two.
         return LlmEngineInfo(
-            name="retrieval", version=version("anima"), licence="Apache-2.0", languages=("en", "zh")
+            name="retrieval",
+            version=version("anima"),
+            licence="Apache-2.0",
+            languages=("en", "zh"),
+            calls_tools=True,
         )
 
     async def open(self) -> None:
@@ -50,10 +54,12 @@ class RetrievalEngine:
         """Indexes the personas."""
         self._answerers = await self._compute.run(self._index, personas)
 
-    async def answer(self, prompt: Prompt) -> AsyncGenerator[Delta | End, None]:
+    async def answer(self, prompt: Prompt) -> AsyncGenerator[Item, None]:
         """Finds the answer, then yields it word by word at the interval of the settings."""
         answerer = self._answerers[prompt.persona.profile.name]
         reply = await self._compute.run(answerer.reply, prompt)
+        if reply.call is not None:
+            yield reply.call
         text, was_cut = shorten(reply.text, prompt.max_words)
         interval_ms = prompt.word_interval_ms
         if interval_ms is None:

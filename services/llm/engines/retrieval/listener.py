@@ -228,6 +228,9 @@ class Listener:
         spoken, prompt = small_talk(turn.prompt.language), turn.prompt
         text = spoken.sum_of(turn.heard, prompt.history)
         kind = "" if text else self._talk.kind_of(turn.cleaned)
+        wish = spoken.wish_of(kind)
+        if wish is not None and (reply := wish.reply(prompt)):
+            return reply
         if kind:
             enough = self._accept if self._talk.is_second(kind) else _ACCEPT_BEFORE_SMALL_TALK
             if turn.matches and turn.matches[0].fit >= enough:

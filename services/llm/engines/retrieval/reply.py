@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from services.llm.engine import Source
 from services.llm.prompt.prompt import Message, Role
+from services.llm.prompt.tools import ToolCall
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +16,8 @@ class Reply:
 
     text: str
     sources: tuple[Source, ...] = ()
+    call: ToolCall | None = None
+    """A tool to call before anything is said; the text is empty then."""
 
 
 def unsaid(ways: Sequence[str], history: Sequence[Message]) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
+from services.llm.engines.retrieval.dialogue.speech_wishes import SpeechWish
 from services.llm.engines.retrieval.dialogue.sums import DividedByZeroError, result_of
 from services.llm.engines.retrieval.reply import unsaid
 from services.llm.prompt.prompt import Message
@@ -41,6 +42,7 @@ class _Kind(_Table):
     name: str
     corpus_first: bool = False
     heard: re.Pattern[str]
+    wish: SpeechWish | None = None
     said: tuple[str, ...]
 
 
@@ -54,6 +56,10 @@ class SmallTalk(_Table):
     def kind_of(self, cleaned: str) -> str:
         """Returns the kind of a text as returned by `Phrasebook.clean`; empty: none."""
         return next((kind.name for kind in self.kind if kind.heard.fullmatch(cleaned)), "")
+
+    def wish_of(self, name: str) -> SpeechWish | None:
+        """Returns what a kind asks of voice and speed; None: nothing."""
+        return next((kind.wish for kind in self.kind if kind.name == name), None)
 
     def is_second(self, name: str) -> bool:
         """Whether the persona's own answer goes before that of a kind."""
