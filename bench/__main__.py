@@ -18,7 +18,7 @@ QUICK: Final[dict[str, tuple[str, ...]]] = {
     "asr": ("--recordings", "1"),
     "avatar": ("--seconds", "1", "--speed-only", "--no-goals"),
     "memory": ("--calls", "2", "--sizes", "100"),
-    "mesh": ("--turns", "1"),
+    "mesh": ("--turns", "1", "--no-goals"),
 }
 """The parts in the order in which they run, each with its shortest parameters."""
 

@@ -25,7 +25,7 @@ from rich.console import Console
 from anima.gateway import v1 as gateway
 from anima.tts import v1 as tts
 from bench.faults import faults_of, leftovers
-from bench.mesh import QUESTIONS, VOICES, spoken
+from bench.people import QUESTIONS, spoken, voices_of_people
 from bench.talking import Fate, Outcome, Talker
 from bench.watching import Gauges, Usage, watched_mesh
 from cli.mesh.supervisor import State, Supervisor
@@ -95,7 +95,8 @@ async def chaos(answers: int, *, at_a_time: int, seed: int) -> Aftermath:
         addresses = {name: status.member.address for name, status in supervisor.statuses.items()}
         async with open_channel(addresses["tts"]) as channel:
             voice_of = cast("TtsServiceAsyncStub", tts.TtsServiceStub(channel))
-            speech = await spoken(voice_of, QUESTIONS[0], VOICES[0])
+            (voice, *_) = await voices_of_people(voice_of)
+            speech = await spoken(voice_of, QUESTIONS[0], voice)
         async with open_channel(addresses["gateway"]) as channel:
             stub = cast("GatewayServiceAsyncStub", gateway.GatewayServiceStub(channel))
             people = [Talker(stub, _config(number)) for number in range(answers)]

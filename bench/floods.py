@@ -35,7 +35,7 @@ from rich.table import Table
 from anima.gateway import v1 as gateway
 from bench.goals import Goals
 from bench.heavy_floods import KINDS
-from bench.mesh import QUESTIONS
+from bench.people import QUESTIONS
 from bench.processor_time import ProcessorTime
 from bench.talking import Fate, Outcome, Talker
 from cli.mesh.layout import free_layout

@@ -31,7 +31,7 @@ from anima.gateway import v1 as gateway
 from anima.memory import v1 as memory
 from anima.tts import v1 as tts
 from bench.faults import faults_of, leftovers
-from bench.mesh import QUESTIONS, VOICES, spoken
+from bench.people import QUESTIONS, spoken, voices_of_people
 from bench.talking import Fate, Outcome, Talker
 from bench.watching import Gauges, Usage, watched_mesh
 from cli.mesh.supervisor import Supervisor
@@ -53,7 +53,7 @@ KNOWN_PEOPLE: Final = 30
 ITEMS_OF_EACH: Final = 80
 INDEX_CACHE_BYTES: Final = 1_000_000
 """The indexes of 30 people with 80 items each do not fit into it."""
-_SPOKEN: Final = [(question, voice) for question in QUESTIONS for voice in VOICES[:2]]
+_SPOKEN_QUESTIONS: Final = QUESTIONS[:5]
 
 
 @dataclass
@@ -121,7 +121,11 @@ async def soak(
         addresses = {name: status.member.address for name, status in supervisor.statuses.items()}
         async with open_channel(addresses["tts"]) as channel:
             voice_of = cast("TtsServiceAsyncStub", tts.TtsServiceStub(channel))
-            speech = [await spoken(voice_of, question, voice) for question, voice in _SPOKEN]
+            speech = [
+                await spoken(voice_of, question, voice)
+                for voice in (await voices_of_people(voice_of))[:2]
+                for question in _SPOKEN_QUESTIONS
+            ]
         async with open_channel(addresses["memory"]) as channel:
             await _get_to_know(
                 cast("MemoryServiceAsyncStub", memory.MemoryServiceStub(channel)), known_people

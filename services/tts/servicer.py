@@ -115,6 +115,9 @@ class TtsServicer(TtsServiceServicer):
         """Chooses among these engines from now on; open streams keep the voice they have."""
         self._engines = engines
         self._book = VoiceBook(engines, by_preference=self._settings.engine == AUTO)
+        if not all(engine.pace for engine in engines if isinstance(engine, MeasuredEngine)):
+            get_logger().info("voices are still loading")
+            return
         for language, note in self._book.notes().items():
             best = self._book.speaking(language, field="language")[0]
             get_logger().info("voice chosen", language=language, voice=best.name, why=note)
