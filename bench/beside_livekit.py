@@ -11,7 +11,7 @@ import logging
 import time
 from typing import Any
 
-from livekit import rtc
+import livekit.rtc as rtc
 from livekit.agents import Agent, AgentSession, llm, tts
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions
 from livekit.agents.voice.io import AudioOutput, AudioOutputCapabilities

@@ -142,6 +142,9 @@ class GatewaySettings(ServiceSettings):
     replica, or wait for this one."""
     max_answer_chars: int = Field(default=16_000, ge=100, le=100_000)
     """The longest answer; any text beyond it is cut off."""
+    echo_cancellation: bool = True
+    """Remove the voice of the face from microphone audio, for clients that do not do it. It takes
+    1 % of a core for each session in which the face speaks."""
     http_hosts: tuple[str, ...] = ()
     """More host names that the Host header may contain, separated by commas."""
     http_first_byte_timeout_s: float = Field(default=20.0, gt=0, le=600, allow_inf_nan=False)

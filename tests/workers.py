@@ -15,7 +15,12 @@ from tests.requirements import not_run
 if TYPE_CHECKING:
     import pytest
 
-ON_THE_SHARED_MESH = ("tests/web/", "tests/e2e/test_ask.py", "tests/e2e/test_readme.py")
+ON_THE_SHARED_MESH = (
+    "tests/web/",
+    "tests/e2e/test_ask.py",
+    "tests/e2e/test_echo.py",
+    "tests/e2e/test_readme.py",
+)
 """The beginnings of the paths of those files that use the fixture `mesh`."""
 ON_THE_SLOW_MESH = ("tests/e2e/test_frozen.py", "tests/e2e/test_service_killed.py")
 ON_THE_FUZZED_MESH = ("tests/fuzz/",)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from anima.asr.v1 import asr_pb2 as asr
 from anima.common.v1 import common_pb2 as common
 from gateway import metrics
+from gateway.listening.echo.canceller import EchoCanceller
 from gateway.listening.end_of_turn.words import EndOfTurn, Pause
 from gateway.listening.events import (
     EndGuess,
@@ -57,6 +58,7 @@ class Listening:
         config: The config of every stream, without turn and epoch.
         end_of_turn: Decides how long a pause ends an utterance; None: the recogniser alone decides.
         likely_words: Returns names that are likely to be said; called for every stream.
+        echo: Removes the voice of the face from the audio; None: it stays.
     """
 
     def __init__(
@@ -67,8 +69,10 @@ class Listening:
         *,
         end_of_turn: EndOfTurn | None = None,
         likely_words: Callable[[], Sequence[str]] = tuple,
+        echo: EchoCanceller | None = None,
     ) -> None:
         self._mesh = mesh
+        self._echo = echo
         self._on_event = on_event
         self._config = config
         self._rate_hz = config.sample_rate_hz
@@ -111,7 +115,7 @@ class Listening:
         """
         if self._receiver.accept(chunk) is None:
             return
-        self._microphone.add(chunk.pcm)
+        self._microphone.add(await self._echo.clean(chunk.pcm) if self._echo else chunk.pcm)
         self._audio_at = asyncio.get_running_loop().time()
         self._notify()
         while self._microphone.end_sample - self._sent > _BACKLOG_S * self._rate_hz:
@@ -119,6 +123,8 @@ class Listening:
 
     def end_of_speech(self) -> None:
         """Ends the utterance with the audio received so far."""
+        if self._echo is not None:
+            self._microphone.add(self._echo.flush())
         end = self._microphone.end_sample
         if self._ends and (self._ends[-1] == end or len(self._ends) >= _MAX_ENDS):
             self._ends.pop()  # pressed again before the recogniser has caught up

@@ -27,6 +27,7 @@ from gateway.listening.listening import Listening
 from gateway.session.events import Played, SessionEvent, SessionEvents, StopCommand, Typed
 from gateway.session.history import History
 from gateway.session.likely_names import LikelyNames
+from gateway.session.loudspeaker import Loudspeaker
 from gateway.session.opening import Opening, check_config, open_with, stages_of
 from gateway.session.recording import Recording, recording_file
 from gateway.session.shown_idle import IdleLoop
@@ -98,6 +99,7 @@ class Session:
             on_settled=self._finish_if_idle,
         )
         self._likely_names = LikelyNames(mesh, opening, history)
+        self._loudspeaker = Loudspeaker(mesh, opening)
         self._listening = self._listen()
         self._hears = False
         self._tasks = Tasks("session", on_failure=self._outbox.finish)
@@ -234,6 +236,8 @@ class Session:
         The queue for a slow reader is bounded; an interruption drops unread media.
         """
         events = self._outbox.read()
+        if self._loudspeaker.canceller is not None:
+            events = self._loudspeaker.follow(events)
         return events if self._recording is None else self._recording.saying(events)
 
     async def until_stalled(self) -> None:
@@ -289,6 +293,7 @@ class Session:
             config,
             end_of_turn=self._end_of_turn,
             likely_words=self._likely_names.words,
+            echo=self._loudspeaker.canceller,
         )
 
     def _start_listening(self) -> None:

@@ -34,6 +34,7 @@ from services.runtime.identity.caller import Mode, caller
 from services.runtime.identity.verifier import verifier_of
 from services.runtime.limits.rates import Rate, requests_a_minute
 from services.runtime.process.clock import loop_time_s
+from services.runtime.process.compute import Compute
 from services.runtime.process.tasks import Tasks
 
 _BACKGROUND_TIMEOUT_S: Final = 5.0
@@ -57,6 +58,7 @@ class Mesh:
         catalogue: The personas, voices and avatars that a session can choose from.
         background: Tasks that outlive their session; closing the mesh waits up to 5 s for them.
         end_of_turn: The rule that decides when a person has finished speaking.
+        echo: The thread that removes the voice of the face from microphone audio.
         asr: The stub of speech recognition; `llm`, `memory`, `tts` and `avatar` likewise.
         verifier: Checks the tokens of callers.
         memory_clock: The memory's clock, by which erasures and turns are ordered.
@@ -87,6 +89,7 @@ class Mesh:
         self.overload = Overload()
         self.background = Tasks("background")
         self.end_of_turn: EndOfTurnRule = Words(settings)
+        self.echo = Compute(threads=1, name="echo")
         self._questions = Tasks("stages")
         self.catalogue = CatalogueReader(self.stub, self._questions)
         self.states = StageStates(self._questions, on_up=self.catalogue.expire)
@@ -122,6 +125,7 @@ class Mesh:
         await self._channels.aclose()
         await self.verifier.close()
         self.end_of_turn.close()
+        self.echo.close()
 
     def stub(self, stage: str) -> Any:
         """Returns the stub of a stage by its name."""

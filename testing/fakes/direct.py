@@ -75,7 +75,7 @@ class DirectStages:
         self.avatar = FakeAvatar()  # type: ignore[abstract]
 
     def mesh(self, **changes: Any) -> Mesh:
-        mesh = Mesh(GatewaySettings.from_environment({}, **changes))
+        mesh = Mesh(GatewaySettings.from_environment({}, **{"echo_cancellation": False} | changes))
         mesh.asr = direct(self.asr)
         mesh.llm = mesh.llm_fallback = direct(self.llm)
         mesh.tts = mesh.tts_fallback = direct(self.tts)

@@ -25,11 +25,13 @@ class Conversation:
 
     def __init__(self, stub: GatewayServiceAsyncStub) -> None:
         self._call: Any = stub.Converse()
+        self._writing = asyncio.Lock()
         self.events: list[gateway.ConverseResponse] = []
         self._sent_samples = 0
 
     async def send(self, request: gateway.ConverseRequest) -> None:
-        await self._call.write(request)
+        async with self._writing:
+            await self._call.write(request)
 
     async def ask(self, text: str) -> None:
         await self.send(gateway.ConverseRequest(text=gateway.TextInput(text=text)))

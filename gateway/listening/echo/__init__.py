@@ -1,0 +1,1 @@
+"""Keeps what the face says out of what the microphone hears."""

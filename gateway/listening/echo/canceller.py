@@ -1,0 +1,151 @@
+"""Removes the voice of the face from microphone audio, for clients that do not do it themselves.
+
+Browsers cancel echo if they know which device plays the answer; programs over gRPC or WebSocket
+usually do not. Without it the face hears itself, and interrupts itself without end. The canceller
+is that of WebRTC (AEC3), as the package `livekit` provides it. It finds delays of up to half a
+second; a longer one is estimated here (`delay.py`) and subtracted first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from gateway.listening.echo.delay import FRAME_S, EchoDelay
+from gateway.listening.echo.reference import PlayedAudio
+from services.runtime.observing.logs import get_logger
+from services.runtime.process.compute import Compute
+
+if TYPE_CHECKING:
+    from livekit.rtc.apm import AudioProcessingModule
+
+_TAIL_S: Final = 2.0
+"""How long after the end of an answer its echo may still arrive."""
+_MARGIN_S: Final = 0.04
+"""So much earlier the answer is compared, so that no jitter makes the echo come first."""
+_FOUND_BY_AEC_S: Final = 0.45
+_LEFT_S: Final = 0.2
+"""The delay that is left to AEC3 when a longer one was found."""
+_LEAST_LEFT_S: Final = -0.02
+_ESTIMATE_EVERY: Final = 25
+_LEAST_RATE_HZ: Final = 8_000
+_JITTER_S: Final = 0.25
+_DRIFT: Final = 1e-3
+"""How fast the clock of a microphone may run away from ours."""
+
+
+class EchoCanceller:
+    """Cleans the microphone audio of one session while the face speaks.
+
+    Args:
+        played: What the client plays.
+        sample_rate_hz: The rate of the microphone.
+        compute: Where the computation runs.
+    """
+
+    def __init__(self, played: PlayedAudio, *, sample_rate_hz: int, compute: Compute) -> None:
+        self._played = played
+        self._rate_hz = sample_rate_hz
+        self._compute = compute
+        self._frame = round(sample_rate_hz * FRAME_S)
+        self._played_frame = round(played.sample_rate_hz * FRAME_S)
+        self._rest = b""
+        self._samples = 0
+        self._offset_s = float("-inf")
+        self._delay = EchoDelay()
+        self._shift_s = 0.0
+        self._frames = 0
+        self._canceller: AudioProcessingModule | None = None
+        self._broken = sample_rate_hz < _LEAST_RATE_HZ
+
+    @property
+    def in_use(self) -> bool:
+        """True once there was microphone audio."""
+        return self._samples > 0
+
+    async def clean(self, pcm: bytes) -> bytes:
+        """Takes audio that has just arrived, and returns what is left of it and of the rest before.
+
+        Args:
+            pcm: Mono int16 samples, little-endian, without gaps.
+
+        Returns:
+            All samples but those of an incomplete frame of 10 ms, which follow with the next call
+            or `flush`.
+        """
+        now_s = asyncio.get_running_loop().time()
+        self._samples += len(pcm) // 2
+        self._follow_clock(now_s, len(pcm) / 2 / self._rate_hz)
+        if self._broken or now_s - self._played.until() > _TAIL_S + self._shift_s:
+            self._delay = EchoDelay()
+            return self.flush() + pcm
+        pcm = self._rest + pcm
+        whole = len(pcm) // (2 * self._frame) * 2 * self._frame
+        self._rest = pcm[whole:]
+        if not whole:
+            return b""
+        starts_s = self._offset_s + (self._samples - len(pcm) // 2) / self._rate_hz
+        frames = whole // (2 * self._frame)
+        # Both are copied before the thread begins: an interruption cuts what is played meanwhile.
+        reference = self._reference(starts_s - self._shift_s + _MARGIN_S, frames)
+        unshifted = self._reference(starts_s, frames) if self._shift_s else reference
+        try:
+            return await self._compute.run(self._process, pcm[:whole], reference, unshifted)
+        except Exception as error:  # the conversation goes on without it
+            get_logger().error("echo cannot be cancelled", exc_info=error)
+            self._broken = True
+            return pcm[:whole]
+
+    def flush(self) -> bytes:
+        """Returns the samples of an incomplete frame, as they are."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+    def _reference(self, from_s: float, frames: int) -> bytes:
+        return self._played.read(from_s, frames * self._played_frame)
+
+    def _follow_clock(self, now_s: float, length_s: float) -> None:
+        """Estimates when the first sample was recorded: messages arrive late, never early."""
+        offset_s = now_s - self._samples / self._rate_hz
+        drifted_s = self._offset_s + _DRIFT * length_s
+        if offset_s < drifted_s or offset_s > drifted_s + _JITTER_S:
+            self._offset_s = offset_s
+        else:
+            self._offset_s = drifted_s
+
+    def _process(self, pcm: bytes, reference: bytes, unshifted: bytes) -> bytes:
+        """Runs in a thread."""
+        from livekit.rtc.apm import AudioProcessingModule
+        from livekit.rtc.audio_frame import AudioFrame
+
+        cleaned = bytearray()
+        size, played_size = 2 * self._frame, 2 * self._played_frame
+        for number in range(len(pcm) // size):
+            heard = pcm[number * size : (number + 1) * size]
+            part = slice(number * played_size, (number + 1) * played_size)
+            if self._canceller is None:
+                self._canceller = AudioProcessingModule(echo_cancellation=True)
+            self._delay.add(
+                np.frombuffer(unshifted[part], np.int16), np.frombuffer(heard, np.int16)
+            )
+            self._canceller.process_reverse_stream(
+                AudioFrame(reference[part], self._played.sample_rate_hz, 1, self._played_frame)
+            )
+            frame = AudioFrame(heard, self._rate_hz, 1, self._frame)
+            self._canceller.process_stream(frame)
+            cleaned += bytes(frame.data)
+            self._frames += 1
+            if self._frames % _ESTIMATE_EVERY == 0:
+                self._shift()
+        return bytes(cleaned)
+
+    def _shift(self) -> None:
+        delay_s = self._delay.estimate_s()
+        if delay_s is None:
+            return
+        if not _LEAST_LEFT_S < delay_s - self._shift_s < _FOUND_BY_AEC_S:
+            self._shift_s = max(0.0, delay_s - _LEFT_S)
+            # A new one finds the delay sooner than one that has adapted to another.
+            self._canceller = None
