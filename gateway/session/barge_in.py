@@ -8,6 +8,7 @@ return the same moves, so that a recording of them can be replayed.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 
 from gateway.session.utterances import Said, classify
 
@@ -29,13 +30,17 @@ class BargeIn:
 
     Args:
         answerable: The answer is about to end by itself, so that "yes" is a reply to it.
+        is_echo: Returns whether a text is the answer itself, heard through a loudspeaker.
 
     Attributes:
         decided: The last decision; None while the answer is held.
     """
 
-    def __init__(self, *, answerable: bool = False) -> None:
+    def __init__(
+        self, *, answerable: bool = False, is_echo: Callable[[str], bool] = lambda _: False
+    ) -> None:
         self.decided: Move | None = None
+        self._is_echo = is_echo
         self._answerable = answerable
         self._text = ""
 
@@ -66,7 +71,7 @@ class BargeIn:
         said = classify(text, seconds=seconds)
         if said is Said.BACKCHANNEL:
             return self._answerable
-        return said in (Said.SPEECH, Said.STOP)
+        return said is Said.STOP or (said is Said.SPEECH and not self._is_echo(text))
 
     def _decide(self, move: Move) -> Move | None:
         # Nothing follows an interruption; an answer that was resumed can still be interrupted.

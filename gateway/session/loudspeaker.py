@@ -34,6 +34,11 @@ class Loudspeaker:
                 self._played, sample_rate_hz=opening.input_rate_hz, compute=mesh.echo
             )
 
+    @property
+    def hears_itself(self) -> bool:
+        """True once the microphone has clearly heard the answers."""
+        return self.canceller is not None and self.canceller.heard_echo
+
     async def follow(
         self, events: AsyncIterator[pb.ConverseResponse]
     ) -> AsyncIterator[pb.ConverseResponse]:

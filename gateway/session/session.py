@@ -81,6 +81,7 @@ class Session:
         folder = mesh.settings.turn_log_dir
         self._file = recording_file(folder, opening.session_id) if folder else None
         self._recording = Recording(self._file.write, opening.config) if self._file else None
+        self._loudspeaker = Loudspeaker(mesh, opening)
         self._turns = TurnTaking(
             mesh=mesh,
             opening=opening,
@@ -90,6 +91,7 @@ class Session:
             on_idle=self._finish_if_idle,
             on_failure=self._outbox.finish,
             end_of_turn=self._end_of_turn,
+            hears_itself=lambda: self._loudspeaker.hears_itself,
         )
         self._events = SessionEvents(
             turns=self._turns,
@@ -99,7 +101,6 @@ class Session:
             on_settled=self._finish_if_idle,
         )
         self._likely_names = LikelyNames(mesh, opening, history)
-        self._loudspeaker = Loudspeaker(mesh, opening)
         self._listening = self._listen()
         self._hears = False
         self._tasks = Tasks("session", on_failure=self._outbox.finish)

@@ -18,6 +18,7 @@ from gateway.listening.events import EndGuess, Utterance
 from gateway.session.barge_in import HOLD_S, BargeIn, Move
 from gateway.session.history import History
 from gateway.session.opening import Opening
+from gateway.session.own_words import OwnVoice
 from gateway.session.prefill import Prefill
 from gateway.session.shown_idle import IdleLoop
 from gateway.session.turn_maker import TurnMaker
@@ -47,6 +48,7 @@ class TurnTaking:
         on_idle: Called whenever the last event of an answer has been posted.
         on_failure: Called with the error that ends the turn-taking: the session cannot go on.
         end_of_turn: Notified when the person was cut off.
+        hears_itself: Returns whether the microphone hears the answers.
     """
 
     def __init__(
@@ -60,9 +62,11 @@ class TurnTaking:
         on_idle: Callable[[], None],
         on_failure: Callable[[BaseException], None],
         end_of_turn: EndOfTurn | None = None,
+        hears_itself: Callable[[], bool] = lambda: False,
     ) -> None:
         self._mesh = mesh
         self._end_of_turn = end_of_turn
+        self._own_voice = OwnVoice(hears_itself, lambda: self._turn)
         self._opening = opening
         self._outbox = outbox
         self._maker = TurnMaker(
@@ -149,14 +153,12 @@ class TurnTaking:
             turn = self._turn
             if turn is None or turn.over:
                 self._prefill.start()
-                return
-            if self._barge_in is not None:
-                return
-            self._barge_in = BargeIn(answerable=turn.is_ending(_ANSWERABLE_S))
-            self._barged_at = at
-            turn.hold()
-            loop = asyncio.get_running_loop()
-            self._expiry = loop.call_later(HOLD_S, self._expire)
+            elif self._barge_in is None:
+                answerable = turn.is_ending(_ANSWERABLE_S)
+                self._barge_in = BargeIn(answerable=answerable, is_echo=self._own_voice.said)
+                self._barged_at = at
+                turn.hold()
+                self._expiry = asyncio.get_running_loop().call_later(HOLD_S, self._expire)
 
     async def partial(self, text: str) -> None:
         """Takes the text recognised so far."""
@@ -196,11 +198,7 @@ class TurnTaking:
             await self._drop_guess("resumed")
 
     async def heard(self, utterance: Utterance) -> None:
-        """Answers an utterance, or resumes a held answer if there was none.
-
-        Args:
-            utterance: The utterance; its text may be empty.
-        """
+        """Answers an utterance, or resumes a held answer if its text is empty."""
         async with self._changing:
             barge_in, self._barge_in = self._barge_in, None
             move = None
@@ -210,14 +208,14 @@ class TurnTaking:
             stop = classify(utterance.text) is Said.STOP and barge_in is not None
             # Also if the answer was stopped meanwhile by other means: the speech was part of it.
             nothing = barge_in is not None and barge_in.decided is Move.RESUME
-            is_question = bool(utterance.text) and not (nothing or stop)
-            late = self._comes_too_late(utterance.ended_at)
-            asked = is_question and not late
+            echo = barge_in is None and self._own_voice.said_last(utterance)
+            is_question = bool(utterance.text) and not (nothing or stop or echo)
+            asked = is_question and not self._comes_too_late(utterance.ended_at)
             with self._remembered_if_left(utterance.text, when=asked, goes_on=True):
                 await self._move(move)
                 if barge_in is not None:
                     self._settle_hold()
-                elif utterance.text:
+                elif is_question:
                     # The current answer is to a question that was typed while the person spoke.
                     await self._interrupt(cause_at=utterance.started_at)
                 if asked:
@@ -295,10 +293,7 @@ class TurnTaking:
     ) -> Iterator[None]:
         """Records a question whose client leaves before its answer has started.
 
-        Args:
-            question: The question.
-            when: False: it is not a question, or it is refused.
-            goes_on: Whether it continues a question that was cut off.
+        It is not recorded unless `when`; if it `goes_on`, it continues one that was cut off.
         """
         try:
             yield
@@ -311,7 +306,7 @@ class TurnTaking:
             raise
 
     async def _begin(self, text: str, *, asked_at: float, spoken: bool) -> bool:
-        """Starts an answer; returns False if the session was closed before there was room."""
+        """Starts an answer; returns False if the session was closed meanwhile."""
         await self._outbox.until_room()
         if self._closed:
             return False
@@ -325,7 +320,11 @@ class TurnTaking:
     def _take(self, turn: Turn) -> None:
         self._turn = turn
         self._turn_task = turn.work
-        self._turn_task.add_done_callback(lambda _: self._on_idle())
+        turn.work.add_done_callback(self._ended)
+
+    def _ended(self, _: asyncio.Task[None]) -> None:
+        self._own_voice.ended()
+        self._on_idle()
 
     async def _interrupt(self, *, cause_at: float) -> None:
         self._settle_hold()
@@ -395,6 +394,6 @@ class TurnTaking:
             self._maker.record(outcome)
 
     def _uncarry(self) -> None:
-        question, self._carried = self._carried, ""
-        if question:
-            self._maker.record_unanswered(question)
+        if self._carried:
+            self._maker.record_unanswered(self._carried)
+        self._carried = ""

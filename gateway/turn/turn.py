@@ -217,6 +217,11 @@ class Turn:
         state = self._state
         return not (self._heard.text(complete=False) if state.question.speech else state.text)
 
+    @property
+    def heard_text(self) -> str:
+        """The part of the answer that the person has heard so far."""
+        return self._heard_text if self._over else self._heard.text(complete=False)
+
     async def interrupt(self, epoch: int, *, cause_at: float) -> None:
         """Stops every stage and reports it to the client; does nothing if the turn is over.
 

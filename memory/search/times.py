@@ -126,7 +126,9 @@ class Months:
             return in_year & (months_later == 0)
         number = period.month - 1 + months_later
         if period.year is None:
-            return (self._west % 12 == number % 12) | (self._east % 12 == number % 12)
+            west: NDArray[np.bool_] = self._west % 12 == number % 12
+            east: NDArray[np.bool_] = self._east % 12 == number % 12
+            return west | east
         wanted = 12 * (period.year - 1970) + number
         return (self._west <= wanted) & (wanted <= self._east)
 

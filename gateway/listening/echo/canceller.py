@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from gateway.listening.echo.delay import FRAME_S, EchoDelay
+from gateway.listening.echo.delay import FRAME_S, MOST_FRAMES, EchoDelay
 from gateway.listening.echo.reference import PlayedAudio
 from services.runtime.observing.logs import get_logger
 from services.runtime.process.compute import Compute
@@ -32,6 +32,8 @@ _LEAST_LEFT_S: Final = -0.02
 _ESTIMATE_EVERY: Final = 25
 _LEAST_RATE_HZ: Final = 8_000
 _JITTER_S: Final = 0.25
+_BEHIND_S: Final = 0.5
+"""So long a client that has stalled may take to catch up."""
 _DRIFT: Final = 1e-3
 """How fast the clock of a microphone may run away from ours."""
 
@@ -53,12 +55,19 @@ class EchoCanceller:
         self._played_frame = round(played.sample_rate_hz * FRAME_S)
         self._rest = b""
         self._samples = 0
-        self._offset_s = float("-inf")
-        self._delay = EchoDelay()
+        self._offset_s = float("inf")
+        self._behind_since_s = float("inf")
+        self._delay: EchoDelay | None = None
         self._shift_s = 0.0
         self._frames = 0
+        self._heard_echo = False
         self._canceller: AudioProcessingModule | None = None
         self._broken = sample_rate_hz < _LEAST_RATE_HZ
+
+    @property
+    def heard_echo(self) -> bool:
+        """True once the microphone has clearly heard the loudspeaker."""
+        return self._heard_echo
 
     @property
     def in_use(self) -> bool:
@@ -79,7 +88,7 @@ class EchoCanceller:
         self._samples += len(pcm) // 2
         self._follow_clock(now_s, len(pcm) / 2 / self._rate_hz)
         if self._broken or now_s - self._played.until() > _TAIL_S + self._shift_s:
-            self._delay = EchoDelay()
+            self._delay = None
             return self.flush() + pcm
         pcm = self._rest + pcm
         whole = len(pcm) // (2 * self._frame) * 2 * self._frame
@@ -90,9 +99,14 @@ class EchoCanceller:
         frames = whole // (2 * self._frame)
         # Both are copied before the thread begins: an interruption cuts what is played meanwhile.
         reference = self._reference(starts_s - self._shift_s + _MARGIN_S, frames)
-        unshifted = self._reference(starts_s, frames) if self._shift_s else reference
+        unshifted = self._reference(starts_s, frames)
+        if self._delay is None:
+            before = self._reference(starts_s - MOST_FRAMES * FRAME_S, MOST_FRAMES)
+            self._delay = EchoDelay(np.frombuffer(before, np.int16))
         try:
-            return await self._compute.run(self._process, pcm[:whole], reference, unshifted)
+            return await self._compute.run(
+                self._process, pcm[:whole], reference, unshifted, self._delay
+            )
         except Exception as error:  # the conversation goes on without it
             get_logger().error("echo cannot be cancelled", exc_info=error)
             self._broken = True
@@ -107,15 +121,24 @@ class EchoCanceller:
         return self._played.read(from_s, frames * self._played_frame)
 
     def _follow_clock(self, now_s: float, length_s: float) -> None:
-        """Estimates when the first sample was recorded: messages arrive late, never early."""
-        offset_s = now_s - self._samples / self._rate_hz
-        drifted_s = self._offset_s + _DRIFT * length_s
-        if offset_s < drifted_s or offset_s > drifted_s + _JITTER_S:
-            self._offset_s = offset_s
-        else:
-            self._offset_s = drifted_s
+        """Estimates when the first sample was recorded: messages arrive late, never early.
 
-    def _process(self, pcm: bytes, reference: bytes, unshifted: bytes) -> bytes:
+        A client that stalled sends all at once what it has recorded meanwhile; one that was
+        switched off stays behind.
+        """
+        offset_s = now_s - self._samples / self._rate_hz
+        self._offset_s += _DRIFT * length_s
+        if offset_s < self._offset_s:
+            self._offset_s = offset_s
+        if offset_s <= self._offset_s + _JITTER_S:
+            self._behind_since_s = float("inf")
+            return
+        self._behind_since_s = min(self._behind_since_s, now_s)
+        if now_s - self._behind_since_s > _BEHIND_S:
+            self._offset_s = offset_s
+            self._delay = None
+
+    def _process(self, pcm: bytes, reference: bytes, unshifted: bytes, delay: EchoDelay) -> bytes:
         """Runs in a thread."""
         from livekit.rtc.apm import AudioProcessingModule
         from livekit.rtc.audio_frame import AudioFrame
@@ -127,9 +150,7 @@ class EchoCanceller:
             part = slice(number * played_size, (number + 1) * played_size)
             if self._canceller is None:
                 self._canceller = AudioProcessingModule(echo_cancellation=True)
-            self._delay.add(
-                np.frombuffer(unshifted[part], np.int16), np.frombuffer(heard, np.int16)
-            )
+            delay.add(np.frombuffer(unshifted[part], np.int16), np.frombuffer(heard, np.int16))
             self._canceller.process_reverse_stream(
                 AudioFrame(reference[part], self._played.sample_rate_hz, 1, self._played_frame)
             )
@@ -138,13 +159,13 @@ class EchoCanceller:
             cleaned += bytes(frame.data)
             self._frames += 1
             if self._frames % _ESTIMATE_EVERY == 0:
-                self._shift()
+                self._shift(delay.estimate_s())
         return bytes(cleaned)
 
-    def _shift(self) -> None:
-        delay_s = self._delay.estimate_s()
+    def _shift(self, delay_s: float | None) -> None:
         if delay_s is None:
             return
+        self._heard_echo = True
         if not _LEAST_LEFT_S < delay_s - self._shift_s < _FOUND_BY_AEC_S:
             self._shift_s = max(0.0, delay_s - _LEFT_S)
             # A new one finds the delay sooner than one that has adapted to another.

@@ -13,8 +13,8 @@ _WINDOW: Final = 400
 """The most frames of microphone audio that are compared with what was played: 4 s."""
 _LEAST: Final = 150
 """The least frames."""
-_MOST: Final = 250
-"""The longest delay, frames."""
+MOST_FRAMES: Final = 250
+"""The longest delay: 2.5 s."""
 _SURE: Final = 0.6
 """The least correlation of an echo; that of two different voices is lower."""
 _SILENT: Final = 40.0
@@ -26,11 +26,14 @@ class EchoDelay:
 
     The loudness of each frame on a logarithmic scale, with its mean removed, is correlated with
     that of the answer at all delays; the best one counts if it is high enough.
+
+    Args:
+        before: What was played in the `MOST_FRAMES` frames before the first one.
     """
 
-    def __init__(self) -> None:
-        silence = _loudness(np.zeros(1, np.int16))
-        self._played = deque([silence] * _MOST, maxlen=_WINDOW + _MOST)
+    def __init__(self, before: NDArray[np.int16]) -> None:
+        frames = before.reshape(MOST_FRAMES, -1)
+        self._played = deque(map(_loudness, frames), maxlen=_WINDOW + MOST_FRAMES)
         self._heard: deque[float] = deque(maxlen=_WINDOW)
 
     def add(self, played: NDArray[np.int16], heard: NDArray[np.int16]) -> None:
@@ -52,7 +55,7 @@ class EchoDelay:
         scale = np.sqrt((played**2).sum(axis=1) * (heard**2).sum())
         alike = played @ heard / np.maximum(scale, 1e-6)
         best = int(np.argmax(alike))
-        return (_MOST - best) * FRAME_S if alike[best] >= _SURE else None
+        return (MOST_FRAMES - best) * FRAME_S if alike[best] >= _SURE else None
 
 
 def _loudness(samples: NDArray[np.int16]) -> float:

@@ -27,6 +27,7 @@ degraded = "{part} fehlt gerade, es geht ohne weiter."
 apology = "Es tut mir leid, ich kann nicht zu Ende sprechen."
 not_understood = "Das habe ich nicht verstanden."
 language_not_heard = "Ich verstehe hier kein gesprochenes Deutsch."
+heard_instead = "Gesprochen verstehe ich {known}."
 with_remedy = "{text} (Für den Betreiber: {remedy})"
 going_away = "Ich werde neu gestartet."
 

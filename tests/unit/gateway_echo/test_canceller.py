@@ -53,8 +53,23 @@ class Heard:
         return level_db(self.raw[part]) - level_db(self.clean[part])
 
 
-def hear(*, delay_s: float, echo_db: float, person: bool = False, piece: int = 320) -> Heard:
-    """Plays a novel from a loudspeaker for 11 s."""
+def hear(
+    *,
+    delay_s: float,
+    echo_db: float,
+    person: bool = False,
+    piece: int = 320,
+    stalls: Callable[[float], float] = lambda now_s: 0.0,
+) -> Heard:
+    """Plays a novel from a loudspeaker for 11 s.
+
+    Args:
+        delay_s: The way of the echo.
+        echo_db: Its level beside the answer.
+        person: Whether a person speaks after 6 s.
+        piece: The samples of a message.
+        stalls: How late the microphone audio of a time is sent, seconds.
+    """
     novel = np.concatenate([each.samples for each in read_novel()])[: 11 * RATE].astype(float)
     voice = np.concatenate([each.samples for each in card_commands()])[: 2 * RATE]
 
@@ -63,15 +78,22 @@ def hear(*, delay_s: float, echo_db: float, person: bool = False, piece: int = 3
         played = PlayedAudio(RATE)
         canceller = EchoCanceller(played, sample_rate_hz=RATE, compute=compute)
         room = Room(rate_hz=RATE, delay_s=delay_s, level_db=echo_db)
-        heard, sent, raw, clean = Heard(), 0, [], []
+        heard, raw, clean = Heard(), [], []
         at_s = loop.time()
+
+        async def send() -> None:
+            await asyncio.sleep(START_S)
+            sent = 0
+            while sent < len(novel):
+                due = round((loop.time() - at_s - START_S + LEAD_S) * RATE)
+                played.play(as_pcm(novel[sent:due]), loop.time())
+                sent = due
+                await asyncio.sleep(STEP_S)
+
+        sending = asyncio.create_task(send())
         for start in range(0, 12 * RATE, piece):
             now_s = start / RATE
-            await asyncio.sleep(max(0.0, at_s + now_s - loop.time()))
-            due = round((now_s - START_S + LEAD_S) * RATE) if now_s >= START_S else 0
-            if due > sent:
-                played.play(as_pcm(novel[sent:due]), loop.time())
-                sent = min(due, len(novel))
+            await asyncio.sleep(max(0.0, at_s + now_s + stalls(now_s) - loop.time()))
             first = start - round(START_S * RATE)
             loud = np.zeros(piece)
             if first >= 0:
@@ -84,6 +106,7 @@ def hear(*, delay_s: float, echo_db: float, person: bool = False, piece: int = 3
             raw.append(np.frombuffer(as_pcm(sound), "<i2"))
             clean.append(np.frombuffer(await canceller.clean(as_pcm(sound)), "<i2"))
         clean.append(np.frombuffer(canceller.flush(), "<i2"))
+        await sending
         heard.raw = np.concatenate(raw).astype(float)
         heard.clean = np.concatenate(clean).astype(float)
         compute.close()
@@ -119,6 +142,21 @@ def test_pieces_of_any_length_are_taken() -> None:
     heard = hear(delay_s=0.12, echo_db=-10, piece=137)
     assert len(heard.clean) == len(heard.raw)
     assert heard.reduced_db(4, 11) > 30
+
+
+def test_a_client_that_stalls_changes_nothing() -> None:
+    def stalls(now_s: float) -> float:
+        """Nothing is sent for 0.8 s every 3 s, then all at once."""
+        return max(0.0, 0.8 - now_s % 3)
+
+    heard = hear(delay_s=0.12, echo_db=-10, stalls=stalls)
+    for second in range(4, 11):
+        assert heard.reduced_db(second, second + 1) > 25
+
+
+def test_a_microphone_that_was_off_is_followed() -> None:
+    heard = hear(delay_s=0.12, echo_db=-10, stalls=lambda now_s: 0.7 if now_s > 4 else 0.0)
+    assert heard.reduced_db(8, 11) > 20
 
 
 def test_audio_is_unchanged_while_nothing_is_played() -> None:
