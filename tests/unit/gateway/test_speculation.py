@@ -238,7 +238,9 @@ def test_better_words_take_the_place_of_a_guess_and_the_same_ones_leave_it() -> 
             await microphone.say(speech(0.3, 1.0, 1.0))
             ended = await said.until_kind("turn_ended")
             assert ended.speculative
-            assert [c.question for c in stages.llm.configs] == ["tell me a glory", PLAIN]
+            # The first guess may be replaced before its answer has begun.
+            asked = [c.question for c in stages.llm.configs]
+            assert asked in ([PLAIN], ["tell me a glory", PLAIN])
             assert ended_question(said) == PLAIN
 
     run(main)
