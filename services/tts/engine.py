@@ -133,6 +133,15 @@ class Pace:
     first_clause_s: float
     real_time_factor: float
 
+    def best(self, other: Pace | None) -> Pace:
+        """Returns the better of two measurements: other work makes an engine only seem slower."""
+        if other is None:
+            return self
+        return Pace(
+            first_clause_s=min(self.first_clause_s, other.first_clause_s),
+            real_time_factor=min(self.real_time_factor, other.real_time_factor),
+        )
+
 
 DEFAULT_PREFERENCE = 50
 """For an engine whose `preferences` contain neither the language nor "*"."""
@@ -187,6 +196,10 @@ class MeasuredEngine(Protocol):
         Raises:
             EngineUnavailableError: It cannot be loaded.
         """
+        ...
+
+    async def measure(self) -> None:
+        """Measures the pace once more, after `warm_up`, and keeps the best."""
         ...
 
 

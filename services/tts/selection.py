@@ -104,6 +104,12 @@ class Selection:
         return Suitability(declared if use in (Use.IN_TIME, Use.LATE) else 0, use, pace)
 
 
+def is_too_slow(engine: TtsEngine) -> bool:
+    """Whether an engine was measured and speaks no language by default."""
+    pace = engine.pace if isinstance(engine, MeasuredEngine) else None
+    return pace is not None and pace.real_time_factor >= SLOWEST_FACTOR
+
+
 def _use(pace: Pace, *, has_good_alternative: bool) -> Use:
     if pace.real_time_factor >= SLOWEST_FACTOR:
         return Use.TOO_SLOW

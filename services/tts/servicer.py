@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from types import MappingProxyType
@@ -46,7 +47,7 @@ from services.tts.engine import (
 )
 from services.tts.reading import words
 from services.tts.requests import check_config
-from services.tts.selection import Suitability, Use
+from services.tts.selection import Suitability, Use, is_too_slow
 from services.tts.settings import TtsSettings
 from services.tts.stream import SEGMENTS_AT_WORK, SynthesisStream
 from services.tts.voices import AUTO, VoiceBook, load_engines, open_engines, warm_engines
@@ -74,6 +75,10 @@ _USES = MappingProxyType(
 )
 
 
+MEASURED_AGAIN_AFTER_S = (30.0, 120.0, 600.0)
+"""A machine is busy while a mesh starts: an engine that seems too slow is measured again later."""
+
+
 class TtsServicer(TtsServiceServicer):
     """Answers the calls of `anima.tts.v1.TtsService`."""
 
@@ -83,7 +88,9 @@ class TtsServicer(TtsServiceServicer):
         engines: Sequence[TtsEngine],
         compute: Compute,
         settings: TtsSettings,
+        measured_again_after_s: Sequence[float] = MEASURED_AGAIN_AFTER_S,
     ) -> None:
+        self._measured_again_after_s = measured_again_after_s
         self._all = engines
         self._engines: Sequence[TtsEngine] = ()
         self._book = VoiceBook(())
@@ -108,8 +115,21 @@ class TtsServicer(TtsServiceServicer):
             await self._compute.run(_speak_a_word, engine)
 
     async def _take_in_late_engines(self, opened: Sequence[TtsEngine]) -> None:
-        self._use(await warm_engines(opened, self._settings))
+        engines = await warm_engines(opened, self._settings)
+        self._use(engines)
         settle_again()
+        for after_s in self._measured_again_after_s:
+            slow = [
+                engine
+                for engine in engines
+                if isinstance(engine, MeasuredEngine) and is_too_slow(engine)
+            ]
+            if not slow:
+                return
+            await asyncio.sleep(after_s)
+            for engine in slow:
+                await engine.measure()
+            self._use(engines)
 
     def _use(self, engines: Sequence[TtsEngine]) -> None:
         """Chooses among these engines from now on; open streams keep the voice they have."""

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
+from services.runtime.observing.logs import get_logger
+
 _SHRINKING: Final = "memory.enable_memory_arena_shrinkage"
 
 
@@ -26,13 +28,10 @@ class Session:
     def __init__(self, path: Path, *, threads: int, more_output: str = "") -> None:
         from services.runtime.onnx import onnxruntime
 
-        # From a file and not from memory: the session would keep those bytes too.
-        with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
-            with path.open("rb") as source:
-                shutil.copyfileobj(source, file)
-            file.write(_output(more_output) if more_output else b"")
-            file.flush()
-            self._session = _session(file.name, threads)
+        more = _output(more_output) if more_output else b""
+        self._session = _from_file(path, more, threads) or _session(
+            path.read_bytes() + more, threads
+        )
         # The memory for a long phrase would otherwise be kept: 400 MB after one of 200 symbols.
         self._run_options = onnxruntime.RunOptions()
         self._run_options.add_run_config_entry(_SHRINKING, "cpu:0")
@@ -43,7 +42,21 @@ class Session:
         return found
 
 
-def _session(path: str, threads: int) -> Any:
+def _from_file(path: Path, more: bytes, threads: int) -> Any:
+    """Returns a session that does not keep the bytes of its model; None: no file can be made."""
+    try:
+        with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+            with path.open("rb") as source:
+                shutil.copyfileobj(source, file)
+            file.write(more)
+            file.flush()
+            return _session(file.name, threads)
+    except OSError as error:
+        get_logger().info("a model is opened from memory", model=str(path), why=str(error))
+        return None
+
+
+def _session(model: str | bytes, threads: int) -> Any:
     from services.runtime.onnx import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -52,7 +65,7 @@ def _session(path: str, threads: int) -> Any:
     options.log_severity_level = 3
     # Spinning threads would take the cores on which the face is drawn.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _output(name: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,9 @@ import pytest
 from anima.tts.v1 import (
     VOICE_USE_ALWAYS,
     VOICE_USE_IN_TIME,
+    VOICE_USE_LATE,
     VOICE_USE_LOADING,
+    VOICE_USE_TOO_SLOW,
     ListVoicesRequest,
     Voice,
 )
@@ -33,7 +35,7 @@ class Late(Measured):
         super().__init__(0.2, 0.2)
         self.pace: Pace | None = None
         self.works = works
-        self.told = asyncio.Event()
+        self.told, self.told_again = asyncio.Event(), asyncio.Event()
 
     async def warm_up(self) -> None:
         await self.told.wait()
@@ -41,11 +43,20 @@ class Late(Measured):
             raise EngineUnavailableError("it is broken")
         await super().warm_up()
 
+    async def measure(self) -> None:
+        await self.told_again.wait()
+        await super().measure()
+
 
 @asynccontextmanager
 async def servicer_of(*engines: TtsEngine, names: str = "auto") -> AsyncIterator[TtsServicer]:
     compute = Compute(threads=1, name="test")
-    servicer = TtsServicer(engines=engines, compute=compute, settings=TtsSettings(engine=names))
+    servicer = TtsServicer(
+        engines=engines,
+        compute=compute,
+        settings=TtsSettings(engine=names),
+        measured_again_after_s=(0,),
+    )
     try:
         yield servicer
     finally:
@@ -62,6 +73,14 @@ async def next_turn(servicer: TtsServicer) -> Voice:
     return await best(servicer)
 
 
+async def listed(servicer: TtsServicer) -> Sequence[Voice]:
+    return (await servicer.ListVoices(ListVoicesRequest(), CONTEXT)).voices
+
+
+def natural_of(voices: Sequence[Voice]) -> Voice:
+    return next(voice for voice in voices if voice.engine == "natural")
+
+
 async def engine_names(servicer: TtsServicer) -> set[str]:
     return {
         voice.engine for voice in (await servicer.ListVoices(ListVoicesRequest(), CONTEXT)).voices
@@ -76,8 +95,7 @@ async def test_the_others_speak_until_it_is_loaded() -> None:
             "flite",
             VOICE_USE_ALWAYS,
         )
-        answer = await servicer.ListVoices(ListVoicesRequest(), CONTEXT)
-        natural = next(voice for voice in answer.voices if voice.engine == "natural")
+        natural = natural_of(await listed(servicer))
         assert natural.use == VOICE_USE_LOADING
         assert natural.first_clause_ms == 0
         late.told.set()
@@ -87,6 +105,22 @@ async def test_the_others_speak_until_it_is_loaded() -> None:
         assert voice.use == VOICE_USE_IN_TIME
         assert voice.first_clause_ms == 200
         assert voice.real_time_factor == 0.2
+
+
+async def test_one_that_seems_too_slow_is_measured_again() -> None:
+    late = Late()
+    late.measured = Pace(first_clause_s=0.9, real_time_factor=0.8)
+    late.told.set()
+    async with servicer_of(late, Engine("espeak", {"*": 10}, "en-US")) as servicer:
+        await servicer.warm_up()
+        while (voice := natural_of(await listed(servicer))).use != VOICE_USE_TOO_SLOW:
+            await next_turn(servicer)
+        assert (await best(servicer)).engine == "espeak"
+        late.measured = Pace(first_clause_s=0.95, real_time_factor=0.3)
+        late.told_again.set()
+        while (voice := await best(servicer)).engine != "natural":
+            await next_turn(servicer)
+        assert (voice.use, voice.first_clause_ms) == (VOICE_USE_LATE, 900)
 
 
 async def test_one_that_cannot_be_loaded_is_left_out() -> None:

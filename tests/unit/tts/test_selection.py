@@ -45,6 +45,9 @@ class Measured(Engine):
     async def warm_up(self) -> None:
         self.pace = self.measured
 
+    async def measure(self) -> None:
+        self.pace = self.measured.best(self.pace)
+
 
 def book(natural: Measured, *, flite: bool = True) -> VoiceBook:
     engines: list[Engine] = [natural, Engine("espeak", {"*": 10}, "en-US zh de")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -183,7 +184,12 @@ def test_the_pace_is_measured(tiny: KokoroEngine) -> None:
     assert tiny.pace.real_time_factor > 0
 
 
-def test_a_graph_gets_one_more_output(tmp_path: Path) -> None:
+@pytest.mark.parametrize("temporary", [True, False], ids=["file", "no temporary files"])
+def test_a_graph_gets_one_more_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: bool
+) -> None:
+    if not temporary:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     path = tmp_path / "tiny.onnx"
     path.write_bytes(tiny_kokoro())
     inputs = {

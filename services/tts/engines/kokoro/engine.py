@@ -96,8 +96,15 @@ class KokoroEngine:
             max_disk_bytes=self._options.clause_cache_disk_mb * _MIB,
         )
         speaker = KokoroSpeaker(model, cache)
-        self._pace = speaker.measure(self._voices[0])
+        self._measure(speaker)
         return speaker
+
+    async def measure(self) -> None:
+        """Measures once more how fast it speaks here."""
+        await asyncio.to_thread(lambda: self._measure(self._speaker.get()))
+
+    def _measure(self, speaker: KokoroSpeaker) -> None:
+        self._pace = speaker.measure(self._voices[0]).best(self._pace)
 
     @property
     def pace(self) -> Pace | None:

@@ -82,8 +82,15 @@ class PiperEngine:
             threads=self._options.piper_threads,
             most_loaded=self._options.piper_voices_in_memory,
         )
-        self._pace = speaker.measure()
+        self._measure(speaker)
         return speaker
+
+    async def measure(self) -> None:
+        """Measures once more how fast the first voice speaks here."""
+        await asyncio.to_thread(lambda: self._measure(self._speaker.get()))
+
+    def _measure(self, speaker: PiperSpeaker) -> None:
+        self._pace = speaker.measure().best(self._pace)
 
     @property
     def pace(self) -> Pace | None:
