@@ -37,6 +37,7 @@ from gateway.http.ask.answer import (
 from gateway.http.ask.media_files import to_mp4, to_wav
 from gateway.http.ask.recordings import NotAudio, Recordings, TooLong
 from gateway.http.ask.reply import to_json
+from gateway.pictures.limits import MAX_PICTURE_BYTES, MAX_PICTURES
 from gateway.stages.spec import GATEWAY, GATEWAY_PORT
 from services.runtime.calls.channels import open_channel
 from services.runtime.config.settings import ServiceSettings
@@ -90,6 +91,7 @@ class _Asked:
     """Text, or mono samples at 16,000 Hz."""
     config: pb.ConverseConfig
     files: tuple[Path, ...]
+    pictures: tuple[bytes, ...] = ()
 
 
 def ask(
@@ -97,6 +99,12 @@ def ask(
     audio: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="The question, spoken: WAV, FLAC, MP3, ..."),
+    ] = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A picture to ask about: JPEG, PNG, WebP; up to four."
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The file for the answer: .mp4 .wav .json .vtt .srt .txt")
@@ -148,7 +156,10 @@ def ask(
             text_only=not files,
         ),
         files=files,
+        pictures=tuple(_picture(path) for path in image or ()),
     )
+    if len(asked.pictures) > MAX_PICTURES:
+        fail(f"--image: at most {MAX_PICTURES} pictures can be shown with one question.")
     try:
         reply = asyncio.run(_ask(asked, _checked_layout() if local else _target(gateway)))
     except NotUnderstood as error:
@@ -189,6 +200,13 @@ def _question(text: str | None, audio: Path | None) -> Any:
             return recordings.read_now(audio.read_bytes())
         except (NotAudio, TooLong, Unavailable) as error:
             fail(f"{audio}: {error}")
+
+
+def _picture(path: Path) -> bytes:
+    size = path.stat().st_size
+    if not 0 < size <= MAX_PICTURE_BYTES:
+        fail(f"{path}: a picture must have 1 to {MAX_PICTURE_BYTES} bytes, this has {size}.")
+    return path.read_bytes()
 
 
 def _checked_layout() -> Layout:
@@ -289,7 +307,7 @@ async def _send(call: Any, asked: _Asked, opened: asyncio.Event) -> None:
     await opened.wait()
     # Writes to an ended stream fail in several ways; the reader gets the reason.
     with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-        async for request in question_requests(asked.question):
+        async for request in question_requests(asked.question, asked.pictures):
             await call.write(request)
         await call.done_writing()
 

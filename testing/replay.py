@@ -20,6 +20,7 @@ from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.session.events import SessionEvents
 from gateway.session.history import History
 from gateway.session.opening import open_with
+from gateway.session.pictures import WaitingPictures
 from gateway.session.recording import Recording, event_of
 from gateway.session.shown_idle import IdleLoop
 from gateway.session.turn_taking import TurnTaking
@@ -81,6 +82,7 @@ class _Replay:
             opening=open_with(config, await mesh.catalogue.read()),
             outbox=outbox,
             history=History([]),
+            pictures=WaitingPictures(mesh.pictures),
             idle=IdleLoop(frame_rate_hz=0),
             on_idle=self._idle.set,
             on_failure=outbox.finish,

@@ -153,7 +153,13 @@ class Rest:
 
     async def _answer(self, asked: AskRequest, timeout_s: float) -> Reply:
         try:
-            return await ask(self._mesh, asked.config, asked.question, timeout_s=timeout_s)
+            return await ask(
+                self._mesh,
+                asked.config,
+                asked.question,
+                pictures=asked.pictures,
+                timeout_s=timeout_s,
+            )
         except NotUnderstood as error:
             raise Problem(422, f"audio: {error}") from None
 

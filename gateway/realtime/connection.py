@@ -31,6 +31,7 @@ from gateway.realtime.fmp4.turn_media import Fmp4Media, PcmMedia, TurnMedia
 from gateway.realtime.histories import Histories
 from gateway.realtime.limits import Allowance, EdgeLimits
 from gateway.realtime.outgoing import ClientTooSlowError, Message, Outgoing
+from gateway.realtime.pictures import taker
 from gateway.realtime.server_events import Event, Translator, error_event
 from gateway.session.session import Session
 from gateway.session.turn_maker import MAX_QUESTION_CHARS
@@ -113,6 +114,7 @@ class Connection:
             "response.create": self._create_response,
             "response.cancel": self._cancel_response,
             "output_audio_buffer.clear": self._cancel_response,
+            "anima.picture.append": taker(lambda: self._conversation.session(self._config)),
             "anima.playback": self._report_playback,
             "anima.authenticate": self._authenticated_already,
             "anima.webrtc.offer": self._offer,
@@ -333,11 +335,8 @@ class Connection:
                 reason="QUESTION_TOO_LONG",
             )
         self._typed.append(text)
-        item = {
-            "type": "message",
-            "role": "user",
-            "content": [{"type": "input_text", "text": text}],
-        }
+        content = [{"type": "input_text", "text": text}]
+        item = {"type": "message", "role": "user", "content": content}
         self._post({"type": "conversation.item.added", "item": item})
 
     async def _create_response(self, event: dict[str, Any]) -> None:

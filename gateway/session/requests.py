@@ -28,6 +28,8 @@ async def _take(session: Session, request: pb.ConverseRequest) -> None:
         await session.end_of_speech()
     elif kind == "text":
         await session.text(request.text.text)
+    elif kind == "picture":
+        await session.picture(request.picture.data, more=request.picture.more)
     elif kind == "stop":
         await session.stop()
     elif kind == "playback":

@@ -29,6 +29,7 @@ from gateway.session.history import History
 from gateway.session.likely_names import LikelyNames
 from gateway.session.loudspeaker import Loudspeaker
 from gateway.session.opening import Opening, check_config, open_with, stages_of
+from gateway.session.pictures import WaitingPictures
 from gateway.session.recording import Recording, recording_file
 from gateway.session.shown_idle import IdleLoop
 from gateway.session.turn_maker import MAX_QUESTION_CHARS
@@ -82,12 +83,14 @@ class Session:
         self._file = recording_file(folder, opening.session_id) if folder else None
         self._recording = Recording(self._file.write, opening.config) if self._file else None
         self._loudspeaker = Loudspeaker(mesh, opening)
+        self._pictures = WaitingPictures(mesh.pictures)
         self._turns = TurnTaking(
             mesh=mesh,
             opening=opening,
             outbox=self._outbox,
             history=history,
             idle=self._idle,
+            pictures=self._pictures,
             on_idle=self._finish_if_idle,
             on_failure=self._outbox.finish,
             end_of_turn=self._end_of_turn,
@@ -188,6 +191,22 @@ class Session:
         self._mesh.questions.take(self._caller)
         asked_at = self._active_at = asyncio.get_running_loop().time()
         await self._events.take(Typed(text=text, asked_at=asked_at))
+
+    async def picture(self, data: bytes, *, more: bool = False) -> None:
+        """Takes a piece of a picture that belongs to the next question; waits until it is decoded.
+
+        Args:
+            data: The next bytes of a JPEG, PNG or WebP file; empty, with none before: the pictures
+                that wait are dropped.
+            more: Whether more pieces of this picture follow.
+
+        Raises:
+            Busy: Too many pictures are being decoded, or the caller has asked too much.
+        """
+        if data and not more:
+            self._mesh.questions.take(self._caller)
+        self._active_at = asyncio.get_running_loop().time()
+        await self._pictures.take(data, more=more)
 
     async def audio(self, chunk: common.AudioChunk) -> None:
         """Takes microphone audio, either continuous or only while a button is held.

@@ -10,6 +10,7 @@ from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import notices
 from gateway.session.history import History
 from gateway.session.opening import Opening
+from gateway.session.pictures import WaitingPictures
 from gateway.session.quality import Quality
 from gateway.session.remembering import request_of
 from gateway.session.shown_idle import IdleLoop
@@ -33,6 +34,7 @@ class TurnMaker:
         outbox: The destination of events.
         history: The history of the session.
         idle: The idle loop that the client shows between answers.
+        pictures: The pictures of the next question.
         on_end: Called with the outcome of each turn as soon as the turn is over.
     """
 
@@ -44,6 +46,7 @@ class TurnMaker:
         outbox: Outbox,
         history: History,
         idle: IdleLoop,
+        pictures: WaitingPictures,
         on_end: Callable[[TurnOutcome], None],
     ) -> None:
         self._mesh = mesh
@@ -51,6 +54,7 @@ class TurnMaker:
         self._outbox = outbox
         self._history = history
         self._idle = idle
+        self._pictures = pictures
         self._on_end = on_end
         self._manner = Manner(opening.config.voice, opening.config.rate_percent or USUAL_PERCENT)
         self._quality = Quality()
@@ -97,6 +101,7 @@ class TurnMaker:
             paced=opening.paced,
             time_zone=opening.config.time_zone,
             history=self._history.messages(),
+            pictures=self._pictures.waiting,
             ai_mark=opening.config.ai_mark,
             idle=self._idle,
         )
@@ -117,6 +122,7 @@ class TurnMaker:
     def record(self, outcome: TurnOutcome) -> None:
         """Adds a turn to the history and, if the user has an id, to the memory."""
         self._history.add(outcome)
+        self._pictures.shown(outcome.pictures)
         config = self._opening.config
         if config.user_id:
             self._mesh.remember_queue.add(

@@ -19,6 +19,7 @@ from gateway.session.barge_in import HOLD_S, BargeIn, Move
 from gateway.session.history import History
 from gateway.session.opening import Opening
 from gateway.session.own_words import OwnVoice
+from gateway.session.pictures import WaitingPictures
 from gateway.session.prefill import Prefill
 from gateway.session.shown_idle import IdleLoop
 from gateway.session.turn_maker import TurnMaker
@@ -45,6 +46,7 @@ class TurnTaking:
         outbox: The destination of events.
         history: The history of the session.
         idle: The idle loop that the client shows between answers.
+        pictures: The pictures of the next question.
         on_idle: Called whenever the last event of an answer has been posted.
         on_failure: Called with the error that ends the turn-taking: the session cannot go on.
         end_of_turn: Notified when the person was cut off.
@@ -59,6 +61,7 @@ class TurnTaking:
         outbox: Outbox,
         history: History,
         idle: IdleLoop,
+        pictures: WaitingPictures,
         on_idle: Callable[[], None],
         on_failure: Callable[[BaseException], None],
         end_of_turn: EndOfTurn | None = None,
@@ -75,6 +78,7 @@ class TurnTaking:
             outbox=outbox,
             history=history,
             idle=idle,
+            pictures=pictures,
             on_end=self._keep,
         )
         self._prefill = Prefill(mesh=mesh, opening=opening, history=history)
@@ -117,8 +121,7 @@ class TurnTaking:
 
     def turn(self, turn_id: str) -> Turn | None:
         """Returns the current turn if it has this id."""
-        turn = self._turn
-        return turn if turn is not None and turn.turn_id == turn_id else None
+        return self._turn if self._turn and self._turn.turn_id == turn_id else None
 
     async def ask(self, text: str, *, asked_at: float) -> None:
         """Answers a typed question; the current answer is interrupted first.
@@ -158,7 +161,9 @@ class TurnTaking:
                 self._barge_in = BargeIn(answerable=answerable, is_echo=self._own_voice.said)
                 self._barged_at = at
                 turn.hold()
-                self._expiry = asyncio.get_running_loop().call_later(HOLD_S, self._expire)
+                self._expiry = asyncio.get_running_loop().call_later(
+                    HOLD_S, lambda: self._tasks.start(self._decide_late(), name="hold-expired")
+                )
 
     async def partial(self, text: str) -> None:
         """Takes the text recognised so far."""
@@ -178,9 +183,8 @@ class TurnTaking:
                 return
             await self._drop_guess("changed")
             wanted = self._mesh.settings.speculation and self._opening.paced
-            if not wanted or self.answering or self._comes_too_late(guess.ended_at):
-                return
-            if classify(text) in (Said.NOTHING, Said.STOP):
+            nothing = classify(text) in (Said.NOTHING, Said.STOP)
+            if not wanted or nothing or self.answering or self._comes_too_late(guess.ended_at):
                 return
             self._prefill.stop()
             self._guess = self._maker.make(
@@ -374,9 +378,6 @@ class TurnTaking:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
-
-    def _expire(self) -> None:
-        self._tasks.start(self._decide_late(), name="hold-expired")
 
     async def _decide_late(self) -> None:
         async with self._changing:

@@ -17,6 +17,7 @@ from anima.memory.v1 import memory_pb2, memory_pb2_grpc
 from anima.tts.v1 import tts_pb2_grpc
 from gateway import metrics
 from gateway.listening.end_of_turn.rule import EndOfTurnRule, Words, load_rule
+from gateway.pictures.reader import PictureReader
 from gateway.remember_queue.memory_clock import MemoryClock
 from gateway.remember_queue.queue import RememberQueue
 from gateway.settings import GatewaySettings
@@ -60,6 +61,7 @@ class Mesh:
         end_of_turn: The rule that decides when a person has finished speaking.
         echo: The thread that removes the voice of the face from microphone audio.
         asr: The stub of speech recognition; `llm`, `memory`, `tts` and `avatar` likewise.
+        pictures: Makes the pictures of all sessions small.
         verifier: Checks the tokens of callers.
         memory_clock: The memory's clock, by which erasures and turns are ordered.
         remember_queue: The queue of turns that wait for the memory.
@@ -100,6 +102,7 @@ class Mesh:
             max_turns=settings.remember_queue_turns,
             max_bytes=settings.remember_queue_bytes,
         )
+        self.pictures = PictureReader()
         self.verifier = verifier_of(settings)
         self._call_token = _stage_token(settings)
         self._channels = AsyncExitStack()
@@ -126,6 +129,7 @@ class Mesh:
         await self.verifier.close()
         self.end_of_turn.close()
         self.echo.close()
+        self.pictures.close()
 
     def stub(self, stage: str) -> Any:
         """Returns the stub of a stage by its name."""

@@ -36,6 +36,7 @@ class Question:
         paced: False: media is sent as it is made.
         time_zone: The IANA name of the user's time zone; empty: unknown.
         history: The conversation so far, with only the part of each answer that was heard.
+        pictures: What the person shows with it, JPEG files.
         ai_mark: True: frames carry a mark that they are made by AI.
         idle: The idle loop that the client shows before the answer.
     """
@@ -59,5 +60,6 @@ class Question:
     paced: bool
     time_zone: str
     history: Sequence[llm.Message]
+    pictures: Sequence[bytes]
     ai_mark: bool
     idle: IdleLoop

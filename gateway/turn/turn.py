@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from anima.common.v1 import common_pb2 as common
@@ -56,6 +56,7 @@ class TurnOutcome:
         sent_s: The length of the speech that was sent, seconds.
         begun_ns: When the turn began, on the clock of `time.monotonic_ns`.
         manner: How the face speaks from now on; None: as before.
+        pictures: What the person showed with the question, JPEG files.
     """
 
     turn_id: str
@@ -67,6 +68,7 @@ class TurnOutcome:
     sent_s: float = 0.0
     begun_ns: int = field(default_factory=time.monotonic_ns)
     manner: Manner | None = None
+    pictures: Sequence[bytes] = ()
 
 
 class Turn:
@@ -352,6 +354,7 @@ class Turn:
             ),
             face_late_s=state.face_late_s,
             face_lost=state.face_lost,
+            pictures=state.question.pictures,
             sent_s=self._schedule.sent_samples / self._mesh.settings.sample_rate_hz,
             begun_ns=self._begun_ns,
             manner=state.manner,

@@ -66,6 +66,8 @@ class LlmEngineInfo(EngineInfo):
 
     calls_tools: bool = False
     """Whether it can call the tools of a prompt; otherwise it answers without them."""
+    sees_pictures: bool = False
+    """Whether it can see the pictures of a prompt; otherwise it is not asked about them."""
 
 
 @runtime_checkable

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
 from anima.common.v1 import Interrupt
 from anima.llm.v1 import GenerateRequest
-from services.llm.engine import Item, LlmEngine
-from services.llm.prompt.prompt import Prompt
+from services.llm.engine import Item
 from services.runtime.errors import InternalError, InvalidRequest
 from services.runtime.process.tasks import Tasks, cancelled
 
@@ -27,13 +26,11 @@ class Generation:
 
     def __init__(
         self,
-        engine: LlmEngine,
-        prompt: Prompt,
+        answer: AsyncGenerator[Item, None],
         requests: AsyncIterator[GenerateRequest],
         epoch: int,
     ) -> None:
-        self._engine = engine
-        self._prompt = prompt
+        self._answer = answer
         self._requests = requests
         self._epoch = epoch
         self._unread: Item | None = None
@@ -84,7 +81,7 @@ class Generation:
             await self._news.wait()
 
     async def _write(self) -> None:
-        async with aclosing(self._engine.answer(self._prompt)) as answer:
+        async with aclosing(self._answer) as answer:
             async for event in answer:
                 while self._unread is not None:
                     self._room.clear()

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from anima.llm.v1 import ROLE_ASSISTANT, ROLE_UNSPECIFIED, ROLE_USER, GenerateConfig
+from anima.llm.v1 import ROLE_ASSISTANT, ROLE_UNSPECIFIED, ROLE_USER, GenerateConfig, Picture
 from anima.llm.v1 import Memory as WireMemory
 from services.llm.persona.catalogue import PersonaCatalogue
 from services.llm.persona.persona import Persona
@@ -30,8 +30,11 @@ MAX_TOOLS: Final = 64
 MAX_TOOL_RESULTS: Final = 32
 MAX_DESCRIPTION_CHARS: Final = 4_000
 MAX_CALL_ID_CHARS: Final = 256
+MAX_PICTURES: Final = 4
+MAX_PICTURE_BYTES: Final = 1_000_000
 
 _UNHEARD: Final = "?"
+_JPEG: Final = b"\xff\xd8\xff"
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TIME_ZONE: Final = re.compile(r"[A-Za-z0-9_+/-]{1,64}")
 _NONE: Final = {"type": "object", "properties": {}}
@@ -87,6 +90,7 @@ def read_prompt(config: GenerateConfig, catalogue: PersonaCatalogue) -> Prompt:
         user_id=config.user_id,
         tools=tools,
         tool_results=_tool_results(config, tools),
+        pictures=_pictures("config.pictures", config.pictures),
         time_zone=_time_zone(config.time_zone),
     )
 
@@ -136,8 +140,24 @@ def _history(config: GenerateConfig) -> list[Message]:
         # An answer that was interrupted before any word was heard has no text.
         if message.text.strip():
             said = message.said_unix_ms
-            messages.append(Message(role=role, text=message.text.strip(), said_unix_ms=said))
+            pictures = _pictures(f"{field}.pictures", message.pictures)
+            messages.append(
+                Message(role=role, text=message.text.strip(), said_unix_ms=said, pictures=pictures)
+            )
     return messages
+
+
+def _pictures(field: str, pictures: Sequence[Picture]) -> tuple[bytes, ...]:
+    _check_count(field, len(pictures), MAX_PICTURES, "pictures")
+    for index, picture in enumerate(pictures):
+        if not picture.jpeg.startswith(_JPEG):
+            raise InvalidRequest(f"{field}[{index}].jpeg: is not a JPEG file")
+        size = len(picture.jpeg)
+        if size > MAX_PICTURE_BYTES:
+            raise InvalidRequest(
+                f"{field}[{index}].jpeg: must be at most {MAX_PICTURE_BYTES} bytes, got {size}"
+            )
+    return tuple(picture.jpeg for picture in pictures)
 
 
 def _tools(config: GenerateConfig) -> list[Tool]:

@@ -48,6 +48,7 @@ from services.llm.persona.profile import Profile
 from services.llm.prompt.citing import cited
 from services.llm.prompt.prompt import Prompt
 from services.llm.prompt.tools import ToolCall
+from services.llm.prompt.unseen import answer_of
 from services.llm.requests import read_prefill, read_prompt
 from services.llm.settings import LlmSettings
 from services.runtime.calls.streams import open_stream
@@ -101,8 +102,9 @@ class LlmServicer(LlmServiceServicer):
         prompt = read_prompt(config, self._catalogue)
         _describe_turn(prompt)
         writer = _Responses(config)
+        answer = answer_of(self._engine, prompt)
         with self._counted():
-            async with Generation(self._engine, prompt, requests, config.epoch) as generation:
+            async with Generation(answer, requests, config.epoch) as generation:
                 yield writer.started(prompt)  # the engine has already started
                 async for response in self._answer(generation, writer, prompt):
                     yield response
@@ -139,7 +141,8 @@ class LlmServicer(LlmServiceServicer):
         if not isinstance(engine, PrefillingEngine) or self._busy >= self._settings.capacity:
             return PrefillResponse()
         with self._counted():
-            await engine.prefill(prompt)
+            sees = engine.describe().sees_pictures
+            await engine.prefill(prompt if sees else prompt.without_pictures())
         return PrefillResponse(read=True)
 
     async def ListPersonas(  # noqa: N802
@@ -158,6 +161,7 @@ class LlmServicer(LlmServiceServicer):
         return DescribeEngineResponse(
             engine=engine.message(capacity=self._settings.capacity),
             calls_tools=engine.calls_tools,
+            sees_pictures=engine.sees_pictures,
         )
 
 

@@ -26,7 +26,7 @@ _HEADS = 4
 _KEY_HEADS = 2
 _HEAD = 32
 _FEED_FORWARD = 128
-_RANDOM_WIDTH = 64
+RANDOM_WIDTH = 64
 _TOLD_WIDTH = 512
 """So wide that the embeddings of different tokens have nearly nothing in common."""
 _SURE = 40.0
@@ -58,7 +58,7 @@ def make_tiny_gguf(
 
     tokeniser = trained_tokeniser()
     tokens = _tokens(tokeniser, [*says, *otherwise])
-    width = _TOLD_WIDTH if says else _RANDOM_WIDTH
+    width = _TOLD_WIDTH if says else RANDOM_WIDTH
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny")
     writer.add_context_length(context)

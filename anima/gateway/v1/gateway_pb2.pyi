@@ -125,6 +125,7 @@ class ConverseRequest(google.protobuf.message.Message):
     STOP_FIELD_NUMBER: builtins.int
     PLAYBACK_FIELD_NUMBER: builtins.int
     IDLE_FIELD_NUMBER: builtins.int
+    PICTURE_FIELD_NUMBER: builtins.int
     @property
     def config(self) -> global___ConverseConfig:
         """The first message, exactly once."""
@@ -153,6 +154,10 @@ class ConverseRequest(google.protobuf.message.Message):
     def idle(self) -> global___IdleReport:
         """The frame of the idle loop that is being shown."""
 
+    @property
+    def picture(self) -> global___PictureChunk:
+        """A picture that belongs to the next question, typed or spoken."""
+
     def __init__(
         self,
         *,
@@ -163,10 +168,11 @@ class ConverseRequest(google.protobuf.message.Message):
         stop: global___Stop | None = ...,
         playback: global___PlaybackReport | None = ...,
         idle: global___IdleReport | None = ...,
+        picture: global___PictureChunk | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["audio", b"audio", "config", b"config", "end_of_speech", b"end_of_speech", "idle", b"idle", "message", b"message", "playback", b"playback", "stop", b"stop", "text", b"text"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["audio", b"audio", "config", b"config", "end_of_speech", b"end_of_speech", "idle", b"idle", "message", b"message", "playback", b"playback", "stop", b"stop", "text", b"text"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["config", "audio", "end_of_speech", "text", "stop", "playback", "idle"] | None: ...
+    def HasField(self, field_name: typing.Literal["audio", b"audio", "config", b"config", "end_of_speech", b"end_of_speech", "idle", b"idle", "message", b"message", "picture", b"picture", "playback", b"playback", "stop", b"stop", "text", b"text"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["audio", b"audio", "config", b"config", "end_of_speech", b"end_of_speech", "idle", b"idle", "message", b"message", "picture", b"picture", "playback", b"playback", "stop", b"stop", "text", b"text"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["config", "audio", "end_of_speech", "text", "stop", "playback", "idle", "picture"] | None: ...
 
 global___ConverseRequest = ConverseRequest
 
@@ -284,6 +290,32 @@ class TextInput(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["text", b"text"]) -> None: ...
 
 global___TextInput = TextInput
+
+@typing.final
+class PictureChunk(google.protobuf.message.Message):
+    """A piece of a picture. It is decoded in a confined process, made smaller and encoded again without metadata; it is kept
+    for the conversation only.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: builtins.int
+    MORE_FIELD_NUMBER: builtins.int
+    data: builtins.bytes
+    """The next bytes of the file: JPEG, PNG or WebP; at most 16 MiB and 64 megapixels in all pieces together, and 4
+    pictures with one question. Empty, with no piece before: the pictures that wait for a question are dropped.
+    """
+    more: builtins.bool
+    """Whether more pieces of this picture follow."""
+    def __init__(
+        self,
+        *,
+        data: builtins.bytes = ...,
+        more: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data", b"data", "more", b"more"]) -> None: ...
+
+global___PictureChunk = PictureChunk
 
 @typing.final
 class Stop(google.protobuf.message.Message):

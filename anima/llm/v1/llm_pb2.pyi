@@ -164,6 +164,7 @@ class GenerateConfig(google.protobuf.message.Message):
     TOOLS_FIELD_NUMBER: builtins.int
     TOOL_RESULTS_FIELD_NUMBER: builtins.int
     TIME_ZONE_FIELD_NUMBER: builtins.int
+    PICTURES_FIELD_NUMBER: builtins.int
     turn_id: builtins.str
     """The turn; see ChunkHeader.turn_id."""
     epoch: builtins.int
@@ -208,6 +209,12 @@ class GenerateConfig(google.protobuf.message.Message):
         from there.
         """
 
+    @property
+    def pictures(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Picture]:
+        """Pictures that the user shows with the question; at most 4. An engine that cannot see pictures
+        (DescribeEngineResponse.sees_pictures) is not asked: the answer says so, in the language of the answer.
+        """
+
     def __init__(
         self,
         *,
@@ -224,12 +231,31 @@ class GenerateConfig(google.protobuf.message.Message):
         tools: collections.abc.Iterable[global___Tool] | None = ...,
         tool_results: collections.abc.Iterable[global___ToolResult] | None = ...,
         time_zone: builtins.str = ...,
+        pictures: collections.abc.Iterable[global___Picture] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_word_interval_ms", b"_word_interval_ms", "word_interval_ms", b"word_interval_ms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_word_interval_ms", b"_word_interval_ms", "epoch", b"epoch", "history", b"history", "language", b"language", "max_words", b"max_words", "memories", b"memories", "persona", b"persona", "question", b"question", "time_zone", b"time_zone", "tool_results", b"tool_results", "tools", b"tools", "turn_id", b"turn_id", "user_id", b"user_id", "word_interval_ms", b"word_interval_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_word_interval_ms", b"_word_interval_ms", "epoch", b"epoch", "history", b"history", "language", b"language", "max_words", b"max_words", "memories", b"memories", "persona", b"persona", "pictures", b"pictures", "question", b"question", "time_zone", b"time_zone", "tool_results", b"tool_results", "tools", b"tools", "turn_id", b"turn_id", "user_id", b"user_id", "word_interval_ms", b"word_interval_ms"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_word_interval_ms", b"_word_interval_ms"]) -> typing.Literal["word_interval_ms"] | None: ...
 
 global___GenerateConfig = GenerateConfig
+
+@typing.final
+class Picture(google.protobuf.message.Message):
+    """A picture that the user shows."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JPEG_FIELD_NUMBER: builtins.int
+    jpeg: builtins.bytes
+    """A JPEG file, at most 1,000,000 bytes."""
+    def __init__(
+        self,
+        *,
+        jpeg: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["jpeg", b"jpeg"]) -> None: ...
+
+global___Picture = Picture
 
 @typing.final
 class Message(google.protobuf.message.Message):
@@ -240,20 +266,26 @@ class Message(google.protobuf.message.Message):
     ROLE_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
     SAID_UNIX_MS_FIELD_NUMBER: builtins.int
+    PICTURES_FIELD_NUMBER: builtins.int
     role: global___Role.ValueType
     """The author."""
     text: builtins.str
     """The text that was said."""
     said_unix_ms: builtins.int
     """When it was said, ms since 1970-01-01 UTC; 0: now."""
+    @property
+    def pictures(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Picture]:
+        """Pictures that the user showed with it; at most 4. An engine that cannot see pictures ignores them."""
+
     def __init__(
         self,
         *,
         role: global___Role.ValueType = ...,
         text: builtins.str = ...,
         said_unix_ms: builtins.int = ...,
+        pictures: collections.abc.Iterable[global___Picture] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["role", b"role", "said_unix_ms", b"said_unix_ms", "text", b"text"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["pictures", b"pictures", "role", b"role", "said_unix_ms", b"said_unix_ms", "text", b"text"]) -> None: ...
 
 global___Message = Message
 
@@ -676,8 +708,11 @@ class DescribeEngineResponse(google.protobuf.message.Message):
 
     ENGINE_FIELD_NUMBER: builtins.int
     CALLS_TOOLS_FIELD_NUMBER: builtins.int
+    SEES_PICTURES_FIELD_NUMBER: builtins.int
     calls_tools: builtins.bool
     """Whether the engine can call the tools of a config."""
+    sees_pictures: builtins.bool
+    """Whether the engine can see the pictures of a config."""
     @property
     def engine(self) -> anima.common.v1.common_pb2.EngineInfo:
         """The engine."""
@@ -687,8 +722,9 @@ class DescribeEngineResponse(google.protobuf.message.Message):
         *,
         engine: anima.common.v1.common_pb2.EngineInfo | None = ...,
         calls_tools: builtins.bool = ...,
+        sees_pictures: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["engine", b"engine"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["calls_tools", b"calls_tools", "engine", b"engine"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calls_tools", b"calls_tools", "engine", b"engine", "sees_pictures", b"sees_pictures"]) -> None: ...
 
 global___DescribeEngineResponse = DescribeEngineResponse

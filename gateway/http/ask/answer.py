@@ -15,6 +15,7 @@ from gateway.http.ask.decoding import QUESTION_RATE_HZ
 from services.runtime.errors import Unavailable
 
 _CHUNK_SAMPLES = QUESTION_RATE_HZ // 10
+_PIECE_BYTES = 1 << 20
 # A recorded question is one utterance, however long its pauses are.
 _WHOLE_RECORDING_MS = 120_000
 
@@ -88,13 +89,19 @@ def one_question(config: pb.ConverseConfig) -> pb.ConverseConfig:
 
 
 async def question_requests(
-    question: str | NDArray[np.int16],
+    question: str | NDArray[np.int16], pictures: Sequence[bytes] = ()
 ) -> AsyncIterator[pb.ConverseRequest]:
     """Yields the requests that a client sends after the config to ask one question.
 
     Args:
         question: Text, or mono samples at 16,000 Hz.
+        pictures: Files that are shown with it.
     """
+    for file in pictures:
+        for start in range(0, len(file), _PIECE_BYTES):
+            end = start + _PIECE_BYTES
+            piece = pb.PictureChunk(data=file[start:end], more=end < len(file))
+            yield pb.ConverseRequest(picture=piece)
     if isinstance(question, str):
         yield pb.ConverseRequest(text=pb.TextInput(text=question))
         return

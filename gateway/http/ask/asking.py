@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ async def ask(
     config: pb.ConverseConfig,
     question: str | NDArray[np.int16],
     *,
+    pictures: Sequence[bytes] = (),
     timeout_s: float,
 ) -> Reply:
     """Asks one question and collects the answer as fast as it is made.
@@ -29,6 +31,7 @@ async def ask(
         mesh: The stages.
         config: The config of the conversation; pacing, endpointing and input rate are set here.
         question: Text, or mono samples at 16,000 Hz.
+        pictures: Files that are shown with it: JPEG, PNG or WebP.
         timeout_s: How long the whole answer may take.
 
     Raises:
@@ -40,7 +43,7 @@ async def ask(
         async with (
             asyncio.timeout(timeout_s),
             Session.open(mesh, one_question(config)) as session,
-            beside(feed(session, question_requests(question)), name="ask-feed"),
+            beside(feed(session, question_requests(question, pictures)), name="ask-feed"),
         ):
             async for event in session.events():
                 reply.add(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,11 @@ from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.http.ask.recordings import MAX_AUDIO_BYTES, NotAudio, Recordings, TooLong
 from gateway.http.problems import Problem
+from gateway.pictures.limits import MAX_PICTURE_BYTES, MAX_PICTURES
 
 _MAX_JSON_BYTES = 256 * 1024
-_MAX_FORM_BYTES = MAX_AUDIO_BYTES + _MAX_JSON_BYTES
+_MAX_FORM_BYTES = MAX_AUDIO_BYTES + MAX_PICTURE_BYTES + _MAX_JSON_BYTES
+_FILES = ("audio", "picture")
 
 
 class _Strict(BaseModel):
@@ -54,10 +57,12 @@ class AskRequest:
     Attributes:
         question: Text, or mono samples at 16,000 Hz.
         config: The config of the conversation.
+        pictures: Files that are shown with the question, as received.
     """
 
     question: str | NDArray[np.int16]
     config: pb.ConverseConfig
+    pictures: Sequence[bytes] = ()
 
 
 async def read_ask(request: Request, recordings: Recordings) -> AskRequest:
@@ -90,6 +95,7 @@ async def _read_form(request: Request, recordings: Recordings) -> AskRequest:
     async with await _form(request) as form:
         audio = form.get("audio")
         fields = _fields(_form_fields(form))
+        pictures = [await _picture(each) for each in form.getlist("picture")]
         if isinstance(audio, UploadFile):
             if fields.text is not None:
                 raise Problem(422, "text: cannot be combined with `audio`")
@@ -100,7 +106,18 @@ async def _read_form(request: Request, recordings: Recordings) -> AskRequest:
             raise Problem(422, "audio: is missing; the form must hold a file `audio` or a `text`")
         else:
             question = fields.text
-    return AskRequest(question=question, config=_config(fields))
+    return AskRequest(question=question, config=_config(fields), pictures=pictures)
+
+
+async def _picture(file: UploadFile | str) -> bytes:
+    if not isinstance(file, UploadFile):
+        raise Problem(422, "picture: must be a file")
+    data = await file.read(MAX_PICTURE_BYTES + 1)
+    if len(data) > MAX_PICTURE_BYTES:
+        raise Problem(413, f"picture: must be at most {MAX_PICTURE_BYTES} bytes")
+    if not data:
+        raise Problem(422, "picture: the file is empty")
+    return data
 
 
 async def _json(request: Request) -> Any:
@@ -116,7 +133,7 @@ async def _json(request: Request) -> Any:
 async def _form(request: Request) -> Any:
     try:
         form = await _limited(request, _MAX_FORM_BYTES).form(
-            max_files=1, max_fields=10, max_part_size=_MAX_JSON_BYTES
+            max_files=1 + MAX_PICTURES, max_fields=10, max_part_size=_MAX_JSON_BYTES
         )
     except (MultiPartException, UnicodeDecodeError, KeyError, ValueError) as error:
         text = getattr(error, "message", str(error))
@@ -142,10 +159,10 @@ def _form_fields(form: FormData) -> dict[str, Any]:
     for name, value in form.multi_items():
         if name in fields:
             raise Problem(422, f"{name[:80]}: is given twice")
-        if name == "audio":
+        if name in _FILES:
             continue
         if not isinstance(value, str):
-            raise Problem(422, f"{name[:80]}: only `audio` may be a file")
+            raise Problem(422, f"{name[:80]}: only `audio` and `picture` may be files")
         fields[name] = value
     if "video" in fields:
         try:
@@ -199,7 +216,7 @@ def _config(fields: AskFields) -> pb.ConverseConfig:
 async def _samples(audio: UploadFile, recordings: Recordings) -> NDArray[np.int16]:
     data = await audio.read(MAX_AUDIO_BYTES + 1)
     if len(data) > MAX_AUDIO_BYTES:
-        raise Problem(413, f"audio: is larger than {MAX_AUDIO_BYTES} bytes")
+        raise Problem(413, f"audio: must be at most {MAX_AUDIO_BYTES} bytes")
     if not data:
         raise Problem(422, "audio: the file is empty")
     try:

@@ -193,9 +193,16 @@ _OPERATIONS: Final[dict[tuple[str, str], Json]] = {
             "required": True,
             "content": {
                 _JSON: {"schema": _ASK_SCHEMA},
-                **_form({"audio": _FILE, "language": _TEXT, "user_id": _TEXT}, ["audio"])[
-                    "content"
-                ],
+                **_form(
+                    {
+                        "audio": _FILE,
+                        "picture": _FILE,
+                        "text": _TEXT,
+                        "language": _TEXT,
+                        "user_id": _TEXT,
+                    },
+                    [],
+                )["content"],
             },
         },
         "responses": {"200": _ANSWER},

@@ -13,6 +13,7 @@ import { Loops } from "./loops.js";
 import { Memories } from "./memories.js";
 import { MICROPHONE_RATE_HZ, Microphone } from "./microphone.js";
 import { playableCodecs } from "./player.js";
+import { Pictures } from "./pictures.js";
 import { Portrait } from "./portrait.js";
 import { Screen } from "./screen.js";
 import { Settings, bindUser, userId } from "./settings.js";
@@ -35,7 +36,8 @@ const captions = new Captions(byId("captions"), player);
 const history = new History(byId("conversation"));
 const settings = new Settings();
 const microphone = new Microphone();
-const composer = new Composer({ ask, stop, microphone, settings, say: notice });
+const pictures = new Pictures(notice);
+const composer = new Composer({ ask, stop, microphone, pictures, settings, say: notice });
 const portrait = new Portrait();
 new Memories(userId);
 const codecs = playableCodecs();
@@ -56,7 +58,8 @@ function ask(text) {
   }
   hideNotice();
   silence();
-  history.addQuestion(text);
+  pictures.show((event) => connection.send(event));
+  history.addQuestion(text, pictures.take());
   question();
   const content = [{ type: "input_text", text }];
   connection.send({ type: "conversation.item.create", item: { type: "message", role: "user", content } });
@@ -96,12 +99,15 @@ const HANDLERS = {
     configure();
     refreshMesh();
   },
-  "input_audio_buffer.speech_started": () => setActivity("hearing"),
+  "input_audio_buffer.speech_started": () => {
+    pictures.show((event) => connection.send(event));
+    setActivity("hearing");
+  },
   "conversation.item.input_audio_transcription.delta": ({ transcript }) => history.showPartial(transcript),
   "conversation.item.input_audio_transcription.completed": ({ transcript }) => {
     history.dropPartial();
     if (!transcript) return setActivity("");
-    history.addQuestion(transcript);
+    history.addQuestion(transcript, pictures.take());
     return question();
   },
   "response.created": ({ anima }) => {
@@ -335,6 +341,7 @@ connection.addEventListener("waiting", ({ detail }) => {
   for (const answer of answers.values()) breakOff(answer);
   player.disconnect();
   captions.clear();
+  pictures.unsend();
   epoch = 0;
   setActivity("");
 });
@@ -344,6 +351,7 @@ microphone.addEventListener("changed", () => {
   setActivity(activity === "listening" ? "" : activity);
   if (microphone.isOn) loops.listen().catch(() => {}); // the idle loop is shown instead
 });
+pictures.addEventListener("cleared", () => connection.send({ type: "anima.picture.append", data: "" }));
 composer.addEventListener("released", () => connection.send({ type: "input_audio_buffer.commit" }));
 settings.addEventListener("changed", () => {
   silence();

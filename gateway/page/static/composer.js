@@ -15,14 +15,17 @@ export class Composer extends EventTarget {
   #microphone;
   #settings;
   #say;
+  #pictures;
   #pressedAt = 0;
   #wasOn = false;
   #most = Infinity;
   #over = 0;
 
-  /** @param parts {ask(text): boolean, stop(), microphone, settings, say(text)} */
-  constructor({ ask, stop, microphone, settings, say }) {
+  /** @param parts {ask(text): boolean, stop(), microphone, pictures, settings, say(text)} */
+  constructor({ ask, stop, microphone, pictures, settings, say }) {
     super();
+    this.#pictures = pictures;
+    pictures.addEventListener("changed", () => this.draw());
     this.#ask = ask;
     this.#stop = stop;
     this.#microphone = microphone;
@@ -49,13 +52,13 @@ export class Composer extends EventTarget {
   /** Shows the stop button instead of the send button during an answer. */
   showStop(on) {
     byId("stop").hidden = !on;
-    byId("send").hidden = on && this.#box.value.trim() === "";
+    byId("send").hidden = on && this.#box.value.trim() === "" && !this.#pictures.count;
     this.#fit();
   }
 
   #submit(event) {
     event.preventDefault();
-    const text = this.#box.value.trim();
+    const text = this.#box.value.trim() || (this.#pictures.count ? t("pictureAsk") : "");
     if (!text || this.#over || !this.#ask(text)) return;
     this.#box.value = "";
     this.draw();
@@ -76,7 +79,7 @@ export class Composer extends EventTarget {
     byId("too-long").textContent = this.#over ? t("tooLong", places) : "";
     byId("too-long").hidden = !this.#over;
     this.#box.setAttribute("aria-invalid", String(this.#over > 0));
-    byId("send").disabled = text === "" || this.#over > 0;
+    byId("send").disabled = (text === "" && !this.#pictures.count) || this.#over > 0;
     this.showStop(!byId("stop").hidden);
   }
 

@@ -31,10 +31,16 @@ export class History {
     });
   }
 
-  /** Adds a spoken or typed question. */
-  addQuestion(text) {
+  /** Adds a spoken or typed question. @param pictures the addresses of what was shown with it */
+  addQuestion(text, pictures = []) {
     this.dropPartial();
-    this.#append(this.#bubble("me", text));
+    const bubble = this.#bubble("me", text);
+    bubble.append(...pictures.map((address) => {
+      const image = document.createElement("img");
+      Object.assign(image, { src: address, alt: t("picture"), className: "shown" });
+      return image;
+    }));
+    this.#append(bubble);
     kept.add("me", text);
   }
 

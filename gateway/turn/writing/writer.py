@@ -124,6 +124,7 @@ class Writer(Part):
             user_id=question.user_id,
             time_zone=question.time_zone,
             tools=offered(speech=question.speech, wanted=self._settings.speech_by_asking),
+            pictures=[llm.Picture(jpeg=jpeg) for jpeg in question.pictures],
         )
         for _ in range(_MAX_ROUNDS):
             calls = await self._ask(llm.GenerateRequest(config=config), span)

@@ -7,14 +7,11 @@ from typing import Final
 import numpy as np
 
 from services.avatar.engine import BgrImage, ImageFile
-from services.avatar.photo.decoding import (
-    IMAGE_TOO_LARGE,
-    MAX_DECODED_PIXELS,
-    NOT_AN_IMAGE,
-)
+from services.avatar.photo.decoding import MAX_DECODED_PIXELS
 from services.avatar.photo.faults import PhotoFault
 from services.runtime.observing.logs import get_logger
 from services.runtime.sandbox.jobs import Limits, RefusedError
+from services.runtime.sandbox.pictures import IMAGE_TOO_LARGE, NOT_AN_IMAGE
 from services.runtime.sandbox.sandbox import Answer, Sandbox, WorkerError
 
 _CHANNELS: Final = 3

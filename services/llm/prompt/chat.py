@@ -6,6 +6,7 @@ a prefix cache need not process the history again in each turn.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _HISTORY_STEP: Final = 4
 """History is dropped in steps: each cut changes the prefix, which must be processed again."""
 _RESULT_SHARE: Final = 3
 """Results of tools get at most a third of the context."""
+_PICTURE_TOKENS: Final = 1_000
+"""What common models need for a picture of 1,280 pixels; more for some, and less for most."""
 _CUT: Final = " … "
 
 _RULES: Final = {
@@ -76,7 +79,7 @@ def message_fields(message: Message, *, parsed: bool) -> dict[str, Any]:
         message: The message.
         parsed: Whether the arguments of calls are objects, as chat templates expect, or JSON text.
     """
-    fields: dict[str, Any] = {"role": message.role.value, "content": message.text}
+    fields: dict[str, Any] = {"role": message.role.value, "content": _content(message)}
     call = message.call
     if call is not None and message.role is Role.TOOL:
         fields |= {"tool_call_id": call.id, "name": call.name}
@@ -85,6 +88,20 @@ def message_fields(message: Message, *, parsed: bool) -> dict[str, Any]:
         function = {"name": call.name, "arguments": arguments}
         fields["tool_calls"] = [{"id": call.id, "type": "function", "function": function}]
     return fields
+
+
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    if not message.pictures:
+        return message.text
+    parts: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{_base64(picture)}"}}
+        for picture in message.pictures
+    ]
+    return [*parts, {"type": "text", "text": message.text}]
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def estimate_tokens(text: str) -> int:
@@ -114,6 +131,7 @@ def build_chat(prompt: Prompt, *, max_tokens: int, count: TokenCounter = estimat
     max_tokens -= sum(count(json.dumps(tool.as_function())) for tool in prompt.tools)
     called = _called(prompt, max_tokens // _RESULT_SHARE, count)
     max_tokens -= sum(_tokens(message, count) for message in called)
+    max_tokens -= len(prompt.pictures) * _PICTURE_TOKENS
     room = max_tokens - sum(_tokens(message, count) for message in fixed)
     if room < max_tokens // 4:  # a small model: drop examples before shortening the question
         fixed, room = fixed[:1], max_tokens - _tokens(fixed[0], count)
@@ -122,7 +140,11 @@ def build_chat(prompt: Prompt, *, max_tokens: int, count: TokenCounter = estimat
     question = _shortened(prompt.question, room - _MESSAGE_TOKENS, count)
     room -= count(question) + _MESSAGE_TOKENS
     memories = _kept_memories(prompt, room // _MEMORY_SHARE, count)
-    asked = Message(role=Role.USER, text=_with_memories(prompt, question, memories))
+    asked = Message(
+        role=Role.USER,
+        text=_with_memories(prompt, question, memories),
+        pictures=prompt.pictures,
+    )
     room -= count(asked.text) - count(question)
     history = _kept_history(prompt.history, min(room, history_room), count)
     return Chat(
@@ -171,7 +193,8 @@ def _called(prompt: Prompt, max_tokens: int, count: TokenCounter) -> list[Messag
 def _tokens(message: Message, count: TokenCounter) -> int:
     called = message.role is Role.ASSISTANT and message.call
     call = count(called.name + called.arguments_json) + _MESSAGE_TOKENS if called else 0
-    return count(message.text) + call + _MESSAGE_TOKENS
+    shown = len(message.pictures) * _PICTURE_TOKENS
+    return count(message.text) + call + shown + _MESSAGE_TOKENS
 
 
 def _shortened(question: str, max_tokens: int, count: TokenCounter) -> str:

@@ -30,6 +30,8 @@ class Message:
     text: str
     said_unix_ms: int = 0
     """When it was said; 0 if unknown."""
+    pictures: tuple[bytes, ...] = ()
+    """Pictures shown with it, JPEG files."""
     call: ToolCall | None = None
     """For `ASSISTANT`: the call that it makes; for `TOOL`: the call whose result the text is."""
 
@@ -75,6 +77,8 @@ class Prompt:
     """Tools that the model may call, if it supports them."""
     tool_results: tuple[ToolResult, ...] = ()
     """The calls made for this question and their results, in order."""
+    pictures: tuple[bytes, ...] = ()
+    """Pictures shown with the question, JPEG files."""
     now: datetime = field(
         default_factory=lambda: datetime.fromtimestamp(unix_ms() / 1000).astimezone()
     )
@@ -83,6 +87,13 @@ class Prompt:
     def without_tools(self) -> Prompt:
         """Returns the same question for an engine without tool support."""
         return replace(self, tools=(), tool_results=()) if self.tools else self
+
+    def without_pictures(self) -> Prompt:
+        """Returns the same question for an engine that cannot see."""
+        if not self.pictures and not any(message.pictures for message in self.history):
+            return self
+        history = tuple(replace(message, pictures=()) for message in self.history)
+        return replace(self, pictures=(), history=history)
 
 
 def build_prompt(
@@ -98,6 +109,7 @@ def build_prompt(
     user_id: str = "",
     tools: Sequence[Tool] = (),
     tool_results: Sequence[ToolResult] = (),
+    pictures: Sequence[bytes] = (),
     time_zone: tzinfo | None = None,
 ) -> Prompt:
     """Builds a prompt from a question and the material for its answer.
@@ -114,6 +126,7 @@ def build_prompt(
         user_id: The user, or empty.
         tools: Tools that the model may call.
         tool_results: The calls made for this question and their results.
+        pictures: JPEG files shown with the question.
         time_zone: The time zone of the person; None: that of this machine.
     """
     limits = persona.profile.limits
@@ -129,5 +142,6 @@ def build_prompt(
         user_id=user_id,
         tools=tuple(tools),
         tool_results=tuple(tool_results),
+        pictures=tuple(pictures),
         now=datetime.fromtimestamp(unix_ms() / 1000).astimezone(time_zone),
     )

@@ -72,6 +72,7 @@ def question() -> Question:
         face=False,
         paced=False,
         history=(),
+        pictures=(),
         ai_mark=False,
         time_zone="",
         idle=IdleLoop(frame_rate_hz=0),

@@ -108,7 +108,7 @@ async def interrupt_at(moment: asyncio.Event, epoch: int) -> AsyncIterator[Gener
 
 async def test_all_that_was_written_is_read_before_an_error(anima: Persona) -> None:
     engine = ScriptedEngine(Delta("a"), Delta("b"), RuntimeError("the model fell over"))
-    async with Generation(engine, prompt_for(anima, "?"), silence(), 0) as generation:
+    async with Generation(engine.answer(prompt_for(anima, "?")), silence(), 0) as generation:
         assert await generation.next_event() == Delta("a")
         assert await generation.next_event() == Delta("b")
         with pytest.raises(RuntimeError, match="fell over"):
@@ -117,7 +117,7 @@ async def test_all_that_was_written_is_read_before_an_error(anima: Persona) -> N
 
 async def test_an_engine_without_an_end_is_an_error(anima: Persona) -> None:
     engine = ScriptedEngine(Delta("a"))
-    async with Generation(engine, prompt_for(anima, "?"), silence(), 0) as generation:
+    async with Generation(engine.answer(prompt_for(anima, "?")), silence(), 0) as generation:
         await generation.next_event()
         with pytest.raises(InternalError):
             await generation.next_event()
@@ -127,7 +127,7 @@ async def test_an_interrupt_ends_an_engine_that_hangs(anima: Persona) -> None:
     engine = ScriptedEngine(Delta("a"), hangs=True)
     moment = asyncio.Event()
     requests = interrupt_at(moment, epoch=3)
-    async with Generation(engine, prompt_for(anima, "?"), requests, 2) as generation:
+    async with Generation(engine.answer(prompt_for(anima, "?")), requests, 2) as generation:
         assert await generation.next_event() == Delta("a")
         moment.set()
         event = await generation.next_event()
@@ -142,7 +142,7 @@ async def test_a_cancelled_answer_ends_the_engine(anima: Persona) -> None:
     reading = asyncio.Event()
 
     async def read() -> None:
-        async with Generation(engine, prompt_for(anima, "?"), silence(), 0) as generation:
+        async with Generation(engine.answer(prompt_for(anima, "?")), silence(), 0) as generation:
             await generation.next_event()
             reading.set()
             await generation.next_event()

@@ -77,6 +77,7 @@ class GgufEngine:
             licence="MIT AND LicenseRef-Model",
             languages=(),
             calls_tools=True,
+            sees_pictures=bool(self._options.vision_model),
         )
 
     async def open(self) -> None:

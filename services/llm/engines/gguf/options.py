@@ -23,6 +23,9 @@ class GgufOptions(WritingOptions):
 
     model: str = ""
     """The path of a model file in the format GGUF; of a model in several files the first."""
+    vision_model: str = ""
+    """The path of the part of a multimodal model that sees, often named `mmproj-*.gguf`; empty: the
+    model sees no pictures."""
     context_tokens: int = Field(default=4_096, ge=256, le=10_000_000)
     """How many tokens the model can read and write in one answer. The memory for their keys and
     values is taken at start, for each slot."""
@@ -66,17 +69,29 @@ class GgufOptions(WritingOptions):
         Raises:
             FailedPrecondition: It does not exist, cannot be read, or is no GGUF file.
         """
-        path = Path(self.model).expanduser()
-        try:
-            with path.open("rb") as file:
-                start = file.read(len(_MAGIC))
-        except OSError as error:
-            raise FailedPrecondition(
-                f"ANIMA_LLM_MODEL: {path}: {error.strerror or error}", reason="MODEL"
-            ) from None
-        if start != _MAGIC:
-            raise FailedPrecondition(
-                f"ANIMA_LLM_MODEL: {path} is no GGUF file: it begins with {start!r}",
-                reason="MODEL",
-            )
-        return path.resolve()
+        return _checked("ANIMA_LLM_MODEL", self.model)
+
+    def vision_file(self) -> Path | None:
+        """Returns the path of the part that sees; None if there is none.
+
+        Raises:
+            FailedPrecondition: It does not exist, cannot be read, or is no GGUF file.
+        """
+        return _checked("ANIMA_LLM_VISION_MODEL", self.vision_model) if self.vision_model else None
+
+
+def _checked(variable: str, value: str) -> Path:
+    path = Path(value).expanduser()
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+    except OSError as error:
+        raise FailedPrecondition(
+            f"{variable}: {path}: {error.strerror or error}", reason="MODEL"
+        ) from None
+    if start != _MAGIC:
+        raise FailedPrecondition(
+            f"{variable}: {path} is no GGUF file: it begins with {start!r}",
+            reason="MODEL",
+        )
+    return path.resolve()

@@ -70,8 +70,10 @@ class ModelProcess:
         """
         await self.stop()
         file = await asyncio.to_thread(self._options.file)
+        vision = await asyncio.to_thread(self._options.vision_file)
         settings = WorkerSettings(
             model=str(file),
+            vision_model=str(vision or ""),
             folder=str(self.folder),
             socket=_SOCKET,
             context_tokens=self._options.context_tokens,

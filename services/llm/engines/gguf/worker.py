@@ -31,6 +31,7 @@ class WorkerSettings:
 
     Attributes:
         model: The path of the model file.
+        vision_model: The path of the part that sees; empty: there is none.
         folder: A private folder, for the socket and for saved prompts.
         socket: The name of the socket; it ends with ".sock".
         context_tokens: The context of each slot.
@@ -40,6 +41,7 @@ class WorkerSettings:
     """
 
     model: str
+    vision_model: str
     folder: str
     socket: str
     context_tokens: int
@@ -85,6 +87,8 @@ def _server(settings: WorkerSettings) -> Any:
 
     params = xllamacpp.CommonParams()
     params.model.path = settings.model
+    if settings.vision_model:
+        params.mmproj.path = settings.vision_model
     params.n_gpu_layers = settings.gpu_layers
     params.n_ctx = settings.context_tokens * settings.slots
     params.n_parallel = settings.slots

@@ -51,6 +51,7 @@ class OpenAiEngine:
             licence="LicenseRef-Model",
             languages=(),
             calls_tools=True,
+            sees_pictures=self._options.sees_pictures,
         )
 
     async def open(self) -> None:

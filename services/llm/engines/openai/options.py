@@ -30,6 +30,7 @@ class Preset(BaseModel):
     adapters: bool = False
     stream_usage: bool = True
     prefill: bool = False
+    sees_pictures: bool = False
 
 
 class OpenAiOptions(WritingOptions):
@@ -52,6 +53,8 @@ class OpenAiOptions(WritingOptions):
     """Whether the server is asked to read a conversation as soon as the person speaks, with a
     request for one token. It needs a server that caches prompts, and one that charges for tokens
     charges for these too."""
+    sees_pictures: bool = False
+    """Whether the model can see pictures."""
     extra: JsonObject = Field(default={})
     """Further fields of each request; they override those of the preset."""
     connect_timeout_s: float = Field(default=5, gt=0, le=300)

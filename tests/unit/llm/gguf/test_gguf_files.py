@@ -72,6 +72,7 @@ def test_the_process_ends_with_the_service_and_leaves_nothing(tmp_path: Path, ti
     folder.mkdir()
     settings = WorkerSettings(
         model=str(tiny),
+        vision_model="",
         folder=str(folder),
         socket="model.sock",
         context_tokens=512,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 from structlog.testing import capture_logs
@@ -356,3 +357,14 @@ async def test_a_server_that_finds_every_chat_too_long_is_told_of(
     server.scripts += [Script(status=400, body=said)] * 10
     with pytest.raises(FailedPrecondition, match="maximum context length"):
         await read(engine(), prompt)
+
+
+async def test_pictures_are_sent_to_a_model_that_sees(
+    server: ModelServer, engine: MakeEngine, prompt: Prompt
+) -> None:
+    made = engine(sees_pictures="true")
+    assert made.describe().sees_pictures
+    assert not engine().describe().sees_pictures
+    await read(made, dataclasses.replace(prompt, pictures=(b"\xff\xd8\xff",)))
+    (sent,) = server.requests
+    assert [part["type"] for part in sent["messages"][-1]["content"]] == ["image_url", "text"]
