@@ -60,7 +60,9 @@ LOCKS: Final = (
     Lock(
         name="dev",
         purpose="Anima, its extras but vllm and transformers, and what its tests need",
-        extras=("dev", "encryption", "gguf", "langchain", "otlp", "postgres", "whisper"),
+        extras=(
+            *("dev", "encryption", "gguf", "langchain", "otlp", "postgres", "sherpa", "whisper"),
+        ),
     ),
     Lock(name="anima", purpose="Anima as `make setup` installs it"),
     Lock(name="server", purpose="Anima with the extras of a server", extras=SERVER_EXTRAS),

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from services.asr.engines.pocketsphinx.process import DecoderProcess
+from services.asr.processes.process import DecoderProcess
 from services.runtime.errors import Unavailable
 
 

@@ -16,7 +16,7 @@ OF_NO_INPUT = {
     "memory.knowledge.reading.splitting.MAX_CHARS",
     "memory.knowledge.reading.splitting.MAX_TOKENS",
     "memory.service.messages.MAX_UNIX_MS",
-    "services.asr.engines.pocketsphinx.process.MAX_ANSWER_BYTES",
+    "services.asr.processes.process.MAX_ANSWER_BYTES",
     "services.asr.engines.whisper.model.MAX_SPEECH_S",
     "services.avatar.photo.decoding.MAX_DECODED_PIXELS",
     "services.avatar.requests.MAX_SAMPLE",

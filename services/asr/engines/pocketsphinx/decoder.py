@@ -8,14 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.asr.engine import Hypothesis, Word
-from services.asr.engines.pocketsphinx.process import DecoderProcess
-from services.asr.engines.pocketsphinx.worker import (
-    BEGIN,
-    BEGIN_SAME_SPEAKER,
-    DECODE,
-    END,
-    FEED,
-)
+from services.asr.processes.operations import BEGIN, BEGIN_SAME_SPEAKER, DECODE, END, FEED
+from services.asr.processes.process import DecoderProcess
 
 _FRAME_SAMPLES = 160
 _FILLER = re.compile(r"[<\[+].*")

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from services.asr.engine import DecoderConfig
 from services.asr.engines.pocketsphinx.decoder import PocketsphinxDecoder
-from services.asr.engines.pocketsphinx.process import DecoderPool
+from services.asr.engines.pocketsphinx.pool import DecoderPool
 from services.asr.settings import AsrSettings
 from services.runtime.engine import EngineInfo
 from services.runtime.engine_options import EngineOptions

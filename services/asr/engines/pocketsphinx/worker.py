@@ -4,26 +4,16 @@ The binding holds the GIL for the whole of `process_raw` and `end_utt` (0.2 s at
 seven-second utterance, over a second to decode it at once), so in a thread it would block the
 event loop and every other stream. A separate process also keeps a fatal error of the C library
 (it calls `exit`) away from the service.
-
-Requests on stdin: one byte for the operation, four bytes for the length (little-endian), payload.
-Answers on stdout, in order: four bytes for the length, JSON. The process exits at the end of its
-input.
 """
 
-import contextlib
-import json
 import math
-import os
-import signal
-import struct
-import sys
-from typing import Any, BinaryIO
+from typing import Any
 
 from pocketsphinx import Decoder
 
-BEGIN, BEGIN_SAME_SPEAKER, FEED, END, DECODE = b"B", b"S", b"F", b"E", b"D"
-REQUEST_HEADER = struct.Struct("<cI")
-ANSWER_HEADER = struct.Struct("<I")
+from services.asr.processes.operations import BEGIN, BEGIN_SAME_SPEAKER, DECODE, END, FEED
+from services.asr.processes.serving import serve
+
 BYTES_PER_FRAME = 320
 MEASURE_BYTES = 25 * BYTES_PER_FRAME
 MEAN_FRAMES = 500
@@ -144,38 +134,5 @@ class Recogniser:
         ]
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answers requests until the input ends."""
-    recogniser = Recogniser()
-    _answer(answers, {})
-    while header := requests.read(REQUEST_HEADER.size):
-        operation, length = REQUEST_HEADER.unpack(header)
-        payload = requests.read(length)
-        try:
-            answer = recogniser.handle(operation, payload)
-        except (RuntimeError, ValueError) as error:
-            answer = {"error": str(error)}
-        _answer(answers, answer)
-
-
-def _answer(answers: BinaryIO, answer: dict[str, Any]) -> None:
-    body = json.dumps(answer).encode()
-    answers.write(ANSWER_HEADER.pack(len(body)) + body)
-    answers.flush()
-
-
-def main() -> None:
-    """Serves on stdin and stdout; output of the C library is redirected to stderr."""
-    # Ctrl-C in a terminal and a supervisor's SIGTERM reach the whole process group, but the service
-    # drains its streams first and then closes the input of this process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    with contextlib.suppress(BrokenPipeError):
-        serve(sys.stdin.buffer, answers)
-    os._exit(0)  # skips freeing the models, which would only delay the service's exit
-
-
 if __name__ == "__main__":
-    main()
+    serve(lambda: Recogniser().handle)

@@ -1,4 +1,6 @@
-"""Decoder processes and their pool: a decoder is used by one stream at a time."""
+"""A decoder process, seen from the service."""
+
+from __future__ import annotations
 
 import asyncio
 import collections
@@ -7,37 +9,39 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from services.asr.engines.pocketsphinx.worker import ANSWER_HEADER, REQUEST_HEADER
-from services.runtime.errors import Busy, Unavailable
-from services.runtime.observing.logs import get_logger
+from services.asr.processes.serving import ANSWER_HEADER, REQUEST_HEADER
+from services.runtime.errors import Unavailable
 from services.runtime.process.tasks import Tasks
 
-WORKER = Path(__file__).with_name("worker.py")
-START_TIMEOUT_S = 60.0
-CLOSE_TIMEOUT_S = 5.0
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
+START_TIMEOUT_S: Final = 60.0
+CLOSE_TIMEOUT_S: Final = 5.0
+MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 
 
 class DecoderProcess:
-    """A running `worker.py`. Requests are answered in order."""
+    """A running process. Requests are answered in order."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._waiting: collections.deque[asyncio.Future[dict[str, Any]]] = collections.deque()
-        self._reader = Tasks("pocketsphinx").start(self._read_answers(), name="decoder answers")
+        self._reader = Tasks("decoder").start(self._read_answers(), name="decoder answers")
 
     @classmethod
-    async def start(cls) -> "DecoderProcess":
+    async def start(cls, worker: Path, *arguments: str) -> DecoderProcess:
         """Starts a process and waits until its model is loaded.
+
+        Args:
+            worker: The script, which calls `services.asr.processes.serving.serve`.
+            *arguments: Its arguments.
 
         Raises:
             Unavailable: The process did not start.
         """
         # -P keeps the script's folder off sys.path: its modules must not be imported from there.
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", str(WORKER)),
+            *(sys.executable, "-P", str(worker), *arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -129,66 +133,6 @@ class DecoderProcess:
             future = self._waiting.popleft()
             if not future.done():
                 future.set_exception(Unavailable("the decoder process has ended; try again"))
-
-
-class DecoderPool:
-    """Lends decoders; starts them on demand, up to `capacity`."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._idle: list[DecoderProcess] = []
-        self._lent: set[DecoderProcess] = set()
-        self._starting = 0
-        self._retired = Tasks("pocketsphinx")
-
-    async def warm_up(self, count: int) -> None:
-        """Starts decoders until `count` are idle."""
-        while len(self._idle) < count:
-            self._idle.append(await self._start())
-
-    async def borrow(self) -> DecoderProcess:
-        """Lends a decoder, preferably one without unfinished work.
-
-        Raises:
-            Busy: All decoders are in use.
-            Unavailable: A new decoder did not start.
-        """
-        self._retire_dead()
-        if self._idle:
-            decoder = min(self._idle, key=lambda idle: idle.pending)
-            self._idle.remove(decoder)
-        elif len(self._lent) + self._starting >= self._capacity:
-            raise Busy(f"all {self._capacity} decoders are in use", retry_after_ms=1000)
-        else:
-            decoder = await self._start()
-        self._lent.add(decoder)
-        return decoder
-
-    def give_back(self, decoder: DecoderProcess) -> None:
-        """Returns a decoder to the pool."""
-        self._lent.discard(decoder)
-        self._idle.append(decoder)
-
-    async def close(self) -> None:
-        """Stops all processes."""
-        decoders = [*self._idle, *self._lent]
-        self._idle.clear()
-        self._lent.clear()
-        await asyncio.gather(*(decoder.close() for decoder in decoders))
-        await self._retired.wait(timeout_s=CLOSE_TIMEOUT_S)
-
-    async def _start(self) -> DecoderProcess:
-        self._starting += 1
-        try:
-            return await DecoderProcess.start()
-        finally:
-            self._starting -= 1
-
-    def _retire_dead(self) -> None:
-        for decoder in [idle for idle in self._idle if not idle.alive]:
-            get_logger().warning("a decoder process has ended; the next stream gets a new one")
-            self._idle.remove(decoder)
-            self._retired.start(decoder.close(), name="end of a decoder")
 
 
 def _retrieve(future: asyncio.Future[dict[str, Any]]) -> None:

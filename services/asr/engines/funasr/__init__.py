@@ -1,0 +1,3 @@
+"""The engine `funasr`: a FunASR server, over its WebSocket protocol."""
+
+from services.asr.engines.funasr.engine import FunasrEngine as FunasrEngine

@@ -1,0 +1,1 @@
+"""Decoders in processes of their own, which block and fail without the service."""
