@@ -93,7 +93,7 @@ class Listening:
         self._started_sample = 0
         self._enough: int | None = None
         self._fed = False
-        self._heard_language = ""
+        self._heard_language = config.language
         self._stream_language = ""
 
     @property

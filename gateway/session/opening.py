@@ -18,9 +18,11 @@ from anima.tts.v1 import tts_pb2 as tts
 from gateway.stages.catalogue import Catalogue
 from gateway.stages.spec import AnswerKind, needed_for
 from gateway.turn.speaking.manner import FASTEST_PERCENT, SLOWEST_PERCENT
+from gateway.wording.book import DEFAULT
 from services.runtime.errors import InvalidRequest, NotFound, Unavailable
 from services.runtime.validation import check_name, check_range, check_rate, check_turn_id
 from services.runtime.video_limits import check_video
+from text.languages import spoken
 
 T = TypeVar("T", llm.Persona, tts.Voice, avatar.Avatar)
 
@@ -135,9 +137,19 @@ def open_with(config: pb.ConverseConfig, catalogue: Catalogue) -> Opening:
         avatar=name,
         voices=catalogue.voices,
         video=_video(config, face),
-        listen_language=config.language or (languages[0] if languages else "en"),
+        listen_language=config.language or _likeliest(config.notice_language, languages),
         input_rate_hz=config.input_sample_rate_hz or _DEFAULT_INPUT_RATE_HZ,
     )
+
+
+def _likeliest(notice_language: str, languages: Sequence[str]) -> str:
+    """Returns the language that a person who has chosen none probably speaks.
+
+    It is that of the client's notices, if the persona knows it.
+    """
+    if not languages:
+        return notice_language or DEFAULT
+    return spoken(notice_language, languages) or languages[0]
 
 
 def _face(

@@ -47,12 +47,15 @@ class Hypothesis:
         confidence: The recogniser's confidence in the text, 0 to 1; None if it is unknown or if the
             words carry it.
         language: BCP-47 language that was recognised; empty: that of the stream.
+        foreign: True if this was probably speech in a language that the recogniser does not
+            understand; the text is then what it sounds like.
     """
 
     text: str = ""
     words: tuple[Word, ...] = ()
     confidence: float | None = None
     language: str = ""
+    foreign: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

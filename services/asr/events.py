@@ -21,6 +21,7 @@ class Transcript:
         sample_count: The length of that audio.
         confidence: The recogniser's confidence, 0 to 1; None if it is unknown.
         language: BCP-47 language that was recognised; empty: that of the stream.
+        foreign: Whether this was probably speech in another language.
     """
 
     text: str
@@ -29,6 +30,7 @@ class Transcript:
     sample_count: int
     confidence: float | None = None
     language: str = ""
+    foreign: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,12 +40,14 @@ def check_config(config: RecognizeConfig, engine: EngineInfo) -> SessionConfig:
     for index, phrase in enumerate(config.phrase_hints):
         check_text(f"config.phrase_hints[{index}]", phrase, MAX_PHRASE_CHARS)
     candidates = check_candidates(config.candidate_languages, engine)
+    expected = config.language and spoken(config.language, engine.languages) is None
     return SessionConfig(
         sample_rate_hz=config.sample_rate_hz,
         language=choose_language(config.language, engine, candidates),
         candidates=candidates,
         limits=check_endpointing(config.endpointing),
         phrase_hints=tuple(config.phrase_hints),
+        not_understood=config.language if expected else "",
     )
 
 
@@ -106,12 +108,17 @@ def choose_language(tag: str, engine: EngineInfo, candidates: Sequence[str] = ()
     language = spoken(tag, engine.languages) or next(iter(candidates), None)
     if language is not None:
         return language
+    raise not_understood(tag, engine)
+
+
+def not_understood(tag: str, engine: EngineInfo) -> FailedPrecondition:
+    """Returns the error that the engine does not understand a language, with what it does."""
     known = ", ".join(engine.languages)
     names = ", ".join(_NAMES.get(language, language) for language in engine.languages)
     remedy = engine.more_languages or (
         "set ANIMA_ASR_ENGINE to an installed entry point of 'anima.asr.engines'"
     )
-    raise FailedPrecondition(
+    return FailedPrecondition(
         f"config.language: the engine {engine.name!r} understands {names} only, not {tag!r}; "
         f"to understand more: {remedy}",
         reason="LANGUAGE_NOT_SUPPORTED",

@@ -21,14 +21,14 @@ from services.asr.choosing.choice import choose_engine
 from services.asr.engine import AsrEngine
 from services.asr.events import Final
 from services.asr.recogniser import Recogniser
-from services.asr.requests import check_config
+from services.asr.requests import check_config, not_understood
 from services.asr.session import RecognitionSession
 from services.asr.settings import AsrSettings
 from services.runtime.audio import AudioReceiver
 from services.runtime.calls.streams import open_stream
 from services.runtime.engine import watch_of
 from services.runtime.engines import load_engine
-from services.runtime.errors import InvalidRequest
+from services.runtime.errors import FailedPrecondition, InvalidRequest
 from services.runtime.limits.progress import MAX_CALL_S, StreamLimits
 from services.runtime.observing.logs import get_logger
 from services.runtime.server import Stage
@@ -52,7 +52,12 @@ class AsrServicer(AsrServiceServicer):
         session_config = check_config(config, self._recogniser.describe())
         session = await self._recogniser.open_session(session_config)
         try:
-            stream = _Recognition(config, session)
+            expected = session_config.not_understood
+            stream = _Recognition(
+                config,
+                session,
+                foreign=not_understood(expected, self._recogniser.describe()) if expected else None,
+            )
             yield stream.address(
                 RecognizeResponse(started=Started(language=session_config.language))
             )
@@ -75,9 +80,22 @@ class _Recognition:
 
     It reads a message only after the previous one is processed: gRPC's flow control slows down a
     caller that sends faster than the engine recognises, and no queue builds up here.
+
+    Args:
+        config: The first message.
+        session: Recognises the audio.
+        foreign: The error for speech that is in none of the engine's languages; None: its text is
+            passed on.
     """
 
-    def __init__(self, config: RecognizeConfig, session: RecognitionSession) -> None:
+    def __init__(
+        self,
+        config: RecognizeConfig,
+        session: RecognitionSession,
+        *,
+        foreign: FailedPrecondition | None,
+    ) -> None:
+        self._foreign = foreign
         self._turn_id = config.turn_id
         self._epoch = config.epoch
         self._single_utterance = config.single_utterance
@@ -116,6 +134,8 @@ class _Recognition:
                     continue
                 events = self._session.accept(samples)
             async for event in events:
+                if isinstance(event, Final) and event.transcript.foreign and self._foreign:
+                    raise self._foreign
                 yield self.address(to_response(event))
                 if self._single_utterance and isinstance(event, Final):
                     return

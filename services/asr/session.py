@@ -51,6 +51,8 @@ class SessionConfig:
         sample_rate_hz: The sample rate of its audio, 8,000 to 48,000.
         language: BCP-47, one of the languages that the engine lists.
         candidates: The languages among which the one that is spoken is detected; empty: none.
+        not_understood: The language that the caller expects, if the engine does not understand it
+            and `language` is another one that the person may speak; empty otherwise.
         limits: When utterances start and end.
         phrase_hints: Likely words; an engine may ignore them.
     """
@@ -60,6 +62,7 @@ class SessionConfig:
     limits: EndpointingLimits
     candidates: tuple[str, ...] = ()
     phrase_hints: tuple[str, ...] = ()
+    not_understood: str = ""
 
     @property
     def decoder(self) -> DecoderConfig:
@@ -274,6 +277,7 @@ class RecognitionSession:
             sample_count=count,
             confidence=whole.confidence,
             language=whole.language,
+            foreign=whole.foreign,
         )
 
     def _word_outside(self, word: Word) -> Word:

@@ -13,8 +13,10 @@ def join(parts: tuple[Hypothesis, ...]) -> Hypothesis:
     """Returns one hypothesis for the segments of an utterance.
 
     Its confidence is the mean over its words, or over its parts where there are no words; None if
-    any of these is unknown. Its language is that of the first part that has one.
+    any of these is unknown. Its language is that of the first part that has one. It is foreign if
+    every part is.
     """
+    foreign = bool(parts) and all(part.foreign for part in parts)
     parts = tuple(part for part in parts if part.text)
     words = tuple(itertools.chain.from_iterable(part.words for part in parts))
     rated = [word.confidence for word in words] or [part.confidence for part in parts]
@@ -27,6 +29,7 @@ def join(parts: tuple[Hypothesis, ...]) -> Hypothesis:
         words=words,
         confidence=sum(known) / len(known) if known and len(known) == len(rated) else None,
         language=next((part.language for part in parts if part.language), ""),
+        foreign=foreign,
     )
 
 

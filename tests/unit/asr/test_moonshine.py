@@ -26,7 +26,7 @@ from services.asr.engines.moonshine.model import (
     VOCABULARY_FILE,
     MoonshineModel,
 )
-from services.asr.engines.moonshine.plausible import is_plausible
+from services.asr.engines.moonshine.plausible import is_foreign, is_plausible
 from services.asr.engines.moonshine.repetition import without_repetition
 from services.asr.engines.moonshine.tokenizer import Vocabulary
 from services.asr.settings import AsrSettings
@@ -197,6 +197,22 @@ def test_a_short_word_is_plausible(text: str) -> None:
 )
 def test_what_nobody_can_have_said_is_not(decoded: Decoded, samples: NDArray[np.int16]) -> None:
     assert not is_plausible(decoded, samples)
+
+
+@pytest.mark.parametrize(
+    ("decoded", "samples", "foreign"),
+    [
+        (said("We're sanjit out juzu.", probability=0.42), sound(1.5), True),
+        (said("We're sanjit out juzu.", probability=0.2), sound(1.5), True),
+        (said("We are here.", probability=0.6), sound(1.5), False),
+        (said("We are here.", probability=0.42), sound(0.5), False),
+        (said("Seriously now.", probability=0.42), sound(1.5), False),
+    ],
+)
+def test_unsure_text_of_long_speech_is_foreign(
+    decoded: Decoded, samples: NDArray[np.int16], foreign: bool
+) -> None:
+    assert is_foreign(decoded, samples) is foreign
 
 
 REGISTRY = """

@@ -61,7 +61,9 @@ def test_person_who_may_speak_a_language_that_is_understood_is_heard() -> None:
     checked = check_config(config("zh-CN", "zh-CN", "en-GB"), engine("en"))
     assert checked.language == "en"
     assert checked.candidates == ("en",)
-    assert check_config(config("zh-CN", "en", "zh"), engine("en", "zh")).language == "zh"
+    assert checked.not_understood == "zh-CN"
+    both = check_config(config("zh-CN", "en", "zh"), engine("en", "zh"))
+    assert (both.language, both.not_understood) == ("zh", "")
 
 
 def test_nobody_is_heard_of_whom_no_language_is_understood() -> None:

@@ -29,6 +29,13 @@ ALWAYS = FinalPassPolicy(mode="always", max_wait_ms=0, head_start_ms=0)
 NEVER = FinalPassPolicy(mode="never", max_wait_ms=0, head_start_ms=0)
 
 
+def test_an_utterance_is_foreign_if_all_of_it_is() -> None:
+    known, foreign = Hypothesis(text="yes"), Hypothesis(text="no", foreign=True)
+    assert join((foreign, Hypothesis(foreign=True))).foreign
+    assert not join((foreign, known)).foreign
+    assert not join(()).foreign
+
+
 def audio(samples: int) -> NDArray[np.int16]:
     return np.ones(samples, np.int16)
 

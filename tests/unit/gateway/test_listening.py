@@ -198,6 +198,18 @@ def test_language_is_detected_among_those_of_the_persona_the_last_one_first() ->
     run(main)
 
 
+def test_the_language_of_the_page_is_the_likeliest_one() -> None:
+    async def main(stages: DirectStages) -> None:
+        config = pb.ConverseConfig(notice_language="zh-CN")
+        async with conversation(stages.mesh(), config) as (session, said):
+            await Speaker(session).say(speech(0.5, 1.0, 0.7))
+            await said.until_kind("turn_ended")
+        first = stages.asr.configs[0]
+        assert (first.language, list(first.candidate_languages)) == ("zh", ["zh", "en"])
+
+    run(main)
+
+
 def test_language_that_the_person_has_chosen_is_not_detected() -> None:
     async def main(stages: DirectStages) -> None:
         async with conversation(stages.mesh(), pb.ConverseConfig(language="zh")) as (session, said):

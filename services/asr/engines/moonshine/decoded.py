@@ -28,11 +28,13 @@ class Decoded:
         log_probability: The mean of the natural logarithms of the probabilities of the chosen ids,
             the end included.
         finished: False if the decoder was cut off by the cap of ids.
+        foreign: Whether the audio was probably speech in another language than the model's.
     """
 
     words: tuple[DecodedWord, ...]
     log_probability: float
     finished: bool
+    foreign: bool = False
 
     @property
     def text(self) -> str:

@@ -7,7 +7,8 @@ import math
 import threading
 import zlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from services.asr.engine import Hypothesis, Word
 from services.asr.engines.moonshine.decoded import Decoded
 from services.asr.engines.moonshine.long_audio import pieces
-from services.asr.engines.moonshine.plausible import is_plausible
+from services.asr.engines.moonshine.plausible import is_foreign, is_plausible
 from services.asr.engines.moonshine.repetition import without_repetition
 from services.asr.engines.moonshine.word_times import spans
 from services.runtime.process.compute import Compute
@@ -23,8 +24,6 @@ from services.runtime.process.compute import Compute
 if TYPE_CHECKING:
     from services.asr.engines.moonshine.hot_words import HotWords
     from services.asr.engines.moonshine.model import MoonshineModel
-
-NOTHING: Final = Decoded(words=(), log_probability=0.0, finished=True)
 
 
 class MoonshineDecoder:
@@ -92,9 +91,13 @@ class MoonshineDecoder:
         scaled = (samples / 32768).astype(np.float32)
         hot_words = None if job.partial else self._hot_words
         decoded = self._model.decode(scaled, job.is_stopped, hot_words)
-        if decoded is None or is_plausible(decoded, samples):
-            return decoded
-        return NOTHING
+        if decoded is None:
+            return None
+        return replace(
+            decoded,
+            words=decoded.words if is_plausible(decoded, samples) else (),
+            foreign=is_foreign(decoded, samples),
+        )
 
     def _keep(self, key: tuple[int, int], decoded: Decoded) -> None:
         self._known[key] = decoded
@@ -148,11 +151,13 @@ def _hypothesis(parts: Sequence[tuple[Decoded, NDArray[np.int16]]], *, timed: bo
             )
         start += len(samples)
     kept = [words[index] for index in without_repetition([word.text for word in words])]
+    foreign = all(decoded.foreign for decoded, _ in parts)
     if not kept:
-        return Hypothesis()
+        return Hypothesis(foreign=foreign)
     spoken = [decoded.log_probability for decoded, _ in parts if decoded.words]
     return Hypothesis(
         text=" ".join(word.text for word in kept),
         words=tuple(kept) if timed else (),
         confidence=math.exp(sum(spoken) / len(spoken)),
+        foreign=foreign,
     )

@@ -21,6 +21,9 @@ _QUIETEST: Final = 10.0
 _OVER_FLOOR: Final = 2.0
 _LEAST_SOUND_S: Final = 0.1
 _LEAST_PROBABILITY: Final = 0.3
+_FOREIGN_PROBABILITY: Final = 0.55
+_FOREIGN_SOUND_S: Final = 1.0
+_FOREIGN_WORDS: Final = 3
 # People say about 15 characters a second, and 25 when they hurry.
 _CHARACTERS_PER_S: Final = 30
 _CHARACTERS_BESIDES: Final = 6
@@ -47,6 +50,21 @@ def is_plausible(decoded: Decoded, samples: NDArray[np.int16]) -> bool:
     enough = len(text) <= _CHARACTERS_BESIDES + time_s * _CHARACTERS_PER_S
     likely = decoded.log_probability >= math.log(_LEAST_PROBABILITY)
     return enough and likely and sound_seconds(samples) >= _LEAST_SOUND_S
+
+
+def is_foreign(decoded: Decoded, samples: NDArray[np.int16]) -> bool:
+    """Returns whether a text was probably written for speech in another language than English.
+
+    Of 21 sentences in Chinese, French, Spanish and Italian 20 have a probability below the limit,
+    of 48 in English, twelve of them with noise at 5 dB, one.
+
+    Args:
+        decoded: The text.
+        samples: The audio it was found in, mono at 16 kHz.
+    """
+    unsure = decoded.log_probability < math.log(_FOREIGN_PROBABILITY)
+    long = len(decoded.words) >= _FOREIGN_WORDS and sound_seconds(samples) >= _FOREIGN_SOUND_S
+    return unsure and long
 
 
 def sound_seconds(samples: NDArray[np.int16]) -> float:
