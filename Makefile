@@ -120,9 +120,9 @@ protos: setup-dev ## generate the stubs from protos/
 bench: setup-dev ## figures of the mesh on this machine
 	$(BIN)/python -m bench
 
-bench-asr: setup-dev ## word error rates and delays of the recognisers on real recordings, on one core
+bench-asr: setup-dev ## word error rates and delays of the recognisers, on one core; CLIPS=FOLDER: own Chinese clips
 	-$(BIN)/anima models pull moonshine-recordings
-	$(BIN)/python -m bench.asr
+	$(BIN)/python -m bench.asr $(if $(CLIPS),--clips '$(CLIPS)')
 
 bench-memory: setup-dev ## figures of the memory; CONVERSATIONS=FILE measures what it recalls
 	$(BIN)/python -m bench.memory $(if $(CONVERSATIONS),--conversations '$(CONVERSATIONS)')
