@@ -102,10 +102,11 @@ def free_first_port() -> int:
     raise RuntimeError("no free ports")
 
 
-def own_data(folder: Path) -> Path:
+def own_data(folder: Path, *, voices: bool = False) -> Path:
     """Makes a data folder with the installed models, known vectors, and an empty memory.
 
-    The natural voices are left out: how busy the machine is decides whether they speak.
+    The natural voices are left out unless they are wanted: how busy the machine is decides whether
+    they speak.
     """
     data = folder / "data"
     data.mkdir()
@@ -115,7 +116,7 @@ def own_data(folder: Path) -> Path:
     for file in KNOWN_VECTORS.glob("*.npz"):
         shutil.copy(file, data / "llm")
     for model in models.glob("[!.]*"):
-        if model.name != VOICES:
+        if voices or model.name != VOICES:
             (data / "models" / model.name).symlink_to(model)
     return data
 
@@ -138,11 +139,12 @@ def running_mesh(
     *,
     command: Sequence[str] = (sys.executable, "-m", "cli"),
     cwd: Path | None = None,
+    voices: bool = False,
 ) -> Iterator[MeshProcess]:
     """Runs `anima up` on free ports, and stops it as Ctrl-C would."""
     port = free_first_port()
     http_address = f"127.0.0.1:{port + 8}"
-    data = own_data(folder)
+    data = own_data(folder, voices=voices)
     process = subprocess.Popen(
         [
             *command,

@@ -22,9 +22,11 @@ pytestmark = pytest.mark.browser
 RATE_HZ = 16_000
 
 
-def say(address: str, text: str) -> np.ndarray:
+def say(address: str, text: str, *, voice: str = "rms", language: str = "en") -> np.ndarray:
     """Speaks with flite: the embedded recogniser does not understand eSpeak's voice."""
-    config = tts.SynthesizeConfig(turn_id="question", voices=["rms"], sample_rate_hz=RATE_HZ)
+    config = tts.SynthesizeConfig(
+        turn_id="question", voices=[voice], language=language, sample_rate_hz=RATE_HZ
+    )
     requests = [
         tts.SynthesizeRequest(config=config),
         tts.SynthesizeRequest(text=tts.TextSegment(segment=1, text=text)),
