@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from anima.asr.v1 import RecognizeRequest
 from services.asr.engine import DecoderConfig, Hypothesis
 from services.asr.recogniser import Recogniser
 from services.asr.servicer import AsrServicer
@@ -49,7 +52,7 @@ async def heard(*candidates: str, language: str) -> list[str]:
     await recogniser.open()
     samples = with_silence(go_forward().samples, before_ms=300)
 
-    async def requests():  # type: ignore[no-untyped-def]
+    async def requests() -> AsyncIterator[RecognizeRequest]:
         yield config(language=language, candidate_languages=candidates)
         for request in audio(samples):
             yield request
