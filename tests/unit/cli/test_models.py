@@ -6,6 +6,8 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from services.runtime.config.settings import ServiceSettings
+from tests.requirements import need
 
 CONTENT = b"the weights"
 REGISTRY = """
@@ -80,3 +82,10 @@ def test_an_unknown_model_and_no_model_are_told(tmp_path: Path) -> None:
     data = registered(tmp_path, CONTENT)
     assert "unknown model huge" in run(data, "pull", "huge").output
     assert "no model given" in run(data, "pull").output
+
+
+def test_pulling_the_ears_for_other_languages_says_what_is_still_to_be_done() -> None:
+    need("whisper-base")
+    done = run(ServiceSettings.from_environment().data_dir, "pull", "whisper-base")
+    assert done.exit_code == 0
+    assert "To understand more languages: restart Anima." in done.output

@@ -44,6 +44,11 @@ def test_the_first_ones_are_kept() -> None:
     assert len(found) == MOST_WORDS
 
 
+def test_a_long_conversation_is_read_in_part() -> None:
+    long = "and so on " * 10_000
+    assert likeliest([(f"He met Bob {long}", True), ("He met Eve", True)]) == ["Bob"]
+
+
 def test_conversation_memory_and_documents_tell_names() -> None:
     async def main(stages: DirectStages) -> None:
         stages.memory.facts = ["Olga", "a dog called Rex"]
