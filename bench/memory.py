@@ -28,6 +28,7 @@ from memory.servicer import build
 from memory.settings import MemorySettings
 from memory.sqlite.store import Store
 from retrieval.embedding import Embedder
+from retrieval.encoders import DEFAULT_ENCODER, installed_encoder
 from services.runtime.calls.channels import open_channel
 from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import AnimaError
@@ -190,12 +191,17 @@ async def remember_times(memory: MemoryServiceAsyncStub, texts: list[str]) -> li
     return await timed_ms(len(texts) // 2, remember)
 
 
+def encoder_folder(models: Path) -> Path:
+    """Returns the folder of the encoder that a memory with default settings uses."""
+    return installed_encoder(ModelStore(models), DEFAULT_ENCODER)[1]
+
+
 def bench(calls: int, sizes: Sequence[int]) -> None:
     models = ServiceSettings.from_environment().data_dir / "models"
     embedder: Embedder | None = None
     known: Vectors | None = None
     try:
-        embedder = Embedder(ModelStore(models).path("minilm-l6-v2"))
+        embedder = Embedder(encoder_folder(models))
         known = embedder.embed(sentences(EMBEDDED_TEXTS, np.random.default_rng(0)))
     except AnimaError as error:
         print(f"by words alone: {error.message}")
@@ -218,7 +224,7 @@ def main() -> None:
     bench(arguments.calls, arguments.sizes)
     if arguments.conversations is not None:
         models = ServiceSettings.from_environment().data_dir / "models"
-        turns.bench(arguments.conversations, Embedder(ModelStore(models).path("minilm-l6-v2")))
+        turns.bench(arguments.conversations, Embedder(encoder_folder(models)))
 
 
 if __name__ == "__main__":

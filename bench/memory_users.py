@@ -23,6 +23,7 @@ from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
 from memory.sqlite.store import Store
 from retrieval.embedding import Embedder
+from retrieval.encoders import DEFAULT_ENCODER
 from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelStore
 from text.facts.extraction import EXTRACTOR
@@ -106,7 +107,7 @@ def main() -> None:
     parser.add_argument("--cache-mib", type=int, default=64, help="the bound of the indexes")
     arguments = parser.parse_args()
     models = ServiceSettings.from_environment().data_dir / "models"
-    embedder = Embedder(ModelStore(models).path("minilm-l6-v2"))
+    embedder = Embedder(ModelStore(models).path(DEFAULT_ENCODER))
     with tempfile.TemporaryDirectory() as folder:
         data_dir = Path(folder)
         (data_dir / "models").symlink_to(models, target_is_directory=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -64,7 +65,7 @@ def pull(
     for name in wanted:
         if name not in known:
             fail(f"unknown model {name}.", remedy=f"Known: {', '.join(known)}.")
-    pulled = [_pull(store, known[name]) for name in wanted]
+    pulled = [_pull(store, known, name) for name in wanted]
     if not all(pulled):
         raise typer.Exit(1)
     if WHISPER_MODEL in wanted:
@@ -72,21 +73,34 @@ def pull(
         console.print(f"To understand more languages: {escape(steps)}.", soft_wrap=True)
 
 
-def _pull(store: ModelStore, entry: StoredModel) -> bool:
-    """Pulls a model; returns False, after printing the reason, if that fails."""
+def _pull(store: ModelStore, known: Mapping[str, StoredModel], name: str) -> bool:
+    """Pulls a model, or the one that is used instead of it.
+
+    Returns:
+        False if the model itself could not be pulled; the reason was printed.
+    """
+    entry = known[name]
     if entry.state is ModelState.PRESENT:
         console.print(f"{entry.name} is already installed.")
         return True
+    if (fault := _fault_of_pull(store, name)) is None:
+        console.print(f"{entry.name} is installed.")
+        return True
+    report(f"{entry.name} could not be pulled: {fault}", remedy=entry.model.without)
+    if entry.model.instead in known:
+        _pull(store, known, entry.model.instead)
+    return False
+
+
+def _fault_of_pull(store: ModelStore, name: str) -> AnimaError | None:
     with progress(download=True) as display:
-        task = display.add_task(entry.name, total=None)
+        task = display.add_task(name, total=None)
 
         def show(done: int, total: int | None, step: str) -> None:
-            display.update(task, completed=done, total=total, description=f"{entry.name}: {step}")
+            display.update(task, completed=done, total=total, description=f"{name}: {step}")
 
         try:
-            store.pull(entry.name, show)
+            store.pull(name, show)
         except AnimaError as error:
-            report(f"{entry.name} could not be pulled: {error}", remedy=entry.model.without)
-            return False
-    console.print(f"{entry.name} is installed.")
-    return True
+            return error
+    return None

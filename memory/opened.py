@@ -17,7 +17,7 @@ from memory.reflection.llm_condenser import condenser_of
 from memory.reflection.tables import SummaryTables
 from memory.search.encoder import Encoder
 from memory.search.index import IndexCache
-from memory.search.re_embedding import ReEmbedding
+from memory.search.re_embedding import Pending, ReEmbedding
 from memory.search.searching import Search
 from memory.search.selector_model import SelectorModel
 from memory.service.background import Background, Once
@@ -112,6 +112,7 @@ class Opened:
             run=run,
             max_index_bytes=settings.index_cache_bytes,
         )
+        pending = Pending()
         ledger, summaries, uses = FactLedger(store), SummaryTables(store), Uses()
         distiller = Distiller(
             ledger,
@@ -152,7 +153,7 @@ class Opened:
         ]
         if encoder is not None:
             re_embedding = ReEmbedding(
-                store, encoder, reading=threads.reading, writing=threads.writing
+                store, encoder, pending, reading=threads.reading, writing=threads.writing
             )
             background.append(Once(re_embedding.run, name="memory-re-embedding"))
         return cls(
@@ -161,7 +162,7 @@ class Opened:
             selector_model=selector_model,
             run=run,
             indexes=indexes,
-            search=Search(store, indexes, ledger, summaries, encoder),
+            search=Search(store, indexes, ledger, summaries, encoder, pending),
             ledger=ledger,
             library=library,
             uses=uses,

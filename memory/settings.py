@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from memory.sqlite.checking import START_CHECK_S
 from memory.sqlite.encryption import Key, read_key
+from retrieval.encoders import DEFAULT_ENCODER
 from services.runtime.config.settings import ServiceSettings, Target
 
 
@@ -39,8 +40,9 @@ class MemorySettings(ServiceSettings):
     reserve_bytes: int = Field(default=16 * 1024 * 1024, ge=0, le=1 << 40)
     """The space that the engine "sqlite" keeps free in a file, so that data can be erased on a full
     disk; at most a quarter of the free space. 0: none."""
-    embedding_model: str = "minilm-l6-v2"
-    """The encoder in the model store; "none": search by words alone."""
+    embedding_model: str = DEFAULT_ENCODER
+    """The encoder in the model store; "minilm-l6-v2" knows English only; "none": search by words
+    alone."""
     embeddings: str = ""
     """LangChain embeddings to use instead, "module:attribute"; see docs/langchain.md."""
     index_cache_bytes: int = Field(default=256 * 1024 * 1024, ge=1024, le=1 << 40)

@@ -169,12 +169,19 @@ class Truth(ABC):
     def put_vectors(
         self, user_id: str, vectors: Sequence[tuple[int, Vector]], model_id: str
     ) -> None:
-        """Sets vectors of a user's items by row id; rows that no longer exist are left out."""
+        """Sets vectors of a user's items by row id; rows that no longer exist are left out.
+
+        An index learns of them from `raise_revision`, after the last ones.
+        """
         with self.transaction() as connection:
             for row_id, vector in vectors:
                 held = connection.execute("SELECT 1 FROM item WHERE id = ?", (row_id,)).fetchone()
                 if held is not None:
                     rows.put_vector(connection, row_id, vector, model_id)
+
+    def raise_revision(self, user_id: str) -> None:
+        """Makes every index of a user read all rows again."""
+        with self.transaction() as connection:
             rows.raise_revision(connection, user_id)
 
     def forget_items(self, user_id: str, item_ids: Sequence[str]) -> int:
@@ -295,12 +302,12 @@ class Truth(ABC):
         ]
 
     def users_without_vectors(self, model_id: str) -> list[str]:
-        """Returns the users that have items without a vector of a model."""
+        """Returns the users that have items without a vector of a model, the latest ones first."""
         with self.reading() as connection:
             found = connection.execute(
-                "SELECT DISTINCT user_id FROM item JOIN user ON user.id = item.user"
+                "SELECT user_id FROM item JOIN user ON user.id = item.user"
                 " LEFT JOIN vec ON vec.item = item.id AND vec.model_id = ?"
-                " WHERE vec.item IS NULL",
+                " WHERE vec.item IS NULL GROUP BY user_id ORDER BY max(item.id) DESC",
                 (model_id,),
             )
             return [row[0] for row in found]

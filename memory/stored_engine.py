@@ -236,7 +236,7 @@ class StoredMemory(ABC):
             and not selector.fits(
                 judged.words,
                 best,
-                by_words_alone=self.opened.encoder is None,
+                by_words_alone=not self.opened.search.uses_vectors(user_id),
                 judged_needless=judged.kind is Kind.NOTHING,
             )
         ):

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.encoders import is_multilingual
 from retrieval.lexical import LexicalIndex
 
 LEXICAL_WEIGHT = 0.6
@@ -35,8 +36,18 @@ class Hit:
     """The lexical score, 0 to 1."""
 
 
+def lexical_weight(model_id: str) -> float:
+    """Returns the weight of the lexical score beside the vectors of a model.
+
+    The vectors of a multilingual encoder are centred, so that their cosines are lower.
+    """
+    return 0.4 if is_multilingual(model_id) else LEXICAL_WEIGHT
+
+
 def blend(
-    vector_scores: NDArray[np.float32] | None, lexical_scores: NDArray[np.float32]
+    vector_scores: NDArray[np.float32] | None,
+    lexical_scores: NDArray[np.float32],
+    lexical_weight: float = LEXICAL_WEIGHT,
 ) -> NDArray[np.float32]:
     """Combines both scores of each text, or returns the lexical score if there are no vectors.
 
@@ -47,14 +58,15 @@ def blend(
     Args:
         vector_scores: Cosines, shape [texts], or None.
         lexical_scores: Shape [texts], 0 to 1.
+        lexical_weight: The weight of the lexical score, 0 to 1; the rest is for the cosine.
 
     Returns:
         Shape [texts], 0 to 1.
     """
     if vector_scores is None:
         return lexical_scores
-    meaning = np.float32(1 - LEXICAL_WEIGHT) * np.clip(vector_scores, 0, 1)
-    return meaning + np.float32(LEXICAL_WEIGHT) * lexical_scores
+    meaning = np.float32(1 - lexical_weight) * np.clip(vector_scores, 0, 1)
+    return meaning + np.float32(lexical_weight) * lexical_scores
 
 
 def best_first(scores: NDArray[np.float32], k: int) -> NDArray[np.intp]:

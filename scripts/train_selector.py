@@ -1,8 +1,10 @@
 """Trains the weights of `memory.search.selector_model` and writes them into the package.
 
-Run from the repository: `python -m scripts.train_selector`. It needs the encoder minilm-l6-v2.
+Run from the repository: `python -m scripts.train_selector`. It needs the encoders of
+`memory.search.selector_model.TRAINED_FOR`, or those that are named.
 """
 
+import argparse
 import json
 import zlib
 from dataclasses import asdict
@@ -13,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.search import selector_model
-from memory.search.selector_model import Kind, Thresholds, chances, features
+from memory.search.selector_model import (
+    TRAINED_FOR,
+    Kind,
+    Thresholds,
+    chances,
+    features,
+    weights_file,
+)
 from retrieval.embedding import Embedder
 from scripts.selector.turns import training_turns
 from services.runtime.config.settings import ServiceSettings
@@ -76,10 +85,8 @@ def _rounded(chance: float | np.floating[Any]) -> float:
     return round(float(chance), 3)
 
 
-def main() -> None:
-    """Trains and writes."""
-    models = ModelStore(ServiceSettings.from_environment().data_dir / "models")
-    embedder = Embedder(models.path("minilm-l6-v2"))
+def write_weights(embedder: Embedder, encoder: str) -> None:
+    """Trains and writes the weights for an encoder."""
     turns = training_turns()
     vectors = embedder.embed([turn.text for turn in turns])
     rows = np.stack([features(turn.text, v) for turn, v in zip(turns, vectors, strict=True)])
@@ -91,9 +98,18 @@ def main() -> None:
         "thresholds": asdict(thresholds),
         "weights": [[round(float(w), 3) for w in row] for row in trained(rows, labels)],
     }
-    path = Path(selector_model.__file__).with_name(selector_model.WEIGHTS_FILE)
+    path = Path(selector_model.__file__).with_name(weights_file(encoder))
     path.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
-    print(f"{len(turns)} turns, {path.stat().st_size // 1000} kB, {thresholds}")
+    print(f"{encoder}: {len(turns)} turns, {path.stat().st_size // 1000} kB, {thresholds}")
+
+
+def main() -> None:
+    """Trains for each encoder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("encoders", nargs="*", default=TRAINED_FOR)
+    models = ModelStore(ServiceSettings.from_environment().data_dir / "models")
+    for encoder in parser.parse_args().encoders:
+        write_weights(Embedder(models.path(encoder)), encoder)
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def shared_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProcess]:
     """One mesh of processes for all tests that leave it as it was (tests/workers.py lists them)."""
-    need("minilm")
+    need("encoder")
     first_port = free_first_port()
     environment = {
         "ANIMA_AVATAR_METRICS_LISTEN": f"127.0.0.1:{first_port}",

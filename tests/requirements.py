@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.encoders import DEFAULT_ENCODER
 from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import AnimaError
 from services.runtime.models.store import ModelStore
@@ -121,6 +122,10 @@ REQUIREMENTS = {
     ),
     "pocketsphinx-testdata": Requirement(
         present=POCKETSPHINX_TESTDATA.is_dir, how_to_get="apt-get install pocketsphinx-testdata"
+    ),
+    "encoder": Requirement(
+        present=lambda: _has_model(DEFAULT_ENCODER),
+        how_to_get=f"run: anima models pull {DEFAULT_ENCODER}",
     ),
     "minilm": Requirement(
         present=lambda: _has_model("minilm-l6-v2"),

@@ -13,8 +13,9 @@ import numpy as np
 
 from bench.recalling.conversations import Conversation, conversations
 from bench.recalling.turns import Vectors, index_of, search
-from memory.search.ranking import WEIGHTS, Weights
+from memory.search.ranking import Weights
 from retrieval.embedding import Embedder
+from retrieval.encoders import DEFAULT_ENCODER
 from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelStore
 
@@ -31,6 +32,7 @@ class Tuning:
     def __init__(self, talks: Sequence[Conversation], vectors: Vectors) -> None:
         self._talks = talks
         self._vectors = vectors
+        self.shipped = vectors.weights
         self._known: dict[tuple[int, Weights], list[float]] = {}
 
     def recalls(self, number: int, weights: Weights) -> list[float]:
@@ -55,7 +57,8 @@ class Tuning:
 
     def tuned(self, numbers: Sequence[int]) -> Weights:
         """Returns the weights that are best for some conversations."""
-        best, score = WEIGHTS, self.mean(numbers, WEIGHTS)
+        best = self.shipped
+        score = self.mean(numbers, best)
         for _ in range(ROUNDS):
             before = best
             for field in fields(Weights):
@@ -81,21 +84,25 @@ def bench(path: Path, embedder: Embedder) -> None:
         weights = tuning.tuned(others)
         recalls = tuning.recalls(number, weights)
         left_out += recalls
-        changed = {k: v for k, v in asdict(weights).items() if v != getattr(WEIGHTS, k)}
+        changed = {k: v for k, v in asdict(weights).items() if v != getattr(tuning.shipped, k)}
         print(
             f"conversation {number + 1}: {100 * np.mean(recalls):.1f}, tuned on the others"
             f" {100 * tuning.mean(others, weights):.1f}; changed: {changed}",
             flush=True,
         )
     print(f"R@{DEPTH} of what was left out: {100 * np.mean(left_out):.1f}")
-    print(f"R@{DEPTH} with the product's weights: {100 * tuning.mean(everyone, WEIGHTS):.1f}")
+    print(
+        f"R@{DEPTH} with the product's weights: {100 * tuning.mean(everyone, tuning.shipped):.1f}"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("conversations", type=Path, help="a JSON file in the format of LoCoMo")
+    parser.add_argument("--encoder", default=DEFAULT_ENCODER, help="a model of the store")
+    arguments = parser.parse_args()
     models = ModelStore(ServiceSettings.from_environment().data_dir / "models")
-    bench(parser.parse_args().conversations, Embedder(models.path("minilm-l6-v2")))
+    bench(arguments.conversations, Embedder(models.path(arguments.encoder)))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from bench.recalling.conversations import CATEGORIES, Conversation, conversations, in_first_person
 from memory.search.index import Found, UserIndex
-from memory.search.ranking import WEIGHTS, Weights
+from memory.search.ranking import Weights, weights_for
 from memory.store import IndexRow
 from retrieval.embedding import Embedder
+from retrieval.encoders import DEFAULT_ENCODER
 from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelStore
 
@@ -39,6 +40,11 @@ class Vectors:
     def dimensions(self) -> int | None:
         return None if self._embedder is None else self._embedder.dimensions
 
+    @property
+    def weights(self) -> Weights:
+        """The product's weights for these vectors."""
+        return weights_for("" if self._embedder is None else self._embedder.model_id)
+
     def of(self, texts: Sequence[str]) -> list[Vector | None]:
         if self._embedder is None:
             return [None] * len(texts)
@@ -52,8 +58,10 @@ class Vectors:
         return vector
 
 
-def index_of(conversation: Conversation, vectors: Vectors, weights: Weights = WEIGHTS) -> UserIndex:
-    index = UserIndex(vectors.dimensions, weights)
+def index_of(
+    conversation: Conversation, vectors: Vectors, weights: Weights | None = None
+) -> UserIndex:
+    index = UserIndex(vectors.dimensions, weights or vectors.weights)
     found = vectors.of([turn.searched_text for turn in conversation.turns])
     index.add(
         [
@@ -86,10 +94,8 @@ def search(index: UserIndex, vectors: Vectors, question: str, k: int) -> list[Fo
     return index.search(question, vector, k, "", embed=vectors.embed)
 
 
-def measured(
-    number: int, conversation: Conversation, vectors: Vectors, weights: Weights = WEIGHTS
-) -> Iterator[Measured]:
-    index = index_of(conversation, vectors, weights)
+def measured(number: int, conversation: Conversation, vectors: Vectors) -> Iterator[Measured]:
+    index = index_of(conversation, vectors)
     turns = {turn.turn_id: turn for turn in conversation.turns}
     for question in conversation.questions:
         search(index, vectors, question.text, 1)  # its vectors are computed before the clock runs
@@ -154,9 +160,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("conversations", type=Path, help="a JSON file in the format of LoCoMo")
     parser.add_argument("--words-only", action="store_true", help="search without vectors")
+    parser.add_argument("--encoder", default=DEFAULT_ENCODER, help="a model of the store")
     arguments = parser.parse_args()
     models = ModelStore(ServiceSettings.from_environment().data_dir / "models")
-    embedder = None if arguments.words_only else Embedder(models.path("minilm-l6-v2"))
+    embedder = None if arguments.words_only else Embedder(models.path(arguments.encoder))
     bench(arguments.conversations, embedder)
 
 

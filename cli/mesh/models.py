@@ -13,7 +13,7 @@ from cli.console import console
 from memory.settings import MemorySettings
 from services.asr.choosing.choice import BEST_MODEL, needs_model
 from services.asr.settings import AsrSettings
-from services.llm.settings import LlmSettings
+from services.llm.settings import NO_MODEL, LlmSettings
 from services.runtime.config.settings import ServiceSettings
 from services.runtime.models.store import ModelStore, StoredModel
 
@@ -32,9 +32,16 @@ def missing_models(settings: Mapping[str, ServiceSettings]) -> list[StoredModel]
         for each in settings.values()
         if isinstance(each, LlmSettings | MemorySettings) and not getattr(each, "embeddings", "")
     }
-    encoder = LlmSettings.model_fields["embedding_model"].default
+    compared |= {
+        (each.english_model, each.data_dir)
+        for each in settings.values()
+        if isinstance(each, LlmSettings) and each.embedding_model != NO_MODEL
+    }
+    fields = LlmSettings.model_fields
+    encoders = {fields[name].default for name in ("embedding_model", "english_model")}
     listening = [each for each in settings.values() if isinstance(each, AsrSettings)]
-    spared = {encoder} if any(needs_model(each) for each in listening) else {encoder, BEST_MODEL}
+    needed = any(needs_model(each) for each in listening)
+    spared = encoders if needed else {*encoders, BEST_MODEL}
     found: dict[str, StoredModel] = {}
     for folder in sorted({each.data_dir for each in settings.values()}):
         for stored in ModelStore(folder / "models").lacking():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from memory.knowledge.document import Owner
 from memory.knowledge.rows import LibraryState, PassageRow, Vector
 from memory.knowledge.tables import KnowledgeTables
-from retrieval.hybrid import best_first, blend
+from retrieval.hybrid import best_first, blend, lexical_weight
 from retrieval.lexical import LexicalIndex
 
 
@@ -29,8 +29,14 @@ class FoundRow:
 class LibraryIndex:
     """All passages of one library in memory. Not thread-safe: `LibraryIndexes` locks."""
 
-    def __init__(self, dimensions: int | None) -> None:
-        """Creates an empty index; `dimensions` is the length of a vector, None without vectors."""
+    def __init__(self, dimensions: int | None, model_id: str = "") -> None:
+        """Creates an empty index.
+
+        Args:
+            dimensions: The length of a vector; None without vectors.
+            model_id: The model of the vectors.
+        """
+        self._lexical_weight = lexical_weight(model_id)
         self._lexical = LexicalIndex()
         self._row_ids = array("q")
         self._dimensions = dimensions
@@ -65,7 +71,7 @@ class LibraryIndex:
         """Returns the k rows with the highest scores, best first; equal ones oldest first."""
         lexical = self._lexical.scores(query)
         cosines = None if vector is None else self._cosines(vector)
-        scores = blend(cosines, lexical)
+        scores = blend(cosines, lexical, self._lexical_weight)
         return [
             FoundRow(
                 row_id=self._row_ids[position],
@@ -137,7 +143,7 @@ class LibraryIndexes:
 
     def _current(self, state: LibraryState, entry: _Entry) -> LibraryIndex:
         if entry.index is None or entry.state != state:
-            entry.index, entry.state = LibraryIndex(self._dimensions), state
+            entry.index, entry.state = LibraryIndex(self._dimensions, self._model_id), state
         added = self._tables.index_rows(state, entry.index.last_row_id, self._model_id)
         if added:
             entry.index.add(added)

@@ -84,6 +84,8 @@ class Library:
             max_bytes=max_index_bytes,
         )
         self._reader = Reader(tokenizer_json=None if encoder is None else encoder.tokenizer_json)
+        # Libraries of which only words are searched until all of their passages have a vector.
+        self._pending: set[int] = set()
         self._cleaning = Once(self._clean, name="knowledge-cleaning")
         self._re_embedding = Once(self._embed_rest, name="knowledge-re-embedding")
 
@@ -234,9 +236,11 @@ class Library:
         return [one for one in found if one.score >= min_score]
 
     def _search(self, owner: Owner, query: str, k: int) -> list[FoundPassage]:
-        if self._tables.state(owner) is None:
+        state = self._tables.state(owner)
+        if state is None:
             return []
-        vector = None if self._encoder is None else self._encoder.embed_query(query)
+        encoder = None if state.row_id in self._pending else self._encoder
+        vector = None if encoder is None else encoder.embed_query(query)
         found = self._indexes.search(owner, query, vector, k)
         # The text is read from the database, so a passage that was just erased is never returned.
         passages = self._tables.passages_by_row([row.row_id for row in found])
@@ -261,15 +265,19 @@ class Library:
 
     async def _embed_rest(self) -> None:
         try:
-            for library in await self._embedding.run(
+            libraries = await self._embedding.run(
                 self._tables.libraries_without_vectors, self._model_id
-            ):
+            )
+            self._pending = {library.row_id for library in libraries}
+            for library in libraries:
                 found = await self._embedding.run(
                     self._tables.index_rows, library, 0, self._model_id
                 )
                 rest = [row for row in found if row.vector is None]
                 for start in range(0, len(rest), _EMBED_BATCH):
                     await self._embed_again(library, rest[start : start + _EMBED_BATCH])
+                await self._writing.run(self._tables.raise_revision, library)
+                self._pending.discard(library.row_id)
                 get_logger().info("passages embedded again", passages=len(rest))
         except Exception as error:  # searches use words until then; the next start retries
             get_logger().error("embedding of earlier passages stopped", exc_info=error)

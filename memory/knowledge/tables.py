@@ -295,10 +295,17 @@ class KnowledgeTables:
     def put_vectors(
         self, library: LibraryState, vectors: Sequence[tuple[int, Vector]], model_id: str
     ) -> None:
-        """Sets vectors of a library's passages by row; rows that no longer exist are left out."""
+        """Sets vectors of a library's passages by row; rows that no longer exist are left out.
+
+        An index learns of them from `raise_revision`, after the last ones.
+        """
         with self._database.transaction() as connection:
             connection.executemany(
                 "UPDATE passage SET vector = ?, model_id = ? WHERE id = ? AND library = ?",
                 [(blob_of(vector), model_id, row, library.row_id) for row, vector in vectors],
             )
+
+    def raise_revision(self, library: LibraryState) -> None:
+        """Makes every index of a library read all passages again."""
+        with self._database.transaction() as connection:
             raise_revision(connection, library.row_id)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from memory.settings import MemorySettings
 from retrieval.embedding import Embedder
+from retrieval.encoders import installed_encoder
 from services.runtime.config.settings import SettingsError
 from services.runtime.errors import FailedPrecondition
 from services.runtime.models.loading import load_fault
@@ -102,7 +103,7 @@ def load_encoder(settings: MemorySettings) -> Encoder | None:
     if name == "none":
         return None
     try:
-        folder = ModelStore(settings.data_dir / "models").path(name)
+        name, folder = installed_encoder(ModelStore(settings.data_dir / "models"), name)
     except FailedPrecondition as error:
         get_logger().warning("memory searches by words only", why=error.message)
         return None

@@ -22,6 +22,7 @@ from memory.search.ranking import (
     asked_speakers,
     favour,
     prior,
+    weights_for,
     with_surroundings,
 )
 from memory.search.telling import asks_how_many, asks_when, tells_how_many, tells_when
@@ -176,7 +177,7 @@ class UserIndex:
         if facts is not None:
             ranks[columns.is_fact != facts] = 0
         # Of the whole question, because the thresholds of the selector were measured with its name.
-        own = blend(cosines, lexical)
+        own = blend(cosines, lexical, self._weights.lexical)
         count = len(ranks)
         return [
             Found(
@@ -276,6 +277,7 @@ class IndexCache:
         self._store = store
         self._model_id = model_id
         self._dimensions = dimensions
+        self._weights = weights_for(model_id)
         self._max_bytes = max_bytes
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._size_bytes = 0
@@ -327,16 +329,19 @@ class IndexCache:
             self.drop(user_id)
             return
         if entry.index is None or entry.state != state:
-            entry.index, entry.summaries, entry.state = UserIndex(self._dimensions), None, state
+            entry.index, entry.summaries, entry.state = self._empty(), None, state
         rows = self._store.index_rows(state, entry.last_row_id, self._model_id)
         if rows:
             entry.index.add([row for row in rows if not row.is_summary])
             summaries = [row for row in rows if row.is_summary]
             if summaries:
-                entry.summaries = entry.summaries or UserIndex(self._dimensions)
+                entry.summaries = entry.summaries or self._empty()
                 entry.summaries.add(summaries)
             held = [index.size_bytes for index in (entry.index, entry.summaries) if index]
             self._weigh(user_id, entry, sum(held))
+
+    def _empty(self) -> UserIndex:
+        return UserIndex(self._dimensions, self._weights)
 
     def _weigh(self, user_id: str, entry: _Entry, size_bytes: int) -> None:
         with self._lock:

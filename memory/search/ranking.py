@@ -6,13 +6,14 @@ that they hold on a conversation that was left out.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.hybrid import blend
+from retrieval.encoders import is_multilingual
+from retrieval.hybrid import LEXICAL_WEIGHT, blend, lexical_weight
 from text.normal import normalised
 from text.scripts import is_ideographic
 
@@ -24,6 +25,7 @@ class Weights:
     """How much each sign counts.
 
     Attributes:
+        lexical: The words of the item; the rest of 1 is for its meaning.
         previous_lexical: The words of the item before; an answer is found by its question.
         next_lexical: The words of the item after.
         previous_vector: The meaning of the item before; a short remark is found by its topic.
@@ -38,6 +40,7 @@ class Weights:
         how_many: The question asks for a number, and the item tells one.
     """
 
+    lexical: float = LEXICAL_WEIGHT
     previous_lexical: float = 0.25
     next_lexical: float = 0.2
     previous_vector: float = 0.05
@@ -53,6 +56,21 @@ class Weights:
 
 
 WEIGHTS: Final = Weights()
+
+
+def weights_for(model_id: str) -> Weights:
+    """Returns the weights for the vectors of a model."""
+    if not is_multilingual(model_id):
+        return WEIGHTS
+    return replace(
+        WEIGHTS,
+        lexical=lexical_weight(model_id),
+        previous_lexical=0.19,
+        previous_vector=0.1,
+        next_vector=0.1,
+        question=0.2,
+    )
+
 
 _ASKED_WHAT_WAS_ANSWERED = re.compile(
     r"\b(?:you|your)\b.*\b(?:say|said|tell|told|explain\w*|recommend\w*|suggest\w*|promis\w*|mean)\b"
@@ -120,7 +138,9 @@ def with_surroundings(
     Returns:
         Shape [rows], 0 or more.
     """
-    relevance = blend(cosines, lexical) + np.float32(weights.session_lexical) * sessions
+    relevance = (
+        blend(cosines, lexical, weights.lexical) + np.float32(weights.session_lexical) * sessions
+    )
     before, behind = weights.previous_lexical * lexical, weights.next_lexical * lexical
     if cosines is not None:
         before += weights.previous_vector * cosines

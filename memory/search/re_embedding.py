@@ -12,14 +12,44 @@ from services.runtime.process.compute import Compute
 _BATCH = 64
 
 
+class Pending:
+    """The users whose items are still being embedded. Thread-safe.
+
+    Items with a vector would displace those without one, so these users are searched by words
+    alone until all of their items have one.
+    """
+
+    def __init__(self) -> None:
+        self._users: set[str] = set()
+
+    def __contains__(self, user_id: object) -> bool:
+        """Whether some items of a user still wait for their vectors."""
+        return user_id in self._users
+
+    def begin(self, user_ids: Sequence[str]) -> None:
+        """Adds users."""
+        self._users = set(user_ids)
+
+    def done(self, user_id: str) -> None:
+        """Removes a user."""
+        self._users.discard(user_id)
+
+
 class ReEmbedding:
     """Embeds items without a vector, user by user; an item that fails does not block the others."""
 
     def __init__(
-        self, store: Truth, embedder: Encoder, *, reading: Compute, writing: Compute
+        self,
+        store: Truth,
+        embedder: Encoder,
+        pending: Pending,
+        *,
+        reading: Compute,
+        writing: Compute,
     ) -> None:
         self._store = store
         self._embedder = embedder
+        self._pending = pending
         self._reading = reading
         self._writing = writing
         self._attempts = Attempts(store, "vectors", embedder.model_id)
@@ -27,24 +57,34 @@ class ReEmbedding:
     async def run(self) -> None:
         """Embeds everything once; failures are logged and retried at the next start."""
         run = Run(self._attempts, self._writing)
-        model_id = self._embedder.model_id
         try:
             aside = await self._reading.run(self._attempts.set_aside)
-            users = await self._reading.run(self._store.users_without_vectors, model_id)
+            users = await self._reading.run(
+                self._store.users_without_vectors, self._embedder.model_id
+            )
+            self._pending.begin(users)
             for user_id in users:
-                state = await self._reading.run(self._store.user_state, user_id)
-                if state is None:
-                    continue
-                rows = await self._reading.run(self._store.index_rows, state, 0, model_id)
-                rest = [row for row in rows if row.vector is None and row.row_id not in aside]
-                for start in range(0, len(rest), _BATCH):
-                    await self._embed(run, user_id, rest[start : start + _BATCH])
+                await self._embed_user(run, user_id, aside)
             await run.end()
         except Exception as error:  # the memory also works without
             get_logger().error("embedding of earlier items stopped", exc_info=error)
             return
         if users:
             get_logger().info("items embedded again", users=len(users))
+
+    async def _embed_user(self, run: Run, user_id: str, aside: set[int]) -> None:
+        state = await self._reading.run(self._store.user_state, user_id)
+        if state is not None:
+            rows = await self._reading.run(
+                self._store.index_rows, state, 0, self._embedder.model_id
+            )
+            rest = [row for row in rows if row.vector is None and row.row_id not in aside]
+            for start in range(0, len(rest), _BATCH):
+                await self._embed(run, user_id, rest[start : start + _BATCH])
+            if rest:
+                # Once for all of them: the index of an active user is built again each time.
+                await self._writing.run(self._store.raise_revision, user_id)
+        self._pending.done(user_id)
 
     async def _embed(self, run: Run, user_id: str, rows: Sequence[IndexRow]) -> None:
         try:

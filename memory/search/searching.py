@@ -1,6 +1,6 @@
 """Searches the memories of one user: indexes find the rows, the store has their content."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Container, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from anima.memory.v1 import ITEM_KIND_FACT, ITEM_KIND_SUMMARY, ITEM_KIND_TURN, SPEAKER_ASSISTANT
@@ -48,12 +48,28 @@ class Search:
         ledger: FactLedger,
         summaries: SummaryTables,
         encoder: Encoder | None,
+        pending: Container[str] = (),
     ) -> None:
+        """Takes what it searches with.
+
+        Args:
+            store: The database.
+            indexes: The indexes of users.
+            ledger: The facts.
+            summaries: The summaries.
+            encoder: Computes the vectors of questions; None: only words are searched.
+            pending: The users of whom only words are searched for now.
+        """
         self._encoder = encoder
+        self._pending = pending
         self._store = store
         self._indexes = indexes
         self._ledger = ledger
         self._summaries = summaries
+
+    def uses_vectors(self, user_id: str) -> bool:
+        """Returns whether the items of a user are searched by vectors as well as by words."""
+        return self._encoder is not None and user_id not in self._pending
 
     def search(self, query: Query) -> tuple[float, list[RecalledItem]]:
         """Returns the best item's own score, and the items, best first."""
@@ -68,15 +84,17 @@ class Search:
         return best, items
 
     def _found(self, query: Query, facts: bool | None, *, summaries: bool = False) -> list[Found]:
+        encoder = self._encoder if self.uses_vectors(query.user_id) else None
+        embed = None if encoder is None else encoder.embed_query
         return self._indexes.search(
             query.user_id,
             query.text,
-            None if self._encoder is None else self._encoder.embed_query(query.text),
+            None if embed is None else embed(query.text),
             k=query.max_items + _SPARE,
             exclude_session_id=query.exclude_session_id,
             facts=facts,
             summaries=summaries,
-            embed=None if self._encoder is None else self._encoder.embed_query,
+            embed=embed,
         )
 
     def _said(self, query: Query) -> tuple[float, list[RecalledItem]]:

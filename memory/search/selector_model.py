@@ -14,11 +14,18 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.encoders import DEFAULT_ENCODER, ENGLISH_ENCODER
 from retrieval.tokeniser import tokens
 
-WEIGHTS_FILE = "selector_weights.json"
+TRAINED_FOR = (DEFAULT_ENCODER, ENGLISH_ENCODER)
+"""The encoders for whose vectors there are weights."""
 BUCKETS = 1024
 _START, _END = "^", "$"
+
+
+def weights_file(encoder: str) -> str:
+    """Returns the name of the file with the weights for an encoder."""
+    return f"selector_{encoder}.json"
 
 
 class Kind(Enum):
@@ -83,7 +90,11 @@ class SelectorModel:
     @classmethod
     def shipped(cls, model_id: str) -> "SelectorModel | None":
         """Loads the shipped weights; None if they were trained with another encoder."""
-        content = json.loads((files("memory.search") / WEIGHTS_FILE).read_text(encoding="utf-8"))
+        encoder = model_id.partition("@")[0]
+        if encoder not in TRAINED_FOR:
+            return None
+        file = files("memory.search") / weights_file(encoder)
+        content = json.loads(file.read_text(encoding="utf-8"))
         if content["model_id"] != model_id:
             return None
         weights = np.array(content["weights"], dtype=np.float32)

@@ -7,6 +7,7 @@ from typing import ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
+from retrieval.encoders import DEFAULT_ENCODER, ENGLISH_ENCODER
 from services.runtime.config.settings import ServiceSettings
 
 NO_MODEL: Final = "none"
@@ -30,8 +31,12 @@ class LlmSettings(ServiceSettings):
     word_interval_ms: int = Field(default=12, ge=0, le=5_000)
     """The pause between words of engines that need no time to think."""
 
-    embedding_model: str = "minilm-l6-v2"
-    """The model in the model store that compares meanings; "none": only words are compared."""
+    embedding_model: str = DEFAULT_ENCODER
+    """The model in the model store that compares meanings; "minilm-l6-v2" knows English only;
+    "none": only words are compared."""
+    english_model: str = ENGLISH_ENCODER
+    """A model that compares English questions together with that one: it knows English better, but
+    takes 130 MB more. "none": the one for all languages alone."""
 
     api_key: str | None = Field(default=None, repr=False)
     """The key for the server of a model. It is never logged."""

@@ -14,7 +14,7 @@ from tests.unit.identity.tokens import key_file, signing_key_file
 @pytest.fixture(scope="session")
 def open_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     """A mesh on loopback without a token."""
-    need("minilm")
+    need("encoder")
     with attacked_mesh(tmp_path_factory.mktemp("open-mesh"), {}) as mesh:
         yield mesh
 
@@ -22,7 +22,7 @@ def open_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
 @pytest.fixture(scope="session")
 def guarded_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     """A mesh that demands a token."""
-    need("minilm")
+    need("encoder")
     with attacked_mesh(tmp_path_factory.mktemp("guarded-mesh"), {"ANIMA_TOKEN": TOKEN}) as mesh:
         yield mesh
 
@@ -30,7 +30,7 @@ def guarded_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]
 @pytest.fixture(scope="session")
 def personal_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     """A mesh whose callers need a signed token of their own."""
-    need("minilm")
+    need("encoder")
     folder = tmp_path_factory.mktemp("personal-mesh")
     keys = {
         "ANIMA_IDENTITY_KEYS_FILE": str(key_file(folder)),

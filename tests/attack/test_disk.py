@@ -35,7 +35,7 @@ def models() -> Path:
 @asynccontextmanager
 async def memory_service(data: Path, *before: str) -> AsyncIterator[tuple[Any, Any]]:
     """Runs a memory service; yields its stub and its process."""
-    need("minilm")
+    need("encoder")
     (address,) = free_addresses(1)
     log = data.with_suffix(".log")
     with log.open("ab") as written:

@@ -21,7 +21,7 @@ def slow_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProcess]
 
     Its language model is so slow that every stage is at work at the first media.
     """
-    need("minilm")
+    need("encoder")
     folder = tmp_path_factory.mktemp("slow-mesh")
     with running_mesh(folder, {"ANIMA_LLM_WORD_INTERVAL_MS": "120"}) as running:
         yield running

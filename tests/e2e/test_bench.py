@@ -78,7 +78,7 @@ def test_avatar() -> None:
 
 
 def test_memory() -> None:
-    need("minilm")
+    need("encoder")
     printed = bench("memory", *QUICK["memory"])
     pair = rf"{NUMBER} / +{NUMBER}"
     row = figures(rf" 100 +{pair} +{pair} +{NUMBER} +{pair}\n", printed)
@@ -90,7 +90,7 @@ def test_memory() -> None:
 
 @pytest.mark.long
 def test_memory_users() -> None:
-    need("minilm")
+    need("encoder")
     printed = bench("memory_users", "--users", "20", "--recalls", "4")
     p50, p99 = figures(rf"rebuilt: +{NUMBER} / +{NUMBER} ms", printed)
     assert 0 < p50 <= p99
@@ -129,7 +129,7 @@ def test_fit_mouth() -> None:
 
 @pytest.mark.long
 def test_mesh() -> None:
-    need("minilm")
+    need("encoder")
     printed = bench("mesh", *QUICK["mesh"])
     assert "'what can you do' -> 'what can you do'" in printed
     row = figures(rf"first synced frame │ {NUMBER} │ {NUMBER} │ {NUMBER}", printed)
@@ -155,7 +155,7 @@ def test_orchestration() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_floods() -> None:
-    need("minilm")
+    need("encoder")
     printed = bench(
         "floods",
         *("--rounds", "1", "--seconds", "2", "--idle", "100", "--half-heads", "20"),
@@ -178,7 +178,7 @@ def test_floods() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_chaos() -> None:
-    need("minilm")
+    need("encoder")
     printed = bench("chaos", "--answers", "6", "--at-a-time", "3", "--seed", "7")
     assert "afterwards: 6 questions: 6 whole" in printed
     assert printed.strip().endswith("nothing is left")

@@ -47,7 +47,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def mesh(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, str]) -> Iterator[MeshProcess]:
-    need("minilm")
+    need("encoder")
     environment = keys | {"OMP_NUM_THREADS": "1"}
     with running_mesh(tmp_path_factory.mktemp("mesh"), environment) as running:
         yield running

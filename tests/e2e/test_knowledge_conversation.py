@@ -52,7 +52,7 @@ class Person:
 
 @pytest.fixture
 async def person(tmp_path: Path) -> AsyncIterator[Person]:
-    need("minilm")
+    need("encoder")
     models = ServiceSettings.from_environment().data_dir / "models"
     (tmp_path / "models").symlink_to(models, target_is_directory=True)
     settings = MemorySettings(listen="127.0.0.1:0", data_dir=tmp_path)

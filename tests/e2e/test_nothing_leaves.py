@@ -38,7 +38,7 @@ def _files(home: Path) -> list[str]:
 
 def test_a_conversation_with_voice_and_face_leaves_nothing(tmp_path: Path) -> None:
     need("network-namespace")
-    need("minilm")
+    need("encoder")
     need("flite")
     home, folder = tmp_path / "home", tmp_path / "answers"
     home.mkdir()

@@ -42,7 +42,7 @@ def readable_by_others(folder: Path) -> dict[str, str]:
 
 
 def test_what_a_mesh_and_its_commands_write_is_private(tmp_path: Path) -> None:
-    for model in ("minilm", "face-mesh", "astronaut"):
+    for model in ("encoder", "face-mesh", "astronaut"):
         need(model)
     written = tmp_path / "written"
     written.mkdir()

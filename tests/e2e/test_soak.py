@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 async def test_nothing_is_lost_stale_or_left_behind() -> None:
-    need("minilm")
+    need("encoder")
     record = await soak(0.2, sessions=3, seed=5, known_people=2)
     assert not record.faults()
     assert record.fates()[Fate.WHOLE]

@@ -52,8 +52,9 @@ def test_what_only_a_service_can_know_ends_the_mesh_and_is_named(tmp_path: Path)
 def test_missing_models_are_said_and_nothing_is_left_where_it_is_killed(tmp_path: Path) -> None:
     data = tmp_path / "without models"
     with running_mesh(tmp_path, {"ANIMA_DATA_DIR": str(data)}) as mesh:
-        mesh.wait_for(f"ANIMA_DATA_DIR='{data}' anima models pull face-mesh minilm-l6-v2")
-        assert any("The model minilm-l6-v2 is missing" in line for line in mesh.lines)
+        wanted = "face-mesh minilm-l6-v2 multilingual-e5-small"
+        mesh.wait_for(f"ANIMA_DATA_DIR='{data}' anima models pull {wanted}")
+        assert any("The model multilingual-e5-small is missing" in line for line in mesh.lines)
 
         processes = mesh.processes()
         mesh.process.kill()
@@ -93,7 +94,7 @@ class Life:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
-    need("minilm")
+    need("encoder")
     folder = tmp_path_factory.mktemp("life")
     traces = {stage: folder / f"{stage}.jsonl" for stage in TRACED}
     environment = {

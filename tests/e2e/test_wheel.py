@@ -96,7 +96,7 @@ def test_a_persona_is_not_created_among_the_installed_files(
 
 
 def test_up_in_an_empty_folder_answers(installed: Path, tmp_path: Path) -> None:
-    need("minilm")
+    need("encoder")
     empty = tmp_path / "empty"
     empty.mkdir()
     with running_mesh(tmp_path, command=[str(installed / "anima")], cwd=empty) as mesh:

@@ -35,7 +35,7 @@ class Fuzzed:
 
 @pytest.fixture(scope="session")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
-    need("minilm")
+    need("encoder")
     metrics = dict(zip(SERVICES, free_addresses(len(SERVICES)), strict=True))
     environment = {**metrics_environment(metrics), "OMP_NUM_THREADS": "1"}
     with (

@@ -1,6 +1,7 @@
 """Splits text into passages that fit into the encoder's window."""
 
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,15 @@ from typing import Final
 from semantic_text_splitter import TextSplitter
 
 from memory.knowledge.reading.blocks import MAX_PASSAGE_CHARS, MAX_PASSAGES, Block, too_many
+from text.scripts import IDEOGRAPHIC
 
-# Of the 256 tokens that MiniLM reads; the rest is for title and headings.
+# Of the 256 tokens that the encoders read; the rest is for title and headings.
 MAX_TOKENS: Final = 200
 # Without a tokenizer; about the same length in Latin letters.
 MAX_CHARS: Final = 800
+# A token is about four Latin letters, or one and a half Chinese characters.
+_IDEOGRAPH_CHARS: Final = 3
+_IDEOGRAPHS: Final = re.compile(f"[{IDEOGRAPHIC}]")
 # The splitter's time grows with the square of what it gets at once.
 _WINDOW_CHARS: Final = 8_000
 _BY_LENGTH: Final = TextSplitter(MAX_PASSAGE_CHARS)
@@ -36,14 +41,21 @@ def splitter(tokenizer_json: str | None) -> TextSplitter:
     """Creates a splitter, which splits at paragraphs, sentences and words, in this order.
 
     Args:
-        tokenizer_json: The encoder's tokenizer, to count tokens; None means characters are counted.
+        tokenizer_json: The encoder's tokenizer, to count tokens; None means characters are counted,
+            those of Chinese and Japanese as three.
     """
     if tokenizer_json is None:
-        return TextSplitter(MAX_CHARS)
+        return TextSplitter.from_callback(_length, MAX_CHARS)
     tokenizer = json.loads(tokenizer_json)
     # Otherwise a long text would count only as many tokens as the encoder reads.
     tokenizer["truncation"] = tokenizer["padding"] = None
     return TextSplitter.from_huggingface_tokenizer_str(json.dumps(tokenizer), MAX_TOKENS)
+
+
+def _length(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    return len(text) + (_IDEOGRAPH_CHARS - 1) * len(_IDEOGRAPHS.findall(text))
 
 
 def cut(blocks: Sequence[Block], by: TextSplitter) -> list[Cut]:

@@ -142,6 +142,7 @@ class Model(_Entry):
         build: "module:function", called with the model's folder after the pull to derive files.
         embedded: Whether it is used by a default engine.
         without: What Anima does while the model is missing, as one sentence.
+        instead: A model that is used while this one is missing, and pulled if this one cannot be.
     """
 
     description: str
@@ -153,6 +154,7 @@ class Model(_Entry):
     build: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
     embedded: bool = False
     without: str = ""
+    instead: str = ""
 
     @property
     def size_bytes(self) -> int:

@@ -88,6 +88,14 @@ class ModelStore:
             metadata={"model": name},
         )
 
+    def instead_of(self, name: str) -> str:
+        """Returns the model that is used while another one is missing; empty if there is none.
+
+        Raises:
+            NotFound: The model is not in the registry.
+        """
+        return self._model(name).instead
+
     def list(self) -> tuple[StoredModel, ...]:
         """Returns every model of the registry by name; the hashes of present files are checked."""
         return tuple(self._look(name, hashes=True) for name in sorted(self._registry))

@@ -78,6 +78,21 @@ def test_a_model_that_fails_says_what_is_done_without_it_and_the_others_are_pull
     assert (data / "models" / "tiny" / "tiny.bin").read_bytes() == CONTENT
 
 
+def test_the_model_that_is_used_instead_is_pulled_if_the_wanted_one_cannot_be(
+    tmp_path: Path,
+) -> None:
+    data = registered(tmp_path, CONTENT)
+    registry = data / "models" / "models.toml"
+    entry = registry.read_text()
+    broken = entry.replace("models.tiny", "models.broken").replace("tiny.bin", "gone.bin")
+    registry.write_text(entry + broken.replace("licence =", 'instead = "tiny"\nlicence ='))
+    ended = run(data, "pull", "broken")
+    assert ended.exit_code == 1
+    assert "broken could not be pulled" in ended.output
+    assert "tiny is installed" in ended.output
+    assert (data / "models" / "tiny" / "tiny.bin").read_bytes() == CONTENT
+
+
 def test_an_unknown_model_and_no_model_are_told(tmp_path: Path) -> None:
     data = registered(tmp_path, CONTENT)
     assert "unknown model huge" in run(data, "pull", "huge").output

@@ -133,14 +133,17 @@ def test_missing_models_are_named_with_the_command_that_brings_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = missing_models(settings_in(tmp_path))
-    assert [each.name for each in missing] == ["face-mesh", "minilm-l6-v2"]
+    assert [each.name for each in missing] == ["face-mesh", "minilm-l6-v2", "multilingual-e5-small"]
     monkeypatch.delenv("ANIMA_DATA_DIR", raising=False)
-    assert pull_command(missing) == "anima models pull face-mesh minilm-l6-v2"
+    assert pull_command(missing) == "anima models pull face-mesh minilm-l6-v2 multilingual-e5-small"
     monkeypatch.setenv("ANIMA_DATA_DIR", "/my data")
     warn_about(missing)
     printed = capsys.readouterr().err
-    assert f"The model minilm-l6-v2 is missing in {tmp_path / 'models'}" in printed
-    assert "ANIMA_DATA_DIR='/my data' anima models pull face-mesh minilm-l6-v2" in printed
+    assert f"The model multilingual-e5-small is missing in {tmp_path / 'models'}" in printed
+    assert (
+        "ANIMA_DATA_DIR='/my data' anima models pull face-mesh minilm-l6-v2 multilingual-e5-small"
+        in printed
+    )
 
 
 def test_a_model_that_nobody_uses_is_not_missed(tmp_path: Path) -> None:
@@ -149,13 +152,13 @@ def test_a_model_that_nobody_uses_is_not_missed(tmp_path: Path) -> None:
 
 
 def test_a_damaged_model_is_named(tmp_path: Path) -> None:
-    (tmp_path / "models" / "minilm-l6-v2").mkdir(parents=True)
+    (tmp_path / "models" / "multilingual-e5-small").mkdir(parents=True)
     states = {each.name: each.state for each in missing_models(settings_in(tmp_path))}
-    assert states["minilm-l6-v2"] == ModelState.DAMAGED
+    assert states["multilingual-e5-small"] == ModelState.DAMAGED
 
 
 def test_nothing_is_said_when_all_models_are_here(capsys: pytest.CaptureFixture[str]) -> None:
-    need("minilm")
+    need("encoder")
     folder = ServiceSettings.from_environment().data_dir
     warn_about(missing_models({"memory": MemorySettings(data_dir=folder)}))
     assert capsys.readouterr().err == ""

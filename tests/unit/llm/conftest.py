@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 
 from retrieval.embedding import Embedder
+from retrieval.encoders import DEFAULT_ENCODER, ENGLISH_ENCODER
+from retrieval.joined import JoinedEmbedder
 from services.llm.engines.retrieval.answerer import Answerer
+from services.llm.engines.retrieval.matching.tuning import BY_WORDS, Encoders
+from services.llm.engines.retrieval.matching.vectors import KeptVectors
 from services.llm.persona.persona import Persona, load_persona
 from services.llm.settings import LlmSettings
 from services.runtime.models.store import ModelStore
@@ -23,16 +27,26 @@ def anima() -> Persona:
 @pytest.fixture(scope="session")
 def by_words(anima: Persona) -> Answerer:
     """The shipped persona without a model of meanings."""
-    return Answerer(anima, None)
+    return Answerer(anima, BY_WORDS)
 
 
 @pytest.fixture(scope="session")
 def by_meaning(anima: Persona) -> Answerer:
     """The shipped persona with its model of meanings."""
+    need("encoder")
     need("minilm")
-    settings = LlmSettings.from_environment()
-    folder = ModelStore(settings.data_dir / "models").path(settings.embedding_model)
-    return Answerer(anima, Embedder(folder))
+    models = ModelStore(LlmSettings.from_environment().data_dir / "models")
+    everywhere = Embedder(models.path(DEFAULT_ENCODER))
+    english = JoinedEmbedder(everywhere, Embedder(models.path(ENGLISH_ENCODER)))
+    # Computed once for all runs, not once per run.
+    kept = [
+        KeptVectors(encoder, ROOT / ".cache" / "test-vectors" / "unit" / f"{name}.npz")
+        for name, encoder in (("everywhere", everywhere), ("english", english))
+    ]
+    answerer = Answerer(anima, Encoders(everywhere=kept[0], english=kept[1]))
+    for vectors in kept:
+        vectors.keep()
+    return answerer
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from anima.common.v1 import Interrupt
 from anima.llm.v1 import GenerateRequest
 from retrieval.embedding import Embedder
+from retrieval.encoders import DEFAULT_ENCODER
 from services.llm.engine import Delta, End, EndReason, LlmEngineInfo
 from services.llm.engines.retrieval import RetrievalEngine
 from services.llm.engines.retrieval.matching.vectors import KeptVectors
@@ -176,8 +177,8 @@ class CountingEmbedder(Embedder):
 
 @pytest.fixture
 def embedder() -> CountingEmbedder:
-    need("minilm")
-    folder = ModelStore(LlmSettings.from_environment().data_dir / "models").path("minilm-l6-v2")
+    need("encoder")
+    folder = ModelStore(LlmSettings.from_environment().data_dir / "models").path(DEFAULT_ENCODER)
     return CountingEmbedder(folder)
 
 

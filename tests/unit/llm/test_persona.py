@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.llm.engines.retrieval.answerer import Answerer
+from services.llm.engines.retrieval.matching.tuning import BY_WORDS
 from services.llm.persona.catalogue import PersonaCatalogue
 from services.llm.persona.documents import MAX_PASSAGE_CHARS
 from services.llm.persona.persona import (
@@ -28,7 +29,7 @@ def test_a_new_persona_works_at_once(folder: Path) -> None:
     assert check_persona(made) == []
     persona = load_persona(made)
     assert persona.profile.display_name == "My Guide"
-    reply = Answerer(persona, None).reply(prompt_for(persona, "who are you"))
+    reply = Answerer(persona, BY_WORDS).reply(prompt_for(persona, "who are you"))
     assert "My Guide" in reply.text
     assert [listing.name for listing in list_personas(folder)] == ["my-guide"]
 

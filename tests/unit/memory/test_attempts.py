@@ -16,7 +16,7 @@ from memory.facts.forgetting import Forgetter
 from memory.facts.ledger import FactLedger
 from memory.reflection import job as reflection
 from memory.reflection.sentences import by_sentences
-from memory.search.re_embedding import ReEmbedding
+from memory.search.re_embedding import Pending, ReEmbedding
 from memory.service import metrics
 from memory.service.attempts import Attempts
 from memory.store import Truth
@@ -220,7 +220,7 @@ async def test_item_that_cannot_be_embedded_holds_up_no_other(store: Truth) -> N
     say(store, "eve", "I like snow.")
     compute = Compute(threads=1, name="test")
     for _ in range(5):
-        await ReEmbedding(store, Encoder(), reading=compute, writing=compute).run()
+        await ReEmbedding(store, Encoder(), Pending(), reading=compute, writing=compute).run()
     compute.close()
     for user, without in (("ada", 1), ("eve", 0)):
         state = store.user_state(user)

@@ -12,6 +12,7 @@ from memory.servicer import build
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
 from memory.sqlite.store import Store
+from retrieval.encoders import DEFAULT_ENCODER
 from services.runtime.config.settings import SettingsError
 from services.runtime.errors import Busy, InternalError
 from tests.unit.memory.items import make_item
@@ -41,7 +42,7 @@ async def recall(engine: SqliteMemory, query: str, user_id: str = "u") -> Recoll
 
 async def test_without_the_model_words_alone_are_searched_and_it_says_so(tmp_path: Path) -> None:
     with capture_logs() as logs:
-        async with opened(tmp_path, "minilm-l6-v2", facts=False) as engine:
+        async with opened(tmp_path, DEFAULT_ENCODER, facts=False) as engine:
             assert engine.describe().version.endswith("(words only)")
             await engine.remember("u", [make_item("a", "my dog is called Rex")])
             (found,) = (await recall(engine, "What is my dog called?")).items
@@ -49,7 +50,7 @@ async def test_without_the_model_words_alone_are_searched_and_it_says_so(tmp_pat
             assert found.score > 0
             assert found.lexical_score > 0.8
     warning = next(entry for entry in logs if entry["log_level"] == "warning")
-    assert "anima models pull minilm-l6-v2" in warning["why"]
+    assert f"anima models pull {DEFAULT_ENCODER}" in warning["why"]
 
 
 async def test_vectors_are_stored_with_the_items(tmp_path: Path) -> None:

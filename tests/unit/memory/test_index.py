@@ -103,6 +103,8 @@ def test_vectors_that_come_later_count(store: Store) -> None:
     assert state is not None
     (row,) = store.index_rows(state, 0, MODEL_ID)
     store.put_vectors("u", [(row.row_id, EMBEDDER.embed(["amber"])[0])], MODEL_ID)
+    assert search(cache, "u", "amber")[0].vector_score == 0
+    store.raise_revision("u")
     assert search(cache, "u", "amber")[0].vector_score == pytest.approx(1, abs=1e-5)
 
 

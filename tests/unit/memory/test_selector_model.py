@@ -3,10 +3,18 @@
 import re
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from memory.search.selector import judgement_of
-from memory.search.selector_model import BUCKETS, Kind, SelectorModel, Thresholds, features
+from memory.search.selector_model import (
+    BUCKETS,
+    TRAINED_FOR,
+    Kind,
+    SelectorModel,
+    Thresholds,
+    features,
+)
 from retrieval.embedding import Embedder
 from scripts.selector.turns import training_turns
 from services.runtime.config.settings import ServiceSettings
@@ -14,11 +22,12 @@ from services.runtime.models.store import ModelStore
 from tests.requirements import need
 from tests.unit.memory.selector_turns import held_out_turns
 
+Judged = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]
 
-def judge() -> tuple[SelectorModel, Embedder]:
-    need("minilm")
+
+def judge(encoder: str) -> tuple[SelectorModel, Embedder]:
     models = ModelStore(ServiceSettings.from_environment().data_dir / "models")
-    embedder = Embedder(models.path("minilm-l6-v2"))
+    embedder = Embedder(models.path(encoder))
     model = SelectorModel.shipped(embedder.model_id)
     assert model is not None
     return model, embedder
@@ -33,9 +42,12 @@ def test_the_held_out_turns_are_others() -> None:
     assert texts.isdisjoint(turn.text.rstrip("?.") for turn in held_out)
 
 
-def judged() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+@pytest.fixture(scope="module", params=zip(("encoder", "minilm"), TRAINED_FOR, strict=True))
+def judged(request: pytest.FixtureRequest) -> Judged:
     """Returns for each held-out turn its kind, the predicted kind, and whether it is Chinese."""
-    model, embedder = judge()
+    requirement, encoder = request.param
+    need(requirement)
+    model, embedder = judge(encoder)
     turns = held_out_turns()
     vectors = embedder.embed([turn.text for turn in turns])
     kinds = [
@@ -45,8 +57,8 @@ def judged() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     return np.array([turn.label for turn in turns]), np.array(kinds), np.array(chinese)
 
 
-def test_precision_and_recall_on_held_out_turns() -> None:
-    labels, kinds, chinese = judged()
+def test_precision_and_recall_on_held_out_turns(judged: Judged) -> None:
+    labels, kinds, chinese = judged
     for name, part in (("all", chinese | ~chinese), ("English", ~chinese), ("Chinese", chinese)):
         wanted, given = labels[part], kinds[part]
         precision, recall = (wanted > 0)[given > 0].mean(), (given > 0)[wanted > 0].mean()
@@ -67,9 +79,9 @@ def test_precision_and_recall_on_held_out_turns() -> None:
         assert skipped >= 0.6
 
 
-def test_what_is_needed_is_seldom_left_out() -> None:
+def test_what_is_needed_is_seldom_left_out(judged: Judged) -> None:
     """Omitting a source is worse than searching it in vain, so an uncertain turn gets both."""
-    labels, kinds, _ = judged()
+    labels, kinds, _ = judged
     asks = {"personal": (1, 3), "knowledge": (2, 3)}
     for name, searched in asks.items():
         left_out = ~np.isin(kinds[np.isin(labels, searched)], searched)

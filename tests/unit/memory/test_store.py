@@ -115,6 +115,7 @@ def test_vectors_of_erased_rows_are_left_out(tmp_path: Path) -> None:
     store.forget_items("u", ["a"])
     vectors = WordEmbedder().embed(["one", "two"])
     store.put_vectors("u", [(r.row_id, v) for r, v in zip(rows, vectors, strict=True)], MODEL_ID)
+    store.raise_revision("u")
     after = store.user_state("u")
     assert after is not None
     assert after.revision > state.revision

@@ -71,10 +71,10 @@ def memory_service(data_dir: Path, **settings: Any) -> Iterator[str]:
 
 
 @pytest.fixture(scope="package")
-def minilm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def own_encoder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a memory with its own encoder."""
-    need("minilm")
-    data = tmp_path_factory.mktemp("minilm")
+    need("encoder")
+    data = tmp_path_factory.mktemp("own_encoder")
     models = ServiceSettings.from_environment().data_dir / "models"
     (data / "models").symlink_to(models, target_is_directory=True)
     with memory_service(data) as address:

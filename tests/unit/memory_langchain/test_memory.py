@@ -18,9 +18,9 @@ from tests.unit.memory_langchain.conftest import EMBEDDINGS, memory_service
 from tests.unit.memory_langchain.test_standard import closed, nobody
 
 
-def test_what_was_added_is_found_by_nobody_else(minilm: str) -> None:
+def test_what_was_added_is_found_by_nobody_else(own_encoder: str) -> None:
     user = nobody()
-    with closed(AnimaVectorStore(user_id=user, address=minilm)) as store:
+    with closed(AnimaVectorStore(user_id=user, address=own_encoder)) as store:
         store.add_documents([Document(page_content="The zoo opens at nine.", metadata={"n": 1})])
         ((found, score),) = store.similarity_search_with_score("When does the zoo open?")
         assert (found.page_content, found.metadata) == ("The zoo opens at nine.", {"n": 1})
@@ -28,20 +28,20 @@ def test_what_was_added_is_found_by_nobody_else(minilm: str) -> None:
         ((_, relevance),) = store.similarity_search_with_relevance_scores("zoo", k=1)
         assert 0 <= relevance <= 1
     for owner in ({"user_id": nobody()}, {"persona": user}):
-        with closed(AnimaVectorStore(address=minilm, **owner)) as other:  # type: ignore[arg-type]
+        with closed(AnimaVectorStore(address=own_encoder, **owner)) as other:  # type: ignore[arg-type]
             assert other.similarity_search("zoo") == []
 
 
-def test_the_retriever_joins_what_was_said_with_what_documents_say(minilm: str) -> None:
+def test_the_retriever_joins_what_was_said_with_what_documents_say(own_encoder: str) -> None:
     user = nobody()
-    with grpc.insecure_channel(minilm) as channel:
+    with grpc.insecure_channel(own_encoder) as channel:
         item = wire.Item(
             text="My favourite animal at the zoo is the otter.", speaker=wire.SPEAKER_USER
         )
         wire.MemoryServiceStub(channel).Remember(wire.RememberRequest(user_id=user, items=[item]))
-    with closed(AnimaVectorStore(user_id=user, address=minilm)) as store:
+    with closed(AnimaVectorStore(user_id=user, address=own_encoder)) as store:
         store.add_texts(["The otters of the zoo are fed at three."])
-    retriever = AnimaRetriever(user_id=user, address=minilm)
+    retriever = AnimaRetriever(user_id=user, address=own_encoder)
     said = retriever.invoke("Which animal at the zoo do I like?")
     assert said[0].metadata["kind"] in ("turn", "fact")
     read = retriever.invoke("When are the otters of the zoo fed?")
@@ -52,8 +52,8 @@ def test_the_retriever_joins_what_was_said_with_what_documents_say(minilm: str) 
     retriever.close()
 
 
-def test_what_the_memory_cannot_do_is_refused(minilm: str) -> None:
-    with closed(AnimaVectorStore(user_id=nobody(), address=minilm)) as store:
+def test_what_the_memory_cannot_do_is_refused(own_encoder: str) -> None:
+    with closed(AnimaVectorStore(user_id=nobody(), address=own_encoder)) as store:
         with pytest.raises(ValueError, match="filter: the memory has no such option"):
             store.similarity_search("zoo", filter={"n": 1})
         with pytest.raises(ValueError, match="k: must be 1 to 50, got 51"):

@@ -30,15 +30,15 @@ def closed(store: AnimaVectorStore) -> Iterator[AnimaVectorStore]:
 
 class TestOfAUser(VectorStoreIntegrationTests):
     @pytest.fixture
-    def vectorstore(self, minilm: str) -> Iterator[VectorStore]:
-        with closed(AnimaVectorStore(user_id=nobody(), address=minilm)) as store:
+    def vectorstore(self, own_encoder: str) -> Iterator[VectorStore]:
+        with closed(AnimaVectorStore(user_id=nobody(), address=own_encoder)) as store:
             yield store
 
 
 class TestOfAPersona(VectorStoreIntegrationTests):
     @pytest.fixture
-    def vectorstore(self, minilm: str) -> Iterator[VectorStore]:
-        with closed(AnimaVectorStore(persona=nobody(), address=minilm)) as store:
+    def vectorstore(self, own_encoder: str) -> Iterator[VectorStore]:
+        with closed(AnimaVectorStore(persona=nobody(), address=own_encoder)) as store:
             yield store
 
 
@@ -51,10 +51,10 @@ class TestWithEmbeddingsOfLangChain(VectorStoreIntegrationTests):
 
 class TestRetriever(RetrieversIntegrationTests):
     @pytest.fixture(autouse=True)
-    def _service(self, minilm: str) -> None:
-        self._address = minilm
+    def _service(self, own_encoder: str) -> None:
+        self._address = own_encoder
         self._user_id = nobody()
-        with closed(AnimaVectorStore(user_id=self._user_id, address=minilm)) as store:
+        with closed(AnimaVectorStore(user_id=self._user_id, address=own_encoder)) as store:
             store.add_texts([f"The tram number {number} stops at the zoo." for number in range(5)])
 
     @property

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from retrieval.hybrid import TextEmbedder
 from services.llm.engines.retrieval.listener import Listener
+from services.llm.engines.retrieval.matching.tuning import Encoders
 from services.llm.engines.retrieval.reply import Reply
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
@@ -13,11 +13,11 @@ from text.languages import language_of
 class Answerer:
     """One persona. Thread-safe because it is immutable."""
 
-    def __init__(self, persona: Persona, embedder: TextEmbedder | None) -> None:
-        """Indexes the persona; with an embedder this takes a second per 300 phrasings."""
+    def __init__(self, persona: Persona, encoders: Encoders) -> None:
+        """Indexes the persona; with encoders this takes a second per 300 phrasings."""
         self._languages = persona.profile.languages
         self._listeners = {
-            language: Listener(persona, language, embedder) for language in self._languages
+            language: Listener(persona, language, encoders) for language in self._languages
         }
 
     def reply(self, prompt: Prompt) -> Reply:

@@ -9,8 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from retrieval.embedding import Embedder
+from retrieval.encoders import installed_encoder
+from retrieval.joined import JoinedEmbedder
 from services.llm.engine import Delta, End, EndReason, Item, LlmEngineInfo
 from services.llm.engines.retrieval.answerer import Answerer
+from services.llm.engines.retrieval.matching.tuning import Encoders
 from services.llm.engines.retrieval.matching.vectors import KeptVectors
 from services.llm.persona.persona import Persona
 from services.llm.prompt.prompt import Prompt
@@ -32,7 +35,7 @@ class RetrievalEngine:
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
         self._compute = Compute(threads=1, name="llm")
-        self._embedder: KeptVectors | None = None
+        self._encoders: list[KeptVectors] = []
         self._answerers: dict[str, Answerer] = {}
 
     def describe(self) -> LlmEngineInfo:
@@ -47,8 +50,8 @@ class RetrievalEngine:
         )
 
     async def open(self) -> None:
-        """Loads the sentence encoder, if it is installed."""
-        self._embedder = await self._compute.run(self._load_embedder)
+        """Loads the sentence encoders, if they are installed."""
+        self._encoders = await self._compute.run(self._load_encoders)
 
     async def prepare(self, personas: Sequence[Persona]) -> None:
         """Indexes the personas."""
@@ -78,28 +81,48 @@ class RetrievalEngine:
         self._compute.close()
 
     def _index(self, personas: Sequence[Persona]) -> dict[str, Answerer]:
-        embedder = self._embedder
-        answerers = {persona.profile.name: Answerer(persona, embedder) for persona in personas}
-        if embedder is not None:
-            embedder.keep()
+        everywhere, english = (*self._encoders, None, None)[:2]
+        encoders = Encoders(everywhere=everywhere, english=english)
+        answerers = {persona.profile.name: Answerer(persona, encoders) for persona in personas}
+        for encoder in self._encoders:
+            encoder.keep()
+            encoder.drop_others(self._encoders)
         return answerers
 
-    def _load_embedder(self) -> KeptVectors | None:
-        model, data_dir = self._settings.embedding_model, self._settings.data_dir
-        if model == NO_MODEL:
-            return None
+    def _load_encoders(self) -> list[KeptVectors]:
+        """Loads the encoder of all languages, and the one of English that uses another one too."""
+        settings = self._settings
+        if settings.embedding_model == NO_MODEL:
+            return []
+        models, kept = ModelStore(settings.data_dir / "models"), settings.data_dir / "llm"
+        name = settings.embedding_model
         try:
-            folder = ModelStore(data_dir / "models").path(model)
-            embedder = _load(folder)
-        except (FailedPrecondition, FileNotFoundError) as error:
-            get_logger().warning("questions are compared by words only", why=str(error))
-            return None
-        except Exception as error:  # the runtime has its own exception for each kind of damage
-            raise load_fault(model, folder, error) from error
-        return KeptVectors(embedder, data_dir / "llm" / f"vectors-{model}.npz")
+            name, folder = installed_encoder(models, name)
+        except FailedPrecondition as error:
+            get_logger().warning("questions are compared by words only", why=error.message)
+            return []
+        everywhere = _loaded(name, folder)
+        encoders = [KeptVectors(everywhere, kept / f"vectors-{name}.npz")]
+        second = settings.english_model
+        if second not in (NO_MODEL, name):
+            try:
+                folder = models.path(second)
+            except FailedPrecondition as error:
+                get_logger().warning("English is compared by one model only", why=error.message)
+            else:
+                joined = JoinedEmbedder(everywhere, _loaded(second, folder))
+                encoders.append(KeptVectors(joined, kept / f"vectors-{name}-{second}.npz"))
+        return encoders
+
+
+def _loaded(name: str, folder: Path) -> Embedder:
+    try:
+        return _load(folder)
+    except Exception as error:  # the runtime has its own exception for each kind of damage
+        raise load_fault(name, folder, error) from error
 
 
 @cache
 def _load(folder: Path) -> Embedder:
-    """Loads one model per process for all engines: it takes 90 MB."""
+    """Loads one model per process for all engines: it takes 100 MB."""
     return Embedder(folder)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from retrieval.hybrid import TextEmbedder
 from services.llm.engine import Source, SourceKind
 from services.llm.engines.retrieval.dialogue.continuing import rest_of_the_cut
 from services.llm.engines.retrieval.dialogue.conversation import Conversation
@@ -14,6 +13,7 @@ from services.llm.engines.retrieval.dialogue.offering import unknown
 from services.llm.engines.retrieval.dialogue.small_talk import small_talk
 from services.llm.engines.retrieval.matching.entries import EntryIndex, Match
 from services.llm.engines.retrieval.matching.passages import PassageIndex
+from services.llm.engines.retrieval.matching.tuning import Encoders, tuning_for
 from services.llm.engines.retrieval.notes.notebook import Notebook
 from services.llm.engines.retrieval.notes.recollection import Recollection
 from services.llm.engines.retrieval.notes.remembering import acknowledgement, forgetting, statements
@@ -28,12 +28,9 @@ from text.facts.candidate import USER, Denial
 from text.facts.feedback import feedback
 from text.facts.names import question_about, statement_about
 from text.facts.sentences import asks, is_question, remarks, sentences
-from text.languages import language_of, primary
+from text.languages import language_of
 
 # Tuned on the questions of tests/unit/llm/questions.toml; docs/personas.md has the rates.
-_ACCEPT_WITH_VECTORS: Final = 0.45
-_ACCEPT_BY_WORDS: Final = {"en": 0.52, "zh": 0.41}
-_ACCEPT_BY_WORDS_ELSEWHERE: Final = 0.52
 # "I like tea" is not "I like you".
 _ACCEPT_FOR_STATEMENT: Final = 0.7
 # The persona's own words for small talk are taken if they are asked for almost literally.
@@ -45,21 +42,19 @@ _OFFER_MARGIN: Final = 0.1
 _CONTEXT_WEIGHT: Final = 0.3
 # "Tell me more" gets a further entry that matches the previous question by at least this much.
 _RELATED_FIT: Final = 0.35
-# The embedding model supports English only; other languages are compared by words.
-_EMBEDDED_LANGUAGES: Final = frozenset({"en"})
 
 
 class Listener:
     """One persona, asked in one language. Thread-safe because it is immutable."""
 
-    def __init__(self, persona: Persona, language: str, embedder: TextEmbedder | None) -> None:
+    def __init__(self, persona: Persona, language: str, encoders: Encoders) -> None:
         self._persona = persona
         self._language = language
         self._phrases = phrasebook(language)
-        used = embedder if primary(language) in _EMBEDDED_LANGUAGES else None
-        by_words = _ACCEPT_BY_WORDS.get(primary(language), _ACCEPT_BY_WORDS_ELSEWHERE)
-        self._accept = by_words if used is None else _ACCEPT_WITH_VECTORS
-        self._entries = EntryIndex(persona.entries, language, self._phrases, used)
+        used = encoders.of(language)
+        self._tuning = tuning_for(language, used)
+        self._accept = self._tuning.accept
+        self._entries = EntryIndex(persona.entries, language, self._phrases, used, self._tuning)
         self._passages = PassageIndex(persona.passages, language, self._phrases, used)
         self._recollection = Recollection(self._phrases)
         self._quotation = Quotation(self._phrases)
@@ -294,12 +289,20 @@ class Listener:
         best = turn.matches[0] if turn.matches else None
         if self._phrases.heard.follow_up.search(turn.cleaned) and turn.talk.last_topic:
             best = self._in_context(turn) or best
-        accept = (
-            max(self._accept, _ACCEPT_FOR_STATEMENT) if self._is_statement(turn) else self._accept
-        )
-        if best is None or best.fit < accept:
+        if best is None or best.fit < self._required(turn, best):
             return None
         return self._speak(turn, best)
+
+    def _required(self, turn: Turn, best: Match) -> float:
+        """Returns the fit that the best entry needs to be spoken."""
+        others = (match.fit for match in turn.matches if match.entry is not best.entry)
+        heard = self._phrases.heard
+        required = self._tuning.required(
+            best.fit - max(others, default=0.0),
+            is_personal=heard.at_hand.search(turn.cleaned) is not None
+            or heard.second_person.search(turn.cleaned) is not None,
+        )
+        return max(required, _ACCEPT_FOR_STATEMENT) if self._is_statement(turn) else required
 
     def _is_statement(self, turn: Turn) -> bool:
         """Whether the user makes a statement."""

@@ -47,6 +47,7 @@ class Heard(_Table):
     statement: re.Pattern[str]
     first_person: re.Pattern[str]
     second_person: re.Pattern[str]
+    at_hand: re.Pattern[str]
     when_or_where: re.Pattern[str]
     asking: re.Pattern[str]
 

@@ -11,6 +11,7 @@ from memory.items.item import Item
 from memory.service.messages import checked_item, message_of
 from memory.settings import MemorySettings
 from memory.sqlite.engine import SqliteMemory
+from retrieval.encoders import DEFAULT_ENCODER
 from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import InvalidRequest
 from tests.requirements import need
@@ -124,10 +125,10 @@ async def test_what_a_person_set_right_is_not_told_by_a_summary(tmp_path: Path) 
 
 @pytest.mark.parametrize("query", ["Which vegetables do I grow?", "Who helps me with my plants?"])
 async def test_they_are_found_by_meaning(tmp_path: Path, query: str) -> None:
-    need("minilm")
+    need("encoder")
     models = ServiceSettings.from_environment().data_dir / "models"
     (tmp_path / "models").symlink_to(models, target_is_directory=True)
-    async with condensed(tmp_path, "minilm-l6-v2") as engine:
+    async with condensed(tmp_path, DEFAULT_ENCODER) as engine:
         best = (await found(engine, query, ITEM_KIND_SUMMARY))[0]
         assert "tomatoes" in best.text
 

@@ -16,14 +16,12 @@ from numpy.typing import NDArray
 from retrieval.hybrid import TextEmbedder, best_first, blend
 from retrieval.lexical import LexicalIndex
 from retrieval.tokeniser import FUNCTION_WORDS, tokens
+from services.llm.engines.retrieval.matching.tuning import Tuning
 from services.llm.engines.retrieval.phrasebook import Phrasebook
 from services.llm.persona.corpus import Entry
 
 _CANDIDATES: Final = 48
 _FUNCTION_WORD_WEIGHT: Final = 0.4
-# Weights of the fit: the vector of the phrasing, the vector of the entry; the rest for words.
-_PHRASING_SHARE: Final = 0.35
-_WHOLE_SHARE: Final = 0.45
 # Part of the word score that counts words anywhere in the entry.
 _ANYWHERE_SHARE: Final = 0.25
 # A misheard word counts as the known word with similar spelling, at a lower weight.
@@ -59,8 +57,10 @@ class EntryIndex:
         language: str,
         phrases: Phrasebook,
         embedder: TextEmbedder | None,
+        tuning: Tuning,
     ) -> None:
         self._phrases = phrases
+        self._tuning = tuning
         self._rows = [
             (entry, question, frozenset(self._tokens(question)))
             for entry in entries
@@ -90,6 +90,7 @@ class EntryIndex:
         words = self._heard(self._phrases.compared(cleaned) or cleaned)
         if not words:
             return []
+        tuning = self._tuning
         phrasing_scores = whole_scores = None
         if self._embedder is not None:
             vector = self._embedder.embed([cleaned])[0]
@@ -101,9 +102,9 @@ class EntryIndex:
             fit = (1 - _ANYWHERE_SHARE) * self._overlap(words, known)
             fit += _ANYWHERE_SHARE * self._covered(words, self._entry_words[entry.id])
             if phrasing_scores is not None and whole_scores is not None:
-                fit *= 1 - _PHRASING_SHARE - _WHOLE_SHARE
-                fit += _PHRASING_SHARE * float(phrasing_scores[position])
-                fit += _WHOLE_SHARE * float(whole_scores[position])
+                fit *= 1 - tuning.phrasing_share - tuning.whole_share
+                fit += tuning.phrasing_share * float(phrasing_scores[position])
+                fit += tuning.whole_share * float(whole_scores[position])
             if fit > 0 and (entry.id not in best or best[entry.id].fit < fit):
                 best[entry.id] = Match(entry=entry, question=phrasing, fit=min(fit, 1.0))
         return sorted(best.values(), key=lambda match: -match.fit)

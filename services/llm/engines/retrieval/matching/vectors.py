@@ -8,14 +8,24 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.embedding import Embedder
+from services.llm.engines.retrieval.matching.tuning import Encoder
 from services.runtime.observing.logs import get_logger
 
 Vector = NDArray[np.float32]
+
+
+class SizedEncoder(Encoder, Protocol):
+    """An encoder that says how long its vectors are."""
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector."""
+        ...
 
 
 class KeptVectors:
@@ -25,12 +35,17 @@ class KeptVectors:
     model or a damaged file is ignored and overwritten. Thread-safe after `keep`.
     """
 
-    def __init__(self, embedder: Embedder, file: Path) -> None:
+    def __init__(self, embedder: SizedEncoder, file: Path) -> None:
         self._embedder = embedder
         self._file = file
         self._known = self._read()
         self._used: dict[bytes, Vector] = {}
         self._is_kept = False
+
+    @property
+    def model_id(self) -> str:
+        """Identifies the weights."""
+        return self._embedder.model_id
 
     def embed(self, texts: Sequence[str]) -> Vector:
         """Returns a vector of length 1 for each text, shape [texts, dimensions]."""
@@ -51,6 +66,13 @@ class KeptVectors:
             self._write()
         self._is_kept = True
         self._known, self._used = {}, {}
+
+    def drop_others(self, known: Sequence[KeptVectors]) -> None:
+        """Removes the files of encoders that are no longer used."""
+        used = {kept._file for kept in known}
+        for file in self._file.parent.glob("vectors-*.npz"):
+            if file not in used:
+                file.unlink(missing_ok=True)
 
     def _read(self) -> dict[bytes, Vector]:
         self._stored: set[bytes] = set()
