@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anima.memory import v1 as wire
-from bench.recalling import turns
+from bench.recalling import languages, turns
 from memory.items.item import Item
 from memory.servicer import build
 from memory.settings import MemorySettings
@@ -225,6 +225,7 @@ def main() -> None:
     if arguments.conversations is not None:
         models = ServiceSettings.from_environment().data_dir / "models"
         turns.bench(arguments.conversations, Embedder(encoder_folder(models)))
+        languages.main()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +26,21 @@ class BertConfig:
     heads: int
     layers: int
     layer_norm_epsilon: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the numbers of a constant are.
+
+    Attributes:
+        file: The file, in the folder of the graph.
+        offset: The first byte.
+        size_bytes: How many bytes.
+    """
+
+    file: str
+    offset: int
+    size_bytes: int
 
 
 class BertGraph:
@@ -140,6 +155,21 @@ class BertGraph:
         matrix = self._constant(f"{name}.matrix", self._array(f"{name}.weight").T)
         product = self._node("MatMul", hidden, matrix)
         return self._node("Add", product, self._weight(f"{name}.bias"))
+
+    def _outside(self, name: str, kind: int, dims: Sequence[int], place: Place) -> str:
+        """Adds a constant that lies in a file beside the graph, which the runtime maps."""
+        tensor = TensorProto(
+            name=name, data_type=kind, dims=dims, data_location=TensorProto.EXTERNAL
+        )
+        for key, value in (
+            ("location", place.file),
+            ("offset", str(place.offset)),
+            ("length", str(place.size_bytes)),
+        ):
+            entry = tensor.external_data.add()
+            entry.key, entry.value = key, value
+        self._constants[name] = tensor
+        return name
 
     def _layer_norm(self, name: str, hidden: str) -> str:
         return self._node(

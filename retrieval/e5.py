@@ -1,9 +1,9 @@
 """Builds the ONNX graph of multilingual-e5-small (Wang et al., 2024) from its packed weights.
 
 It is a BERT encoder with a vocabulary of 250,000 pieces for about a hundred languages. The table of
-their vectors keeps its 4 bits and lies in a file of its own, which the runtime maps, so that only
-the rows that texts use take memory. The layers compute with 7-bit weights: sums of pairs of 8-bit
-products overflow on processors without the instructions of VNNI.
+their vectors keeps its 4 bits and stays in the file of the weights, which the runtime maps, so that
+only the rows that texts use take memory. The layers compute with 7-bit weights: sums of pairs of
+8-bit products overflow on processors without the instructions of VNNI.
 
 Its raw vectors lie within a narrow cone, and texts of one language are nearer to each other than to
 their translations. So the mean is subtracted, and the direction in which the languages differ is
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from retrieval.bert_graph import BertConfig, BertGraph
+from retrieval.bert_graph import BertConfig, BertGraph, Place
 from retrieval.model_files import (
     MODEL_FILE,
     ONE_BY_ONE_KEY,
@@ -35,15 +35,13 @@ from retrieval.model_files import (
     WEIGHTS_SHA256_KEY,
     write_at_once,
 )
-from retrieval.packed_encoder import PackedEncoder
+from retrieval.packed_encoder import BLOCK, BLOCK_BYTES, PackedEncoder
 
-TABLE_FILE: Final = "table.bin"
 CENTRE_FILE: Final = "e5_centre.json"
 PREFIX: Final = "query: "
 """Upstream's mark of a text that is compared with others of its kind."""
 _RECIPE: Final = "1"
 """To be changed with anything here, or in the tokenizer, that changes vectors."""
-_PAGE_BYTES: Final = 4096
 _MOST: Final = 63
 """The largest weight of 7 bits."""
 _PARTS: Final = {
@@ -60,7 +58,7 @@ _TABLE: Final = "emb.word"
 
 
 def build_onnx(folder: Path) -> None:
-    """Writes `model.onnx` and `table.bin` next to the packed weights.
+    """Writes `model.onnx` next to the packed weights.
 
     The graph takes and returns what that of `retrieval.bert_graph` does.
 
@@ -86,8 +84,9 @@ def build(folder: Path, centre: Mapping[str, Any]) -> None:
             layers=shape.layers,
             layer_norm_epsilon=shape.layer_norm_epsilon,
         )
-        scales, halves = packed.blocks(_TABLE)
-        graph = _E5Graph(config, _weights(packed), centre, rows=shape.vocabulary_rows)
+        offset, size_bytes = packed.stretch(_TABLE)
+        table = Place(file=PACKED_FILE, offset=offset, size_bytes=size_bytes)
+        graph = _E5Graph(config, _weights(packed), centre, rows=shape.vocabulary_rows, table=table)
         model = graph.model()
     with path.open("rb") as file:
         weights_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -98,9 +97,6 @@ def build(folder: Path, centre: Mapping[str, Any]) -> None:
         ONE_BY_ONE_KEY: "1",
     }
     helper.set_model_props(model, props)
-    packed_bytes = halves.tobytes()
-    padding = bytes(-len(packed_bytes) % _PAGE_BYTES)
-    write_at_once(folder / TABLE_FILE, packed_bytes + padding + scales.tobytes())
     write_at_once(folder / MODEL_FILE, model.SerializeToString())
     onnx.checker.check_model(str(folder / MODEL_FILE))
 
@@ -126,7 +122,7 @@ def _weights(packed: PackedEncoder) -> dict[str, NDArray[Any]]:
 
 
 class _E5Graph(BertGraph):
-    """With a table of 4 bits in its own file, layers of 7 bits, and centred vectors."""
+    """With a table of 4 bits in the file of the weights, layers of 7 bits, and centred vectors."""
 
     def __init__(
         self,
@@ -135,19 +131,21 @@ class _E5Graph(BertGraph):
         centre: Mapping[str, Any],
         *,
         rows: int,
+        table: Place,
     ) -> None:
         super().__init__(config, weights)
+        self._table = table
         self._centre = centre
         self._rows = rows
         self._quantised: dict[str, tuple[str, str, str]] = {}
 
     def _words(self) -> str:
-        blocks, half = self._config.hidden_size // 32, self._config.hidden_size // 2
-        start = -(-self._rows * half // _PAGE_BYTES) * _PAGE_BYTES
-        table = self._outside("table", TensorProto.UINT8, [self._rows, half], 0)
-        scales = self._outside("scales", TensorProto.FLOAT16, [self._rows, blocks], start)
-        as_blocks = self._constant("block_shape", np.array([0, 0, blocks, 16], dtype=np.int64))
-        halves = self._node("Reshape", self._node("Gather", table, "input_ids"), as_blocks)
+        blocks = self._config.hidden_size // BLOCK
+        dims = [self._rows, blocks * BLOCK_BYTES]
+        table = self._outside("table", TensorProto.UINT8, dims, self._table)
+        as_blocks = self._numbers("block_shape", 0, 0, blocks, BLOCK_BYTES)
+        rows = self._node("Reshape", self._node("Gather", table, "input_ids"), as_blocks)
+        scale, halves = self._part(rows, 0, 2), self._part(rows, 2, BLOCK_BYTES)
         low = self._node("BitwiseAnd", halves, self._constant("fifteen", np.uint8(15)))
         high = self._node(
             "BitShift", halves, self._constant("four", np.uint8(4)), direction="RIGHT"
@@ -155,12 +153,32 @@ class _E5Graph(BertGraph):
         numbers = self._node("Concat", low, high, axis=-1)
         numbers = self._node("Cast", numbers, to=TensorProto.FLOAT)
         numbers = self._node("Sub", numbers, self._constant("eight", np.float32(8)))
-        scale = self._node("Gather", scales, "input_ids")
-        scale = self._node("Cast", scale, to=TensorProto.FLOAT)
-        last = self._constant("block_axis", np.array([3], dtype=np.int64))
-        numbers = self._node("Mul", numbers, self._node("Unsqueeze", scale, last))
-        joined = np.array([0, 0, self._config.hidden_size], dtype=np.int64)
-        return self._node("Reshape", numbers, self._constant("joined_shape", joined))
+        numbers = self._node("Mul", numbers, self._halves(scale))
+        joined = self._numbers("joined_shape", 0, 0, self._config.hidden_size)
+        return self._node("Reshape", numbers, joined)
+
+    def _halves(self, pairs: str) -> str:
+        """Reads numbers of 16 bits, each from its two bytes, by a table of all of them."""
+        every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+        low, high = (
+            self._node("Cast", self._part(pairs, at, at + 1), to=TensorProto.INT32) for at in (0, 1)
+        )
+        high = self._node("Mul", high, self._constant("byte", np.int32(256)))
+        index = self._node("Add", low, high)
+        held = np.nan_to_num(every.astype(np.float32), posinf=0, neginf=0)
+        return self._node("Gather", self._constant("halves", held), index)
+
+    def _part(self, bytes_: str, start: int, end: int) -> str:
+        return self._node(
+            "Slice",
+            bytes_,
+            self._numbers(f"from_{start}", start),
+            self._numbers(f"to_{end}", end),
+            self._numbers("block_axis", 3),
+        )
+
+    def _numbers(self, name: str, *values: int) -> str:
+        return self._constant(name, np.array(values, dtype=np.int64))
 
     def _dense(self, name: str, hidden: str) -> str:
         matrix = self._array(f"{name}.weight").T
@@ -194,21 +212,3 @@ class _E5Graph(BertGraph):
             along = self._node("Mul", along, self._constant("language_row", language[np.newaxis]))
             vector = self._unit(self._node("Sub", vector, along))
         self._nodes.append(helper.make_node("Identity", [vector], ["embedding"]))
-
-    def _outside(self, name: str, kind: int, dims: list[int], offset: int) -> str:
-        """Adds a constant that lies in the file of the table."""
-        tensor = TensorProto(
-            name=name, data_type=kind, dims=dims, data_location=TensorProto.EXTERNAL
-        )
-        width = 1 if kind == TensorProto.UINT8 else 2
-        for key, value in _place(offset, width * dims[0] * dims[1]):
-            entry = tensor.external_data.add()
-            entry.key, entry.value = key, value
-        self._constants[name] = tensor
-        return name
-
-
-def _place(offset: int, length: int) -> Iterator[tuple[str, str]]:
-    yield "location", TABLE_FILE
-    yield "offset", str(offset)
-    yield "length", str(length)

@@ -6,15 +6,18 @@ The encoder is all-MiniLM-L6-v2 (Wang et al., 2020, "MiniLM"; Reimers and Gurevy
 
 import hashlib
 import json
+import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import helper
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from retrieval.bert_graph import BertConfig, BertGraph
+from retrieval.bert_graph import BertConfig, BertGraph, Place
 from retrieval.model_files import MODEL_FILE, WEIGHTS_SHA256_KEY, write_at_once
 
 _WEIGHTS_FILE = "model.safetensors"
@@ -46,10 +49,56 @@ def build_onnx(folder: Path) -> None:
         raise ValueError(f"{weights_path} is not a safetensors file: {error}") from error
     with weights_path.open("rb") as file:
         weights_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    model = BertGraph(config, weights).model()
+    model = _MiniLmGraph(config, weights, _places(weights_path)).model()
     helper.set_model_props(model, {WEIGHTS_SHA256_KEY: weights_sha256})
-    onnx.checker.check_model(model)
     write_at_once(folder / MODEL_FILE, model.SerializeToString())
+    onnx.checker.check_model(str(folder / MODEL_FILE))
+
+
+class _MiniLmGraph(BertGraph):
+    """With the large matrices where they are, in the file of the weights."""
+
+    def __init__(
+        self,
+        config: BertConfig,
+        weights: Mapping[str, NDArray[Any]],
+        places: Mapping[str, Place],
+    ) -> None:
+        super().__init__(config, weights)
+        self._places = places
+
+    def _words(self) -> str:
+        table = self._held("embeddings.word_embeddings.weight")
+        return self._node("Gather", table, "input_ids")
+
+    def _dense(self, name: str, hidden: str) -> str:
+        # The runtime transposes a constant once, when it loads the graph.
+        matrix = self._node("Transpose", self._held(f"{name}.weight"), perm=[1, 0])
+        product = self._node("MatMul", hidden, matrix)
+        return self._node("Add", product, self._weight(f"{name}.bias"))
+
+    def _held(self, name: str) -> str:
+        place = self._places.get(name)
+        if place is None:
+            return self._weight(name)
+        return self._outside(name, TensorProto.FLOAT, self._array(name).shape, place)
+
+
+def _places(path: Path) -> dict[str, Place]:
+    """Returns where the matrices of a safetensors file are, if they are numbers of 32 bits."""
+    with path.open("rb") as file:
+        (size_bytes,) = struct.unpack("<Q", file.read(8))
+        header: dict[str, Any] = json.loads(file.read(size_bytes))
+    start = 8 + size_bytes
+    return {
+        name: Place(
+            file=path.name,
+            offset=start + entry["data_offsets"][0],
+            size_bytes=entry["data_offsets"][1] - entry["data_offsets"][0],
+        )
+        for name, entry in header.items()
+        if entry.get("dtype") == "F32" and len(entry["shape"]) == 2
+    }
 
 
 def _read_config(path: Path) -> BertConfig:

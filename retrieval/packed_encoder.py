@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 
 _MAGIC: Final = b"E5S1"
 _FLOAT32, _Q4_0 = 0, 1
-_BLOCK: Final = 32
-_BLOCK_BYTES: Final = 18
+BLOCK: Final = 32
+"""How many weights a block holds."""
+BLOCK_BYTES: Final = 18
+"""The length of a block: a scale of 16 bits, then two weights in each byte."""
 _MAX_TENSORS: Final = 10_000
 
 
@@ -119,6 +121,15 @@ class PackedEncoder:
         numbers = np.concatenate([low, high], axis=1).astype(np.float32) - 8
         return (numbers * scales.astype(np.float32)[:, np.newaxis]).reshape(-1)
 
+    def stretch(self, name: str) -> tuple[int, int]:
+        """Returns the first byte of a tensor in the file, and how many bytes it has.
+
+        Raises:
+            ValueError: There is none of this name.
+        """
+        tensor = self._tensor(name)
+        return tensor.offset, tensor.size_bytes
+
     def blocks(self, name: str) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
         """Returns the blocks of a 4-bit tensor.
 
@@ -130,10 +141,10 @@ class PackedEncoder:
             ValueError: There is no such tensor, or it has no blocks.
         """
         tensor = self._tensor(name)
-        count = tensor.elements // _BLOCK
-        if tensor.kind != _Q4_0 or tensor.size_bytes != count * _BLOCK_BYTES:
+        count = tensor.elements // BLOCK
+        if tensor.kind != _Q4_0 or tensor.size_bytes != count * BLOCK_BYTES:
             raise ValueError(f"{self._path}: {name} has no blocks of 4 bits")
-        raw = self._numbers("u1", count * _BLOCK_BYTES, tensor.offset).reshape(count, _BLOCK_BYTES)
+        raw = self._numbers("u1", count * BLOCK_BYTES, tensor.offset).reshape(count, BLOCK_BYTES)
         scales = np.ascontiguousarray(raw[:, :2]).view("<f2").reshape(count).astype(np.float16)
         return scales, raw[:, 2:]
 
@@ -156,7 +167,7 @@ class PackedEncoder:
         if magic != _MAGIC:
             raise ValueError(f"it begins with {magic!r}")
         hidden, layers, heads, inner, rows, positions, _, epsilon, block = self._take("<7ifi")
-        if block != _BLOCK or version != 1:
+        if block != BLOCK or version != 1:
             raise ValueError(f"version {version} with blocks of {block}")
         return PackedShape(
             hidden_size=hidden,

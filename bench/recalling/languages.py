@@ -1,6 +1,5 @@
 """Measures how often memories are found by questions in other words, also across languages."""
 
-import argparse
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +79,6 @@ def bench(embedder: Embedder | None) -> None:
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__).parse_args()
     models = ModelStore(ServiceSettings.from_environment().data_dir / "models")
     print(f"memories found among the first {DEPTHS}, %")
     for encoder in (DEFAULT_ENCODER, ENGLISH_ENCODER, None):

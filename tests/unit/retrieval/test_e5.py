@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
-from retrieval.e5 import PREFIX, TABLE_FILE, build
+from retrieval.e5 import PREFIX, build
 from retrieval.embedding import Embedder
 from retrieval.model_files import MODEL_FILE, PACKED_FILE
 from retrieval.packed_encoder import PackedEncoder
@@ -80,13 +81,16 @@ def test_the_model_id_changes_with_everything_that_changes_vectors(tmp_path: Pat
     assert all(one.startswith("tiny@") for one in ids)
 
 
-def test_the_table_is_a_file_of_its_own(tmp_path: Path) -> None:
+def test_the_table_stays_in_the_file_of_the_weights(tmp_path: Path) -> None:
     write_tiny_packed(tmp_path)
     build(tmp_path, {})
-    table_bytes = (tmp_path / TABLE_FILE).stat().st_size
-    rows = len(tiny_packed.PIECES)
-    assert table_bytes == -(-rows * HIDDEN // 2 // 4096) * 4096 + rows * HIDDEN // 32 * 2
-    assert (tmp_path / MODEL_FILE).stat().st_size < 400_000
+    assert {path.name for path in tmp_path.iterdir()} == {MODEL_FILE, PACKED_FILE}
+    references = b"".join(
+        entry.value.encode()
+        for tensor in onnx.load(tmp_path / MODEL_FILE, load_external_data=False).graph.initializer
+        for entry in tensor.external_data
+    )
+    assert references.startswith(PACKED_FILE.encode())
 
 
 def test_a_missing_or_foreign_file_is_named(tmp_path: Path) -> None:
