@@ -1,7 +1,8 @@
 """The routes of the page: its files, the WebSocket `/v1/realtime`, memory and portraits."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -22,8 +23,11 @@ from gateway.realtime.histories import Histories
 from gateway.realtime.limits import EdgeLimits
 from gateway.stages.mesh import Mesh
 from gateway.webrtc.link import LiveMedia
-from services.runtime.errors import InvalidRequest
+from services.runtime.calls.admission import Admission, Holder
+from services.runtime.errors import Busy, InvalidRequest
+from services.runtime.identity.caller import caller
 from services.runtime.identity.verifier import Verifier
+from services.runtime.limits.callers import counted_as
 
 STATIC = Path(__file__).parent / "static"
 CONNECTIONS_PER_PLACE = 4
@@ -82,8 +86,7 @@ class Edge:
         self._limits = limits
         self._live = LiveMedia(mesh)
         self._histories = Histories(most=mesh.settings.capacity * HISTORIES_PER_PLACE)
-        self._most = mesh.settings.capacity * CONNECTIONS_PER_PLACE
-        self._connections = 0
+        self._pages = Admission(mesh.settings.capacity * CONNECTIONS_PER_PLACE, of="pages")
 
     async def converse(self, websocket: WebSocket) -> None:
         """Serves one client of `/v1/realtime`."""
@@ -96,20 +99,21 @@ class Edge:
             live=self._live,
             histories=self._histories,
             config=_config_of(websocket),
-            place=self._place(websocket),
+            place=partial(self._place, websocket),
         ).serve()
 
     @contextmanager
-    def _place(self, websocket: WebSocket) -> Iterator[None]:
+    def _place(self, websocket: WebSocket, holder: Holder) -> Iterator[None]:
         """Takes a place for a client that has named its token."""
-        if self._connections >= self._most:
-            raise ConnectionEndError(TRY_LATER, "the gateway is full")
-        self._connections += 1
-        authenticated(websocket.scope)
-        try:
+        with ExitStack() as held:
+            try:
+                caller_key = counted_as(caller(), by_address=True)
+                place = held.enter_context(self._pages.place(caller=caller_key))
+            except Busy as error:
+                raise ConnectionEndError(TRY_LATER, error.message) from None
+            place.holder = holder
+            authenticated(websocket.scope)
             yield
-        finally:
-            self._connections -= 1
 
 
 class PageFiles(StaticFiles):

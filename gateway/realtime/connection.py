@@ -22,10 +22,10 @@ from gateway.realtime.conversation import Conversation, Deliver, words_of
 from gateway.realtime.ending import (
     FAILED,
     RULE_BROKEN,
-    TOO_BIG,
     TRY_LATER,
     UNAUTHORIZED,
     ConnectionEndError,
+    check_size,
 )
 from gateway.realtime.fmp4.turn_media import Fmp4Media, PcmMedia, TurnMedia
 from gateway.realtime.histories import Histories
@@ -33,6 +33,7 @@ from gateway.realtime.limits import Allowance, EdgeLimits
 from gateway.realtime.outgoing import ClientTooSlowError, Message, Outgoing
 from gateway.realtime.pictures import taker
 from gateway.realtime.server_events import Event, Translator, error_event
+from gateway.realtime.visit import Visit
 from gateway.session.session import Session
 from gateway.session.turn_maker import MAX_QUESTION_CHARS
 from gateway.stages.mesh import Mesh
@@ -64,7 +65,7 @@ class Connection:
         live: The state that all clients share for WebRTC.
         histories: The histories of conversations that may be resumed.
         config: The config from the URL of the WebSocket.
-        place: Holds a place of the gateway; entered once the client has named its token.
+        place: Returns a place of the gateway; entered once the client has named its token.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Connection:
         live: LiveMedia,
         histories: Histories,
         config: ClientConfig,
-        place: AbstractContextManager[None],
+        place: Callable[[Visit], AbstractContextManager[None]],
     ) -> None:
         self._place = place
         self._websocket = websocket
@@ -92,6 +93,7 @@ class Connection:
         self._conversation = Conversation(
             mesh=mesh, histories=histories, begin=self._begin, failed=self._failed
         )
+        self._visit = Visit(lambda: self._conversation.open_session is not None, self._failed)
         self._compute = Compute(threads=1, name="web-media")
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._link = LiveLink(
@@ -128,7 +130,7 @@ class Connection:
         """Serves the client until one side closes; its session is then freed at once."""
         try:
             who = await authenticate(self._websocket, self._verifier, self._limits)
-            with acting_as(who), self._place:
+            with acting_as(who), self._place(self._visit):
                 self._config = of_caller(self._config)
                 self._post({"type": "session.created", "session": self._config.as_event()})
                 self._post(self._link.config_event())
@@ -157,21 +159,21 @@ class Connection:
                 continue
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message.get("code", 1000))
+            self._visit.note()
             if not self._allowance.take():
                 raise ConnectionEndError(RULE_BROKEN, "too many messages a second")
             audio, text = message.get("bytes"), message.get("text")
             await self._take(audio, text)
-            if (wait_s := self._pace.wait_s(len(audio or text or ""))) > 0:
-                await asyncio.sleep(wait_s)
+            await self._pace.use(len(audio or text or ""))
 
     async def _take(self, audio: bytes | None, text: str | None) -> None:
         event: dict[str, Any] = {}
         try:
             if audio is not None:
-                self._check_size("a binary message", len(audio), self._limits.max_audio_bytes)
+                check_size("a binary message", len(audio), self._limits.max_audio_bytes)
                 await self._hear(audio)
                 return
-            self._check_size("an event", len(text or ""), self._limits.max_event_bytes)
+            check_size("an event", len(text or ""), self._limits.max_event_bytes)
             event = parse_event(text or "")
             handle = self._handlers.get(event["type"])
             if handle is None:
@@ -183,10 +185,6 @@ class Connection:
         except AnimaError as error:
             code, words = words_of(error)
             self._post(error_event(words, code=code, client_event_id=event.get("event_id")))
-
-    def _check_size(self, what: str, size: int, most: int) -> None:
-        if size > most:
-            raise ConnectionEndError(TOO_BIG, f"{what} must be at most {most} bytes, got {size}")
 
     async def _send(self) -> None:
         async for message in self._outgoing.read():

@@ -15,3 +15,13 @@ class ConnectionEndError(Exception):
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.code = code
+
+
+def check_size(what: str, size_bytes: int, most: int) -> None:
+    """Checks the size of a message.
+
+    Raises:
+        ConnectionEndError: It is too large.
+    """
+    if size_bytes > most:
+        raise ConnectionEndError(TOO_BIG, f"{what} must be at most {most} bytes, got {size_bytes}")

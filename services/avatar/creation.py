@@ -141,8 +141,7 @@ async def _receive(pieces: AsyncIterator[CreateAvatarRequest], pace: Pace) -> Im
                 f"photo: must be at most {MAX_PHOTO_BYTES >> 20} MiB; send a smaller file",
                 reason="IMAGE_TOO_LARGE",
             )
-        if (wait_s := pace.wait_s(len(request.photo))) > 0:
-            await asyncio.sleep(wait_s)
+        await pace.use(len(request.photo))
     # A cancel looks like this end too.
     raise InvalidRequest("end_of_photo: the stream ended without it")
 

@@ -78,7 +78,10 @@ class EvilAvatar(FakeAvatar):
         return avatar.ListAvatarsResponse(avatars=[face])
 
     async def CreateAvatar(self, requests: Any, context: Any) -> None:  # type: ignore[override]  # noqa: N802
-        await self.opened(requests)
+        _, rest = await self.opened(requests)
+        async for request in rest:
+            if request.WhichOneof("message") == "end_of_photo":
+                break
         for response in (
             avatar.CreateAvatarResponse(
                 progress=avatar.CreationProgress(step=evil("step"), percent=30)

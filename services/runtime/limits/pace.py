@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -31,3 +32,8 @@ class Pace:
         self._left = min(self._burst, refilled) - amount
         self._at_s = now_s
         return max(0.0, -self._left / self._per_second)
+
+    async def use(self, amount: float) -> None:
+        """Uses an amount, and waits as `wait_s` says."""
+        if (wait_s := self.wait_s(amount)) > 0:
+            await asyncio.sleep(wait_s)

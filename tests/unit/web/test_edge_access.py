@@ -89,7 +89,29 @@ async def test_sockets_that_never_name_the_token_take_no_place_of_a_page(
         await owner.until("session.updated")
         fifth = await sockets.enter_async_context(page.client())
         await fifth.send({"type": "anima.authenticate", "token": "secret"})
-        assert await fifth.closed() == (1013, "the gateway is full")
+        assert await fifth.closed() == (1013, "all 4 places for pages are taken; try again")
+
+
+async def test_a_page_that_nobody_uses_gives_its_place_to_another(
+    stages: FakeMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.realtime.visit.LEFT_S", 0.0)
+    stages.llm.stuck = True
+    async with (
+        stages.mesh(capacity=1) as mesh,
+        serving_page(mesh) as page,
+        AsyncExitStack() as sockets,
+    ):
+        first = await sockets.enter_async_context(page.client())
+        await first.ask("Hello?")
+        await first.until("response.created")
+        others = [await sockets.enter_async_context(page.client()) for _ in range(6)]
+        await others[-1].until("session.created")
+        for each in others[:3]:
+            assert await each.closed() == (1013, "another page needs the place of this one")
+        # Who converses keeps the place.
+        await first.send({"type": "response.cancel"})
+        await first.until("response.done")
 
 
 async def test_a_large_message_before_the_token_is_not_read(stages: FakeMesh) -> None:
