@@ -17,7 +17,7 @@ from cli.mesh.layout import free_addresses
 from services.runtime.errors import Busy, error_from_rpc
 from testing.fakes.mesh import FakeMesh
 from tests.service_process import gateway_process, stub_of
-from tests.unit.gateway.conversing import LONG, grpc_conversation
+from tests.unit.gateway.conversing import LONG
 
 pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(300)]
 
@@ -25,7 +25,7 @@ QUESTION = "Tell me all."
 
 
 class Edges:
-    """A gateway with one place: each edge can hold it, and asks for it.
+    """A gateway with one place: conversations hold it, and each edge asks for it.
 
     `ask_...` returns an empty text if it got the place, otherwise the refusal.
     """
@@ -36,29 +36,34 @@ class Edges:
 
     @asynccontextmanager
     async def hold_grpc(self) -> AsyncIterator[None]:
-        async with grpc_conversation(self._stub) as (send, said):
-            await send(gateway.ConverseRequest(text=gateway.TextInput(text=QUESTION)))
-            await said.until_kind("media")
+        while (call := await self._begun()) is None:
+            pass
+        await call.write(gateway.ConverseRequest(text=gateway.TextInput(text=QUESTION)))
+        while (await call.read()).WhichOneof("event") != "media":
+            pass
+        try:
             yield
+        finally:
+            call.cancel()
 
     @asynccontextmanager
     async def hold_websocket(self) -> AsyncIterator[None]:
         async with websockets.connect(f"ws://{self._http}/v1/realtime", max_size=None) as page:
-            await _ask(page)
-            while _kind(await page.recv()) != "response.created":
-                pass
+            kind = "error"
+            while kind == "error":
+                await _ask(page)
+                while (kind := _kind(await page.recv())) not in ("response.created", "error"):
+                    pass
             yield
 
-    @asynccontextmanager
-    async def hold_rest(self) -> AsyncIterator[None]:
-        async with (
-            httpx.AsyncClient(trust_env=False, timeout=60) as client,
-            client.stream(
-                "POST", f"http://{self._http}/v1/ask?format=mp4", json={"text": QUESTION}
-            ) as answer,
-        ):
-            assert answer.status_code == 200
-            yield
+    async def _begun(self) -> Any:
+        """Returns a conversation; None: there was no place."""
+        call = self._stub.Converse()
+        try:
+            await call.write(gateway.ConverseRequest(config=gateway.ConverseConfig()))
+            return None if await call.read() is grpc.aio.EOF else call
+        except grpc.aio.AioRpcError:
+            return None
 
     async def ask_grpc(self) -> str:
         call = self._stub.Converse(iter([gateway.ConverseRequest(config=gateway.ConverseConfig())]))
@@ -109,7 +114,7 @@ def _kind(message: str | bytes) -> str:
     return str(_event(message).get("type", ""))
 
 
-@pytest.mark.parametrize("holder", ["grpc", "websocket", "rest"])
+@pytest.mark.parametrize("holder", ["grpc", "websocket"])
 async def test_a_full_gateway(holder: str) -> None:
     async with FakeMesh() as fake:
         fake.llm.answers = {QUESTION: LONG}
