@@ -99,3 +99,22 @@ def test_a_mesh_of_its_own_needs_data_of_its_own(tmp_path: Path, asked: list[obj
     assert f"another mesh uses the data in {tmp_path}." in result.stderr
     assert "omit --local" in result.stderr
     assert not asked
+
+
+def test_pictures_are_checked_before_anything_is_sent(
+    tmp_path: Path, asked: list[tuple[object, object]]
+) -> None:
+    picture = tmp_path / "picture.jpg"
+    picture.write_bytes(b"")
+    refused = ask("What is this?", "--image", str(picture), folder=tmp_path)
+    assert refused.exit_code == 1
+    assert "a picture must have 1 to 16777216 bytes, this has 0" in refused.stderr
+    picture.write_bytes(b"\xff\xd8\xff")
+    refused = ask("What is this?", *["--image", str(picture)] * 5, folder=tmp_path)
+    assert refused.exit_code == 1
+    assert "at most 4 pictures" in refused.stderr
+    refused = ask("What is this?", "--image", str(tmp_path / "none.jpg"), folder=tmp_path)
+    assert refused.exit_code == 2
+    assert not asked
+    assert ask("What?", "--image", str(picture), folder=tmp_path).exit_code == 0
+    assert len(asked) == 1
