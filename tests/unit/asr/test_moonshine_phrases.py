@@ -11,6 +11,7 @@ from services.asr.engines.moonshine.hot_words import HotWords
 from services.asr.engines.moonshine.model import VOCABULARY_FILE, MoonshineModel
 from services.asr.engines.moonshine.tokenizer import Vocabulary
 from services.asr.engines.moonshine.word_times import spans
+from services.asr.engines.moonshine.writer import Line
 from tests.unit.asr.test_moonshine import RATE_HZ, entry, loud, never, noise, vocabulary_of
 from tests.unit.asr.tiny_moonshine import WORDS, make_tiny_moonshine
 
@@ -90,6 +91,14 @@ def test_a_likely_phrase_wins_where_the_audio_supports_it_almost_as_well(
     assert changed
     assert len(changed) < len(phrases) * len(SEEDS) / 2
     assert all(phrase in said(model, seed, likely(vocabulary, phrase)) for seed, phrase in changed)
+
+
+def test_a_word_that_differs_only_by_its_case_is_no_name(tmp_path: Path) -> None:
+    entries = [b"<unk>", b"<s>", b"</s>", *(f"▁{word}".encode() for word in ("I", "will", "Will"))]
+    vocabulary = vocabulary_of(tmp_path, b"".join(map(entry, entries)))
+    hot_words = HotWords([[5]], vocabulary)
+    assert hot_words._is_said_already(Line(ids=[3, 4, 2]), [5])
+    assert not hot_words._is_said_already(Line(ids=[3, 2]), [5])
 
 
 def test_work_on_phrases_is_bounded_and_asks_whether_to_stop(

@@ -17,6 +17,7 @@ import numpy as np
 
 from services.asr.engines.moonshine.tokenizer import Vocabulary
 from services.asr.engines.moonshine.writer import Line, Row, Writer, log_probability
+from text.normal import normal
 
 _BONUS: Final = 6.0
 """By how much less probable a text with a likely phrase may be, as a natural logarithm."""
@@ -108,7 +109,7 @@ class HotWords:
         least = sum(line.log_probabilities) - _BONUS
         new = line.until(at)
         row = self._spell(new, first, writer, least)
-        if row is None:
+        if row is None or self._is_said_already(line, new.ids[at:]):
             return None
         after = int(row.argmax())
         if not self._ends_word(after):
@@ -116,6 +117,11 @@ class HotWords:
         new.add(after, log_probability(row, after))
         done = writer.finish(new, watched=self.first_ids, least=least)
         return done if done is not None and done.finished else None
+
+    def _is_said_already(self, line: Line, phrase: Sequence[int]) -> bool:
+        """Returns whether a phrase is in a line apart from case: "I will" is not "Will"."""
+        said, wanted = (normal(self._vocabulary.text(ids)) for ids in (line.ids, phrase))
+        return f" {wanted} " in f" {said} "
 
     def _spell(self, new: Line, first: int, writer: Writer, least: float) -> Row | None:
         """Adds a phrase to a line; returns the scores of what follows, None if it is no good."""
