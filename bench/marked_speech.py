@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from services.avatar.animation.animation import Animator
 from services.avatar.animation.parameters import FaceParameters
 from services.avatar.engine import VisemeSpan
+from services.runtime.observing.logs import configure_logging
 from services.tts.engine import PhonemeTiming, SpeechChunk, SpeechRequest
 from services.tts.settings import TtsSettings
 from services.tts.visemes import visemes_of
@@ -55,7 +56,8 @@ class MarkedSpeech:
 def speak(sentences: int | None = None) -> list[MarkedSpeech]:
     """Returns the first sentences, or all, spoken by every installed voice of `VOICES`."""
     spoken = []
-    settings = TtsSettings()
+    settings = TtsSettings(log_level="error")
+    configure_logging(settings)  # what is printed may be read by programs
     for engine in asyncio.run(open_engines(load_engines(settings), settings)):
         for voice in engine.voices():
             if voice.name not in VOICES:

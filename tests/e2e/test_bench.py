@@ -17,6 +17,7 @@ import pytest
 
 from bench.__main__ import QUICK
 from tests.requirements import ROOT, need
+from text.normal import normal
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
@@ -131,9 +132,13 @@ def test_fit_mouth() -> None:
 def test_mesh() -> None:
     need("encoder")
     printed = bench("mesh", *QUICK["mesh"])
-    assert "'what can you do' -> 'what can you do'" in printed
-    row = figures(rf"first synced frame │ {NUMBER} │ {NUMBER} │ {NUMBER}", printed)
-    assert row[0] == row[1] == row[2] > 0
+    asked = re.findall(r"'What can you do\?' -> '(.*)'", printed)
+    assert {normal(heard) for heard in asked} == {"what can you do"}
+    rows = figures(rf"first synced frame │ {NUMBER} │ {NUMBER} │ {NUMBER}", printed)
+    assert len(rows) == 3 * len(asked)
+    for first in range(0, len(rows), 3):
+        assert rows[first] == rows[first + 1] == rows[first + 2] > 0
+    assert printed.count("first synced frame after the end of speech, p50, s:") == len(asked)
     ready = figures(rf"│ \w+ +│ {NUMBER} +│ {NUMBER} +│\n", printed)
     assert len(ready) == 2 * 6
     assert all(ready)
@@ -181,4 +186,4 @@ def test_chaos() -> None:
     need("encoder")
     printed = bench("chaos", "--answers", "6", "--at-a-time", "3", "--seed", "7")
     assert "afterwards: 6 questions: 6 whole" in printed
-    assert printed.strip().endswith("nothing is left")
+    assert printed.strip().endswith("nothing leaked")
