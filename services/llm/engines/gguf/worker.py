@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -64,6 +65,9 @@ class Report:
 def main() -> int:
     """Runs until the input ends; returns the exit code."""
     keep_private()
+    # A terminal sends Ctrl-C to the whole group; the service then completes its answers first.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     settings = WorkerSettings(**json.loads(sys.stdin.readline()))
     try:
         server = _server(settings)

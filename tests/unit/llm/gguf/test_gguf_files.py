@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -94,6 +95,8 @@ def test_the_process_ends_with_the_service_and_leaves_nothing(tmp_path: Path, ti
         worker.stdin.flush()
         assert json.loads(worker.stdout.readline()) == {"failure": ""}
         assert (folder / "model.sock").is_socket()
+        for number in (signal.SIGINT, signal.SIGTERM):  # as a terminal sends them to all
+            worker.send_signal(number)
         worker.stdin.close()
         assert worker.wait() == 0
     assert not folder.exists()
