@@ -118,6 +118,7 @@ class StageStream(Generic[RequestT, ResponseT]):
         """
         busy: StageFailed | None = None
         stream: StageStream[RequestT, ResponseT] | None = None
+        handed_on = False
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 tries = 0
@@ -130,6 +131,7 @@ class StageStream(Generic[RequestT, ResponseT]):
                         share_s = timeout_ms / 1000 / _TRIES if tries < _TRIES else None
                         async with asyncio.timeout(share_s):
                             await stream._start(config)
+                        handed_on = True
                         return stream
                     except TimeoutError:
                         await stream.close()
@@ -150,7 +152,8 @@ class StageStream(Generic[RequestT, ResponseT]):
             text = f"{stage} did not start within {timeout_ms} ms"
             raise StageFailed(stage, DeadlineExceeded(text)) from None
         finally:
-            if stream is not None and stream.started is None:
+            # A turn may be cancelled just as the stage has started.
+            if stream is not None and not handed_on:
                 await stream.close()
 
     async def _start(self, config: RequestT) -> None:

@@ -23,6 +23,7 @@ class DirectCall:
     def __init__(self, handler: Callable[[Any, Any], Any]) -> None:
         self._requests: asyncio.Queue[Any] = asyncio.Queue(1)
         self._responses: asyncio.Queue[Any] = asyncio.Queue(1)
+        self._cancelled = False
         self._task = asyncio.create_task(self._run(handler))
 
     async def _run(self, handler: Callable[[Any, Any], Any]) -> None:
@@ -30,6 +31,8 @@ class DirectCall:
             await handler(self._iterate(), self)
             await self._responses.put(grpc.aio.EOF)
         except Exception as error:  # a server answers every one of them with a status
+            if self._cancelled:  # nobody reads it
+                return
             await self._responses.put(rpc_error(as_anima_error(error)))
         # A write to a finished call is dropped.
         while True:
@@ -51,6 +54,7 @@ class DirectCall:
             yield _decoded(response)
 
     def cancel(self) -> bool:
+        self._cancelled = True
         return self._task.cancel()
 
 

@@ -7,7 +7,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -182,8 +182,9 @@ async def test_turns_are_delivered_although_the_file_cannot_be_used(
         if damage == "no database":
             path.write_bytes(b"no database at all" * 1_000)
         else:
-            with sqlite3.connect(path) as connection:
+            with closing(sqlite3.connect(path)) as connection:
                 connection.execute("PRAGMA user_version = 99")
+                connection.commit()
     scripted = ScriptedMemory()
     async with queue_in(folder, scripted) as queue:
         queue.add(turn("eve", "hers"))

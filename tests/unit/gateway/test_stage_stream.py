@@ -315,3 +315,21 @@ async def test_stage_that_breaks_is_told_over_grpc(
             await said.until_kind("turn_ended")
             (notice,) = said.all("notice")
             assert (notice.kind, notice.stage) == (kind, stage)
+
+
+def test_a_turn_that_is_cancelled_just_as_the_stage_starts_leaves_no_stream() -> None:
+    class Late(Call):
+        async def __aiter__(self) -> AsyncIterator[Any]:
+            yield STARTED
+            opening[0].cancel()
+            await self.over.wait()
+
+    async def main() -> None:
+        call = Late()
+        opening.append(asyncio.create_task(opened(call)))
+        with pytest.raises(asyncio.CancelledError):
+            await opening[0]
+        assert call.cancelled
+
+    opening: list[asyncio.Task[Stream]] = []
+    run(main)
