@@ -11,10 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bench.avatar_subjects import open_engine
-from bench.face_quality import print_quality
+from bench.faces.avatar_subjects import open_engine
+from bench.faces.face_quality import print_quality
+from bench.faces.marked_speech import speak
 from bench.goals import Goals
-from bench.marked_speech import speak
 from services.avatar.drawing import DrawnStream
 from services.avatar.engine import VideoSpec, VisemeSpan
 from services.avatar.engines.painted import PaintedFaces

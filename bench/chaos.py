@@ -24,10 +24,10 @@ from rich.console import Console
 
 from anima.gateway import v1 as gateway
 from anima.tts import v1 as tts
-from bench.faults import faults_of, leftovers
-from bench.people import QUESTIONS, spoken, voices_of_people
-from bench.talking import Fate, Outcome, Talker
-from bench.watching import Gauges, Usage, watched_mesh
+from bench.talkers.faults import faults_of, leftovers
+from bench.talkers.people import QUESTIONS, spoken, voices_of_people
+from bench.talkers.talking import Fate, Outcome, Talker
+from bench.talkers.watching import Gauges, Usage, watched_mesh
 from cli.mesh.supervisor import State, Supervisor
 from gateway.stages.spec import GATEWAY, STAGES
 from services.runtime.calls.channels import open_channel

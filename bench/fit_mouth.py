@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.marked_speech import MarkedSpeech, animate, speak
+from bench.faces.marked_speech import MarkedSpeech, animate, speak
 from services.avatar.animation.loudness import SoundTrack
 from services.avatar.animation.visemes import LEAD_S
 from services.avatar.video.clock import FrameClock

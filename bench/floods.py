@@ -34,10 +34,10 @@ from rich.table import Table
 
 from anima.gateway import v1 as gateway
 from bench.goals import Goals
-from bench.heavy_floods import KINDS
-from bench.people import QUESTIONS
 from bench.processor_time import ProcessorTime
-from bench.talking import Fate, Outcome, Talker
+from bench.strangers.heavy_floods import KINDS
+from bench.talkers.people import QUESTIONS
+from bench.talkers.talking import Fate, Outcome, Talker
 from cli.mesh.layout import free_layout
 from cli.mesh.supervisor import Supervisor
 from services.runtime.calls.channels import open_channel
@@ -150,17 +150,19 @@ async def flooded(mesh: Mesh, **counts: int) -> AsyncIterator[None]:
 
     Args:
         mesh: The mesh.
-        **counts: How many of each kind (bench/flooding.py, bench/heavy_floods.py).
+        **counts: How many of each kind, see `bench.strangers`.
     """
     heavy = {name: counts.pop(name) for name in KINDS if name in counts}
     addresses = {name: mesh.address(name) for name in ("gateway", "avatar", "memory")}
     async with contextlib.AsyncExitStack() as stack:
         if counts:
-            arguments = ["-m", "bench.flooding", mesh.http, *_options(counts)]
+            arguments = ["-m", "bench.strangers.flooding", mesh.http, *_options(counts)]
             await stack.enter_async_context(_flooding(arguments))
         if heavy:
             options = _options(addresses | {"http": mesh.http} | heavy)
-            await stack.enter_async_context(_flooding(["-m", "bench.heavy_floods", *options]))
+            await stack.enter_async_context(
+                _flooding(["-m", "bench.strangers.heavy_floods", *options])
+            )
         yield
 
 

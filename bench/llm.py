@@ -29,9 +29,9 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
-from bench.llm_cancel import stopped_ms
-from bench.llm_client import QUESTION
-from bench.llm_plain import plain_server
+from bench.models.llm_cancel import stopped_ms
+from bench.models.llm_client import QUESTION
+from bench.models.llm_plain import plain_server
 from services.llm.engines.vllm import VllmEngine
 from services.llm.engines.vllm.engine import engine_input
 from services.llm.persona.catalogue import PersonaCatalogue
@@ -152,7 +152,7 @@ def _counted() -> float:
 async def client_process(address: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Runs a client for the body of the `async with`."""
     client = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.llm_client", address),
+        *(sys.executable, "-m", "bench.models.llm_client", address),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

@@ -5,9 +5,9 @@ end of the last audible sample, as a person would count, and stops when the firs
 a frame reaches the client. The figure therefore includes endpointing, recognition, recall, the
 first clause, its synthesis, rendering, encoding and all hops.
 
-The people who ask are those of `bench.people`. The face answers them once with flite's voice and,
-where the natural voices were pulled, once with Kokoro's; no question is asked twice with the same
-voice, so no clause of an answer is in its cache.
+The people who ask are those of `bench.talkers.people`. The face answers them once with flite's
+voice and, where the natural voices were pulled, once with Kokoro's; no question is asked twice with
+the same voice, so no clause of an answer is in its cache.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from anima.common import v1 as common
 from anima.gateway import v1 as gateway
 from anima.tts import v1 as tts
 from bench.goals import Goals
-from bench.people import RATE_HZ, Utterance, questions, recorded, until_measured
+from bench.talkers.people import RATE_HZ, Utterance, questions, recorded, until_measured
 from cli.mesh.layout import free_layout
 from cli.mesh.supervisor import Supervisor
 from gateway.stages.spec import AnswerKind, needed_for

@@ -1,15 +1,16 @@
 """The cost of orchestration itself: our gateway between stages that only keep time.
 
-The workload (bench/workload.py): a model with a token every 20 ms (60 of them, five sentences), a
-voice that needs 100 ms for the first audio of a sentence and speaks 15 s. Without any cost between
-the stages, the first audio would be heard after 340 ms, and the whole answer would be made after
-1,300 ms. The gateway, each stage and the clients are separate processes connected by gRPC; 1 to 200
-sessions start within one second.
+The workload (bench/orchestrating/workload.py): a model with a token every 20 ms (60 of them, five
+sentences), a voice that needs 100 ms for the first audio of a sentence and speaks 15 s. Without any
+cost between the stages, the first audio would be heard after 340 ms, and the whole answer would be
+made after 1,300 ms. The gateway, each stage and the clients are separate processes connected by
+gRPC; 1 to 200 sessions start within one second.
 
 pipecat-ai and livekit-agents are measured too, each in one process without a network, with the same
-tokens and the same pieces of audio (pins/beside.lock). A bare forwarder (bench/forwarder.py) takes
-the place of the gateway in the same mesh: its CPU time is that of grpc.aio, mostly for waking up
-for each message, which costs a process more the less it has to do.
+tokens and the same pieces of audio (pins/beside.lock). A bare forwarder
+(bench/orchestrating/forwarder.py) takes the place of the gateway in the same mesh: its CPU time is
+that of grpc.aio, mostly for waking up for each message, which costs a process more the less it has
+to do.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ from rich.console import Console
 from rich.table import Table
 
 from anima.gateway import v1 as gateway
-from bench.beside import FRAMEWORKS, Made, beside, installed
 from bench.goals import Goals
-from bench.lateness import Lateness
-from bench.orchestration_turn import TurnFigures, turn
+from bench.orchestrating.beside import FRAMEWORKS, Made, beside, installed
+from bench.orchestrating.lateness import Lateness
+from bench.orchestrating.orchestration_turn import TurnFigures, turn
+from bench.orchestrating.scripted_stages import ROLES
+from bench.orchestrating.workload import IDEAL_DONE_S, IDEAL_FIRST_S, SPREAD_S
 from bench.processor_time import ProcessorTime
-from bench.scripted_stages import ROLES
-from bench.workload import IDEAL_DONE_S, IDEAL_FIRST_S, SPREAD_S
 from cli.mesh.layout import Layout, Member, free_addresses, gateway_targets
 from cli.mesh.supervisor import Supervisor
 from gateway.stages.spec import GATEWAY, GATEWAY_SERVICE, STAGES
@@ -107,7 +108,7 @@ async def mesh() -> AsyncIterator[tuple[Supervisor, str, str, str]]:
     members = [
         Member(
             name=name,
-            module="bench.scripted_stages",
+            module="bench.orchestrating.scripted_stages",
             service=STAGES[name].health_service,
             address=address,
             environment={"ANIMA_SCRIPTED_ROLE": name, "ANIMA_SCRIPTED_LISTEN": address},
@@ -117,7 +118,7 @@ async def mesh() -> AsyncIterator[tuple[Supervisor, str, str, str]]:
     members += [
         Member(
             name="forwarder",
-            module="bench.forwarder",
+            module="bench.orchestrating.forwarder",
             service=GATEWAY_SERVICE,
             address=forwarder,
             environment=forwarder_environment,

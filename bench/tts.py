@@ -8,7 +8,7 @@ import os
 import time
 from statistics import median
 
-from bench.people import until_measured
+from bench.talkers.people import until_measured
 from services.runtime.calls.channels import open_channel
 from services.runtime.observing.logs import configure_logging
 from services.runtime.server import serving

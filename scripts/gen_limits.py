@@ -31,7 +31,7 @@ class Limit(NamedTuple):
 
 LIMITS: Final[dict[str, tuple[Limit, ...]]] = {
     "Conversations": (
-        Limit("typed question", "gateway.session.turn_maker", "MAX_QUESTION_CHARS"),
+        Limit("typed question", "gateway.session.turns.turn_maker", "MAX_QUESTION_CHARS"),
         Limit("chunk of audio", "services.runtime.audio", "MAX_CHUNK_BYTES"),
         Limit("sample rate", "services.runtime.validation", "MAX_SAMPLE_RATE_HZ"),
         Limit("recorded question", "gateway.http.ask.recordings", "MAX_AUDIO_BYTES"),

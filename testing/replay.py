@@ -23,7 +23,7 @@ from gateway.session.opening import open_with
 from gateway.session.pictures import WaitingPictures
 from gateway.session.recording import Recording, event_of
 from gateway.session.shown_idle import IdleLoop
-from gateway.session.turn_taking import TurnTaking
+from gateway.session.turns.turn_taking import TurnTaking
 from gateway.turn.playout.outbox import Outbox
 from testing.fakes.direct import DirectStages
 from testing.virtual_time import in_virtual_time

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from anima.gateway.v1.gateway_pb2 import ConverseConfig, SpeechChanged
 from gateway.realtime.fmp4.speech_track import AudioCodec
-from gateway.session.turn_maker import MAX_QUESTION_CHARS
+from gateway.session.turns.turn_maker import MAX_QUESTION_CHARS
 from gateway.turn.speaking.manner import FASTEST_PERCENT, SLOWEST_PERCENT, USUAL_PERCENT
 from services.runtime.errors import InvalidRequest
 

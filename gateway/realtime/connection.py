@@ -35,7 +35,7 @@ from gateway.realtime.pictures import taker
 from gateway.realtime.server_events import Event, Translator, error_event
 from gateway.realtime.visit import Visit
 from gateway.session.session import Session
-from gateway.session.turn_maker import MAX_QUESTION_CHARS
+from gateway.session.turns.turn_maker import MAX_QUESTION_CHARS
 from gateway.stages.mesh import Mesh
 from gateway.webrtc.link import LiveLink, LiveMedia
 from gateway.webrtc.program import Playing

@@ -20,7 +20,7 @@ from gateway.listening.events import (
     Utterance,
     UtteranceLost,
 )
-from gateway.session.turn_taking import TurnTaking
+from gateway.session.turns.turn_taking import TurnTaking
 from gateway.turn.playout.outbox import Outbox
 
 

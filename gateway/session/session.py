@@ -32,8 +32,8 @@ from gateway.session.opening import Opening, check_config, open_with, stages_of
 from gateway.session.pictures import WaitingPictures
 from gateway.session.recording import Recording, recording_file
 from gateway.session.shown_idle import IdleLoop
-from gateway.session.turn_maker import MAX_QUESTION_CHARS
-from gateway.session.turn_taking import TurnTaking
+from gateway.session.turns.turn_maker import MAX_QUESTION_CHARS
+from gateway.session.turns.turn_taking import TurnTaking
 from gateway.stages.mesh import Mesh
 from gateway.turn.playout.outbox import Outbox
 from services.runtime.errors import DeadlineExceeded, InvalidRequest

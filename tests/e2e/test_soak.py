@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from bench.soak import show, soak
-from bench.talking import Fate
+from bench.talkers.talking import Fate
 from tests.requirements import need
 
 pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(300)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser
 
-from gateway.session.turn_maker import MAX_QUESTION_CHARS
+from gateway.session.turns.turn_maker import MAX_QUESTION_CHARS
 from tests.web.talking import open_page
 
 pytestmark = pytest.mark.browser

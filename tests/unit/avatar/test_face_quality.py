@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.face_quality import FPS, check_lag
+from bench.faces.face_quality import FPS, check_lag
+from bench.faces.marked_speech import MarkedSpeech
 from bench.goals import Goals
-from bench.marked_speech import MarkedSpeech
 
 RATE = 16_000
 SECONDS = 24

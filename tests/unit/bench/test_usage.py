@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from bench.watching import Usage
+from bench.talkers.watching import Usage
 
 MIB = 1 << 20
 # Memory of answers in progress goes up and down.

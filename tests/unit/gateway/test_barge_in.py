@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.session.barge_in import BargeIn, Move
-from gateway.session.utterances import Said, classify
+from gateway.session.turns.barge_in import BargeIn, Move
+from gateway.session.turns.utterances import Said, classify
 from text.normal import normal
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.session.turn_maker import TurnMaker
+from gateway.session.turns.turn_maker import TurnMaker
 from gateway.turn import face
 from gateway.turn.playout.gate import Gate
 from gateway.turn.playout.schedule import Schedule

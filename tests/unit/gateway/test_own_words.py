@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.session.barge_in import BargeIn, Move
-from gateway.session.own_words import repeats
+from gateway.session.turns.barge_in import BargeIn, Move
+from gateway.session.turns.own_words import repeats
 
 SPOKEN = "I am a mesh of five services. One hears, one writes the answer, one speaks it,"
 CHINESE = "我是由五个服务组成的。一个负责听，一个写出回答，"

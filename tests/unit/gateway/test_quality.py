@@ -7,7 +7,7 @@ import asyncio
 from anima.avatar.v1 import avatar_pb2 as avatar
 from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
-from gateway.session.quality import Quality
+from gateway.session.turns.quality import Quality
 from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, conversation, run
 

@@ -7,8 +7,8 @@ import pytest
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway.listening.listening import Listening
 from gateway.listening.microphone import Microphone
-from gateway.session.barge_in import BargeIn
 from gateway.session.session import Session
+from gateway.session.turns.barge_in import BargeIn
 from testing.fakes.direct import DirectStages
 from tests.unit.gateway.conversing import LONG, run
 from tests.unit.gateway.speaking import Speaker, speech

@@ -15,7 +15,7 @@ from gateway.listening.end_of_turn.words import (
     Pause,
     TextAndPause,
 )
-from gateway.session.utterances import Said, classify
+from gateway.session.turns.utterances import Said, classify
 from gateway.stages.spec import STAGES
 from gateway.wording.book import BOOKS, book_for, read
 

@@ -13,7 +13,7 @@ from gateway.realtime.client_events import (
     whole_number,
 )
 from gateway.realtime.fmp4.speech_track import AudioCodec
-from gateway.session.turn_maker import MAX_QUESTION_CHARS
+from gateway.session.turns.turn_maker import MAX_QUESTION_CHARS
 from services.runtime.errors import InvalidRequest
 
 

@@ -1,7 +1,7 @@
 """livekit-agents on our workload: an agent session with a scripted model, voice and audio output.
 
-`python -m bench.beside_livekit REPEATS COUNT...` in `.cache/bench-env`. The output accepts audio as
-it comes and reports it as played at once, so that nothing is paced.
+`python -m bench.orchestrating.beside_livekit REPEATS COUNT...` in `.cache/bench-env`. The output
+accepts audio as it comes and reports it as played at once, so that nothing is paced.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from livekit.agents import Agent, AgentSession, llm, tts
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions
 from livekit.agents.voice.io import AudioOutput, AudioOutputCapabilities
 
-from bench.workload import FIRST_AUDIO_S, RATE_HZ, Heard, chunk_bytes, report, written
+from bench.orchestrating.workload import FIRST_AUDIO_S, RATE_HZ, Heard, chunk_bytes, report, written
 
 
 class ScriptedModel(llm.LLM):

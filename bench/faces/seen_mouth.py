@@ -8,7 +8,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.marked_speech import MarkedSpeech
+from bench.faces.marked_speech import MarkedSpeech
 from services.avatar.drawing import DrawnStream
 from services.avatar.engine import BgrImage, VideoSpec
 from services.avatar.engines.painted import PaintedFaces

@@ -1,6 +1,7 @@
 """Floods by somebody who has the token, in a process of its own.
 
-    ANIMA_TOKEN=... python -m bench.heavy_floods --http=127.0.0.1:8080 --gateway=127.0.0.1:50050 \\
+    ANIMA_TOKEN=... python -m bench.strangers.heavy_floods --http=127.0.0.1:8080 \\
+        --gateway=127.0.0.1:50050 \\
         --avatar=127.0.0.1:50054 --memory=127.0.0.1:50053 --photos 24 --items 8 --held 8 --imports 8
 
 `photos` of 31 MiB are uploaded at the same time, again and again, `items` clients type without ever

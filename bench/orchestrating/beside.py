@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench.orchestration_turn import TurnFigures
+from bench.orchestrating.orchestration_turn import TurnFigures
 
 _ROOT: Final = Path(__file__).parent.parent
 _PYTHON: Final = _ROOT / ".cache" / "bench-env" / "bin" / "python"
 _TIMEOUT_S: Final = 300.0
 
 FRAMEWORKS: Final = {
-    "pipecat-ai 1.14.0": "bench.beside_pipecat",
-    "livekit-agents 1.8.9": "bench.beside_livekit",
+    "pipecat-ai 1.14.0": "bench.orchestrating.beside_pipecat",
+    "livekit-agents 1.8.9": "bench.orchestrating.beside_livekit",
 }
 
 

@@ -15,15 +15,15 @@ from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics, notices
 from gateway.listening.end_of_turn.words import EndOfTurn
 from gateway.listening.events import EndGuess, Utterance
-from gateway.session.barge_in import HOLD_S, BargeIn, Move
 from gateway.session.history import History
 from gateway.session.opening import Opening
-from gateway.session.own_words import OwnVoice
 from gateway.session.pictures import WaitingPictures
-from gateway.session.prefill import Prefill
 from gateway.session.shown_idle import IdleLoop
-from gateway.session.turn_maker import TurnMaker
-from gateway.session.utterances import Said, classify
+from gateway.session.turns.barge_in import HOLD_S, BargeIn, Move
+from gateway.session.turns.own_words import OwnVoice
+from gateway.session.turns.prefill import Prefill
+from gateway.session.turns.turn_maker import TurnMaker
+from gateway.session.turns.utterances import Said, classify
 from gateway.stages.mesh import Mesh
 from gateway.turn.playout.outbox import Outbox
 from gateway.turn.turn import Turn, TurnOutcome

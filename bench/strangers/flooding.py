@@ -1,6 +1,6 @@
 """Floods of a gateway by a client without a token, in a process of its own.
 
-    python -m bench.flooding 127.0.0.1:8080 --idle 2000 --half_heads 200 --silent 80 --probes 8
+    python -m bench.strangers.flooding 127.0.0.1:8080 --idle 2000 --half_heads 200
 
 `idle` connections send nothing, `half_heads` a second begin a request, `silent` WebSockets never
 name a token, `probes` clients ask for /readyz without a pause. What the server closes is opened

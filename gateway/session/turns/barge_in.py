@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 
-from gateway.session.utterances import Said, classify
+from gateway.session.turns.utterances import Said, classify
 
 # The longest time for which noise that is not speech may hold an answer.
 HOLD_S = 2.0

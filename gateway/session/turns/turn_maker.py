@@ -11,9 +11,9 @@ from gateway import notices
 from gateway.session.history import History
 from gateway.session.opening import Opening
 from gateway.session.pictures import WaitingPictures
-from gateway.session.quality import Quality
 from gateway.session.remembering import request_of
 from gateway.session.shown_idle import IdleLoop
+from gateway.session.turns.quality import Quality
 from gateway.stages.mesh import Mesh
 from gateway.turn.playout.outbox import Outbox
 from gateway.turn.question import Question

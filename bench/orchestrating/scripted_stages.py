@@ -1,8 +1,8 @@
 # ruff: noqa: N802 (method names come from the protos)
 """Stages that only keep time, each in its own process, to measure the code between them.
 
-`ANIMA_SCRIPTED_ROLE=llm python -m bench.scripted_stages`; roles are llm, tts and avatar. Their
-behaviour is defined in bench/workload.py.
+`ANIMA_SCRIPTED_ROLE=llm python -m bench.orchestrating.scripted_stages`; roles are llm, tts and
+avatar. Their behaviour is defined in bench/orchestrating/workload.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import anima.avatar.v1 as avatar
 import anima.common.v1 as common
 import anima.llm.v1 as llm
 import anima.tts.v1 as tts
-from bench.workload import FIRST_AUDIO_S, SENTENCE_S, written
+from bench.orchestrating.workload import FIRST_AUDIO_S, SENTENCE_S, written
 from gateway.stages.spec import STAGES
 from services.runtime.audio import chunk_sizes
 from services.runtime.calls.streams import open_stream

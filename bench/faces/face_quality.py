@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.avatar_subjects import Subject
+from bench.faces.avatar_subjects import Subject
+from bench.faces.lip_sync_lag import lag_and_confidence, mel_energies
+from bench.faces.marked_speech import VOICES, MarkedSpeech, animate
+from bench.faces.seen_mouth import film, seen_mouths
 from bench.goals import Goals
-from bench.lip_sync_lag import lag_and_confidence, mel_energies
-from bench.marked_speech import VOICES, MarkedSpeech, animate
-from bench.seen_mouth import film, seen_mouths
 from services.avatar.animation.parameters import FaceParameters
 from services.avatar.engine import BgrImage, VideoSpec
 from services.avatar.engines.painted import PaintedFaces

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from bench.talking import Fate, Outcome
+from bench.talkers.talking import Fate, Outcome
 
 MAX_MORE_DESCRIPTORS: Final = 4
 

@@ -2,8 +2,8 @@
 """The least possible code between model, voice and client: passes on every message as it comes.
 
 It has no memory, no session, no pacing, no interruption and no metrics; its CPU time is the cost of
-grpc.aio for the workload of `bench.orchestration`. `python -m bench.forwarder`, with the addresses
-in ANIMA_FORWARDER_LISTEN, _LLM and _TTS.
+grpc.aio for the workload of `bench.orchestration`. `python -m bench.orchestrating.forwarder`, with
+the addresses in ANIMA_FORWARDER_LISTEN, _LLM and _TTS.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import anima.common.v1 as common
 import anima.gateway.v1 as gateway
 import anima.llm.v1 as llm
 import anima.tts.v1 as tts
-from bench.workload import RATE_HZ
+from bench.orchestrating.workload import RATE_HZ
 from gateway.stages.spec import GATEWAY_SERVICE
 
 

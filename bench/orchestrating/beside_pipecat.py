@@ -1,6 +1,6 @@
 """pipecat-ai on our workload: a pipeline of a scripted model, a scripted voice and a sink.
 
-`python -m bench.beside_pipecat REPEATS COUNT...` in `.cache/bench-env`. The worker
+`python -m bench.orchestrating.beside_pipecat REPEATS COUNT...` in `.cache/bench-env`. The worker
 is pipecat's default one; the sink is a frame processor, so that nothing is paced.
 """
 
@@ -30,7 +30,7 @@ from pipecat.services.settings import LLMSettings, TTSSettings
 from pipecat.services.tts_service import TTSService
 from pipecat.workers.runner import WorkerRunner
 
-from bench.workload import FIRST_AUDIO_S, RATE_HZ, Heard, chunk_bytes, report, written
+from bench.orchestrating.workload import FIRST_AUDIO_S, RATE_HZ, Heard, chunk_bytes, report, written
 
 
 class ScriptedModel(LLMService):

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from anima.llm.v1 import GenerateConfig, GenerateRequest, LlmServiceStub
-from bench.llm_client import QUESTION
+from bench.models.llm_client import QUESTION
 from services.llm.engines.vllm import VllmEngine
 from services.runtime.calls.channels import open_channel
 

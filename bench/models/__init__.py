@@ -1,0 +1,1 @@
+"""Clients and baselines for the language model stage."""

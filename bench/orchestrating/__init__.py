@@ -1,0 +1,1 @@
+"""The workload of `bench.orchestration`, and what it is compared with."""

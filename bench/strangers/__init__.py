@@ -1,0 +1,1 @@
+"""Floods of a gateway by clients without a token."""

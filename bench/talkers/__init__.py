@@ -1,0 +1,1 @@
+"""Simulated people, what happens to them, and who watches."""
