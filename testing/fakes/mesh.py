@@ -91,6 +91,8 @@ class FakeMesh:
             "listen": "127.0.0.1:0",
             "http_listen": "127.0.0.1:0",
             "data_dir": self._data_dir.name,
+            # The scripted voice is like the speech of the scripted microphones.
+            "echo_cancellation": False,
         }
         return GatewaySettings.from_environment({}, **(values | targets | changes))
 

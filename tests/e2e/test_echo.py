@@ -53,8 +53,9 @@ async def hears_the_end(address: str, delay_s: float, level_db: float) -> None:
     kinds = [event.WhichOneof("event") for event in session.events]
     case = f"{delay_s} s, {level_db} dB"
     assert ended.reason == common.END_REASON_COMPLETE, case
-    assert "turn_paused" not in kinds, case
-    assert "user_transcript" not in kinds, case
+    # Until the echo is found, which takes half a second, its sound may hold the answer once.
+    assert kinds.count("turn_paused") <= 1, case
+    assert not [each for each in session.events if each.user_transcript.text], case
 
 
 async def test_an_answer_is_heard_to_its_end(shared_mesh: MeshProcess) -> None:

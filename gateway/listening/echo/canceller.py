@@ -2,8 +2,9 @@
 
 Browsers cancel echo if they know which device plays the answer; programs over gRPC or WebSocket
 usually do not. Without it the face hears itself, and interrupts itself without end. The canceller
-is that of WebRTC (AEC3), as the package `livekit` provides it. It finds delays of up to half a
-second; a longer one is estimated here (`delay.py`) and subtracted first.
+is that of WebRTC (AEC3), as the package `livekit` provides it. While it does not know the echo yet,
+it suppresses the person as well; so its output is used only once echo was found (`delay.py`). It
+adapts to delays of up to half a second; of a longer one a part is subtracted first.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gateway.listening.echo.delay import FRAME_S, MOST_FRAMES, EchoDelay
+from gateway.listening.echo.delay import FRAME_S, EchoDelay
 from gateway.listening.echo.reference import PlayedAudio
 from services.runtime.observing.logs import get_logger
 from services.runtime.process.compute import Compute
@@ -29,7 +31,12 @@ _FOUND_BY_AEC_S: Final = 0.45
 _LEFT_S: Final = 0.2
 """The delay that is left to AEC3 when a longer one was found."""
 _LEAST_LEFT_S: Final = -0.02
-_ESTIMATE_EVERY: Final = 25
+_SEARCH_EVERY_S: Final = 0.1
+_DECIDE_S: Final = 1.6
+"""So long microphone audio is held back, once in a session, until an echo is found or not."""
+_SAME_S: Final = 0.01
+_SEARCH_AGAIN_EVERY_S: Final = 1.0
+"""Once an echo is known."""
 _LEAST_RATE_HZ: Final = 8_000
 _JITTER_S: Final = 0.25
 _BEHIND_S: Final = 0.5
@@ -57,9 +64,13 @@ class EchoCanceller:
         self._samples = 0
         self._offset_s = float("inf")
         self._behind_since_s = float("inf")
-        self._delay: EchoDelay | None = None
+        self._delay = EchoDelay(played_hz=played.sample_rate_hz, heard_hz=sample_rate_hz)
         self._shift_s = 0.0
-        self._frames = 0
+        self._searched_s = float("-inf")
+        self._is_decided = False
+        self._held_pcm = b""
+        self._held_cleaned = b""
+        self._found_s: float | None = None
         self._heard_echo = False
         self._canceller: AudioProcessingModule | None = None
         self._broken = sample_rate_hz < _LEAST_RATE_HZ
@@ -88,7 +99,7 @@ class EchoCanceller:
         self._samples += len(pcm) // 2
         self._follow_clock(now_s, len(pcm) / 2 / self._rate_hz)
         if self._broken or now_s - self._played.until() > _TAIL_S + self._shift_s:
-            self._delay = None
+            self._delay.clear()
             return self.flush() + pcm
         pcm = self._rest + pcm
         whole = len(pcm) // (2 * self._frame) * 2 * self._frame
@@ -96,29 +107,48 @@ class EchoCanceller:
         if not whole:
             return b""
         starts_s = self._offset_s + (self._samples - len(pcm) // 2) / self._rate_hz
+        ends_s = starts_s + whole / 2 / self._rate_hz
+        # All is copied before the thread begins: an interruption cuts what is played meanwhile.
         frames = whole // (2 * self._frame)
-        # Both are copied before the thread begins: an interruption cuts what is played meanwhile.
-        reference = self._reference(starts_s - self._shift_s + _MARGIN_S, frames)
-        unshifted = self._reference(starts_s, frames)
-        if self._delay is None:
-            before = self._reference(starts_s - MOST_FRAMES * FRAME_S, MOST_FRAMES)
-            self._delay = EchoDelay(np.frombuffer(before, np.int16))
+        reference = self._played.read(
+            starts_s - self._shift_s + _MARGIN_S, frames * self._played_frame
+        )
+        every_s = _SEARCH_AGAIN_EVERY_S if self._heard_echo else _SEARCH_EVERY_S
+        searched = b""
+        if not 0 <= now_s - self._searched_s < every_s:
+            self._searched_s = now_s
+            window_s = self._delay.window_s
+            count = round(window_s * self._played.sample_rate_hz)
+            searched = self._played.read(ends_s - window_s, count)
         try:
-            return await self._compute.run(
-                self._process, pcm[:whole], reference, unshifted, self._delay
-            )
+            cleaned = await self._compute.run(self._process, pcm[:whole], reference, searched)
         except Exception as error:  # the conversation goes on without it
             get_logger().error("echo cannot be cancelled", exc_info=error)
             self._broken = True
-            return pcm[:whole]
+            return self._undecided() + pcm[:whole]
+        return self._decided(pcm[:whole], cleaned)
 
     def flush(self) -> bytes:
-        """Returns the samples of an incomplete frame, as they are."""
+        """Returns what was held back and the samples of an incomplete frame, as they are."""
         rest, self._rest = self._rest, b""
-        return rest
+        return self._undecided() + rest
 
-    def _reference(self, from_s: float, frames: int) -> bytes:
-        return self._played.read(from_s, frames * self._played_frame)
+    def _decided(self, pcm: bytes, cleaned: bytes) -> bytes:
+        """Returns audio with or without its echo, or nothing while that is not known."""
+        if self._is_decided:
+            return cleaned if self._heard_echo else pcm
+        self._held_pcm += pcm
+        self._held_cleaned += cleaned
+        held_cleaned = self._held_cleaned
+        if self._heard_echo or len(self._held_pcm) > 2 * _DECIDE_S * self._rate_hz:
+            self._is_decided = True
+            held_pcm = self._undecided()
+            return held_cleaned if self._heard_echo else held_pcm
+        return b""
+
+    def _undecided(self) -> bytes:
+        held, self._held_pcm, self._held_cleaned = self._held_pcm, b"", b""
+        return held
 
     def _follow_clock(self, now_s: float, length_s: float) -> None:
         """Estimates when the first sample was recorded: messages arrive late, never early.
@@ -136,34 +166,35 @@ class EchoCanceller:
         self._behind_since_s = min(self._behind_since_s, now_s)
         if now_s - self._behind_since_s > _BEHIND_S:
             self._offset_s = offset_s
-            self._delay = None
 
-    def _process(self, pcm: bytes, reference: bytes, unshifted: bytes, delay: EchoDelay) -> bytes:
+    def _process(self, pcm: bytes, reference: bytes, searched: bytes) -> bytes:
         """Runs in a thread."""
         from livekit.rtc.apm import AudioProcessingModule
         from livekit.rtc.audio_frame import AudioFrame
 
+        self._delay.add(np.frombuffer(pcm, np.int16))
+        if searched:
+            self._search(np.frombuffer(searched, np.int16))
+        if self._canceller is None:
+            self._canceller = AudioProcessingModule(echo_cancellation=True)
         cleaned = bytearray()
         size, played_size = 2 * self._frame, 2 * self._played_frame
         for number in range(len(pcm) // size):
-            heard = pcm[number * size : (number + 1) * size]
-            part = slice(number * played_size, (number + 1) * played_size)
-            if self._canceller is None:
-                self._canceller = AudioProcessingModule(echo_cancellation=True)
-            delay.add(np.frombuffer(unshifted[part], np.int16), np.frombuffer(heard, np.int16))
+            part = reference[number * played_size : (number + 1) * played_size]
             self._canceller.process_reverse_stream(
-                AudioFrame(reference[part], self._played.sample_rate_hz, 1, self._played_frame)
+                AudioFrame(part, self._played.sample_rate_hz, 1, self._played_frame)
             )
+            heard = pcm[number * size : (number + 1) * size]
             frame = AudioFrame(heard, self._rate_hz, 1, self._frame)
             self._canceller.process_stream(frame)
             cleaned += bytes(frame.data)
-            self._frames += 1
-            if self._frames % _ESTIMATE_EVERY == 0:
-                self._shift(delay.estimate_s())
         return bytes(cleaned)
 
-    def _shift(self, delay_s: float | None) -> None:
-        if delay_s is None:
+    def _search(self, played: NDArray[np.int16]) -> None:
+        delay_s, before_s = self._delay.find_s(played), self._found_s
+        self._found_s = delay_s
+        # One search alone may be wrong: what has just begun to play is like any other beginning.
+        if delay_s is None or before_s is None or abs(delay_s - before_s) > _SAME_S:
             return
         self._heard_echo = True
         if not _LEAST_LEFT_S < delay_s - self._shift_s < _FOUND_BY_AEC_S:

@@ -159,6 +159,15 @@ def test_a_microphone_that_was_off_is_followed() -> None:
     assert heard.reduced_db(8, 11) > 20
 
 
+@pytest.mark.parametrize("speaks_s", [1.2, 2.0, 6.0])
+def test_a_person_without_echo_is_not_changed_at_all(
+    monkeypatch: pytest.MonkeyPatch, speaks_s: float
+) -> None:
+    monkeypatch.setattr("tests.unit.gateway_echo.test_canceller.PERSON_S", speaks_s)
+    heard = hear(delay_s=0.12, echo_db=-200, person=True)
+    assert (heard.clean == heard.raw).all()
+
+
 def test_audio_is_unchanged_while_nothing_is_played() -> None:
     heard = hear(delay_s=0.12, echo_db=-10)
     silent = round((START_S - 0.05) * RATE)
