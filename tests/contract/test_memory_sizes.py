@@ -34,7 +34,10 @@ async def remember(memory: MemoryServiceAsyncStub, user: str, count: int) -> lis
     ids: list[str] = []
     for start in range(0, count, 30):
         items = [
-            wire.Item(text=f"I live in house number {at}. {LONG}", speaker=wire.SPEAKER_USER)
+            wire.Item(
+                text=f"The museum in street number {at} has a garden. {LONG}",
+                speaker=wire.SPEAKER_USER,
+            )
             for at in range(start, min(start + 30, count))
         ]
         request = wire.RememberRequest(user_id=user, items=items)
@@ -80,7 +83,7 @@ async def test_a_recall_fills_its_answer_with_the_best_items(
     await remember(memory, user, COUNT)
     request = wire.RecallRequest(
         user_id=user,
-        query="What is the number of the house in which I live?",
+        query="Which museum in which street has a garden?",
         max_items=50,
         max_passages=50,
     )
@@ -117,7 +120,7 @@ async def test_a_document_with_a_word_without_end_hides_nothing(
     memory: MemoryServiceAsyncStub, user: str
 ) -> None:
     owner = wire.KnowledgeOwner(user_id=user)
-    text = b"The opening hours of the museum are " + b"a" * 2_500_000
+    text = b"The opening hours of the museum are " + b"a" * 600_000
     result, _ = await added(memory, owner, "a.txt", text)
     query = "What are the opening hours of the museum?"
     recall = wire.RecallRequest(user_id=user, query=query, max_passages=50)

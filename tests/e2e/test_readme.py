@@ -11,6 +11,8 @@ import sys
 import wave
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from services.runtime.config.settings import CHECKOUT
@@ -58,6 +60,8 @@ def folder(tmp_path: Path) -> Path:
         file.setsampwidth(2)
         file.setframerate(RATE_HZ)
         file.writeframes(spoken("What can you do?").astype("<i2").tobytes())
+    picture = np.full((90, 160, 3), 200, np.uint8)
+    assert cv2.imwrite(str(tmp_path / "photo.jpg"), picture)
     return tmp_path
 
 

@@ -52,7 +52,7 @@ def test_what_only_a_service_can_know_ends_the_mesh_and_is_named(tmp_path: Path)
 def test_missing_models_are_said_and_nothing_is_left_where_it_is_killed(tmp_path: Path) -> None:
     data = tmp_path / "without models"
     with running_mesh(tmp_path, {"ANIMA_DATA_DIR": str(data)}) as mesh:
-        wanted = "face-mesh minilm-l6-v2 multilingual-e5-small"
+        wanted = "face-mesh minilm-l6-v2 moonshine-tiny-en multilingual-e5-small"
         mesh.wait_for(f"ANIMA_DATA_DIR='{data}' anima models pull {wanted}")
         assert any("The model multilingual-e5-small is missing" in line for line in mesh.lines)
 

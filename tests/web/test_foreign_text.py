@@ -149,7 +149,7 @@ def test_answers_questions_and_what_the_mesh_offers(browser: Browser, evil_page:
         assert_harmless(talk, "question", "answer", "document")
         talk.page.click("#settings-open")
         talk.until("document.querySelector('#stages li')")
-        assert_harmless(talk, "persona", "descriptions", "face", "voice", "note", "engine")
+        assert_harmless(talk, "persona", "descriptions", "face", "voice", "engine")
         talk.page.reload()
         talk.until("document.querySelector('.message.them')")
         assert_harmless(talk, "question", "answer")

@@ -90,7 +90,8 @@ def test_all_controls_are_reached_by_keyboard_and_have_names(
             reached.append(talk.evaluate("document.activeElement.id"))
         nameless = talk.evaluate(
             """() => [...document.querySelectorAll("button, select, textarea, input")]
-              .filter((control) => !control.textContent.trim() && !control.ariaLabel
+              .filter((control) => !control.hidden
+                && !control.textContent.trim() && !control.ariaLabel
                 && !control.labels?.length && !control.title)
               .map((control) => control.outerHTML)"""
         )

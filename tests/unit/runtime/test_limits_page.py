@@ -19,6 +19,7 @@ OF_NO_INPUT = {
     "services.asr.processes.process.MAX_ANSWER_BYTES",
     "services.asr.engines.whisper.model.MAX_SPEECH_S",
     "services.avatar.photo.decoding.MAX_DECODED_PIXELS",
+    "services.llm.speech.tables.MAX_HEAD_CHARS",
     "services.avatar.requests.MAX_SAMPLE",
     "services.avatar.session.MAX_WAITING_S",
     "services.llm.persona.corpus.MAX_FILE_BYTES",
