@@ -90,6 +90,10 @@ class TurnFigures:
         return min(outputs, default=0) / 1000
 
 
+class NotUnderstoodError(Exception):
+    """The recogniser heard no words in a question."""
+
+
 class Client:
     """One conversation, timed at the client."""
 
@@ -144,6 +148,9 @@ class Client:
                 if event.media.frames:
                     times.setdefault("frame", now)
                     await self._write(gateway.ConverseRequest(stop=gateway.Stop()))
+            elif kind == "notice" and event.notice.kind == gateway.NOTICE_KIND_NOT_UNDERSTOOD:
+                await self._speech_ended
+                raise NotUnderstoodError
             elif kind == "notice":
                 raise RuntimeError(f"the mesh reported: {event.notice.text}")
             elif kind == "turn_ended" and "frame" in times:
@@ -263,7 +270,11 @@ async def _converse(
     )
     figures: list[TurnFigures] = []
     for said in speech:
-        figures.append(await client.ask(said.text, said.samples))
+        try:
+            figures.append(await client.ask(said.text, said.samples))
+        except NotUnderstoodError:
+            console.print(f"  {said.who:17} {said.text!r} -> NOT UNDERSTOOD, not counted")
+            continue
         console.print(
             f"  {said.who:17} {said.text!r} -> {figures[-1].understood!r} "
             f"{figures[-1].first_frame_s:.3f} s"
