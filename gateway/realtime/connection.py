@@ -29,7 +29,7 @@ from gateway.realtime.ending import (
 )
 from gateway.realtime.fmp4.turn_media import Fmp4Media, PcmMedia, TurnMedia
 from gateway.realtime.histories import Histories
-from gateway.realtime.limits import Allowance, EdgeLimits
+from gateway.realtime.limits import EdgeLimits
 from gateway.realtime.outgoing import ClientTooSlowError, Message, Outgoing
 from gateway.realtime.pictures import taker
 from gateway.realtime.server_events import Event, Translator, error_event
@@ -43,6 +43,7 @@ from gateway.webrtc.recent import Recent
 from services.runtime.errors import AnimaError, Busy, InvalidRequest, Unauthenticated
 from services.runtime.identity.caller import acting_as, caller, not_yours, while_accepted
 from services.runtime.identity.verifier import Verifier
+from services.runtime.limits.bucket import TokenBucket
 from services.runtime.limits.pace import Pace
 from services.runtime.limits.rates import RATE_LIMITED
 from services.runtime.observing.logs import get_logger
@@ -88,7 +89,7 @@ class Connection:
         self._outgoing = Outgoing(
             max_bytes=limits.max_waiting_bytes, max_messages=limits.max_waiting_messages
         )
-        self._allowance = Allowance(per_second=limits.messages_per_s, burst=limits.burst_messages)
+        self._allowance = TokenBucket(per_second=limits.messages_per_s, burst=limits.burst_messages)
         self._pace = Pace(per_second=limits.bytes_per_s, burst=limits.burst_bytes)
         self._conversation = Conversation(
             mesh=mesh, histories=histories, begin=self._begin, failed=self._failed

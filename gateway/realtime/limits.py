@@ -1,7 +1,5 @@
 """The limits of one connection."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -32,32 +30,3 @@ class EdgeLimits:
     """How long a client may take to send its token."""
     idle_timeout_s: float = 600.0
     """After this time without input the conversation frees its place; the connection stays open."""
-
-
-class Allowance:
-    """A token bucket.
-
-    Args:
-        per_second: The refill rate.
-        burst: The capacity.
-        now: A monotonic clock, seconds.
-    """
-
-    def __init__(
-        self, *, per_second: float, burst: int, now: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._per_second = per_second
-        self._burst = float(burst)
-        self._now = now
-        self._left = float(burst)
-        self._at = now()
-
-    def take(self) -> bool:
-        """Takes one token; returns False if none is left."""
-        now = self._now()
-        self._left = min(self._burst, self._left + (now - self._at) * self._per_second)
-        self._at = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True

@@ -14,13 +14,13 @@ import errno
 import re
 import selectors
 import socket
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.http.connection.connections import report_closed
 from gateway.http.connection.places import AddressGroups, Places
+from services.runtime.limits.bucket import TokenBucket
 from services.runtime.observing.logs import get_logger
 from services.runtime.process.tasks import beside
 
@@ -52,23 +52,6 @@ class Visitor:
     deadline_s: float
     head: bytes = b""
     watched: bool = False
-
-
-class _Wakeups:
-    """How often the event loop may still wake up at once; refilled with time."""
-
-    def __init__(self) -> None:
-        self._left = float(_WAKEUPS)
-        self._at_s = time.monotonic()
-
-    def left(self) -> float:
-        now_s = time.monotonic()
-        self._left = min(_WAKEUPS, self._left + (now_s - self._at_s) * _WAKEUPS)
-        self._at_s = now_s
-        return self._left
-
-    def take(self) -> None:
-        self._left -= 1
 
 
 class WaitingRoom:
@@ -107,7 +90,7 @@ class WaitingRoom:
         # A visitor keeps its place while it is in the queue, which bounds the queue.
         self._complete: asyncio.Queue[Visitor] = asyncio.Queue()
         self._evicted: collections.Counter[str] = collections.Counter()
-        self._wakeups = _Wakeups()
+        self._wakeups = TokenBucket(per_second=_WAKEUPS, burst=_WAKEUPS)
         self._pause_s = _FIRST_PAUSE_S
         self._timer: asyncio.TimerHandle | None = None
 
@@ -140,20 +123,16 @@ class WaitingRoom:
 
     def _watch(self) -> None:
         self._timer = None
-        self._loop.add_reader(self._selector_file(), self._on_event)
+        self._loop.add_reader(self._selector.fileno(), self._on_event)
 
     def _rest(self) -> None:
-        self._loop.remove_reader(self._selector_file())
+        self._loop.remove_reader(self._selector.fileno())
         if self._timer is not None:
             self._timer.cancel()
 
-    def _selector_file(self) -> int:
-        return self._selector.fileno()
-
     def _on_event(self) -> None:
         """Serves the sockets; in a flood, later events are looked for every few milliseconds."""
-        self._serve_sockets()
-        if self._wakeups.left() < 0:
+        if not self._serve_sockets():
             self._rest()
             self._timer = self._loop.call_later(_LOOK_EVERY_S, self._look)
 
@@ -164,15 +143,16 @@ class WaitingRoom:
         else:
             self._watch()
 
-    def _serve_sockets(self) -> None:
+    def _serve_sockets(self) -> bool:
+        """Serves what is ready; returns False if events follow each other as in a flood."""
         ready = self._selector.select(0)
-        if ready:
-            self._wakeups.take()
+        calm = not ready or self._wakeups.take()
         for key, _ in ready:
             if key.data is None:
                 self._accept(key.fileobj)  # type: ignore[arg-type]
             elif key.data in self._places:  # it was not closed for one before it
                 self._read(key.data)
+        return calm
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(max(0, _AT_A_TIME - self._complete.qsize())):
@@ -213,7 +193,7 @@ class WaitingRoom:
             visitor.deadline_s = self._loop.time() + self._head_timeout_s
         searched = max(0, len(visitor.head) - _LONGEST_END)
         visitor.head += data
-        # What is not HTTP and what is too long is refused by the parser.
+        # The parser rejects bytes that are not HTTP, and a head that is too long.
         if (
             not visitor.head[:1].isupper()
             or len(visitor.head) >= _READ_BYTES

@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from services.runtime.limits.bucket import TokenBucket
+
 
 class Pace:
     """A token bucket whose users wait for what they are ahead of it.
@@ -20,18 +22,11 @@ class Pace:
         self, *, per_second: float, burst: float, now: Callable[[], float] = time.monotonic
     ) -> None:
         self._per_second = per_second
-        self._burst = burst
-        self._now = now
-        self._left = burst
-        self._at_s = now()
+        self._bucket = TokenBucket(per_second=per_second, burst=burst, now=now)
 
     def wait_s(self, amount: float) -> float:
         """Uses an amount; returns for how long to wait before more is read, s."""
-        now_s = self._now()
-        refilled = self._left + (now_s - self._at_s) * self._per_second
-        self._left = min(self._burst, refilled) - amount
-        self._at_s = now_s
-        return max(0.0, -self._left / self._per_second)
+        return max(0.0, -self._bucket.spend(amount) / self._per_second)
 
     async def use(self, amount: float) -> None:
         """Uses an amount, and waits as `wait_s` says."""

@@ -16,6 +16,8 @@ from typing import Final
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from services.runtime.limits.bucket import TokenBucket
+
 BURST: Final = 20
 PER_SECOND: Final = 1.0
 ALL_BURST: Final = 1_000
@@ -24,21 +26,12 @@ _MOST_KINDS: Final = 256
 _KIND_CHARS: Final = 80
 
 
-class _Bucket:
-    def __init__(self, *, burst: float, per_second: float, now: float) -> None:
-        self._burst = burst
-        self._per_second = per_second
-        self._left = burst
-        self._at = now
-        self.dropped = 0
+class _Kind:
+    """The lines of one kind."""
 
-    def take(self, now: float) -> bool:
-        self._left = min(self._burst, self._left + (now - self._at) * self._per_second)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.bucket = TokenBucket(per_second=PER_SECOND, burst=BURST, now=now)
+        self.dropped = 0
 
 
 class LineLimit:
@@ -51,8 +44,8 @@ class LineLimit:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._lock = Lock()  # libraries log from threads of their own
-        self._all = _Bucket(burst=ALL_BURST, per_second=ALL_PER_SECOND, now=now())
-        self._kinds: OrderedDict[str, _Bucket] = OrderedDict()
+        self._all = TokenBucket(per_second=ALL_PER_SECOND, burst=ALL_BURST, now=now)
+        self._kinds: OrderedDict[str, _Kind] = OrderedDict()
 
     def admit(self, kind: str) -> int | None:
         """Admits a line.
@@ -63,23 +56,22 @@ class LineLimit:
         Returns:
             How many lines of the kind were dropped before it; None: drop this one too.
         """
-        now = self._now()
         with self._lock:
-            bucket = self._bucket(kind[:_KIND_CHARS], now)
-            if not bucket.take(now) or not self._all.take(now):
-                bucket.dropped += 1
+            lines = self._lines(kind[:_KIND_CHARS])
+            if not lines.bucket.take() or not self._all.take():
+                lines.dropped += 1
                 return None
-            dropped, bucket.dropped = bucket.dropped, 0
+            dropped, lines.dropped = lines.dropped, 0
             return dropped
 
-    def _bucket(self, kind: str, now: float) -> _Bucket:
-        bucket = self._kinds.pop(kind, None)
-        if bucket is None:
-            bucket = _Bucket(burst=BURST, per_second=PER_SECOND, now=now)
+    def _lines(self, kind: str) -> _Kind:
+        lines = self._kinds.pop(kind, None)
+        if lines is None:
+            lines = _Kind(self._now)
             if len(self._kinds) >= _MOST_KINDS:
                 self._kinds.popitem(last=False)
-        self._kinds[kind] = bucket
-        return bucket
+        self._kinds[kind] = lines
+        return lines
 
     def process(self, _logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         """Drops a line of our own, or adds the number of dropped ones (a structlog processor)."""

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from gateway.realtime.limits import Allowance
 from gateway.realtime.outgoing import ClientTooSlowError, Message, Outgoing
+from services.runtime.limits.bucket import TokenBucket
 
 
 async def read_all(outgoing: Outgoing) -> list[str | bytes]:
@@ -79,7 +79,7 @@ async def test_media_of_older_epochs_is_dropped_and_frees_its_room() -> None:
 
 def test_allowance_gives_a_burst_and_then_a_rate() -> None:
     now = 0.0
-    allowance = Allowance(per_second=2.0, burst=3, now=lambda: now)
+    allowance = TokenBucket(per_second=2.0, burst=3, now=lambda: now)
 
     assert [allowance.take() for _ in range(4)] == [True, True, True, False]
     now = 0.5
