@@ -144,7 +144,7 @@ class GatewaySettings(ServiceSettings):
     """The longest answer; any text beyond it is cut off."""
     echo_cancellation: bool = True
     """Remove the voice of the face from microphone audio, for clients that do not do it. It takes
-    1 % of a core for each session in which the face speaks."""
+    3 % of a core for each session in which the face speaks, and 1 % once its echo is known."""
     http_hosts: tuple[str, ...] = ()
     """More host names that the Host header may contain, separated by commas."""
     http_first_byte_timeout_s: float = Field(default=20.0, gt=0, le=600, allow_inf_nan=False)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.listening.echo.delay import FRAME_S, EchoDelay
+from gateway.listening.echo.delay import EchoDelay
 from gateway.listening.echo.reference import PlayedAudio
 from services.runtime.observing.logs import get_logger
 from services.runtime.process.compute import Compute
@@ -23,6 +23,8 @@ from services.runtime.process.compute import Compute
 if TYPE_CHECKING:
     from livekit.rtc.apm import AudioProcessingModule
 
+_FRAME_S: Final = 0.01
+"""What AEC3 takes at a time."""
 _TAIL_S: Final = 2.0
 """How long after the end of an answer its echo may still arrive."""
 _MARGIN_S: Final = 0.04
@@ -58,8 +60,8 @@ class EchoCanceller:
         self._played = played
         self._rate_hz = sample_rate_hz
         self._compute = compute
-        self._frame = round(sample_rate_hz * FRAME_S)
-        self._played_frame = round(played.sample_rate_hz * FRAME_S)
+        self._frame = round(sample_rate_hz * _FRAME_S)
+        self._played_frame = round(played.sample_rate_hz * _FRAME_S)
         self._rest = b""
         self._samples = 0
         self._offset_s = float("inf")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
-FRAME_S: Final = 0.01
 _RATE_HZ: Final = 8_000
-_HEARD: Final = round(0.8 * _RATE_HZ)
-"""The microphone audio that is searched for what was played."""
-_LEAST_HEARD: Final = round(0.3 * _RATE_HZ)
+_HEARD_S: Final = 0.8
+"""The length of the microphone audio that is searched for what was played."""
+_LEAST_HEARD_S: Final = 0.3
 _LONGEST_S: Final = 2.5
 _LONGEST: Final = round(_LONGEST_S * _RATE_HZ)
 _SURE: Final = 9.0
@@ -37,21 +37,21 @@ class EchoDelay:
     def __init__(self, *, played_hz: int, heard_hz: int) -> None:
         self._played_hz = played_hz
         self._heard_hz = heard_hz
-        self._heard: NDArray[np.float64] = np.zeros(0)
+        self._heard: Samples = np.zeros(0, np.int16)
 
     @property
     def window_s(self) -> float:
         """The length of the audio that was played, up to now, which `find_s` needs, seconds."""
-        return _LONGEST_S + _HEARD / _RATE_HZ
+        return _LONGEST_S + _HEARD_S
 
     def add(self, heard: Samples) -> None:
         """Takes microphone audio that follows on the audio before."""
-        more = _at_low_rate(heard, self._heard_hz)
-        self._heard = np.concatenate([self._heard, more])[-_HEARD:]
+        kept = round(_HEARD_S * self._heard_hz)
+        self._heard = np.concatenate([self._heard, heard])[-kept:]
 
     def clear(self) -> None:
         """Forgets the microphone audio: what follows does not continue it."""
-        self._heard = np.zeros(0)
+        self._heard = self._heard[:0]
 
     def find_s(self, played: Samples) -> float | None:
         """Returns the delay of the echo, seconds.
@@ -62,11 +62,12 @@ class EchoDelay:
         Returns:
             The delay; None if nothing of it is heard.
         """
-        heard = self._heard
-        if len(heard) < _LEAST_HEARD:
+        if len(self._heard) < _LEAST_HEARD_S * self._heard_hz:
             return None
+        heard = _at_low_rate(self._heard, self._heard_hz)
         played_low = _at_low_rate(played, self._played_hz)[-(_LONGEST + len(heard)) :]
-        count = 1 << (len(played_low) + len(heard) - 1).bit_length()
+        # Only delays at which all of the microphone audio lies within are used: nothing wraps.
+        count = 1 << (len(played_low) - 1).bit_length()
         cross = np.fft.rfft(played_low, count) * np.conj(np.fft.rfft(heard, count))
         level = np.abs(cross)
         cross /= np.maximum(level, 1e-3 * float(level.max()) + 1e-9)
@@ -85,8 +86,5 @@ class EchoDelay:
 
 
 def _at_low_rate(samples: Samples, rate_hz: int) -> NDArray[np.float64]:
-    """Returns samples at 8 kHz; what is above 4 kHz is only weakened, which does no harm here."""
-    wide = max(1, round(rate_hz / _RATE_HZ))
-    smooth = np.convolve(samples.astype(np.float64), np.full(wide, 1 / wide), mode="same")
-    places = np.arange(0, len(samples), rate_hz / _RATE_HZ)
-    return np.interp(places, np.arange(len(samples)), smooth) if len(samples) else smooth
+    low: NDArray[np.float64] = soxr.resample(samples.astype(np.float64), rate_hz, _RATE_HZ, "LQ")
+    return low
