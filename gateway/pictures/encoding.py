@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import cv2
-import numpy as np
 
 from gateway.pictures.limits import MAX_JPEG_BYTES, MAX_SIDE_PX
-from services.runtime.sandbox.pictures import decoded, scaled
+from services.runtime.sandbox.pictures import decoded, scaled, small_pictures
 from services.runtime.sandbox.wire import Content
 
 _MAX_PIXELS: Final = 4 * MAX_SIDE_PX**2
@@ -22,10 +21,8 @@ _SMALLER: Final = 0.7
 
 def prepare() -> None:
     """Encodes a small picture of each format, for what the libraries load at first use."""
-    cv2.setNumThreads(1)
-    picture = np.zeros((8, 8, 3), np.uint8)
-    for ending in (".jpg", ".png", ".webp"):
-        perform({}, cv2.imencode(ending, picture)[1].tobytes())
+    for file in small_pictures():
+        perform({}, file)
 
 
 def perform(request: Mapping[str, Any], content: Content) -> tuple[Mapping[str, Any], Content]:

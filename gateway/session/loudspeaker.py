@@ -39,13 +39,17 @@ class Loudspeaker:
         """True once the microphone has clearly heard the answers."""
         return self.canceller is not None and self.canceller.heard_echo
 
-    async def follow(
+    def follow(
         self, events: AsyncIterator[pb.ConverseResponse]
     ) -> AsyncIterator[pb.ConverseResponse]:
-        """Yields the events unchanged."""
-        canceller = self.canceller
+        """Returns the events unchanged."""
+        return events if self.canceller is None else self._follow(events, self.canceller)
+
+    async def _follow(
+        self, events: AsyncIterator[pb.ConverseResponse], canceller: EchoCanceller
+    ) -> AsyncIterator[pb.ConverseResponse]:
         async for event in events:
-            if canceller is not None and canceller.in_use:
+            if canceller.in_use:
                 self._note(event)
             yield event
 

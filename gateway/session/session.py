@@ -255,9 +255,7 @@ class Session:
 
         The queue for a slow reader is bounded; an interruption drops unread media.
         """
-        events = self._outbox.read()
-        if self._loudspeaker.canceller is not None:
-            events = self._loudspeaker.follow(events)
+        events = self._loudspeaker.follow(self._outbox.read())
         return events if self._recording is None else self._recording.saying(events)
 
     async def until_stalled(self) -> None:

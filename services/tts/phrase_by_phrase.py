@@ -60,3 +60,21 @@ def speak_phrases(
             start_sample += len(spoken.samples)
             if not emit(SpeechChunk(samples=spoken.samples, words=words, phonemes=phonemes)):
                 return
+
+
+def speak_clauses(
+    request: SpeechRequest, emit: Emit, clause: Callable[[str, SpeechRequest], Spoken]
+) -> None:
+    """Like `speak_phrases`, with a function that speaks a whole phrase at once.
+
+    Args:
+        request: The segment.
+        emit: Takes the chunks.
+        clause: Speaks a phrase; no sounds, if there is nothing in it to speak.
+    """
+
+    def speak(phrase: Phrase) -> list[Spoken]:
+        spoken = clause(phrase.text, request)
+        return [spoken] if spoken.sounds else []
+
+    speak_phrases(request, emit, speak)

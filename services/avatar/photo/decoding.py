@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import cv2
 import numpy as np
 
-from services.runtime.sandbox.pictures import decoded
+from services.runtime.sandbox.pictures import decoded, small_pictures
 from services.runtime.sandbox.wire import Content
 
 MAX_DECODED_PIXELS: Final = 13_000_000
@@ -17,10 +16,8 @@ MAX_DECODED_PIXELS: Final = 13_000_000
 
 def prepare() -> None:
     """Decodes a small picture of each format, for what the libraries load at first use."""
-    cv2.setNumThreads(1)
-    picture = np.zeros((8, 8, 3), np.uint8)
-    for ending in (".jpg", ".png", ".webp"):
-        perform({}, cv2.imencode(ending, picture)[1].tobytes())
+    for file in small_pictures():
+        perform({}, file)
 
 
 def perform(request: Mapping[str, Any], content: Content) -> tuple[Mapping[str, Any], Content]:

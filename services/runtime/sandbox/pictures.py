@@ -7,6 +7,7 @@ the sandbox import this module: it loads OpenCV.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 import cv2
@@ -31,6 +32,14 @@ _REDUCED: Final = {
 
 BgrPixels: TypeAlias = NDArray[np.uint8]
 """Shape [height, width, 3], blue first."""
+
+
+def small_pictures() -> Iterator[bytes]:
+    """Yields a file of each format, for what the libraries load at first use."""
+    cv2.setNumThreads(1)
+    picture = np.zeros((8, 8, 3), np.uint8)
+    for ending in (".jpg", ".png", ".webp"):
+        yield cv2.imencode(ending, picture)[1].tobytes()
 
 
 def decoded(content: Content, *, max_pixels: int) -> BgrPixels:

@@ -65,6 +65,11 @@ class Rates:
             f"{self.honest_rate:.1%}"
         )
 
+    def reach(self, hit: float, wrong: float, honest: float) -> None:
+        assert self.hit_rate >= hit
+        assert self.wrong_rate <= wrong
+        assert self.honest_rate >= honest
+
 
 def test_there_are_enough_questions_off_topic() -> None:
     for language in ("en", "zh"):
@@ -87,10 +92,7 @@ def test_there_are_enough_questions_off_topic() -> None:
 def test_english_by_meaning(
     by_meaning: Answerer, anima: Persona, part: str, hit: float, wrong: float, honest: float
 ) -> None:
-    rates = Rates(by_meaning, anima, part, "en")
-    assert rates.hit_rate >= hit
-    assert rates.wrong_rate <= wrong
-    assert rates.honest_rate >= honest
+    Rates(by_meaning, anima, part, "en").reach(hit, wrong, honest)
 
 
 @pytest.mark.parametrize(
@@ -105,10 +107,7 @@ def test_english_by_meaning(
 def test_chinese_by_meaning(
     by_meaning: Answerer, anima: Persona, part: str, hit: float, wrong: float, honest: float
 ) -> None:
-    rates = Rates(by_meaning, anima, part, "zh")
-    assert rates.hit_rate >= hit
-    assert rates.wrong_rate <= wrong
-    assert rates.honest_rate >= honest
+    Rates(by_meaning, anima, part, "zh").reach(hit, wrong, honest)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -129,10 +128,7 @@ def test_most_questions_near_the_topic_are_not_taken_for_known_ones(
 def test_english_by_the_encoder_of_all_languages_alone(
     multilingual: Answerer, anima: Persona, part: str, hit: float, wrong: float, honest: float
 ) -> None:
-    rates = Rates(multilingual, anima, part, "en")
-    assert rates.hit_rate >= hit
-    assert rates.wrong_rate <= wrong
-    assert rates.honest_rate >= honest
+    Rates(multilingual, anima, part, "en").reach(hit, wrong, honest)
 
 
 @pytest.mark.parametrize(
@@ -147,10 +143,7 @@ def test_english_by_the_encoder_of_all_languages_alone(
 def test_english_by_words(
     by_words: Answerer, anima: Persona, part: str, hit: float, wrong: float, honest: float
 ) -> None:
-    rates = Rates(by_words, anima, part, "en")
-    assert rates.hit_rate >= hit
-    assert rates.wrong_rate <= wrong
-    assert rates.honest_rate >= honest
+    Rates(by_words, anima, part, "en").reach(hit, wrong, honest)
 
 
 @pytest.mark.parametrize(
@@ -165,10 +158,7 @@ def test_english_by_words(
 def test_chinese_by_words(
     by_words: Answerer, anima: Persona, part: str, hit: float, wrong: float, honest: float
 ) -> None:
-    rates = Rates(by_words, anima, part, "zh")
-    assert rates.hit_rate >= hit
-    assert rates.wrong_rate <= wrong
-    assert rates.honest_rate >= honest
+    Rates(by_words, anima, part, "zh").reach(hit, wrong, honest)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -28,7 +28,7 @@ from services.tts.engines.kokoro.model import MODEL_NAME, VOICES_FOLDER, KokoroM
 from services.tts.engines.kokoro.speaker import KokoroSpeaker
 from services.tts.engines.kokoro.voices import ENGINE, LICENCE, voices_of
 from services.tts.engines.late import Late
-from services.tts.phrase_by_phrase import Phrase, Spoken, speak_phrases
+from services.tts.phrase_by_phrase import speak_clauses
 
 _MIB: Final = 2**20
 
@@ -127,13 +127,7 @@ class KokoroEngine:
 
     def synthesize(self, request: SpeechRequest, emit: Emit) -> None:
         """Speaks a segment phrase by phrase, once the model is loaded."""
-        speaker = self._speaker.get()
-
-        def speak(phrase: Phrase) -> list[Spoken]:
-            clause = speaker.clause(phrase.text, request)
-            return [clause] if clause.sounds else []
-
-        speak_phrases(request, emit, speak)
+        speak_clauses(request, emit, self._speaker.get().clause)
 
     async def close(self) -> None:
         """Writes down what the cache has learned."""

@@ -24,7 +24,7 @@ from services.tts.engine import (
 from services.tts.engines.late import Late
 from services.tts.engines.piper.files import ENGINE, LICENCE, PiperVoice, voices_in
 from services.tts.engines.piper.speaker import PiperSpeaker
-from services.tts.phrase_by_phrase import Phrase, Spoken, speak_phrases
+from services.tts.phrase_by_phrase import speak_clauses
 
 
 class PiperOptions(EngineOptions):
@@ -113,13 +113,7 @@ class PiperEngine:
 
     def synthesize(self, request: SpeechRequest, emit: Emit) -> None:
         """Speaks a segment phrase by phrase, once the engine is warm."""
-        speaker = self._speaker.get()
-
-        def speak(phrase: Phrase) -> list[Spoken]:
-            clause = speaker.clause(phrase.text, request)
-            return [clause] if clause.sounds else []
-
-        speak_phrases(request, emit, speak)
+        speak_clauses(request, emit, self._speaker.get().clause)
 
     async def close(self) -> None:
         """Releases those who wait for a voice."""
