@@ -15,7 +15,7 @@ PACKED_FILE: Final = "e5-small-q4.bin"
 WEIGHTS_SHA256_KEY: Final = "anima.weights_sha256"
 """Identifies the vectors: the hash of the weights and of everything else that determines them."""
 PREFIX_KEY: Final = "anima.prefix"
-"""What stands before every text."""
+"""The prefix of every text."""
 ONE_BY_ONE_KEY: Final = "anima.one_by_one"
 """Present if the vector of a text would depend on the texts that are computed with it."""
 

@@ -1,1 +1,1 @@
-"""What is measured of a rendered face."""
+"""Measurements of a rendered face."""

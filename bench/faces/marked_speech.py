@@ -57,7 +57,7 @@ def speak(sentences: int | None = None) -> list[MarkedSpeech]:
     """Returns the first sentences, or all, spoken by every installed voice of `VOICES`."""
     spoken = []
     settings = TtsSettings(log_level="error")
-    configure_logging(settings)  # what is printed may be read by programs
+    configure_logging(settings)  # programs may read the output
     for engine in asyncio.run(open_engines(load_engines(settings), settings)):
         for voice in engine.voices():
             if voice.name not in VOICES:

@@ -1,1 +1,1 @@
-"""What the memory recalls: measurements on conversations and on memories in two languages."""
+"""Measurements of recall, on conversations and on memories in two languages."""

@@ -1,4 +1,4 @@
-"""What the client of a session plays, so that its echo is kept out of the microphone audio."""
+"""Follows the audio that a client plays, so that its echo is removed from the microphone."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Notices(_Table):
     languages: dict[str, str] = {}
     """Names of languages by their BCP-47 tags; those of other languages are their tags."""
     between: str = ", "
-    """What stands between the names of languages."""
+    """The separator between the names of languages."""
     with_remedy: str
     """A sentence `{text}` and what the operator can do about it, `{remedy}`."""
     going_away: str

@@ -53,8 +53,8 @@ _CHINESE: Final = re.compile(
 )
 _YEAR: Final = re.compile(r"(?<![\d.,:/-])20\d\d(?![\d.,:/-]*\d)(?!\s*(?:%|percent|元|块|个|人))")
 
-# How well an item of the month after the named one matches, to its middle and later: one tells of
-# what happened lately.
+# How well an item of the month after the named one matches, to its middle and later: people often
+# tell of recent events.
 _SOON_AFTER: Final = 0.3
 _LATER: Final = 0.15
 _MIDDLE_DAY: Final = 15

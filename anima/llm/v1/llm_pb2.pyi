@@ -106,7 +106,7 @@ global___GenerateRequest = GenerateRequest
 
 @typing.final
 class PrefillRequest(google.protobuf.message.Message):
-    """What is known of a question before it is complete."""
+    """The known part of a question that is not complete yet."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -1,4 +1,4 @@
-"""What the client is assumed to play, on the clock of the event loop."""
+"""The audio that the client is assumed to play, on the clock of the event loop."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who speaks, which words count, and when an answer begins or ends."""
+"""Turn-taking: which words count, and when an answer begins or ends."""
