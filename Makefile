@@ -63,8 +63,8 @@ test-fast: setup-dev ## the unit and contract tests
 	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/contract
 
 test-long: setup-dev ## what takes minutes: chaos, soak, fuzzing (FUZZ_MINUTES=10), short benchmarks, newer Pythons
-	$(BIN)/python -m pytest -m long
-	@make --no-print-directory test-vllm MARKED="-m long"
+	$(BIN)/python -m pytest -m long -o faulthandler_timeout=0
+	@make --no-print-directory test-vllm MARKED="-m long -o faulthandler_timeout=0"
 	@make --no-print-directory test-python
 
 # `make`, not $(MAKE): a line with that runs even under `make -n`, and then the tests with it

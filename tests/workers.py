@@ -60,13 +60,45 @@ def order_of(node_id: str) -> tuple[bool, int]:
 
 
 def scheduler(config: pytest.Config, log: Any) -> Any:
-    """Returns a scheduler of pytest-xdist that keeps groups together and the order as it is."""
+    """Returns a scheduler of pytest-xdist that keeps groups together and the order as it is.
+
+    Unlike `LoadScopeScheduling` it survives the crash of a process. That one hands out again what
+    the process had finished, and also the test that crashed it; a process that is given nothing
+    left to do then waits for ever (pytest-xdist 3.8.0).
+    """
     from xdist.scheduler import LoadScopeScheduling
 
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist is not typed
+        def remove_node(self, node: Any) -> str | None:
+            units = self.assigned_work.pop(node)
+            left = {scope: unit for scope, unit in units.items() if not all(unit.values())}
+            if not left:
+                return None
+            running = next(iter(left.values()))
+            crashed: str = next(test for test, done in running.items() if not done)
+            running[crashed] = True
+            self.workqueue.update(
+                (scope, unit) for scope, unit in left.items() if not all(unit.values())
+            )
+            self._fill()
+            return crashed
+
+        def schedule(self) -> None:
+            super().schedule()
+            self._fill()
+
+        def _fill(self) -> None:
+            # A process begins its last test only once it knows the next one, or that none follows.
+            for _ in range(3):
+                for node in self.nodes:
+                    if node in self.registered_collections:
+                        self._reschedule(node)
+
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
     config.option.loadscopereorder = False
-    scheduling = LoadScopeScheduling(config, log)
-    scheduling._split_scope = group_of
-    return scheduling
+    return Scheduling(config, log)
 
 
 def hand_over(output: dict[str, Any]) -> None:
