@@ -26,6 +26,8 @@ from gateway.listening.events import (
 from gateway.listening.microphone import Microphone
 from gateway.stages.failure import StageFailed
 from gateway.stages.mesh import Mesh
+from gateway.stages.opening import open_stream
+from gateway.stages.route import Route
 from gateway.stages.stream import StageStream
 from gateway.wording.book import DEFAULT
 from services.runtime.audio import AudioReceiver
@@ -57,6 +59,7 @@ class Listening:
         on_event: Called with each event.
         config: The config of every stream, without turn and epoch.
         end_of_turn: Decides how long a pause ends an utterance; None: the recogniser alone decides.
+        route: Where the calls of the session go.
         likely_words: Returns names that are likely to be said; called for every stream.
         echo: Removes the voice of the face from the audio; None: it stays.
     """
@@ -67,6 +70,7 @@ class Listening:
         on_event: OnListeningEvent,
         config: asr.RecognizeConfig,
         *,
+        route: Route,
         end_of_turn: EndOfTurn | None = None,
         likely_words: Callable[[], Sequence[str]] = tuple,
         echo: EchoCanceller | None = None,
@@ -75,6 +79,7 @@ class Listening:
         self._echo = echo
         self._on_event = on_event
         self._config = config
+        self._route = route
         self._rate_hz = config.sample_rate_hz
         self._receiver = AudioReceiver(sample_rate_hz=self._rate_hz)
         self._microphone = Microphone(sample_rate_hz=self._rate_hz)
@@ -154,10 +159,11 @@ class Listening:
         config.phrase_hints.extend(self._likely_words())
         # A person seldom changes the language, and the first one is that of doubtful cases.
         config.candidate_languages.sort(key=lambda tag: tag != self._heard_language)
-        stream: RecognizeStream = await StageStream.open(
+        stream: RecognizeStream = await open_stream(
             "asr",
             self._mesh.asr.Recognize,
             asr.RecognizeRequest(config=config),
+            route=self._route,
             timeout_ms=self._mesh.settings.stages["asr"].open_ms,
         )
         if stream.started is not None:

@@ -16,6 +16,7 @@ from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
 from anima.tts.v1 import tts_pb2 as tts
 from gateway.stages.catalogue import Catalogue
+from gateway.stages.route import Route
 from gateway.stages.spec import AnswerKind, needed_for
 from gateway.turn.speaking.manner import FASTEST_PERCENT, SLOWEST_PERCENT
 from gateway.wording.book import DEFAULT
@@ -46,6 +47,7 @@ class Opening:
         video: The video format; None without video.
         listen_language: BCP-47 language of speech and of notices.
         input_rate_hz: Samples per second of microphone audio.
+        route: Where the calls of the session go.
     """
 
     config: pb.ConverseConfig
@@ -56,6 +58,7 @@ class Opening:
     video: common.VideoFormat | None
     listen_language: str
     input_rate_hz: int
+    route: Route
 
     @property
     def speech(self) -> bool:
@@ -108,9 +111,13 @@ def check_config(config: pb.ConverseConfig) -> None:
 
 def stages_of(config: pb.ConverseConfig) -> tuple[str, ...]:
     """Returns the names of the stages that every answer of a session needs."""
+    return needed_for(_kind(config))
+
+
+def _kind(config: pb.ConverseConfig) -> AnswerKind:
     if config.text_only:
-        return needed_for(AnswerKind.TEXT)
-    return needed_for(AnswerKind.SPEECH if config.audio_only else AnswerKind.VIDEO)
+        return AnswerKind.TEXT
+    return AnswerKind.SPEECH if config.audio_only else AnswerKind.VIDEO
 
 
 def open_with(config: pb.ConverseConfig, catalogue: Catalogue) -> Opening:
@@ -130,15 +137,17 @@ def open_with(config: pb.ConverseConfig, catalogue: Catalogue) -> Opening:
     unlisted = config.avatar if catalogue.is_whole else ""
     name = face.name if face is not None else unlisted
     languages = persona.languages
+    session_id = config.session_id or uuid.uuid4().hex
     return Opening(
         config=config,
-        session_id=config.session_id or uuid.uuid4().hex,
+        session_id=session_id,
         persona=persona,
         avatar=name,
         voices=catalogue.voices,
         video=_video(config, face),
         listen_language=config.language or _likeliest(config.notice_language, languages),
         input_rate_hz=config.input_sample_rate_hz or _DEFAULT_INPUT_RATE_HZ,
+        route=Route(session_id=session_id, persona=persona.name, answers=_kind(config)),
     )
 
 

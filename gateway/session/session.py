@@ -309,6 +309,7 @@ class Session:
             self._mesh,
             self._events.take,
             config,
+            route=opening.route,
             end_of_turn=self._end_of_turn,
             likely_words=self._likely_names.words,
             echo=self._loudspeaker.canceller,

@@ -24,6 +24,7 @@ from gateway.settings import GatewaySettings
 from gateway.stages.catalogue import CatalogueReader
 from gateway.stages.drain import Drain
 from gateway.stages.overload import Overload
+from gateway.stages.route import REPLICA_KEY
 from gateway.stages.spec import STAGES, StageSpec
 from gateway.stages.states import StageStates
 from services.runtime.calls.admission import Admission
@@ -180,6 +181,7 @@ class Mesh:
             health_service=spec.health_service,
             max_message_bytes=settings.max_message_bytes,
             peer_timeout_s=settings.stage_peer_timeout_s,
+            replica_key=REPLICA_KEY if spec.keeps_sessions else "",
         )
         return await self._channels.enter_async_context(channel)
 

@@ -54,6 +54,8 @@ class StageSpec:
         hands_over_at_end: Whether the next stage starts at the end of this one's work instead of at
             its first output.
         has_fallback: Whether a second address can be set, to be tried when the first one fails.
+        keeps_sessions: Whether a session keeps to one replica, which has its conversation in a
+            cache; the calls to other stages are spread evenly.
     """
 
     name: str
@@ -70,6 +72,7 @@ class StageSpec:
     offers: str = ""
     hands_over_at_end: bool = False
     has_fallback: bool = False
+    keeps_sessions: bool = False
 
     @property
     def health_service(self) -> str:
@@ -130,6 +133,7 @@ STAGES: Final[dict[str, StageSpec]] = {
             silence_ms=8_000,
             offers="personas",
             has_fallback=True,
+            keeps_sessions=True,
         ),
         StageSpec(
             name="memory",

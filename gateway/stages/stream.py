@@ -1,4 +1,4 @@
-"""Streams to the stages: opened within a deadline, bounded both ways, confirmed when stopped.
+"""Streams to the stages: bounded both ways, confirmed when stopped; `opening.py` opens them.
 
 All stages share one protocol: the first request is `config`, the first response `started`, the last
 one the stage's terminal event; `interrupt` is answered by `interrupted`. A stream that ends before
@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -30,8 +30,6 @@ from gateway.stages.taker import Taker
 from gateway.stages.watchdog import Watch
 from services.runtime.errors import (
     AnimaError,
-    Busy,
-    DeadlineExceeded,
     InternalError,
     Unavailable,
     error_from_rpc,
@@ -42,16 +40,17 @@ RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
 
 _MAX_REQUESTS = 8
-_RETRY_AFTER_MS = 200
-_TRIES = 2
 
 
-class _Call(Protocol):
+class Call(Protocol):
     """The part of `grpc.aio.StreamStreamCall` that a stream uses."""
 
     def __aiter__(self) -> AsyncIterator[Any]: ...
-    async def write(self, request: Any) -> None: ...
-    def cancel(self) -> bool: ...
+    async def write(self, request: Any, /) -> None:
+        """Sends a request."""
+
+    def cancel(self) -> bool:
+        """Ends the call."""
 
 
 class StageStream(Generic[RequestT, ResponseT]):
@@ -63,7 +62,7 @@ class StageStream(Generic[RequestT, ResponseT]):
         stale: How many responses were dropped after the interrupt.
     """
 
-    def __init__(self, stage: str, call: _Call, request_type: type[RequestT]) -> None:
+    def __init__(self, stage: str, call: Call, request_type: type[RequestT]) -> None:
         self.stage = stage
         self.started: ResponseT | None = None
         self.stale = 0
@@ -88,75 +87,12 @@ class StageStream(Generic[RequestT, ResponseT]):
         self._start_reader()
         self._tasks.start(self._write(), name=f"{stage}-writer")
 
-    @classmethod
-    async def open(
-        cls,
-        stage: str,
-        method: Callable[..., Any],
-        config: RequestT,
-        *,
-        timeout_ms: int,
-        wait_for_place: bool = False,
-        on_full: Callable[[int], None] = lambda _: None,
-    ) -> StageStream[RequestT, ResponseT]:
-        """Opens a stream and waits until the stage has started.
-
-        Waits for a stage that is being restarted. An attempt that is cut off, or hangs for half of
-        the time, is repeated once; a full stage is tried again after the time that it names.
-
-        Args:
-            stage: The name of the stage.
-            method: The method of the stub.
-            config: The first request.
-            timeout_ms: How long all attempts together may take.
-            wait_for_place: Whether to retry a full stage within that time.
-            on_full: Called when the stage is full, with the time after which it may have a place,
-                ms.
+    async def start(self, config: RequestT) -> None:
+        """Sends the config and waits until the stage has started; `open_stream` calls it.
 
         Raises:
             StageFailed: The stage is unavailable or full, or rejects the config.
         """
-        busy: StageFailed | None = None
-        stream: StageStream[RequestT, ResponseT] | None = None
-        handed_on = False
-        try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                tries = 0
-                while True:
-                    tries += 1
-                    call = cast(_Call, method(wait_for_ready=True))
-                    stream = cls(stage, call, type(config))
-                    try:
-                        # A replica that hangs must leave time to try another one.
-                        share_s = timeout_ms / 1000 / _TRIES if tries < _TRIES else None
-                        async with asyncio.timeout(share_s):
-                            await stream._start(config)
-                        handed_on = True
-                        return stream
-                    except TimeoutError:
-                        await stream.close()
-                    except StageFailed as failure:
-                        await stream.close()
-                        if isinstance(failure.error, Busy):
-                            retry_after_ms = failure.error.retry_after_ms or _RETRY_AFTER_MS
-                            on_full(retry_after_ms)
-                            if not wait_for_place:
-                                raise
-                            busy, tries = failure, tries - 1
-                            await asyncio.sleep(retry_after_ms / 1000)
-                        elif tries >= _TRIES or not isinstance(failure.error, Unavailable):
-                            raise
-        except TimeoutError:
-            if busy is not None:
-                raise busy from None
-            text = f"{stage} did not start within {timeout_ms} ms"
-            raise StageFailed(stage, DeadlineExceeded(text)) from None
-        finally:
-            # A turn may be cancelled just as the stage has started.
-            if stream is not None and not handed_on:
-                await stream.close()
-
-    async def _start(self, config: RequestT) -> None:
         await self.send(config)
         await self._opened
         if self.started is None:

@@ -9,6 +9,7 @@ from anima.common.v1 import common_pb2 as common
 from anima.llm.v1 import llm_pb2 as llm
 from anima.tts.v1 import tts_pb2 as tts
 from gateway.session.shown_idle import IdleLoop
+from gateway.stages.route import Route
 from gateway.turn.speaking.manner import Manner
 
 
@@ -39,6 +40,7 @@ class Question:
         pictures: What the person shows with it, JPEG files.
         ai_mark: True: frames carry a mark that they are made by AI.
         idle: The idle loop that the client shows before the answer.
+        route: Where the calls of the session go.
     """
 
     turn_id: str
@@ -63,3 +65,4 @@ class Question:
     pictures: Sequence[bytes]
     ai_mark: bool
     idle: IdleLoop
+    route: Route

@@ -10,6 +10,7 @@ from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from gateway import metrics
 from gateway.settings import GatewaySettings
+from gateway.stages.opening import open_stream
 from gateway.stages.spec import STAGES
 from gateway.stages.stream import StageStream
 from gateway.turn.state import TurnState
@@ -64,10 +65,11 @@ class TurnStreams:
         """
         allowed_ms = self._settings.stages[stage].open_ms
         with self._spans.current() if span is None else span.current():
-            stream: StageStream[Any, Any] = await StageStream.open(
+            stream: StageStream[Any, Any] = await open_stream(
                 stage,
                 method,
                 config,
+                route=self._state.question.route,
                 timeout_ms=allowed_ms if timeout_ms is None else min(timeout_ms, allowed_ms),
                 wait_for_place=STAGES[stage].waits_for_place,
                 on_full=lambda retry_after_ms: self._stage_is_full(stage, retry_after_ms),

@@ -72,7 +72,9 @@ class Prefill:
         result = "stopped"
         try:
             request = llm.PrefillRequest(config=config)
-            response = await self._mesh.llm.Prefill(request, timeout=_TIMEOUT_S)
+            response = await self._mesh.llm.Prefill(
+                request, timeout=_TIMEOUT_S, metadata=opening.route.metadata()
+            )
             result = "read" if response is not None and response.read else "not read"
         except grpc.aio.AioRpcError as error:
             # A stage of an older version; the others fail for reasons that the question meets too.

@@ -104,6 +104,7 @@ class TurnMaker:
             pictures=self._pictures.waiting,
             ai_mark=opening.config.ai_mark,
             idle=self._idle,
+            route=opening.route,
         )
         return Turn(
             question,

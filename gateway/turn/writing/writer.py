@@ -95,7 +95,9 @@ class Writer(Part):
         try:
             with span.current():
                 call = self._mesh.memory.Recall(
-                    request, timeout=self._settings.recall_timeout_ms / 1000
+                    request,
+                    timeout=self._settings.recall_timeout_ms / 1000,
+                    metadata=self._state.question.route.metadata(),
                 )
             recalled: memory.RecallResponse | None = await call
             if recalled is not None:  # grpc.aio returns None for an undecodable message
@@ -140,6 +142,7 @@ class Writer(Part):
             # Nothing was heard or read yet, so another model, or another replica, may still answer.
             if self._state.text or not self._mesh.may_help("llm", failure.error):
                 raise
+            self._state.question.route.move()
             return await self._take_answer(
                 self._mesh.llm_fallback.Generate, request, span, timeout_ms=reopen_ms(failure.error)
             )

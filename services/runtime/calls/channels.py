@@ -10,6 +10,7 @@ open-telemetry/opentelemetry-python-contrib#4259).
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +26,9 @@ MAX_RECONNECT_BACKOFF_MS = 2000
 CONNECT_TIMEOUT_MS = 5000
 DEFAULT_PEER_TIMEOUT_S = 30.0
 
+# gRFC A76: without it gRPC ignores `requestHashHeader` (1.85), and no call is ever sent.
+os.environ["GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY"] = "true"
+
 
 def open_channel(
     target: str,
@@ -33,6 +37,7 @@ def open_channel(
     health_service: str = "",
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     peer_timeout_s: float = DEFAULT_PEER_TIMEOUT_S,
+    replica_key: str = "",
 ) -> grpc.aio.Channel:
     """Opens a channel; it connects on first use.
 
@@ -44,6 +49,8 @@ def open_channel(
         max_message_bytes: The limit of every message, in both directions.
         peer_timeout_s: How long a peer may be frozen or unreachable before its calls fail with
             UNAVAILABLE.
+        replica_key: A header: calls with the same value go to the same replica while it is ready,
+            and few move when replicas come or go. Empty: calls are spread evenly.
 
     Returns:
         The channel. No call is retried by policy: a retried `Remember` could store twice. Be
@@ -51,7 +58,10 @@ def open_channel(
         `asyncio.InvalidStateError`,
         and the status is in `await call.code()`.
     """
-    config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+    policy = {"ring_hash_experimental": {"requestHashHeader": replica_key}}
+    config: dict[str, Any] = {
+        "loadBalancingConfig": [policy if replica_key else {"round_robin": {}}]
+    }
     if health_service:
         config["healthCheckConfig"] = {"serviceName": health_service}
     channel = grpc.aio.insecure_channel(

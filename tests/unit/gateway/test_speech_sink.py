@@ -9,6 +9,8 @@ from typing import Any
 from anima.common.v1 import common_pb2 as common
 from anima.llm.v1 import llm_pb2 as llm
 from gateway.session.shown_idle import IdleLoop
+from gateway.stages.route import Route
+from gateway.stages.spec import AnswerKind
 from gateway.turn.events import TurnEvents
 from gateway.turn.playout.gate import Gate
 from gateway.turn.playout.outbox import Outbox
@@ -76,6 +78,7 @@ def question() -> Question:
         ai_mark=False,
         time_zone="",
         idle=IdleLoop(frame_rate_hz=0),
+        route=Route(session_id="session-1", persona="anima", answers=AnswerKind.SPEECH),
     )
 
 

@@ -12,6 +12,9 @@ from anima.common.v1 import common_pb2 as common
 from anima.gateway.v1 import gateway_pb2 as pb
 from anima.llm.v1 import llm_pb2 as llm
 from gateway.stages.failure import SILENT, StageFailed
+from gateway.stages.opening import open_stream
+from gateway.stages.route import Route
+from gateway.stages.spec import AnswerKind
 from gateway.stages.stream import StageStream
 from services.runtime.errors import InternalError
 from testing.fakes.mesh import FakeMesh
@@ -57,7 +60,8 @@ class Call:
 
 
 async def opened(call: Call) -> Stream:
-    return await StageStream.open("llm", lambda **_: call, CONFIG, timeout_ms=1000)
+    route = Route(session_id="s1", persona="anima", answers=AnswerKind.TEXT)
+    return await open_stream("llm", lambda **_: call, CONFIG, route=route, timeout_ms=1000)
 
 
 async def read(stream: Stream, **options: Any) -> list[llm.GenerateResponse]:
