@@ -49,6 +49,7 @@ class JournalWriter:
         self._closing = False
         self._scrub_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
 
     def write(self, turn: PendingTurn) -> None:
         """Schedules a write of a turn; a turn with a row replaces that row."""
@@ -192,10 +193,12 @@ class JournalWriter:
         loop = asyncio.get_running_loop()
         at = loop.time() + seconds
         if self._timer is not None:
-            if loop.time() < self._timer.when() <= at:
+            if loop.time() < self._timer_at <= at:
                 return
             self._timer.cancel()
+        # uvloop returns a handle without a time for a time that has passed.
         self._timer = loop.call_at(at, self._more.set)
+        self._timer_at = at
 
 
 def _turn_of(record: Record) -> PendingTurn | None:

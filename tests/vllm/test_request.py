@@ -13,6 +13,7 @@ from vllm.v1.engine.output_processor import RequestOutputCollector
 
 from services.llm.engines.vllm.pace import Pace
 from services.llm.engines.vllm.request import EngineRequest
+from services.runtime.process import event_loop
 from testing.virtual_time import in_virtual_time
 
 
@@ -100,6 +101,20 @@ async def test_an_error_of_the_engine_does_not_wait_for_a_tick() -> None:
         return loop.time()
 
     assert await asyncio.to_thread(in_virtual_time, main) == pytest.approx(0.12)
+
+
+async def test_a_tick_that_is_almost_due_on_the_loop_of_servers() -> None:
+    async def main() -> None:
+        engine: Any = ScriptedEngine([])
+        request = EngineRequest(engine, "r", prompt={})
+        # uvloop's handle of a timer that is due within half a millisecond has no time.
+        while request._timer is None:
+            request._given_s = asyncio.get_running_loop().time()
+            request._tell_after(0.0004)
+        request._tell_after(0.0002)
+        await asyncio.wait_for(request._news.wait(), 10)
+
+    await asyncio.to_thread(event_loop.run, main())
 
 
 async def test_a_fast_model_hands_out_tokens_together_and_a_slow_one_each() -> None:

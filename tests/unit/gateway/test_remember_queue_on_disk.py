@@ -14,9 +14,12 @@ import pytest
 
 from anima.memory.v1 import memory_pb2 as memory
 from gateway.remember_queue.journal import MAX_AGE_MS, Journal, JournalError, Record
+from gateway.remember_queue.pending import PendingTurn
 from gateway.remember_queue.queue import RememberQueue
 from gateway.remember_queue.sealing import read_key
+from gateway.remember_queue.writer import JournalWriter
 from services.runtime.errors import AnimaError, InvalidRequest, Unavailable
+from services.runtime.process import event_loop
 from services.runtime.process.clock import unix_ms
 from tests.unit.gateway.test_remember_queue import ScriptedMemory, queue_of, turn
 
@@ -234,3 +237,19 @@ async def test_turns_of_a_lost_key_do_not_stay_for_ever(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path, KEY)
     assert [record.request for record in journal.load()] == [b"new"]
     journal.close()
+
+
+def test_removals_that_are_due_at_once_on_the_loop_of_servers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # uvloop's handle of a timer that is due at once has no time.
+    monkeypatch.setattr("gateway.remember_queue.writer._REMOVE_S", 0.0)
+
+    async def main() -> None:
+        writer = JournalWriter(tmp_path, None, on_written=lambda _: None)
+        for row in (1, 2):
+            request = turn("ann", "It is over.")
+            writer.remove(PendingTurn(user_id="ann", request=request, created_unix_ms=0, row=row))
+        await asyncio.wait_for(writer._more.wait(), 10)
+
+    event_loop.run(main())

@@ -39,6 +39,7 @@ class EngineRequest:
         self._news = asyncio.Event()
         self._given_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._ended = False
 
     async def __aenter__(self) -> Self:
@@ -111,7 +112,7 @@ class EngineRequest:
         """
         due_s = (self._given_s // tick_s + 1) * tick_s
         if self._timer is not None:
-            if self._timer.when() <= due_s:
+            if self._timer_at <= due_s:
                 return
             self._timer.cancel()
             self._timer = None
@@ -119,7 +120,9 @@ class EngineRequest:
         if loop.time() >= due_s:
             self._news.set()
         else:
+            # Not `when()` of the handle: uvloop's has none if less than half a millisecond is left.
             self._timer = loop.call_at(due_s, self._ring)
+            self._timer_at = due_s
 
     def _ring(self) -> None:
         self._timer = None
