@@ -48,6 +48,10 @@ RTCPeerConnection.prototype.setRemoteDescription = function (answer) {
 };
 """
 
+NO_UDP_AT_FIRST = NO_UDP.replace(
+    "const sdp", "if (window.peersBefore++) return send.call(this, answer);\n  const sdp"
+).replace("const send", "window.peersBefore = 0;\nconst send")
+
 
 def opened(context: BrowserContext, mesh: WebMesh, script: str) -> Talk:
     page = context.new_page()
@@ -94,6 +98,16 @@ def test_without_udp_the_answer_comes_over_the_websocket(browser: Browser, mesh:
 
     assert talk.evaluate(f"{SCREEN}.dataset.media") is None
     assert talk.page.is_hidden("#notice")
+    context.close()
+
+
+def test_webrtc_is_tried_again_if_the_first_attempt_took_too_long(
+    browser: Browser, mesh: WebMesh
+) -> None:
+    context = browser.new_context()
+    talk = opened(context, mesh, NO_UDP_AT_FIRST)
+    talk.page.wait_for_selector("#screen[data-media=live]")
+    assert talk.evaluate("peersBefore") == 2
     context.close()
 
 

@@ -1,5 +1,8 @@
 // The WebRTC connection: one continuous stream with the idle loop and the answers in it.
 
+/** The reason of a connection that does not come about in time. */
+export const NO_CONNECTION = "no connection";
+
 const CONNECT_MS = 3_000;
 const LOST_MS = 2_000;
 const STATS_MS = 500;
@@ -13,8 +16,9 @@ const DEVICE_MS = 40;
 const LONGEST_DELAY_MS = 2_000;
 
 /**
- * The events of Player, and "connected", "lost" (detail: the reason; media then arrives another
- * way), "signal" (detail: an event for the gateway).
+ * The events of Player, and "connected", "lost" (detail: {reason, turnId, connected}, the last of
+ * which tells whether it ever was; media then arrives another way), "signal" (detail: an event for
+ * the gateway).
  */
 export class LivePlayer extends EventTarget {
   #screen;
@@ -31,6 +35,7 @@ export class LivePlayer extends EventTarget {
   #pictures = null;
   #turn = null;
   #stopped = "";
+  #wasConnected = false;
 
   constructor(screen, video) {
     super();
@@ -68,6 +73,7 @@ export class LivePlayer extends EventTarget {
     this.close();
     const peer = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     this.#peer = peer;
+    this.#wasConnected = false;
     const stream = new MediaStream();
     this.#pictures = peer.addTransceiver("video", { direction: "recvonly" }).receiver;
     this.#delay(USUAL_DELAY_MS);
@@ -82,7 +88,7 @@ export class LivePlayer extends EventTarget {
     };
     peer.onconnectionstatechange = () => peer === this.#peer && this.#changed(peer.connectionState);
     this.#video.muted = true;
-    this.#timer = setTimeout(() => this.#lose("no connection"), CONNECT_MS);
+    this.#timer = setTimeout(() => this.#lose(NO_CONNECTION), CONNECT_MS);
     await peer.setLocalDescription(await peer.createOffer());
     if (peer === this.#peer) this.#signal("offer", { sdp: peer.localDescription.sdp });
   }
@@ -184,6 +190,7 @@ export class LivePlayer extends EventTarget {
   #changed(state) {
     clearTimeout(this.#timer);
     if (state === "connected") {
+      this.#wasConnected = true;
       this.#statistics = setInterval(() => this.#measure(), STATS_MS);
       this.dispatchEvent(new Event("connected"));
     } else if (state === "failed" || state === "closed") {
@@ -191,16 +198,17 @@ export class LivePlayer extends EventTarget {
     } else if (state === "disconnected") {
       this.#timer = setTimeout(() => this.#lose(state), LOST_MS);
     } else {
-      this.#timer = setTimeout(() => this.#lose("no connection"), CONNECT_MS);
+      this.#timer = setTimeout(() => this.#lose(NO_CONNECTION), CONNECT_MS);
     }
   }
 
   #lose(reason) {
     this.#signal("hang_up", {});
     const turnId = this.#turn?.id;
+    const connected = this.#wasConnected;
     this.close();
     this.#screen.dataset.state = "idle";
-    this.dispatchEvent(new CustomEvent("lost", { detail: { reason, turnId } }));
+    this.dispatchEvent(new CustomEvent("lost", { detail: { reason, turnId, connected } }));
   }
 
   /**

@@ -1,8 +1,10 @@
 // Video and audio, either over WebRTC or as fMP4 over the WebSocket.
 
-import { LivePlayer } from "./live.js";
+import { LivePlayer, NO_CONNECTION } from "./live.js";
 import { Player } from "./player.js";
 
+// A machine that is busy while the page opens may need longer than the first attempt allows.
+const RETRY_MS = 2_000;
 const FORWARDED = ["shown", "progress", "ended", "stalled", "blocked", "broken"];
 
 /** The media transport: "webrtc", "ws", or "" for the best that works; from `?media=`. */
@@ -12,6 +14,9 @@ export const wantedMedia = new URLSearchParams(location.search).get("media") ?? 
 export class Screen extends EventTarget {
   #player;
   #live;
+  #iceServers = [];
+  #retries = 0;
+  #timer = 0;
 
   constructor(element, { talk, live }) {
     super();
@@ -25,8 +30,9 @@ export class Screen extends EventTarget {
     this.#live.addEventListener("signal", ({ detail }) => {
       this.dispatchEvent(new CustomEvent("signal", { detail }));
     });
-    this.#live.addEventListener("lost", () => {
+    this.#live.addEventListener("lost", ({ detail }) => {
       if (wantedMedia === "webrtc") this.dispatchEvent(new Event("unreachable"));
+      else if (!detail.connected && detail.reason === NO_CONNECTION) this.#retry();
     });
   }
 
@@ -42,7 +48,9 @@ export class Screen extends EventTarget {
   take(event) {
     switch (event.type) {
       case "anima.webrtc.config":
-        if (wantedMedia !== "ws" && LivePlayer.isPossible) this.#connect(event.ice_servers);
+        this.#iceServers = event.ice_servers;
+        this.#retries = 1;
+        if (wantedMedia !== "ws" && LivePlayer.isPossible) this.#connect();
         return true;
       case "anima.webrtc.answer":
         this.#live.answer(event.sdp).catch((error) => this.#live.fail(error.message));
@@ -85,6 +93,7 @@ export class Screen extends EventTarget {
 
   /** Called when the connection to the gateway is lost. */
   disconnect() {
+    clearTimeout(this.#timer);
     this.stop();
     this.#live.close();
   }
@@ -94,7 +103,18 @@ export class Screen extends EventTarget {
     this.#live.unlock();
   }
 
-  #connect(iceServers) {
-    this.#live.connect(iceServers).catch((error) => this.#live.fail(error.message));
+  #connect() {
+    clearTimeout(this.#timer);
+    this.#live.connect(this.#iceServers).catch((error) => this.#live.fail(error.message));
+  }
+
+  /** Tries WebRTC again between two answers; they come over the WebSocket until it works. */
+  #retry() {
+    if (this.#retries-- <= 0) return;
+    const again = () => {
+      if (this.turnId) this.#timer = setTimeout(again, RETRY_MS);
+      else this.#connect();
+    };
+    this.#timer = setTimeout(again, RETRY_MS);
   }
 }
