@@ -101,6 +101,7 @@ class Talker:
         self._call: Any = None
         self._reading: asyncio.Task[None] | None = None
         self._ended: set[str] = set()
+        self._end = "OK"
 
     async def open(self) -> None:
         """Opens the session."""
@@ -157,7 +158,9 @@ class Talker:
         try:
             while isinstance(event := await self._call.read(), gateway.ConverseResponse):
                 self._events.put_nowait(event)
-        except (grpc.aio.AioRpcError, asyncio.CancelledError):
+        except grpc.aio.AioRpcError as error:
+            self._end = f"{error.code().name}: {error.details()}"
+        except asyncio.CancelledError:
             pass  # the end of the queue reports it
         finally:
             self._events.put_nowait(None)
@@ -194,7 +197,7 @@ class Talker:
                         self._ended.add(event.turn_ended.header.turn_id)
                         if event.turn_ended.header.turn_id == turn_id:
                             return self._outcome(event.turn_ended, player, stale, told)
-            return Outcome(fate=Fate.LOST, why="the session has ended")
+            return Outcome(fate=Fate.LOST, why=f"the session has ended, {self._end}")
         except TimeoutError:
             return Outcome(fate=Fate.LOST, why=f"no end within {_GONE_S:.0f} s")
         finally:

@@ -19,6 +19,7 @@ OPENAI_RATE_HZ = 24_000
 MEDIA = ("fmp4", "pcm")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 """Half of a pair can only be written as an escape: a WebSocket carries only valid UTF-8."""
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 _TEXTS = (
     *("persona", "avatar", "language", "user_id", "session_id"),
     *("time_zone", "notice_language"),
@@ -205,7 +206,7 @@ def _text(value: object, name: str, max_chars: int = 200) -> str:
         raise InvalidRequest(f"{name}: must be a string")
     if len(value) > max_chars:
         raise InvalidRequest(f"{name}: must be at most {max_chars} characters, got {len(value)}")
-    if any(0xD800 <= ord(char) < 0xE000 for char in value):
+    if not value.isascii() and _HALF_OF_A_PAIR.search(value):
         raise InvalidRequest(f"{name}: must be valid Unicode")
     return value
 

@@ -1,6 +1,8 @@
 """The events of a client, and the errors for anything else."""
 
 import base64
+import json
+import sys
 from typing import Any
 
 import pytest
@@ -40,6 +42,31 @@ def test_half_of_a_surrogate_pair_is_refused_wherever_it_is(text: str) -> None:
 def test_a_whole_pair_and_an_escaped_backslash_are_text() -> None:
     assert parse_event('{"type": "\\ud83d\\ude00"}')["type"] == "\N{GRINNING FACE}"
     assert parse_event('{"type": "\\\\ud800"}')["type"] == "\\ud800"
+
+
+@pytest.mark.parametrize("letter", ["x", "\N{GREEK SMALL LETTER ALPHA}"])
+def test_a_long_text_is_checked_without_a_step_for_each_character(letter: str) -> None:
+    """A loop in Python took 11 ms for an event of 254 KB, and all sessions waited meanwhile."""
+    part = {"type": "input_text", "text": letter * MAX_QUESTION_CHARS}
+    item = {"type": "message", "role": "user", "content": [part] * 32}
+    text = json.dumps({"type": "conversation.item.create", "item": item})
+    steps = 0
+
+    def count(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+
+    sys.setprofile(count)
+    try:
+        typed_text_of(parse_event(text))
+    finally:
+        sys.setprofile(None)
+    assert steps < 2_000
+
+
+def test_half_of_a_pair_in_a_text_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="valid Unicode"):
+        typed_text_of(message("\ud800"))
 
 
 def test_session_of_the_openai_realtime_api_is_understood() -> None:
