@@ -49,7 +49,8 @@ from services.runtime.process.tasks import Tasks
 S = TypeVar("S", bound=ServiceSettings)
 
 MIN_PING_INTERVAL_MS = 1_000
-HANDSHAKE_TIMEOUT_MS = 5_000
+HANDSHAKE_TIMEOUT_MS = 5_000  # gRPC's default is two minutes
+MOST_PENDING_CALLS = 3_000
 LINGER_S = 0.5
 DOOR_S = 0.1
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -368,10 +369,12 @@ async def _build(
             ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
             ("grpc.keepalive_permit_without_calls", 1),
             *keepalive_options(settings.peer_timeout_s),
-            # a connection that never becomes HTTP/2; gRPC's default is two minutes
             ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
             ("grpc.max_connection_idle_ms", round(settings.max_connection_idle_s * 1000)),
             ("grpc.max_allowed_incoming_connections", settings.max_connections),
+            # by default some calls beyond a thousand are cut off instead of refused
+            ("grpc.server.max_pending_requests", MOST_PENDING_CALLS),
+            ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING_CALLS),
             # no max_connection_age_grace_ms: the default is infinite, and streams are never cut
             *([("grpc.max_connection_age_ms", age_ms)] if age_ms else []),
         ],

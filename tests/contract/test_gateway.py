@@ -8,6 +8,7 @@ scripted stages.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,7 +20,7 @@ import anima.common.v1 as common
 import anima.gateway.v1 as pb
 from gateway.stages.spec import STAGES
 from services.runtime.calls.channels import open_channel
-from services.runtime.errors import error_from_rpc
+from services.runtime.errors import AnimaError, Busy, error_from_rpc
 from testing.fakes.mesh import FakeMesh
 from tests.unit.gateway.conversing import grpc_conversation
 
@@ -234,3 +235,31 @@ async def test_full_gateway_says_when_to_come_again(request: pytest.FixtureReque
         error = await refused(gateway, config())
         assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         assert getattr(error_from_rpc(error), "retry_after_ms", None)
+
+
+async def test_every_one_of_many_refusals_says_when_to_come_again(
+    request: pytest.FixtureRequest,
+) -> None:
+    """Also those before a call's first message is read, of which the gateway opens 18 at a time."""
+    if request.config.getoption("--gateway-address"):
+        pytest.skip("the capacity of somebody's gateway is not ours to fill")
+    async with (
+        FakeMesh() as fake,
+        fake.gateway(capacity=1) as gateway,
+        grpc_conversation(gateway) as (_, said),
+    ):
+        await said.until_kind("session_started")
+
+        async def refusal() -> AnimaError:
+            call = gateway.Converse()
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await begin(call)
+            return error_from_rpc(caught.value)
+
+        async def begin(call: Any) -> None:
+            await call.write(config())
+            await call.read()
+
+        refusals = await asyncio.gather(*(refusal() for _ in range(200)))
+        assert {type(each) for each in refusals} == {Busy}, Counter(map(str, refusals))
+        assert all(isinstance(each, Busy) and each.retry_after_ms for each in refusals)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -19,8 +18,10 @@ from typing import Any
 import grpc
 import structlog
 
-from services.runtime.calls.admission import FULL, Admission, Place
+from services.runtime.calls.admission import FULL, Admission
+from services.runtime.calls.call import Call, Context
 from services.runtime.calls.decoding import Undecodable, checked
+from services.runtime.calls.refusals import Refusals
 from services.runtime.errors import (
     DETAILS_KEY,
     AnimaError,
@@ -31,7 +32,6 @@ from services.runtime.errors import (
     as_anima_error,
 )
 from services.runtime.identity.authorisation import RPCS, Permission, permission_of
-from services.runtime.identity.bearer import AUTHORIZATION
 from services.runtime.identity.caller import Identity, acting_as, caller, while_accepted
 from services.runtime.identity.verifier import Verifier
 from services.runtime.limits.callers import counted_as
@@ -41,13 +41,9 @@ from services.runtime.observing.logs import get_logger
 from services.runtime.observing.metrics import ServerMetrics
 from services.runtime.observing.tracing import Provider, end_span, server_span, tracer_provider
 
-HEALTH_PREFIX = "/grpc.health.v1.Health/"
 MOST_PROBES = 1_024
 """Health calls and reflection, which may stay open for ever; a gateway watches with one call."""
-REFLECTION_PREFIX = "/grpc.reflection."
 
-_NONE = Permission(roles=frozenset())
-Context = grpc.aio.ServicerContext[Any, Any]
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -82,6 +78,7 @@ class CallGuard:
     _serving: int = 0
     _probes: Admission = field(default_factory=lambda: Admission(MOST_PROBES, of="health calls"))
     requests: Rate = field(default_factory=lambda: requests_a_minute(0))
+    refusals: Refusals = field(default_factory=Refusals)
     _own_places: dict[str, Admission] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -91,7 +88,7 @@ class CallGuard:
             if limits.at_once is not None:
                 self._own_places[method] = Admission(limits.at_once, of=f"calls of {method}")
 
-    async def identify(self, call: _Call) -> Identity:
+    async def identify(self, call: Call) -> Identity:
         """Returns the caller, who may call the method.
 
         Raises:
@@ -107,7 +104,7 @@ class CallGuard:
         return identity
 
     @contextmanager
-    def admit(self, call: _Call) -> Iterator[None]:
+    def admit(self, call: Call) -> Iterator[None]:
         """Admits a call for the body, or raises the reason why not."""
         if call.health or call.reflection:
             with self._probes.place():
@@ -126,7 +123,7 @@ class CallGuard:
                 self.idle.set()
 
     @asynccontextmanager
-    async def guarding(self, call: _Call) -> AsyncIterator[None]:
+    async def guarding(self, call: Call) -> AsyncIterator[None]:
         """Identifies and admits the caller for the body, and watches its progress."""
         identity = await self.identify(call)
         if call.observed:
@@ -136,7 +133,7 @@ class CallGuard:
                 yield
 
     @asynccontextmanager
-    async def _watched(self, call: _Call) -> AsyncIterator[None]:
+    async def _watched(self, call: Call) -> AsyncIterator[None]:
         """Ends a call in the body whose client makes no progress."""
         limits = REFLECTION if call.reflection else self.limits.get(call.name)
         if call.health or limits is None:
@@ -153,7 +150,7 @@ class CallGuard:
             raise
 
     @contextmanager
-    def _place(self, call: _Call) -> Iterator[None]:
+    def _place(self, call: Call) -> Iterator[None]:
         places = self._own_places.get(call.name)
         if places is None and call.name in self.counted_methods:
             places = self.admission
@@ -174,40 +171,6 @@ class CallGuard:
             if error.reason in FULL:
                 self.metrics.rejected.labels(*call.labels).inc()
             raise
-
-
-class _Call:
-    """One call: its method, metadata and start time."""
-
-    def __init__(self, method: str, context: Context) -> None:
-        self.method = method
-        self.full_name = method.strip("/")
-        self.service, _, self.name = self.full_name.partition("/")
-        self.labels = (self.service, self.name)
-        self.watch: Watch | None = None
-        self.place: Place | None = None
-        self.health = method.startswith(HEALTH_PREFIX)
-        self.reflection = method.startswith(REFLECTION_PREFIX)
-        given = [
-            (key, value)
-            for key, value in context.invocation_metadata() or ()
-            if isinstance(value, str)
-        ]
-        self.metadata = dict(given)
-        self.authorization = [value for key, value in given if key == AUTHORIZATION]
-        self.peer = context.peer().rpartition(":")[0]
-        self.started_s = time.perf_counter()
-        self.code = grpc.StatusCode.OK
-        self.permission = _NONE
-
-    @property
-    def observed(self) -> bool:
-        """Whether it has a span and is counted; probes and reflection would drown out the rest."""
-        return not (self.health or self.reflection)
-
-    def elapsed_s(self) -> float:
-        """Returns the time since the start, s."""
-        return time.perf_counter() - self.started_s
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -241,7 +204,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: str, behaviour: Any, request_streaming: bool) -> Any:
         async def answer(request: Any, context: Context) -> Any:
-            async with self._around(method, context) as call:
+            requests = request if request_streaming else None
+            async with self._around(method, context, requests) as call:
                 received = self._received(call, request, request_streaming)
                 response = await _started(behaviour, received, context)
                 self._sent(call, first=True)
@@ -251,7 +215,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _streaming(self, method: str, behaviour: Any, request_streaming: bool) -> Any:
         async def answer(request: Any, context: Context) -> None:
-            async with self._around(method, context) as call:
+            requests = request if request_streaming else None
+            async with self._around(method, context, requests) as call:
                 received = self._received(call, request, request_streaming)
                 if not inspect.isasyncgenfunction(behaviour):
                     await _started(behaviour, received, context)
@@ -266,8 +231,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return answer
 
     @asynccontextmanager
-    async def _around(self, method: str, context: Context) -> AsyncIterator[_Call]:
-        call = _Call(method, context)
+    async def _around(self, method: str, context: Context, requests: Any) -> AsyncIterator[Call]:
+        call = Call(method, context, requests)
         if not call.observed:
             async with self._answering_errors(call, context), self._guard.guarding(call):
                 yield call
@@ -288,7 +253,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 metrics.stream_seconds.labels(*call.labels).observe(call.elapsed_s())
 
     @asynccontextmanager
-    async def _answering_errors(self, call: _Call, context: Context) -> AsyncIterator[None]:
+    async def _answering_errors(self, call: Call, context: Context) -> AsyncIterator[None]:
         try:
             yield
         except asyncio.CancelledError:
@@ -301,13 +266,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             error = as_anima_error(raised)
             call.code = error.code
             _log_failure(call, error, raised)
+            if call.requests is not None and call.observed and not call.first_read:
+                await self._guard.refusals.until_readable(call.requests)
             await context.abort(
                 error.code,
                 error.to_status().message,
                 trailing_metadata=((DETAILS_KEY, error.to_status().SerializeToString()),),
             )
 
-    def _received(self, call: _Call, request: Any, request_streaming: bool) -> Any:
+    def _received(self, call: Call, request: Any, request_streaming: bool) -> Any:
         if isinstance(request, Undecodable):
             raise request.error
         if request_streaming and call.watch is not None:
@@ -317,12 +284,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         counter = self._guard.metrics.messages.labels(*call.labels, "received")
         who = caller()
         if request_streaming:
-            return _incoming(request, counter.inc, call.permission if who.is_bound else None, who)
+
+            def count() -> None:
+                call.first_read = True
+                counter.inc()
+
+            return _incoming(request, count, call.permission if who.is_bound else None, who)
         counter.inc()
         call.permission.bind(request, who)
         return request
 
-    def _sent(self, call: _Call, *, first: bool) -> None:
+    def _sent(self, call: Call, *, first: bool) -> None:
         if not call.observed:
             return
         self._guard.metrics.messages.labels(*call.labels, "sent").inc()
@@ -332,7 +304,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             )
 
 
-def _log_failure(call: _Call, error: AnimaError, raised: BaseException) -> None:
+def _log_failure(call: Call, error: AnimaError, raised: BaseException) -> None:
     if error is not raised and isinstance(error, InternalError):
         get_logger().error("call failed", method=call.method, exc_info=raised)
     elif isinstance(error, InternalError | Unavailable):
@@ -362,7 +334,7 @@ async def _started(behaviour: Any, request: Any, context: Context) -> Any:
     return await behaviour(request, context)
 
 
-async def _write(call: _Call, context: Context, response: Any) -> None:
+async def _write(call: Call, context: Context, response: Any) -> None:
     if call.watch is None:
         await context.write(response)
     else:
