@@ -23,6 +23,7 @@ from cli.mesh.checks import CheckError, settings_of
 from cli.mesh.layout import Layout, fixed_layout, taken_addresses
 from cli.models import model_store
 from gateway.stages.spec import GATEWAY_PORT, STAGES
+from memory.sqlite.commits import Loss
 from services.asr.choosing.choice import BEST_MODEL, choose_engine
 from services.asr.choosing.more_languages import OF_MANY_LANGUAGES, how_to_hear_more
 from services.asr.choosing.whisper import missing_steps
@@ -102,6 +103,20 @@ def _disk() -> Finding:
         detail=f"{free / 2**30:.1f} GiB free at {folder}",
         remedy="" if fine else "Free 500 MiB, or set ANIMA_DATA_DIR to another disk.",
     )
+
+
+def _stored_memories() -> list[Finding]:
+    lost = Loss.read(ServiceSettings.from_environment().data_dir / "memory")
+    if lost is None:
+        return []
+    return [
+        Finding(
+            subject="stored memories",
+            verdict=Verdict.MISSING,
+            detail=f"{lost.transactions} confirmed transactions were missing at {lost.noticed}",
+            remedy=f"Put back a copy of {lost.path.parent}; or accept it and remove {lost.path}.",
+        )
+    ]
 
 
 def _memory() -> Finding:
@@ -279,6 +294,7 @@ _CHECKS: Final[tuple[Callable[[], Finding | list[Finding]], ...]] = (
     _settings,
     _disk,
     _memory,
+    _stored_memories,
     _sandbox,
     _models,
     _flite,

@@ -17,7 +17,7 @@ from memory.sqlite.store import Store
 
 _PART = 1_000
 # Tables that each database keeps for itself.
-_OWN_TABLES = ("migration", "scrub", "sqlite_sequence")
+_OWN_TABLES = ("commit_count", "migration", "scrub", "sqlite_sequence")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

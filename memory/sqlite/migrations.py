@@ -155,6 +155,15 @@ CREATE TABLE work_failure (
 CREATE INDEX work_failure_by_item ON work_failure (item);
 """
 
+# One row: the number of the last transaction of a SQLite database, see `memory.sqlite.commits`.
+_COMMIT_COUNT = """
+CREATE TABLE commit_count (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    number INTEGER NOT NULL
+) STRICT;
+INSERT INTO commit_count (id, number) VALUES (1, 0);
+"""
+
 MIGRATIONS = (
     _ITEMS,
     _SPEAKER_NAMES,
@@ -166,5 +175,6 @@ MIGRATIONS = (
     _ERASURES,
     _SCRUB,
     _WORK_FAILURES,
+    _COMMIT_COUNT,
 )
 """The steps in order; the number of a step is the version that it creates."""

@@ -11,6 +11,7 @@ from typing import IO, Final, Literal
 
 from memory.service.faults import DiskFullError
 from memory.sqlite.checking import START_CHECK_S, checked_in
+from memory.sqlite.commits import CommitCount
 from memory.sqlite.encryption import Key, as_sqlite_errors
 from memory.sqlite.files import overwrite, remove_database, sync
 from memory.sqlite.folder_lock import LOCK_NAME, lock
@@ -83,12 +84,29 @@ class Store(Truth):
             remove_database(folder / COPY_NAME)
             self._reserve = Reserve(folder / RESERVE_NAME, reserve_bytes)
             self._files = FileIdentity(self.path, folder / LOCK_NAME, self._lock_file.fileno())
+            is_new = not self.path.exists()
             self._writer = self._open()
             self._files.note()
+            self._commits = self._count_commits(folder, is_new=is_new)
             _mark_used(self._lock_file)
         except BaseException:
             self._lock_file.close()
             raise
+
+    def _count_commits(self, folder: Path, *, is_new: bool) -> CommitCount:
+        try:
+            commits = CommitCount(folder)
+        except OSError as error:
+            self._writer.close()
+            raise StoreError(f"{folder} cannot be written: {error.strerror}") from error
+        try:
+            with as_sqlite_errors():
+                commits.start(self._writer, is_new=is_new)
+        except BaseException:
+            commits.close()
+            self._writer.close()
+            raise
+        return commits
 
     def _open(self) -> sqlite3.Connection:
         _check_not_emptied(self.path, self._lock_file)
@@ -149,6 +167,7 @@ class Store(Truth):
                 for connection in self._readers:
                     connection.close()
                 self._writer.close()
+                self._commits.close()
                 self._lock_file.close()
         finally:
             self._scrubbing.release()
@@ -265,12 +284,18 @@ class Store(Truth):
             self._files.check()
             self._writer.execute("BEGIN IMMEDIATE")
             self._files.note_wal()
+            before = self._writer.total_changes
             try:
                 yield self._writer
+                has_changed = self._writer.total_changes != before
+                if has_changed:
+                    self._commits.add(self._writer)
                 self._writer.execute("COMMIT")
             except BaseException:
                 self._writer.rollback()
                 raise
+            if has_changed:
+                self._commits.committed()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -104,7 +104,11 @@ def test_a_store_changes_its_key_and_keeps_everything(
         assert reencrypt(tmp_path, old, new) == 49
         # The previous content is overwritten, not only unlinked.
         assert not any(held_open.read())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["memory.db", "memory.lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "memory.commits",
+        "memory.db",
+        "memory.lock",
+    ]
     assert (tmp_path / "memory.db").stat().st_mode & 0o077 == 0
     assert (SECRET.encode() in bytes_of(tmp_path)) == (new is None)
     store = Store(tmp_path, key=new)
@@ -130,7 +134,11 @@ def test_a_conversion_that_cannot_be_done_changes_nothing(tmp_path: Path) -> Non
     with pytest.raises(StoreError, match="contains no memory"):
         reencrypt(tmp_path / "nowhere", None, KEY)
     assert (tmp_path / "memory.db").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["memory.db", "memory.lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "memory.commits",
+        "memory.db",
+        "memory.lock",
+    ]
 
 
 async def test_the_service_takes_the_key_of_a_file_and_never_tells_it(tmp_path: Path) -> None:
