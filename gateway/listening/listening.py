@@ -91,6 +91,7 @@ class Listening:
         self._hearing = False
         self._audio_at = float("-inf")
         self._concluding = False
+        self._ended = False
         self._count = 0
         self._changed = asyncio.Event()
         self._end_of_turn = end_of_turn
@@ -123,7 +124,8 @@ class Listening:
         self._microphone.add(await self._echo.clean(chunk.pcm) if self._echo else chunk.pcm)
         self._audio_at = asyncio.get_running_loop().time()
         self._notify()
-        while self._microphone.end_sample - self._sent > _BACKLOG_S * self._rate_hz:
+        most = _BACKLOG_S * self._rate_hz
+        while self._microphone.end_sample - self._sent > most and not self._ended:
             await self._changed.wait()
 
     def end_of_speech(self) -> None:
@@ -137,18 +139,22 @@ class Listening:
         self._notify()
 
     async def run(self) -> None:
-        """Recognises until it is cancelled."""
-        while True:
-            while not self._ends and self._microphone.end_sample <= self._next:
-                await self._changed.wait()
-            try:
-                await self._recognise()
-            except StageFailed as failure:
-                await self._on_event(UtteranceLost())
-                await self._fail(failure)
-            self._hearing = False
-            if not self._ends:
-                await self._on_event(Settled())
+        """Recognises until it is cancelled; audio that comes later is dropped."""
+        try:
+            while True:
+                while not self._ends and self._microphone.end_sample <= self._next:
+                    await self._changed.wait()
+                try:
+                    await self._recognise()
+                except StageFailed as failure:
+                    await self._on_event(UtteranceLost())
+                    await self._fail(failure)
+                self._hearing = False
+                if not self._ends:
+                    await self._on_event(Settled())
+        finally:
+            self._ended = True
+            self._notify()
 
     async def _recognise(self) -> None:
         base = max(self._next, self._microphone.start_sample)

@@ -72,6 +72,7 @@ class Session:
         self._caller = counted_as(caller(), by_address=True)
         self._outbox = Outbox()
         self._no_more_input = False
+        self._closed = False
         video = opening.video
         self._idle = IdleLoop(frame_rate_hz=0 if video is None else video.frame_rate_hz)
         # An explicit `end_silence_ms` overrides the semantic rule.
@@ -218,7 +219,8 @@ class Session:
         self._mesh.speech.take(self._caller, len(chunk.pcm) / 2 / self._opening.input_rate_hz)
         self._start_listening()
         self._active_at = asyncio.get_running_loop().time()
-        await self._listening.audio(chunk)
+        if self._hears:
+            await self._listening.audio(chunk)
 
     async def end_of_speech(self) -> None:
         """Reports that the person has finished (button released), without waiting for silence."""
@@ -316,7 +318,8 @@ class Session:
         )
 
     def _start_listening(self) -> None:
-        if not self._hears:
+        # A client may send more while its session ends; nobody would end what starts then.
+        if not self._hears and not self._closed:
             self._hears = True
             # It runs until it is cancelled; a failure is an internal error that the client must
             # see.
@@ -358,6 +361,7 @@ class Session:
             self._outbox.finish()
 
     async def _close(self) -> None:
+        self._closed = True
         self._turns.refuse()  # before the outbox, which makes room for a question that waits
         self._outbox.finish()
         await self._tasks.close()

@@ -178,3 +178,26 @@ def test_session_that_is_cancelled_while_it_closes() -> None:
             assert await left_running() == []
 
     run(main)
+
+
+def test_audio_that_comes_while_a_session_ends_is_dropped() -> None:
+    async def main(stages: DirectStages) -> None:
+        async with conversation(stages.mesh(), NAMED) as (session, _):
+            pass
+        await Speaker(session).say(speech(0.1, 0.5))
+        await session.end_of_speech()
+        assert await left_running() == []
+        assert not stages.asr.configs
+
+    run(main)
+
+
+def test_audio_waits_for_no_recogniser_after_the_end_of_a_session() -> None:
+    async def main(stages: DirectStages) -> None:
+        async with conversation(stages.mesh(), NAMED) as (session, _):
+            speaker = Speaker(session)
+            await speaker.say(speech(0.1, 0.5))
+        await speaker.say(speech(12.0))
+        assert await left_running() == []
+
+    run(main)
