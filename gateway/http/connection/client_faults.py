@@ -5,7 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-_MESSAGES: Final = ("Invalid UTF-8 sequence received from client.",)
+_MESSAGES: Final = (
+    "Invalid UTF-8 sequence received from client.",
+    # Refused handshakes, of which the guard writes a line with the reason.
+    "connection rejected (%d %s)",
+    '%s - "WebSocket %s" 403',
+    '%s - "WebSocket %s" %d',
+)
 
 
 class ClientFaults(logging.Filter):

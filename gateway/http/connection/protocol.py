@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import h11
 import uvicorn
@@ -22,6 +22,9 @@ from gateway.http.connection.connections import (
     state_of,
 )
 from gateway.http.headers import SECURITY_HEADERS
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
 
 _SERVE_S: Final = 30.0
 """How long an answer to a client without a token may take."""
@@ -168,6 +171,16 @@ class EdgeWebSocket(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
         if self._entry is not None:
             self._entry.closed()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Sends a message of the application.
+
+        A handshake that was answered with a refusal is complete: uvicorn would log it as an error
+        of the application.
+        """
+        await super().send(message)
+        if self.close_sent:
+            self.handshake_complete = True
 
     def _allow_messages(self) -> None:
         self.conn.max_message_size = self.config.ws_max_size

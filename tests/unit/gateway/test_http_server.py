@@ -11,9 +11,12 @@ import websockets
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
+from structlog.testing import capture_logs
 
+from gateway.http.guard import HttpGuard
 from gateway.http.server import HttpServer
 from gateway.settings import GatewaySettings
+from services.runtime.identity.verifier import OpenVerifier
 
 SETTINGS = GatewaySettings(http_listen="127.0.0.1:0")
 
@@ -71,3 +74,20 @@ async def test_text_that_is_not_utf8_is_no_error_of_the_server(
     assert closed.value.rcvd.code == 1007
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     await server.stop()
+
+
+async def test_a_refused_websocket_is_one_line_of_the_guard(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    guard = HttpGuard(Starlette(), settings=SETTINGS, verifier=OpenVerifier())
+    server = HttpServer(guard, SETTINGS)
+    await server.start()
+    url = f"ws://{server.address}/v1/realtime"
+    with capture_logs() as lines, caplog.at_level(logging.INFO, logger="uvicorn.error"):
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await websockets.connect(url, origin=websockets.Origin("http://evil.example"))
+        await server.stop()  # the task of the handshake has ended
+    assert refused.value.response.status_code == 403
+    assert [line["event"] for line in lines] == ["request refused"]
+    assert not [each for each in caplog.records if "403" in each.getMessage()]
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
