@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cli.mesh.layout import free_addresses
 from gateway.stages.spec import GATEWAY, STAGES
+from services.runtime.errors import Busy, error_from_rpc
 from tests.fuzz.watch import SERVICES, metrics_environment
 from tests.mesh_process import MeshProcess, running_mesh
 
@@ -107,17 +108,26 @@ async def until(is_so: Callable[[], bool]) -> None:
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
-_CUT_WHILE_WRITING: Final = "Internal error from Core"
-"""How grpc.aio reports a refusal to a client that is still writing."""
-
-
 async def until_it_works(attempt: Callable[[], Awaitable[Any]]) -> Any:
-    """Repeats a call while all places are taken; the timeout of the test is the limit."""
+    """Repeats a call after the times that its refusals name."""
     while True:
         try:
             return await attempt()
         except grpc.aio.AioRpcError as error:
-            busy = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-            if not busy and error.details() != _CUT_WHILE_WRITING:
+            busy = error_from_rpc(error)
+            if not isinstance(busy, Busy) or not busy.retry_after_ms:
                 raise
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(busy.retry_after_ms / 1000)
+
+
+async def until_answered(mesh: Attacked) -> None:
+    """Asks until the gateway has a place, after the times that it names."""
+    async with httpx.AsyncClient(timeout=300, trust_env=False) as client:
+        while True:
+            answer = await client.post(
+                mesh.url("/v1/ask?format=json"), json={"text": "Who are you?"}
+            )
+            if answer.status_code != 429:
+                break
+            await asyncio.sleep(float(answer.headers["retry-after"]))
+    assert answer.status_code == 200, answer.text

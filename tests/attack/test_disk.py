@@ -16,7 +16,10 @@ import pytest
 
 from anima.memory import v1 as memory
 from cli.mesh.layout import free_addresses
+from memory.servicer import SERVICE
+from services.runtime.calls.channels import open_channel
 from services.runtime.config.settings import ServiceSettings
+from services.runtime.process.tasks import first_of
 from tests.requirements import need
 
 pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(300)]
@@ -51,9 +54,9 @@ async def memory_service(data: Path, *before: str) -> AsyncIterator[tuple[Any, A
             stderr=written,
         )
     try:
+        await first_of(_until_ready(address), process.wait())
         async with grpc.aio.insecure_channel(address) as channel:
             stub: Any = memory.MemoryServiceStub(channel)
-            await _until_ready(stub, process)
             yield stub, process
     finally:
         if process.returncode is None:
@@ -61,13 +64,10 @@ async def memory_service(data: Path, *before: str) -> AsyncIterator[tuple[Any, A
             await process.wait()
 
 
-async def _until_ready(stub: Any, process: asyncio.subprocess.Process) -> None:
-    """Waits until the service is ready or its process has ended."""
-    while process.returncode is None:
-        with suppress(grpc.aio.AioRpcError):
-            await stub.DescribeEngine(memory.DescribeEngineRequest(), timeout=5)
-            return
-        await asyncio.sleep(0.1)
+async def _until_ready(address: str) -> None:
+    async with open_channel(address, health_service=SERVICE) as channel:
+        stub: Any = memory.MemoryServiceStub(channel)
+        await stub.DescribeEngine(memory.DescribeEngineRequest(), wait_for_ready=True)
 
 
 def data_folder(folder: Path) -> Path:

@@ -13,6 +13,8 @@ import pytest
 
 from anima.avatar import v1 as avatar
 from anima.memory import v1 as memory
+from gateway.stages.spec import STAGES
+from services.runtime.calls.channels import open_channel
 from testing.streams.avatar import upload
 from tests.attack.attacked import Attacked
 from tests.attack.test_documents import add
@@ -24,18 +26,11 @@ pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(600)]
 ROUNDS = 5
 
 
-async def until_back(mesh: Attacked, service: str, before: int) -> None:
+async def until_back(mesh: Attacked, service: str) -> None:
     """Waits until another process serves in place of the killed one."""
-    stub_of = {"avatar": avatar.AvatarServiceStub, "memory": memory.MemoryServiceStub}[service]
-    request = {"avatar": avatar.DescribeEngineRequest, "memory": memory.DescribeEngineRequest}
-    while True:
-        with suppress(grpc.aio.AioRpcError, ValueError):
-            async with mesh.channel(service) as channel:
-                stub: Any = stub_of(channel)
-                await stub.DescribeEngine(request[service](), timeout=5)
-                if mesh.process(service).pid != before:
-                    return
-        await asyncio.sleep(0.2)
+    spec = STAGES[service]
+    async with open_channel(mesh.address(service), health_service=spec.health_service) as channel:
+        await spec.stub(channel).DescribeEngine(spec.request("DescribeEngine"), wait_for_ready=True)
 
 
 async def kill_during(
@@ -54,7 +49,8 @@ async def kill_during(
     process.kill()
     with suppress(grpc.aio.AioRpcError):
         await storing
-    await until_back(mesh, service, process.pid)
+    await asyncio.to_thread(process.wait)
+    await until_back(mesh, service)
 
 
 async def test_avatars(open_mesh: Attacked) -> None:

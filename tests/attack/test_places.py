@@ -9,14 +9,13 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import grpc
-import httpx
 import pytest
 import websockets
 
 from anima.avatar import v1 as avatar
 from anima.gateway import v1 as gateway
 from anima.memory import v1 as memory
-from tests.attack.attacked import Attacked, until_it_works
+from tests.attack.attacked import Attacked, until_answered, until_it_works
 
 pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -197,17 +196,3 @@ async def test_bodies_that_never_come(open_mesh: Attacked) -> None:
     # The server answers or closes; the timeout of the test is the limit.
     await reader.read()
     writer.close()
-
-
-async def until_answered(mesh: Attacked) -> None:
-    """Asks until the gateway has a place."""
-    async with httpx.AsyncClient(timeout=120, trust_env=False) as client:
-        while True:
-            answer = await client.post(
-                mesh.url("/v1/ask?format=json"), json={"text": "Who are you?"}
-            )
-            if answer.status_code != 429:
-                break
-            assert answer.headers["retry-after"]
-            await asyncio.sleep(0.5)
-    assert answer.status_code == 200, answer.text

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 from contextlib import closing
 from typing import Any
 
 import grpc
-import httpx
 import pytest
 
 from anima.memory import v1 as memory
-from tests.attack.attacked import MIB, Attacked, until
+from tests.attack.attacked import MIB, Attacked, until, until_answered
 
 pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -86,15 +84,7 @@ async def test_an_answer_over_http_that_nobody_reads(
     for one in deaf:
         one.sendall(request_of(open_mesh, method, path, body))
     # Others are answered meanwhile.
-    async with httpx.AsyncClient(trust_env=False, timeout=300) as client:
-        while True:
-            answer = await client.post(
-                open_mesh.url("/v1/ask?format=json"), json={"text": "Who are you?"}
-            )
-            if answer.status_code != 429:
-                break
-            await asyncio.sleep(0.5)
-    assert answer.status_code == 200
+    await until_answered(open_mesh)
     # The gateway drops them by itself.
     await until_closed(open_mesh, first)
     assert open_mesh.resident_bytes("gateway") - before < HELD_BYTES
