@@ -43,7 +43,7 @@ class Commands(LazyGroup):
             help="Create avatars from photos, list, show and delete them.",
         ),
         "models": LazyCommand(
-            module="cli.models", attribute="app", help="List and pull model files."
+            module="cli.models", attribute="app", help="List, pull and check model files."
         ),
         "memory": LazyCommand(
             module="cli.memory",
@@ -59,6 +59,11 @@ class Commands(LazyGroup):
             module="cli.token",
             attribute="app",
             help="Make keys and signed tokens, and read tokens.",
+        ),
+        "health": LazyCommand(
+            module="cli.health",
+            attribute="health",
+            help="Ask a service whether it works, as the probes of containers do.",
         ),
         "replay": LazyCommand(
             module="cli.replay",

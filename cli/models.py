@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.markup import escape
@@ -16,7 +17,9 @@ from services.runtime.config.settings import ServiceSettings
 from services.runtime.errors import AnimaError
 from services.runtime.models.store import ModelState, ModelStore, StoredModel
 
-app = typer.Typer(help="List and pull model files.", no_args_is_help=True)
+app = typer.Typer(help="List, pull and check model files.", no_args_is_help=True)
+
+_LOOK_AGAIN_S: Final = 0.5
 
 
 def model_store() -> ModelStore:
@@ -59,18 +62,60 @@ def pull(
     """
     store = model_store()
     known = {entry.name: entry for entry in store.list()}
-    wanted = [*(names or []), *(name for name in known if embedded and known[name].model.embedded)]
-    if not wanted:
-        fail("no model given.", remedy="Name one of `anima models list`, or use --embedded.")
-    for name in wanted:
-        if name not in known:
-            fail(f"unknown model {name}.", remedy=f"Known: {', '.join(known)}.")
+    wanted = _wanted(known, names, embedded=embedded)
     pulled = [_pull(store, known, name) for name in wanted]
     if not all(pulled):
         raise typer.Exit(1)
     if WHISPER_MODEL in wanted:
         steps = how_to_hear_more(AsrSettings.from_environment())
         console.print(f"To understand more languages: {escape(steps)}.", soft_wrap=True)
+
+
+@app.command("check")
+def check(
+    names: Annotated[
+        list[str] | None, typer.Argument(autocompletion=_names, help="Models to look for.")
+    ] = None,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="All models of the default engines.")
+    ] = False,
+    wait_s: Annotated[
+        float, typer.Option(min=0, help="Wait this long until they are installed.")
+    ] = 0.0,
+) -> None:
+    """Check that models are installed, or that those used instead of them are; pull nothing.
+
+    On a cluster pods wait with it for the job that fills the store.
+    """
+    store = model_store()
+    ends = time.monotonic() + wait_s
+    while lacking := _lacking(store, names, embedded=embedded):
+        if time.monotonic() >= ends:
+            fail(
+                f"not installed: {', '.join(lacking)}.",
+                remedy=f"Run: anima models pull {' '.join(lacking)}",
+            )
+        time.sleep(_LOOK_AGAIN_S)
+    console.print("All of them are installed.")
+
+
+def _lacking(store: ModelStore, names: list[str] | None, *, embedded: bool) -> list[str]:
+    known = {entry.name: entry for entry in store.look()}
+    present = {name for name, entry in known.items() if entry.state is ModelState.PRESENT}
+    wanted = _wanted(known, names, embedded=embedded)
+    return [n for n in wanted if n not in present and known[n].model.instead not in present]
+
+
+def _wanted(
+    known: Mapping[str, StoredModel], names: list[str] | None, *, embedded: bool
+) -> list[str]:
+    wanted = [*(names or []), *(name for name in known if embedded and known[name].model.embedded)]
+    if not wanted:
+        fail("no model given.", remedy="Name one of `anima models list`, or use --embedded.")
+    for name in wanted:
+        if name not in known:
+            fail(f"unknown model {name}.", remedy=f"Known: {', '.join(known)}.")
+    return wanted
 
 
 def _pull(store: ModelStore, known: Mapping[str, StoredModel], name: str) -> bool:

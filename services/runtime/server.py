@@ -244,6 +244,7 @@ async def serving(stage: Stage, settings: ServiceSettings) -> AsyncIterator[Serv
     metrics = ServerMetrics()
     metrics.capacity.labels(stage.service).set(settings.capacity)
     metrics.draining.labels(stage.service).set(0)
+    metrics.start_at_zero(stage.service, stage.counted_methods)
     guard = CallGuard(
         stage=settings.stage,
         verifier=verifier,

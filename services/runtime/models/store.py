@@ -102,8 +102,11 @@ class ModelStore:
 
     def lacking(self) -> tuple[StoredModel, ...]:
         """Returns the models that are missing or damaged. Hashes are not checked; see `list`."""
-        looked = (self._look(name, hashes=False) for name in sorted(self._registry))
-        return tuple(stored for stored in looked if stored.state is not ModelState.PRESENT)
+        return tuple(each for each in self.look() if each.state is not ModelState.PRESENT)
+
+    def look(self) -> tuple[StoredModel, ...]:
+        """Returns every model of the registry by name. Hashes are not checked; see `list`."""
+        return tuple(self._look(name, hashes=False) for name in sorted(self._registry))
 
     def pull(self, name: str, progress: Progress = lambda done, total, step: None) -> Path:
         """Downloads a model, unless it is present and intact.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
@@ -75,3 +77,13 @@ class ServerMetrics:
             buckets=FIRST_RESPONSE_BUCKETS_S,
             registry=self.registry,
         )
+
+    def start_at_zero(self, service: str, methods: Iterable[str]) -> None:
+        """Exports 0 for what autoscalers read.
+
+        A series that is missing until the first call would make an idle replica one without a
+        sample.
+        """
+        for method in methods:
+            self.active_streams.labels(service, method)
+            self.rejected.labels(service, method)

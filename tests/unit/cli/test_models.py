@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
 from cli.main import app
 from services.runtime.config.settings import ServiceSettings
+from services.runtime.models.store import ModelStore
 from tests.requirements import need
 
 CONTENT = b"the weights"
@@ -104,3 +106,21 @@ def test_pulling_the_ears_for_other_languages_says_what_is_still_to_be_done() ->
     done = run(ServiceSettings.from_environment().data_dir, "pull", "whisper-base")
     assert done.exit_code == 0
     assert "To understand more languages: restart Anima." in done.output
+
+
+def test_a_check_finds_what_is_missing_and_pulls_nothing(tmp_path: Path) -> None:
+    data = registered(tmp_path, CONTENT)
+    missing = run(data, "check", "tiny")
+    assert missing.exit_code == 1
+    assert "anima models pull tiny" in missing.output
+    assert not (data / "models" / "tiny").exists()
+    assert run(data, "pull", "tiny").exit_code == 0
+    assert run(data, "check", "tiny").exit_code == 0
+
+
+def test_a_check_waits_until_another_process_has_pulled(tmp_path: Path) -> None:
+    data = registered(tmp_path, CONTENT)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(ModelStore(data / "models").pull, "tiny")
+        assert run(data, "check", "tiny", "--wait-s", "60").exit_code == 0
+        waiting.result()

@@ -317,6 +317,8 @@ async def test_metrics_are_served() -> None:
         text = await metrics()
         assert f'anima_capacity{{service="{SERVICE}"}} 1.0' in text
         assert f'anima_draining{{service="{SERVICE}"}} 0.0' in text
+        # Not missing before the first refusal: an autoscaler could not add it to the demand.
+        assert f"anima_rejected_total{{{labels}}} 0.0" in text
         assert f"anima_active_streams{{{labels}}} 1.0" in text
         assert f"anima_first_response_seconds_count{{{labels}}} 1.0" in text
         with pytest.raises(grpc.aio.AioRpcError):
