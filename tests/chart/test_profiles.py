@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from tests.chart.rendering import (
@@ -18,6 +21,7 @@ from tests.chart.rendering import (
     render_profile,
 )
 from tests.chart.validation import faults
+from tests.requirements import HELM, HELM_3, need
 
 ALL = (*PROFILES, "everything")
 NO_IMAGE_VOLUMES = {"models": {"kind": "claim", "job": {"enabled": False}}}
@@ -28,6 +32,14 @@ def objects_of(name: str, version: str) -> tuple[Object, ...]:
     if name == "airgapped" and int(version.partition(".")[2]) < 31:
         return render(NO_IMAGE_VOLUMES, files=profile(name), version=version)
     return render_profile(name, version=version)
+
+
+@pytest.mark.parametrize("helm", [HELM, HELM_3], ids=["Helm 4", "Helm 3"])
+def test_the_linter_of_helm_finds_nothing(helm: Path) -> None:
+    need("helm")
+    command = [str(helm), "lint", "--strict", str(CHART)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_every_profile_is_tested() -> None:

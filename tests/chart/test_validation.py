@@ -50,7 +50,6 @@ _CONTAINER = f"{_POD}.containers.0"
         ("ScaledObject", "tts", _spoil("spec.minReplicas", 1)),
         ("HTTPRoute", "gateway", _spoil("spec.rules.0.timeouts.request", "0")),
         ("GRPCRoute", "gateway", _spoil("spec.rules.0.timeouts", {"request": "0s"})),
-        ("Certificate", "llm", _spoil("spec.issuerRef", {})),
         ("PodMonitor", "mesh", _spoil("spec.podMetricsEndpoints", [])),
         ("PrometheusRule", "mesh", _spoil("spec.groups.0.rules.0.for", "2 minutes")),
     ],

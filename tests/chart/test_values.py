@@ -139,7 +139,7 @@ def test_0_and_false_are_values(path: tuple[str, ...]) -> None:
         ({"gatway": {}}, "gatway"),
         ({"stages": {"llm": {"replica": 2}}}, "replica"),
         ({"stages": {"llm": {"drain": {"timeout": 2}}}}, "timeout"),
-        ({"tls": {"enable": True}}, "enable"),
+        ({"ingress": {"enable": True}}, "enable"),
         ({"capacity": {"llm": {"streams": 0}}}, "streams"),
         ({"capacity": {"llm": {"stream": 4}}}, "stream"),
         ({"stages": {"llm": {"replicas": "2"}}}, "replicas"),

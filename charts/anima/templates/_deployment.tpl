@@ -230,7 +230,7 @@ livenessProbe:
 {{- $w := .w }}
 {{- if eq $w.probes.kind "exec" -}}true
 {{- else if eq $w.probes.kind "auto" }}
-{{- if or .root.Values.tls.enabled (not (include "anima.atLeast" (dict "root" .root "version" "1.24"))) -}}true{{- end }}
+{{- if not (include "anima.atLeast" (dict "root" .root "version" "1.24")) -}}true{{- end }}
 {{- end }}
 {{- end }}
 

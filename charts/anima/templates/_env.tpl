@@ -46,9 +46,6 @@
   value: {{ $root.Values.tracing.otlpEndpoint | quote }}
 {{- end }}
 {{ include "anima.authEnv" . }}
-{{- if $root.Values.tls.enabled }}
-{{ include "anima.tlsEnv" . }}
-{{- end }}
 {{- if eq $name "gateway" }}
 {{ include "anima.edgeEnv" . }}
 {{- end }}

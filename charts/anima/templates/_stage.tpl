@@ -23,10 +23,6 @@
 ---
 {{ include "anima.claim" . }}
 {{- end }}
-{{- if and .root.Values.tls.enabled .root.Values.tls.certManager.enabled }}
----
-{{ include "anima.certificate" . }}
-{{- end }}
 {{- end }}
 
 {{- define "anima.serviceAccount" -}}
@@ -78,13 +74,13 @@ spec:
       protocol: TCP
       port: {{ int $w.port }}
       targetPort: grpc
-      appProtocol: {{ ternary "https" "kubernetes.io/h2c" $root.Values.tls.enabled }}
+      appProtocol: kubernetes.io/h2c
     {{- if $edge }}
     - name: http
       protocol: TCP
       port: {{ int $root.Values.service.httpPort }}
       targetPort: http
-      appProtocol: {{ ternary "https" "http" $root.Values.tls.enabled }}
+      appProtocol: http
     {{- end }}
 {{- end }}
 

@@ -25,11 +25,6 @@ subPath never changes, and the services read renewed secrets again.
   readOnly: true
 {{- end }}
 {{ include "anima.authMounts" . }}
-{{- if $root.Values.tls.enabled }}
-- name: tls
-  mountPath: /etc/anima/tls
-  readOnly: true
-{{- end }}
 {{- range $key, $secret := $w.secretFiles }}
 - name: secret-{{ $key | replace "_" "-" }}
   mountPath: /etc/anima/secrets/{{ $key }}
@@ -68,11 +63,6 @@ subPath never changes, and the services read renewed secrets again.
   {{- toYaml $root.Values.personas.volume | nindent 2 }}
 {{- end }}
 {{ include "anima.authVolumes" . }}
-{{- if $root.Values.tls.enabled }}
-- name: tls
-  secret:
-    secretName: {{ include "anima.tlsSecret" . }}
-{{- end }}
 {{- range $key, $secret := $w.secretFiles }}
 - name: secret-{{ $key | replace "_" "-" }}
   secret:

@@ -44,7 +44,7 @@ entry. Sprig's merge functions treat 0 and false as missing, so this has a merge
 {{- if or (eq (int .root.Values.conversations) 0) .w.storage.enabled -}}
 0
 {{- else if not (kindIs "map" $capacity) -}}
-{{- fail (printf "conversations is set, so capacity.%s.streams must say how many streams a pod serves: measure it with `anima capacity`." .name) }}
+{{- fail (printf "conversations is set, so capacity.%s.streams must say how many streams a pod serves: docs/kubernetes.md says how to measure it." .name) }}
 {{- else -}}
 {{- $share := ternary $capacity.perConversation 1 (hasKey $capacity "perConversation") }}
 {{- ceil (divf (mulf .root.Values.conversations $share) $capacity.streams) | int }}
@@ -85,7 +85,7 @@ entry. Sprig's merge functions treat 0 and false as missing, so this has a merge
 {{- $name := .name }}{{- $w := .w }}
 {{- if $w.autoscaling.enabled }}
 {{- if not (include "anima.streams" .) }}
-{{- fail (printf "%s is scaled by its streams, so capacity.%s.streams must say how many a pod serves: measure it with `anima capacity`." $name $name) }}
+{{- fail (printf "%s is scaled by its streams, so capacity.%s.streams must say how many a pod serves: docs/kubernetes.md says how to measure it." $name $name) }}
 {{- end }}
 {{- if and (eq $w.autoscaling.kind "hpa") (eq (int (include "anima.least" .)) 0) }}
 {{- fail (printf "%s.autoscaling.min is 0: only KEDA scales from zero. Set autoscaling.kind to keda, or min to 1." $name) }}
