@@ -242,9 +242,7 @@ async def serving(stage: Stage, settings: ServiceSettings) -> AsyncIterator[Serv
     check_limits(stage.service, stage.limits)
     verifier = stage.verifier or verifier_of(settings)
     metrics = ServerMetrics()
-    metrics.capacity.labels(stage.service).set(settings.capacity)
-    metrics.draining.labels(stage.service).set(0)
-    metrics.start_at_zero(stage.service, stage.counted_methods)
+    metrics.start(stage.service, stage.counted_methods, capacity=settings.capacity)
     guard = CallGuard(
         stage=settings.stage,
         verifier=verifier,

@@ -78,12 +78,13 @@ class ServerMetrics:
             registry=self.registry,
         )
 
-    def start_at_zero(self, service: str, methods: Iterable[str]) -> None:
-        """Exports 0 for what autoscalers read.
+    def start(self, service: str, counted_methods: Iterable[str], *, capacity: int) -> None:
+        """Exports what autoscalers read before the first call.
 
-        A series that is missing until the first call would make an idle replica one without a
-        sample.
+        A series that is missing until then would make an idle replica one without a sample.
         """
-        for method in methods:
+        self.capacity.labels(service).set(capacity)
+        self.draining.labels(service).set(0)
+        for method in counted_methods:
             self.active_streams.labels(service, method)
             self.rejected.labels(service, method)
